@@ -1,0 +1,235 @@
+# shellcheck shell=bash
+# Folders, processes, waiting and secrets, the same for all servers and services.
+
+REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)"
+NATIVE="$REPOSITORY/deploy/native"
+KITH_RUN="$(realpath -m "${KITH_RUN:-$REPOSITORY/.run}")"
+KITH_PORT_BASE="${KITH_PORT_BASE:-20000}"
+# The servers run as nobody when we are root, and nobody cannot look into root's home.
+if ((EUID == 0)); then default_cache=/var/cache/kith; else default_cache="${XDG_CACHE_HOME:-$HOME/.cache}/kith"; fi
+KITH_CACHE="$(realpath -m "${KITH_CACHE:-$default_cache}")"
+LOG="$KITH_RUN/log"
+PIDS="$KITH_RUN/pid"
+SECRETS="$KITH_RUN/secrets"
+START_LIMIT_S="${KITH_START_LIMIT_S:-300}"
+STOP_LIMIT_S=60
+
+say() { printf '%s\n' "$*"; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+port_of() {
+    local -A offset=([postgres]=32 [epmd]=69 [rabbitmq]=72 [rabbitmq-api]=73 [erlang]=74
+        [rabbitmq-metrics]=75 [neo4j]=87 [elasticsearch]=92 [elasticsearch-transport]=93)
+    echo $((KITH_PORT_BASE + offset[$1]))
+}
+
+# The unprivileged user a server runs as, when we are root.
+user_of() { if [[ "$1" == postgres ]]; then echo postgres; else echo nobody; fi; }
+
+# Runs a command as that user; as ourselves when we are nobody special.
+as_user_of() {
+    local user
+    user="$(user_of "$1")"
+    shift
+    if ((EUID == 0)); then
+        setpriv --reuid="$(id -u "$user")" --regid="$(id -g "$user")" --clear-groups --inh-caps=-all --no-new-privs "$@"
+    else
+        "$@"
+    fi
+}
+
+# Where servers keep data. A repository inside a private home is out of reach for their users.
+data_folder() {
+    if ((EUID != 0)) || as_user_of rabbitmq test -x "$KITH_RUN" 2>/dev/null; then
+        echo "$KITH_RUN/data"
+    else
+        echo "/var/lib/kith/$(sha256sum <<<"$KITH_RUN" | cut -c1-12)"
+    fi
+}
+
+prepare_folders() {
+    mkdir -p "$KITH_RUN" "$LOG" "$PIDS"
+    (umask 077 && mkdir -p "$SECRETS")
+    DATA="$(data_folder)"
+    mkdir -p "$DATA"
+    [[ "$DATA" == "$KITH_RUN/data" || -e "$KITH_RUN/data" ]] || ln -s "$DATA" "$KITH_RUN/data"
+}
+
+# Makes folders that belong to the user of a server.
+own_folder() {
+    local server="$1"
+    shift
+    mkdir -p "$@"
+    chmod 700 "$@"
+    ((EUID != 0)) || chown "$(user_of "$server"):" "$@"
+}
+
+# Writes standard input to a file only the server's user can read.
+own_file() {
+    (umask 077 && cat >"$2.new")
+    ((EUID != 0)) || chown "$(user_of "$1"):" "$2.new"
+    mv "$2.new" "$2"
+}
+
+with_lock() {
+    mkdir -p "$1"
+    exec 9>"$1/lock"
+    flock -n 9 || {
+        say "waiting for another run in $1"
+        flock -w 900 9 || die "another run has held $1/lock for 15 minutes"
+    }
+    shift
+    "$@"
+}
+
+# --- secrets ---------------------------------------------------------------------------------
+
+secret() { cat "$SECRETS/$1"; }
+
+make_secrets() {
+    local service name names=(postgres.admin rabbitmq.admin neo4j elastic demo.broker)
+    for service in gateway accounts contacts network search notifications; do
+        names+=("$service.store" "$service.broker")
+    done
+    for name in "${names[@]}"; do
+        [[ -s "$SECRETS/$name" ]] || (
+            umask 077
+            od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$SECRETS/$name.new"
+            mv "$SECRETS/$name.new" "$SECRETS/$name"
+        )
+    done
+    # Neo4j Community knows no roles: the service is its only user.
+    cmp -s "$SECRETS/neo4j" "$SECRETS/network.store" || install -m 600 "$SECRETS/neo4j" "$SECRETS/network.store"
+}
+
+# --- processes -------------------------------------------------------------------------------
+# A pid file holds the process and when it started, so that a number used again is not mistaken
+# for ours. Every server leads a session of its own: whatever it starts is found by that.
+
+started_at() {
+    local stat
+    stat="$(cat "/proc/$1/stat" 2>/dev/null)" || return 1
+    stat="${stat##*) }"
+    cut -d' ' -f20 <<<"$stat"
+}
+
+main_pid() { cut -d' ' -f1 "$PIDS/$1" 2>/dev/null; }
+
+running() {
+    local pid started state
+    read -r pid started 2>/dev/null <"$PIDS/$1" || return 1
+    [[ "$(started_at "$pid")" == "$started" ]] || return 1
+    state="$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f1)"
+    [[ -n "$state" && "$state" != Z ]]
+}
+
+# Everything of a server that still lives, its main process or not.
+members() {
+    local pid started folder
+    if [[ "$1" == postgres ]]; then
+        # Its processes lead sessions of their own, but all work in the data folder.
+        for folder in /proc/[0-9]*/cwd; do
+            [[ "$(readlink "$folder")" != "$DATA/postgres" ]] || cut -d/ -f3 <<<"$folder"
+        done
+        return 0
+    fi
+    read -r pid started 2>/dev/null <"$PIDS/$1" || return 0
+    # A number given to a stranger since then is not ours.
+    if [[ -e "/proc/$pid" && "$(started_at "$pid")" != "$started" ]]; then return 0; fi
+    ps -e -o pid=,sid=,stat= | awk -v sid="$pid" '$2 == sid && $3 !~ /^Z/ { print $1 }'
+}
+
+# launch NAME COMMAND...: starts it detached, with its own log. LAUNCH_INPUT is its standard input.
+launch() {
+    local name="$1" pid
+    shift
+    local -a command=("$@")
+    (
+        # The lock is ours, not the server's.
+        exec 9>&-
+        ((EUID != 0)) || exec setsid setpriv --reuid="$(id -u "$(user_of "$name")")" --regid="$(id -g "$(user_of "$name")")" \
+            --clear-groups --inh-caps=-all --no-new-privs "${command[@]}"
+        exec setsid "${command[@]}"
+    ) <"${LAUNCH_INPUT:-/dev/null}" >>"$LOG/$name.log" 2>&1 &
+    pid=$!
+    printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$PIDS/$name"
+}
+
+kill_leftovers() {
+    local pid
+    for pid in $(members "$1"); do kill -KILL "$pid" 2>/dev/null || true; done
+}
+
+stop_one() {
+    local name="$1" deadline
+    [[ -e "$PIDS/$name" ]] || return 0
+    if running "$name"; then
+        say "$name: stopping"
+        kill -"$2" "$(main_pid "$name")" 2>/dev/null || true
+        deadline=$((SECONDS + STOP_LIMIT_S))
+        while running "$name" && ((SECONDS < deadline)); do sleep 0.1; done
+        ! running "$name" || say "$name: did not stop within $STOP_LIMIT_S s, killing it"
+    fi
+    kill_leftovers "$name"
+    while [[ -n "$(members "$name")" ]]; do sleep 0.1; done
+    rm -f "$PIDS/$name"
+}
+
+# wait_until NAME CHECK...: until the check holds, the process ends or the limit passes.
+wait_until() {
+    local name="$1" deadline=$((SECONDS + START_LIMIT_S))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        running "$name" || { show_log "$name" "ended while starting"; return 1; }
+        ((SECONDS < deadline)) || { show_log "$name" "did not answer within $START_LIMIT_S s"; return 1; }
+        sleep 0.2
+    done
+    say "$name: ready on port $(port_of "$name")"
+}
+
+show_log() {
+    {
+        printf 'error: %s %s; the end of %s:\n' "$1" "$2" "$LOG/$1.log"
+        tail -n 25 "$LOG/$1.log" | sed 's/^/    /'
+    } >&2
+}
+
+# --- what is installed -----------------------------------------------------------------------
+
+install_packages() {
+    (($# > 0)) || return 0
+    local -a root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null || die "these packages are missing and need root: $*"
+        root=(sudo)
+    fi
+    command -v apt-get >/dev/null || die "install these yourself, there is no apt-get: $*"
+    say "installing $*"
+    "${root[@]}" apt-get update -q
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "$@"
+}
+
+# Prints the packages whose command is not there: "command package" pairs.
+missing_packages() {
+    while (($# > 0)); do
+        command -v "$1" >/dev/null || printf '%s ' "$2"
+        shift 2
+    done
+}
+
+# Whether a Java that both servers accept is there.
+java_is_new() {
+    local version
+    version="$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')"
+    [[ -n "$version" ]] && ((version >= 17))
+}
+
+java_home() { dirname "$(dirname "$(readlink -f "$(command -v java)")")"; }
+
+# cached NAME <RECIPE: the folder of a fetched server, another one when its recipe changes.
+cached() { echo "$KITH_CACHE/$1-$(sha256sum | cut -c1-12)"; }
+
+DATA="$(data_folder)"

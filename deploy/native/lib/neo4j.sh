@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Neo4j Community from its Maven artifacts: Bolt only, no browser.
+
+neo4j_folder() { cat "$NATIVE/neo4j/pom.xml" "$NATIVE/neo4j/Neo4jServer.java" | cached neo4j; }
+
+neo4j_packages() {
+    if ! java_is_new || { [[ ! -d "$(neo4j_folder)" ]] && ! command -v javac >/dev/null; }; then printf 'default-jdk-headless '; fi
+    [[ -d "$(neo4j_folder)" ]] || missing_packages mvn maven
+    echo
+}
+
+neo4j_fetch() {
+    local folder build
+    folder="$(neo4j_folder)"
+    [[ ! -d "$folder" ]] || return 0
+    say "neo4j: fetching (130 MB) into $folder"
+    build="$folder.new"
+    rm -rf -- "$build"
+    mkdir -p "$build/classes"
+    mvn -q -B -Dstyle.color=never -f "$NATIVE/neo4j/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$build/lib"
+    javac -cp "$build/lib/*" -d "$build/classes" "$NATIVE/neo4j/Neo4jServer.java"
+    chmod -R a+rX "$build"
+    mv "$build" "$folder"
+}
+
+neo4j_start() {
+    local folder data="$DATA/neo4j"
+    folder="$(neo4j_folder)"
+    [[ -d "$folder" ]] || die "Neo4j has not been fetched: run deploy/native/servers install"
+    own_folder neo4j "$data" "$data/conf" "$data/tmp"
+    {
+        cat "$NATIVE/neo4j/neo4j.conf"
+        echo "server.bolt.listen_address=127.0.0.1:$(port_of neo4j)"
+    } | own_file neo4j "$data/conf/neo4j.conf"
+    # The password comes on standard input: an argument could be read by everyone.
+    LAUNCH_INPUT="$SECRETS/neo4j" launch neo4j env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME="$data" "$(java_home)/bin/java" \
+        -Xms128m -Xmx1g -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir="$data/tmp" \
+        --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.io=ALL-UNNAMED \
+        --add-opens=java.base/sun.nio.ch=ALL-UNNAMED \
+        -cp "$folder/classes:$folder/lib/*" Neo4jServer "$data" "$data/conf"
+}
+
+# Agrees on a version of Bolt. The port opens when the database does.
+neo4j_ready() {
+    local host port answer
+    host="$(url_host "$KITH_NEO4J_URL")"
+    port="$(url_port "$KITH_NEO4J_URL" 7687)"
+    exec 7<>"/dev/tcp/$host/$port" || return 1
+    printf '\x60\x60\xb0\x17\x00\x04\x04\x05\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00' >&7
+    answer="$(timeout 5 head -c 4 <&7 | od -An -tx1 | tr -d ' \n')"
+    exec 7>&-
+    [[ "$answer" =~ ^0000[0-9a-f]{2}0[45]$ ]]
+}

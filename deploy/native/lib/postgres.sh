@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# PostgreSQL: passwords over TCP only, no socket, no trust.
+
+postgres_packages() {
+    [[ -n "$(postgres_folder)" ]] || printf 'postgresql '
+    missing_packages psql postgresql-client curl curl
+    echo
+}
+
+postgres_fetch() { :; }
+
+# The newest installed version, or the one our data was made by.
+postgres_folder() {
+    local version='*'
+    [[ ! -e "$DATA/postgres/PG_VERSION" ]] || version="$(cat "$DATA/postgres/PG_VERSION")"
+    # shellcheck disable=SC2086 # the star is meant
+    printf '%s\n' /usr/lib/postgresql/$version/bin/postgres | sort -V | tail -n 1 | grep -v '\*' | xargs -r dirname
+}
+
+postgres_start() {
+    local bin data="$DATA/postgres"
+    bin="$(postgres_folder)"
+    [[ -n "$bin" ]] || die "PostgreSQL is not installed: run deploy/native/servers install"
+    [[ -e "$data/PG_VERSION" ]] || postgres_create "$bin" "$data"
+    postgres_settings | own_file postgres "$data/conf.d/kith.conf"
+    # A lock left by kill -9 is cleared by the server itself, once its old children are gone.
+    launch postgres env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "$bin/postgres" -D "$data"
+}
+
+# Made beside its place and moved, so that a kill cannot leave half a cluster.
+postgres_create() {
+    local bin="$1" data="$2"
+    rm -rf -- "$data.new"
+    own_folder postgres "$data.new"
+    own_file postgres "$data.password" <"$SECRETS/postgres.admin"
+    as_user_of postgres env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "$bin/initdb" -D "$data.new" -U kith_admin \
+        --auth=scram-sha-256 --pwfile="$data.password" --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
+        >>"$LOG/postgres.log" 2>&1 || {
+        show_log postgres "could not create its data folder"
+        return 1
+    }
+    rm -f -- "$data.password"
+    own_folder postgres "$data.new/conf.d"
+    echo "include_dir 'conf.d'" >>"$data.new/postgresql.conf"
+    mv "$data.new" "$data"
+}
+
+# Durable everywhere: the tests that kill it mean what they say.
+postgres_settings() {
+    cat <<TEXT
+listen_addresses = '127.0.0.1'
+port = $(port_of postgres)
+unix_socket_directories = ''
+password_encryption = 'scram-sha-256'
+max_connections = 300
+shared_buffers = 128MB
+max_wal_size = 1GB
+log_line_prefix = '%m [%p] %u@%d '
+timezone = 'UTC'
+log_timezone = 'UTC'
+TEXT
+}
+
+postgres_ready() { as_admin_of_postgres <<<'select 1'; }

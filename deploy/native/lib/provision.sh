@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# Users and databases, each service only its own, on our servers or on those the user brings.
+
+POSTGRES_SERVICES=(gateway accounts contacts notifications)
+
+# What the user brought, before our own addresses fill the gaps.
+declare -A GIVEN=([postgres]="${KITH_POSTGRES_URL:-}" [rabbitmq]="${KITH_AMQP_URL:-}"
+    [neo4j]="${KITH_NEO4J_URL:-}" [elasticsearch]="${KITH_ELASTICSEARCH_URL:-}")
+[[ -z "${GIVEN[rabbitmq]}" || -n "${KITH_RABBIT_API:-}" ]] || die "KITH_AMQP_URL needs KITH_RABBIT_API beside it, the address of its management API"
+
+brought() { [[ -n "${GIVEN[$1]}" ]]; }
+
+set_addresses() {
+    local host=127.0.0.1
+    brought postgres || KITH_POSTGRES_URL="postgres://kith_admin:$(secret postgres.admin)@$host:$(port_of postgres)/postgres"
+    brought rabbitmq || KITH_AMQP_URL="amqp://kith-admin:$(secret rabbitmq.admin)@$host:$(port_of rabbitmq)/%2f"
+    brought rabbitmq || KITH_RABBIT_API="http://kith-admin:$(secret rabbitmq.admin)@$host:$(port_of rabbitmq-api)"
+    brought neo4j || KITH_NEO4J_URL="bolt://neo4j:$(secret neo4j)@$host:$(port_of neo4j)"
+    brought elasticsearch || KITH_ELASTICSEARCH_URL="http://elastic:$(secret elastic)@$host:$(port_of elasticsearch)"
+}
+
+write_addresses() {
+    local name
+    (
+        umask 077
+        for name in KITH_POSTGRES_URL KITH_AMQP_URL KITH_RABBIT_API KITH_NEO4J_URL KITH_ELASTICSEARCH_URL; do
+            printf '%s=%q\n' "$name" "${!name}"
+        done >"$KITH_RUN/servers.env.new"
+        printf 'KITH_SECRETS=%q\n' "$SECRETS" >>"$KITH_RUN/servers.env.new"
+        mv "$KITH_RUN/servers.env.new" "$KITH_RUN/servers.env"
+    )
+}
+
+# --- addresses: scheme://user:password@host:port/path ----------------------------------------
+
+url_decoded() { printf '%b' "${1//%/\\x}"; }
+url_login() { sed -n 's#^[a-z+]*://\([^@/]*\)@.*#\1#p' <<<"$1"; }
+url_user() { url_decoded "$(url_login "$1" | cut -d: -f1)"; }
+url_password() { url_decoded "$(url_login "$1" | cut -s -d: -f2-)"; }
+url_place() { sed -E 's#^[a-z+]*://([^@/]*@)?([^/?]*).*#\2#' <<<"$1"; }
+url_host() { url_place "$1" | cut -d: -f1; }
+url_port() {
+    local port
+    port="$(url_place "$1" | cut -s -d: -f2)"
+    echo "${port:-$2}"
+}
+url_path() { sed -E 's#^[a-z+]*://[^/?]*/?([^?]*).*#\1#' <<<"$1"; }
+without_login() { sed -E 's#^([a-z+]*://)([^@/]*@)?#\1#; s#/$##' <<<"$1"; }
+
+# --- one door to each, none of which shows a password in the list of processes ----------------
+
+as_admin_of_postgres() {
+    PGHOST="$(url_host "$KITH_POSTGRES_URL")" PGPORT="$(url_port "$KITH_POSTGRES_URL" 5432)" \
+        PGUSER="$(url_user "$KITH_POSTGRES_URL")" PGPASSWORD="$(url_password "$KITH_POSTGRES_URL")" \
+        PGDATABASE="$(url_path "$KITH_POSTGRES_URL")" PGCONNECT_TIMEOUT=5 \
+        psql -XqAt -v ON_ERROR_STOP=1
+}
+
+# call_with_login URL CURL-ARGUMENTS...
+call_with_login() {
+    local url="$1"
+    shift
+    curl -fsS --max-time 30 -K <(printf 'user = "%s:%s"\n' "$(url_user "$url")" "$(url_password "$url")") "$@"
+}
+
+rabbit_url() { without_login "$KITH_RABBIT_API"; }
+rabbit_api() { call_with_login "$KITH_RABBIT_API" "$@"; }
+elastic_url() { without_login "$KITH_ELASTICSEARCH_URL"; }
+elastic_api() { call_with_login "$KITH_ELASTICSEARCH_URL" "$@"; }
+
+# --- who may do what --------------------------------------------------------------------------
+
+provision_all() {
+    provision_postgres || die "could not make the databases; see $LOG/postgres.log"
+    provision_elasticsearch || die "could not make the search user; see $LOG/elasticsearch.log"
+}
+
+# One role and one database a service; nobody else may connect to it.
+provision_postgres() {
+    local service
+    {
+        echo "revoke connect on database postgres, template1 from public;"
+        for service in "${POSTGRES_SERVICES[@]}"; do
+            cat <<SQL
+select 'create role $service login' where not exists (select from pg_roles where rolname = '$service') \\gexec
+alter role $service nosuperuser nocreatedb nocreaterole password '$(secret "$service.store")';
+alter role $service set statement_timeout = '30s';
+alter role $service set lock_timeout = '10s';
+alter role $service set idle_in_transaction_session_timeout = '30s';
+select 'create database $service owner $service' where not exists (select from pg_database where datname = '$service') \\gexec
+revoke all on database $service from public;
+SQL
+        done
+    } | as_admin_of_postgres >/dev/null
+}
+
+# The service may do as it likes with its own indices, and look at nothing else.
+provision_elasticsearch() {
+    elastic_put role/search '{"cluster":["monitor"],"indices":[{"names":["search-*"],"privileges":["manage","read","write"]}]}' &&
+        elastic_put user/search "{\"password\":\"$(secret search.store)\",\"roles\":[\"search\"]}"
+}
+
+# The index that holds users may still be opening after the first start.
+elastic_put() {
+    local deadline=$((SECONDS + 60))
+    until printf '%s' "$2" | elastic_api -X PUT -H 'content-type: application/json' --data-binary @- "$(elastic_url)/_security/$1" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.5
+    done
+}

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# RabbitMQ: a node of our own beside Debian's, with its own port mapper.
+
+RABBITMQ_LAUNCHER=/usr/lib/rabbitmq/bin/rabbitmq-server
+
+rabbitmq_packages() {
+    [[ -x "$RABBITMQ_LAUNCHER" ]] || printf 'rabbitmq-server '
+    missing_packages curl curl
+    echo
+}
+
+rabbitmq_fetch() { :; }
+
+rabbitmq_start() {
+    local data="$DATA/rabbitmq"
+    [[ -x "$RABBITMQ_LAUNCHER" ]] || die "RabbitMQ is not installed: run deploy/native/servers install"
+    own_folder rabbitmq "$data" "$data/mnesia"
+    rabbitmq_settings | own_file rabbitmq "$data/rabbitmq.conf"
+    echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange].' | own_file rabbitmq "$data/plugins"
+    own_file rabbitmq "$data/environment" </dev/null
+    # Started by ourselves, because the one Erlang starts survives the broker.
+    running epmd || launch epmd env -i PATH=/usr/bin:/bin HOME="$data" epmd -port "$(port_of epmd)" -address 127.0.0.1
+    # "Under systemd" makes the launcher become the broker instead of a shell that waits for it.
+    # Unbound schedulers that do not spin: several brokers may share two cores.
+    launch rabbitmq env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME="$data" \
+        RUNNING_UNDER_SYSTEMD=true \
+        RABBITMQ_NODENAME=kith@localhost \
+        RABBITMQ_CONF_ENV_FILE="$data/environment" \
+        RABBITMQ_CONFIG_FILE="$data/rabbitmq.conf" \
+        RABBITMQ_ENABLED_PLUGINS_FILE="$data/plugins" \
+        RABBITMQ_MNESIA_BASE="$data/mnesia" \
+        RABBITMQ_LOG_BASE="$data/log" \
+        RABBITMQ_LOGS=- \
+        RABBITMQ_DIST_PORT="$(port_of erlang)" \
+        RABBITMQ_SCHEDULER_BIND_TYPE=u \
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none' \
+        ERL_EPMD_PORT="$(port_of epmd)" ERL_EPMD_ADDRESS=127.0.0.1 \
+        "$RABBITMQ_LAUNCHER"
+}
+
+# The first start makes kith-admin in place of guest.
+rabbitmq_settings() {
+    cat <<TEXT
+listeners.tcp.1 = 127.0.0.1:$(port_of rabbitmq)
+management.tcp.ip = 127.0.0.1
+management.tcp.port = $(port_of rabbitmq-api)
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = $(port_of rabbitmq-metrics)
+default_user = kith-admin
+default_pass = $(secret rabbitmq.admin)
+default_user_tags.administrator = true
+default_permissions.configure = .*
+default_permissions.read = .*
+default_permissions.write = .*
+log.console = true
+log.console.level = warning
+log.file = false
+vm_memory_high_watermark.absolute = 1GB
+disk_free_limit.absolute = 200MB
+raft.wal_max_size_bytes = 67108864
+TEXT
+}
+
+# Answers, and its quorum queues have a leader.
+rabbitmq_ready() {
+    local queue
+    queue="$(rabbit_url)/api/queues/%2f/kith.ready"
+    rabbit_api -X PUT -H 'content-type: application/json' -d '{"durable":true,"arguments":{"x-queue-type":"quorum"}}' "$queue" &&
+        rabbit_api -X DELETE "$queue"
+}
