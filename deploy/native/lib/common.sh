@@ -95,19 +95,18 @@ make_secrets() {
         names+=("$service.store" "$service.broker")
     done
     for name in "${names[@]}"; do
-        [[ -s "$SECRETS/$name" ]] || (
-            umask 077
-            od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$SECRETS/$name.new"
-            mv "$SECRETS/$name.new" "$SECRETS/$name"
-        )
+        [[ -s "$SECRETS/$name" ]] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' | write_secret "$name"
     done
-    # Neo4j Community knows no roles: the service is its only user.
-    cmp -s "$SECRETS/neo4j" "$SECRETS/network.store" || install -m 600 "$SECRETS/neo4j" "$SECRETS/network.store"
+}
+
+write_secret() {
+    (umask 077 && cat >"$SECRETS/$1.new")
+    mv "$SECRETS/$1.new" "$SECRETS/$1"
 }
 
 # --- processes -------------------------------------------------------------------------------
 # A pid file holds the process and when it started, so that a number used again is not mistaken
-# for ours. Every server leads a session of its own: whatever it starts is found by that.
+# for ours.
 
 started_at() {
     local stat
@@ -126,27 +125,26 @@ running() {
     [[ -n "$state" && "$state" != Z ]]
 }
 
-# Everything of a server that still lives, its main process or not.
+# Everything of a server that still lives, its main process or not: what it starts carries its mark.
 members() {
-    local pid started folder
+    local folder
+    grep -lzxF "KITH_PROCESS=$KITH_RUN/$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 || true
     if [[ "$1" == postgres ]]; then
-        # Its processes lead sessions of their own, but all work in the data folder.
+        # Its sessions write their state over their environment, but work in the data folder.
         for folder in /proc/[0-9]*/cwd; do
-            [[ "$(readlink "$folder")" != "$DATA/postgres" ]] || cut -d/ -f3 <<<"$folder"
+            if [[ "$(readlink "$folder")" == "$DATA/postgres" && "$(<"${folder%cwd}comm")" == postgres ]]; then
+                cut -d/ -f3 <<<"$folder"
+            fi
         done
-        return 0
     fi
-    read -r pid started 2>/dev/null <"$PIDS/$1" || return 0
-    # A number given to a stranger since then is not ours.
-    if [[ -e "/proc/$pid" && "$(started_at "$pid")" != "$started" ]]; then return 0; fi
-    ps -e -o pid=,sid=,stat= | awk -v sid="$pid" '$2 == sid && $3 !~ /^Z/ { print $1 }'
 }
 
-# launch NAME COMMAND...: starts it detached, with its own log. LAUNCH_INPUT is its standard input.
+# launch NAME COMMAND...: starts it detached, with its own log and an environment of only what
+# the command sets. LAUNCH_INPUT is its standard input.
 launch() {
     local name="$1" pid
-    shift
-    local -a command=("$@")
+    local -a command=(env -i KITH_PROCESS="$KITH_RUN/$1" LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}")
+    keep_log_short "$LOG/$name.log"
     (
         # The lock is ours, not the server's.
         exec 9>&-
@@ -156,6 +154,11 @@ launch() {
     ) <"${LAUNCH_INPUT:-/dev/null}" >>"$LOG/$name.log" 2>&1 &
     pid=$!
     printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$PIDS/$name"
+}
+
+# One older log is kept.
+keep_log_short() {
+    if [[ -e "$1" ]] && (($(stat -c %s "$1") > 20000000)); then mv "$1" "$1.1"; fi
 }
 
 kill_leftovers() {
@@ -218,6 +221,13 @@ missing_packages() {
         command -v "$1" >/dev/null || printf '%s ' "$2"
         shift 2
     done
+}
+
+quiet_maven() {
+    mvn -B -Dstyle.color=never "$@" >"$KITH_CACHE/maven.log" 2>&1 || {
+        tail -n 25 "$KITH_CACHE/maven.log" >&2
+        die "Maven could not fetch it; is Maven Central reachable? all of it is in $KITH_CACHE/maven.log"
+    }
 }
 
 # Whether a Java that both servers accept is there.

@@ -18,7 +18,7 @@ elasticsearch_fetch() {
     build="$folder.new"
     rm -rf -- "$build"
     mkdir -p "$build"
-    mvn -q -B -Dstyle.color=never -f "$NATIVE/elasticsearch/pom.xml" package -Dunpack.folder="$build"
+    quiet_maven -f "$NATIVE/elasticsearch/pom.xml" package -Dunpack.folder="$build"
     # The archive leaves out the two small launchers.
     elasticsearch_launcher server >"$build/elasticsearch/bin/elasticsearch"
     elasticsearch_launcher keystore >"$build/elasticsearch/bin/elasticsearch-keystore"
@@ -48,10 +48,10 @@ elasticsearch_start() {
     } | own_file elasticsearch "$data/config/elasticsearch.yml"
     own_file elasticsearch "$data/config/jvm.options" <"$NATIVE/elasticsearch/jvm.options"
     own_file elasticsearch "$data/config/log4j2.properties" <"$NATIVE/elasticsearch/log4j2.properties"
-    environment=(env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME="$data" ES_JAVA_HOME="$(java_home)"
+    environment=(HOME="$data" ES_JAVA_HOME="$(java_home)"
         ES_PATH_CONF="$data/config" ES_TMPDIR="$data/tmp")
     if [[ ! -e "$data/config/elasticsearch.keystore" ]]; then
-        as_user_of elasticsearch "${environment[@]}" "$folder/bin/elasticsearch-keystore" add -x -f bootstrap.password \
+        as_user_of elasticsearch env -i PATH=/usr/bin:/bin "${environment[@]}" "$folder/bin/elasticsearch-keystore" add -x -f bootstrap.password \
             <"$SECRETS/elastic" >>"$LOG/elasticsearch.log" 2>&1 || {
             show_log elasticsearch "could not store its first password"
             return 1

@@ -17,7 +17,7 @@ neo4j_fetch() {
     build="$folder.new"
     rm -rf -- "$build"
     mkdir -p "$build/classes"
-    mvn -q -B -Dstyle.color=never -f "$NATIVE/neo4j/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$build/lib"
+    quiet_maven -f "$NATIVE/neo4j/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$build/lib"
     javac -cp "$build/lib/*" -d "$build/classes" "$NATIVE/neo4j/Neo4jServer.java"
     chmod -R a+rX "$build"
     mv "$build" "$folder"
@@ -33,7 +33,7 @@ neo4j_start() {
         echo "server.bolt.listen_address=127.0.0.1:$(port_of neo4j)"
     } | own_file neo4j "$data/conf/neo4j.conf"
     # The password comes on standard input: an argument could be read by everyone.
-    LAUNCH_INPUT="$SECRETS/neo4j" launch neo4j env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME="$data" "$(java_home)/bin/java" \
+    LAUNCH_INPUT="$SECRETS/neo4j" launch neo4j HOME="$data" "$(java_home)/bin/java" \
         -Xms128m -Xmx1g -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir="$data/tmp" \
         --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.io=ALL-UNNAMED \
         --add-opens=java.base/sun.nio.ch=ALL-UNNAMED \

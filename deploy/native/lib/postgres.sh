@@ -23,8 +23,7 @@ postgres_start() {
     [[ -n "$bin" ]] || die "PostgreSQL is not installed: run deploy/native/servers install"
     [[ -e "$data/PG_VERSION" ]] || postgres_create "$bin" "$data"
     postgres_settings | own_file postgres "$data/conf.d/kith.conf"
-    # A lock left by kill -9 is cleared by the server itself, once its old children are gone.
-    launch postgres env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "$bin/postgres" -D "$data"
+    launch postgres "$bin/postgres" -D "$data"
 }
 
 # Made beside its place and moved, so that a kill cannot leave half a cluster.

@@ -10,6 +10,7 @@ declare -A GIVEN=([postgres]="${KITH_POSTGRES_URL:-}" [rabbitmq]="${KITH_AMQP_UR
 
 brought() { [[ -n "${GIVEN[$1]}" ]]; }
 
+# Where each server is, and the passwords of the users that are the service's own.
 set_addresses() {
     local host=127.0.0.1
     brought postgres || KITH_POSTGRES_URL="postgres://kith_admin:$(secret postgres.admin)@$host:$(port_of postgres)/postgres"
@@ -17,6 +18,21 @@ set_addresses() {
     brought rabbitmq || KITH_RABBIT_API="http://kith-admin:$(secret rabbitmq.admin)@$host:$(port_of rabbitmq-api)"
     brought neo4j || KITH_NEO4J_URL="bolt://neo4j:$(secret neo4j)@$host:$(port_of neo4j)"
     brought elasticsearch || KITH_ELASTICSEARCH_URL="http://elastic:$(secret elastic)@$host:$(port_of elasticsearch)"
+    # Neo4j Community knows no roles: the service network is its only user.
+    url_password "$KITH_NEO4J_URL" | write_secret network.store
+}
+
+wait_for_brought() {
+    local deadline=$((SECONDS + 30)) place
+    place="$(url_place "${GIVEN[$1]}")"
+    until "${1}_ready" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || {
+            printf 'error: %s at %s does not answer; is its address right, and its password?\n' "$1" "$place" >&2
+            return 1
+        }
+        sleep 0.5
+    done
+    say "$1: using yours at $place"
 }
 
 write_addresses() {

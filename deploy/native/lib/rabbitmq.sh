@@ -19,10 +19,10 @@ rabbitmq_start() {
     echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange].' | own_file rabbitmq "$data/plugins"
     own_file rabbitmq "$data/environment" </dev/null
     # Started by ourselves, because the one Erlang starts survives the broker.
-    running epmd || launch epmd env -i PATH=/usr/bin:/bin HOME="$data" epmd -port "$(port_of epmd)" -address 127.0.0.1
+    running epmd || launch epmd epmd -port "$(port_of epmd)" -address 127.0.0.1
     # "Under systemd" makes the launcher become the broker instead of a shell that waits for it.
     # Unbound schedulers that do not spin: several brokers may share two cores.
-    launch rabbitmq env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME="$data" \
+    launch rabbitmq HOME="$data" \
         RUNNING_UNDER_SYSTEMD=true \
         RABBITMQ_NODENAME=kith@localhost \
         RABBITMQ_CONF_ENV_FILE="$data/environment" \
@@ -61,10 +61,9 @@ raft.wal_max_size_bytes = 67108864
 TEXT
 }
 
-# Answers, and its quorum queues have a leader.
+# Answers, and a queue can be made.
 rabbitmq_ready() {
     local queue
     queue="$(rabbit_url)/api/queues/%2f/kith.ready"
-    rabbit_api -X PUT -H 'content-type: application/json' -d '{"durable":true,"arguments":{"x-queue-type":"quorum"}}' "$queue" &&
-        rabbit_api -X DELETE "$queue"
+    rabbit_api -X PUT -H 'content-type: application/json' -d '{"auto_delete":true}' "$queue" && rabbit_api -X DELETE "$queue"
 }
