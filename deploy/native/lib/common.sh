@@ -1,10 +1,12 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # used by the files that read this one
 # Folders, processes, waiting and secrets, the same for all servers and services.
 
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)"
 NATIVE="$REPOSITORY/deploy/native"
 KITH_RUN="$(realpath -m "${KITH_RUN:-$REPOSITORY/.run}")"
-KITH_PORT_BASE="${KITH_PORT_BASE:-20000}"
+# The ports stay what they were at the first start, unless told otherwise.
+KITH_PORT_BASE="${KITH_PORT_BASE:-$(cat "$KITH_RUN/port-base" 2>/dev/null || echo 20000)}"
 # The servers run as nobody when we are root, and nobody cannot look into root's home.
 if ((EUID == 0)); then default_cache=/var/cache/kith; else default_cache="${XDG_CACHE_HOME:-$HOME/.cache}/kith"; fi
 KITH_CACHE="$(realpath -m "${KITH_CACHE:-$default_cache}")"
@@ -12,7 +14,6 @@ LOG="$KITH_RUN/log"
 PIDS="$KITH_RUN/pid"
 SECRETS="$KITH_RUN/secrets"
 START_LIMIT_S="${KITH_START_LIMIT_S:-300}"
-STOP_LIMIT_S=60
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -26,19 +27,28 @@ port_of() {
     echo $((KITH_PORT_BASE + offset[$1]))
 }
 
-# The unprivileged user a server runs as, when we are root.
-user_of() { if [[ "$1" == postgres ]]; then echo postgres; else echo nobody; fi; }
+# The unprivileged user a server runs as, when we are root. Services run as whoever may read the secrets.
+user_of() {
+    case "$1" in
+        postgres) echo postgres ;;
+        rabbitmq | epmd | neo4j | elasticsearch) echo nobody ;;
+        *) id -un ;;
+    esac
+}
 
-# Runs a command as that user; as ourselves when we are nobody special.
-as_user_of() {
+# What to put before a command so that it runs as that user.
+drop_to_user_of() {
     local user
     user="$(user_of "$1")"
-    shift
-    if ((EUID == 0)); then
-        setpriv --reuid="$(id -u "$user")" --regid="$(id -g "$user")" --clear-groups --inh-caps=-all --no-new-privs "$@"
-    else
-        "$@"
+    if ((EUID == 0)) && [[ "$user" != root ]]; then
+        echo "setpriv --reuid=$(id -u "$user") --regid=$(id -g "$user") --clear-groups --inh-caps=-all --no-new-privs"
     fi
+}
+
+as_user_of() {
+    local -a drop
+    read -ra drop <<<"$(drop_to_user_of "$1")"
+    "${drop[@]}" "${@:2}"
 }
 
 # Where servers keep data. A repository inside a private home is out of reach for their users.
@@ -143,14 +153,13 @@ members() {
 # the command sets. LAUNCH_INPUT is its standard input.
 launch() {
     local name="$1" pid
-    local -a command=(env -i KITH_PROCESS="$KITH_RUN/$1" LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}")
+    local -a drop command=(env -i KITH_PROCESS="$KITH_RUN/$1" LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}")
+    read -ra drop <<<"$(drop_to_user_of "$name")"
     keep_log_short "$LOG/$name.log"
     (
         # The lock is ours, not the server's.
         exec 9>&-
-        ((EUID != 0)) || exec setsid setpriv --reuid="$(id -u "$(user_of "$name")")" --regid="$(id -g "$(user_of "$name")")" \
-            --clear-groups --inh-caps=-all --no-new-privs "${command[@]}"
-        exec setsid "${command[@]}"
+        exec setsid "${drop[@]}" "${command[@]}"
     ) <"${LAUNCH_INPUT:-/dev/null}" >>"$LOG/$name.log" 2>&1 &
     pid=$!
     printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$PIDS/$name"
@@ -166,15 +175,15 @@ kill_leftovers() {
     for pid in $(members "$1"); do kill -KILL "$pid" 2>/dev/null || true; done
 }
 
+# stop_one NAME SIGNAL LIMIT-IN-SECONDS
 stop_one() {
-    local name="$1" deadline
+    local name="$1" limit="$3" deadline=$((SECONDS + $3))
     [[ -e "$PIDS/$name" ]] || return 0
     if running "$name"; then
         say "$name: stopping"
-        kill -"$2" "$(main_pid "$name")" 2>/dev/null || true
-        deadline=$((SECONDS + STOP_LIMIT_S))
+        kill "-$2" "$(main_pid "$name")" 2>/dev/null || true
         while running "$name" && ((SECONDS < deadline)); do sleep 0.1; done
-        ! running "$name" || say "$name: did not stop within $STOP_LIMIT_S s, killing it"
+        ! running "$name" || say "$name: did not stop within $limit s, killing it"
     fi
     kill_leftovers "$name"
     while [[ -n "$(members "$name")" ]]; do sleep 0.1; done
@@ -190,7 +199,7 @@ wait_until() {
         ((SECONDS < deadline)) || { show_log "$name" "did not answer within $START_LIMIT_S s"; return 1; }
         sleep 0.2
     done
-    say "$name: ready on port $(port_of "$name")"
+    say "$name: ready"
 }
 
 show_log() {

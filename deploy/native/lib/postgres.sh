@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153 # DATA comes from common.sh
 # PostgreSQL: passwords over TCP only, no socket, no trust.
 
 postgres_packages() {

@@ -47,28 +47,12 @@ write_addresses() {
     )
 }
 
-# --- addresses: scheme://user:password@host:port/path ----------------------------------------
-
-url_decoded() { printf '%b' "${1//%/\\x}"; }
-url_login() { sed -n 's#^[a-z+]*://\([^@/]*\)@.*#\1#p' <<<"$1"; }
-url_user() { url_decoded "$(url_login "$1" | cut -d: -f1)"; }
-url_password() { url_decoded "$(url_login "$1" | cut -s -d: -f2-)"; }
-url_place() { sed -E 's#^[a-z+]*://([^@/]*@)?([^/?]*).*#\2#' <<<"$1"; }
-url_host() { url_place "$1" | cut -d: -f1; }
-url_port() {
-    local port
-    port="$(url_place "$1" | cut -s -d: -f2)"
-    echo "${port:-$2}"
-}
-url_path() { sed -E 's#^[a-z+]*://[^/?]*/?([^?]*).*#\1#' <<<"$1"; }
-without_login() { sed -E 's#^([a-z+]*://)([^@/]*@)?#\1#; s#/$##' <<<"$1"; }
-
 # --- one door to each, none of which shows a password in the list of processes ----------------
 
 as_admin_of_postgres() {
     PGHOST="$(url_host "$KITH_POSTGRES_URL")" PGPORT="$(url_port "$KITH_POSTGRES_URL" 5432)" \
         PGUSER="$(url_user "$KITH_POSTGRES_URL")" PGPASSWORD="$(url_password "$KITH_POSTGRES_URL")" \
-        PGDATABASE="$(url_path "$KITH_POSTGRES_URL")" PGCONNECT_TIMEOUT=5 \
+        PGDATABASE="$(url_path "$KITH_POSTGRES_URL")" PGSSLMODE="$(url_option "$KITH_POSTGRES_URL" sslmode prefer)" PGCONNECT_TIMEOUT=5 \
         psql -XqAt -v ON_ERROR_STOP=1
 }
 

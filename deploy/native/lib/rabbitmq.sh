@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153 # DATA comes from common.sh
 # RabbitMQ: a node of our own beside Debian's, with its own port mapper.
 
 RABBITMQ_LAUNCHER=/usr/lib/rabbitmq/bin/rabbitmq-server

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# What is needed to build: Rust, a linker, Node.
+
+WEB="$REPOSITORY/services/gateway/web"
+
+need_tools() {
+    local -a missing
+    command -v cargo >/dev/null || die "Rust is missing: install it as https://rustup.rs says, then run this again"
+    read -ra missing <<<"$(missing_packages cc build-essential curl curl node nodejs npm npm)"
+    install_packages "${missing[@]}"
+    (("$(node -p 'process.versions.node.split(".")[0]')" >= 18)) || die "Node $(node --version) is too old: version 18 or newer is needed"
+}
+
+# Builds the web app when its sources are not those of the last build.
+build_web() {
+    local sources stamp="$WEB/node_modules/.kith-built"
+    sources="$(cd "$WEB" && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)"
+    if [[ ! -d "$WEB/dist" || "$(cat "$stamp" 2>/dev/null)" != "$sources" ]]; then
+        say "building the web app"
+        (cd "$WEB" && npm ci --no-audit --no-fund && npm run build)
+        echo "$sources" >"$stamp"
+    fi
+}
