@@ -1,0 +1,93 @@
+// Everything that can go wrong with a request, in the words to show.
+
+export interface FieldError {
+  field: string
+  message: string
+}
+
+/** A failed request: the gateway's problem+json, or our own words when it could not be reached. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail = '',
+    readonly fields: FieldError[] = [],
+    readonly retryAfter: number | null = null,
+  ) {
+    super(title)
+  }
+
+  /** The message for one form field, if there is one. */
+  of(field: string): string | undefined {
+    return this.fields.find((error) => error.field === field)?.message
+  }
+}
+
+/** The gateway did not answer at all. */
+export function unreachable(): Problem {
+  return navigator.onLine
+    ? new Problem(0, 'Kith does not answer', 'Please try again in a moment.')
+    : new Problem(0, 'You are offline', 'Nothing was sent. Try again when you are connected.')
+}
+
+/** What any thrown value means to the person using the app; `null` for a request we gave up ourselves. */
+export function asProblem(thrown: unknown): Problem | null {
+  if (thrown instanceof Problem) return thrown
+  if (thrown instanceof DOMException && thrown.name === 'AbortError') return null
+  console.error(thrown)
+  return new Problem(0, 'Something went wrong', 'Please load the page again.')
+}
+
+/** Reads an error answer. Bodies that are not problem+json are never shown. */
+export async function problemFrom(response: Response): Promise<Problem> {
+  const retryAfter = secondsToWait(response)
+  const type = response.headers.get('content-type') ?? ''
+  const body: unknown = type.includes('json') ? await response.json().catch(() => null) : null
+  const { title, detail, errors } = (body ?? {}) as Record<string, unknown>
+  const said = typeof title === 'string' && title !== '' ? title : titleOf(response.status)
+  const wait = retryAfter === null ? '' : `Try again in ${duration(retryAfter)}.`
+  const detailed = typeof detail === 'string' && detail !== said ? sentence(detail) : ''
+  return new Problem(response.status, sentence(said, ''), [detailed, wait].filter(Boolean).join(' '), fieldErrors(errors), retryAfter)
+}
+
+/** The `Retry-After` header in seconds, given as a number or a date. */
+export function secondsToWait(response: Response): number | null {
+  const header = response.headers.get('retry-after')
+  if (!header) return null
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000
+  return Number.isFinite(seconds) ? Math.max(0, Math.ceil(seconds)) : null
+}
+
+/** A waiting time in words. */
+export function duration(seconds: number): string {
+  if (seconds < 90) return seconds === 1 ? '1 second' : `${seconds} seconds`
+  return `${Math.ceil(seconds / 60)} minutes`
+}
+
+function titleOf(status: number): string {
+  if (status === 404) return 'Not found'
+  if (status === 413) return 'That is too large'
+  if (status === 429) return 'Too many requests'
+  return status >= 500 ? 'Kith has a problem' : 'That did not work'
+}
+
+function sentence(text: string, end = '.'): string {
+  const upper = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(upper) ? upper : upper + end
+}
+
+/** Field errors as a list of `{field | pointer, detail | message | reason}` or as an object by field. */
+function fieldErrors(errors: unknown): FieldError[] {
+  const found: FieldError[] = []
+  const add = (field: unknown, message: unknown) => {
+    if (typeof field === 'string' && typeof message === 'string') {
+      found.push({ field: field.replace(/^#?\//, ''), message: sentence(message) })
+    }
+  }
+  if (Array.isArray(errors)) {
+    for (const each of errors) add(each?.field ?? each?.pointer, each?.detail ?? each?.message ?? each?.reason)
+  } else if (errors && typeof errors === 'object') {
+    for (const [field, message] of Object.entries(errors)) add(field, Array.isArray(message) ? message[0] : message)
+  }
+  return found
+}
