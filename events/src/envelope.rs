@@ -1,0 +1,213 @@
+//! The envelope: CloudEvents 1.0 attributes as AMQP headers (CloudEvents AMQP binding, binary mode).
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What comes before every attribute's name in a header.
+const PREFIX: &str = "cloudEvents:";
+
+/// What is known of a message beside its data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Tells this message from every other; the same again is the same message.
+    pub id: Uuid,
+    /// The message's full name, `contacts.contact-added.v1`.
+    pub name: String,
+    /// Who sent it, `/contacts`.
+    pub source: String,
+    /// When it was written.
+    pub time: DateTime<Utc>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Counts up per subject from 1, given out in the transaction that wrote the message.
+    pub sequence: Option<i64>,
+    /// W3C trace context: which trace and span it was sent from.
+    pub trace: Option<TraceParent>,
+    /// The first message of the chain that this one belongs to.
+    pub correlation_id: Option<Uuid>,
+    /// The message whose handling sent this one.
+    pub causation_id: Option<Uuid>,
+    /// The account on whose behalf it was sent.
+    pub actor: Option<Uuid>,
+    /// When the one who asks stops waiting.
+    pub deadline: Option<DateTime<Utc>>,
+}
+
+/// Why headers are not an envelope.
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
+pub enum EnvelopeError {
+    /// An attribute that every message has is not there.
+    #[error("the attribute {0} is missing")]
+    Missing(&'static str),
+    /// An attribute is not in its form.
+    #[error("the attribute {0} cannot be read: it should be {1}")]
+    Malformed(&'static str, &'static str),
+    /// The message follows another version of CloudEvents.
+    #[error("the message is not CloudEvents 1.0")]
+    SpecVersion,
+}
+
+impl Envelope {
+    /// The headers that carry it.
+    pub fn to_headers(&self) -> BTreeMap<String, String> {
+        let mut headers = BTreeMap::new();
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                headers.insert(format!("{PREFIX}{name}"), value);
+            }
+        };
+        put("specversion", Some("1.0".to_owned()));
+        put("id", Some(self.id.to_string()));
+        put("type", Some(self.name.clone()));
+        put("source", Some(self.source.clone()));
+        put("time", Some(timestamp(self.time)));
+        put("subject", self.subject.clone());
+        // The sequence extension of CloudEvents is text; ours is a number without leading zeros.
+        put("sequence", self.sequence.map(|sequence| sequence.to_string()));
+        put("traceparent", self.trace.map(|trace| trace.to_string()));
+        put("correlationid", self.correlation_id.map(|id| id.to_string()));
+        put("causationid", self.causation_id.map(|id| id.to_string()));
+        put("actor", self.actor.map(|id| id.to_string()));
+        put("deadline", self.deadline.map(timestamp));
+        headers
+    }
+
+    /// Reads the headers of a message. `cloudEvents_id` is read as well as `cloudEvents:id`: the binding allows both.
+    ///
+    /// # Errors
+    /// Where an attribute that every message has is missing, or one is malformed.
+    pub fn from_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, EnvelopeError> {
+        let found: BTreeMap<&str, &str> = headers
+            .into_iter()
+            .filter_map(|(name, value)| {
+                let name = name.strip_prefix(PREFIX).or_else(|| name.strip_prefix("cloudEvents_"))?;
+                Some((name, value))
+            })
+            .collect();
+        let text = |name: &str| found.get(name).copied();
+        if text("specversion").ok_or(EnvelopeError::Missing("specversion"))? != "1.0" {
+            return Err(EnvelopeError::SpecVersion);
+        }
+        Ok(Self {
+            id: parsed(text("id"), "id", "a UUID")?.ok_or(EnvelopeError::Missing("id"))?,
+            name: text("type").ok_or(EnvelopeError::Missing("type"))?.to_owned(),
+            source: text("source").ok_or(EnvelopeError::Missing("source"))?.to_owned(),
+            time: parsed(text("time"), "time", "a timestamp of RFC 3339")?.ok_or(EnvelopeError::Missing("time"))?,
+            subject: text("subject").map(str::to_owned),
+            sequence: parsed(text("sequence"), "sequence", "a whole number")?,
+            trace: parsed(text("traceparent"), "traceparent", "a W3C traceparent")?,
+            correlation_id: parsed(text("correlationid"), "correlationid", "a UUID")?,
+            causation_id: parsed(text("causationid"), "causationid", "a UUID")?,
+            actor: parsed(text("actor"), "actor", "a UUID")?,
+            deadline: parsed(text("deadline"), "deadline", "a timestamp of RFC 3339")?,
+        })
+    }
+}
+
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn parsed<T: FromStr>(text: Option<&str>, name: &'static str, form: &'static str) -> Result<Option<T>, EnvelopeError> {
+    text.map(|text| text.parse().map_err(|_| EnvelopeError::Malformed(name, form))).transpose()
+}
+
+/// A place in a trace (W3C Trace Context, version 00).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TraceParent {
+    /// The whole story.
+    pub trace_id: u128,
+    /// This step of it.
+    pub span_id: u64,
+    /// Whether the trace is kept.
+    pub sampled: bool,
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
+
+impl FromStr for TraceParent {
+    type Err = EnvelopeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = EnvelopeError::Malformed("traceparent", "a W3C traceparent");
+        let parts: Vec<&str> = text.split('-').collect();
+        let [_, trace_id, span_id, flags, ..] = parts[..] else { return Err(malformed) };
+        if (trace_id.len(), span_id.len(), flags.len()) != (32, 16, 2) {
+            return Err(malformed);
+        }
+        let hex = |text: &str| u128::from_str_radix(text, 16).map_err(|_| malformed.clone());
+        let (trace_id, span_id, flags) = (hex(trace_id)?, hex(span_id)?, hex(flags)?);
+        if trace_id == 0 || span_id == 0 {
+            return Err(malformed);
+        }
+        // The lengths were checked: 16 hexadecimal digits fit.
+        Ok(Self { trace_id, span_id: span_id as u64, sampled: flags & 1 == 1 })
+    }
+}
+
+impl TryFrom<String> for TraceParent {
+    type Error = EnvelopeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<TraceParent> for String {
+    fn from(trace: TraceParent) -> Self {
+        trace.to_string()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn envelope() -> Envelope {
+        Envelope {
+            id: Uuid::from_u128(7),
+            name: "contacts.contact-added.v1".to_owned(),
+            source: "/contacts".to_owned(),
+            time: "2026-11-01T09:30:00.000001Z".parse().unwrap(),
+            subject: Some("s".to_owned()),
+            sequence: Some(3),
+            trace: Some(TraceParent { trace_id: 1, span_id: 2, sampled: true }),
+            correlation_id: Some(Uuid::from_u128(8)),
+            causation_id: None,
+            actor: None,
+            deadline: None,
+        }
+    }
+
+    #[test]
+    fn headers_carry_the_whole_envelope() {
+        let headers = envelope().to_headers();
+
+        let read = Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+
+        assert_eq!(read, Ok(envelope()));
+        assert_eq!(headers["cloudEvents:traceparent"], "00-00000000000000000000000000000001-0000000000000002-01");
+    }
+
+    #[test]
+    fn a_missing_or_malformed_attribute_is_named() {
+        let mut headers = envelope().to_headers();
+        headers.insert("cloudEvents:sequence".to_owned(), "three".to_owned());
+        let read = |headers: &BTreeMap<String, String>| {
+            Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        };
+
+        assert_eq!(read(&headers), Err(EnvelopeError::Malformed("sequence", "a whole number")));
+        headers.remove("cloudEvents:id");
+        assert_eq!(read(&headers), Err(EnvelopeError::Missing("id")));
+    }
+}

@@ -1,0 +1,214 @@
+//! What can go wrong, in three kinds: try again, set aside, and must not happen.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a handler of an event or a step of a job comes to.
+pub type Handled = Result<(), Failure>;
+
+/// What a handler of a request comes to.
+pub type Answered<T> = Result<T, Failure>;
+
+/// Why a handler did not do its work; it decides the future of the message.
+#[derive(Debug)]
+pub enum Failure {
+    /// Trouble that passes: the message is handled again, later.
+    Retry(StoreError),
+    /// The domain says no, and will say no tomorrow: the message is parked, the caller told why.
+    Reject(Problem),
+    /// Must not happen: reported as a bug, and tried again in case it was not one.
+    Bug(String),
+}
+
+impl Failure {
+    /// Trouble that passes, for an error that would be taken as something else.
+    pub fn retry(error: impl fmt::Display) -> Self {
+        Self::Retry(StoreError::new(StoreErrorKind::Conflict, error))
+    }
+
+    /// Something that must not happen.
+    pub fn bug(error: impl fmt::Display) -> Self {
+        Self::Bug(error.to_string())
+    }
+
+    /// Whether the store does not answer at all: nothing is wrong with the message.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Retry(error) if error.kind == StoreErrorKind::Unavailable)
+    }
+
+    /// What the one who asked is told.
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::Reject(problem) => problem,
+            Self::Retry(_) => Problem::unavailable("the service cannot do this just now: try again in a moment"),
+            Self::Bug(_) => Problem::new(500, "internal-error", "something went wrong on our side"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry(error) => write!(formatter, "{error}"),
+            Self::Reject(problem) => write!(formatter, "{}", problem.detail),
+            Self::Bug(text) => write!(formatter, "{text}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error.kind {
+            StoreErrorKind::Unavailable | StoreErrorKind::Conflict => Self::Retry(error),
+            StoreErrorKind::Broken => Self::Bug(error.to_string()),
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Reject(problem)
+    }
+}
+
+impl<R: Refusal> From<R> for Failure {
+    fn from(refusal: R) -> Self {
+        Self::Reject(Problem::from_refusal(&refusal))
+    }
+}
+
+/// A domain's no. Its text is written for the caller: lowercase, no full stop, says what is wrong and what to do.
+pub trait Refusal: std::error::Error {
+    /// The HTTP status that fits best.
+    fn status(&self) -> u16;
+
+    /// A short name for programs, `email-taken`.
+    fn code(&self) -> &'static str;
+
+    /// The field of the body that is at fault, where it is one.
+    fn field(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// What a caller is told when something did not work (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Names the kind of problem, `urn:kith:problem:email-taken`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong this time, and what to do.
+    pub detail: String,
+    /// The fields at fault, where the body is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// How many seconds to wait before trying again, where that helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+/// One field at fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The field's name.
+    pub field: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of a kind; the title is made from the kind's name.
+    pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:kith:problem:{code}"),
+            title: code.replace('-', " "),
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// The thing asked for is not there, or is another account's.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(404, "not-found", format!("there is no such {what}"))
+    }
+
+    /// It does not work now; in a moment it may.
+    pub fn unavailable(detail: &str) -> Self {
+        Self { retry_after: Some(1), ..Self::new(503, "unavailable", detail) }
+    }
+
+    fn from_refusal(refusal: &impl Refusal) -> Self {
+        let errors = refusal.field().map(|field| FieldError { field: field.to_owned(), detail: refusal.to_string() });
+        Self { errors: errors.into_iter().collect(), ..Self::new(refusal.status(), refusal.code(), refusal.to_string()) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}: {}", self.status, self.title, self.detail)
+    }
+}
+
+/// Trouble with a store.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    /// What it means for the work at hand.
+    pub kind: StoreErrorKind,
+    message: String,
+    constraint: Option<String>,
+}
+
+/// What trouble with a store means for the work at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The store does not answer: wait for it.
+    Unavailable,
+    /// Another got in the way (deadlock, lost race, time-out): the same again may work.
+    Conflict,
+    /// The question or the answer is wrong: a bug.
+    Broken,
+}
+
+impl StoreError {
+    /// An error of a kind.
+    pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string(), constraint: None }
+    }
+
+    /// The question or the answer is wrong.
+    pub fn broken(message: impl fmt::Display) -> Self {
+        Self::new(StoreErrorKind::Broken, message)
+    }
+
+    /// The store does not answer.
+    pub fn unavailable(message: impl fmt::Display) -> Self {
+        Self::new(StoreErrorKind::Unavailable, message)
+    }
+
+    /// Says which of the store's constraints was hurt.
+    pub fn with_constraint(self, constraint: impl Into<String>) -> Self {
+        Self { constraint: Some(constraint.into()), ..self }
+    }
+
+    /// Whether this constraint of the store was hurt.
+    pub fn breaks(&self, constraint: &str) -> bool {
+        self.constraint.as_deref() == Some(constraint)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}

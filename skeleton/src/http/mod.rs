@@ -1,0 +1,133 @@
+//! A hardened HTTP server around warp's filters.
+//!
+//! `warp::serve` waits for ever: for half a header, for the rest of a body, for a reader that does not read, for a stream
+//! that does not end. Here all of these have a limit, a panic is answered like any other failure, work that changes
+//! something is not broken off because its caller went away, and a stop has a deadline. `tests/http.rs` shows each.
+
+pub mod admin;
+mod answer;
+mod guard;
+mod json;
+mod limits;
+mod problem;
+mod serve;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+use warp::filters::BoxedFilter;
+use warp::{Filter, Rejection};
+
+pub use json::{body, bytes};
+pub use limits::{RateLimits, RateSettings, limited_by_address};
+pub use problem::{Accepted, Created, IntoResponse, Json, NoContent, finish, group, problem_response, reply};
+pub use serve::{Drained, serve};
+
+/// A group of routes, boxed so that the compiler stays quick.
+pub type Routes = BoxedFilter<(Response,)>;
+
+/// What goes back to the caller.
+pub type Response = warp::reply::Response;
+
+/// How the HTTP server behaves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// How long a caller may take for the head of a request, and be idle between two on HTTP/1.
+    pub header_timeout_ms: u64,
+    /// How long a caller may send nothing of a body it has begun, or read nothing of an answer.
+    pub body_idle_timeout_ms: u64,
+    /// How long a handler may take until the head of its answer, counted from the last byte of the body.
+    pub request_timeout_ms: u64,
+    /// How long requests and streams may go on after a stop.
+    pub drain_ms: u64,
+    /// Connections at a time; more wait in the system's queue.
+    pub max_connections: usize,
+    /// Connections at a time from one address; more are closed. Not used behind trusted proxies.
+    pub max_connections_per_address: usize,
+    /// Requests at a time; more are told to come back.
+    pub max_concurrent_requests: usize,
+    /// The largest body, unless its route allows more.
+    pub max_body_bytes: u64,
+    /// How many proxies in front of us are ours, each adding one hop to `X-Forwarded-For`.
+    pub trusted_proxies: u32,
+    /// Paths (and what is below them) whose bodies may be larger or smaller; said by the service, not by its settings.
+    #[serde(skip)]
+    pub body_limits: Vec<(String, u64)>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            header_timeout_ms: 5_000,
+            body_idle_timeout_ms: 10_000,
+            request_timeout_ms: 10_000,
+            drain_ms: 20_000,
+            max_connections: 10_000,
+            max_connections_per_address: 200,
+            max_concurrent_requests: 1_024,
+            max_body_bytes: 65_536,
+            trusted_proxies: 0,
+            body_limits: Vec::new(),
+        }
+    }
+}
+
+impl HttpSettings {
+    /// Lets bodies sent to a path, and to what is below it, have another size.
+    pub fn allow_body(mut self, path: &str, bytes: u64) -> Self {
+        self.body_limits.push((path.trim_end_matches('/').to_owned(), bytes));
+        self
+    }
+
+    fn body_limit(&self, path: &str) -> u64 {
+        let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let fitting = self.body_limits.iter().filter(|(prefix, _)| below(prefix));
+        fitting.max_by_key(|(prefix, _)| prefix.len()).map_or(self.max_body_bytes, |(_, bytes)| *bytes)
+    }
+
+    fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    fn body_idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_idle_timeout_ms)
+    }
+
+    fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+}
+
+/// Where a request came from, as far as that can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// The W3C `traceparent` of a request: the caller's, or a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceHeader(pub String);
+
+impl TraceHeader {
+    /// The 32 hexadecimal digits that all parts of one trace share.
+    pub fn trace_id(&self) -> &str {
+        self.0.get(3..35).unwrap_or_default()
+    }
+}
+
+/// Gives a handler the address of its caller.
+pub fn client_address() -> impl Filter<Extract = (ClientAddress,), Error = Rejection> + Copy {
+    warp::ext::get::<ClientAddress>()
+}
+
+/// Gives a handler the trace its request belongs to.
+pub fn trace_header() -> impl Filter<Extract = (TraceHeader,), Error = Rejection> + Copy {
+    warp::ext::get::<TraceHeader>()
+}

@@ -1,0 +1,206 @@
+//! What goes back to the caller: answers with their status, and problems (RFC 9457) for all that can go wrong.
+
+use std::convert::Infallible;
+
+use serde::Serialize;
+use warp::http::StatusCode;
+use warp::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use warp::reject::{
+    InvalidHeader, InvalidQuery, LengthRequired, MethodNotAllowed, MissingHeader, PayloadTooLarge, Reject, UnsupportedMediaType,
+};
+use warp::{Filter, Rejection, Reply};
+
+use super::{Response, Routes};
+use crate::failure::{Failure, Problem};
+
+/// Something a handler may give back.
+pub trait IntoResponse {
+    /// Makes the whole answer of it.
+    fn into_response(self) -> Response;
+}
+
+/// 200, with a JSON body.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// 201, with a JSON body.
+#[derive(Debug)]
+pub struct Created<T>(pub T);
+
+/// 202, with a JSON body and the place to look for what comes of it.
+#[derive(Debug)]
+pub struct Accepted<T> {
+    /// The path of the thing that will tell.
+    pub location: String,
+    /// What there is to tell already.
+    pub body: T,
+}
+
+/// 204.
+#[derive(Debug)]
+pub struct NoContent;
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        json_response(StatusCode::OK, "application/json", &self.0)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        json_response(StatusCode::CREATED, "application/json", &self.0)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        let mut response = json_response(StatusCode::ACCEPTED, "application/json", &self.body);
+        set_header(&mut response, LOCATION, &self.location);
+        response
+    }
+}
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        problem_response(&self)
+    }
+}
+
+/// Makes an answer of what a handler came to. Failures that are ours are logged here, once.
+pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Response {
+    let failure = match answered {
+        Ok(answer) => return answer.into_response(),
+        Err(failure) => failure.into(),
+    };
+    match &failure {
+        Failure::Bug(text) => tracing::error!(failure = %text, "a request met a bug"),
+        Failure::Retry(error) => tracing::warn!(failure = %error, "a request could not be done just now"),
+        Failure::Reject(_) => {}
+    }
+    problem_response(&failure.into_problem())
+}
+
+/// The answer that tells a problem.
+pub fn problem_response(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_response(status, "application/problem+json", problem);
+    if let Some(seconds) = problem.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// A group of routes, to be joined with others: `group(one.or(other).unify())`. Refuse with `warp::reject::custom(problem)`.
+pub fn group<F, R>(routes: F) -> Routes
+where
+    F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
+    R: Reply + 'static,
+{
+    routes.map(Reply::into_response).boxed()
+}
+
+/// Closes all routes: what none of them takes becomes a problem. `serve` does it; routes joined after it are never reached.
+///
+/// Write the path of a route before its method (`warp::path!("things").and(warp::get())`), or an unknown path is answered
+/// with 405 instead of 404.
+pub fn finish<F, R>(routes: F) -> Routes
+where
+    F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
+    R: Reply + 'static,
+{
+    routes.map(Reply::into_response).recover(tell).unify().boxed()
+}
+
+impl Reject for Problem {}
+
+async fn tell(rejection: Rejection) -> Result<Response, Infallible> {
+    Ok(problem_response(&problem_of(&rejection)))
+}
+
+/// Several routes may have turned a request down; the one that came furthest knows best.
+fn problem_of(rejection: &Rejection) -> Problem {
+    if let Some(problem) = rejection.find::<Problem>() {
+        return problem.clone();
+    }
+    if rejection.find::<PayloadTooLarge>().is_some() {
+        return too_large();
+    }
+    if rejection.find::<UnsupportedMediaType>().is_some() {
+        return Problem::new(415, "unsupported-media-type", "the content-type of the body is not taken here");
+    }
+    if rejection.find::<LengthRequired>().is_some() {
+        return Problem::new(411, "length-required", "the content-length header is missing");
+    }
+    if let Some(header) = rejection.find::<MissingHeader>() {
+        return Problem::new(400, "missing-header", format!("the header {} is missing", header.name()));
+    }
+    if let Some(header) = rejection.find::<InvalidHeader>() {
+        return Problem::new(400, "invalid-header", format!("the header {} cannot be read", header.name()));
+    }
+    if rejection.find::<InvalidQuery>().is_some() {
+        return Problem::new(
+            400,
+            "invalid-query",
+            "the query of the address is missing something or has a value of the wrong kind",
+        );
+    }
+    if rejection.find::<warp::filters::body::BodyDeserializeError>().is_some() {
+        return Problem::new(400, "invalid-body", "the body cannot be read");
+    }
+    if rejection.find::<MethodNotAllowed>().is_some() {
+        return Problem::new(405, "method-not-allowed", "this method is not offered here");
+    }
+    if rejection.is_not_found() {
+        return Problem::new(404, "not-found", "there is nothing at this path");
+    }
+    tracing::error!("a request was turned down by a filter for a reason that has no problem");
+    internal_error()
+}
+
+pub(super) fn too_large() -> Problem {
+    Problem::new(413, "body-too-large", "the body is larger than this path takes")
+}
+
+pub(super) fn too_slow() -> Problem {
+    Problem::new(408, "body-too-slow", "the body came too slowly")
+}
+
+pub(super) fn internal_error() -> Problem {
+    Failure::bug("").into_problem()
+}
+
+fn json_response(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
+    let body = match serde_json::to_vec(body) {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(failure = %error, "an answer cannot be written as json");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn set_header(response: &mut Response, name: HeaderName, value: &str) {
+    match HeaderValue::from_str(value) {
+        Ok(value) => drop(response.headers_mut().insert(name, value)),
+        Err(_) => tracing::error!(header = %name, "an answer's header has characters that no header may have"),
+    }
+}

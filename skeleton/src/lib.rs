@@ -1,0 +1,34 @@
+//! What every service of Kith shares, so that a service writes only its domain.
+//!
+//! A service is an assembly: `Service::named("contacts").store(..).consumes(..).answers(..).jobs(..)`. From that the
+//! skeleton knows the queues it needs, its rights on the broker, its settings and its commands.
+//!
+//! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.
+
+pub mod config;
+pub mod failure;
+pub mod http;
+#[cfg(feature = "mail")]
+pub mod mail;
+pub mod messaging;
+pub mod service;
+pub mod stop;
+pub mod store;
+mod surroundings;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use config::{Secret, Settings, SettingsError};
+pub use failure::{Answered, Failure, Handled, Problem, Refusal, StoreError};
+pub use messaging::handlers::{Answers, Jobs, Progress, Reading, Subscriptions};
+pub use messaging::requests::{Asking, Requests};
+pub use service::{App, Exit, Service};
+#[cfg(feature = "elasticsearch")]
+pub use store::elasticsearch::{Elasticsearch, Index};
+#[cfg(feature = "neo4j")]
+pub use store::neo4j::Neo4j;
+#[cfg(feature = "postgres")]
+pub use store::postgres::Postgres;
+pub use store::{Publish, ServiceContext};
+pub use surroundings::{Chance, Clock, Surroundings};

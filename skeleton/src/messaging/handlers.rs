@@ -1,0 +1,267 @@
+//! The doors of a service: which function handles which message.
+
+use std::{any::Any, collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use events::{Event, Job, Message, Request};
+use futures::{FutureExt, future::BoxFuture};
+
+use crate::{
+    failure::{Answered, Failure, Handled, Problem},
+    store::{Publish, Store, Transaction},
+};
+
+/// A function that takes a message and a transaction.
+///
+/// Implemented for every `async fn(M, &mut Tx) -> Result<T, Failure>`.
+pub trait Handler<'a, M, Tx, T>: Send + Sync {
+    /// What it returns.
+    type Future: Future<Output = Result<T, Failure>> + Send + 'a;
+
+    /// Calls it.
+    fn call(&self, message: M, tx: &'a mut Tx) -> Self::Future;
+}
+
+impl<'a, M, Tx: 'a, T, F, Out> Handler<'a, M, Tx, T> for F
+where
+    F: Fn(M, &'a mut Tx) -> Out + Send + Sync,
+    Out: Future<Output = Result<T, Failure>> + Send + 'a,
+{
+    type Future = Out;
+
+    fn call(&self, message: M, tx: &'a mut Tx) -> Out {
+        self(message, tx)
+    }
+}
+
+/// A handler with its message's type forgotten: takes the data as it came.
+pub type Boxed<Tx> = Arc<dyn for<'a> Fn(&'a [u8], &'a mut Tx) -> BoxFuture<'a, Handled> + Send + Sync>;
+
+/// Handlers by the full name of their message.
+pub type ByName<Tx> = BTreeMap<&'static str, Boxed<Tx>>;
+
+/// The events that a service listens to.
+pub struct Subscriptions<Tx> {
+    pub(crate) handlers: ByName<Tx>,
+    pub(crate) bindings: Vec<Binding>,
+}
+
+/// What a queue is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+}
+
+impl<Tx: Transaction + 'static> Subscriptions<Tx> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { handlers: BTreeMap::new(), bindings: Vec::new() }
+    }
+
+    /// Handles an event with this function.
+    pub fn on<E, H>(mut self, handler: H) -> Self
+    where
+        E: Event,
+        H: for<'a> Handler<'a, E, Tx, ()> + 'static,
+    {
+        self.bindings.push(Binding { exchange: format!("events.{}", E::SERVICE), routing_key: E::KEY.to_owned() });
+        self.handlers.insert(E::NAME, boxed(handler));
+        self
+    }
+}
+
+impl<Tx: Transaction + 'static> Default for Subscriptions<Tx> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn boxed<M, Tx, H>(handler: H) -> Boxed<Tx>
+where
+    M: Message,
+    Tx: Transaction + 'static,
+    H: for<'a> Handler<'a, M, Tx, ()> + 'static,
+{
+    Arc::new(move |body, tx| match read::<M>(body) {
+        Ok(message) => Box::pin(handler.call(message, tx)),
+        Err(failure) => Box::pin(async move { Err(failure) }),
+    })
+}
+
+/// Reads a message's data. The error names the place, never the value.
+fn read<M: Message>(body: &[u8]) -> Result<M, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("the data is no {}: line {}, column {}", M::NAME, error.line(), error.column());
+        Problem::new(400, "malformed-message", detail).into()
+    })
+}
+
+/// How far a step of a job has come.
+pub enum Progress<J> {
+    /// There is more to do: this job goes into the queue for the next step.
+    More(J),
+    /// All is done.
+    Done,
+}
+
+/// The jobs that a service puts into its own queue.
+///
+/// A job is worked off in steps, each a message and a transaction of its own: a crash costs at most one step, and
+/// many long jobs take turns.
+pub struct Jobs<Tx> {
+    pub(crate) handlers: ByName<Tx>,
+    pub(crate) bindings: Vec<Binding>,
+}
+
+impl<Tx: Publish + 'static> Jobs<Tx> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { handlers: BTreeMap::new(), bindings: Vec::new() }
+    }
+
+    /// Works off a job with this function, one step a call.
+    pub fn on<J, H>(mut self, handler: H) -> Self
+    where
+        J: Job,
+        H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
+    {
+        self.bindings.push(Binding { exchange: format!("jobs.{}", J::SERVICE), routing_key: J::KEY.to_owned() });
+        let handler = Arc::new(handler);
+        let step: Boxed<Tx> = Arc::new(move |body, tx| {
+            let (job, handler) = (read::<J>(body), handler.clone());
+            Box::pin(async move {
+                match handler.call(job?, tx).await? {
+                    Progress::More(next) => tx.enqueue(next).map(drop),
+                    Progress::Done => Ok(()),
+                }
+            })
+        });
+        self.handlers.insert(J::NAME, step);
+        self
+    }
+}
+
+impl<Tx: Publish + 'static> Default for Jobs<Tx> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A function that takes a question and a store.
+///
+/// Implemented for every `async fn(R, Reading<S>) -> Result<T, Failure>`.
+pub type BoxedRead<S> = Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = Answered<Vec<u8>>> + Send>> + Send + Sync>;
+
+/// Answers to a request in a transaction, its reply written out.
+pub type BoxedWrite<Tx> = Arc<dyn for<'a> Fn(&'a [u8], &'a mut Tx) -> BoxFuture<'a, Answered<Vec<u8>>> + Send + Sync>;
+
+/// How a request is answered.
+pub enum Answer<S: Store> {
+    /// Without a transaction: nothing changes, and the same again may find something else.
+    Read(BoxedRead<Reading<S>>),
+    /// In a transaction, once: the same request again gets the first reply.
+    Write(BoxedWrite<S::Tx>),
+}
+
+impl<S: Store> Clone for Answer<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Read(handler) => Self::Read(handler.clone()),
+            Self::Write(handler) => Self::Write(handler.clone()),
+        }
+    }
+}
+
+/// What a reading handler gets: the store, and what the service was assembled with.
+#[derive(Clone)]
+pub struct Reading<S> {
+    /// The store.
+    pub store: S,
+    pub(crate) service: Arc<crate::store::ServiceContext>,
+}
+
+impl<S> Reading<S> {
+    /// A reading handler's view of a store.
+    pub fn new(store: S, service: Arc<crate::store::ServiceContext>) -> Self {
+        Self { store, service }
+    }
+
+    /// Something the service was assembled with, found by its type.
+    pub fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
+        self.service.get()
+    }
+
+    /// The time.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.service.surroundings.now()
+    }
+}
+
+impl<S> std::ops::Deref for Reading<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.store
+    }
+}
+
+/// The requests that a service answers.
+pub struct Answers<S: Store> {
+    pub(crate) handlers: BTreeMap<&'static str, Answer<S>>,
+    pub(crate) bindings: Vec<Binding>,
+}
+
+impl<S: Store> Answers<S> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { handlers: BTreeMap::new(), bindings: Vec::new() }
+    }
+
+    /// Answers a question with this function: `async fn(R, Reading<S>) -> Answered<R::Reply>`.
+    pub fn read<R, F, Out>(mut self, handler: F) -> Self
+    where
+        R: Request,
+        F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
+        Out: Future<Output = Answered<R::Reply>> + Send + 'static,
+    {
+        self.bind::<R>();
+        let answer: BoxedRead<Reading<S>> = Arc::new(move |body, store| match read::<R>(&body) {
+            Ok(asked) => Box::pin(handler(asked, store).map(|answered| written(&answered?))),
+            Err(failure) => Box::pin(async move { Err(failure) }),
+        });
+        self.handlers.insert(R::NAME, Answer::Read(answer));
+        self
+    }
+
+    /// Follows an order with this function: `async fn(R, &mut Tx) -> Answered<R::Reply>`.
+    pub fn write<R, H>(mut self, handler: H) -> Self
+    where
+        R: Request,
+        H: for<'a> Handler<'a, R, S::Tx, R::Reply> + 'static,
+    {
+        self.bind::<R>();
+        let handler = Arc::new(handler);
+        let answer: BoxedWrite<S::Tx> = Arc::new(move |body, tx| {
+            let (asked, handler) = (read::<R>(body), handler.clone());
+            Box::pin(async move { written(&handler.call(asked?, tx).await?) })
+        });
+        self.handlers.insert(R::NAME, Answer::Write(answer));
+        self
+    }
+
+    fn bind<R: Request>(&mut self) {
+        self.bindings.push(Binding { exchange: format!("requests.{}", R::SERVICE), routing_key: R::KEY.to_owned() });
+    }
+}
+
+impl<S: Store> Default for Answers<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn written<T: serde::Serialize>(reply: &T) -> Answered<Vec<u8>> {
+    serde_json::to_vec(reply).map_err(Failure::bug)
+}

@@ -1,0 +1,86 @@
+//! Messages in and out. Only this module knows the broker; the loops in it know only the traits below.
+
+pub mod consumer;
+pub mod handlers;
+pub mod rabbit;
+pub mod relay;
+pub mod requests;
+pub mod retry;
+pub mod topology;
+
+use std::{collections::BTreeMap, future::Future};
+
+use bytes::Bytes;
+use events::{Envelope, EnvelopeError};
+use uuid::Uuid;
+
+use crate::store::OutboxRow;
+
+/// A message on its way to the broker.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub exchange: String,
+    /// With which routing key.
+    pub routing_key: String,
+    /// Its envelope.
+    pub envelope: Envelope,
+    /// Its data, JSON.
+    pub body: Bytes,
+}
+
+impl From<OutboxRow> for Outgoing {
+    fn from(row: OutboxRow) -> Self {
+        Self { exchange: row.exchange, routing_key: row.routing_key, envelope: row.envelope, body: row.body.into() }
+    }
+}
+
+/// What became of a published message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The broker has it, in every queue that wants it.
+    Confirmed,
+    /// The broker has answered, and no queue wants it.
+    Unroutable,
+    /// The broker may have it or not: publish it again, under the same id.
+    Unknown,
+}
+
+/// Sends messages and waits for the broker's word.
+pub trait Publisher: Send + Sync {
+    /// Publishes all, in order, and waits until each has its outcome; the answers are in the same order.
+    fn publish(&self, window: Vec<Outgoing>) -> impl Future<Output = Vec<Outcome>> + Send;
+}
+
+/// A message as the broker hands it out.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its place among the deliveries, for acknowledging.
+    pub tag: u64,
+    /// Its id; where it has none that can be read, one made from its content.
+    pub id: Uuid,
+    /// Its envelope, where it has one.
+    pub envelope: Result<Envelope, EnvelopeError>,
+    /// Its headers as text.
+    pub headers: BTreeMap<String, String>,
+    /// Its data.
+    pub body: Bytes,
+    /// How often it was handed out before without an end.
+    pub deliveries_before: u32,
+    /// Which user of the broker published it, where the broker vouches for that.
+    pub user: Option<String>,
+    /// Where a reply goes.
+    pub reply_to: Option<String>,
+}
+
+/// Hands out the messages of one queue.
+pub trait Deliveries: Send {
+    /// Waits for a message, and takes up to `most` that are there. Safe to drop while waiting: nothing is lost.
+    fn next(&mut self, most: usize) -> impl Future<Output = Vec<Incoming>> + Send;
+
+    /// Says that these are done: all that were handed out up to and with the last of them.
+    fn acknowledge_through(&mut self, last: &Incoming) -> impl Future<Output = ()> + Send;
+
+    /// Takes no more messages; what is in hand and not acknowledged goes to another.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}

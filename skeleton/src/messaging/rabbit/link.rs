@@ -1,0 +1,191 @@
+//! One connection to the broker that is always being kept up.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use metrics::{counter, gauge};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::answered;
+use crate::{config::BrokerSettings, failure::StoreError, stop::Stop, surroundings::Surroundings};
+
+/// Where the broker is and who we are there.
+#[derive(Clone)]
+pub struct Login {
+    uri: AMQPUri,
+    longest_wait: Duration,
+}
+
+impl Login {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn new(settings: &BrokerSettings) -> Result<Self, StoreError> {
+        let mut uri: AMQPUri =
+            settings.url.parse().map_err(|error| StoreError::broken(format!("broker.url is no AMQP address: {error}")))?;
+        if !settings.password.reveal().is_empty() {
+            uri.authority.userinfo.password = settings.password.reveal().to_owned();
+        }
+        // A dead peer is noticed after two of these.
+        uri.query.heartbeat = Some(10);
+        Ok(Self { uri, longest_wait: Duration::from_millis(settings.reconnect_max_ms) })
+    }
+
+    /// The user we are at the broker.
+    pub fn user(&self) -> &str {
+        &self.uri.authority.userinfo.username
+    }
+
+    async fn connect(&self, name: &str) -> Result<Connection, String> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connecting = Connection::connect_uri(self.uri.clone(), properties);
+        match tokio::time::timeout(Duration::from_secs(10), connecting).await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(_) => Err("no connection within 10 s".to_owned()),
+        }
+    }
+}
+
+/// One connection to the broker. A clone is the same connection.
+#[derive(Clone)]
+pub struct Link {
+    login: Arc<Login>,
+    current: watch::Receiver<Option<Live>>,
+    broken: mpsc::Sender<u64>,
+}
+
+/// A connection that works, as far as is known.
+#[derive(Clone)]
+struct Live {
+    connection: Arc<Connection>,
+    generation: u64,
+}
+
+impl Link {
+    /// Connects, and connects again whenever the connection is lost, until told to stop.
+    pub fn open(login: Login, name: String, surroundings: Surroundings, stop: Stop) -> Self {
+        let login = Arc::new(login);
+        let (publish, current) = watch::channel(None);
+        let (broken, reports) = mpsc::channel(16);
+        tokio::spawn(keep_up(login.clone(), name, surroundings, publish, reports, stop));
+        Self { login, current, broken }
+    }
+
+    /// The user we are at the broker.
+    pub fn user(&self) -> &str {
+        self.login.user()
+    }
+
+    /// Whether there is a connection now.
+    pub fn is_up(&self) -> bool {
+        self.current.borrow().is_some()
+    }
+
+    /// Waits for a connection and opens a channel on it. The number tells one connection from the next.
+    ///
+    /// # Errors
+    /// Where the broker refuses the channel, or the link was stopped.
+    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
+        let live = self.live().await?;
+        match answered(live.connection.create_channel()).await {
+            Ok(channel) => Ok((channel, live.generation)),
+            Err(error) => {
+                self.report_broken(live.generation);
+                Err(error)
+            }
+        }
+    }
+
+    async fn live(&self) -> Result<Live, String> {
+        let mut current = self.current.clone();
+        let live = current.wait_for(Option::is_some).await.map_err(|_| "the link is closed".to_owned())?;
+        live.clone().ok_or_else(|| "the link is closed".to_owned())
+    }
+
+    /// Says that a connection does not work any more, so that a new one is made.
+    pub(crate) fn report_broken(&self, generation: u64) {
+        // A full channel means that it has been said already.
+        let _ = self.broken.try_send(generation);
+    }
+}
+
+async fn keep_up(
+    login: Arc<Login>,
+    name: String,
+    surroundings: Surroundings,
+    publish: watch::Sender<Option<Live>>,
+    mut reports: mpsc::Receiver<u64>,
+    stop: Stop,
+) {
+    let mut generation = 0;
+    let mut failures = 0u32;
+    while !stop.is_stopped() {
+        match login.connect(&name).await {
+            Ok(connection) => {
+                if failures > 0 {
+                    info!(connection = name, failures, "connected to the broker again");
+                }
+                failures = 0;
+                generation += 1;
+                counter!("broker_connections_total", "connection" => name.clone()).increment(1);
+                gauge!("broker_connected", "connection" => name.clone()).set(1.0);
+                let connection = Arc::new(connection);
+                publish.send_replace(Some(Live { connection: connection.clone(), generation }));
+                let why = lost(&connection, generation, &mut reports, &stop).await;
+                publish.send_replace(None);
+                gauge!("broker_connected", "connection" => name.clone()).set(0.0);
+                let _ = tokio::time::timeout(Duration::from_secs(1), connection.close(200, "bye".into())).await;
+                if !stop.is_stopped() {
+                    warn!(connection = name, why, "the connection to the broker is lost");
+                }
+            }
+            Err(error) => {
+                if failures == 0 {
+                    warn!(connection = name, error, "the broker cannot be reached: trying until it can");
+                }
+                failures = failures.saturating_add(1);
+            }
+        }
+        let wait = back_off(failures, login.longest_wait, &surroundings);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.stopped() => {}
+        }
+    }
+}
+
+/// Waits until a connection is lost, and says why.
+async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Receiver<u64>, stop: &Stop) -> String {
+    let mut events = std::pin::pin!(connection.events_listener());
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return "stopping".to_owned(),
+            event = events.next() => match event {
+                Some(Event::Error(error)) => return error.to_string(),
+                None => return "the connection has ended".to_owned(),
+                Some(Event::ConnectionBlocked(reason)) => warn!(reason, "the broker has raised an alarm: it takes no messages"),
+                Some(_) => {}
+            },
+            Some(reported) = reports.recv() => {
+                if reported == generation {
+                    return "a channel failed".to_owned();
+                }
+            }
+            // The events say nothing of a connection that was dropped without a word.
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                if !connection.status().connected() {
+                    return "the connection is closed".to_owned();
+                }
+            }
+        }
+    }
+}
+
+/// A wait that doubles with each failure, anything from nothing to its length, so that replicas do not come together.
+fn back_off(failures: u32, longest: Duration, surroundings: &Surroundings) -> Duration {
+    let full = Duration::from_millis(100).saturating_mul(1 << failures.min(10)).min(longest);
+    full.mul_f64(surroundings.fraction())
+}

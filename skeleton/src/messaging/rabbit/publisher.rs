@@ -1,0 +1,122 @@
+//! Publishing with confirms.
+
+use std::{collections::HashSet, time::Duration};
+
+use futures::future::join_all;
+use lapin::{
+    BasicProperties, Channel, Confirmation, PublisherConfirm,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+use tokio::sync::Mutex;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{Link, answered, lasting};
+use crate::messaging::{Outcome, Outgoing, Publisher};
+
+/// Publishes over one channel that waits for confirms.
+pub struct RabbitPublisher {
+    link: Link,
+    confirm_timeout: Duration,
+    channel: Mutex<Option<(Channel, u64)>>,
+}
+
+/// What came back for one message: the confirm, and the id of a message that was returned with it. lapin may hang a
+/// returned message on another's confirm, so what counts is the id in it.
+struct Answer {
+    confirmed: bool,
+    returned: Option<Uuid>,
+}
+
+impl RabbitPublisher {
+    /// A publisher on a link; a confirm that takes longer than this counts as unknown.
+    pub fn new(link: Link, confirm_timeout: Duration) -> Self {
+        Self { link, confirm_timeout, channel: Mutex::new(None) }
+    }
+
+    /// The link it publishes over.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// A channel in confirm mode, the one there is or a new one.
+    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
+        let mut held = self.channel.lock().await;
+        if let Some((channel, generation)) = held.as_ref()
+            && channel.status().connected()
+        {
+            return Ok((channel.clone(), *generation));
+        }
+        let (channel, generation) = self.link.channel().await?;
+        answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        *held = Some((channel.clone(), generation));
+        Ok((channel, generation))
+    }
+
+    async fn try_publish(&self, window: &[Outgoing]) -> Result<Vec<Answer>, String> {
+        let (channel, generation) = tokio::time::timeout(self.confirm_timeout, self.channel())
+            .await
+            .map_err(|_| "there is no connection".to_owned())??;
+        let mut confirms = Vec::with_capacity(window.len());
+        for message in window {
+            let properties = lasting(message, self.link.user());
+            let sent = send(&channel, &message.exchange, &message.routing_key, &message.body, properties);
+            confirms.push(tokio::time::timeout(self.confirm_timeout, sent).await);
+        }
+        let answers = join_all(confirms.into_iter().map(async |sent| match sent {
+            Ok(Ok(confirm)) => self.answer(confirm).await,
+            _ => Answer { confirmed: false, returned: None },
+        }))
+        .await;
+        if answers.iter().any(|answer| !answer.confirmed) {
+            // Whatever the reason is, a new channel on a new connection starts clean.
+            *self.channel.lock().await = None;
+            self.link.report_broken(generation);
+        }
+        Ok(answers)
+    }
+
+    async fn answer(&self, confirm: PublisherConfirm) -> Answer {
+        match tokio::time::timeout(self.confirm_timeout, confirm).await {
+            Ok(Ok(Confirmation::Ack(returned))) => {
+                Answer { confirmed: true, returned: returned.and_then(|returned| message_id(&returned.delivery.properties)) }
+            }
+            _ => Answer { confirmed: false, returned: None },
+        }
+    }
+}
+
+impl Publisher for RabbitPublisher {
+    async fn publish(&self, window: Vec<Outgoing>) -> Vec<Outcome> {
+        let answers = match self.try_publish(&window).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                warn!(error, "nothing can be published: trying again");
+                return vec![Outcome::Unknown; window.len()];
+            }
+        };
+        let returned: HashSet<Uuid> = answers.iter().filter_map(|answer| answer.returned).collect();
+        let outcome = |(message, answer): (&Outgoing, &Answer)| match answer {
+            Answer { confirmed: false, .. } => Outcome::Unknown,
+            _ if returned.contains(&message.envelope.id) => Outcome::Unroutable,
+            _ => Outcome::Confirmed,
+        };
+        window.iter().zip(&answers).map(outcome).collect()
+    }
+}
+
+/// Hands a message to the channel. It must be wanted by a queue, or it comes back.
+pub(crate) async fn send(
+    channel: &Channel,
+    exchange: &str,
+    routing_key: &str,
+    body: &[u8],
+    properties: BasicProperties,
+) -> lapin::Result<PublisherConfirm> {
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await
+}
+
+fn message_id(properties: &BasicProperties) -> Option<Uuid> {
+    properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok())
+}

@@ -1,0 +1,218 @@
+//! Asking another service.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use events::{Envelope, Request, TraceParent};
+use futures::StreamExt;
+use lapin::{
+    BasicProperties, Channel, Confirmation, Consumer,
+    message::Delivery,
+    options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use metrics::{counter, histogram};
+use tokio::{sync::oneshot, time::Instant};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{PROBLEM_JSON, reply_exchange};
+use crate::{
+    failure::Problem,
+    messaging::rabbit::{Link, RabbitPublisher, answered, properties, send},
+    stop::Stop,
+    surroundings::Surroundings,
+};
+
+type Reply = Result<Vec<u8>, Problem>;
+
+/// The requests in the air, by id.
+type Open = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
+
+/// Asks other services and waits for their replies. A clone asks over the same queue.
+#[derive(Clone)]
+pub struct Requests {
+    service: Arc<str>,
+    instance: Arc<str>,
+    publisher: Arc<RabbitPublisher>,
+    open: Open,
+    timeout: Duration,
+    surroundings: Surroundings,
+}
+
+/// For whom and how something is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking {
+    /// The account on whose behalf.
+    pub actor: Option<Uuid>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
+    /// The same id again gets the first reply again; new where absent.
+    pub id: Option<Uuid>,
+}
+
+impl Requests {
+    /// A client of a service's instance. Its replies come over `replies`, its requests go over `publisher`.
+    pub fn start(
+        service: &str,
+        replies: Link,
+        publisher: Arc<RabbitPublisher>,
+        timeout: Duration,
+        surroundings: Surroundings,
+        stop: Stop,
+    ) -> Self {
+        let instance: Arc<str> = surroundings.new_id().simple().to_string().into();
+        let open = Open::default();
+        tokio::spawn(receive(service.to_owned(), instance.clone(), replies, open.clone(), stop));
+        Self { service: service.into(), instance, publisher, open, timeout, surroundings }
+    }
+
+    /// Asks, and waits for the reply.
+    ///
+    /// # Errors
+    /// The answerer's problem; 503 where nobody takes the request, 504 where no reply comes in time.
+    pub async fn ask<R: Request>(&self, request: &R, asking: Asking) -> Result<R::Reply, Problem> {
+        let asked_at = Instant::now();
+        let reply = self.exchange(request, asking).await;
+        let outcome = reply.as_ref().map_or_else(|problem| problem.status.to_string(), |_| "200".to_owned());
+        histogram!("request_duration_seconds", "name" => R::NAME).record(asked_at.elapsed().as_secs_f64());
+        counter!("requests_asked_total", "name" => R::NAME, "status" => outcome).increment(1);
+        let reply = reply?;
+        serde_json::from_slice(&reply).map_err(|error| {
+            warn!(name = R::NAME, %error, "a reply cannot be read");
+            Problem::new(502, "unreadable-reply", "the service answered in a form that cannot be read")
+        })
+    }
+
+    async fn exchange<R: Request>(&self, request: &R, asking: Asking) -> Reply {
+        let body = serde_json::to_vec(request).map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
+        let now = self.surroundings.now();
+        let id = asking.id.unwrap_or_else(|| self.surroundings.new_message_id());
+        let envelope = Envelope {
+            id,
+            name: R::NAME.to_owned(),
+            source: format!("/{}", self.service),
+            time: now,
+            subject: request.subject(),
+            sequence: None,
+            trace: Some(self.surroundings.child_of(asking.trace)),
+            correlation_id: None,
+            causation_id: None,
+            actor: asking.actor,
+            deadline: Some(now + self.timeout),
+        };
+        let properties = properties(&envelope, self.publisher.link().user())
+            .with_reply_to(self.instance.as_ref().into())
+            // Work whose time is over is not even handed out.
+            .with_expiration(self.timeout.as_millis().to_string().into());
+        let (answer, reply) = oneshot::channel();
+        let _guard = Registered::new(self.open.clone(), id, answer);
+        let asked = async {
+            self.publish::<R>(&body, properties).await?;
+            reply.await.map_err(|_| Problem::unavailable("the request was given up: try again"))?
+        };
+        match tokio::time::timeout(self.timeout, asked).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Problem::new(504, "no-reply", format!("{} did not answer in time: try again", R::SERVICE))),
+        }
+    }
+
+    async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
+        let (channel, generation) =
+            self.publisher.channel().await.map_err(|_| Problem::unavailable("the broker cannot be reached"))?;
+        let sent = send(&channel, &format!("requests.{}", R::SERVICE), R::KEY, body, properties).await;
+        let confirm = sent.map_err(|_| {
+            self.publisher.link().report_broken(generation);
+            Problem::unavailable("the broker cannot be reached")
+        })?;
+        // The reply is the true confirm; this one only says early that nobody takes the request.
+        let open = self.open.clone();
+        tokio::spawn(async move {
+            if let Ok(Confirmation::Ack(Some(returned))) = confirm.await {
+                let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+                finish(&open, id, Err(Problem::unavailable("the service that answers this is not there")));
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A request in the air; dropped, it is forgotten.
+struct Registered {
+    open: Open,
+    id: Uuid,
+}
+
+impl Registered {
+    fn new(open: Open, id: Uuid, answer: oneshot::Sender<Reply>) -> Self {
+        open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer);
+        Self { open, id }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+fn finish(open: &Open, id: Option<Uuid>, reply: Reply) {
+    let Some(id) = id else { return };
+    let waiting = open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    if let Some(waiting) = waiting {
+        // Nobody waits any more: then nobody misses it.
+        let _ = waiting.send(reply);
+    }
+}
+
+/// Takes replies in, over a queue of this instance's own, as long as the process lives.
+async fn receive(service: String, instance: Arc<str>, link: Link, open: Open, stop: Stop) {
+    loop {
+        let replies = async {
+            match replies(&service, &instance, &link).await {
+                Ok((_channel, mut consumer)) => {
+                    while let Some(Ok(delivery)) = consumer.next().await {
+                        finish(&open, answered_request(&delivery), read_reply(delivery));
+                    }
+                }
+                Err(error) => {
+                    warn!(error, "replies cannot be received: trying until they can");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = replies => {}
+        }
+    }
+}
+
+async fn replies(service: &str, instance: &str, link: &Link) -> Result<(Channel, Consumer), String> {
+    let (channel, _) = link.channel().await?;
+    let queue = format!("{service}.replies.{instance}");
+    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+    answered(channel.queue_declare(queue.as_str().into(), own, FieldTable::default())).await?;
+    let exchange = reply_exchange(service);
+    let bind = channel.queue_bind(queue.as_str().into(), exchange.into(), instance.into(), QueueBindOptions::default(), FieldTable::default());
+    answered(bind).await?;
+    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let consumer = answered(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default())).await?;
+    Ok((channel, consumer))
+}
+
+fn answered_request(delivery: &Delivery) -> Option<Uuid> {
+    delivery.properties.correlation_id().as_ref().and_then(|id| id.as_str().parse().ok())
+}
+
+fn read_reply(delivery: Delivery) -> Reply {
+    let is_problem = delivery.properties.content_type().as_ref().is_some_and(|form| form.as_str() == PROBLEM_JSON);
+    if !is_problem {
+        return Ok(delivery.data);
+    }
+    Err(serde_json::from_slice(&delivery.data)
+        .unwrap_or_else(|_| Problem::new(502, "unreadable-reply", "the service answered in a form that cannot be read")))
+}

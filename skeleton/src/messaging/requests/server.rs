@@ -1,0 +1,216 @@
+//! Answering other services.
+
+use std::{collections::BTreeMap, num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use events::Envelope;
+use futures::{FutureExt, StreamExt};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use lapin::{
+    Channel, Consumer,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use metrics::{counter, histogram};
+use tokio::{sync::Semaphore, time::Instant};
+use tracing::{Instrument, error, warn};
+
+use super::{reply_exchange, reply_properties};
+use crate::{
+    config::RequestSettings,
+    failure::{Answered, Failure, Problem},
+    messaging::{
+        Incoming,
+        handlers::{Answer, Reading},
+        rabbit::{Link, answered, incoming},
+    },
+    stop::Stop,
+    store::{ServiceContext, Store, Transaction},
+    telemetry,
+};
+
+/// Answers the requests of one service.
+pub struct Server<S: Store> {
+    service: Arc<ServiceContext>,
+    store: S,
+    answers: BTreeMap<&'static str, Answer<S>>,
+    limits: DefaultKeyedRateLimiter<String>,
+    settings: RequestSettings,
+    queue: String,
+}
+
+impl<S: Store> Server<S> {
+    /// A server of the queue `<service>.requests`.
+    pub fn new(service: Arc<ServiceContext>, store: S, answers: BTreeMap<&'static str, Answer<S>>, settings: RequestSettings) -> Self {
+        let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
+        let queue = format!("{}.requests", service.name);
+        Self { service, store, answers, limits: RateLimiter::keyed(Quota::per_second(per_second)), settings, queue }
+    }
+}
+
+/// Answers until told to stop, and then finishes what is in hand.
+pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: Link, stop: Stop) {
+    let slots = Arc::new(Semaphore::new(server.settings.concurrency));
+    while !stop.is_stopped() {
+        let opened = tokio::select! {
+            () = stop.stopped() => break,
+            opened = open(&server, &consuming, &replying) => opened,
+        };
+        let Ok((channel, mut requests, replies)) = opened else {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            continue;
+        };
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = stop.stopped() => break,
+                next = requests.next() => next,
+            };
+            let Some(Ok(delivery)) = next else { break };
+            let Ok(slot) = slots.clone().acquire_owned().await else { break };
+            let (server, replies) = (server.clone(), replies.clone());
+            let acker = delivery.acker.clone();
+            let message = incoming(delivery);
+            tokio::spawn(async move {
+                server.answer(&message, &replies).await;
+                // Lost with its channel: then the request comes again, and an order finds its first reply.
+                let _ = acker.ack(BasicAckOptions::default()).await;
+                drop(slot);
+            });
+        }
+        if stop.is_stopped() {
+            // Every slot free again: all that was in hand is answered.
+            let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
+            let _ = slots.acquire_many(all).await;
+            let _ = answered(channel.close(200, "bye".into())).await;
+            return;
+        }
+        warn!(queue = server.queue, "requests no longer come in: opening the queue again");
+    }
+}
+
+async fn open<S: Store>(server: &Server<S>, consuming: &Link, replying: &Link) -> Result<(Channel, Consumer, Channel), String> {
+    let open = async {
+        let (channel, _) = consuming.channel().await?;
+        let prefetch = u16::try_from(server.settings.concurrency * 2).unwrap_or(u16::MAX);
+        answered(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let consuming = channel.basic_consume(server.queue.as_str().into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+        let requests = answered(consuming).await?;
+        let (replies, _) = replying.channel().await?;
+        Ok((channel, requests, replies))
+    };
+    let opened: Result<_, String> = open.await;
+    if let Err(error) = &opened {
+        warn!(queue = server.queue, error, "requests cannot be received: trying until they can");
+    }
+    opened
+}
+
+impl<S: Store> Server<S> {
+    /// Works out the answer to a message and sends it, where someone still waits for it.
+    async fn answer(&self, message: &Incoming, replies: &Channel) {
+        let began = Instant::now();
+        let (Ok(envelope), Some(caller), Some(reply_to)) = (&message.envelope, &message.user, &message.reply_to) else {
+            counter!("requests_unreadable_total", "queue" => self.queue.clone()).increment(1);
+            return;
+        };
+        if envelope.deadline.is_some_and(|deadline| deadline < self.service.surroundings.now()) {
+            counter!("requests_expired_total", "name" => envelope.name.clone()).increment(1);
+            return;
+        }
+        let answered = if self.limits.check_key(caller).is_ok() {
+            self.work_out(envelope, &message.body).instrument(telemetry::message_span(envelope)).await
+        } else {
+            let slow_down = Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
+            Err(Problem { retry_after: Some(1), ..slow_down }.into())
+        };
+        let status = self.send(envelope, caller, reply_to, answered, replies).await;
+        histogram!("request_handling_seconds", "name" => envelope.name.clone()).record(began.elapsed().as_secs_f64());
+        counter!("requests_answered_total", "name" => envelope.name.clone(), "status" => status.to_string()).increment(1);
+    }
+
+    async fn work_out(&self, envelope: &Envelope, body: &[u8]) -> Answered<Vec<u8>> {
+        let Some(answer) = self.answers.get(envelope.name.as_str()) else {
+            return Err(Problem::new(501, "unknown-request", format!("{} does not answer {}", self.service.name, envelope.name)).into());
+        };
+        let time_left = envelope.deadline.map_or(Duration::from_secs(60), |deadline| {
+            (deadline - self.service.surroundings.now()).to_std().unwrap_or_default()
+        });
+        let answering = async {
+            match answer {
+                Answer::Read(handler) => {
+                    let reading = Reading::new(self.store.clone(), self.service.clone());
+                    handler(body.to_vec(), reading).await
+                }
+                Answer::Write(handler) => {
+                    let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
+                    if !tx.is_new(envelope.id) {
+                        let first = tx.first_reply(envelope.id).await?;
+                        tx.rollback().await;
+                        return first.ok_or_else(|| Failure::retry("the first reply to this request is not known"));
+                    }
+                    tx.work_mut().caused_by(envelope);
+                    let answered = handler(body, &mut tx).await;
+                    match answered {
+                        Ok(reply) => {
+                            tx.keep_reply(envelope.id, &reply).await?;
+                            tx.commit().await?;
+                            Ok(reply)
+                        }
+                        Err(failure) => {
+                            tx.rollback().await;
+                            Err(failure)
+                        }
+                    }
+                }
+            }
+        };
+        match tokio::time::timeout(time_left, AssertUnwindSafe(answering).catch_unwind()).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) => Err(Failure::bug("the handler panicked")),
+            Err(_) => Err(Failure::retry("the time for this request is over")),
+        }
+    }
+
+    async fn send(&self, request: &Envelope, caller: &str, reply_to: &str, answered: Answered<Vec<u8>>, replies: &Channel) -> u16 {
+        let (body, status) = match answered {
+            Ok(body) => (body, 200),
+            Err(failure) => {
+                match &failure {
+                    Failure::Bug(text) => {
+                        telemetry::report_bug(text);
+                        error!(message.name = request.name, message.id = %request.id, reason = text, "a request failed in a way that must not happen");
+                    }
+                    Failure::Retry(reason) => warn!(message.name = request.name, message.id = %request.id, %reason, "a request failed"),
+                    Failure::Reject(_) => {}
+                }
+                let problem = failure.into_problem();
+                (serde_json::to_vec(&problem).unwrap_or_default(), problem.status)
+            }
+        };
+        let surroundings = &self.service.surroundings;
+        let envelope = Envelope {
+            id: surroundings.new_message_id(),
+            name: format!("{}.reply", request.name),
+            source: format!("/{}", self.service.name),
+            time: surroundings.now(),
+            subject: None,
+            sequence: None,
+            trace: request.trace,
+            correlation_id: Some(request.id),
+            causation_id: Some(request.id),
+            actor: request.actor,
+            deadline: None,
+        };
+        let properties = reply_properties(&envelope, &self.user(), &request.id.to_string(), status != 200);
+        let options = BasicPublishOptions::default();
+        let sent = replies.basic_publish(reply_exchange(caller).into(), reply_to.into(), options, &body, properties).await;
+        if sent.is_err() {
+            counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
+        }
+        status
+    }
+
+    fn user(&self) -> String {
+        self.service.name.clone()
+    }
+}

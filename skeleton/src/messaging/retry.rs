@@ -1,0 +1,79 @@
+//! What happens to a message whose handler fails: one policy, in one place.
+
+use std::time::Duration;
+
+use crate::{config::RetrySettings, failure::Failure, surroundings::Surroundings};
+
+/// What is to be done with a failed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Handle it again after this wait.
+    Wait(Duration),
+    /// Set it aside for a person.
+    Park,
+}
+
+/// Decides what is to be done with a message that has now failed `attempts` times.
+pub fn decide(settings: &RetrySettings, surroundings: &Surroundings, failure: &Failure, attempts: u32) -> Decision {
+    if matches!(failure, Failure::Reject(_)) {
+        return Decision::Park;
+    }
+    let nth = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    match settings.waits_ms.get(nth) {
+        Some(wait) => Decision::Wait(Duration::from_millis(jittered(*wait, settings.jitter, surroundings))),
+        None => Decision::Park,
+    }
+}
+
+/// A wait made longer or shorter by chance, so that what failed together does not come back together.
+fn jittered(wait_ms: u64, jitter: f64, surroundings: &Surroundings) -> u64 {
+    let factor = 1.0 + jitter * (2.0 * surroundings.fraction() - 1.0);
+    // Waits are minutes at most: nothing is lost in the double.
+    (wait_ms as f64 * factor).max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        failure::Problem,
+        surroundings::{Chance, Clock},
+    };
+
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> chrono::DateTime<chrono::Utc> {
+            chrono::DateTime::UNIX_EPOCH
+        }
+    }
+
+    impl Chance for Fixed {
+        fn next(&self) -> u128 {
+            u128::MAX
+        }
+    }
+
+    fn settings() -> RetrySettings {
+        RetrySettings { waits_ms: vec![1000, 10_000], jitter: 0.2, handler_timeout_ms: 1, poll_ms: 1, suspect_after: 3 }
+    }
+
+    #[test]
+    fn trouble_waits_longer_each_time_and_is_parked_in_the_end() {
+        let surroundings = Surroundings::new(Fixed, Fixed);
+        let trouble = Failure::retry("deadlock");
+        let decide = |attempts| decide(&settings(), &surroundings, &trouble, attempts);
+
+        let Decision::Wait(first) = decide(1) else { panic!("the first failure is tried again") };
+        assert!((1199..=1200).contains(&first.as_millis()), "{first:?} is not 1 s and a fifth");
+        assert!(matches!(decide(2), Decision::Wait(wait) if wait > first));
+        assert_eq!(decide(3), Decision::Park);
+    }
+
+    #[test]
+    fn a_refusal_is_parked_at_once() {
+        let refusal = Failure::from(Problem::not_found("contact"));
+
+        assert_eq!(decide(&settings(), &Surroundings::new(Fixed, Fixed), &refusal, 1), Decision::Park);
+    }
+}

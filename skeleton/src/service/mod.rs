@@ -1,0 +1,241 @@
+//! The assembly of a service, and its life from start to drain.
+
+mod commands;
+mod running;
+
+use std::{any::Any, sync::Arc};
+
+use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    config::{Settings, SettingsError},
+    failure::StoreError,
+    http::{HttpSettings, Routes},
+    messaging::{
+        handlers::{Answers, Jobs, Subscriptions},
+        rabbit::RabbitPublisher,
+        relay::Relay,
+        requests::Requests,
+        topology::Dealings,
+    },
+    stop::Stop,
+    store::{Outbox, Plan, Publish, ServiceContext, Store},
+};
+
+pub use commands::Exit;
+pub use running::{Running, StartError};
+
+type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
+type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
+type Provider = Box<dyn FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
+type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
+type Background<S> = Box<dyn FnOnce(App<S>, Stop) -> BoxFuture<'static, ()> + Send>;
+
+/// What the parts of a running service work with.
+#[derive(Clone)]
+pub struct App<S> {
+    /// The store.
+    pub store: S,
+    /// Asks other services.
+    pub requests: Requests,
+    /// What handlers share.
+    pub service: Arc<ServiceContext>,
+}
+
+impl<S> App<S> {
+    /// Something the service was assembled with, found by its type.
+    pub fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
+        self.service.get()
+    }
+}
+
+/// A service, assembled and not yet started.
+pub struct Service<S: Store> {
+    name: &'static str,
+    defaults: &'static str,
+    opener: Option<Opener<S>>,
+    relaying: Option<Relaying<S>>,
+    subscriptions: Subscriptions<S::Tx>,
+    answers: Answers<S>,
+    jobs: Vec<(crate::messaging::handlers::ByName<S::Tx>, Vec<crate::messaging::handlers::Binding>)>,
+    callers: Vec<String>,
+    asks: Vec<String>,
+    providers: Vec<Provider>,
+    routing: Option<Routing<S>>,
+    background: Vec<Background<S>>,
+}
+
+impl<S: Store> Service<S> {
+    /// A service of a name: one plain word, which also names its queues, its user and its settings' variables.
+    pub fn named(name: &'static str) -> Self {
+        Self {
+            name,
+            defaults: "",
+            opener: None,
+            relaying: None,
+            subscriptions: Subscriptions::new(),
+            answers: Answers::new(),
+            jobs: Vec::new(),
+            callers: Vec::new(),
+            asks: Vec::new(),
+            providers: Vec::new(),
+            routing: None,
+            background: Vec::new(),
+        }
+    }
+
+    /// Its default settings: the text of `config/default.toml`.
+    pub fn settings(self, defaults: &'static str) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// Keeps its data here, and publishes what it commits.
+    pub fn store(self, plan: impl Plan<Store = S>) -> Self
+    where
+        S: Outbox,
+    {
+        Self { relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))), ..self.projects_into(plan) }
+    }
+
+    /// Keeps its data here, in a store that cannot publish.
+    pub fn projects_into(self, plan: impl Plan<Store = S>) -> Self {
+        Self { opener: Some(Box::new(move |settings| plan.open(settings))), ..self }
+    }
+
+    /// Listens to these events.
+    pub fn consumes(self, subscriptions: Subscriptions<S::Tx>) -> Self {
+        Self { subscriptions, ..self }
+    }
+
+    /// Answers these requests, when one of these services asks.
+    pub fn answers(self, answers: Answers<S>, callers: &[&str]) -> Self {
+        Self { answers, callers: callers.iter().map(|caller| (*caller).to_owned()).collect(), ..self }
+    }
+
+    /// Works off these jobs.
+    pub fn jobs(mut self, jobs: Jobs<S::Tx>) -> Self
+    where
+        S::Tx: Publish,
+    {
+        self.jobs.push((jobs.handlers, jobs.bindings));
+        self
+    }
+
+    /// Asks these services.
+    pub fn asks(self, services: &[&str]) -> Self {
+        Self { asks: services.iter().map(|service| (*service).to_owned()).collect(), ..self }
+    }
+
+    /// Reads a section of the settings; handlers find it by its type.
+    pub fn section<T: DeserializeOwned + Any + Send + Sync>(self, name: &'static str) -> Self {
+        self.provider(move |settings, mistakes, context| {
+            if let Some(section) = settings.expect::<T>(name, mistakes) {
+                context.put(section);
+            }
+        })
+    }
+
+    /// Makes something from a section of the settings that handlers find by its type.
+    pub fn provides<T, R, E>(self, name: &'static str, make: impl FnOnce(T) -> Result<R, E> + Send + 'static) -> Self
+    where
+        T: DeserializeOwned,
+        R: Any + Send + Sync,
+        E: std::fmt::Display,
+    {
+        self.provider(move |settings, mistakes, context| {
+            let Some(section) = settings.expect::<T>(name, mistakes) else { return };
+            match make(section) {
+                Ok(resource) => context.put(resource),
+                Err(error) => mistakes.push(format!("[{name}] {error}")),
+            }
+        })
+    }
+
+    /// Adds something that handlers find by its type.
+    pub fn with<R: Any + Send + Sync>(self, resource: R) -> Self {
+        self.provider(move |_, _, context| context.put(resource))
+    }
+
+    fn provider(mut self, provider: impl FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send + 'static) -> Self {
+        self.providers.push(Box::new(provider));
+        self
+    }
+
+    /// Serves these routes on its public port. Bodies sent to the paths named may have another size than others.
+    pub fn routes(self, routes: impl FnOnce(&App<S>) -> Routes + Send + 'static, body_limits: &[(&str, u64)]) -> Self {
+        let limits: Vec<_> = body_limits.iter().map(|(path, bytes)| ((*path).to_owned(), *bytes)).collect();
+        Self { routing: Some(Box::new(move |app| (routes(app), limits))), ..self }
+    }
+
+    /// Runs something beside all else, until told to stop.
+    pub fn background<Out>(mut self, task: impl FnOnce(App<S>, Stop) -> Out + Send + 'static) -> Self
+    where
+        Out: Future<Output = ()> + Send + 'static,
+    {
+        self.background.push(Box::new(move |app, stop| Box::pin(task(app, stop))));
+        self
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The text of its default settings.
+    pub fn defaults(&self) -> &'static str {
+        self.defaults
+    }
+
+    /// What it deals with on the broker.
+    pub fn dealings(&self) -> Dealings {
+        Dealings {
+            service: self.name.to_owned(),
+            events: self.subscriptions.bindings.clone(),
+            jobs: self.jobs.iter().flat_map(|(_, bindings)| bindings.clone()).collect(),
+            requests: self.answers.bindings.clone(),
+            callers: self.callers.clone(),
+            asks: self.asks.clone(),
+        }
+    }
+
+    fn open_store(&self, settings: &Settings) -> Result<S, StoreError> {
+        let opener = self.opener.as_ref().ok_or_else(|| StoreError::broken("the service is assembled without a store"))?;
+        opener(settings)
+    }
+
+    fn has_http(&self) -> bool {
+        self.routing.is_some()
+    }
+}
+
+/// The settings every service has, read and checked.
+struct CommonSettings {
+    broker: crate::config::BrokerSettings,
+    retry: crate::config::RetrySettings,
+    requests: crate::config::RequestSettings,
+    admin: crate::config::AdminSettings,
+    life: crate::config::LifeSettings,
+    http: Option<HttpSettings>,
+}
+
+impl CommonSettings {
+    /// Reads every section; all mistakes are added, not only the first.
+    fn read(settings: &mut Settings, has_http: bool, mistakes: &mut Vec<String>) -> Option<Self> {
+        let broker = settings.expect("broker", mistakes);
+        let retry = settings.expect("retry", mistakes);
+        let requests = settings.expect("requests", mistakes);
+        let admin = settings.expect("admin", mistakes);
+        let life = settings.expect("life", mistakes);
+        settings.expect::<crate::config::LogSettings>("log", mistakes);
+        let http = if has_http { Some(settings.expect("http", mistakes)?) } else { None };
+        Some(Self { broker: broker?, retry: retry?, requests: requests?, admin: admin?, life: life?, http })
+    }
+}
+
+fn mistakes_of(settings: &Settings, mistakes: Vec<String>) -> Result<(), SettingsError> {
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    Err(SettingsError { service: settings.service().to_owned(), mistakes })
+}

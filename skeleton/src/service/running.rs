@@ -1,0 +1,297 @@
+//! A running service: what `start` starts, and the order in which it stops.
+
+use std::{future::Future, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use metrics::{counter, gauge};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
+use tracing::{error, info, warn};
+
+use super::{App, CommonSettings, Service, mistakes_of};
+use crate::{
+    config::{LifeSettings, Settings, SettingsError},
+    failure::StoreError,
+    http::{self, admin::{self, Health}},
+    messaging::{
+        consumer::{self, Queue},
+        handlers::ByName,
+        rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
+        requests::{Requests, Server, serve},
+    },
+    stop::{self, Stop, StopSender},
+    store::{ServiceContext, Store},
+    surroundings::Surroundings,
+    telemetry,
+};
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store cannot be used.
+    #[error("the store cannot be used: {0}")]
+    Store(StoreError),
+    /// A port cannot be listened on.
+    #[error("{address} cannot be listened on: {error}")]
+    Port {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// A service that runs.
+pub struct Running<S> {
+    /// What its parts work with.
+    pub app: App<S>,
+    /// Where its public port is, if it has one.
+    pub http_address: Option<SocketAddr>,
+    /// Where its admin port is.
+    pub admin_address: SocketAddr,
+    health: Arc<Health>,
+    drain: Duration,
+    phases: Vec<Phase>,
+}
+
+/// Parts that stop together.
+struct Phase {
+    name: &'static str,
+    stop: StopSender,
+    parts: Vec<JoinHandle<()>>,
+}
+
+impl Phase {
+    fn new(name: &'static str) -> (Self, Stop) {
+        let (sender, stop) = stop::channel();
+        (Self { name, stop: sender, parts: Vec::new() }, stop)
+    }
+
+    /// Starts a part that is started again, and counted, should it panic.
+    fn supervise<Out>(&mut self, part: &'static str, stop: Stop, start: impl Fn() -> Out + Send + 'static)
+    where
+        Out: Future<Output = ()> + Send + 'static,
+    {
+        self.parts.push(tokio::spawn(async move {
+            while AssertUnwindSafe(start()).catch_unwind().await.is_err() && !stop.is_stopped() {
+                counter!("parts_restarted_total", "part" => part).increment(1);
+                error!(part, "a part of the service has panicked: it is started again");
+                telemetry::report_bug(&format!("{part} has panicked"));
+            }
+        }));
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// Starts the service: checks all settings, waits for the store, brings it up to date, and opens the doors.
+    ///
+    /// # Errors
+    /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
+    pub async fn start(mut self, mut settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
+        let mut mistakes = Vec::new();
+        let common = CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
+        let mut context = ServiceContext::new(self.name, surroundings.clone());
+        for provider in std::mem::take(&mut self.providers) {
+            provider(&mut settings, &mut mistakes, &mut context);
+        }
+        let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut mistakes);
+        let store = self.open_store(&settings).map_err(|error| mistakes.push(format!("[store] {error}"))).ok();
+        let login = common.as_ref().map(|common| Login::new(&common.broker)).transpose();
+        let login = login.map_err(|error| mistakes.push(format!("[broker] {error}"))).ok().flatten();
+        mistakes.extend(settings.unknown_sections());
+        mistakes_of(&settings, mistakes)?;
+        let (Some(common), Some(store), Some(login)) = (common, store, login) else {
+            return Err(StartError::Store(StoreError::broken("the settings are incomplete")));
+        };
+        let service = Arc::new(context);
+        let health = Health::new();
+
+        let (mut last, last_stop) = Phase::new("admin and connections");
+        let (admin_listener, admin_address) = listen(common.admin.address).await?;
+        let admin_routes = admin::routes(health.clone(), telemetry::metrics_text);
+        let admin_settings = http::HttpSettings { drain_ms: 500, ..Default::default() };
+        let admin = http::serve(admin_listener, admin_routes, admin_settings, last_stop.clone());
+        last.parts.push(tokio::spawn(admin.map(drop)));
+        let http_listener = match &common.http {
+            Some(http) => Some(listen(http.address).await?),
+            None => None,
+        };
+        let http_address = http_listener.as_ref().map(|(_, address)| *address);
+
+        wait_for(&store, &common.life).await?;
+        store.migrate().await.map_err(StartError::Store)?;
+
+        let link = |purpose: &str| {
+            Link::open(login.clone(), format!("{} {purpose}", self.name), surroundings.clone(), last_stop.clone())
+        };
+        let (publishing, consuming) = (link("publishing"), link("consuming"));
+        let confirm_timeout = Duration::from_millis(common.broker.confirm_timeout_ms);
+        let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
+        let requests = Requests::start(
+            self.name,
+            consuming.clone(),
+            Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout)),
+            Duration::from_millis(common.requests.timeout_ms),
+            surroundings,
+            last_stop.clone(),
+        );
+        let app = App { store: store.clone(), requests, service: service.clone() };
+
+        let (mut sending, sending_stop) = Phase::new("relay");
+        if let Some(relaying) = self.relaying {
+            let (store, publisher, window, stop) = (store.clone(), publisher.clone(), common.broker.window, sending_stop.clone());
+            sending.supervise("relay", sending_stop, move || relaying(store.clone(), publisher.clone(), window, stop.clone()));
+        }
+
+        let (mut doors, doors_stop) = Phase::new("doors");
+        if let (Some(routing), Some((listener, _)), Some(mut http)) = (self.routing.take(), http_listener, common.http.clone()) {
+            let (routes, body_limits) = routing(&app);
+            http.body_limits.extend(body_limits);
+            let serving = http::serve(listener, routes, http, doors_stop.clone());
+            doors.parts.push(tokio::spawn(serving.map(drop)));
+        }
+        for task in std::mem::take(&mut self.background) {
+            doors.parts.push(tokio::spawn(task(app.clone(), doors_stop.clone())));
+        }
+        let queue = |kind: &str, handlers: &ByName<S::Tx>, park_all: bool| {
+            Arc::new(Queue {
+                name: format!("{}.{kind}", self.name),
+                store: store.clone(),
+                handlers: handlers.clone(),
+                retry: common.retry.clone(),
+                service: service.clone(),
+                park_all,
+            })
+        };
+        let mut all = self.subscriptions.handlers.clone();
+        if !self.subscriptions.bindings.is_empty() {
+            let events = queue("events", &self.subscriptions.handlers, false);
+            doors.consume("events consumer", events, &consuming, common.broker.prefetch, common.broker.batch, &doors_stop);
+        }
+        for (handlers, _) in &self.jobs {
+            // One at a time: a step of a job may be long, and others are to have their turn.
+            doors.consume("jobs consumer", queue("jobs", handlers, false), &consuming, 1, 1, &doors_stop);
+            all.extend(handlers.iter().map(|(name, handler)| (*name, handler.clone())));
+        }
+        doors.consume("dead-letter consumer", queue("dead", &all, true), &consuming, 16, 1, &doors_stop);
+        if !self.answers.bindings.is_empty() {
+            let answers = std::mem::take(&mut self.answers.handlers);
+            let server = Arc::new(Server::new(service.clone(), store.clone(), answers, common.requests.clone()));
+            let (consuming, replying, stop) = (consuming.clone(), publishing.clone(), doors_stop.clone());
+            doors.supervise("requests server", doors_stop.clone(), move || serve(server.clone(), consuming.clone(), replying.clone(), stop.clone()));
+        }
+        let checks = Checks { store, publishing, consuming, store_check: health.check("store", true), broker_check: health.check("broker", false) };
+        last.parts.push(tokio::spawn(checks.run(last_stop)));
+
+        health.set_started();
+        info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
+        let phases = vec![doors, sending, last];
+        Ok(Running { app, http_address, admin_address, health, drain: Duration::from_millis(common.life.drain_ms), phases })
+    }
+}
+
+impl Phase {
+    fn consume<S: Store>(&mut self, part: &'static str, queue: Arc<Queue<S>>, link: &Link, prefetch: u16, batch: usize, stop: &Stop) {
+        let (again, link, stopping) = (queue.clone(), link.clone(), stop.clone());
+        self.supervise(part, stop.clone(), move || {
+            let deliveries = RabbitDeliveries::new(link.clone(), queue.name.clone(), prefetch);
+            consumer::consume(queue.clone(), deliveries, batch, stopping.clone())
+        });
+        let stopping = stop.clone();
+        self.supervise("retries", stop.clone(), move || consumer::retry_due(again.clone(), stopping.clone()));
+    }
+}
+
+impl<S> Running<S> {
+    /// What is known of its health.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// Stops in order: no more work comes in, what is in hand is finished, what was committed is sent, and the
+    /// connections are closed. Returns false where that was not done within the stated time.
+    pub async fn stop(self) -> bool {
+        self.health.set_draining();
+        let deadline = Instant::now() + self.drain;
+        let mut clean = true;
+        for phase in self.phases {
+            phase.stop.stop();
+            for mut part in phase.parts {
+                if tokio::time::timeout_at(deadline, &mut part).await.is_err() {
+                    warn!(phase = phase.name, "not finished in time: cut off");
+                    part.abort();
+                    clean = false;
+                }
+            }
+        }
+        info!(clean, "stopped");
+        clean
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Port { address, error })?;
+    let address = listener.local_addr().map_err(|error| StartError::Port { address, error })?;
+    Ok((listener, address))
+}
+
+/// Waits until the store answers, as long as the patience goes.
+async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
+    let deadline = Instant::now() + Duration::from_secs(life.patience_s);
+    let mut told = false;
+    loop {
+        let Err(error) = store.ping().await else { return Ok(()) };
+        if Instant::now() >= deadline {
+            return Err(StartError::Store(error));
+        }
+        if !std::mem::replace(&mut told, true) {
+            warn!(%error, patience_s = life.patience_s, "the store does not answer yet: waiting for it");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Looks after the service's surroundings every few seconds.
+struct Checks<S> {
+    store: S,
+    publishing: Link,
+    consuming: Link,
+    store_check: watch::Sender<Result<(), String>>,
+    broker_check: watch::Sender<Result<(), String>>,
+}
+
+impl<S: Store> Checks<S> {
+    async fn run(self, stop: Stop) {
+        let mut cleaned = Instant::now();
+        while !stop.is_stopped() {
+            let asked = tokio::time::timeout(Duration::from_secs(5), self.store.counts()).await;
+            let finding = match asked {
+                Ok(Ok(counts)) => {
+                    gauge!("outbox_messages").set(counts.outbox as f64);
+                    gauge!("outbox_oldest_age_seconds").set(counts.outbox_age_seconds);
+                    gauge!("messages_waiting").set(counts.waiting as f64);
+                    gauge!("messages_parked").set(counts.parked as f64);
+                    Ok(())
+                }
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("no answer within 5 s".to_owned()),
+            };
+            drop(self.store_check.send_replace(finding));
+            let connected = self.publishing.is_up() && self.consuming.is_up();
+            drop(self.broker_check.send_replace(if connected { Ok(()) } else { Err("not connected".to_owned()) }));
+            telemetry::tidy_metrics();
+            if cleaned.elapsed() > Duration::from_secs(600) {
+                cleaned = Instant::now();
+                if let Err(error) = self.store.clean_up().await {
+                    warn!(%error, "old inbox entries cannot be removed: trying again in ten minutes");
+                }
+            }
+            tokio::select! {
+                () = stop.stopped() => {}
+                () = tokio::time::sleep(Duration::from_secs(3)) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the skeleton keeps beside a transaction: for whom the work is done, and what it wants to publish.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use events::{Envelope, Event, Job, Message, TraceParent};
+use uuid::Uuid;
+
+use super::Transaction;
+use crate::{
+    failure::{Failure, Problem},
+    surroundings::Surroundings,
+};
+
+/// The most bytes of data a message may have: beyond it the broker would close the channel under its neighbours.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// What all work of one running service shares.
+pub struct ServiceContext {
+    /// The service's name.
+    pub name: String,
+    /// Clock and chance.
+    pub surroundings: Surroundings,
+    resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl ServiceContext {
+    /// A context without resources.
+    pub fn new(name: impl Into<String>, surroundings: Surroundings) -> Self {
+        Self { name: name.into(), surroundings, resources: HashMap::new() }
+    }
+
+    /// Adds something that handlers need, found by its type.
+    pub fn put<T: Any + Send + Sync>(&mut self, resource: T) {
+        self.resources.insert(TypeId::of::<T>(), Arc::new(resource));
+    }
+
+    /// What was put in under this type.
+    ///
+    /// # Panics
+    /// Where the service's assembly has put nothing of this type in: a mistake that the first test finds.
+    pub fn get<T: Any + Send + Sync>(&self) -> Arc<T> {
+        self.resources
+            .get(&TypeId::of::<T>())
+            .and_then(|resource| resource.clone().downcast().ok())
+            .unwrap_or_else(|| panic!("{}: the service is assembled without {}", self.name, std::any::type_name::<T>()))
+    }
+}
+
+/// A message that leaves with the transaction.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// Where it goes.
+    pub exchange: String,
+    /// With which routing key.
+    pub routing_key: String,
+    /// Its envelope; the sequence is given out by the store.
+    pub envelope: Envelope,
+    /// Its data, JSON.
+    pub body: String,
+}
+
+/// What the skeleton keeps beside a transaction.
+pub struct Work {
+    service: Arc<ServiceContext>,
+    cause: Option<Envelope>,
+    trace: TraceParent,
+    staged: Vec<Staged>,
+}
+
+impl Work {
+    /// Work of a service that nothing has caused yet.
+    pub fn new(service: Arc<ServiceContext>) -> Self {
+        let trace = service.surroundings.new_trace();
+        Self { service, cause: None, trace, staged: Vec::new() }
+    }
+
+    /// From here on the work is done because of this message.
+    pub fn caused_by(&mut self, message: &Envelope) {
+        self.trace = self.service.surroundings.child_of(message.trace);
+        self.cause = Some(message.clone());
+    }
+
+    /// The running service.
+    pub fn service(&self) -> &Arc<ServiceContext> {
+        &self.service
+    }
+
+    /// The envelope of the message that is handled.
+    pub fn cause(&self) -> Option<&Envelope> {
+        self.cause.as_ref()
+    }
+
+    /// What leaves with the transaction, taken out.
+    pub fn take_staged(&mut self) -> Vec<Staged> {
+        std::mem::take(&mut self.staged)
+    }
+
+    fn stage<M: Message>(&mut self, exchange: String, message: &M) -> Result<Uuid, Failure> {
+        let body = serde_json::to_string(message).map_err(Failure::bug)?;
+        if body.len() > MAX_BODY {
+            let detail = format!("a message of {} kB is too large: the limit is 256 kB", body.len() / 1024);
+            return Err(Problem::new(413, "message-too-large", detail).into());
+        }
+        let cause = self.cause.as_ref();
+        let surroundings = &self.service.surroundings;
+        let id = surroundings.new_message_id();
+        let envelope = Envelope {
+            id,
+            name: M::NAME.to_owned(),
+            source: format!("/{}", self.service.name),
+            time: surroundings.now(),
+            subject: message.subject(),
+            sequence: None,
+            trace: Some(self.trace),
+            correlation_id: cause.map(|cause| cause.correlation_id.unwrap_or(cause.id)),
+            causation_id: cause.map(|cause| cause.id),
+            actor: cause.and_then(|cause| cause.actor),
+            deadline: None,
+        };
+        self.staged.push(Staged { exchange, routing_key: M::KEY.to_owned(), envelope, body });
+        Ok(id)
+    }
+}
+
+/// What handlers do with a transaction beside reading and writing their own data.
+pub trait Publish: Transaction {
+    /// Publishes an event with the transaction: when and only when it commits.
+    ///
+    /// # Errors
+    /// Rejects a message of more than 256 kB.
+    fn publish<E: Event>(&mut self, event: E) -> Result<(), Failure> {
+        let exchange = format!("events.{}", self.work().service.name);
+        self.work_mut().stage(exchange, &event).map(drop)
+    }
+
+    /// Puts a job into the service's own queue, when and only when the transaction commits. Returns the job's id.
+    ///
+    /// # Errors
+    /// Rejects a job of more than 256 kB.
+    fn enqueue<J: Job>(&mut self, job: J) -> Result<Uuid, Failure> {
+        let exchange = format!("jobs.{}", self.work().service.name);
+        self.work_mut().stage(exchange, &job)
+    }
+
+    /// The time this work is done at.
+    fn now(&self) -> DateTime<Utc> {
+        self.work().service.surroundings.now()
+    }
+
+    /// A new random id, safe to show to strangers.
+    fn new_id(&self) -> Uuid {
+        self.work().service.surroundings.new_id()
+    }
+
+    /// Something the service was assembled with, found by its type.
+    fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
+        self.work().service.get()
+    }
+}

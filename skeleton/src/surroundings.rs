@@ -1,0 +1,97 @@
+//! Clock and chance, injected, so that everything built on them can be run again the same way.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use events::TraceParent;
+use uuid::Uuid;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// Where everything random comes from.
+pub trait Chance: Send + Sync {
+    /// The next 128 bits.
+    fn next(&self) -> u128;
+}
+
+/// The clock and the chance that a service lives with.
+#[derive(Clone)]
+pub struct Surroundings {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        // Stores keep microseconds: a time must compare equal after a round trip.
+        Utc::now().trunc_subsecs(6)
+    }
+}
+
+struct SystemChance;
+
+impl Chance for SystemChance {
+    fn next(&self) -> u128 {
+        rand::random()
+    }
+}
+
+impl Surroundings {
+    /// The machine's clock and the operating system's randomness.
+    pub fn system() -> Self {
+        Self::new(SystemClock, SystemChance)
+    }
+
+    /// A clock and a chance of one's own.
+    pub fn new(clock: impl Clock + 'static, chance: impl Chance + 'static) -> Self {
+        Self { clock: Arc::new(clock), chance: Arc::new(chance) }
+    }
+
+    /// Now.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// A number from 0 up to, not including, 1.
+    pub fn fraction(&self) -> f64 {
+        // 53 bits are what a double holds exactly.
+        (self.chance.next() >> 75) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A random id (UUID version 4), safe to show to strangers.
+    pub fn new_id(&self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.chance.next().to_be_bytes()).into_uuid()
+    }
+
+    /// A message's id (UUID version 7): near in time is near in an index.
+    pub fn new_message_id(&self) -> Uuid {
+        let millis = self.now().timestamp_millis().unsigned_abs();
+        let bytes = self.chance.next().to_be_bytes();
+        let mut random = [0; 10];
+        random.copy_from_slice(&bytes[..10]);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    /// The first step of a new trace.
+    pub fn new_trace(&self) -> TraceParent {
+        TraceParent { trace_id: self.chance.next().max(1), span_id: self.new_span(), sampled: true }
+    }
+
+    /// The next step of a trace, or the first of a new one.
+    pub fn child_of(&self, parent: Option<TraceParent>) -> TraceParent {
+        match parent {
+            Some(parent) => TraceParent { span_id: self.new_span(), ..parent },
+            None => self.new_trace(),
+        }
+    }
+
+    fn new_span(&self) -> u64 {
+        ((self.chance.next() >> 64) as u64).max(1)
+    }
+}
