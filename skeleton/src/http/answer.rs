@@ -90,7 +90,8 @@ impl Answers {
             return problem_response(&Problem::unavailable("too many requests at a time: try again in a moment"));
         };
         let progress = BodyProgress::begin();
-        let changes_something = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        let changes_something =
+            !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         let address = client_address(request.headers(), peer, self.settings.trusted_proxies);
         let patience = self.settings.body_idle_timeout();
         let mut request = request.map(|body| GuardedBody::new(body, limit, patience, progress.clone()));
@@ -169,7 +170,8 @@ fn record(method: &Method, path: &str, status: StatusCode, took: Duration) {
 
 /// The path with `*` for whatever is not a plain lowercase word: ids, addresses and other things that do not belong in a log.
 fn path_without_ids(path: &str) -> String {
-    let plain = |part: &str| part.len() <= 30 && part.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
+    let plain =
+        |part: &str| part.len() <= 30 && part.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
     let version = |part: &str| {
         part.len() <= 3 && part.strip_prefix('v').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     };

@@ -21,7 +21,11 @@ pub fn body<T: DeserializeOwned + Send + 'static>() -> impl Filter<Extract = (T,
             if content_type.as_deref().is_some_and(is_json) {
                 return Ok(());
             }
-            Err(refuse(Problem::new(415, "unsupported-media-type", "the content-type of the body must be application/json")))
+            Err(refuse(Problem::new(
+                415,
+                "unsupported-media-type",
+                "the content-type of the body must be application/json",
+            )))
         })
         .untuple_one()
         .and(bytes())
@@ -53,7 +57,11 @@ fn is_json(content_type: &str) -> bool {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if Position::after(body).deepest > MAX_DEPTH {
-        return Err(Problem::new(400, "json-too-deep", format!("the body has more than {MAX_DEPTH} levels of nesting")));
+        return Err(Problem::new(
+            400,
+            "json-too-deep",
+            format!("the body has more than {MAX_DEPTH} levels of nesting"),
+        ));
     }
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => invalid(body, &error),
@@ -67,8 +75,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn invalid(body: &[u8], error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    let line_start =
-        body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum::<usize>();
+    let line_start = body
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum::<usize>();
     let read = &body[..body.len().min(line_start + error.column())];
     let mut path = Position::after(read).path();
     let detail = if let Some(name) = named(text, "missing field `") {
@@ -151,7 +162,9 @@ impl<'a> Position<'a> {
 
     fn path(&self) -> Vec<String> {
         let name = |level: &Level<'_>| match level {
-            Level::Object { key, .. } => key.map(|key| shortened(String::from_utf8_lossy(key).trim_end_matches('"'), MAX_NAME)),
+            Level::Object { key, .. } => {
+                key.map(|key| shortened(String::from_utf8_lossy(key).trim_end_matches('"'), MAX_NAME))
+            }
             Level::Array { index } => index.map(|index| index.to_string()),
         };
         self.open.iter().filter_map(name).collect()

@@ -103,7 +103,8 @@ impl<K: Hash + Eq + Clone> Counter<K> {
         self.limiter.check_key(key).map_err(|refused| {
             let wait = refused.wait_time_from(self.clock.now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            let problem = Problem::new(429, "too-many-requests", "too many requests: wait a little and go on more slowly");
+            let problem =
+                Problem::new(429, "too-many-requests", "too many requests: wait a little and go on more slowly");
             Problem { retry_after: Some(seconds.max(1)), ..problem }
         })
     }
@@ -120,7 +121,9 @@ fn network_of(address: IpAddr, crowded: bool) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) if crowded => Ipv4Addr::from_bits(address.to_bits() & !0xffff).into(),
         IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << if crowded { 96 } else { 64 })).into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << if crowded { 96 } else { 64 })).into()
+        }
     }
 }
 
@@ -141,7 +144,8 @@ mod tests {
 
     #[test]
     fn those_who_are_quiet_are_forgotten() {
-        let settings = RateSettings { per_address_per_minute: NonZeroU32::new(60_000_000).unwrap(), ..RateSettings::default() };
+        let settings =
+            RateSettings { per_address_per_minute: NonZeroU32::new(60_000_000).unwrap(), ..RateSettings::default() };
         let limits = RateLimits::new(&settings);
 
         for number in 0..200_000_u32 {

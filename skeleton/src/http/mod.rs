@@ -85,7 +85,8 @@ impl HttpSettings {
     }
 
     fn body_limit(&self, path: &str) -> u64 {
-        let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below =
+            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let fitting = self.body_limits.iter().filter(|(prefix, _)| below(prefix));
         fitting.max_by_key(|(prefix, _)| prefix.len()).map_or(self.max_body_bytes, |(_, bytes)| *bytes)
     }

@@ -62,8 +62,11 @@ pub async fn serve(listener: TcpListener, routes: Routes, settings: HttpSettings
         handling: Arc::clone(&handling),
         stop: stop.clone(),
     });
-    let door =
-        Door { places: Arc::new(Semaphore::new(connected_at_once)), by_address: Arc::default(), settings: settings.clone() };
+    let door = Door {
+        places: Arc::new(Semaphore::new(connected_at_once)),
+        by_address: Arc::default(),
+        settings: settings.clone(),
+    };
     let mut connections = JoinSet::new();
 
     loop {
@@ -86,8 +89,10 @@ pub async fn serve(listener: TcpListener, routes: Routes, settings: HttpSettings
     let deadline = Instant::now() + settings.drain();
     let _ = timeout_at(deadline, async { while connections.join_next().await.is_some() {} }).await;
     let _ = timeout_at(deadline, handling.acquire_many(handled_at_once)).await;
-    let drained =
-        Drained { connections_cut: connections.len(), requests_cut: handled_at_once as usize - handling.available_permits() };
+    let drained = Drained {
+        connections_cut: connections.len(),
+        requests_cut: handled_at_once as usize - handling.available_permits(),
+    };
     connections.shutdown().await;
     if !drained.is_clean() {
         tracing::warn!(
