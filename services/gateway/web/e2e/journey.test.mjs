@@ -203,7 +203,18 @@ test('every page fits a phone', async () => {
   }
 })
 
+test('one tap finds a path on a phone, although the search has just answered', async () => {
+  await goTo('Path')
+  const answered = page.waitForResponse((response) => response.url().includes('/search'))
+  await at('path-to').fill(stranger.email)
+  await answered
+  await at('path-find').click()
+
+  await at('path-shortest').getByText(friend.name).waitFor()
+})
+
 test('the account is deleted after typing its address', async () => {
+  await page.getByRole('link', { name: 'Profile' }).click()
   await at('delete-account').click()
   assert.ok(await at('confirm').isDisabled())
   await at('confirm-email').fill(address('nadia'))

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { eventually, launch, open } from './browser.mjs'
-import { PASSWORD, address, call, knows, member } from './members.mjs'
+import { PASSWORD, address, call, knows, member, vcards } from './members.mjs'
 
 let browser
 let page
@@ -103,7 +103,7 @@ test('an error page of something in between is never shown', async () => {
 })
 
 test('a field error stands at its field', async () => {
-  await refuse('/contacts', 1, 422, {}, { title: 'the contact is not valid', errors: [{ field: 'company', message: 'is too long' }] })
+  await refuse('/contacts', 1, 422, {}, { title: 'the contact is not valid', errors: [{ field: 'company', detail: 'is too long' }] })
   await at('contact-add').click()
   await at('name').fill('Somebody')
   await at('company').fill('C')
@@ -113,6 +113,50 @@ test('a field error stands at its field', async () => {
   assert.equal(await at('company').getAttribute('aria-invalid'), 'true')
   assert.equal(await at('problem').getByText('too long').count(), 0)
   await page.unrouteAll()
+})
+
+test('a busy service is asked again when only reading', async () => {
+  const seen = await refuse('/network/degrees', 2, 503, { 'retry-after': '1' }, { title: 'unavailable' })
+  await place('Network').click()
+
+  await at('degrees').waitFor()
+  assert.equal(seen(), 3)
+  await page.unrouteAll()
+})
+
+test('live events resume after the last one when the connection ends', async () => {
+  const asked = []
+  await page.route('**/api/v1/stream', (route) => {
+    asked.push(route.request().headers()['last-event-id'])
+    const body = `retry: 100\nid: seen-${asked.length}\nevent: network\ndata: {}\n\n`
+    return asked.length < 3 ? route.fulfill({ contentType: 'text/event-stream', body }) : route.abort()
+  })
+  await page.reload()
+
+  await eventually(async () => assert.deepEqual(asked.slice(0, 4), [undefined, 'seen-1', 'seen-2', 'seen-2']))
+  await at('status').getByText('Live updates are interrupted').waitFor()
+  await page.unrouteAll()
+  await at('status').getByText('Live updates are interrupted').waitFor({ state: 'hidden' })
+})
+
+test('an import is followed to its end without live events', async () => {
+  await page.route('**/api/v1/stream', (route) => route.abort())
+  await page.reload()
+  await place('Import').click()
+  const buffer = Buffer.from(vcards([{ name: 'Quiet Person', email: address('quiet') }]))
+  await at('import-file').setInputFiles({ name: 'quiet.vcf', mimeType: '', buffer })
+
+  await page.locator('[data-testid="import-status"][data-status="finished"]').waitFor()
+  assert.equal(await at('import-added').textContent(), '1')
+  await page.unrouteAll()
+})
+
+test('a file of another kind is refused before it is sent', async () => {
+  await place('Import').click()
+  await page.getByRole('heading', { name: 'Import contacts' }).waitFor()
+  await at('import-file').setInputFiles({ name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('jpeg') })
+
+  await at('problem').getByText('Kith cannot read this file').waitFor()
 })
 
 test('offline is said, and live events that were missed arrive afterwards', async () => {
@@ -135,9 +179,10 @@ test('offline is said, and live events that were missed arrive afterwards', asyn
 
 test('a session ended elsewhere leads to signing in, and back to the page', async () => {
   await place('Contacts').click()
-  await at('contact').first().waitFor()
+  await at('contact').filter({ hasText: 'Only Friend' }).click()
+  await heading('Only Friend').waitFor()
   await page.route('**/api/v1/**', (route) => route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{"title":"not signed in"}' }))
-  await at('contact').first().click()
+  await page.reload()
   await page.getByText('Your session has ended').waitFor()
   await page.unrouteAll()
 

@@ -1,4 +1,4 @@
-// Sends one request to the gateway: bearer token, one refresh on 401, a stated wait on 429, errors as problems.
+// Sends one request to the gateway: bearer token, one refresh on 401, a stated wait on 429 and 503, errors as problems.
 import { ref } from 'vue'
 import { duration, problemFrom, secondsToWait, unreachable } from './problem'
 import { accessToken, renewedToken, signedIn } from './tokens'
@@ -33,7 +33,7 @@ export async function send(path: string, request: Request = {}): Promise<Respons
       token = await renewedToken(token)
       if (token) continue
     }
-    const seconds = response.status === 429 ? (secondsToWait(response) ?? 1) : Infinity
+    const seconds = waitBeforeRetry(response, request)
     if (seconds > LONGEST_WAIT || waits++ === MOST_WAITS) throw await problemFrom(response)
     await sayAndWait(seconds, request.signal)
   }
@@ -76,7 +76,13 @@ function toInit(request: Request, token: string | null): RequestInit {
   }
 }
 
+/** Too many requests are refused unseen; a request that only reads may be sent again as well when Kith is busy. */
+function waitBeforeRetry(response: Response, { method = 'GET' }: Request): number {
+  const passing = response.status === 429 || (response.status === 503 && method === 'GET')
+  return passing ? (secondsToWait(response) ?? 1) : Infinity
+}
+
 async function sayAndWait(seconds: number, signal?: AbortSignal) {
-  waiting.value = `That was a lot at once. Trying again in ${duration(seconds)}.`
+  waiting.value = `Kith is busy. Trying again in ${duration(seconds)}.`
   await pause(seconds * 1000, signal).finally(() => (waiting.value = ''))
 }

@@ -2,7 +2,7 @@
 
 export interface FieldError {
   field: string
-  message: string
+  detail: string
 }
 
 /** A failed request: the gateway's problem+json, or our own words when it could not be reached. */
@@ -17,9 +17,9 @@ export class Problem extends Error {
     super(title)
   }
 
-  /** The message for one form field, if there is one. */
+  /** What is wrong with one form field, if there is one. */
   of(field: string): string | undefined {
-    return this.fields.find((error) => error.field === field)?.message
+    return this.fields.find((error) => error.field === field)?.detail
   }
 }
 
@@ -76,18 +76,9 @@ function sentence(text: string, end = '.'): string {
   return /[.!?]$/.test(upper) ? upper : upper + end
 }
 
-/** Field errors as a list of `{field | pointer, detail | message | reason}` or as an object by field. */
 function fieldErrors(errors: unknown): FieldError[] {
-  const found: FieldError[] = []
-  const add = (field: unknown, message: unknown) => {
-    if (typeof field === 'string' && typeof message === 'string') {
-      found.push({ field: field.replace(/^#?\//, ''), message: sentence(message) })
-    }
-  }
-  if (Array.isArray(errors)) {
-    for (const each of errors) add(each?.field ?? each?.pointer, each?.detail ?? each?.message ?? each?.reason)
-  } else if (errors && typeof errors === 'object') {
-    for (const [field, message] of Object.entries(errors)) add(field, Array.isArray(message) ? message[0] : message)
-  }
-  return found
+  if (!Array.isArray(errors)) return []
+  return errors
+    .filter((error) => typeof error?.field === 'string' && typeof error?.detail === 'string')
+    .map(({ field, detail }) => ({ field, detail: sentence(detail) }))
 }
