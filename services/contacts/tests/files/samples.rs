@@ -1,0 +1,53 @@
+//! Other people's files, which are never part of this repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folder of sample files, or `None`, saying so, where there is none.
+pub fn folder() -> Option<PathBuf> {
+    let next_to_the_repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let folder = std::env::var_os("KITH_TEST_DATA").map_or(next_to_the_repository, PathBuf::from);
+    let found = folder.join("vcard").is_dir() && folder.join("contacts-csv").is_dir();
+    if !found {
+        println!("skipped: no sample files in {}; set KITH_TEST_DATA", folder.display());
+    }
+    found.then_some(folder)
+}
+
+/// The contact files of the folder as `folder/name` and content, in order.
+pub fn contact_files() -> Vec<(String, Vec<u8>)> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let mut files = Vec::new();
+    for kind in ["contacts-csv", "vcard"] {
+        for item in fs::read_dir(folder.join(kind)).expect("the folder can be listed") {
+            let path = item.expect("the folder can be listed").path();
+            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+            if [".csv", ".vcf", ".vcard", ".ref", ".ldif"].iter().any(|ending| name.ends_with(ending)) {
+                files.push((format!("{kind}/{name}"), fs::read(&path).expect("the file can be read")));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// One file of the folder as bytes.
+pub fn bytes(name: &str) -> Option<Vec<u8>> {
+    folder().map(|folder| fs::read(folder.join(name)).expect("the file can be read"))
+}
+
+/// One JSON file of the folder.
+pub fn json(name: &str) -> Option<serde_json::Value> {
+    bytes(name).map(|bytes| serde_json::from_slice(&bytes).expect("the file is JSON"))
+}
+
+/// The same numbers on every run.
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// A number below the limit.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from((self.0 >> 33) % limit.max(1) as u64).expect("it is below a usize")
+    }
+}
