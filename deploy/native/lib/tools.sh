@@ -13,11 +13,18 @@ need_tools() {
 
 # Builds the web app when its sources are not those of the last build.
 build_web() {
-    local sources stamp="$WEB/node_modules/.kith-built"
+    local packages sources stamps="$WEB/node_modules/.kith"
+    packages="$(sha256sum <"$WEB/package-lock.json")"
     sources="$(cd "$WEB" && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)"
-    if [[ ! -d "$WEB/dist" || "$(cat "$stamp" 2>/dev/null)" != "$sources" ]]; then
+    if [[ "$(cat "$stamps/packages" 2>/dev/null)" != "$packages" ]]; then
+        say "installing the web app's packages"
+        (cd "$WEB" && npm ci --no-audit --no-fund)
+        mkdir -p "$stamps"
+        echo "$packages" >"$stamps/packages"
+    fi
+    if [[ ! -d "$WEB/dist" || "$(cat "$stamps/sources" 2>/dev/null)" != "$sources" ]]; then
         say "building the web app"
-        (cd "$WEB" && npm ci --no-audit --no-fund && npm run build)
-        echo "$sources" >"$stamp"
+        (cd "$WEB" && npm run build)
+        echo "$sources" >"$stamps/sources"
     fi
 }
