@@ -1,7 +1,7 @@
 // What the web app does when things go wrong: said plainly, mended where it can be, never raw.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { eventually, launch, open } from './browser.mjs'
+import { eventually, focused, launch, open } from './browser.mjs'
 import { PASSWORD, address, call, knows, member, vcards } from './members.mjs'
 
 let browser
@@ -111,6 +111,7 @@ test('a field error stands at its field', async () => {
 
   await page.getByText('Is too long.').waitFor()
   assert.equal(await at('company').getAttribute('aria-invalid'), 'true')
+  assert.equal(await focused(page), 'company')
   assert.equal(await at('problem').getByText('too long').count(), 0)
   await page.unrouteAll()
 })
