@@ -238,6 +238,12 @@ impl Settings {
         lines.join("\n")
     }
 
+    /// Forgets a section that this service does not have.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget(&mut self, section: &str) {
+        self.sections.remove(section);
+    }
+
     /// Sets one value; for tests and for tools.
     pub fn set(&mut self, section: &str, key: &str, value: impl Into<ValueKind>) {
         let table = Value::new(None, ValueKind::Table(Default::default()));

@@ -152,7 +152,9 @@ impl<S: Store> Queue<S> {
         }
         tx.commit().await?;
         for (envelope, _) in messages {
-            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => envelope.name.clone(), "outcome" => "done").increment(1);
+            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => envelope.name.clone(), "outcome" => "done")
+                .increment(1);
+            self.service.ended(envelope.id, "done", None);
         }
         Ok(())
     }
@@ -199,6 +201,7 @@ impl<S: Store> Queue<S> {
             }
             let name = waiting.name.clone();
             tx.commit().await.map_err(|error| (Some(waiting), Failure::from(error)))?;
+            self.service.ended(id, "done", None);
             counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name, "outcome" => "retried").increment(1);
             Ok(())
         };
@@ -239,6 +242,7 @@ impl<S: Store> Queue<S> {
             }
         };
         self.store.set_aside(&entry).await?;
+        self.service.ended(entry.message, outcome, Some(&entry.reason));
         counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => outcome).increment(1);
         let (message, name, reason) = (entry.message, &entry.name, &entry.reason);
         match failure {

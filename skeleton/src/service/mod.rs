@@ -204,7 +204,7 @@ impl<S: Store> Service<S> {
         opener(settings)
     }
 
-    fn has_http(&self) -> bool {
+    pub(crate) fn has_http(&self) -> bool {
         self.routing.is_some()
     }
 }

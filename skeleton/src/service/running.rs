@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{App, CommonSettings, Service, mistakes_of};
 use crate::{
-    config::{LifeSettings, Settings, SettingsError},
+    config::{BrokerSettings, LifeSettings, Settings, SettingsError},
     failure::StoreError,
     http::{self, admin::{self, Health}},
     messaging::{
@@ -98,7 +98,8 @@ impl<S: Store> Service<S> {
         }
         let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut mistakes);
         let store = self.open_store(&settings).map_err(|error| mistakes.push(format!("[store] {error}"))).ok();
-        let login = common.as_ref().map(|common| Login::new(&common.broker)).transpose();
+        let broker: Option<BrokerSettings> = settings.section("broker").ok();
+        let login = broker.as_ref().map(Login::new).transpose();
         let login = login.map_err(|error| mistakes.push(format!("[broker] {error}"))).ok().flatten();
         mistakes.extend(settings.unknown_sections());
         mistakes_of(&settings, mistakes)?;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{config::Settings, failure::StoreError};
 
 pub use set_aside::{Filter, SetAside, State};
-pub use work::{Publish, ServiceContext, Staged, Work};
+pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 
 /// How a service gets its store: what is known before the settings are read.
 pub trait Plan: Send + Sync + 'static {

@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use events::{Envelope, Event, Job, Message, TraceParent};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::Transaction;
@@ -26,12 +27,38 @@ pub struct ServiceContext {
     /// Clock and chance.
     pub surroundings: Surroundings,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    endings: broadcast::Sender<Ending>,
+}
+
+/// How the handling of a message ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// The message.
+    pub message: Uuid,
+    /// `done`, `waiting` or `parked`.
+    pub outcome: &'static str,
+    /// Why it was not done.
+    pub reason: Option<String>,
 }
 
 impl ServiceContext {
     /// A context without resources.
     pub fn new(name: impl Into<String>, surroundings: Surroundings) -> Self {
-        Self { name: name.into(), surroundings, resources: HashMap::new() }
+        // Whoever watches and falls behind misses the oldest: nothing depends on it but tests.
+        let (endings, _) = broadcast::channel(4096);
+        Self { name: name.into(), surroundings, resources: HashMap::new(), endings }
+    }
+
+    /// Watches how the handling of messages ends.
+    pub fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.endings.subscribe()
+    }
+
+    pub(crate) fn ended(&self, message: Uuid, outcome: &'static str, reason: Option<&str>) {
+        if self.endings.receiver_count() > 0 {
+            // Refused only where the last watcher has just left.
+            let _ = self.endings.send(Ending { message, outcome, reason: reason.map(str::to_owned) });
+        }
     }
 
     /// Adds something that handlers need, found by its type.

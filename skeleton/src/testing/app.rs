@@ -1,0 +1,214 @@
+//! A service that runs in the test's own process.
+
+use std::time::Duration;
+
+use events::{Envelope, Event, Request};
+use tokio::{sync::broadcast, time::Instant};
+use uuid::Uuid;
+
+use super::{PASSWORD, PATIENCE, Provisioned, TestStore, World, eventually, spy::Spy};
+use crate::{
+    config::Settings,
+    failure::Problem,
+    messaging::requests::{Asking, Requests},
+    service::{App, Running, Service},
+    store::{Counts, Ending, Filter, SetAside, State},
+};
+
+/// A service that runs in the test's own process, in a world of its own.
+pub struct TestApp<S: TestStore> {
+    running: Running<S>,
+    world: World,
+    spy: Spy,
+    requests: Requests,
+    provisioned: Provisioned,
+    parked_is_expected: std::sync::atomic::AtomicBool,
+}
+
+impl<S: TestStore> TestApp<S> {
+    /// Starts a service in a world of its own. Settings are section, key and value; a list is `[1, 2]`.
+    pub async fn start(service: Service<S>, settings: &[(&str, &str, &str)]) -> Self {
+        World::new().await.start(service, settings).await
+    }
+
+    pub(super) async fn start_in(world: World, service: Service<S>, overrides: &[(&str, &str, &str)]) -> Self {
+        let name = service.name();
+        let provisioned = S::provision(&format!("{}-{name}", world.vhost)).await;
+        let mut settings = Settings::read_with(name, service.defaults(), Default::default()).expect("the defaults can be read");
+        settings.set("broker", "url", world.amqp_url(name));
+        settings.set("broker", "password", PASSWORD);
+        settings.set("broker", "reconnect_max_ms", 500);
+        settings.set("retry", "poll_ms", 50);
+        settings.set("http", "address", "127.0.0.1:0");
+        settings.set("admin", "address", "127.0.0.1:0");
+        for (key, value) in &provisioned.settings {
+            settings.set("store", key, value.as_str());
+        }
+        for (section, key, value) in overrides {
+            match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
+                Some(list) => settings.set(section, key, list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>()),
+                None => settings.set(section, key, *value),
+            }
+        }
+        if !service.has_http() {
+            settings.forget("http");
+        }
+        let dealings = service.dealings();
+        world.admin.apply(&dealings.topology(), PASSWORD).await.expect("the service's topology can be made");
+        let spy = world.spy_on(name).await;
+        let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
+        let requests = world.requests_of(&caller, &[name]).await;
+        let running = service.start(settings, world.surroundings.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { running, world, spy, requests, provisioned, parked_is_expected: false.into() }
+    }
+
+    /// The world it lives in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What its parts work with.
+    pub fn parts(&self) -> &App<S> {
+        &self.running.app
+    }
+
+    /// The running service.
+    pub fn running(&self) -> &Running<S> {
+        &self.running
+    }
+
+    /// `http://host:port` of its public port.
+    pub fn http_url(&self) -> String {
+        let address = self.running.http_address.expect("the service has a public port");
+        format!("http://{address}")
+    }
+
+    /// `http://host:port` of its admin port.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.running.admin_address)
+    }
+
+    /// Publishes an event as its owner would, and waits until the service has handled it or set it aside.
+    pub async fn receives<E: Event>(&self, event: &E) -> Ending {
+        let envelope = self.world.envelope_for(event);
+        self.receives_in(event, &envelope).await
+    }
+
+    /// The same with a sequence of one's own.
+    pub async fn receives_as<E: Event>(&self, event: &E, sequence: i64) -> Ending {
+        let envelope = Envelope { sequence: Some(sequence), ..self.world.envelope_for(event) };
+        self.receives_in(event, &envelope).await
+    }
+
+    /// The same with an envelope of one's own: the same envelope again is the same message again.
+    pub async fn receives_in<E: Event>(&self, event: &E, envelope: &Envelope) -> Ending {
+        let mut endings = self.running.app.service.endings();
+        self.world.publish(event, envelope).await;
+        ending_of(&mut endings, envelope.id).await
+    }
+
+    /// Asks the service as one of its callers would.
+    ///
+    /// # Errors
+    /// The problem it answers with.
+    pub async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
+        self.requests.ask(request, Asking::default()).await
+    }
+
+    /// The same on an account's behalf, or under an id of one's own.
+    ///
+    /// # Errors
+    /// The problem it answers with.
+    pub async fn ask_as<R: Request>(&self, request: &R, asking: Asking) -> Result<R::Reply, Problem> {
+        self.requests.ask(request, asking).await
+    }
+
+    /// Waits until the service has published one event like this, and sees to it that there is no other.
+    pub async fn published_once<E: Event>(&self, is_it: impl Fn(&E) -> bool) -> E {
+        let (_, event) = self.published_once_in::<E>(is_it).await;
+        event
+    }
+
+    /// The same, with the envelope.
+    pub async fn published_once_in<E: Event>(&self, is_it: impl Fn(&E) -> bool) -> (Envelope, E) {
+        let found = || self.spy.seen::<E>().into_iter().filter(|(_, event)| is_it(event)).collect::<Vec<_>>();
+        eventually(&format!("one {} like this", E::NAME), async || match found().is_empty() {
+            true => Err(format!("{:?}", self.spy.names())),
+            false => Ok(()),
+        })
+        .await;
+        self.sent_everything().await;
+        let mut events = found();
+        assert_eq!(events.len(), 1, "one {} like this was expected, not {}", E::NAME, events.len());
+        events.remove(0)
+    }
+
+    /// Everything of one kind that the service has published, once all it has written is sent.
+    pub async fn published<E: Event>(&self) -> Vec<E> {
+        self.sent_everything().await;
+        self.spy.seen::<E>().into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Waits until the outbox is empty and what it held has come to the spy.
+    pub async fn sent_everything(&self) {
+        eventually("an empty outbox", async || match self.counts().await {
+            Counts { outbox: 0, .. } => Ok(()),
+            counts => Err(format!("{counts:?}")),
+        })
+        .await;
+        // Confirmed means that the broker has it, not yet that the spy has: both come over one connection, in order.
+        let marker = self.spy.names().len();
+        let deadline = Instant::now() + Duration::from_millis(100);
+        while Instant::now() < deadline && self.spy.names().len() == marker {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// How many messages wait where.
+    pub async fn counts(&self) -> Counts {
+        self.running.app.store.counts().await.expect("the store counts")
+    }
+
+    /// Everything that is parked. From here on the end of the test allows parked messages.
+    pub async fn parked(&self) -> Vec<SetAside> {
+        self.parked_is_expected.store(true, std::sync::atomic::Ordering::Relaxed);
+        let filter = Filter { state: Some(State::Parked), ..Filter::default() };
+        self.running.app.store.list_set_aside(&filter, 1000).await.expect("the store lists what is parked")
+    }
+
+    /// Ends the test: everything is sent, nothing waits, nothing is parked that was not looked at.
+    pub async fn finish(self) {
+        self.sent_everything().await;
+        let counts = self.counts().await;
+        if !self.parked_is_expected.load(std::sync::atomic::Ordering::Relaxed) {
+            let parked = self.parked().await;
+            let reasons: Vec<_> = parked.iter().map(|message| (&message.name, &message.reason)).collect();
+            assert!(parked.is_empty(), "messages are parked: {reasons:?}");
+        }
+        assert_eq!(counts.waiting, 0, "messages wait for another attempt");
+        self.stop().await;
+    }
+
+    /// Stops the service and takes its world away, without looking.
+    pub async fn stop(self) {
+        assert!(self.running.stop().await, "the service did not stop in time");
+        S::remove(self.provisioned).await;
+        self.world.remove().await;
+    }
+}
+
+/// Waits until a message's handling has ended.
+async fn ending_of(endings: &mut broadcast::Receiver<Ending>, message: Uuid) -> Ending {
+    let waiting = async {
+        loop {
+            match endings.recv().await {
+                Ok(ending) if ending.message == message => return ending,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => panic!("the service has ended"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("the message was not handled within {} s", PATIENCE.as_secs()))
+}

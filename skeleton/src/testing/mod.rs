@@ -1,0 +1,63 @@
+//! The test harness: a service in the test's own process, on real servers, with names of its own.
+//!
+//! Each test has a virtual host of the broker and a database to itself, so tests run side by side. (Neo4j's free
+//! edition has one database: its tests take turns.) The service runs as its own user of the broker, with the rights
+//! that its topology gives it, so a missing right fails a test.
+//!
+//! ```ignore
+//! let app = TestApp::start(contacts::service(), &[]).await;
+//! app.receives(&samples::accounts::erased()).await;
+//! app.published_once::<ContactRemoved>(|event| event.owner_id == owner).await;
+//! app.finish().await;
+//! ```
+
+mod app;
+mod servers;
+mod spy;
+mod stores;
+mod world;
+
+pub use app::TestApp;
+pub use servers::Servers;
+pub use stores::{Provisioned, TestStore};
+pub use world::{PASSWORD, World};
+
+use std::{future::Future, path::PathBuf, time::Duration};
+
+use tokio::time::Instant;
+
+/// How long a test waits for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something is so.
+///
+/// # Panics
+/// Where it is not so in time; the text is what was seen last.
+pub async fn eventually<T, Out>(what: &str, mut look: impl FnMut() -> Out) -> T
+where
+    Out: Future<Output = Result<T, String>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = match look().await {
+            Ok(found) => return found,
+            Err(seen) => seen,
+        };
+        assert!(Instant::now() < deadline, "{what}: not within {} s; seen last: {seen}", PATIENCE.as_secs());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A folder or file of the test data of others, where it is there. Says so where it is not.
+pub fn test_data(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("KITH_TEST_DATA").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
+        PathBuf::from,
+    );
+    let found = root.join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    println!("skipped: {} is not there (set KITH_TEST_DATA)", found.display());
+    None
+}

@@ -1,0 +1,176 @@
+//! A virtual host of the broker for one test, in which one or several services live.
+
+use std::{collections::HashMap, sync::{Mutex, PoisonError}};
+
+use events::{Envelope, Message};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Servers, TestStore, app::TestApp, spy::Spy};
+use crate::{
+    config::BrokerSettings,
+    messaging::{
+        rabbit::{Link, Login, RabbitPublisher, properties},
+        requests::Requests,
+        topology::{Admin, Dealings, encoded},
+    },
+    service::Service,
+    stop::{self, StopSender},
+    surroundings::Surroundings,
+};
+
+/// The password of every service in tests.
+pub const PASSWORD: &str = "test-password";
+
+/// A virtual host for one test.
+pub struct World {
+    pub(super) servers: Servers,
+    pub(super) vhost: String,
+    pub(super) admin: Admin,
+    pub(super) surroundings: Surroundings,
+    channel: Channel,
+    connection: Connection,
+    sequences: Mutex<HashMap<String, i64>>,
+    stop: StopSender,
+    stopped: stop::Stop,
+}
+
+impl World {
+    /// Makes one.
+    pub async fn new() -> Self {
+        let servers = Servers::from_env();
+        let surroundings = Surroundings::system();
+        let vhost = format!("test-{}", &surroundings.new_id().simple().to_string()[..12]);
+        let admin = Admin::new(&servers.rabbit_api, &vhost);
+        admin.put(&format!("vhosts/{vhost}"), &json!({})).await.expect("the test's broker makes a virtual host");
+        let (address, _) = servers.amqp.rsplit_once('/').expect("an AMQP address has a path");
+        let user = address.split_once("://").and_then(|(_, rest)| rest.split_once(':')).map_or("guest", |(user, _)| user);
+        let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
+        admin.put(&format!("permissions/{vhost}/{}", encoded(user)), &all).await.expect("the admin may use it");
+        let url = format!("{address}/{vhost}");
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await;
+        let connection = connection.expect("the test's broker answers");
+        let channel = connection.create_channel().await.expect("the broker opens a channel");
+        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("the broker confirms");
+        let (stop, stopped) = stop::channel();
+        Self { servers, vhost, admin, surroundings, channel, connection, sequences: Mutex::default(), stop, stopped }
+    }
+
+    /// The address of the virtual host for a user, without the password.
+    pub fn amqp_url(&self, user: &str) -> String {
+        let (place, _) = self.servers.amqp.rsplit_once('/').expect("an AMQP address has a path");
+        let (_, place) = place.split_once('@').expect("an AMQP address has a user");
+        format!("amqp://{user}@{place}/{}", self.vhost)
+    }
+
+    /// The broker's administrator, for this virtual host.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// Starts a service in this world. Settings are section, key and value.
+    pub async fn start<S: TestStore>(self, service: Service<S>, settings: &[(&str, &str, &str)]) -> TestApp<S> {
+        TestApp::start_in(self, service, settings).await
+    }
+
+    /// Watches what a service publishes.
+    pub(super) async fn spy_on(&self, service: &str) -> Spy {
+        Spy::on(&self.connection, service).await
+    }
+
+    /// A client that asks as another service would, with that service's user and rights.
+    pub async fn requests_of(&self, caller: &str, asks: &[&str]) -> Requests {
+        let dealings = Dealings {
+            service: caller.to_owned(),
+            asks: asks.iter().map(|service| (*service).to_owned()).collect(),
+            ..Dealings::default()
+        };
+        self.admin.apply(&dealings.topology(), PASSWORD).await.expect("the caller's topology can be made");
+        let link = |purpose: &str| {
+            let login = Login::new(&self.broker_settings(caller)).expect("the address is good");
+            Link::open(login, format!("{caller} {purpose}"), self.surroundings.clone(), self.stopped.clone())
+        };
+        let timeout = std::time::Duration::from_secs(10);
+        let publisher = std::sync::Arc::new(RabbitPublisher::new(link("asking"), timeout));
+        Requests::start(caller, link("replies"), publisher, timeout, self.surroundings.clone(), self.stopped.clone())
+    }
+
+    fn broker_settings(&self, user: &str) -> BrokerSettings {
+        BrokerSettings {
+            url: self.amqp_url(user),
+            password: PASSWORD.into(),
+            prefetch: 256,
+            batch: 64,
+            window: 256,
+            confirm_timeout_ms: 5000,
+            reconnect_max_ms: 500,
+        }
+    }
+
+    /// An envelope for a message, as its owner would write it, with the next sequence of its subject.
+    pub fn envelope_for<M: Message>(&self, message: &M) -> Envelope {
+        let subject = message.subject();
+        let sequence = subject.as_ref().map(|subject| {
+            let mut sequences = self.sequences.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = sequences.entry(format!("{} {subject}", M::SERVICE)).or_default();
+            *last += 1;
+            *last
+        });
+        Envelope {
+            id: self.surroundings.new_message_id(),
+            name: M::NAME.to_owned(),
+            source: format!("/{}", M::SERVICE),
+            time: self.surroundings.now(),
+            subject,
+            sequence,
+            trace: Some(self.surroundings.new_trace()),
+            correlation_id: None,
+            causation_id: None,
+            actor: None,
+            deadline: None,
+        }
+    }
+
+    /// Publishes a message as its owner would. Returns its id.
+    pub async fn publish<M: Message>(&self, message: &M, envelope: &Envelope) -> Uuid {
+        let kind = match M::KIND {
+            events::Kind::Event => "events",
+            events::Kind::Job => "jobs",
+            events::Kind::Request | events::Kind::Reply => panic!("ask requests, do not publish them"),
+        };
+        let body = serde_json::to_vec(message).expect("a message can be written");
+        // The administrator publishes for the owner, and may not say that it is the owner.
+        let properties = without_user(properties(envelope, ""));
+        self.publish_raw(&format!("{kind}.{}", M::SERVICE), M::KEY, &body, properties).await;
+        envelope.id
+    }
+
+    /// Publishes anything, and waits until the broker has it in a queue.
+    pub async fn publish_raw(&self, exchange: &str, routing_key: &str, body: &[u8], properties: BasicProperties) {
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let sent = self.channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await;
+        let confirm = sent.expect("the broker takes it").await.expect("the broker confirms it");
+        assert!(matches!(confirm, lapin::Confirmation::Ack(None)), "no queue takes {routing_key} from {exchange}");
+    }
+
+    /// Takes the virtual host away.
+    pub async fn remove(self) {
+        self.stop.stop();
+        let _ = self.connection.close(200, "bye".into()).await;
+        self.admin.delete(&format!("vhosts/{}", self.vhost)).await.expect("the broker removes a virtual host");
+    }
+}
+
+fn without_user(properties: BasicProperties) -> BasicProperties {
+    let headers = properties.headers().clone().unwrap_or_default();
+    let message_id = properties.message_id().clone().unwrap_or_default();
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_message_id(message_id)
+        .with_delivery_mode(2)
+        .with_headers(headers)
+}
