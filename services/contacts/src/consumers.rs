@@ -1,0 +1,28 @@
+//! What happens elsewhere that address books must know.
+
+use ::events::{accounts::Erased, network::IdentityLinked};
+use skeleton::{
+    Handled, Publish, Subscriptions,
+    store::{Transaction, postgres::Tx},
+};
+
+use crate::store;
+
+/// The events that contacts listens to.
+pub fn subscriptions() -> Subscriptions<Tx> {
+    Subscriptions::new().on(on_identity_linked).on(on_erased)
+}
+
+/// A contact is known to be a person of the network. The newest word counts.
+async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
+    let sequence = tx.work().cause().and_then(|cause| cause.sequence).unwrap_or(0);
+    store::link(tx, linked.contact_id, linked.person_id, sequence).await?;
+    Ok(())
+}
+
+/// An erased account leaves no address book behind. The others hear of it themselves.
+async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+    let now = tx.now();
+    store::erase(tx, erased.account_id, now).await?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! Contacts: everyone's own address book, and the files it is filled from.
+
+mod consumers;
+pub mod domain;
+mod events;
+mod jobs;
+mod requests;
+mod store;
+
+use skeleton::{Postgres, Service};
+
+/// The service, assembled.
+pub fn service() -> Service<Postgres> {
+    Service::named("contacts")
+        .settings(include_str!("../config/default.toml"))
+        .section::<jobs::ImportSettings>("imports")
+        .store(Postgres::migrated_by(store::MIGRATIONS))
+        .consumes(consumers::subscriptions())
+        .answers(requests::answers(), &["gateway", "demo"])
+        .jobs(jobs::jobs())
+}

@@ -1,0 +1,291 @@
+//! What the gateway asks of contacts.
+
+use ::events::contacts::{
+    AddContact, AddImportPart, ChangeContact, ContactExport, ContactPage, ContactView, ExportContacts, GetContact,
+    GetImport, ImportFile, ImportProblem, ImportView, ImportViewStatus, ListContacts, RemoveContact, StartImport,
+    SubmitImport,
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use skeleton::{Answered, Answers, Failure, Postgres, Problem, Publish, Reading, store::postgres::Tx};
+use uuid::Uuid;
+
+use crate::{
+    domain::{self, Change, Contact, ContactRefusal, Import, ImportRefusal, MAX_PART_BYTES, MAX_PARTS, Status, files},
+    events,
+    jobs::ImportSettings,
+    store,
+};
+
+/// How many contacts one stretch of an export holds.
+const EXPORT_STRETCH: i64 = 200;
+
+/// The requests that contacts answers.
+pub fn answers() -> Answers<Postgres> {
+    Answers::new()
+        .write(start_import)
+        .write(add_import_part)
+        .write(submit_import)
+        .read(get_import)
+        .read(list_contacts)
+        .read(get_contact)
+        .write(add_contact)
+        .write(change_contact)
+        .write(remove_contact)
+        .read(export_contacts)
+}
+
+/// Answers `start-import`: makes room for a file.
+async fn start_import(asked: StartImport, tx: &mut Tx) -> Answered<ImportView> {
+    let now = tx.now();
+    if store::is_erased(tx, asked.account_id).await? {
+        return Err(Problem::not_found("account").into());
+    }
+    if asked.size.is_some_and(|size| size as usize > files::MAX_FILE_BYTES) {
+        return Err(ImportRefusal::TooLarge.into());
+    }
+    let allowed = tx.resource::<ImportSettings>().unfinished_per_account;
+    if store::unfinished_imports(tx, asked.account_id, now).await? >= allowed {
+        return Err(ImportRefusal::TooMany.into());
+    }
+    let import = Import {
+        id: tx.new_id(),
+        account_id: asked.account_id,
+        file_name: asked.file_name.map(|name| name.chars().take(200).collect()),
+        format: None,
+        status: Status::Uploading,
+        total: 0,
+        added: 0,
+        changed: 0,
+        unchanged: 0,
+        failed: 0,
+        error: None,
+        created_at: now,
+    };
+    store::insert_import(tx, &import).await?;
+    Ok(import_view(import, Vec::new()))
+}
+
+/// Answers `add-import-part`: keeps the next part of a file.
+async fn add_import_part(asked: AddImportPart, tx: &mut Tx) -> Answered<()> {
+    let data = STANDARD.decode(&asked.data).map_err(|_| ImportRefusal::MalformedPart)?;
+    if data.len() > MAX_PART_BYTES {
+        return Err(ImportRefusal::MalformedPart.into());
+    }
+    if asked.index as usize >= MAX_PARTS {
+        return Err(ImportRefusal::TooLarge.into());
+    }
+    let import = import_of(tx, asked.import_id, asked.account_id).await?;
+    if import.status != Status::Uploading {
+        return Err(ImportRefusal::Submitted.into());
+    }
+    store::insert_part(tx, import.id, asked.index, &data).await?;
+    Ok(())
+}
+
+/// Answers `submit-import`: reading may begin.
+async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> Answered<ImportView> {
+    let import = import_of(tx, asked.import_id, asked.account_id).await?;
+    if import.status != Status::Uploading {
+        return Err(ImportRefusal::Submitted.into());
+    }
+    if store::count_parts(tx, import.id).await? != i64::from(asked.parts) {
+        return Err(ImportRefusal::Incomplete.into());
+    }
+    let import = Import { status: Status::Queued, ..import };
+    store::update_import(tx, &import).await?;
+    tx.enqueue(ImportFile { import_id: import.id, position: 0 })?;
+    Ok(import_view(import, Vec::new()))
+}
+
+/// Answers `get-import`: how far an import is.
+async fn get_import(asked: GetImport, store: Reading<Postgres>) -> Answered<ImportView> {
+    let found = store::import_with_problems(&store, asked.import_id).await?;
+    let (import, problems) =
+        found.filter(|(import, _)| import.account_id == asked.account_id).ok_or(ImportRefusal::Missing)?;
+    Ok(import_view(import, problems))
+}
+
+/// Answers `list-contacts`: a page of an address book, by name.
+async fn list_contacts(asked: ListContacts, store: Reading<Postgres>) -> Answered<ContactPage> {
+    let limit = i64::from(asked.limit.unwrap_or(50));
+    if !(1..=200).contains(&limit) {
+        return Err(Problem::new(422, "limit-out-of-range", "limit is a number from 1 to 200").into());
+    }
+    let (contacts, next_cursor) = page(&store, asked.account_id, asked.cursor, limit).await?;
+    Ok(ContactPage { items: contacts.into_iter().map(contact_view).collect(), next_cursor })
+}
+
+/// Answers `export-contacts`: a stretch of an address book as vCards.
+async fn export_contacts(asked: ExportContacts, store: Reading<Postgres>) -> Answered<ContactExport> {
+    let (contacts, next_cursor) = page(&store, asked.account_id, asked.cursor, EXPORT_STRETCH).await?;
+    let vcard = |contact: &Contact| {
+        let revised = contact.changed_at.format("%Y%m%dT%H%M%SZ").to_string();
+        // A card that came with an id of its own keeps it: then it comes back as the same contact.
+        let uid = contact.card.uid.clone().unwrap_or_else(|| format!("urn:uuid:{}", contact.id));
+        files::to_vcard(&contact.card, &uid, &revised)
+    };
+    Ok(ContactExport { vcards: contacts.iter().map(vcard).collect(), next_cursor })
+}
+
+/// Answers `get-contact`: one contact.
+async fn get_contact(asked: GetContact, store: Reading<Postgres>) -> Answered<ContactView> {
+    let contact = store::find_contact(&store, asked.account_id, asked.contact_id).await?;
+    Ok(contact_view(contact.ok_or_else(|| Problem::not_found("contact"))?))
+}
+
+/// Answers `add-contact`: puts one in by hand.
+async fn add_contact(asked: AddContact, tx: &mut Tx) -> Answered<ContactView> {
+    if store::is_erased(tx, asked.account_id).await? {
+        return Err(Problem::not_found("account").into());
+    }
+    let details = Change {
+        name: Some(asked.name),
+        given_name: asked.given_name,
+        family_name: asked.family_name,
+        emails: Some(asked.emails),
+        phones: Some(asked.phones),
+        company: asked.company,
+        title: asked.title,
+        notes: asked.notes,
+        urls: Some(asked.urls),
+    };
+    let contact = Contact::written(tx.new_id(), asked.account_id, details, tx.now())?;
+    if !store::contacts_by_key(tx, contact.owner_id, &[contact.source_key.as_str()]).await?.is_empty() {
+        return Err(ContactRefusal::Exists.into());
+    }
+    store::insert_all(tx, std::slice::from_ref(&contact)).await?;
+    tx.publish(events::added(&contact))?;
+    Ok(contact_view(contact))
+}
+
+/// Answers `change-contact`: changes what is given.
+async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactView> {
+    let contact = contact_of(tx, asked.account_id, asked.contact_id).await?;
+    let change = Change {
+        name: asked.name,
+        given_name: asked.given_name,
+        family_name: asked.family_name,
+        emails: asked.emails.map(|texts| texts.0),
+        phones: asked.phones.map(|texts| texts.0),
+        company: asked.company,
+        title: asked.title,
+        notes: asked.notes,
+        urls: asked.urls.map(|texts| texts.0),
+    };
+    let contact = contact.change(change, tx.now())?;
+    store::update_all(tx, std::slice::from_ref(&contact)).await?;
+    tx.publish(events::changed(&contact))?;
+    Ok(contact_view(contact))
+}
+
+/// Answers `remove-contact`: takes one out.
+async fn remove_contact(asked: RemoveContact, tx: &mut Tx) -> Answered<()> {
+    let contact = contact_of(tx, asked.account_id, asked.contact_id).await?;
+    store::delete_contact(tx, contact.id).await?;
+    let now = tx.now();
+    tx.publish(events::removed(&contact, now))
+}
+
+async fn contact_of(tx: &mut Tx, owner: Uuid, id: Uuid) -> Result<Contact, Failure> {
+    let contact = store::find_contact_to_change(tx, owner, id).await?;
+    contact.ok_or_else(|| Problem::not_found("contact").into())
+}
+
+async fn import_of(tx: &mut Tx, id: Uuid, account: Uuid) -> Result<Import, Failure> {
+    let import = store::find_import(tx, id).await?;
+    import.filter(|import| import.account_id == account).ok_or_else(|| ImportRefusal::Missing.into())
+}
+
+/// A page, and where the next begins.
+async fn page(
+    store: &Postgres,
+    owner: Uuid,
+    cursor: Option<String>,
+    limit: i64,
+) -> Result<(Vec<Contact>, Option<String>), Failure> {
+    let after = match cursor {
+        Some(cursor) => read_cursor(&cursor).ok_or_else(|| {
+            Problem::new(422, "cursor-malformed", "this cursor is not one of ours: begin without one")
+        })?,
+        None => (String::new(), Uuid::nil()),
+    };
+    // One more than asked for tells whether there is a next page.
+    let mut contacts = store::page(store, owner, &after, limit + 1).await?;
+    let has_more = contacts.len() > limit as usize;
+    contacts.truncate(limit as usize);
+    let next = contacts.last().filter(|_| has_more).map(cursor_after);
+    Ok((contacts, next))
+}
+
+fn cursor_after(contact: &Contact) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}{}", contact.id.simple(), store::sort_key(contact)))
+}
+
+fn read_cursor(cursor: &str) -> Option<(String, Uuid)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (id, name) = text.split_at_checked(32)?;
+    Some((name.to_owned(), id.parse().ok()?))
+}
+
+fn contact_view(contact: Contact) -> ContactView {
+    let card = contact.card;
+    ContactView {
+        contact_id: contact.id,
+        owner_id: contact.owner_id,
+        person_id: contact.person_id,
+        name: card.name,
+        given_name: card.given_name,
+        family_name: card.family_name,
+        emails: card.emails,
+        phones: card.phones,
+        company: card.company,
+        title: card.title,
+        notes: card.notes,
+        urls: card.urls,
+        created_at: contact.created_at,
+        changed_at: contact.changed_at,
+    }
+}
+
+fn import_view(import: Import, problems: Vec<files::Problem>) -> ImportView {
+    let status = match import.status {
+        Status::Uploading => ImportViewStatus::Uploading,
+        Status::Queued => ImportViewStatus::Queued,
+        Status::Running => ImportViewStatus::Running,
+        Status::Finished => ImportViewStatus::Finished,
+        Status::Failed => ImportViewStatus::Failed,
+    };
+    let problem = |problem: files::Problem| ImportProblem { line: problem.line, reason: problem.reason };
+    let domain::Import {
+        id,
+        account_id,
+        file_name,
+        format,
+        total,
+        added,
+        changed,
+        unchanged,
+        failed,
+        error,
+        created_at,
+        ..
+    } = import;
+    ImportView {
+        import_id: id,
+        account_id,
+        file_name,
+        format,
+        status,
+        total,
+        added,
+        changed,
+        unchanged,
+        failed,
+        problems: problems.into_iter().map(problem).collect(),
+        error,
+        created_at,
+    }
+}
