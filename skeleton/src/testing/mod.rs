@@ -12,6 +12,10 @@
 //! ```
 
 mod app;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
+#[cfg(feature = "neo4j")]
+mod neo4j;
 mod servers;
 mod spy;
 mod stores;

@@ -1,0 +1,91 @@
+//! What an error of the library means for the work at hand.
+
+use std::any::type_name;
+
+use neo4rs::{DeError, Error, Neo4jError};
+
+use crate::failure::{StoreError, StoreErrorKind};
+
+/// The codes of a server that does not work at all, just now.
+const UNAVAILABLE: [&str; 4] = [
+    "Neo.TransientError.General.DatabaseUnavailable",
+    "Neo.TransientError.Database.DatabaseUnavailable",
+    "Neo.ClientError.Security.Unauthorized",
+    "Neo.ClientError.Security.AuthenticationRateLimit",
+];
+
+/// The codes, beside the transient ones, of a transaction that another got in the way of, or that took too long.
+const CONFLICT: [&str; 6] = [
+    "Neo.ClientError.Schema.ConstraintValidationFailed",
+    "Neo.ClientError.Statement.EntityNotFound",
+    "Neo.ClientError.Transaction.LockClientStopped",
+    "Neo.ClientError.Transaction.Terminated",
+    "Neo.ClientError.Transaction.TransactionTimedOut",
+    "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+];
+
+/// The server cannot be reached.
+pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::unavailable(format!("neo4j: {error}"))
+}
+
+/// Says what an error means.
+pub(super) fn store_error(error: Error) -> StoreError {
+    match error {
+        Error::Neo4j(error) => server_error(&error),
+        Error::DeserializationError(error) => unreadable::<()>(&error),
+        Error::IOError { .. }
+        | Error::ConnectionError
+        | Error::ConnectionTimedOut
+        | Error::AuthenticationError(_)
+        | Error::Ignored(_)
+        | Error::IncompleteBoltExchange
+        | Error::RequestIgnoredError
+        | Error::ServerUnavailableError(_) => unavailable(error),
+        error => StoreError::broken(format!("neo4j: {error}")),
+    }
+}
+
+/// A row is not what the service takes it for. The values stay out of the text.
+pub(super) fn unreadable<T>(error: &DeError) -> StoreError {
+    let row = type_name::<T>();
+    match error {
+        DeError::PropertyMissingButRequired(Some(field)) | DeError::MissingField { field } => {
+            StoreError::broken(format!("neo4j: a row is no {row}: {field} is missing"))
+        }
+        _ => StoreError::broken(format!("neo4j: a row is no {row}")),
+    }
+}
+
+fn server_error(error: &Neo4jError) -> StoreError {
+    let code = error.code();
+    let kind = match code {
+        code if UNAVAILABLE.contains(&code) => StoreErrorKind::Unavailable,
+        code if code.starts_with("Neo.TransientError.") || CONFLICT.contains(&code) => StoreErrorKind::Conflict,
+        _ => StoreErrorKind::Broken,
+    };
+    // The server's words may hold a node's values; those about a statement hold the statement alone.
+    if code.starts_with("Neo.ClientError.Statement.Syntax") || code.starts_with("Neo.ClientError.Statement.Parameter") {
+        return StoreError::new(kind, format!("neo4j: {code}: {}", error.message()));
+    }
+    StoreError::new(kind, format!("neo4j: {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_means_wait_for_the_store() {
+        let broken = Error::IOError { detail: std::io::ErrorKind::BrokenPipe.into() };
+
+        assert_eq!(store_error(broken).kind, StoreErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_does_not_show_its_values() {
+        let error = DeError::Other("invalid type: string \"zoe@example.org\"".to_owned());
+
+        assert_eq!(unreadable::<i64>(&error).to_string(), "neo4j: a row is no i64");
+    }
+}

@@ -1,0 +1,82 @@
+//! The connections, each handed out to one at a time.
+//!
+//! The library's own pool takes every connection back, also one that hangs or that holds an open transaction with its
+//! locks. So each connection is a pool of one, and what is not given back on purpose is closed: the server then ends
+//! its transaction at once.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use neo4rs::{Config, Graph, query};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{store_error, unavailable};
+use crate::failure::{StoreError, StoreErrorKind};
+
+/// How long the server may take to say that it is there at all.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// A limited number of connections.
+pub(super) struct Lanes {
+    config: Config,
+    idle: Mutex<Vec<Graph>>,
+    slots: Arc<Semaphore>,
+    size: usize,
+    limit: Duration,
+}
+
+/// One connection. Dropped, it is closed.
+pub(super) struct Lane {
+    pub graph: Graph,
+    lanes: Arc<Lanes>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Lanes {
+    /// At most `size` connections, each as `config` says; `limit` is how long one question may take.
+    pub fn new(config: Config, size: usize, limit: Duration) -> Self {
+        Self { config, idle: Mutex::default(), slots: Arc::new(Semaphore::new(size)), size, limit }
+    }
+
+    /// Takes a connection, as soon as one is free.
+    pub async fn take(self: &Arc<Self>) -> Result<Lane, StoreError> {
+        let slot = self.slots.clone().acquire_owned().await.map_err(unavailable)?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let graph = match idle {
+            Some(graph) => graph,
+            None => Graph::connect(self.config.clone()).map_err(store_error)?,
+        };
+        Ok(Lane { graph, lanes: self.clone(), _slot: slot })
+    }
+
+    /// Asks with a limit of time.
+    pub async fn within<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if let Ok(answer) = tokio::time::timeout(self.limit, asking).await {
+            return answer;
+        }
+        let text = format!("neo4j: no answer within {} ms", self.limit.as_millis());
+        // A server that answers others is there: it was this one question that took too long.
+        let kind = if self.answers().await { StoreErrorKind::Conflict } else { StoreErrorKind::Unavailable };
+        Err(StoreError::new(kind, text))
+    }
+
+    async fn answers(&self) -> bool {
+        let Ok(graph) = Graph::connect(self.config.clone()) else { return false };
+        matches!(tokio::time::timeout(PROBE, graph.run(query("RETURN 1"))).await, Ok(Ok(())))
+    }
+
+    /// How many connections are in use and may be at most.
+    pub fn in_use(&self) -> (usize, usize) {
+        (self.size - self.slots.available_permits(), self.size)
+    }
+}
+
+impl Lane {
+    /// Says that nothing is open on it any more.
+    pub fn give_back(self) {
+        self.lanes.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.graph);
+    }
+}

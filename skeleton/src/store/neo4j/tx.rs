@@ -1,0 +1,190 @@
+//! One transaction.
+
+use std::{collections::HashSet, sync::Arc};
+
+use neo4rs::{BoltBytes, BoltType, Query, Txn, query};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{
+    at_most_one,
+    error::{store_error, unreadable},
+    lanes::{Lane, Lanes},
+    outbox,
+    set_aside::Kept,
+};
+use crate::{
+    failure::StoreError,
+    store::{Publish, ServiceContext, SetAside, Transaction, Work},
+};
+
+/// Ids come sorted: two transactions that take in the same ones wait for each other instead of deadlocking.
+const TAKE_IN: &str = "UNWIND $ids AS id
+    MERGE (entry:Inbox {id: id}) ON CREATE SET entry.is_new = true
+    WITH entry, id WHERE entry.is_new
+    SET entry.is_new = null, entry.taken_in_at = datetime()
+    RETURN id";
+
+/// A transaction. Dropped without a commit, or after anything in it has failed, its connection is closed: the server
+/// then undoes it at once.
+pub struct Tx {
+    open: Option<Open>,
+    lanes: Arc<Lanes>,
+    new: HashSet<Uuid>,
+    work: Work,
+    bell: Arc<Notify>,
+}
+
+/// The transaction goes before its connection.
+struct Open {
+    txn: Txn,
+    lane: Lane,
+}
+
+impl Tx {
+    pub(super) async fn begin(
+        lanes: &Arc<Lanes>,
+        bell: &Arc<Notify>,
+        service: &Arc<ServiceContext>,
+        take_in: &[Uuid],
+    ) -> Result<Self, StoreError> {
+        let opening = async {
+            let lane = lanes.take().await?;
+            let txn = lane.graph.start_txn().await.map_err(store_error)?;
+            Ok(Open { txn, lane })
+        };
+        let open = Some(lanes.within(opening).await?);
+        let (lanes, work) = (lanes.clone(), Work::new(service.clone()));
+        let mut tx = Self { open, lanes, new: HashSet::new(), work, bell: bell.clone() };
+        if !take_in.is_empty() {
+            let mut ids: Vec<String> = take_in.iter().map(Uuid::to_string).collect();
+            ids.sort_unstable();
+            tx.new = tx.query(query(TAKE_IN).param("ids", ids)).await?.into_iter().collect();
+        }
+        Ok(tx)
+    }
+
+    /// Asks for rows, each as a `T`: a struct with a field for every column, or the value of the only column.
+    ///
+    /// # Errors
+    /// Where the store does not answer, another got in the way, or the statement is wrong. The transaction ends.
+    pub async fn query<T: DeserializeOwned>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
+        let mut open = self.open.take().ok_or_else(ended)?;
+        let asking = async {
+            let mut stream = open.txn.execute(query).await.map_err(store_error)?;
+            let mut rows = Vec::new();
+            while let Some(row) = stream.next(open.txn.handle()).await.map_err(store_error)? {
+                rows.push(row.to().map_err(|error| unreadable::<T>(&error))?);
+            }
+            Ok((rows, open))
+        };
+        let (rows, open) = self.lanes.within(asking).await?;
+        self.open = Some(open);
+        Ok(rows)
+    }
+
+    /// Asks for one row or none.
+    ///
+    /// # Errors
+    /// As [`Tx::query`]; also where there are more rows.
+    pub async fn query_opt<T: DeserializeOwned>(&mut self, query: Query) -> Result<Option<T>, StoreError> {
+        at_most_one(self.query(query).await?)
+    }
+
+    /// Asks for the one row that there is.
+    ///
+    /// # Errors
+    /// As [`Tx::query`]; also where there is none, or more.
+    pub async fn query_one<T: DeserializeOwned>(&mut self, query: Query) -> Result<T, StoreError> {
+        self.query_opt(query).await?.ok_or_else(|| StoreError::broken("one row was expected, there is none"))
+    }
+
+    /// Changes nodes and relationships.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn execute(&mut self, query: Query) -> Result<(), StoreError> {
+        let mut open = self.open.take().ok_or_else(ended)?;
+        let running = async {
+            open.txn.run(query).await.map_err(store_error)?;
+            Ok(open)
+        };
+        self.open = Some(self.lanes.within(running).await?);
+        Ok(())
+    }
+}
+
+impl Publish for Tx {}
+
+impl Transaction for Tx {
+    fn work(&self) -> &Work {
+        &self.work
+    }
+
+    fn work_mut(&mut self) -> &mut Work {
+        &mut self.work
+    }
+
+    fn is_new(&self, message: Uuid) -> bool {
+        self.new.contains(&message)
+    }
+
+    async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
+        // Whoever waits for the lock and finds the node gone gets an error: it was handled elsewhere.
+        let taken = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true
+            WITH kept WHERE kept.state = 'waiting'
+            WITH kept, properties(kept) AS properties
+            DELETE kept RETURN properties";
+        let row: Option<Kept> = self.query_opt(query(taken).param("id", message.to_string())).await?;
+        row.map(SetAside::try_from).transpose()
+    }
+
+    async fn first_reply(&mut self, request: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        let asked = "MATCH (entry:Inbox {id: $id}) WHERE entry.reply IS NOT NULL RETURN entry.reply AS reply";
+        let row: Option<Reply> = self.query_opt(query(asked).param("id", request.to_string())).await?;
+        Ok(row.map(|row| row.reply.value.to_vec()))
+    }
+
+    async fn keep_reply(&mut self, request: Uuid, reply: &[u8]) -> Result<(), StoreError> {
+        let kept = query("MATCH (entry:Inbox {id: $id}) SET entry.reply = $reply");
+        self.execute(kept.param("id", request.to_string()).param("reply", BoltType::from(reply))).await
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        let staged = self.work.take_staged();
+        if !staged.is_empty() {
+            let written: i64 = self.query_one(outbox::stage(&staged)?).await?;
+            if usize::try_from(written) != Ok(staged.len()) {
+                return Err(StoreError::broken("the outbox is not there: run the migrations"));
+            }
+        }
+        let open = self.open.take().ok_or_else(ended)?;
+        let committing = async {
+            open.txn.commit().await.map_err(store_error)?;
+            Ok(open.lane)
+        };
+        self.lanes.within(committing).await?.give_back();
+        if !staged.is_empty() {
+            self.bell.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn rollback(mut self) {
+        let Some(Open { txn, lane }) = self.open.take() else { return };
+        let undoing = async { txn.rollback().await.map_err(store_error) };
+        if self.lanes.within(undoing).await.is_ok() {
+            lane.give_back();
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    reply: BoltBytes,
+}
+
+fn ended() -> StoreError {
+    StoreError::broken("the transaction has ended")
+}

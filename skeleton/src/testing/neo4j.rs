@@ -1,0 +1,39 @@
+//! The Neo4j of the tests: the free edition has one database, so its tests take turns.
+
+use std::{env, fs::File};
+
+use neo4rs::{Graph, query};
+
+use super::{Provisioned, Servers, TestStore};
+use crate::store::neo4j::Neo4j;
+
+/// Every process whose tests use the server waits for this file's lock.
+const TURN: &str = "kith-neo4j.lock";
+
+impl TestStore for Neo4j {
+    async fn provision(name: &str) -> Provisioned {
+        let turn = tokio::task::spawn_blocking(take_turn).await.expect("waiting for a turn does not panic");
+        let (url, password) = Servers::without_password(&Servers::from_env().neo4j);
+        empty(&url, &password).await;
+        let settings = vec![("url", url), ("password", password), ("connections", "8".to_owned())];
+        Provisioned { settings, guard: Some(Box::new(turn)), name: name.to_owned() }
+    }
+
+    async fn remove(provisioned: Provisioned) {
+        drop(provisioned);
+    }
+}
+
+fn take_turn() -> File {
+    let path = env::temp_dir().join(TURN);
+    let file = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    file.lock().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    file
+}
+
+async fn empty(url: &str, password: &str) {
+    let (user, place) = url.trim_start_matches("bolt://").split_once('@').expect("the address has a user");
+    let graph = Graph::new(format!("bolt://{place}"), user, password).expect("the address is good");
+    let emptied = "MATCH (node) CALL (node) { DETACH DELETE node } IN TRANSACTIONS OF 5000 ROWS";
+    graph.run(query(emptied)).await.expect("the test's Neo4j answers");
+}
