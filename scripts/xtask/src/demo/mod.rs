@@ -1,0 +1,69 @@
+//! Loads a demo network: accounts are registered and contacts imported through the services' own messages.
+
+mod loader;
+mod made;
+mod people;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+pub use people::Person;
+
+/// Load a demo network through the services' own messages.
+#[derive(Args)]
+pub struct Demo {
+    /// A file with `a b` on each line: two numbers of people who know each other. Without one, a network is made up.
+    edges: Option<PathBuf>,
+    /// How many people the made-up network has.
+    #[arg(long, default_value_t = 500)]
+    people: u32,
+}
+
+/// A network to be loaded: people, and who knows whom (both ways).
+pub struct Network {
+    /// The people.
+    pub people: Vec<Person>,
+    /// Pairs of places in `people`.
+    pub ties: Vec<(usize, usize)>,
+}
+
+impl Demo {
+    /// Loads it.
+    pub async fn run(self) -> Result<()> {
+        let network = match &self.edges {
+            Some(path) => from_file(path)?,
+            None => made::network(self.people),
+        };
+        loader::load(&network).await
+    }
+}
+
+/// Reads a file with two numbers a line; empty lines and lines that begin with # are left out.
+fn from_file(path: &Path) -> Result<Network> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut pairs = BTreeSet::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut numbers =
+            line.split([' ', '\t', ',']).map(str::trim).filter(|word| !word.is_empty()).map(str::parse::<u64>);
+        let (Some(Ok(one)), Some(Ok(other))) = (numbers.next(), numbers.next()) else {
+            bail!("{}: line {}: two numbers are expected", path.display(), number + 1);
+        };
+        if one != other {
+            pairs.insert((one.min(other), one.max(other)));
+        }
+    }
+    let numbers: Vec<u64> =
+        pairs.iter().flat_map(|(one, other)| [*one, *other]).collect::<BTreeSet<_>>().into_iter().collect();
+    let place = |number: u64| numbers.binary_search(&number).unwrap_or_default();
+    let ties = pairs.iter().map(|(one, other)| (place(*one), place(*other))).collect();
+    let people = numbers.iter().map(|number| people::plausible(*number)).collect();
+    Ok(Network { people, ties })
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask`: what developers run beside building and testing.
+
+mod bench;
+mod demo;
+
+use clap::{Parser, Subcommand};
+
+/// The developer's command line of Kith.
+#[derive(Parser)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load a demo network through the services' own messages.
+    Demo(demo::Demo),
+    /// Measure what the design asks for, each beside a baseline in the same run.
+    Bench(bench::Bench),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    match CommandLine::parse().command {
+        Command::Demo(demo) => demo.run().await,
+        Command::Bench(bench) => bench.run().await,
+    }
+}
