@@ -1,7 +1,9 @@
 //! `cargo xtask`: what developers run beside building and testing.
 
+mod asker;
 mod bench;
 mod demo;
+mod kills;
 
 use clap::{Parser, Subcommand};
 
@@ -16,6 +18,8 @@ struct CommandLine {
 enum Command {
     /// Load a demo network through the services' own messages.
     Demo(demo::Demo),
+    /// Kill services and the broker while events flow, and count what was lost or doubled.
+    Kills(kills::Kills),
     /// Measure what the design asks for, each beside a baseline in the same run.
     Bench(bench::Bench),
 }
@@ -24,6 +28,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::Demo(demo) => demo.run().await,
+        Command::Kills(kills) => kills.run().await,
         Command::Bench(bench) => bench.run().await,
     }
 }

@@ -1,46 +1,17 @@
 //! Brings a network in: registers everyone, imports everyone's contacts, and waits until the network knows it all.
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    io::Write,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use events::{
-    accounts::{OpenSession, RegisterAccount},
-    contacts::{AddImportPart, GetImport, ImportViewStatus, StartImport, SubmitImport},
-    network::GetDegrees,
-};
+use anyhow::Result;
 use futures::{StreamExt, TryStreamExt, stream};
-use skeleton::{
-    Asking, Problem, Requests, Secret, Surroundings,
-    config::BrokerSettings,
-    messaging::{
-        rabbit::{Link, Login, RabbitPublisher},
-        topology::{Admin, Dealings},
-    },
-    stop,
-};
+use skeleton::stop;
 use uuid::Uuid;
 
-use super::{Network, Person};
-
-/// The password of all demo accounts.
-const PASSWORD: &str = "demo-password";
+use super::Network;
+use crate::asker::{Asker, Progress};
 
 /// How many requests are in the air at a time.
 const AT_ONCE: usize = 16;
-
-/// How long the network may take to take the last ties in.
-const SETTLING: Duration = Duration::from_secs(1800);
 
 /// Loads a network; loading it again changes nothing.
 pub async fn load(network: &Network) -> Result<()> {
@@ -78,159 +49,3 @@ pub async fn load(network: &Network) -> Result<()> {
     Ok(())
 }
 
-/// Asks the services as the user `demo`.
-struct Asker {
-    requests: Requests,
-}
-
-impl Asker {
-    async fn connect(stop: stop::Stop) -> Result<Self> {
-        let setting = |name: &str| {
-            env::var(name).with_context(|| format!("{name} is not set: run scripts/demo, which reads servers.env"))
-        };
-        let (api, amqp, secrets) =
-            (setting("KITH_RABBIT_API")?, setting("KITH_AMQP_URL")?, PathBuf::from(setting("KITH_SECRETS")?));
-        let password =
-            fs::read_to_string(secrets.join("demo.broker")).context("the secret demo.broker cannot be read")?;
-        let asks = ["accounts", "contacts", "network"].map(str::to_owned).to_vec();
-        let dealings = Dealings { service: "demo".to_owned(), asks, ..Dealings::default() };
-        Admin::new(&api, "/").apply(&dealings.topology(), password.trim()).await?;
-        let place =
-            amqp.rsplit_once('@').map(|(_, place)| place).ok_or_else(|| anyhow!("KITH_AMQP_URL has no user"))?;
-        let settings = BrokerSettings {
-            url: format!("amqp://demo@{place}"),
-            password: Secret::from(password.trim()),
-            prefetch: 64,
-            batch: 1,
-            window: 64,
-            confirm_timeout_ms: 5000,
-            reconnect_max_ms: 1000,
-        };
-        let login = Login::new(&settings)?;
-        let link =
-            |purpose: &str| Link::open(login.clone(), format!("demo {purpose}"), Surroundings::system(), stop.clone());
-        let timeout = Duration::from_secs(60);
-        let publisher = Arc::new(RabbitPublisher::new(link("asking"), timeout));
-        Ok(Self {
-            requests: Requests::start(
-                "demo",
-                link("replies"),
-                publisher,
-                timeout,
-                Surroundings::system(),
-                stop.clone(),
-            ),
-        })
-    }
-
-    /// Registers somebody; who is registered already signs in.
-    async fn account_of(&self, person: &Person, progress: &Progress) -> Result<Uuid> {
-        let register = RegisterAccount {
-            email: person.email(),
-            password: PASSWORD.to_owned(),
-            name: person.name(),
-            discoverable: Some(true),
-            nameable: Some(true),
-        };
-        let account = match self.ask(&register).await {
-            Ok(account) => account.account_id,
-            Err(problem) if problem.status == 409 => {
-                let open =
-                    OpenSession { email: person.email(), password: PASSWORD.to_owned(), device: "demo".to_owned() };
-                self.ask(&open).await.map_err(failed)?.account_id
-            }
-            Err(problem) => return Err(failed(problem)),
-        };
-        progress.step();
-        Ok(account)
-    }
-
-    /// Imports an address book and waits until it is in.
-    async fn import(&self, account: Uuid, people: impl Iterator<Item = &Person>, progress: &Progress) -> Result<()> {
-        let file: String = people.map(Person::vcard).collect();
-        let name = Some("demo.vcf".to_owned());
-        let started =
-            self.ask(&StartImport { account_id: account, file_name: name, size: None }).await.map_err(failed)?;
-        let import_id = started.import_id;
-        let mut parts = 0;
-        for part in file.as_bytes().chunks(100 * 1024) {
-            let part = AddImportPart { import_id, account_id: account, index: parts, data: STANDARD.encode(part) };
-            self.ask(&part).await.map_err(failed)?;
-            parts += 1;
-        }
-        self.ask(&SubmitImport { import_id, account_id: account, parts }).await.map_err(failed)?;
-        let mut wait = Duration::from_millis(20);
-        loop {
-            let import = self.ask(&GetImport { import_id, account_id: account }).await.map_err(failed)?;
-            match import.status {
-                ImportViewStatus::Finished => break,
-                ImportViewStatus::Failed => bail!("an address book was refused: {}", import.error.unwrap_or_default()),
-                _ => tokio::time::sleep(wait).await,
-            }
-            wait = (wait * 2).min(Duration::from_secs(1));
-        }
-        progress.step();
-        Ok(())
-    }
-
-    /// Waits until the network has somebody with all the people they know.
-    async fn wait_for_degree(&self, account: Uuid, known: usize) -> Result<()> {
-        let deadline = Instant::now() + SETTLING;
-        loop {
-            let seen = match self.ask(&GetDegrees { account_id: account }).await {
-                Ok(view) => view.degrees.first().map_or(0, |first| first.people as usize),
-                // Not there yet.
-                Err(problem) if problem.status == 404 => 0,
-                Err(problem) => return Err(failed(problem)),
-            };
-            if seen >= known {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("the network knows {seen} of {known} people around an account after {} s", SETTLING.as_secs());
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    /// Asks, and again where the service was busy: under the same id, so that nothing happens twice.
-    async fn ask<R: events::Request>(&self, request: &R) -> Result<R::Reply, Problem> {
-        let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
-        let mut tries = 0;
-        loop {
-            match self.requests.ask(request, asking).await {
-                Err(problem) if matches!(problem.status, 429 | 503 | 504) && tries < 10 => {
-                    tries += 1;
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-}
-
-fn failed(problem: Problem) -> anyhow::Error {
-    anyhow!("{problem}")
-}
-
-/// A line that counts up.
-struct Progress {
-    what: &'static str,
-    total: usize,
-    done: AtomicUsize,
-}
-
-impl Progress {
-    fn new(what: &'static str, total: usize) -> Self {
-        Self { what, total, done: AtomicUsize::new(0) }
-    }
-
-    fn step(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if done.is_multiple_of(100) || done == self.total {
-            println!("{}: {done} of {}", self.what, self.total);
-            // A pipe that is gone misses nothing.
-            let _ = std::io::stdout().flush();
-        }
-    }
-}

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-pub use people::Person;
+pub use people::{Person, plausible};
 
 /// Load a demo network through the services' own messages.
 #[derive(Args)]

@@ -1,0 +1,227 @@
+//! Kills services and the broker with SIGKILL while events flow, and counts what was lost or doubled.
+//!
+//! What flows: people import address books; each contact is an event that the network and the search take in, the
+//! network answers each with an event of its own that contacts takes in, and each import's end is an event that makes a
+//! notification. What is counted, in the stores themselves: contacts that never came, contacts that the network or the
+//! search does not have (lost), contacts that the network has linked more than once (its events count up by contact), and
+//! imports with more or fewer than one notification (doubled, lost).
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde::Serialize;
+use skeleton::stop;
+use tokio::process::Command;
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+use crate::{
+    asker::{Asker, Progress},
+    demo::{Person, plausible},
+};
+
+const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+
+/// How long everything may take to settle after the last kill.
+const SETTLING: Duration = Duration::from_secs(300);
+
+/// Kill services and the broker while events flow, and count what was lost or doubled.
+///
+/// The servers and the services must be up (deploy/native), with nothing of value in them.
+#[derive(Args)]
+pub struct Kills {
+    /// How many events of new contacts flow.
+    #[arg(long, default_value_t = 10_000)]
+    events: usize,
+    /// How often a service is killed, each in turn.
+    #[arg(long, default_value_t = 20)]
+    services: usize,
+    /// How often the broker is killed.
+    #[arg(long, default_value_t = 2)]
+    broker: usize,
+    /// Decides the moments.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Ledger {
+    /// Events of new contacts that were sent.
+    events: usize,
+    /// Kills of services.
+    kills: usize,
+    /// Kills of the broker.
+    broker_kills: usize,
+    /// Effects that are missing.
+    lost: i64,
+    /// Effects that are there more than once.
+    doubled: i64,
+    /// How long it took after the last kill until all effects were there.
+    seconds_to_settle: u64,
+}
+
+impl Kills {
+    /// Runs it. Fails when anything was lost or doubled.
+    pub async fn run(self) -> Result<()> {
+        let (stopper, stop) = stop::channel();
+        let asker = Asker::connect(stop).await?;
+        // Numbers that no other run has used, so that everything counted is this run's.
+        let first = u64::from(rand::random::<u32>()) << 20;
+        let owners = (self.events / 100).max(1);
+        let people: Vec<Person> = (0..self.events as u64).map(|number| plausible(first + number)).collect();
+
+        let progress = Progress::new("accounts", owners);
+        let accounts: Vec<Uuid> = stream::iter(&people[..owners])
+            .map(|person| asker.account_of(person, &progress))
+            .buffered(8)
+            .try_collect()
+            .await?;
+
+        let (importing, killing) = tokio::join!(self.import(&asker, &accounts, &people), self.kill());
+        importing?;
+        let (kills, broker_kills) = killing?;
+        let last_kill = Instant::now();
+        let ledger = settled(&accounts, people.len() as i64).await?;
+        stopper.stop();
+        let ledger = Ledger {
+            events: people.len(),
+            kills,
+            broker_kills,
+            seconds_to_settle: last_kill.elapsed().as_secs(),
+            ..ledger
+        };
+        println!("{}", serde_json::to_string(&ledger)?);
+        ensure!(ledger.lost == 0 && ledger.doubled == 0, "{} lost, {} doubled", ledger.lost, ledger.doubled);
+        Ok(())
+    }
+
+    /// Everyone imports their hundred contacts, four at a time.
+    async fn import(&self, asker: &Asker, accounts: &[Uuid], people: &[Person]) -> Result<()> {
+        let progress = Progress::new("address books", accounts.len());
+        stream::iter(accounts.iter().zip(people.chunks(people.len().div_ceil(accounts.len()))))
+            .map(|(account, people)| asker.import(*account, people.iter(), &progress))
+            .buffer_unordered(4)
+            .try_collect::<Vec<()>>()
+            .await?;
+        Ok(())
+    }
+
+    /// Kills each service in turn, and the broker in between, at moments of chance; each is started again at once.
+    async fn kill(&self) -> Result<(usize, usize)> {
+        let mut chance = StdRng::seed_from_u64(self.seed);
+        let every = self.services / (self.broker + 1).max(1);
+        let mut broker_kills = 0;
+        for turn in 0..self.services {
+            tokio::time::sleep(Duration::from_millis(chance.random_range(100..1500))).await;
+            let service = SERVICES[turn % SERVICES.len()];
+            kill_nine(service)?;
+            native("services", &["start", service]).await?;
+            println!("killed {service} ({} of {})", turn + 1, self.services);
+            if broker_kills < self.broker && every > 0 && (turn + 1) % every == 0 {
+                kill_nine("rabbitmq")?;
+                native("servers", &["start", "rabbitmq"]).await?;
+                broker_kills += 1;
+                println!("killed the broker ({broker_kills} of {})", self.broker);
+            }
+        }
+        Ok((self.services, broker_kills))
+    }
+}
+
+fn run_folder() -> PathBuf {
+    env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
+}
+
+/// SIGKILL to a process that deploy/native has started.
+fn kill_nine(name: &str) -> Result<()> {
+    let file = run_folder().join("pid").join(name);
+    let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: is it up?", file.display()))?;
+    let pid = pid.split_whitespace().next().ok_or_else(|| anyhow!("{} is empty", file.display()))?.to_owned();
+    let killed = std::process::Command::new("kill").args(["-9", &pid]).status()?;
+    ensure!(killed.success(), "{name} (process {pid}) was not there to be killed");
+    Ok(())
+}
+
+async fn native(script: &str, arguments: &[&str]) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/native").join(script);
+    let output = Command::new(path).args(arguments).stdin(Stdio::null()).output().await?;
+    ensure!(
+        output.status.success(),
+        "{script} {arguments:?} failed:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Waits until every effect is there, or time is over, and counts.
+async fn settled(accounts: &[Uuid], events: i64) -> Result<Ledger> {
+    let deadline = Instant::now() + SETTLING;
+    let mut told = Instant::now();
+    loop {
+        let ledger = count(accounts, events).await?;
+        if ledger.lost == 0 || Instant::now() > deadline {
+            return Ok(ledger);
+        }
+        if told.elapsed() > Duration::from_secs(10) {
+            told = Instant::now();
+            println!("settling: {} effects are still missing", ledger.lost);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn count(accounts: &[Uuid], events: i64) -> Result<Ledger> {
+    let contacts = ask_postgres(
+        "contacts",
+        "select count(*), count(*) filter (where linked_sequence = 0), count(*) filter (where linked_sequence > 1)
+         from contacts where owner_id = any($1)",
+        accounts,
+    )
+    .await?;
+    let (here, unlinked, linked_twice) = (contacts.get::<_, i64>(0), contacts.get::<_, i64>(1), contacts.get::<_, i64>(2));
+    let notices = ask_postgres(
+        "notifications",
+        "select count(distinct account_id), count(*) from notifications where kind = 'import-finished' and account_id = any($1)",
+        accounts,
+    )
+    .await?;
+    let (told, notifications) = (notices.get::<_, i64>(0), notices.get::<_, i64>(1));
+    let found = search_count(accounts).await?;
+    let owners = i64::try_from(accounts.len())?;
+    Ok(Ledger {
+        lost: (events - here) + unlinked + (events - found).max(0) + (owners - told),
+        doubled: (here - events).max(0) + linked_twice + (found - events).max(0) + (notifications - told),
+        ..Ledger::default()
+    })
+}
+
+async fn ask_postgres(database: &str, sql: &str, accounts: &[Uuid]) -> Result<tokio_postgres::Row> {
+    let url = env::var("KITH_POSTGRES_URL").context("KITH_POSTGRES_URL is not set")?;
+    let (place, _) = url.rsplit_once('/').ok_or_else(|| anyhow!("KITH_POSTGRES_URL names no database"))?;
+    let (client, connection) = tokio_postgres::connect(&format!("{place}/{database}"), NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client.query_one(sql, &[&accounts]).await?)
+}
+
+async fn search_count(accounts: &[Uuid]) -> Result<i64> {
+    let url = env::var("KITH_ELASTICSEARCH_URL").context("KITH_ELASTICSEARCH_URL is not set")?;
+    let client = reqwest::Client::new();
+    client.post(format!("{url}/search-contacts/_refresh")).send().await?.error_for_status()?;
+    let query = serde_json::json!({ "query": { "terms": { "owner_id": accounts } } });
+    let answer = client.post(format!("{url}/search-contacts/_count")).json(&query).send().await?.error_for_status()?;
+    let answer: serde_json::Value = answer.json().await?;
+    match answer["count"].as_i64() {
+        Some(count) => Ok(count),
+        None => bail!("the search counted nothing"),
+    }
+}
