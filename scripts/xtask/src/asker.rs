@@ -106,7 +106,12 @@ impl Asker {
     }
 
     /// Imports an address book and waits until it is in.
-    pub async fn import(&self, account: Uuid, people: impl Iterator<Item = &Person>, progress: &Progress) -> Result<()> {
+    pub async fn import(
+        &self,
+        account: Uuid,
+        people: impl Iterator<Item = &Person>,
+        progress: &Progress,
+    ) -> Result<()> {
         let file: String = people.map(Person::vcard).collect();
         let name = Some("demo.vcf".to_owned());
         let started =

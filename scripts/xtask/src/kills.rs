@@ -188,7 +188,8 @@ async fn count(accounts: &[Uuid], events: i64) -> Result<Ledger> {
         accounts,
     )
     .await?;
-    let (here, unlinked, linked_twice) = (contacts.get::<_, i64>(0), contacts.get::<_, i64>(1), contacts.get::<_, i64>(2));
+    let (here, unlinked, linked_twice) =
+        (contacts.get::<_, i64>(0), contacts.get::<_, i64>(1), contacts.get::<_, i64>(2));
     let notices = ask_postgres(
         "notifications",
         "select count(distinct account_id), count(*) from notifications where kind = 'import-finished' and account_id = any($1)",

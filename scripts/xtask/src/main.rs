@@ -4,6 +4,7 @@ mod asker;
 mod bench;
 mod demo;
 mod kills;
+mod truth;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +21,8 @@ enum Command {
     Demo(demo::Demo),
     /// Kill services and the broker while events flow, and count what was lost or doubled.
     Kills(kills::Kills),
+    /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
+    Truth(truth::Truth),
     /// Measure what the design asks for, each beside a baseline in the same run.
     Bench(bench::Bench),
 }
@@ -29,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::Demo(demo) => demo.run().await,
         Command::Kills(kills) => kills.run().await,
+        Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,
     }
 }

@@ -48,4 +48,3 @@ pub async fn load(network: &Network) -> Result<()> {
     println!("loaded in {} s", began.elapsed().as_secs());
     Ok(())
 }
-

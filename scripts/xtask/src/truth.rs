@@ -1,0 +1,187 @@
+//! Asks the public API, as the accounts of a loaded graph, for distances and degrees, and holds them against the truth.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::Args;
+use reqwest::{Client, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Ask the public API for distances and degrees of a graph that `demo` has loaded, and hold them against the truth.
+#[derive(Args)]
+pub struct Truth {
+    /// The file that was loaded: `a b` on each line.
+    edges: PathBuf,
+    /// A file with the known distances: `{"pairs": [{"a": "1", "b": "2", "dist": 3}], "boundary_pairs": [..]}`.
+    truth: Option<PathBuf>,
+    /// Where the gateway is.
+    #[arg(long, env = "KITH_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// How many pairs are asked for at most.
+    #[arg(long, default_value_t = 1000)]
+    pairs: usize,
+    /// As how many accounts the people at each degree are asked for.
+    #[arg(long, default_value_t = 25)]
+    accounts: usize,
+}
+
+#[derive(Deserialize)]
+struct Known {
+    pairs: Vec<Pair>,
+    #[serde(default)]
+    boundary_pairs: Vec<Pair>,
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    a: String,
+    b: String,
+    dist: Option<u32>,
+}
+
+type Graph = BTreeMap<u64, Vec<u64>>;
+
+impl Truth {
+    /// Asks and compares.
+    pub async fn run(self) -> Result<()> {
+        let graph = read_graph(&fs::read_to_string(&self.edges)?);
+        let pairs = match &self.truth {
+            Some(path) => {
+                let known: Known =
+                    serde_json::from_str(&fs::read_to_string(path)?).context("the truth cannot be read")?;
+                known
+                    .pairs
+                    .into_iter()
+                    .chain(known.boundary_pairs)
+                    .map(|pair| Ok((pair.a.parse()?, pair.b.parse()?, pair.dist)))
+                    .collect::<Result<Vec<_>>>()?
+            }
+            None => every_so_often(&graph, self.pairs),
+        };
+        let client = Client::new();
+        let mut wrong = 0;
+        let mut tokens: BTreeMap<u64, String> = BTreeMap::new();
+        let asked = &pairs[..pairs.len().min(self.pairs)];
+        for (one, other, distance) in asked {
+            let token = self.token(&client, &mut tokens, *one).await?;
+            let found = self.distance(&client, &token, *other).await?;
+            let expected = distance.filter(|distance| *distance <= 6);
+            if found != expected {
+                wrong += 1;
+                println!("n{one} to n{other}: {found:?}, the truth is {expected:?}");
+            }
+        }
+        println!("distances: {} asked, {wrong} wrong", asked.len());
+        let numbers: Vec<u64> = graph.keys().copied().collect();
+        let mut wrong_degrees = 0;
+        let step = (numbers.len() / self.accounts.max(1)).max(1);
+        let chosen: Vec<u64> = numbers.iter().copied().step_by(step).take(self.accounts).collect();
+        for number in &chosen {
+            let token = self.token(&client, &mut tokens, *number).await?;
+            let found = self.degrees(&client, &token).await?;
+            let expected = degrees(&graph, *number);
+            if found != expected {
+                wrong_degrees += 1;
+                println!("n{number}: people at each degree {found:?}, the truth is {expected:?}");
+            }
+        }
+        println!("people at each degree: {} accounts asked, {wrong_degrees} wrong", chosen.len());
+        ensure!(wrong + wrong_degrees == 0, "{} answers are wrong", wrong + wrong_degrees);
+        Ok(())
+    }
+
+    async fn token(&self, client: &Client, tokens: &mut BTreeMap<u64, String>, number: u64) -> Result<String> {
+        if let Some(token) = tokens.get(&number) {
+            return Ok(token.clone());
+        }
+        let login = json!({ "email": format!("n{number}@demo.test"), "password": "demo-password" });
+        let answer = client.post(format!("{}/api/v1/sessions", self.url)).json(&login).send().await?;
+        ensure!(answer.status().is_success(), "n{number} cannot sign in: {}", answer.text().await?);
+        let session: Value = answer.json().await?;
+        let token = session["access_token"].as_str().ok_or_else(|| anyhow!("no access token"))?.to_owned();
+        tokens.insert(number, token.clone());
+        Ok(token)
+    }
+
+    async fn distance(&self, client: &Client, token: &str, to: u64) -> Result<Option<u32>> {
+        let url = format!("{}/api/v1/network/paths?to=n{to}@demo.test&max=6", self.url);
+        let answer = client.get(url).bearer_auth(token).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        ensure!(answer.status().is_success(), "{}", answer.text().await?);
+        let paths: Value = answer.json().await?;
+        let length = paths["shortest"]["length"].as_u64().ok_or_else(|| anyhow!("no length in {paths}"))?;
+        let people = paths["shortest"]["people"].as_array().map_or(0, Vec::len);
+        ensure!(people as u64 == length + 1, "{people} people on a path of length {length}");
+        let best = paths["best"]["length"].as_u64().ok_or_else(|| anyhow!("no best path in {paths}"))?;
+        ensure!((length..=6).contains(&best), "the best path has {best} steps, the shortest {length}");
+        Ok(Some(u32::try_from(length)?))
+    }
+
+    async fn degrees(&self, client: &Client, token: &str) -> Result<Vec<u64>> {
+        let answer = client.get(format!("{}/api/v1/network/degrees", self.url)).bearer_auth(token).send().await?;
+        ensure!(answer.status().is_success(), "{}", answer.text().await?);
+        let answer: Value = answer.json().await?;
+        let degrees = answer["degrees"].as_array().ok_or_else(|| anyhow!("no degrees in {answer}"))?;
+        Ok(degrees.iter().map(|degree| degree["people"].as_u64().unwrap_or_default()).collect())
+    }
+}
+
+fn read_graph(text: &str) -> Graph {
+    let mut graph = Graph::new();
+    for line in text.lines() {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        if let [one, other] = numbers[..]
+            && one != other
+        {
+            graph.entry(one).or_default().push(other);
+            graph.entry(other).or_default().push(one);
+        }
+    }
+    graph
+}
+
+/// Breadth first: how far everyone is from one.
+fn distances(graph: &Graph, from: u64) -> BTreeMap<u64, u32> {
+    let mut found = BTreeMap::from([(from, 0)]);
+    let mut next = VecDeque::from([from]);
+    while let Some(one) = next.pop_front() {
+        let further = found[&one] + 1;
+        for other in &graph[&one] {
+            found.entry(*other).or_insert_with(|| {
+                next.push_back(*other);
+                further
+            });
+        }
+    }
+    found
+}
+
+fn degrees(graph: &Graph, from: u64) -> Vec<u64> {
+    let mut people = vec![0; 6];
+    for distance in distances(graph, from).values() {
+        if let Some(count) = distance.checked_sub(1).and_then(|place| people.get_mut(place as usize)) {
+            *count += 1;
+        }
+    }
+    people
+}
+
+/// Pairs from all over the graph, with their distances.
+fn every_so_often(graph: &Graph, count: usize) -> Vec<(u64, u64, Option<u32>)> {
+    let numbers: Vec<u64> = graph.keys().copied().collect();
+    let sources = numbers.iter().step_by((numbers.len() / 10).max(1));
+    let mut pairs = Vec::new();
+    for one in sources {
+        let known = distances(graph, *one);
+        let others = numbers.iter().step_by((numbers.len() * 10 / count.max(1)).max(1)).filter(|other| *other != one);
+        pairs.extend(others.map(|other| (*one, *other, known.get(other).copied())));
+    }
+    pairs
+}
