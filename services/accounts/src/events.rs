@@ -1,0 +1,58 @@
+//! How accounts and sessions become events.
+
+use chrono::{DateTime, Utc};
+use events::accounts::{Erased, ProfileChanged, Registered, SessionEnded, SessionEndedReason, SignedIn};
+use uuid::Uuid;
+
+use crate::domain::{Account, Device, Session};
+
+impl From<&Account> for Registered {
+    fn from(account: &Account) -> Self {
+        Self {
+            account_id: account.id,
+            email: account.email.as_str().to_owned(),
+            name: account.name.as_str().to_owned(),
+            discoverable: account.discoverable,
+            nameable: account.nameable,
+            registered_at: account.created_at,
+        }
+    }
+}
+
+/// An account is otherwise than before.
+pub fn profile_changed(account: &Account, changed_at: DateTime<Utc>) -> ProfileChanged {
+    ProfileChanged {
+        account_id: account.id,
+        email: account.email.as_str().to_owned(),
+        name: account.name.as_str().to_owned(),
+        discoverable: account.discoverable,
+        nameable: account.nameable,
+        changed_at,
+    }
+}
+
+/// A session has begun.
+pub fn signed_in(session: &Session, device: &Device, new_device: bool, signed_in_at: DateTime<Utc>) -> SignedIn {
+    SignedIn {
+        account_id: session.account_id,
+        session_id: session.id,
+        device: device.as_str().to_owned(),
+        new_device,
+        signed_in_at,
+    }
+}
+
+/// A session is over.
+pub fn session_ended(session: &Session, reason: SessionEndedReason) -> SessionEnded {
+    SessionEnded {
+        account_id: session.account_id,
+        session_id: session.id,
+        reason,
+        tokens_expire_at: session.tokens_expire_at,
+    }
+}
+
+/// An account is gone.
+pub fn erased(account_id: Uuid, erased_at: DateTime<Utc>) -> Erased {
+    Erased { account_id, erased_at }
+}

@@ -1,0 +1,23 @@
+//! Accounts: the people who sign in, their sessions and their profiles.
+
+pub mod domain;
+mod events;
+mod housekeeping;
+mod passwords;
+mod requests;
+mod store;
+mod tokens;
+
+use skeleton::{Postgres, Service};
+
+/// The service, assembled.
+pub fn service() -> Service<Postgres> {
+    Service::named("accounts")
+        .settings(include_str!("../config/default.toml"))
+        .store(Postgres::migrated_by(store::MIGRATIONS))
+        .provides("passwords", passwords::Passwords::try_new)
+        .provides("tokens", tokens::Tokens::try_new)
+        .section::<domain::Throttle>("sign_in")
+        .answers(requests::answers(), &["gateway", "demo"])
+        .background(housekeeping::run)
+}

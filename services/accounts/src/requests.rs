@@ -1,0 +1,247 @@
+//! What the gateway asks of accounts.
+
+use events::accounts::{
+    AccountView, ChangeAccount, CloseSession, EraseAccount, GetAccount, GetSigningKeys, OpenSession, RefreshSession,
+    RegisterAccount, SessionEndedReason, SessionView, SigningKeysView,
+};
+use events::accounts::Registered;
+use sha2::{Digest, Sha256};
+use skeleton::{
+    Answered, Answers, Postgres, Problem, Publish, Reading,
+    store::{Transaction, postgres::Tx},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::{Account, AccountRefusal, Changes, Device, Email, Name, Password, Session, SessionOver, Throttle, Verdict, WrongPassword},
+    events::{erased, profile_changed, session_ended, signed_in},
+    passwords::Passwords,
+    store,
+    tokens::{RefreshToken, Tokens},
+};
+
+/// The requests that this service answers. Those that hand out tokens are not kept, but may be followed twice.
+pub fn answers() -> Answers<Postgres> {
+    Answers::new()
+        .write_after(hash_password, register_account)
+        .repeat_after(check_password, open_session)
+        .repeat(refresh_session)
+        .write(close_session)
+        .read(get_account)
+        .write_after(prepare_change, change_account)
+        .write(erase_account)
+        .read(get_signing_keys)
+}
+
+/// An account that someone wants to open.
+struct Application {
+    email: Email,
+    name: Name,
+    discoverable: bool,
+    nameable: bool,
+    password_hash: String,
+}
+
+async fn hash_password(asked: RegisterAccount, store: Reading<Postgres>) -> Answered<Application> {
+    Ok(Application {
+        email: Email::parse(&asked.email)?,
+        name: Name::parse(&asked.name)?,
+        discoverable: asked.discoverable.unwrap_or(false),
+        nameable: asked.nameable.unwrap_or(false),
+        password_hash: store.resource::<Passwords>().hash(Password::parse(asked.password)?.reveal()).await?,
+    })
+}
+
+/// Answers `register-account`: opens an account.
+async fn register_account(asked: Application, tx: &mut Tx) -> Answered<AccountView> {
+    let account = Account {
+        id: tx.new_id(),
+        email: asked.email,
+        name: asked.name,
+        discoverable: asked.discoverable,
+        nameable: asked.nameable,
+        created_at: tx.now(),
+    };
+    store::insert_account(tx, &account, &asked.password_hash).await?;
+    tx.publish(Registered::from(&account))?;
+    Ok(account.into())
+}
+
+/// What is known of someone who wants to sign in.
+struct Attempt {
+    /// The digest of the address that failures are counted by.
+    address: Vec<u8>,
+    /// The account and its password's hash, where the password is right.
+    proven: Option<(Uuid, String)>,
+    device: Device,
+}
+
+/// An unknown address is treated in every step like a known one with a wrong password, so that neither the answer
+/// nor its time tells who has an account.
+async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answered<Attempt> {
+    let address = address_digest(&asked.email);
+    let throttle = store.resource::<Throttle>();
+    throttle.check(store::find_failures(&store, &address).await?, store.now())?;
+    let known = match Email::parse(&asked.email) {
+        Ok(email) => store::find_password(&store, &email).await?,
+        Err(_) => None,
+    };
+    let kept = known.as_ref().map(|(_, hash)| hash.as_str());
+    let is_right = store.resource::<Passwords>().verify(asked.password, kept).await?;
+    Ok(Attempt { address, proven: known.filter(|_| is_right), device: Device::new(&asked.device) })
+}
+
+/// Answers `open-session`: signs in. Asked again, it finds the session that it opened.
+async fn open_session(attempt: Attempt, tx: &mut Tx) -> Answered<SessionView> {
+    let (tokens, throttle, now) = (tx.resource::<Tokens>(), tx.resource::<Throttle>(), tx.now());
+    // Again, and locked: those who try at the same time are counted one after the other.
+    throttle.check(store::failures_of(tx, &attempt.address).await?, now)?;
+    let Some(account_id) = proven_account(tx, &attempt).await? else {
+        store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?;
+        return Err(WrongPassword.into());
+    };
+    store::forget_failures(tx, &attempt.address).await?;
+    let id = tokens.session_of(account_id, request_id(tx));
+    let session = Session { id, account_id, tokens_expire_at: tokens.expiry(now) };
+    let refresh = tokens.first_refresh(id);
+    if store::insert_session(tx, &session, now).await? {
+        store::insert_token(tx, id, &refresh.digest(), now).await?;
+        let new_device = store::remember_device(tx, account_id, &attempt.device, now).await?;
+        tx.publish(signed_in(&session, &attempt.device, new_device, now))?;
+    }
+    tokens.view(&session, refresh, tx.new_id(), now)
+}
+
+/// The account of an attempt with the right password, where it is still there and the password still that one.
+async fn proven_account(tx: &mut Tx, attempt: &Attempt) -> Answered<Option<Uuid>> {
+    let Some((account, hash)) = &attempt.proven else { return Ok(None) };
+    Ok(store::has_password(tx, *account, hash).await?.then_some(*account))
+}
+
+/// Answers `refresh-session`: new tokens for the newest refresh token; a stolen one ends the session.
+async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> Answered<SessionView> {
+    let (tokens, now) = (tx.resource::<Tokens>(), tx.now());
+    let presented = RefreshToken::from(asked.refresh_token);
+    let successor = tokens.successor_of(&presented);
+    let Some(known) = store::find_session_of_token(tx, &presented.digest()).await? else { return Err(SessionOver.into()) };
+    let token = store::token_of(tx, &presented.digest(), &successor.digest()).await?;
+    match token.judge(&tokens.rules(), now) {
+        Verdict::Newest => store::replace_token(tx, &presented.digest(), &successor.digest(), now).await?,
+        Verdict::JustReplaced => {}
+        Verdict::Expired => return Err(SessionOver.into()),
+        Verdict::Reused => {
+            store::delete_session(tx, known.account_id, known.id).await?;
+            tx.publish(session_ended(&known, SessionEndedReason::TokenReused))?;
+            return Err(SessionOver.into());
+        }
+    }
+    let session = Session { tokens_expire_at: tokens.expiry(now), ..known };
+    store::update_session(tx, &session, now).await?;
+    tokens.view(&session, successor, tx.new_id(), now)
+}
+
+/// Answers `close-session`: signs out.
+async fn close_session(asked: CloseSession, tx: &mut Tx) -> Answered<()> {
+    let session = store::delete_session(tx, asked.account_id, asked.session_id).await?;
+    let session = session.ok_or_else(|| Problem::not_found("session"))?;
+    tx.publish(session_ended(&session, SessionEndedReason::LoggedOut))
+}
+
+/// Answers `get-account`: the account as its owner sees it.
+async fn get_account(asked: GetAccount, store: Reading<Postgres>) -> Answered<AccountView> {
+    let account = store::find_account(&store, asked.account_id).await?;
+    Ok(account.ok_or_else(|| Problem::not_found("account"))?.into())
+}
+
+/// What an owner wants to change.
+struct Change {
+    account_id: Uuid,
+    session_id: Option<Uuid>,
+    changes: Changes,
+    password: Option<PasswordReplaced>,
+}
+
+/// The hash of a new password, and of the one that its owner knows.
+struct PasswordReplaced {
+    known: String,
+    new: String,
+}
+
+async fn prepare_change(asked: ChangeAccount, store: Reading<Postgres>) -> Answered<Change> {
+    let name = asked.name.as_deref().map(Name::parse).transpose()?;
+    let mut password = None;
+    if let Some(asked_password) = asked.password {
+        let new = Password::parse(asked_password.new).map_err(|_| AccountRefusal::NewPassword)?;
+        let known = store::find_password_of(&store, asked.account_id).await?.ok_or_else(|| Problem::not_found("account"))?;
+        let passwords = store.resource::<Passwords>();
+        if !passwords.verify(asked_password.current, Some(&known)).await? {
+            return Err(AccountRefusal::CurrentPassword.into());
+        }
+        password = Some(PasswordReplaced { known, new: passwords.hash(new.reveal()).await? });
+    }
+    let changes = Changes { name, discoverable: asked.discoverable, nameable: asked.nameable };
+    Ok(Change { account_id: asked.account_id, session_id: asked.session_id, changes, password })
+}
+
+/// Answers `change-account`: changes what is given. A new password ends all other sessions.
+async fn change_account(asked: Change, tx: &mut Tx) -> Answered<AccountView> {
+    let account = store::find_account_to_change(tx, asked.account_id).await?;
+    let account = account.ok_or_else(|| Problem::not_found("account"))?;
+    let changed = account.clone().with(asked.changes);
+    if changed != account {
+        store::update_account(tx, &changed).await?;
+        tx.publish(profile_changed(&changed, tx.now()))?;
+    }
+    if let Some(password) = asked.password {
+        if !store::replace_password(tx, changed.id, &password.known, &password.new).await? {
+            return Err(AccountRefusal::CurrentPassword.into());
+        }
+        end_sessions(tx, changed.id, asked.session_id, SessionEndedReason::PasswordChanged).await?;
+    }
+    Ok(changed.into())
+}
+
+/// Answers `erase-account`: nothing of the account stays here, and everyone else is told.
+async fn erase_account(asked: EraseAccount, tx: &mut Tx) -> Answered<()> {
+    let account = store::find_account_to_change(tx, asked.account_id).await?;
+    let account = account.ok_or_else(|| Problem::not_found("account"))?;
+    end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
+    store::forget_failures(tx, &address_digest(account.email.as_str())).await?;
+    store::delete_account(tx, account.id).await?;
+    tx.publish(erased(account.id, tx.now()))
+}
+
+/// Answers `get-signing-keys`: the public keys of access tokens.
+async fn get_signing_keys(_asked: GetSigningKeys, store: Reading<Postgres>) -> Answered<SigningKeysView> {
+    Ok(store.resource::<Tokens>().signing_keys())
+}
+
+async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: SessionEndedReason) -> Answered<()> {
+    for session in store::delete_sessions(tx, account, but).await? {
+        tx.publish(session_ended(&session, reason))?;
+    }
+    Ok(())
+}
+
+/// What failures are counted by: the same for every way to write an address.
+fn address_digest(text: &str) -> Vec<u8> {
+    Sha256::digest(text.trim().to_lowercase()).to_vec()
+}
+
+/// The request that is followed: the same again has the same id.
+fn request_id(tx: &Tx) -> Uuid {
+    tx.work().cause().map_or_else(|| tx.new_id(), |request| request.id)
+}
+
+impl From<Account> for AccountView {
+    fn from(account: Account) -> Self {
+        Self {
+            account_id: account.id,
+            email: account.email.as_str().to_owned(),
+            name: account.name.as_str().to_owned(),
+            discoverable: account.discoverable,
+            nameable: account.nameable,
+            created_at: account.created_at,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Every query of this service.
+
+use chrono::{DateTime, Utc};
+use skeleton::{Failure, Postgres, StoreError, store::postgres::Tx};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::domain::{Account, AccountRefusal, Device, Email, Failures, KnownToken, Name, Session};
+
+/// The database's structure.
+pub const MIGRATIONS: &[(&str, &str)] = &[("V1__accounts", include_str!("../migrations/V1__accounts.sql"))];
+
+/// Adds an account.
+///
+/// # Errors
+/// [`AccountRefusal::EmailTaken`] where another has its address.
+pub async fn insert_account(tx: &mut Tx, account: &Account, password_hash: &str) -> Result<(), Failure> {
+    let inserted = tx
+        .execute(
+            "insert into accounts (account_id, email, name, password_hash, discoverable, nameable, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict on constraint accounts_email do nothing",
+            &[
+                &account.id,
+                &account.email.as_str(),
+                &account.name.as_str(),
+                &password_hash,
+                &account.discoverable,
+                &account.nameable,
+                &account.created_at,
+            ],
+        )
+        .await?;
+    if inserted == 0 { Err(AccountRefusal::EmailTaken.into()) } else { Ok(()) }
+}
+
+/// An account, where there is one.
+pub async fn find_account(store: &Postgres, account: Uuid) -> Result<Option<Account>, StoreError> {
+    let sql = "select account_id, email, name, discoverable, nameable, created_at from accounts where account_id = $1";
+    store.query_opt(sql, &[&account]).await?.map(read_account).transpose()
+}
+
+/// The same, locked until the transaction ends.
+pub async fn find_account_to_change(tx: &mut Tx, account: Uuid) -> Result<Option<Account>, StoreError> {
+    let sql = "select account_id, email, name, discoverable, nameable, created_at from accounts where account_id = $1 for update";
+    tx.query_opt(sql, &[&account]).await?.map(read_account).transpose()
+}
+
+/// Writes what an owner may change of an account.
+pub async fn update_account(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
+    let sql = "update accounts set name = $2, discoverable = $3, nameable = $4 where account_id = $1";
+    tx.execute(sql, &[&account.id, &account.name.as_str(), &account.discoverable, &account.nameable]).await.map(drop)
+}
+
+/// Forgets an account and all that belongs to it, but not how often someone failed to sign in to it.
+pub async fn delete_account(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
+    tx.execute("delete from accounts where account_id = $1", &[&account]).await.map(drop)
+}
+
+/// The account of an address, and the hash of its password.
+pub async fn find_password(store: &Postgres, email: &Email) -> Result<Option<(Uuid, String)>, StoreError> {
+    let row = store.query_opt("select account_id, password_hash from accounts where email = $1", &[&email.as_str()]).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
+/// The hash of an account's password.
+pub async fn find_password_of(store: &Postgres, account: Uuid) -> Result<Option<String>, StoreError> {
+    let row = store.query_opt("select password_hash from accounts where account_id = $1", &[&account]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Whether this is still the hash of the account's password; it stays so until the transaction ends.
+pub async fn has_password(tx: &mut Tx, account: Uuid, password_hash: &str) -> Result<bool, StoreError> {
+    let sql = "select 1 from accounts where account_id = $1 and password_hash = $2 for share";
+    Ok(tx.query_opt(sql, &[&account, &password_hash]).await?.is_some())
+}
+
+/// Puts a new hash in the place of the one that is known. Whether it was still that one.
+pub async fn replace_password(tx: &mut Tx, account: Uuid, known: &str, new: &str) -> Result<bool, StoreError> {
+    let sql = "update accounts set password_hash = $3 where account_id = $1 and password_hash = $2";
+    Ok(tx.execute(sql, &[&account, &known, &new]).await? > 0)
+}
+
+/// The failures of an address, locked until the transaction ends.
+pub async fn failures_of(tx: &mut Tx, address: &[u8]) -> Result<Option<Failures>, StoreError> {
+    let sql = "select failures, since from failed_sign_ins where address = $1 for update";
+    Ok(tx.query_opt(sql, &[&address]).await?.map(read_failures))
+}
+
+/// The failures of an address.
+pub async fn find_failures(store: &Postgres, address: &[u8]) -> Result<Option<Failures>, StoreError> {
+    let row = store.query_opt("select failures, since from failed_sign_ins where address = $1", &[&address]).await?;
+    Ok(row.map(read_failures))
+}
+
+/// Counts one more failure, from one on where the last window began before `since`.
+pub async fn count_failure(tx: &mut Tx, address: &[u8], since: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into failed_sign_ins as f (address, failures, since) values ($1, 1, $3)
+         on conflict (address) do update set
+             failures = case when f.since < $2 then 1 else f.failures + 1 end,
+             since = case when f.since < $2 then $3 else f.since end",
+        &[&address, &since, &now],
+    )
+    .await
+    .map(drop)
+}
+
+/// Forgets the failures of an address.
+pub async fn forget_failures(tx: &mut Tx, address: &[u8]) -> Result<(), StoreError> {
+    tx.execute("delete from failed_sign_ins where address = $1", &[&address]).await.map(drop)
+}
+
+/// Adds a session. Whether it was not there before.
+pub async fn insert_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let sql = "insert into sessions (session_id, account_id, opened_at, refreshed_at, tokens_expire_at)
+         values ($1, $2, $3, $3, $4) on conflict do nothing";
+    Ok(tx.execute(sql, &[&session.id, &session.account_id, &now, &session.tokens_expire_at]).await? > 0)
+}
+
+/// Remembers a device. Whether the account was seen on others before, and not on this one.
+pub async fn remember_device(tx: &mut Tx, account: Uuid, device: &Device, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let row = tx
+        .query_opt(
+            "insert into known_devices (account_id, device, first_seen_at) values ($1, $2, $3) on conflict do nothing
+             returning exists (select from known_devices where account_id = $1)",
+            &[&account, &device.as_str(), &now],
+        )
+        .await?;
+    Ok(row.is_some_and(|row| row.get(0)))
+}
+
+/// The session that a token was given out for, locked until the transaction ends.
+pub async fn find_session_of_token(tx: &mut Tx, digest: &[u8]) -> Result<Option<Session>, StoreError> {
+    let sql = "select session_id, account_id, tokens_expire_at from sessions
+         where session_id = (select session_id from refresh_tokens where digest = $1) for update";
+    Ok(tx.query_opt(sql, &[&digest]).await?.map(read_session))
+}
+
+/// A token of a session that is locked.
+pub async fn token_of(tx: &mut Tx, digest: &[u8], successor: &[u8]) -> Result<KnownToken, StoreError> {
+    let row = tx
+        .query_one(
+            "select token.issued_at, token.replaced_at, newest.digest is not null
+             from refresh_tokens token
+             left join refresh_tokens newest on newest.digest = $2 and newest.replaced_at is null
+             where token.digest = $1",
+            &[&digest, &successor],
+        )
+        .await?;
+    Ok(KnownToken { issued_at: row.get(0), replaced_at: row.get(1), successor_is_newest: row.get(2) })
+}
+
+/// Adds the first token of a session.
+pub async fn insert_token(tx: &mut Tx, session: Uuid, digest: &[u8], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let sql = "insert into refresh_tokens (digest, session_id, issued_at) values ($1, $2, $3)";
+    tx.execute(sql, &[&digest, &session, &now]).await.map(drop)
+}
+
+/// Lets a successor take a token's place.
+pub async fn replace_token(tx: &mut Tx, digest: &[u8], successor: &[u8], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let sql = "with replaced as (update refresh_tokens set replaced_at = $3 where digest = $1 returning session_id)
+         insert into refresh_tokens (digest, session_id, issued_at) select $2, session_id, $3 from replaced";
+    tx.execute(sql, &[&digest, &successor, &now]).await.map(drop)
+}
+
+/// Writes that a session was given tokens.
+pub async fn update_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let sql = "update sessions set refreshed_at = $2, tokens_expire_at = $3 where session_id = $1";
+    tx.execute(sql, &[&session.id, &now, &session.tokens_expire_at]).await.map(drop)
+}
+
+/// Ends a session of an account, and returns it where there was one.
+pub async fn delete_session(tx: &mut Tx, account: Uuid, session: Uuid) -> Result<Option<Session>, StoreError> {
+    let sql = "delete from sessions where account_id = $1 and session_id = $2 returning session_id, account_id, tokens_expire_at";
+    Ok(tx.query_opt(sql, &[&account, &session]).await?.map(read_session))
+}
+
+/// Ends all sessions of an account but one, and returns them.
+pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> Result<Vec<Session>, StoreError> {
+    let sql = "delete from sessions where account_id = $1 and session_id is distinct from $2
+         returning session_id, account_id, tokens_expire_at";
+    Ok(tx.query(sql, &[&account, &but]).await?.into_iter().map(read_session).collect())
+}
+
+/// Forgets sessions and replaced tokens last used before `unused_since`, and failures from before `counted_since`.
+pub async fn clean_up(store: &Postgres, unused_since: DateTime<Utc>, counted_since: DateTime<Utc>) -> Result<u64, StoreError> {
+    let sessions = store.execute("delete from sessions where refreshed_at < $1", &[&unused_since]).await?;
+    let tokens = store.execute("delete from refresh_tokens where replaced_at < $1", &[&unused_since]).await?;
+    let failures = store.execute("delete from failed_sign_ins where since < $1", &[&counted_since]).await?;
+    Ok(sessions + tokens + failures)
+}
+
+fn read_account(row: Row) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: row.get(0),
+        email: Email::parse(row.get(1)).map_err(StoreError::broken)?,
+        name: Name::parse(row.get(2)).map_err(StoreError::broken)?,
+        discoverable: row.get(3),
+        nameable: row.get(4),
+        created_at: row.get(5),
+    })
+}
+
+fn read_session(row: Row) -> Session {
+    Session { id: row.get(0), account_id: row.get(1), tokens_expire_at: row.get(2) }
+}
+
+fn read_failures(row: Row) -> Failures {
+    Failures { count: row.get(0), since: row.get(1) }
+}
