@@ -1,6 +1,6 @@
 //! The doors of a service: which function handles which message.
 
-use std::{any::Any, collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{any::Any, collections::BTreeMap, future::{Future, ready}, pin::Pin, sync::Arc};
 
 use events::{Event, Job, Message, Request};
 use futures::{FutureExt, future::BoxFuture};
@@ -154,22 +154,28 @@ impl<Tx: Publish + 'static> Default for Jobs<Tx> {
 /// Implemented for every `async fn(R, Reading<S>) -> Result<T, Failure>`.
 pub type BoxedRead<S> = Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = Answered<Vec<u8>>> + Send>> + Send + Sync>;
 
-/// Answers to a request in a transaction, its reply written out.
-pub type BoxedWrite<Tx> = Arc<dyn for<'a> Fn(&'a [u8], &'a mut Tx) -> BoxFuture<'a, Answered<Vec<u8>>> + Send + Sync>;
+/// What is left to do of an order once its transaction is open; its reply comes written out.
+pub type Prepared<Tx> = Box<dyn for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Answered<Vec<u8>>> + Send>;
+
+/// Does of an order what needs no transaction.
+pub type Prepare<S> = Arc<dyn Fn(&[u8], Reading<S>) -> BoxFuture<'static, Answered<Prepared<<S as Store>::Tx>>> + Send + Sync>;
 
 /// How a request is answered.
 pub enum Answer<S: Store> {
     /// Without a transaction: nothing changes, and the same again may find something else.
     Read(BoxedRead<Reading<S>>),
     /// In a transaction, once: the same request again gets the first reply.
-    Write(BoxedWrite<S::Tx>),
+    Write(Prepare<S>),
+    /// In a transaction, each time: the handler makes again the same as once. Nothing of the reply is kept.
+    Repeat(Prepare<S>),
 }
 
 impl<S: Store> Clone for Answer<S> {
     fn clone(&self) -> Self {
         match self {
             Self::Read(handler) => Self::Read(handler.clone()),
-            Self::Write(handler) => Self::Write(handler.clone()),
+            Self::Write(prepare) => Self::Write(prepare.clone()),
+            Self::Repeat(prepare) => Self::Repeat(prepare.clone()),
         }
     }
 }
@@ -236,19 +242,53 @@ impl<S: Store> Answers<S> {
     }
 
     /// Follows an order with this function: `async fn(R, &mut Tx) -> Answered<R::Reply>`.
-    pub fn write<R, H>(mut self, handler: H) -> Self
+    pub fn write<R, H>(self, handler: H) -> Self
     where
         R: Request,
         H: for<'a> Handler<'a, R, S::Tx, R::Reply> + 'static,
     {
+        self.write_after(|asked: R, _| ready(Ok(asked)), handler)
+    }
+
+    /// The same in two steps: what takes long comes first, without a transaction, `async fn(R, Reading<S>) ->
+    /// Answered<P>`; the function gets what came of it. Given again, the order gets its first reply even where the
+    /// first step would now refuse it.
+    pub fn write_after<R, P, F, Out, H>(mut self, prepare: F, handler: H) -> Self
+    where
+        R: Request,
+        P: Send + 'static,
+        F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
+        Out: Future<Output = Answered<P>> + Send + 'static,
+        H: for<'a> Handler<'a, P, S::Tx, R::Reply> + 'static,
+    {
         self.bind::<R>();
-        let handler = Arc::new(handler);
-        let answer: BoxedWrite<S::Tx> = Arc::new(move |body, tx| {
-            let (asked, handler) = (read::<R>(body), handler.clone());
-            Box::pin(async move { written(&handler.call(asked?, tx).await?) })
-        });
-        self.handlers.insert(R::NAME, Answer::Write(answer));
+        self.handlers.insert(R::NAME, Answer::Write(in_two_steps(prepare, handler)));
         self
+    }
+
+    /// Follows an order whose reply must not be kept, because it holds secrets. Given again, the order is followed
+    /// again: the handler sees to it that this changes nothing more. What the handler has written stays even where it
+    /// refuses, so that it can count failures.
+    pub fn repeat_after<R, P, F, Out, H>(mut self, prepare: F, handler: H) -> Self
+    where
+        R: Request,
+        P: Send + 'static,
+        F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
+        Out: Future<Output = Answered<P>> + Send + 'static,
+        H: for<'a> Handler<'a, P, S::Tx, R::Reply> + 'static,
+    {
+        self.bind::<R>();
+        self.handlers.insert(R::NAME, Answer::Repeat(in_two_steps(prepare, handler)));
+        self
+    }
+
+    /// The same without a first step.
+    pub fn repeat<R, H>(self, handler: H) -> Self
+    where
+        R: Request,
+        H: for<'a> Handler<'a, R, S::Tx, R::Reply> + 'static,
+    {
+        self.repeat_after(|asked: R, _| ready(Ok(asked)), handler)
     }
 
     fn bind<R: Request>(&mut self) {
@@ -260,6 +300,28 @@ impl<S: Store> Default for Answers<S> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn in_two_steps<S, R, P, F, Out, H, T>(prepare: F, handler: H) -> Prepare<S>
+where
+    S: Store,
+    R: Request<Reply = T>,
+    P: Send + 'static,
+    F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
+    Out: Future<Output = Answered<P>> + Send + 'static,
+    H: for<'a> Handler<'a, P, S::Tx, T> + 'static,
+    T: serde::Serialize + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    Arc::new(move |body, reading| {
+        let (preparing, handler) = (read::<R>(body).map(|asked| prepare(asked, reading)), handler.clone());
+        Box::pin(async move {
+            let prepared = preparing?.await?;
+            let rest: Prepared<S::Tx> =
+                Box::new(move |tx| Box::pin(async move { written(&handler.call(prepared, tx).await?) }));
+            Ok(rest)
+        })
+    })
 }
 
 fn written<T: serde::Serialize>(reply: &T) -> Answered<Vec<u8>> {

@@ -20,7 +20,7 @@ use crate::{
     failure::{Answered, Failure, Problem},
     messaging::{
         Incoming,
-        handlers::{Answer, Reading},
+        handlers::{Answer, Prepared, Reading},
         rabbit::{Link, answered, incoming},
     },
     stop::Stop,
@@ -137,31 +137,9 @@ impl<S: Store> Server<S> {
         });
         let answering = async {
             match answer {
-                Answer::Read(handler) => {
-                    let reading = Reading::new(self.store.clone(), self.service.clone());
-                    handler(body.to_vec(), reading).await
-                }
-                Answer::Write(handler) => {
-                    let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
-                    if !tx.is_new(envelope.id) {
-                        let first = tx.first_reply(envelope.id).await?;
-                        tx.rollback().await;
-                        return first.ok_or_else(|| Failure::retry("the first reply to this request is not known"));
-                    }
-                    tx.work_mut().caused_by(envelope);
-                    let answered = handler(body, &mut tx).await;
-                    match answered {
-                        Ok(reply) => {
-                            tx.keep_reply(envelope.id, &reply).await?;
-                            tx.commit().await?;
-                            Ok(reply)
-                        }
-                        Err(failure) => {
-                            tx.rollback().await;
-                            Err(failure)
-                        }
-                    }
-                }
+                Answer::Read(handler) => handler(body.to_vec(), self.reading()).await,
+                Answer::Write(prepare) => self.write(envelope, prepare(body, self.reading()).await).await,
+                Answer::Repeat(prepare) => self.repeat(envelope, prepare(body, self.reading()).await?).await,
             }
         };
         match tokio::time::timeout(time_left, AssertUnwindSafe(answering).catch_unwind()).await {
@@ -169,6 +147,48 @@ impl<S: Store> Server<S> {
             Ok(Err(_)) => Err(Failure::bug("the handler panicked")),
             Err(_) => Err(Failure::retry("the time for this request is over")),
         }
+    }
+
+    /// Once, with its reply kept for when the request comes again.
+    async fn write(&self, envelope: &Envelope, prepared: Answered<Prepared<S::Tx>>) -> Answered<Vec<u8>> {
+        let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
+        if !tx.is_new(envelope.id) {
+            let first = tx.first_reply(envelope.id).await?;
+            tx.rollback().await;
+            return first.ok_or_else(|| Failure::retry("the first reply to this request is not known"));
+        }
+        tx.work_mut().caused_by(envelope);
+        let answered = match prepared {
+            Ok(rest) => rest(&mut tx).await,
+            Err(failure) => Err(failure),
+        };
+        match answered {
+            Ok(reply) => {
+                tx.keep_reply(envelope.id, &reply).await?;
+                tx.commit().await?;
+                Ok(reply)
+            }
+            Err(failure) => {
+                tx.rollback().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Each time it comes. A refusal commits as well: what the handler has counted stays.
+    async fn repeat(&self, envelope: &Envelope, prepared: Prepared<S::Tx>) -> Answered<Vec<u8>> {
+        let mut tx = self.store.begin(&self.service, &[]).await?;
+        tx.work_mut().caused_by(envelope);
+        let answered = prepared(&mut tx).await;
+        match &answered {
+            Ok(_) | Err(Failure::Reject(_)) => tx.commit().await?,
+            Err(Failure::Retry(_) | Failure::Bug(_)) => tx.rollback().await,
+        }
+        answered
+    }
+
+    fn reading(&self) -> Reading<S> {
+        Reading::new(self.store.clone(), self.service.clone())
     }
 
     async fn send(&self, request: &Envelope, caller: &str, reply_to: &str, answered: Answered<Vec<u8>>, replies: &Channel) -> u16 {
