@@ -1,0 +1,213 @@
+//! The one way to the server: every call has a time limit, every answer's status is looked at.
+//!
+//! All releases of the crate `elasticsearch` are pre-releases, and it has neither time limits nor retries of its own.
+//! Nothing but this file knows it, so that plain HTTP can take its place.
+
+use std::{fmt, time::Duration};
+
+use elasticsearch::{
+    auth::Credentials,
+    http::{
+        Method, Url,
+        headers::{CONTENT_TYPE, HeaderMap, HeaderValue},
+        response::Response,
+        transport::{SingleNodeConnectionPool, Transport, TransportBuilder},
+    },
+};
+use serde_json::Value;
+
+use crate::failure::{StoreError, StoreErrorKind};
+
+/// What a call carries.
+pub enum Body {
+    /// Nothing.
+    Nothing,
+    /// One JSON value.
+    Json(Value),
+    /// JSON values, one a line.
+    Lines(Vec<u8>),
+}
+
+impl From<Value> for Body {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+/// A server that can be called.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+    timeout: Duration,
+}
+
+/// Why a call came to nothing.
+#[derive(Debug)]
+pub enum CallError {
+    /// The server did not answer, or not in time, or not in JSON.
+    Unanswered(String),
+    /// The server refused.
+    Refused(Refused),
+    /// A step that makes several calls failed.
+    Failed(StoreError),
+}
+
+/// What the server said.
+#[derive(Debug)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// The server's name for it, `version_conflict_engine_exception`.
+    pub kind: String,
+    /// What was asked for.
+    pub what: String,
+}
+
+impl Client {
+    /// A client of the server at this address; the user is part of the address.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn new(address: &str, password: &str, timeout: Duration) -> Result<Self, StoreError> {
+        let mut url: Url = address.parse().map_err(|error| StoreError::broken(format!("url: {error}")))?;
+        let user = url.username().to_owned();
+        let password =
+            if password.is_empty() { url.password().unwrap_or_default().to_owned() } else { password.to_owned() };
+        if !matches!(url.scheme(), "http" | "https") || url.set_username("").is_err() || url.set_password(None).is_err()
+        {
+            return Err(StoreError::broken("url: write it as http://user@host:port"));
+        }
+        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url)).disable_proxy();
+        if !user.is_empty() {
+            builder = builder.auth(Credentials::Basic(user, password));
+        }
+        Ok(Self { transport: builder.build().map_err(StoreError::broken)?, timeout })
+    }
+
+    /// Asks with `GET`.
+    pub async fn get(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::Get, path, Body::Nothing).await
+    }
+
+    /// Asks or orders with `POST`.
+    pub async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Value, CallError> {
+        self.call(Method::Post, path, body.into()).await
+    }
+
+    /// Orders with `PUT`.
+    pub async fn put(&self, path: &str, body: impl Into<Body>) -> Result<Value, CallError> {
+        self.call(Method::Put, path, body.into()).await
+    }
+
+    /// Makes what was written to an index visible to searches. Costs little where nothing was.
+    pub async fn refresh(&self, index: &str) -> Result<(), CallError> {
+        self.post(&format!("{index}/_refresh"), Body::Nothing).await.map(drop)
+    }
+
+    /// Orders with `DELETE`.
+    pub async fn delete(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::Delete, path, Body::Nothing).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Body) -> Result<Value, CallError> {
+        let limit = self.timeout;
+        match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CallError::Unanswered(format!("no answer within {} ms", limit.as_millis()))),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Body) -> Result<Value, CallError> {
+        let mut headers = HeaderMap::new();
+        let bytes = match body {
+            Body::Nothing => None,
+            Body::Json(value) => Some(value.to_string().into_bytes()),
+            Body::Lines(lines) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+                Some(lines)
+            }
+        };
+        let response =
+            self.transport.send(method, path, headers, None::<&()>, bytes, None).await.map_err(unanswered)?;
+        read(response, path).await
+    }
+}
+
+async fn read(response: Response, path: &str) -> Result<Value, CallError> {
+    let status = response.status_code();
+    let bytes = response.bytes().await.map_err(unanswered)?;
+    let body: Result<Value, _> = serde_json::from_slice(&bytes);
+    if status.is_success() {
+        return body.map_err(|error| CallError::Unanswered(format!("the answer is no JSON: {error}")));
+    }
+    let what = path.split('?').next().unwrap_or(path);
+    let error = body.as_ref().map_or(&Value::Null, |body| &body["error"]);
+    Err(CallError::Refused(Refused::new(status.as_u16(), error, what)))
+}
+
+fn unanswered(error: impl fmt::Display) -> CallError {
+    CallError::Unanswered(error.to_string())
+}
+
+impl Refused {
+    /// What an error of the server means. Its reason is left out: it may hold a document's values.
+    pub fn new(status: u16, error: &Value, what: &str) -> Self {
+        let mut kind = error["type"].as_str().unwrap_or("no reason given").to_owned();
+        if let Some(cause) = error["caused_by"]["type"].as_str() {
+            kind = format!("{kind}, {cause}");
+        }
+        // The name of a field is ours, not a value.
+        if let Some((_, rest)) = error["reason"].as_str().and_then(|reason| reason.split_once("field [")) {
+            kind = format!("{kind}, field {}", rest.split(']').next().unwrap_or_default());
+        }
+        Self { status, kind, what: what.to_owned() }
+    }
+
+    /// What it means for the work at hand.
+    pub fn store_error_kind(&self) -> StoreErrorKind {
+        // A blocked or missing index and a refused login are nobody's message's fault: they end when a person acts.
+        let blocked =
+            ["cluster_block_exception", "index_not_found_exception"].iter().any(|kind| self.kind.starts_with(kind));
+        match self.status {
+            _ if blocked => StoreErrorKind::Unavailable,
+            401 | 403 | 408 | 429 | 500.. => StoreErrorKind::Unavailable,
+            409 => StoreErrorKind::Conflict,
+            _ => StoreErrorKind::Broken,
+        }
+    }
+}
+
+impl CallError {
+    /// Whether the server refused with this status.
+    pub fn has_status(&self, status: u16) -> bool {
+        matches!(self, Self::Refused(refused) if refused.status == status)
+    }
+
+    /// Whether the server refused for this reason.
+    pub fn is(&self, kind: &str) -> bool {
+        matches!(self, Self::Refused(refused) if refused.kind.starts_with(kind))
+    }
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        let Refused { status, kind, what } = &refused;
+        Self::new(refused.store_error_kind(), format!("elasticsearch: {what}: {kind} ({status})"))
+    }
+}
+
+impl From<CallError> for StoreError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unanswered(why) => Self::unavailable(format!("elasticsearch: {why}")),
+            CallError::Refused(refused) => refused.into(),
+            CallError::Failed(error) => error,
+        }
+    }
+}
+
+impl From<StoreError> for CallError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}

@@ -1,0 +1,128 @@
+//! Questions to the indices. Each is about one account's documents: the filter is put in here, and nowhere else.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Elasticsearch, client::Body, index::Document};
+use crate::failure::StoreError;
+
+/// What is asked of an index.
+///
+/// It has no place for what looks beyond its query (aggregations, suggestions, rescoring), so nothing in it can widen
+/// whose documents are found.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Which documents, and how well they fit.
+    pub query: Value,
+    /// What decides between documents that fit equally well: names of fields.
+    pub then_by: &'static [&'static str],
+    /// Of documents that have the same value in this field, only the best is found.
+    pub one_per: Option<&'static str>,
+    /// Of these fields, a passage around the match is given.
+    pub passages_of: &'static [&'static str],
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// A document that was found.
+#[derive(Clone, Debug)]
+pub struct Hit<D> {
+    /// Its id.
+    pub id: Uuid,
+    /// How well it fits.
+    pub score: f64,
+    /// What it holds.
+    pub document: D,
+    /// The passages around the match, by field, the match between `<em>` and `</em>`. Text, not HTML.
+    pub passages: BTreeMap<String, Vec<String>>,
+    /// How many documents it stands for: more than one only where the question was for one of each.
+    pub alike: u64,
+}
+
+#[derive(Deserialize)]
+struct RawHit<D> {
+    _id: Uuid,
+    _score: Option<f64>,
+    _source: D,
+    #[serde(default)]
+    highlight: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    inner_hits: Value,
+}
+
+impl Elasticsearch {
+    /// Asks several questions about the documents of one account. Answers come in the order of the questions.
+    ///
+    /// # Errors
+    /// Where the server does not answer or a question is wrong.
+    pub async fn find_of<D: Document + DeserializeOwned>(
+        &self,
+        owner: Uuid,
+        questions: &[Question],
+    ) -> Result<Vec<Vec<Hit<D>>>, StoreError> {
+        let mut lines = Vec::new();
+        for question in questions {
+            // The same account asks the same copy each time: scores differ between copies.
+            let header = json!({ "index": self.names.alias(D::INDEX), "preference": owner, "allow_partial_search_results": false });
+            lines.extend_from_slice(format!("{header}\n{}\n", body_of(owner, question)).as_bytes());
+        }
+        let answer = self.client.post("_msearch", Body::Lines(lines)).await?;
+        let answers = answer["responses"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if answers.len() != questions.len() {
+            return Err(StoreError::broken(format!(
+                "elasticsearch: {} questions were asked, {} answered",
+                questions.len(),
+                answers.len()
+            )));
+        }
+        answers.iter().map(|answer| read(answer, D::INDEX)).collect()
+    }
+}
+
+/// The one place where it is decided whose documents a question is about.
+fn body_of(owner: Uuid, question: &Question) -> Value {
+    let mut sort = vec![json!({ "_score": "desc" })];
+    sort.extend(question.then_by.iter().map(|field| json!({ *field: "asc" })));
+    let mut body = json!({
+        "query": { "bool": {
+            "filter": { "term": { "owner_id": owner } },
+            "must_not": { "term": { "deleted": true } },
+            "must": question.query,
+        } },
+        "sort": sort,
+        "size": question.limit,
+        "track_total_hits": false,
+    });
+    if let Some(field) = question.one_per {
+        body["collapse"] =
+            json!({ "field": field, "inner_hits": { "name": "alike", "size": 0, "track_total_hits": true } });
+    }
+    if !question.passages_of.is_empty() {
+        let fields: BTreeMap<_, _> = question.passages_of.iter().map(|field| (*field, json!({}))).collect();
+        body["highlight"] = json!({ "fields": fields, "fragment_size": 150, "number_of_fragments": 1 });
+    }
+    body
+}
+
+fn read<D: DeserializeOwned>(answer: &Value, index: &str) -> Result<Vec<Hit<D>>, StoreError> {
+    if !answer["error"].is_null() {
+        let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
+        return Err(super::client::Refused::new(status, &answer["error"], index).into());
+    }
+    super::owners::hits(answer).iter().map(hit).collect()
+}
+
+fn hit<D: DeserializeOwned>(hit: &Value) -> Result<Hit<D>, StoreError> {
+    let raw: RawHit<D> = serde_json::from_value(hit.clone()).map_err(StoreError::broken)?;
+    let alike = raw.inner_hits["alike"]["hits"]["total"]["value"].as_u64().unwrap_or(1);
+    Ok(Hit {
+        id: raw._id,
+        score: raw._score.unwrap_or_default(),
+        document: raw._source,
+        passages: raw.highlight,
+        alike,
+    })
+}

@@ -1,0 +1,179 @@
+//! Elasticsearch: documents under their own ids, each with the number of the event that wrote it as its version.
+//!
+//! There is no transaction. What there is instead: a write with an older version than the one that is there changes
+//! nothing, so messages may come twice, late and in any order, and half a batch that was written before a crash does
+//! no harm when it is handled again. Nothing is deleted on an event's word: the server forgets a deleted document's
+//! version after a minute, and an old event would bring it back. A tombstone stays in its place for 14 days.
+//! Such a service consumes events and answers questions. It cannot save and publish as one act, so it publishes
+//! nothing.
+
+mod bulk;
+mod client;
+mod find;
+mod index;
+mod names;
+mod owners;
+mod plan;
+mod set_aside;
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
+use crate::{
+    config::{Secret, Settings},
+    failure::StoreError,
+};
+
+pub use find::{Hit, Question};
+pub use index::{Document, Index};
+pub use plan::IndexPlan;
+
+use client::Client;
+use names::Names;
+use owners::ERASED;
+use set_aside::{SET_ASIDE, Waiting};
+
+/// The indices that the skeleton keeps beside a service's own.
+const OWN: [IndexPlan; 2] = [
+    IndexPlan { name: SET_ASIDE, version: 1, body: include_str!("indices/set_aside.json") },
+    IndexPlan { name: ERASED, version: 1, body: include_str!("indices/erased.json") },
+];
+
+/// A part of an Elasticsearch server: the indices whose names begin with a service's prefix.
+#[derive(Clone)]
+pub struct Elasticsearch {
+    client: Client,
+    names: Names,
+    plans: &'static [IndexPlan],
+    replicas: u32,
+}
+
+/// An Elasticsearch store that is not open yet.
+pub struct ElasticsearchPlan {
+    plans: &'static [IndexPlan],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreSettings {
+    /// `http://user@host:port`, without the password.
+    url: String,
+    #[serde(default)]
+    password: Secret,
+    /// What the names of the indices begin with.
+    #[serde(default = "search")]
+    prefix: String,
+    /// How long one call may take.
+    #[serde(default = "five_seconds")]
+    timeout_ms: u64,
+    /// How many copies beside the first a new index has.
+    #[serde(default)]
+    number_of_replicas: u32,
+}
+
+fn search() -> String {
+    "search".to_owned()
+}
+
+fn five_seconds() -> u64 {
+    5000
+}
+
+impl Elasticsearch {
+    /// A store whose indices these are. Each gets the fields `owner_id`, `deleted` and `buried_at` beside its own.
+    pub fn indexed_by(plans: &'static [IndexPlan]) -> ElasticsearchPlan {
+        ElasticsearchPlan { plans }
+    }
+
+    fn waiting(&self) -> Waiting<'_> {
+        Waiting { client: &self.client, index: self.names.alias(SET_ASIDE) }
+    }
+}
+
+impl Plan for ElasticsearchPlan {
+    type Store = Elasticsearch;
+
+    fn open(&self, settings: &Settings) -> Result<Elasticsearch, StoreError> {
+        let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
+        let timeout = Duration::from_millis(section.timeout_ms);
+        Ok(Elasticsearch {
+            client: Client::new(&section.url, section.password.reveal(), timeout)?,
+            names: Names::new(&section.prefix)?,
+            plans: self.plans,
+            replicas: section.number_of_replicas,
+        })
+    }
+}
+
+impl Store for Elasticsearch {
+    type Tx = Index;
+
+    async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<Index, StoreError> {
+        Ok(Index::new(self.clone(), Work::new(service.clone())))
+    }
+
+    /// Whether the server answers and all indices that there are can be read.
+    async fn ping(&self) -> Result<(), StoreError> {
+        let patterns = [self.names.pattern(self.plans), self.names.pattern(&OWN)].join(",");
+        let health = self.client.get(&format!("_cluster/health/{patterns}")).await?;
+        if health["status"] == json!("red") {
+            return Err(StoreError::unavailable("elasticsearch: an index cannot be read: see the server's log"));
+        }
+        Ok(())
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let keyword = json!({ "type": "keyword" });
+        let added = json!({ "owner_id": keyword, "deleted": { "type": "boolean" }, "buried_at": { "type": "date" } });
+        let own = OWN.iter().map(|plan| (plan, Value::Null));
+        for (plan, added) in own.chain(self.plans.iter().map(|plan| (plan, added.clone()))) {
+            let body = plan::body_of(plan, self.replicas, &added)?;
+            plan::bring_up_to_date(&self.client, &self.names, plan, &body).await?;
+        }
+        Ok(())
+    }
+
+    async fn failures_of(&self, message: Uuid) -> Result<u32, StoreError> {
+        Ok(self.waiting().find(message).await?.map_or(0, |(found, _)| found.attempts))
+    }
+
+    async fn set_aside(&self, message: &SetAside) -> Result<(), StoreError> {
+        self.waiting().keep(message).await
+    }
+
+    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        self.waiting().due(queue, limit).await
+    }
+
+    async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
+        self.waiting().list(filter, limit).await
+    }
+
+    async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
+        self.waiting().redrive(messages).await
+    }
+
+    async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
+        self.waiting().drop_parked(messages).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.waiting().count().await
+    }
+
+    /// Forgets tombstones. The marks of erased accounts stay.
+    async fn clean_up(&self) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        for plan in self.plans {
+            let old = json!({ "bool": { "filter": [{ "term": { "deleted": true } }, { "range": { "buried_at": { "lt": "now-14d" } } }] } });
+            let path = format!("{}/_delete_by_query?conflicts=proceed&max_docs=5000", self.names.alias(plan.name));
+            let answer = self.client.post(&path, json!({ "query": old })).await?;
+            forgotten += answer["deleted"].as_u64().unwrap_or_default();
+        }
+        Ok(forgotten)
+    }
+}

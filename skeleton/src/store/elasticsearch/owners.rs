@@ -1,0 +1,95 @@
+//! Erasing an account: all its documents become tombstones, and none comes back.
+//!
+//! An event that was sent before the erasure may be handled after it: by another replica at the same moment, or days
+//! later out of the set-aside messages. Two orders, one on each side, rule out that its document stays. Who erases
+//! *marks* the account first and buries what it then finds; who writes a document looks for a mark *after* the write
+//! and buries the document should there be one. Whichever comes first, the other sees it. A crash between the two
+//! steps leaves the message unacknowledged, and it is handled again, both steps.
+//!
+//! Tombstones made here have a version that no event reaches. The mark is an account's id and a time, nothing about
+//! a person, and is kept for good: a message may lie parked for longer than tombstones are kept.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    bulk::{self, Write},
+    client::Client,
+    names::Names,
+};
+use crate::failure::StoreError;
+
+/// The index of the marks.
+pub const ERASED: &str = "erased";
+
+/// Beyond the number of any event.
+const LAST_VERSION: i64 = 1 << 62;
+
+/// How many documents are buried in one call.
+const PAGE: usize = 1000;
+
+/// What is left of a document: that there was one, and when it went.
+pub fn tombstone(buried_at: DateTime<Utc>) -> Value {
+    json!({ "deleted": true, "buried_at": buried_at })
+}
+
+/// The write that marks an account as erased.
+pub fn mark(names: &Names, owner: Uuid, at: DateTime<Utc>) -> Write {
+    Write::plain(&names.alias(ERASED), owner, json!({ "owner_id": owner, "erased_at": at }))
+}
+
+/// Which of these accounts are marked.
+pub async fn erased_of(client: &Client, names: &Names, owners: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let answer = client.post(&format!("{}/_mget?_source=false", names.alias(ERASED)), json!({ "ids": owners })).await?;
+    let documents = answer["docs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if documents.len() != owners.len() || documents.iter().any(|document| document["found"].is_null()) {
+        return Err(StoreError::unavailable("elasticsearch: not all marks of erased accounts can be read"));
+    }
+    let is_marked = |document: &&Value| document["found"] == json!(true);
+    Ok(documents.iter().filter(is_marked).filter_map(|document| document["_id"].as_str()?.parse().ok()).collect())
+}
+
+/// Makes tombstones of these documents, for good.
+pub async fn bury(
+    client: &Client,
+    index: &str,
+    ids: impl Iterator<Item = Uuid>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    bulk::send(client, ids.map(|id| Write::versioned(index, id, LAST_VERSION, tombstone(at))).collect()).await
+}
+
+/// Makes tombstones of all documents of these accounts.
+pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let owned = json!({ "bool": { "filter": { "terms": { "owner_id": owners } }, "must_not": { "term": { "deleted": true } } } });
+    loop {
+        client.refresh(index).await?;
+        let asked = json!({ "size": PAGE, "_source": false, "sort": "_doc", "query": owned });
+        let answer = client.post(&format!("{index}/_search?allow_partial_search_results=false"), asked).await?;
+        let ids: Vec<Uuid> = hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        bury(client, index, ids.into_iter(), at).await?;
+    }
+}
+
+/// Does for every marked account what was done when it was marked.
+pub async fn bury_all_erased(client: &Client, names: &Names, index: &str) -> Result<(), StoreError> {
+    let marks = names.alias(ERASED);
+    client.refresh(&marks).await?;
+    let mut asked = json!({ "size": PAGE, "_source": false, "sort": "owner_id" });
+    loop {
+        let answer = client.post(&format!("{marks}/_search?allow_partial_search_results=false"), asked.clone()).await?;
+        let owners: Vec<&Value> = hits(&answer).iter().map(|hit| &hit["_id"]).collect();
+        let Some(last) = owners.last() else { return Ok(()) };
+        bury_all_of(client, index, &json!(owners), Utc::now()).await?;
+        asked["search_after"] = json!([last]);
+    }
+}
+
+/// The hits in an answer to a search.
+pub fn hits(answer: &Value) -> &[Value] {
+    answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default()
+}

@@ -1,0 +1,174 @@
+//! Indices and their versions: each is made once however many replicas start, and a new version is built beside the
+//! old one while both go on.
+//!
+//! `<prefix>-<name>` is an alias; the documents are in `<prefix>-<name>-v<version>`. A new version is made, filled
+//! from the old one, and the alias moves over in one step, but only from the index that was copied. What was written
+//! to the old one in between is copied once more, after the old one was closed to writing; documents keep their
+//! versions, so nothing older goes over something newer. Last, whoever was erased in between is buried once more, and
+//! the old index is deleted: it holds what people have had erased since. Each step may be done twice, by two replicas
+//! at once, or by another after a crash.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    client::{Body, CallError, Client, Refused},
+    names::Names,
+    owners,
+};
+use crate::failure::StoreError;
+
+/// How often the state is looked at before giving up; each replica that gets in the way costs one look.
+const LOOKS: usize = 32;
+
+/// An index that a service keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexPlan {
+    /// Its name, one plain word.
+    pub name: &'static str,
+    /// Counts up with every change of `body`.
+    pub version: u32,
+    /// What makes it: the JSON of `settings` and `mappings`.
+    pub body: &'static str,
+}
+
+/// What there is of an index.
+enum Found {
+    /// Nothing.
+    Nothing,
+    /// An older version.
+    Older(String),
+    /// This version, and what is left of older ones.
+    Current(Vec<String>),
+    /// A newer version: a newer service runs beside this one.
+    Newer,
+}
+
+/// Brings one index up to date.
+pub async fn bring_up_to_date(
+    client: &Client,
+    names: &Names,
+    plan: &IndexPlan,
+    body: &Value,
+) -> Result<(), StoreError> {
+    let (alias, index) = (names.alias(plan.name), names.index(plan.name, plan.version));
+    for _ in 0..LOOKS {
+        let step = match find(client, &alias, plan.version).await? {
+            Found::Nothing => create(client, &index, &with_alias(body, &alias)).await,
+            Found::Newer => return Ok(()),
+            Found::Older(old) => replace(client, &alias, &old, &index, body).await,
+            Found::Current(leftovers) => match leftovers.first() {
+                Some(old) => finish(client, names, &alias, old, &index).await,
+                None => return Ok(check_unchanged(client, &index, body).await?),
+            },
+        };
+        match step {
+            Ok(()) => {}
+            // Another replica was faster: look again.
+            Err(error) if error.has_status(404) || error.is("index_not_found_exception") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::broken(format!("elasticsearch: {alias} does not come to rest: is it being changed by hand?")))
+}
+
+async fn find(client: &Client, alias: &str, version: u32) -> Result<Found, StoreError> {
+    let indices = client.get(&format!("{alias}-v*/_alias")).await?;
+    let version_of = |index: &str| index.strip_prefix(alias)?.strip_prefix("-v")?.parse::<u32>().ok();
+    let mut older = Vec::new();
+    let mut current = None;
+    for (index, about) in indices.as_object().into_iter().flatten() {
+        let Some(found) = version_of(index) else { continue };
+        if about["aliases"][alias].is_object() {
+            current = Some((found, index.clone()));
+        }
+        if found < version {
+            older.push(index.clone());
+        }
+    }
+    Ok(match current {
+        None => Found::Nothing,
+        Some((found, _)) if found > version => Found::Newer,
+        Some((found, _)) if found == version => Found::Current(older),
+        Some((_, index)) => Found::Older(index),
+    })
+}
+
+/// Makes an index. One that is there already is as good, if it was made from the same text.
+async fn create(client: &Client, index: &str, body: &Value) -> Result<(), CallError> {
+    match client.put(index, body.clone()).await {
+        Err(error) if error.is("resource_already_exists_exception") => check_unchanged(client, index, body).await,
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Builds the new index beside the old one and moves the alias, if it is still where it was.
+async fn replace(client: &Client, alias: &str, old: &str, index: &str, body: &Value) -> Result<(), CallError> {
+    create(client, index, body).await?;
+    copy(client, old, index).await?;
+    let actions = json!({ "actions": [
+        { "remove": { "index": old, "alias": alias, "must_exist": true } },
+        { "add": { "index": index, "alias": alias } },
+    ] });
+    client.post("_aliases", actions).await.map(drop)
+}
+
+/// Brings over what came into the old index before the alias moved, and deletes it.
+async fn finish(client: &Client, names: &Names, alias: &str, old: &str, index: &str) -> Result<(), CallError> {
+    client.put(&format!("{old}/_block/write"), Body::Nothing).await?;
+    copy(client, old, index).await?;
+    owners::bury_all_erased(client, names, alias).await?;
+    client.delete(old).await.map(drop)
+}
+
+/// Copies documents with their versions. Takes as long as it takes: each look at it has a limit, the whole has none.
+async fn copy(client: &Client, from: &str, to: &str) -> Result<(), CallError> {
+    client.refresh(from).await?;
+    let order = json!({ "conflicts": "proceed", "source": { "index": from }, "dest": { "index": to, "version_type": "external" } });
+    let task = client.post("_reindex?wait_for_completion=false", order).await?;
+    let task = task["task"].as_str().unwrap_or_default().to_owned();
+    loop {
+        let state = client.get(&format!("_tasks/{task}")).await?;
+        if state["completed"] == json!(true) {
+            let failure = state["response"]["failures"].get(0).map(|failure| &failure["cause"]);
+            let Some(error) = failure.or_else(|| state.get("error")) else { return Ok(()) };
+            return Err(CallError::Refused(Refused::new(400, error, to)));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn check_unchanged(client: &Client, index: &str, body: &Value) -> Result<(), CallError> {
+    let found = client.get(&format!("{index}/_mapping")).await?;
+    if found[index]["mappings"]["_meta"] == body["mappings"]["_meta"] {
+        return Ok(());
+    }
+    Err(StoreError::broken(format!(
+        "elasticsearch: {index} was made from another text: give the changed one a new version"
+    ))
+    .into())
+}
+
+fn with_alias(body: &Value, alias: &str) -> Value {
+    let mut body = body.clone();
+    body["aliases"] = json!({ alias: {} });
+    body
+}
+
+/// The body that an index is made with: the plan's, how many copies, and the text it was made from.
+///
+/// # Errors
+/// Where the text is not a JSON object.
+pub fn body_of(plan: &IndexPlan, replicas: u32, added: &Value) -> Result<Value, StoreError> {
+    let wrong = |error: &dyn std::fmt::Display| StoreError::broken(format!("the index {}: {error}", plan.name));
+    let text: Map<String, Value> = serde_json::from_str(plan.body).map_err(|error| wrong(&error))?;
+    let mut body = Value::Object(text);
+    let made_from = body.to_string();
+    body["settings"]["number_of_replicas"] = json!(replicas);
+    body["mappings"]["_meta"] = json!({ "made_from": made_from });
+    for (field, about) in added.as_object().into_iter().flatten() {
+        body["mappings"]["properties"][field] = about.clone();
+    }
+    Ok(body)
+}

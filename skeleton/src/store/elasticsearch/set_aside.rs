@@ -1,0 +1,199 @@
+//! Messages that have to wait, as documents of an index of their own.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{bulk::Seen, client::Client, owners::hits};
+use crate::{
+    failure::StoreError,
+    store::{Counts, Filter, SetAside, State},
+};
+
+/// The index's name.
+pub const SET_ASIDE: &str = "set-aside";
+
+/// How many messages are read in one call; each may be a few hundred kilobytes.
+const PAGE: i64 = 100;
+
+/// The messages that have to wait.
+pub struct Waiting<'a> {
+    /// Where they are.
+    pub client: &'a Client,
+    /// The alias of their index.
+    pub index: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    message: Uuid,
+    queue: String,
+    name: String,
+    subject: Option<String>,
+    headers: BTreeMap<String, String>,
+    body: String,
+    state: State,
+    attempts: u32,
+    due_at: DateTime<Utc>,
+    reason: String,
+    first_failed_at: DateTime<Utc>,
+    last_failed_at: DateTime<Utc>,
+}
+
+impl Waiting<'_> {
+    /// Keeps a message. Of one that is kept already, only its state changes.
+    pub async fn keep(&self, message: &SetAside) -> Result<(), StoreError> {
+        let document = json!(Document::from(message));
+        let changed = ["state", "attempts", "due_at", "reason", "last_failed_at"];
+        let changes: BTreeMap<_, _> = changed.iter().map(|field| (*field, &document[*field])).collect();
+        let path = format!("{}/_update/{}?retry_on_conflict=5&require_alias=true", self.index, message.message);
+        let update = json!({ "doc": changes, "upsert": document });
+        self.client.post(&path, update).await?;
+        Ok(())
+    }
+
+    /// A message, and the state it was read in.
+    pub async fn find(&self, message: Uuid) -> Result<Option<(SetAside, Seen)>, StoreError> {
+        match self.client.get(&format!("{}/_doc/{message}", self.index)).await {
+            Ok(answer) => Ok(Some((read(&answer["_source"])?, Seen::in_answer(&answer)))),
+            Err(error) if error.has_status(404) && !error.is("index_not_found_exception") => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The messages of a queue whose wait is over, longest overdue first.
+    pub async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        let conditions = json!([
+            { "term": { "queue": queue } },
+            { "term": { "state": State::Waiting } },
+            { "range": { "due_at": { "lte": "now" } } },
+        ]);
+        let asked =
+            json!({ "size": limit, "_source": false, "sort": "due_at", "query": { "bool": { "filter": conditions } } });
+        let answer = self.search(asked).await?;
+        Ok(hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect())
+    }
+
+    /// The messages that a filter lets through, oldest first.
+    pub async fn list(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
+        let mut found: Vec<SetAside> = Vec::new();
+        let mut asked =
+            json!({ "sort": ["first_failed_at", "message"], "query": { "bool": { "filter": conditions(filter) } } });
+        loop {
+            let rest = limit - i64::try_from(found.len()).unwrap_or(limit);
+            if rest <= 0 {
+                return Ok(found);
+            }
+            asked["size"] = json!(rest.min(PAGE));
+            let answer = self.search(asked.clone()).await?;
+            let page = hits(&answer);
+            let Some(last) = page.last() else { return Ok(found) };
+            for hit in page {
+                found.push(read(&hit["_source"])?);
+            }
+            asked["search_after"] = last["sort"].clone();
+        }
+    }
+
+    /// Lets parked messages wait for their next attempt, which is due.
+    pub async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
+        let script = json!({
+            "source": "ctx._source.state = params.state; ctx._source.attempts = 0; ctx._source.due_at = params.now",
+            "params": { "state": State::Waiting, "now": Utc::now() },
+        });
+        let answer = self.change("_update_by_query", messages, json!({ "script": script })).await?;
+        Ok(answer["updated"].as_u64().unwrap_or_default())
+    }
+
+    /// Forgets parked messages.
+    pub async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
+        let answer = self.change("_delete_by_query", messages, json!({})).await?;
+        Ok(answer["deleted"].as_u64().unwrap_or_default())
+    }
+
+    /// How many there are.
+    pub async fn count(&self) -> Result<Counts, StoreError> {
+        let in_state = |state: State| json!({ "filter": { "term": { "state": state } } });
+        let groups = json!({ "waiting": in_state(State::Waiting), "parked": in_state(State::Parked) });
+        let answer = self.search(json!({ "size": 0, "aggs": groups })).await?;
+        let number = |group: &str| answer["aggregations"][group]["doc_count"].as_i64().unwrap_or_default();
+        Ok(Counts { waiting: number("waiting"), parked: number("parked"), ..Counts::default() })
+    }
+
+    /// Does something to those of these messages that are parked.
+    async fn change(&self, action: &str, messages: &[Uuid], mut order: Value) -> Result<Value, StoreError> {
+        self.client.refresh(&self.index).await?;
+        order["query"] = json!({ "bool": { "filter": [{ "ids": { "values": messages } }, { "term": { "state": State::Parked } }] } });
+        Ok(self.client.post(&format!("{}/{action}?conflicts=proceed&refresh=true", self.index), order).await?)
+    }
+
+    async fn search(&self, asked: Value) -> Result<Value, StoreError> {
+        self.client.refresh(&self.index).await?;
+        Ok(self.client.post(&format!("{}/_search?allow_partial_search_results=false", self.index), asked).await?)
+    }
+}
+
+fn conditions(filter: &Filter) -> Vec<Value> {
+    let contains = |text: &String| {
+        let text = text.replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?");
+        json!({ "wildcard": { "reason": { "value": format!("*{text}*") } } })
+    };
+    let conditions = [
+        filter.id.map(|id| json!({ "term": { "message": id } })),
+        filter.name.as_ref().map(|name| json!({ "term": { "name": name } })),
+        filter.subject.as_ref().map(|subject| json!({ "term": { "subject": subject } })),
+        filter.reason.as_ref().map(contains),
+        filter.state.map(|state| json!({ "term": { "state": state } })),
+    ];
+    conditions.into_iter().flatten().collect()
+}
+
+fn read(source: &Value) -> Result<SetAside, StoreError> {
+    let document: Document = serde_json::from_value(source.clone()).map_err(StoreError::broken)?;
+    document.try_into()
+}
+
+impl From<&SetAside> for Document {
+    fn from(kept: &SetAside) -> Self {
+        let kept = kept.clone();
+        Self {
+            message: kept.message,
+            queue: kept.queue,
+            name: kept.name,
+            subject: kept.subject,
+            headers: kept.headers,
+            body: STANDARD.encode(&kept.body),
+            state: kept.state,
+            attempts: kept.attempts,
+            due_at: kept.due_at,
+            reason: kept.reason,
+            first_failed_at: kept.first_failed_at,
+            last_failed_at: kept.last_failed_at,
+        }
+    }
+}
+
+impl TryFrom<Document> for SetAside {
+    type Error = StoreError;
+
+    fn try_from(kept: Document) -> Result<Self, StoreError> {
+        Ok(Self {
+            message: kept.message,
+            queue: kept.queue,
+            name: kept.name,
+            subject: kept.subject,
+            headers: kept.headers,
+            body: STANDARD.decode(&kept.body).map_err(StoreError::broken)?,
+            state: kept.state,
+            attempts: kept.attempts,
+            due_at: kept.due_at,
+            reason: kept.reason,
+            first_failed_at: kept.first_failed_at,
+            last_failed_at: kept.last_failed_at,
+        })
+    }
+}
