@@ -4,6 +4,7 @@ mod asker;
 mod bench;
 mod demo;
 mod kills;
+mod rights;
 mod truth;
 
 use clap::{Parser, Subcommand};
@@ -19,8 +20,12 @@ struct CommandLine {
 enum Command {
     /// Load a demo network through the services' own messages.
     Demo(demo::Demo),
+    /// Print the ties of the made-up network, `a b` on each line.
+    Edges,
     /// Kill services and the broker while events flow, and count what was lost or doubled.
     Kills(kills::Kills),
+    /// Try, with each service's credentials, what it must not be able to do: each must be refused.
+    Rights(rights::Rights),
     /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
     Truth(truth::Truth),
     /// Measure what the design asks for, each beside a baseline in the same run.
@@ -31,6 +36,11 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::Demo(demo) => demo.run().await,
+        Command::Edges => {
+            demo::print_edges();
+            Ok(())
+        }
+        Command::Rights(rights) => rights.run().await,
         Command::Kills(kills) => kills.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,

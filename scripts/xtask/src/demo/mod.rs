@@ -14,13 +14,16 @@ use clap::Args;
 
 pub use people::{Person, plausible};
 
+/// How many people the made-up network has.
+const PEOPLE: u32 = 500;
+
 /// Load a demo network through the services' own messages.
 #[derive(Args)]
 pub struct Demo {
     /// A file with `a b` on each line: two numbers of people who know each other. Without one, a network is made up.
     edges: Option<PathBuf>,
     /// How many people the made-up network has.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = PEOPLE)]
     people: u32,
 }
 
@@ -40,6 +43,14 @@ impl Demo {
             None => made::network(self.people),
         };
         loader::load(&network).await
+    }
+}
+
+/// Prints the ties of the made-up network, in the form that `demo` reads.
+pub fn print_edges() {
+    let network = made::network(PEOPLE);
+    for (one, other) in &network.ties {
+        println!("{} {}", network.people[*one].number, network.people[*other].number);
     }
 }
 

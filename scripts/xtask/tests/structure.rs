@@ -1,0 +1,89 @@
+//! The rules of the tree: who may depend on whom, and who may know the broker.
+
+use std::{fs, path::{Path, PathBuf}};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn services() -> Vec<PathBuf> {
+    let mut folders: Vec<_> = fs::read_dir(root().join("services")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("Cargo.toml").exists());
+    folders.sort();
+    folders
+}
+
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_service_depends_on_no_other_service() {
+    let names: Vec<_> = services().iter().map(|folder| name(folder)).collect();
+    assert_eq!(names, ["accounts", "contacts", "gateway", "network", "notifications", "search"]);
+    for folder in services() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for other in names.iter().filter(|other| **other != name(&folder)) {
+            let depends = manifest.lines().any(|line| line.starts_with(&format!("{other}.")) || line.starts_with(&format!("{other} =")));
+            assert!(!depends, "{} depends on {other}", name(&folder));
+        }
+    }
+}
+
+#[test]
+fn events_depend_on_nothing_of_ours_and_the_skeleton_on_events_alone() {
+    let events = fs::read_to_string(root().join("events/Cargo.toml")).unwrap();
+    assert!(!events.contains("skeleton"));
+    let skeleton = fs::read_to_string(root().join("skeleton/Cargo.toml")).unwrap();
+    for folder in services() {
+        assert!(!skeleton.contains(&format!("\n{}.", name(&folder))), "the skeleton depends on {}", name(&folder));
+    }
+}
+
+#[test]
+fn only_the_skeleton_knows_the_broker_library() {
+    for folder in services() {
+        for source in sources(&folder.join("src")) {
+            let text = fs::read_to_string(&source).unwrap();
+            assert!(!text.contains("lapin"), "{} names the broker library", source.display());
+        }
+    }
+}
+
+#[test]
+fn a_domain_has_no_clock_no_store_and_no_broker() {
+    for folder in services() {
+        let files = sources(&folder.join("src")).into_iter().filter(|path| {
+            let path = path.to_str().unwrap();
+            path.ends_with("/domain.rs") || path.contains("/domain/")
+        });
+        for source in files {
+            let text = fs::read_to_string(&source).unwrap();
+            for forbidden in ["async fn", "Utc::now", "tokio::", "Uuid::new_v4", "Uuid::now_v7", "skeleton::store", "skeleton::Postgres"] {
+                assert!(!text.contains(forbidden), "{} has {forbidden}", source.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_service_has_its_page_and_its_settings_with_comments() {
+    for folder in services() {
+        for file in ["README.md", "config/default.toml", "src/main.rs", "src/lib.rs"] {
+            assert!(folder.join(file).exists(), "{} has no {file}", name(&folder));
+        }
+    }
+}
