@@ -2,9 +2,8 @@
 
 use events::accounts::{
     AccountView, ChangeAccount, CloseSession, EraseAccount, GetAccount, GetSigningKeys, OpenSession, RefreshSession,
-    RegisterAccount, SessionEndedReason, SessionView, SigningKeysView,
+    RegisterAccount, Registered, SessionEndedReason, SessionView, SigningKeysView,
 };
-use events::accounts::Registered;
 use sha2::{Digest, Sha256};
 use skeleton::{
     Answered, Answers, Postgres, Problem, Publish, Reading,
@@ -81,7 +80,9 @@ struct Attempt {
 async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answered<Attempt> {
     let address = address_digest(&asked.email);
     let throttle = store.resource::<Throttle>();
-    throttle.check(store::find_failures(&store, &address).await?, store.now())?;
+    if let Some(failures) = store::find_failures(&store, &address).await? {
+        throttle.check(failures, store.now())?;
+    }
     let known = match Email::parse(&asked.email) {
         Ok(email) => store::find_password(&store, &email).await?,
         Err(_) => None,
@@ -94,12 +95,9 @@ async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answere
 /// Answers `open-session`: signs in. Asked again, it finds the session that it opened.
 async fn open_session(attempt: Attempt, tx: &mut Tx) -> Answered<SessionView> {
     let (tokens, throttle, now) = (tx.resource::<Tokens>(), tx.resource::<Throttle>(), tx.now());
-    // Again, and locked: those who try at the same time are counted one after the other.
-    throttle.check(store::failures_of(tx, &attempt.address).await?, now)?;
-    let Some(account_id) = proven_account(tx, &attempt).await? else {
-        store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?;
-        return Err(WrongPassword.into());
-    };
+    // Counted before it is judged, so that those who try at the same time are counted one after the other.
+    throttle.check(store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?, now)?;
+    let account_id = proven_account(tx, &attempt).await?.ok_or(WrongPassword)?;
     store::forget_failures(tx, &attempt.address).await?;
     let id = tokens.session_of(account_id, request_id(tx));
     let session = Session { id, account_id, tokens_expire_at: tokens.expiry(now) };

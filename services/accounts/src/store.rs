@@ -80,29 +80,25 @@ pub async fn replace_password(tx: &mut Tx, account: Uuid, known: &str, new: &str
     Ok(tx.execute(sql, &[&account, &known, &new]).await? > 0)
 }
 
-/// The failures of an address, locked until the transaction ends.
-pub async fn failures_of(tx: &mut Tx, address: &[u8]) -> Result<Option<Failures>, StoreError> {
-    let sql = "select failures, since from failed_sign_ins where address = $1 for update";
-    Ok(tx.query_opt(sql, &[&address]).await?.map(read_failures))
-}
-
 /// The failures of an address.
 pub async fn find_failures(store: &Postgres, address: &[u8]) -> Result<Option<Failures>, StoreError> {
     let row = store.query_opt("select failures, since from failed_sign_ins where address = $1", &[&address]).await?;
     Ok(row.map(read_failures))
 }
 
-/// Counts one more failure, from one on where the last window began before `since`.
-pub async fn count_failure(tx: &mut Tx, address: &[u8], since: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), StoreError> {
-    tx.execute(
+/// Counts an attempt as failed until it is forgotten, from one on where the last window began before `since`. Returns
+/// the failures before it; others who try are counted after it.
+pub async fn count_failure(tx: &mut Tx, address: &[u8], since: DateTime<Utc>, now: DateTime<Utc>) -> Result<Failures, StoreError> {
+    tx.query_one(
         "insert into failed_sign_ins as f (address, failures, since) values ($1, 1, $3)
          on conflict (address) do update set
              failures = case when f.since < $2 then 1 else f.failures + 1 end,
-             since = case when f.since < $2 then $3 else f.since end",
+             since = case when f.since < $2 then $3 else f.since end
+         returning failures - 1, since",
         &[&address, &since, &now],
     )
     .await
-    .map(drop)
+    .map(read_failures)
 }
 
 /// Forgets the failures of an address.

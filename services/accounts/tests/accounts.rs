@@ -1,5 +1,7 @@
 //! Accounts are opened, shown, changed and erased.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{PASSWORD, application, register, sign_in, signed_in, start};

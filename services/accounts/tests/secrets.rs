@@ -1,5 +1,7 @@
 //! Passwords and tokens are nowhere to be found: not in the database, not in the log, not in a mistake's text.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Sessions are opened, refreshed and closed; stolen tokens end them.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};

@@ -36,8 +36,7 @@ impl Throttle {
     ///
     /// # Errors
     /// 429 where there were too many failures in the window.
-    pub fn check(&self, failures: Option<Failures>, now: DateTime<Utc>) -> Result<(), Problem> {
-        let Some(failures) = failures else { return Ok(()) };
+    pub fn check(&self, failures: Failures, now: DateTime<Utc>) -> Result<(), Problem> {
         let left = failures.since + self.window() - now;
         if failures.count < self.failures || left <= TimeDelta::zero() {
             return Ok(());

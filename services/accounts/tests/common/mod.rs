@@ -1,6 +1,6 @@
 //! What the tests of this service share: its start with cheap passwords, and people who sign in.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use events::accounts::{AccountView, OpenSession, RegisterAccount, SessionView};
