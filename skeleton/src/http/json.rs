@@ -16,20 +16,22 @@ const MAX_DETAIL: usize = 300;
 
 /// The whole body as a value; its content type must be JSON.
 pub fn body<T: DeserializeOwned + Send + 'static>() -> impl Filter<Extract = (T,), Error = Rejection> + Clone {
-    warp::header::optional::<String>("content-type")
-        .and_then(|content_type: Option<String>| async move {
-            if content_type.as_deref().is_some_and(is_json) {
-                return Ok(());
-            }
-            Err(refuse(Problem::new(
-                415,
-                "unsupported-media-type",
-                "the content-type of the body must be application/json",
-            )))
-        })
-        .untuple_one()
-        .and(bytes())
-        .and_then(|body: Bytes| async move { parse::<T>(&body).map_err(refuse) })
+    warp::header::optional::<String>("content-type").and(bytes()).and_then(
+        |content_type: Option<String>, body: Bytes| async move {
+            read::<T>(content_type.as_deref(), &body).map_err(refuse)
+        },
+    )
+}
+
+/// A body that has been read, as a value; its content type must be JSON.
+///
+/// # Errors
+/// 415 for another content type, 400 for what is no JSON, 422 for JSON of another form, with the field at fault.
+pub fn read<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result<T, Problem> {
+    if content_type.is_some_and(is_json) {
+        return parse(body);
+    }
+    Err(Problem::new(415, "unsupported-media-type", "the content-type of the body must be application/json"))
 }
 
 /// The whole body. How large it may be is seen to before.

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use warp::filters::BoxedFilter;
 use warp::{Filter, Rejection};
 
-pub use json::{body, bytes};
+pub use json::{body, bytes, read};
 pub use limits::{RateLimits, RateSettings, limited_by_address};
 pub use problem::{Accepted, Created, IntoResponse, Json, NoContent, finish, group, problem_response, reply};
 pub use serve::{Drained, serve};

@@ -14,6 +14,8 @@ use warp::{Filter, Rejection, Reply};
 use super::{Response, Routes};
 use crate::failure::{Failure, Problem};
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
 /// Something a handler may give back.
 pub trait IntoResponse {
     /// Makes the whole answer of it.
@@ -99,6 +101,10 @@ pub fn problem_response(problem: &Problem) -> Response {
     let mut response = json_response(status, "application/problem+json", problem);
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            // Nothing is left, and in so many seconds there is more (draft-ietf-httpapi-ratelimit-headers).
+            set_header(&mut response, RATE_LIMIT, &format!("\"requests\";r=0;t={seconds}"));
+        }
     }
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

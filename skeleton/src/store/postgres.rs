@@ -193,6 +193,7 @@ impl Store for Postgres {
             new: HashSet::new(),
             work: Work::new(service.clone()),
             bell: self.bell.clone(),
+            after_commit: Vec::new(),
         };
         let client = tx.client()?;
         if take_in.is_empty() {
@@ -313,6 +314,7 @@ pub struct Tx {
     new: HashSet<Uuid>,
     work: Work,
     bell: Arc<Notify>,
+    after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Tx {
@@ -354,6 +356,12 @@ impl Tx {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(store_error)?;
         client.execute(&statement, parameters).await.map_err(store_error)
+    }
+
+    /// Does something in this process once the transaction has committed, and only then. A hint to those who wait:
+    /// it is lost with the process.
+    pub fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(act));
     }
 }
 
@@ -399,6 +407,9 @@ impl Transaction for Tx {
         }
         if !staged.is_empty() {
             self.bell.notify_one();
+        }
+        for act in std::mem::take(&mut self.after_commit) {
+            act();
         }
         Ok(())
     }

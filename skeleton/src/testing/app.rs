@@ -10,7 +10,7 @@ use super::{PASSWORD, PATIENCE, Provisioned, TestStore, World, eventually, spy::
 use crate::{
     config::Settings,
     failure::Problem,
-    messaging::requests::{Asking, Requests},
+    messaging::{handlers::Answers, requests::{Asking, Requests}},
     service::{App, Running, Service},
     store::{Counts, Ending, Filter, SetAside, State},
 };
@@ -105,6 +105,12 @@ impl<S: TestStore> TestApp<S> {
         let mut endings = self.running.app.service.endings();
         self.world.publish(event, envelope).await;
         ending_of(&mut endings, envelope.id).await
+    }
+
+    /// Answers requests of this service in the place of another one, until the end of the test.
+    pub async fn answered_by(&self, other: &'static str, answers: Answers<S>) {
+        let app = &self.running.app;
+        self.world.answer(other, &app.service.name, answers, app.store.clone()).await;
     }
 
     /// Asks the service as one of its callers would.

@@ -1,6 +1,9 @@
 //! A virtual host of the broker for one test, in which one or several services live.
 
-use std::{collections::HashMap, sync::{Mutex, PoisonError}};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use events::{Envelope, Message};
 use lapin::{
@@ -12,14 +15,16 @@ use uuid::Uuid;
 
 use super::{Servers, TestStore, app::TestApp, spy::Spy};
 use crate::{
-    config::BrokerSettings,
+    config::{BrokerSettings, RequestSettings},
     messaging::{
+        handlers::Answers,
         rabbit::{Link, Login, RabbitPublisher, properties},
-        requests::Requests,
+        requests::{Requests, Server, serve},
         topology::{Admin, Dealings, encoded},
     },
     service::Service,
     stop::{self, StopSender},
+    store::{ServiceContext, Store},
     surroundings::Surroundings,
 };
 
@@ -90,13 +95,32 @@ impl World {
             ..Dealings::default()
         };
         self.admin.apply(&dealings.topology(), PASSWORD).await.expect("the caller's topology can be made");
-        let link = |purpose: &str| {
-            let login = Login::new(&self.broker_settings(caller)).expect("the address is good");
-            Link::open(login, format!("{caller} {purpose}"), self.surroundings.clone(), self.stopped.clone())
-        };
         let timeout = std::time::Duration::from_secs(10);
-        let publisher = std::sync::Arc::new(RabbitPublisher::new(link("asking"), timeout));
-        Requests::start(caller, link("replies"), publisher, timeout, self.surroundings.clone(), self.stopped.clone())
+        let publisher = Arc::new(RabbitPublisher::new(self.link(caller, "asking"), timeout));
+        let replies = self.link(caller, "replies");
+        Requests::start(caller, replies, publisher, timeout, self.surroundings.clone(), self.stopped.clone())
+    }
+
+    /// Answers a caller's requests in the place of a service, with that service's user and rights. What its answers
+    /// write goes into the store given.
+    pub(super) async fn answer<S: Store>(&self, service: &'static str, caller: &str, answers: Answers<S>, store: S) {
+        let dealings = Dealings {
+            service: service.to_owned(),
+            requests: answers.bindings,
+            callers: vec![caller.to_owned()],
+            ..Dealings::default()
+        };
+        self.admin.apply(&dealings.topology(), PASSWORD).await.expect("the stand-in's topology can be made");
+        let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
+        let context = Arc::new(ServiceContext::new(service, self.surroundings.clone()));
+        let server = Arc::new(Server::new(context, store, answers.handlers, settings));
+        let (requests, replies) = (self.link(service, "requests"), self.link(service, "replying"));
+        tokio::spawn(serve(server, requests, replies, self.stopped.clone()));
+    }
+
+    fn link(&self, user: &str, purpose: &str) -> Link {
+        let login = Login::new(&self.broker_settings(user)).expect("the address is good");
+        Link::open(login, format!("{user} {purpose}"), self.surroundings.clone(), self.stopped.clone())
     }
 
     fn broker_settings(&self, user: &str) -> BrokerSettings {

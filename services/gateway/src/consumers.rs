@@ -1,0 +1,108 @@
+//! The events the gateway listens to: what ends a token, and what browsers are told.
+
+use chrono::TimeDelta;
+use events::{
+    accounts::{Erased, SessionEnded},
+    contacts::{ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
+    network::IdentityLinked,
+    notifications::{Delivered, DeliveredChannel},
+};
+use serde::Serialize;
+use skeleton::{
+    Failure, Handled, Publish, Subscriptions,
+    store::{Transaction, postgres::Tx},
+};
+use uuid::Uuid;
+
+use crate::{
+    ended::Ended,
+    live::Live,
+    store::{self, StreamEvent},
+    views::{ImportView, NotificationView},
+};
+
+/// How much later than its time a token may still be taken as valid.
+const LEEWAY: TimeDelta = TimeDelta::seconds(10);
+/// No access token lives longer.
+const LONGEST_TOKEN: TimeDelta = TimeDelta::hours(24);
+
+/// Which function handles which event.
+pub fn subscriptions() -> Subscriptions<Tx> {
+    Subscriptions::new()
+        .on(on_session_ended)
+        .on(on_erased)
+        .on(on_import_started)
+        .on(on_import_progressed)
+        .on(on_import_finished)
+        .on(on_import_failed)
+        .on(on_delivered)
+        .on(on_identity_linked)
+}
+
+/// The tokens of a session that has ended are refused from now on.
+async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> Handled {
+    end(tx, ended.session_id, ended.tokens_expire_at + LEEWAY).await
+}
+
+/// An erased account's tokens are refused, and nothing of it is kept.
+async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+    store::forget_account(tx, erased.account_id).await?;
+    end(tx, erased.account_id, erased.erased_at + LONGEST_TOKEN).await
+}
+
+/// Browsers see that a file is being read.
+async fn on_import_started(started: ImportStarted, tx: &mut Tx) -> Handled {
+    tell_import(tx, started.account_id, started.into()).await
+}
+
+/// Browsers see how far a file has been read.
+async fn on_import_progressed(progressed: ImportProgressed, tx: &mut Tx) -> Handled {
+    tell_import(tx, progressed.account_id, progressed.into()).await
+}
+
+/// Browsers see that a file has been read.
+async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> Handled {
+    tell_import(tx, finished.account_id, finished.into()).await
+}
+
+/// Browsers see that a file could not be read.
+async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> Handled {
+    tell_import(tx, failed.account_id, failed.into()).await
+}
+
+/// Browsers show a new notification.
+async fn on_delivered(delivered: Delivered, tx: &mut Tx) -> Handled {
+    if delivered.channel != DeliveredChannel::InApp {
+        return Ok(());
+    }
+    let topic = format!("notification {}", delivered.notification_id);
+    tell(tx, delivered.account_id, topic, "notification", &NotificationView::from(delivered)).await
+}
+
+/// Browsers may ask for the degrees anew.
+async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
+    tell(tx, linked.owner_id, "network".to_owned(), "network", &serde_json::json!({})).await
+}
+
+async fn tell_import(tx: &mut Tx, account_id: Uuid, import: ImportView) -> Handled {
+    tell(tx, account_id, format!("import {}", import.id), "import", &import).await
+}
+
+async fn tell(tx: &mut Tx, account_id: Uuid, topic: String, name: &str, data: &impl Serialize) -> Handled {
+    let data = serde_json::to_string(data).map_err(Failure::bug)?;
+    // Numbers of one subject can be compared. The network's events have many subjects, and any of them will do.
+    let sequence = if name == "network" { 0 } else { tx.work().cause().and_then(|cause| cause.sequence).unwrap_or(0) };
+    let event = StreamEvent { account_id, topic, name, sequence, data };
+    if let Some(id) = store::append(tx, &event).await? {
+        let live = tx.resource::<Live>();
+        tx.after_commit(move || live.wake(account_id, id));
+    }
+    Ok(())
+}
+
+async fn end(tx: &mut Tx, id: Uuid, until: chrono::DateTime<chrono::Utc>) -> Handled {
+    store::end(tx, id, until).await?;
+    let ended = tx.resource::<Ended>();
+    tx.after_commit(move || ended.add(id, until));
+    Ok(())
+}

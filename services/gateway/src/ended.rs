@@ -1,0 +1,92 @@
+//! Sessions that have ended and accounts that are erased: their access tokens are refused before they expire.
+//!
+//! The table is the truth; this is its copy in memory, so that no request has to ask for it. An event that this replica
+//! handles is in the copy with its commit, another replica's within a second.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use skeleton::{Postgres, Problem, StoreError};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::store;
+
+/// No transaction is open for longer, so no row is committed so long after the time written on it.
+const LONGEST_TRANSACTION: TimeDelta = TimeDelta::minutes(1);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What has ended, by session and by account.
+pub struct Ended {
+    until: RwLock<HashMap<Uuid, DateTime<Utc>>>,
+    looked_at: watch::Sender<Option<DateTime<Utc>>>,
+    changes: watch::Sender<()>,
+}
+
+impl Ended {
+    /// Nothing known yet.
+    pub fn new() -> Self {
+        Self { until: RwLock::default(), looked_at: watch::Sender::new(None), changes: watch::Sender::new(()) }
+    }
+
+    /// Refuses tokens that name this session or account, from now on.
+    pub fn add(&self, id: Uuid, until: DateTime<Utc>) {
+        self.add_all(vec![(id, until)]);
+    }
+
+    /// Whether this session or account has ended. Waits until the table has been read once.
+    ///
+    /// # Errors
+    /// 503 while the table cannot be read.
+    pub async fn has_ended(&self, session: Uuid, account: Uuid) -> Result<bool, Problem> {
+        if self.looked_at.borrow().is_none() {
+            let mut looked_at = self.looked_at.subscribe();
+            let waiting = tokio::time::timeout(PATIENCE, looked_at.wait_for(Option::is_some)).await;
+            waiting.map_err(|_| Problem::unavailable("tokens cannot be checked just now: try again in a moment"))?.ok();
+        }
+        Ok(self.knows(session, account))
+    }
+
+    /// Waits until this session or account ends.
+    pub async fn until_ended(&self, session: Uuid, account: Uuid) {
+        let mut changes = self.changes.subscribe();
+        while !self.knows(session, account) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads what has come into the table since the last time.
+    pub async fn catch_up(&self, postgres: &Postgres) -> Result<(), StoreError> {
+        let since = self.looked_at.borrow().map_or(DateTime::UNIX_EPOCH, |at| at - LONGEST_TRANSACTION);
+        let found = store::ended_since(postgres, since).await?;
+        self.add_all(found.ended);
+        self.forget_expired(found.looked_at);
+        self.looked_at.send_replace(Some(found.looked_at));
+        Ok(())
+    }
+
+    fn knows(&self, session: Uuid, account: Uuid) -> bool {
+        let until = self.until.read().unwrap_or_else(PoisonError::into_inner);
+        until.contains_key(&session) || until.contains_key(&account)
+    }
+
+    fn add_all(&self, ended: Vec<(Uuid, DateTime<Utc>)>) {
+        let mut until = self.until.write().unwrap_or_else(PoisonError::into_inner);
+        let before = until.len();
+        until.extend(ended);
+        if until.len() > before {
+            self.changes.send_replace(());
+        }
+    }
+
+    fn forget_expired(&self, now: DateTime<Utc>) {
+        let mut until = self.until.write().unwrap_or_else(PoisonError::into_inner);
+        until.retain(|_, until| *until > now);
+    }
+}

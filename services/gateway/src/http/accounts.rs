@@ -1,0 +1,136 @@
+//! Registering, signing in and out, and one's own account.
+
+use events::accounts;
+use serde::Deserialize;
+use skeleton::{
+    Problem,
+    http::{Created, Json, NoContent, Response, Routes, group, reply},
+};
+use warp::Filter;
+
+use super::Api;
+use crate::{
+    caller::{Caller, Visitor},
+    idempotency::Order,
+    views::{AccountView, TokensView},
+};
+
+pub fn routes(api: &Api) -> Routes {
+    let register = warp::path!("api" / "v1" / "accounts").and(warp::post()).and(api.visitors_order()).then(register);
+    let sign_in = warp::path!("api" / "v1" / "sessions")
+        .and(warp::post())
+        .and(api.visitor())
+        .and(skeleton::http::body())
+        .then(sign_in)
+        .map(reply);
+    let refresh = warp::path!("api" / "v1" / "sessions" / "refresh")
+        .and(warp::post())
+        .and(api.visitor())
+        .and(skeleton::http::body())
+        .then(refresh)
+        .map(reply);
+    let sign_out =
+        warp::path!("api" / "v1" / "sessions" / "current").and(warp::delete()).and(api.plain_order()).then(sign_out);
+    let me = || warp::path!("api" / "v1" / "me");
+    let show = me().and(warp::get()).and(api.caller()).then(show_me).map(reply);
+    let change = me().and(warp::patch()).and(api.order()).then(change_me);
+    let erase = me().and(warp::delete()).and(api.plain_order()).then(erase_me);
+    let anonymous = register.or(sign_in).unify().or(refresh).unify();
+    group(anonymous.or(sign_out).unify().or(show).unify().or(change).unify().or(erase).unify())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegisterAccount {
+    email: String,
+    password: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenSession {
+    email: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshSession {
+    refresh_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeAccount {
+    name: Option<String>,
+    discoverable: Option<bool>,
+    nameable: Option<bool>,
+    password: Option<ChangePassword>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangePassword {
+    current: String,
+    new: String,
+}
+
+/// `POST /api/v1/accounts` - opens an account.
+async fn register(order: Order<Visitor, RegisterAccount>) -> Response {
+    let register = |visitor: Visitor, RegisterAccount { email, password, name }| async move {
+        let request = accounts::RegisterAccount { email, password, name, discoverable: None, nameable: None };
+        Ok(Created(AccountView::from(visitor.ask(&request).await?)))
+    };
+    order.run(register).await
+}
+
+/// `POST /api/v1/sessions` - signs in.
+async fn sign_in(visitor: Visitor, asked: OpenSession) -> Result<Json<TokensView>, Problem> {
+    let OpenSession { email, password } = asked;
+    let request = accounts::OpenSession { email, password, device: visitor.device.clone() };
+    Ok(Json(visitor.ask(&request).await?.into()))
+}
+
+/// `POST /api/v1/sessions/refresh` - exchanges a refresh token for new tokens.
+async fn refresh(visitor: Visitor, asked: RefreshSession) -> Result<Json<TokensView>, Problem> {
+    let request = accounts::RefreshSession { refresh_token: asked.refresh_token };
+    Ok(Json(visitor.ask(&request).await?.into()))
+}
+
+/// `DELETE /api/v1/sessions/current` - signs out of the session that the token belongs to.
+async fn sign_out(order: Order<Caller, ()>) -> Response {
+    let sign_out = |caller: Caller, ()| async move {
+        let Caller { account_id, session_id, .. } = caller;
+        caller.ask(&accounts::CloseSession { account_id, session_id }).await?;
+        Ok(NoContent)
+    };
+    order.run(sign_out).await
+}
+
+/// `GET /api/v1/me` - the caller's account.
+async fn show_me(caller: Caller) -> Result<Json<AccountView>, Problem> {
+    let account = caller.ask(&accounts::GetAccount { account_id: caller.account_id }).await?;
+    Ok(Json(account.into()))
+}
+
+/// `PATCH /api/v1/me` - changes what is given of the caller's account.
+async fn change_me(order: Order<Caller, ChangeAccount>) -> Response {
+    let change = |caller: Caller, ChangeAccount { name, discoverable, nameable, password }| async move {
+        let password = password.map(|ChangePassword { current, new }| accounts::PasswordChange { current, new });
+        let Caller { account_id, session_id, .. } = caller;
+        let session_id = Some(session_id);
+        let request = accounts::ChangeAccount { account_id, session_id, name, discoverable, nameable, password };
+        Ok(Json(AccountView::from(caller.ask(&request).await?)))
+    };
+    order.run(change).await
+}
+
+/// `DELETE /api/v1/me` - erases the caller's account.
+async fn erase_me(order: Order<Caller, ()>) -> Response {
+    let erase = |caller: Caller, ()| async move {
+        caller.ask(&accounts::EraseAccount { account_id: caller.account_id }).await?;
+        Ok(NoContent)
+    };
+    order.run(erase).await
+}

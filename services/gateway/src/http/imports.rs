@@ -1,0 +1,251 @@
+//! Imports: a contacts file is handed on in parts while it comes in, never held as a whole.
+
+use std::io;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{Buf, Bytes, BytesMut};
+use events::contacts::{AddImportPart, GetImport, StartImport, SubmitImport};
+use futures::{Stream, StreamExt, stream::BoxStream};
+use multer::{Constraints, Multipart};
+use skeleton::{
+    Problem,
+    failure::FieldError,
+    http::{Accepted, Json, Response, Routes, group, problem_response, reply},
+};
+use uuid::Uuid;
+use warp::{
+    Filter,
+    http::{
+        HeaderMap,
+        header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
+    },
+};
+
+use super::{
+    Api,
+    query::{Query, query},
+};
+use crate::{
+    caller::Caller,
+    idempotency::{Keyed, Order},
+    views::ImportView,
+};
+
+/// Where files are sent to.
+pub const PATH: &str = "/api/v1/imports";
+/// The largest file.
+const LARGEST_FILE: usize = 32 * 1024 * 1024;
+/// The largest body: a file, and what a form puts around it.
+pub const LARGEST_BODY: u64 = LARGEST_FILE as u64 + 64 * 1024;
+/// How much of a file is handed on at a time.
+const PART: usize = 128 * 1024;
+const LONGEST_NAME: usize = 255;
+const FORM: &str = "multipart/form-data";
+const FILES: [&str; 6] = [
+    "text/vcard",
+    "text/x-vcard",
+    "text/directory",
+    "text/csv",
+    "application/vnd.ms-excel",
+    "application/octet-stream",
+];
+
+pub fn routes(api: &Api) -> Routes {
+    let store = api.app.store.clone();
+    let send = warp::path!("api" / "v1" / "imports").and(warp::post()).and(api.caller());
+    let send = send.and(warp::header::headers_cloned()).and(query()).and(warp::body::stream());
+    let send = send.then(move |caller: Caller, headers: HeaderMap, query: Query, body| {
+        let upload = Upload::new(headers, &query, body);
+        let order = upload.and_then(|upload| {
+            let keyed = Keyed::read(&upload.headers, &store, &caller, "POST", PATH, upload.head().as_bytes())?;
+            Ok(Order { from: caller, body: upload, keyed })
+        });
+        async move {
+            match order {
+                Ok(order) => send_import(order).await,
+                Err(problem) => problem_response(&problem),
+            }
+        }
+    });
+    let show = warp::path!("api" / "v1" / "imports" / Uuid);
+    let show = show.and(warp::get()).and(api.caller()).then(show_import).map(reply);
+    group(send.or(show).unify())
+}
+
+/// `POST /api/v1/imports` - takes a contacts file in; it is read afterwards.
+async fn send_import(order: Order<Caller, Upload>) -> Response {
+    let send = |caller: Caller, upload: Upload| async move {
+        let import = match upload.boundary.clone() {
+            Some(boundary) => take_form(&caller, boundary, upload).await?,
+            None => {
+                take_file(&caller, upload.name, upload.size, upload.body.map(|piece| piece.map_err(|_| broke_off())))
+                    .await?
+            }
+        };
+        Ok(Accepted { location: format!("{PATH}/{}", import.id), body: import })
+    };
+    order.run(send).await
+}
+
+/// `GET /api/v1/imports/{id}` - how far an import is.
+async fn show_import(import_id: Uuid, caller: Caller) -> Result<Json<ImportView>, Problem> {
+    let import = caller.ask(&GetImport { import_id, account_id: caller.account_id }).await?;
+    Ok(Json(import.into()))
+}
+
+/// A file on its way in.
+struct Upload {
+    headers: HeaderMap,
+    kind: String,
+    /// Where the file is in a form.
+    boundary: Option<String>,
+    name: Option<String>,
+    size: Option<u32>,
+    body: Pieces,
+}
+
+type Pieces = BoxStream<'static, io::Result<Bytes>>;
+
+impl Upload {
+    fn new<S, B, E>(headers: HeaderMap, query: &Query, body: S) -> Result<Self, Problem>
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: Buf,
+    {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let content_type = text(CONTENT_TYPE).unwrap_or_default();
+        let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let boundary = (kind == FORM).then(|| multer::parse_boundary(content_type).ok()).flatten();
+        if !FILES.contains(&kind.as_str()) && boundary.is_none() {
+            let detail =
+                "send the file as text/vcard, text/csv or application/octet-stream, or in a form's field `file`";
+            return Err(Problem::new(415, "unsupported-media-type", detail));
+        }
+        let named = query.text("name").map(str::to_owned);
+        let name = named.or_else(|| text(CONTENT_DISPOSITION).and_then(name_in)).map(|name| file_name(&name));
+        let size = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let body = body.map(|piece| {
+            let whole = piece.map(|mut piece| piece.copy_to_bytes(piece.remaining()));
+            whole.map_err(|_| io::Error::other("the body broke off"))
+        });
+        Ok(Self { kind, boundary, name, size, body: body.boxed(), headers })
+    }
+
+    /// What an idempotency key stands for here: a file is not held as a whole, so its bytes are not compared.
+    fn head(&self) -> String {
+        format!("{} {:?} {:?}", self.kind, self.name, self.size)
+    }
+}
+
+/// Takes in the file that is in a form's field `file`.
+async fn take_form(caller: &Caller, boundary: String, upload: Upload) -> Result<ImportView, Problem> {
+    let only_file = Constraints::new().allowed_fields(vec!["file"]);
+    let mut form = Multipart::with_constraints(upload.body, boundary, only_file);
+    let Some(field) = form.next_field().await.map_err(form_problem)? else {
+        return Err(file_problem("missing-file", "is missing: send the contacts file in it"));
+    };
+    let name = field.file_name().map(file_name).or(upload.name);
+    let import = take_file(caller, name, None, field.map(|piece| piece.map_err(form_problem))).await?;
+    // Reads to the end, so that the connection can be used again.
+    let _ = form.next_field().await;
+    Ok(import)
+}
+
+/// Hands a file on, part after part.
+async fn take_file(
+    caller: &Caller,
+    file_name: Option<String>,
+    size: Option<u32>,
+    mut pieces: impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin,
+) -> Result<ImportView, Problem> {
+    let account_id = caller.account_id;
+    let mut gathered = BytesMut::new();
+    let mut sending: Option<Sending<'_>> = None;
+    let mut total = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        total += piece.len();
+        if total > LARGEST_FILE {
+            return Err(Problem::new(413, "file-too-large", "the file is larger than 32 MiB: split it"));
+        }
+        gathered.extend_from_slice(&piece);
+        while gathered.len() >= PART {
+            let part = gathered.split_to(PART);
+            Sending::begun(&mut sending, caller, &file_name, size).await?.send(&part).await?;
+        }
+    }
+    if total == 0 {
+        return Err(file_problem("empty-file", "is empty: choose the file that holds the contacts"));
+    }
+    let sending = Sending::begun(&mut sending, caller, &file_name, size).await?;
+    if !gathered.is_empty() {
+        sending.send(&gathered).await?;
+    }
+    let submit = SubmitImport { import_id: sending.import_id, account_id, parts: sending.sent };
+    Ok(caller.ask(&submit).await?.into())
+}
+
+/// An import whose parts are being handed on.
+struct Sending<'a> {
+    caller: &'a Caller,
+    import_id: Uuid,
+    sent: u32,
+}
+
+impl<'a> Sending<'a> {
+    /// Begins with the first part, so that an empty or broken body leaves nothing behind.
+    async fn begun<'s>(
+        sending: &'s mut Option<Self>,
+        caller: &'a Caller,
+        file_name: &Option<String>,
+        size: Option<u32>,
+    ) -> Result<&'s mut Self, Problem> {
+        if sending.is_none() {
+            let start = StartImport { account_id: caller.account_id, file_name: file_name.clone(), size };
+            let import_id = caller.ask(&start).await?.import_id;
+            *sending = Some(Self { caller, import_id, sent: 0 });
+        }
+        sending.as_mut().ok_or_else(|| Problem::unavailable("the import has not begun"))
+    }
+
+    async fn send(&mut self, part: &[u8]) -> Result<(), Problem> {
+        let (import_id, account_id) = (self.import_id, self.caller.account_id);
+        let part = AddImportPart { import_id, account_id, index: self.sent, data: STANDARD.encode(part) };
+        self.caller.ask(&part).await?;
+        self.sent += 1;
+        Ok(())
+    }
+}
+
+fn broke_off() -> Problem {
+    Problem::new(400, "body-incomplete", "the body broke off before its end")
+}
+
+fn form_problem(error: multer::Error) -> Problem {
+    match error {
+        multer::Error::UnknownField { .. } => file_problem("unknown-field", "is the only field taken here"),
+        multer::Error::StreamReadFailed(_) => broke_off(),
+        _ => Problem::new(400, "malformed-form", "the body is not a well-formed multipart/form-data"),
+    }
+}
+
+fn file_problem(code: &str, detail: &str) -> Problem {
+    let errors = vec![FieldError { field: "file".to_owned(), detail: detail.to_owned() }];
+    Problem { errors, ..Problem::new(422, code, format!("file {detail}")) }
+}
+
+/// A file's name without its folder, as long as names are.
+fn file_name(given: &str) -> String {
+    let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.chars().filter(|character| !character.is_control()).take(LONGEST_NAME).collect()
+}
+
+/// The file name in a `Content-Disposition` header.
+fn name_in(disposition: &str) -> Option<String> {
+    let (_, name) = disposition.split_once("filename=")?;
+    let name = match name.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next(),
+        None => name.split(';').next(),
+    };
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,75 @@
+//! The caller's notifications, and which of them they want.
+
+use events::notifications::{self, GetPreferences, ListNotifications, MarkRead, PreferenceKind};
+use serde::Deserialize;
+use skeleton::{
+    Problem,
+    http::{Json, NoContent, Response, Routes, body, group, reply},
+};
+use uuid::Uuid;
+use warp::Filter;
+
+use super::{
+    Api,
+    query::{Query, query},
+};
+use crate::{
+    caller::Caller,
+    idempotency::Order,
+    views::{FeedView, PreferencesView},
+};
+
+pub fn routes(api: &Api) -> Routes {
+    let list = warp::path!("api" / "v1" / "notifications");
+    let list = list.and(warp::get()).and(api.caller()).and(query()).then(list_notifications).map(reply);
+    let read = warp::path!("api" / "v1" / "notifications" / Uuid / "read");
+    let read = read.and(warp::post()).and(api.plain_order()).then(mark_read);
+    let preferences = || warp::path!("api" / "v1" / "notifications" / "preferences");
+    let show = preferences().and(warp::get()).and(api.caller()).then(show_preferences).map(reply);
+    let change = preferences().and(warp::put()).and(api.caller()).and(body()).then(change_preferences).map(reply);
+    group(list.or(read).unify().or(show).unify().or(change).unify())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangePreferences {
+    items: Vec<Preference>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Preference {
+    kind: PreferenceKind,
+    in_app: bool,
+    email: bool,
+}
+
+/// `GET /api/v1/notifications` - a page of the caller's feed, newest first.
+async fn list_notifications(caller: Caller, query: Query) -> Result<Json<FeedView>, Problem> {
+    let (cursor, limit) = (query.text("cursor").map(str::to_owned), query.limit()?);
+    let page = caller.ask(&ListNotifications { account_id: caller.account_id, cursor, limit }).await?;
+    Ok(Json(page.into()))
+}
+
+/// `POST /api/v1/notifications/{id}/read` - marks a notification as read.
+async fn mark_read(notification_id: Uuid, order: Order<Caller, ()>) -> Response {
+    let mark = |caller: Caller, ()| async move {
+        caller.ask(&MarkRead { account_id: caller.account_id, notification_id }).await?;
+        Ok(NoContent)
+    };
+    order.run(mark).await
+}
+
+/// `GET /api/v1/notifications/preferences` - which notifications the caller wants.
+async fn show_preferences(caller: Caller) -> Result<Json<PreferencesView>, Problem> {
+    let preferences = caller.ask(&GetPreferences { account_id: caller.account_id }).await?;
+    Ok(Json(preferences.into()))
+}
+
+/// `PUT /api/v1/notifications/preferences` - sets the channels of the kinds given.
+async fn change_preferences(caller: Caller, asked: ChangePreferences) -> Result<Json<PreferencesView>, Problem> {
+    let wanted = |Preference { kind, in_app, email }| notifications::Preference { kind, in_app, email };
+    let items = asked.items.into_iter().map(wanted).collect();
+    let preferences = caller.ask(&notifications::ChangePreferences { account_id: caller.account_id, items }).await?;
+    Ok(Json(preferences.into()))
+}
