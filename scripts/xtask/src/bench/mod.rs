@@ -1,17 +1,158 @@
 //! Measures what the design asks for, each beside a baseline in the same run.
 
-use clap::Args;
+mod bare;
+mod by_hand;
+mod consume;
+mod counter;
+mod memory;
+mod null_store;
+mod outbox;
+mod publish_consume;
+mod report;
+mod request;
+mod start;
 
-/// What is to be measured.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use skeleton::{
+    config::LogSettings,
+    telemetry,
+    testing::{Servers, World},
+};
+use tokio_postgres::NoTls;
+
+use report::Report;
+
+/// How long a row may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Spans are recorded as in a service; of lines, only errors are written.
+const LOG_FILTER: &str = "error,skeleton::telemetry=info";
+
+/// Measure what the design asks for, each beside a baseline in the same run.
 #[derive(Args)]
 pub struct Bench {
-    /// Only these.
-    rows: Vec<String>,
+    /// Only these; all without any.
+    rows: Vec<Row>,
+    /// Few messages and rounds: shows that it works, measures nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Print lines of JSON in place of a table.
+    #[arg(long)]
+    json: bool,
+    /// Put the table into docs/benchmarks.md as well.
+    #[arg(long, conflicts_with_all = ["quick", "rows"])]
+    write: bool,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Row {
+    /// Publishing with confirms, consuming and acknowledging, beside the bare broker library.
+    PublishConsume,
+    /// Inbox, handler and outbox in Postgres under a backlog, beside the same by hand.
+    Consume,
+    /// The same, messages coming singly.
+    ConsumeSingle,
+    /// Request and reply, beside the bare broker library.
+    Request,
+    /// From a commit to the delivery of what it published.
+    Outbox,
+    /// From the start of a service to its being ready.
+    Start,
+    /// The memory of the six services at rest.
+    Memory,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    quick: bool,
+}
+
+impl Size {
+    /// This much, or that little when it is to be quick.
+    pub fn choose(self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+}
+
+impl Row {
+    async fn measure(self, size: Size, report: &mut Report) -> Result<()> {
+        match self {
+            Self::PublishConsume => publish_consume::measure(size, report).await,
+            Self::Consume => consume::measure_backlog(size, report).await,
+            Self::ConsumeSingle => consume::measure_singly(size, report).await,
+            Self::Request => request::measure(size, report).await,
+            Self::Outbox => outbox::measure(size, report).await,
+            Self::Start => start::measure(size, report).await,
+            Self::Memory => memory::measure(size, report).await,
+        }
+    }
 }
 
 impl Bench {
     /// Measures.
-    pub async fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("no row of this name: {:?}", self.rows)
+    pub async fn run(self) -> Result<()> {
+        let _telemetry =
+            telemetry::start("bench", &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
+        let rows = if self.rows.is_empty() { Row::value_variants().to_vec() } else { self.rows };
+        let mut report = Report { notes: vec![surroundings().await?], ..Report::default() };
+        let mut failed = Vec::new();
+        for row in rows {
+            let name = row.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            eprintln!("measuring {name}");
+            let measuring = row.measure(Size { quick: self.quick }, &mut report);
+            let outcome = tokio::time::timeout(LIMIT, measuring).await.context("it took too long").flatten();
+            if let Err(error) = outcome {
+                failed.push(format!("{name}: {error:#}"));
+            }
+        }
+        print!("{}", if self.json { report.to_json_lines() } else { report.to_table() });
+        if !failed.is_empty() {
+            bail!("not everything could be measured:\n{}", failed.join("\n"));
+        }
+        if self.write {
+            let path = repository().join("docs/benchmarks.md");
+            let document = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            fs::write(&path, report.put_into(&document)?)?;
+        }
+        Ok(())
     }
+}
+
+/// The repository's folder.
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// The folder of the services' programs.
+pub fn programs() -> PathBuf {
+    std::env::var_os("KITH_BIN").map_or_else(|| repository().join("target/debug"), PathBuf::from)
+}
+
+/// When, on what, and how busy it was.
+async fn surroundings() -> Result<String> {
+    let world = World::new().await;
+    let overview = world.admin().get("overview").await;
+    world.remove().await;
+    let (client, connection) = tokio_postgres::connect(&Servers::from_env().postgres, NoTls).await?;
+    tokio::spawn(connection);
+    let postgres: String = client.query_one("show server_version", &[]).await?.get(0);
+    let rabbit = overview?["rabbitmq_version"].as_str().unwrap_or("of an unknown version").to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    Ok(format!(
+        "{}: {cores} cores, load before the run {}, RabbitMQ {rabbit}, PostgreSQL {postgres}, profile `{}`",
+        chrono::Utc::now().format("%Y-%m-%d %H:%M UTC"),
+        load.split(' ').next().unwrap_or("unknown"),
+        if cfg!(debug_assertions) { "dev" } else { "release" },
+    ))
 }

@@ -1,0 +1,115 @@
+//! A store that keeps nothing, so that what is measured is the messaging alone.
+
+use std::{future::Future, sync::Arc};
+
+use skeleton::{
+    Settings, StoreError,
+    store::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Transaction, Work},
+    testing::{Provisioned, TestStore},
+};
+use uuid::Uuid;
+
+/// A store that keeps nothing.
+#[derive(Clone)]
+pub struct NullStore;
+
+/// A transaction of it.
+pub struct NullTx(Work);
+
+impl Plan for NullStore {
+    type Store = Self;
+
+    fn open(&self, _: &Settings) -> Result<Self, StoreError> {
+        Ok(Self)
+    }
+}
+
+impl Store for NullStore {
+    type Tx = NullTx;
+
+    async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<NullTx, StoreError> {
+        Ok(NullTx(Work::new(service.clone())))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn failures_of(&self, _: Uuid) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+
+    async fn set_aside(&self, kept: &SetAside) -> Result<(), StoreError> {
+        Err(StoreError::broken(format!("nothing can be set aside here: {}", kept.reason)))
+    }
+
+    async fn due(&self, _: &str, _: i64) -> Result<Vec<Uuid>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn list_set_aside(&self, _: &Filter, _: i64) -> Result<Vec<SetAside>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn redrive(&self, _: &[Uuid]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn drop_parked(&self, _: &[Uuid]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(Counts::default())
+    }
+
+    async fn clean_up(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+impl Transaction for NullTx {
+    fn work(&self) -> &Work {
+        &self.0
+    }
+
+    fn work_mut(&mut self) -> &mut Work {
+        &mut self.0
+    }
+
+    fn is_new(&self, _: Uuid) -> bool {
+        true
+    }
+
+    async fn take_waiting(&mut self, _: Uuid) -> Result<Option<SetAside>, StoreError> {
+        Ok(None)
+    }
+
+    async fn first_reply(&mut self, _: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn keep_reply(&mut self, _: Uuid, _: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn rollback(self) {}
+}
+
+impl TestStore for NullStore {
+    async fn provision(name: &str) -> Provisioned {
+        Provisioned { settings: Vec::new(), guard: None, name: name.to_owned() }
+    }
+
+    fn remove(_: Provisioned) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}

@@ -1,0 +1,216 @@
+//! What was measured, and how it is shown: as a table for people, as lines of JSON for programs.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// Between these the table in the document is replaced.
+const BEGIN: &str = "<!-- table: begin -->";
+const END: &str = "<!-- table: end -->";
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aim {
+    /// Ours divided by the baseline: at least this.
+    RatioAtLeast(f64),
+    /// Ours divided by the baseline: at most this.
+    RatioAtMost(f64),
+    /// Ours: at most this.
+    AtMost(f64),
+    /// Shown to explain another figure.
+    None,
+}
+
+/// One figure over all rounds, beside its baseline where it has one.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The row it belongs to.
+    pub row: &'static str,
+    /// What was measured.
+    pub what: String,
+    /// In which unit.
+    pub unit: &'static str,
+    /// Ours, one a round.
+    pub ours: Vec<f64>,
+    /// The baseline's, one a round; empty where there is none.
+    pub baseline: Vec<f64>,
+    /// What it should be.
+    pub aim: Aim,
+}
+
+impl Finding {
+    /// Ours divided by the baseline, round by round.
+    fn ratios(&self) -> Vec<f64> {
+        self.ours.iter().zip(&self.baseline).map(|(ours, baseline)| ours / baseline).collect()
+    }
+
+    /// Whether the aim is met by the median; `None` where there is no aim or no figure.
+    pub fn is_met(&self) -> Option<bool> {
+        let ratio = median(&self.ratios());
+        match self.aim {
+            Aim::RatioAtLeast(aim) => Some(ratio? >= aim),
+            Aim::RatioAtMost(aim) => Some(ratio? <= aim),
+            Aim::AtMost(aim) => Some(median(&self.ours)? <= aim),
+            Aim::None => None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { row, what, unit, ours, baseline, .. } = self;
+        let ratios = self.ratios();
+        let ratio = match (median(&ratios), bounds(&ratios)) {
+            (Some(ratio), Some((least, most))) => format!("{ratio:.2} ({least:.2}–{most:.2})"),
+            _ => "-".to_owned(),
+        };
+        let aim = match self.aim {
+            Aim::RatioAtLeast(aim) => format!("ratio ≥ {aim}"),
+            Aim::RatioAtMost(aim) => format!("ratio ≤ {aim}"),
+            Aim::AtMost(aim) => format!("≤ {aim} {unit}"),
+            Aim::None => "-".to_owned(),
+        };
+        let met = self.is_met().map_or("-", |met| if met { "yes" } else { "no" });
+        format!("| {row} | {what} | {unit} | {} | {} | {ratio} | {aim} | {met} |", spread(ours), spread(baseline))
+    }
+
+    fn to_json(&self) -> Value {
+        let Self { row, what, unit, ours, baseline, .. } = self;
+        let aim = match self.aim {
+            Aim::RatioAtLeast(aim) => json!({ "ratio_at_least": aim }),
+            Aim::RatioAtMost(aim) => json!({ "ratio_at_most": aim }),
+            Aim::AtMost(aim) => json!({ "at_most": aim }),
+            Aim::None => Value::Null,
+        };
+        json!({
+            "row": row, "what": what, "unit": unit, "ours": ours, "baseline": baseline,
+            "ratio": median(&self.ratios()), "aim": aim, "met": self.is_met(),
+        })
+    }
+}
+
+/// Everything that one run has found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The figures.
+    pub findings: Vec<Finding>,
+    /// What must be known to read them, and rows that could not be measured.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The table, and the notes under it.
+    pub fn to_table(&self) -> String {
+        let mut text = "| row | what | unit | ours | baseline | ratio (lowest–highest) | aim | met |\n".to_owned();
+        text.push_str("|---|---|---|---|---|---|---|---|\n");
+        for finding in &self.findings {
+            let _ = writeln!(text, "{}", finding.line());
+        }
+        for note in &self.notes {
+            let _ = write!(text, "\n- {note}");
+        }
+        text.push('\n');
+        text
+    }
+
+    /// One line of JSON for each figure and each note.
+    pub fn to_json_lines(&self) -> String {
+        let notes = self.notes.iter().map(|note| json!({ "note": note }));
+        let lines = self.findings.iter().map(Finding::to_json).chain(notes);
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// A document with this table in the place of the one it has.
+    ///
+    /// # Errors
+    /// Where the document has no place for it.
+    pub fn put_into(&self, document: &str) -> Result<String> {
+        let missing = || format!("the document has no lines {BEGIN} and {END} around its table");
+        let (before, rest) = document.split_once(BEGIN).with_context(missing)?;
+        let (_, after) = rest.split_once(END).with_context(missing)?;
+        Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", self.to_table().trim_end()))
+    }
+}
+
+/// The middle value; the upper one of two.
+pub fn median(values: &[f64]) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+/// The value that this share of all values does not exceed.
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    // A place among some thousand values: nothing is lost in the double.
+    sorted.get((sorted.len() as f64 * share) as usize).or(sorted.last()).copied()
+}
+
+fn bounds(values: &[f64]) -> Option<(f64, f64)> {
+    Some((values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?))
+}
+
+fn spread(values: &[f64]) -> String {
+    match (median(values), bounds(values)) {
+        (Some(_), Some((least, most))) if least == most => number(least),
+        (Some(middle), Some((least, most))) => format!("{} ({}–{})", number(middle), number(least), number(most)),
+        _ => "-".to_owned(),
+    }
+}
+
+/// A number with as many places as it deserves.
+fn number(value: f64) -> String {
+    if value < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(aim: Aim) -> Finding {
+        let (ours, baseline) = (vec![90.0, 110.0, 100.0], vec![100.0, 100.0, 125.0]);
+        Finding { row: "consume", what: "batches".to_owned(), unit: "messages/s", ours, baseline, aim }
+    }
+
+    fn report() -> Report {
+        let alone = Finding { row: "start", baseline: Vec::new(), ..finding(Aim::AtMost(99.0)) };
+        Report { findings: vec![finding(Aim::RatioAtLeast(0.6)), alone], notes: vec!["memory: skipped".to_owned()] }
+    }
+
+    #[test]
+    fn the_table_says_what_was_measured_and_whether_the_aim_is_met() {
+        let table = report().to_table();
+
+        assert!(table.contains(
+            "| consume | batches | messages/s | 100 (90.0–110) | 100 (100–125) | 0.90 (0.80–1.10) | ratio ≥ 0.6 | yes |"
+        ));
+        assert!(table.contains("| start | batches | messages/s | 100 (90.0–110) | - | - | ≤ 99 messages/s | no |"));
+        assert!(table.ends_with("\n- memory: skipped\n"));
+    }
+
+    #[test]
+    fn an_aim_is_met_by_the_median_ratio() {
+        assert_eq!(finding(Aim::RatioAtLeast(0.95)).is_met(), Some(false));
+        assert_eq!(finding(Aim::RatioAtMost(0.95)).is_met(), Some(true));
+        assert_eq!(finding(Aim::None).is_met(), None);
+    }
+
+    #[test]
+    fn programs_get_one_line_of_json_a_figure() {
+        let lines = report().to_json_lines();
+
+        let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        assert_eq!(first["ratio"], 0.9);
+        assert_eq!(lines.lines().count(), 3);
+    }
+
+    #[test]
+    fn the_table_goes_between_its_marks_again_and_again() {
+        let document = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
+
+        let once = report().put_into(&document).unwrap();
+        let twice = report().put_into(&once).unwrap();
+
+        assert_eq!(once, twice);
+        assert!(once.starts_with("above\n") && once.ends_with("\nbelow\n") && !once.contains("old"));
+        assert!(report().put_into("no marks").is_err());
+    }
+}
