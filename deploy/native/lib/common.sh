@@ -22,7 +22,7 @@ die() {
 }
 
 port_of() {
-    local -A offset=([postgres]=32 [epmd]=69 [rabbitmq]=72 [rabbitmq-api]=73 [erlang]=74
+    local -A offset=([mail]=25 [postgres]=32 [epmd]=69 [rabbitmq]=72 [rabbitmq-api]=73 [erlang]=74
         [rabbitmq-metrics]=75 [neo4j]=87 [elasticsearch]=92 [elasticsearch-transport]=93)
     echo $((KITH_PORT_BASE + offset[$1]))
 }
@@ -100,13 +100,14 @@ with_lock() {
 secret() { cat "$SECRETS/$1"; }
 
 make_secrets() {
-    local service name names=(postgres.admin rabbitmq.admin neo4j elastic demo.broker)
+    local service name names=(postgres.admin rabbitmq.admin neo4j elastic demo.broker network.pepper)
     for service in gateway accounts contacts network search notifications; do
         names+=("$service.store" "$service.broker")
     done
     for name in "${names[@]}"; do
         [[ -s "$SECRETS/$name" ]] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' | write_secret "$name"
     done
+    [[ -s "$SECRETS/accounts.signing_key" ]] || openssl genpkey -algorithm ed25519 | write_secret accounts.signing_key
 }
 
 write_secret() {

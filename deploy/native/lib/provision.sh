@@ -5,7 +5,7 @@ POSTGRES_SERVICES=(gateway accounts contacts notifications)
 
 # What the user brought, before our own addresses fill the gaps.
 declare -A GIVEN=([postgres]="${KITH_POSTGRES_URL:-}" [rabbitmq]="${KITH_AMQP_URL:-}"
-    [neo4j]="${KITH_NEO4J_URL:-}" [elasticsearch]="${KITH_ELASTICSEARCH_URL:-}")
+    [neo4j]="${KITH_NEO4J_URL:-}" [elasticsearch]="${KITH_ELASTICSEARCH_URL:-}" [mail]="${KITH_MAIL_URL:-}")
 [[ -z "${GIVEN[rabbitmq]}" || -n "${KITH_RABBIT_API:-}" ]] || die "KITH_AMQP_URL needs KITH_RABBIT_API beside it, the address of its management API"
 
 brought() { [[ -n "${GIVEN[$1]}" ]]; }
@@ -18,6 +18,7 @@ set_addresses() {
     brought rabbitmq || KITH_RABBIT_API="http://kith-admin:$(secret rabbitmq.admin)@$host:$(port_of rabbitmq-api)"
     brought neo4j || KITH_NEO4J_URL="bolt://neo4j:$(secret neo4j)@$host:$(port_of neo4j)"
     brought elasticsearch || KITH_ELASTICSEARCH_URL="http://elastic:$(secret elastic)@$host:$(port_of elasticsearch)"
+    brought mail || KITH_MAIL_URL="smtp://$host:$(port_of mail)"
     # Neo4j Community knows no roles: the service network is its only user.
     url_password "$KITH_NEO4J_URL" | write_secret network.store
 }
@@ -39,7 +40,7 @@ write_addresses() {
     local name
     (
         umask 077
-        for name in KITH_POSTGRES_URL KITH_AMQP_URL KITH_RABBIT_API KITH_NEO4J_URL KITH_ELASTICSEARCH_URL; do
+        for name in KITH_POSTGRES_URL KITH_AMQP_URL KITH_RABBIT_API KITH_NEO4J_URL KITH_ELASTICSEARCH_URL KITH_MAIL_URL; do
             printf '%s=%q\n' "$name" "${!name}"
         done >"$KITH_RUN/servers.env.new"
         printf 'KITH_SECRETS=%q\n' "$SECRETS" >>"$KITH_RUN/servers.env.new"

@@ -11,6 +11,13 @@ need_tools() {
     (("$(node -p 'process.versions.node.split(".")[0]')" >= 18)) || die "Node $(node --version) is too old: version 18 or newer is needed"
 }
 
+# A browser for the tests of the web app.
+need_browser() {
+    local -a missing
+    read -ra missing <<<"$(missing_packages chromium chromium)"
+    install_packages "${missing[@]}"
+}
+
 # Builds the web app when its sources are not those of the last build.
 build_web() {
     local packages sources stamps="$WEB/node_modules/.kith"
