@@ -98,10 +98,8 @@ pub fn properties(sample: &Sample) -> BasicProperties {
 pub fn broker(world: &World) -> BrokerSettings {
     let servers = Servers::from_env();
     let (address, _) = servers.amqp.rsplit_once('/').unwrap_or((&servers.amqp, ""));
-    let url = world.amqp_url("nobody");
-    let (_, vhost) = url.rsplit_once('/').unwrap_or(("", &url));
     BrokerSettings {
-        url: format!("{address}/{vhost}"),
+        url: format!("{address}/{}", vhost(world)),
         password: "".into(),
         prefetch: WINDOW,
         batch: BATCH,
@@ -109,6 +107,12 @@ pub fn broker(world: &World) -> BrokerSettings {
         confirm_timeout_ms: 5000,
         reconnect_max_ms: 500,
     }
+}
+
+/// The name of a world's virtual host.
+pub fn vhost(world: &World) -> String {
+    let url = world.amqp_url("nobody");
+    url.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// A connection of the administrator's in a world.

@@ -136,7 +136,7 @@ async fn by_hand(samples: &[Sample], coming: Coming) -> Result<f64> {
     let connection = bare::connect(&world).await?;
     bare::quorum_queue(&connection.create_channel().await?, QUEUE).await?;
     bare::seed(&connection, "", QUEUE, samples).await?;
-    let database = Postgres::provision(&world.amqp_url("hand").rsplit('/').collect::<Vec<_>>()[0].replace("test", "hand")).await;
+    let database = Postgres::provision(&format!("{}-by-hand", bare::vhost(&world))).await;
     let client = open(&database).await?;
     client.batch_execute(&format!("{}; {}", by_hand::EFFECTS, by_hand::TABLES)).await?;
     let mut lane = Lane::on(open(&database).await?).await?;
