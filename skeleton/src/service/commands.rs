@@ -121,11 +121,12 @@ impl<S: Store> Service<S> {
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
         match command {
-            Command::Run => self.run_until_stopped(settings).await,
+            // Boxed, and so is the start: deep types of stores would make the compiler slow, or give up.
+            Command::Run => Box::pin(self.run_until_stopped(settings)).await,
             Command::Config => self.show_settings(settings),
-            Command::Topology { command } => self.topology(command, settings).await,
+            Command::Topology { command } => Box::pin(self.topology(command, settings)).await,
             Command::Parked { command } => match self.open_store(&settings) {
-                Ok(store) => parked(&store, command).await.unwrap_or_else(|error| Exit::failed(1, error)),
+                Ok(store) => Box::pin(parked(&store, command)).await.unwrap_or_else(|error| Exit::failed(1, error)),
                 Err(error) => Exit::failed(WRONG_SETTINGS, error),
             },
         }
@@ -136,7 +137,7 @@ impl<S: Store> Service<S> {
         let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
             return Exit::failed(1, "signals cannot be listened to");
         };
-        let starting = self.start(settings, Surroundings::system());
+        let starting = Box::pin(self.start(settings, Surroundings::system()));
         let running = tokio::select! {
             started = starting => match started {
                 Ok(running) => running,

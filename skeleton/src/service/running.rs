@@ -121,8 +121,8 @@ impl<S: Store> Service<S> {
         };
         let http_address = http_listener.as_ref().map(|(_, address)| *address);
 
-        wait_for(&store, &common.life).await?;
-        store.migrate().await.map_err(StartError::Store)?;
+        Box::pin(wait_for(&store, &common.life)).await?;
+        Box::pin(store.migrate()).await.map_err(StartError::Store)?;
 
         let link = |purpose: &str| {
             Link::open(login.clone(), format!("{} {purpose}", self.name), surroundings.clone(), last_stop.clone())
