@@ -3,11 +3,13 @@
 //! Both ends are in this process, on its one thread; both carry the same data.
 
 use std::{
-    cell::RefCell,
     collections::HashMap,
     future::Future,
-    rc::Rc,
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use anyhow::{Context, Result};
@@ -22,7 +24,7 @@ use lapin::{
     types::FieldTable,
 };
 use skeleton::{
-    Answered, Answers, Asking, Reading, Service,
+    Answered, Answers, Reading, Service,
     testing::{TestApp, World},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -113,7 +115,9 @@ async fn ask_bare(at_once: usize, count: usize) -> Result<Vec<f64>> {
     latencies
 }
 
-const NO_ACK: BasicConsumeOptions = BasicConsumeOptions { no_local: false, no_ack: true, exclusive: false, nowait: false };
+fn no_ack() -> BasicConsumeOptions {
+    BasicConsumeOptions { no_ack: true, ..Default::default() }
+}
 
 async fn answer_bare(connection: &Connection) -> Result<(String, JoinHandle<Result<()>>)> {
     let reply = serde_json::to_vec(&samples::contacts::contact_view())?;
@@ -121,7 +125,7 @@ async fn answer_bare(connection: &Connection) -> Result<(String, JoinHandle<Resu
     let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
     let queue = channel.queue_declare("".into(), own, FieldTable::default()).await?.name().to_string();
     channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
-    let mut requests = channel.basic_consume(queue.as_str().into(), "".into(), NO_ACK, FieldTable::default()).await?;
+    let mut requests = channel.basic_consume(queue.as_str().into(), "".into(), no_ack(), FieldTable::default()).await?;
     let answering = tokio::spawn(async move {
         while let Some(request) = requests.next().await {
             let properties = request?.properties;
@@ -135,11 +139,45 @@ async fn answer_bare(connection: &Connection) -> Result<(String, JoinHandle<Resu
     Ok((queue, answering))
 }
 
-/// Asks with the bare library. Its replies come in as long as it lives.
+/// Who waits for a reply, by the request's id.
+type Open = Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>;
+
+/// Asks with the bare library.
 struct BareAsker {
     channel: Channel,
     queue: String,
     body: Vec<u8>,
-    open: Rc<RefCell<HashMap<String, oneshot::Sender<()>>>>,
-    next: RefCell<u64>,
+    open: Open,
+    next: AtomicU64,
+}
+
+impl BareAsker {
+    async fn new(connection: &Connection, queue: String) -> Result<Self> {
+        let body = serde_json::to_vec(&samples::contacts::get_contact())?;
+        let channel = connection.create_channel().await?;
+        let mut replies =
+            channel.basic_consume(REPLY_TO.into(), "".into(), no_ack(), FieldTable::default()).await?;
+        let open = Open::default();
+        let waiting = open.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(reply)) = replies.next().await {
+                let Some(id) = reply.properties.correlation_id() else { continue };
+                let asker = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id.as_str());
+                // Who has stopped waiting misses nothing.
+                let _ = asker.map(|asker| asker.send(()));
+            }
+        });
+        Ok(Self { channel, queue, body, open, next: AtomicU64::new(0) })
+    }
+
+    async fn ask(&self) -> Result<()> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        let (sender, answered) = oneshot::channel();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), sender);
+        let properties =
+            BasicProperties::default().with_correlation_id(id.into()).with_reply_to(REPLY_TO.into());
+        let options = BasicPublishOptions::default();
+        self.channel.basic_publish("".into(), self.queue.as_str().into(), options, &self.body, properties).await?;
+        answered.await.context("no reply came")
+    }
 }

@@ -1,0 +1,79 @@
+//! How much memory the six services take while they have nothing to do.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use skeleton::testing::PASSWORD;
+use tokio::process::Command;
+
+use super::{
+    Size, programs, repository,
+    report::{Aim, Finding, Report},
+};
+
+const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+
+/// Starts all six the way an operator does, and reads what the system says they hold.
+pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
+    let missing: Vec<_> = SERVICES.into_iter().filter(|service| !programs().join(service).exists()).collect();
+    if !missing.is_empty() {
+        report.notes.push(format!("memory: skipped, not built in {}: {}", programs().display(), missing.join(", ")));
+        return Ok(());
+    }
+    let secret = std::env::temp_dir().join(format!("kith-bench-{}", std::process::id()));
+    // The broker's users are the tests' as well: with another password, tests beside this run would be shut out.
+    fs::write(&secret, PASSWORD)?;
+    let measured = resident(&secret, size.choose(10, 1)).await;
+    let stopped = services("stop", &secret).await;
+    fs::remove_file(&secret)?;
+    let megabytes = measured?;
+    stopped?;
+    let finding = |what: String, megabytes, aim| Finding {
+        row: "memory",
+        what,
+        unit: "MB",
+        ours: vec![megabytes],
+        baseline: Vec::new(),
+        aim,
+    };
+    let all = megabytes.iter().map(|(_, megabytes)| megabytes).sum();
+    report.findings.push(finding("all six services at rest".to_owned(), all, Aim::AtMost(60.0)));
+    report.findings.extend(megabytes.into_iter().map(|(service, megabytes)| finding(service.to_owned(), megabytes, Aim::None)));
+    Ok(())
+}
+
+/// Starts the services, lets them rest, and reads their resident memory in megabytes.
+async fn resident(secret: &Path, rest_s: usize) -> Result<Vec<(&'static str, f64)>> {
+    for command in ["topology", "start"] {
+        services(command, secret).await?;
+    }
+    tokio::time::sleep(Duration::from_secs(rest_s as u64)).await;
+    SERVICES.into_iter().map(|service| Ok((service, resident_of(service)?))).collect()
+}
+
+fn resident_of(service: &str) -> Result<f64> {
+    let file = run_folder().join("pid").join(service);
+    let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let pid = pid.split(' ').next().unwrap_or_default();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("{service} does not run"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not say VmRSS")?;
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}
+
+fn run_folder() -> std::path::PathBuf {
+    std::env::var_os("KITH_RUN").map_or_else(|| repository().join(".run/test"), Into::into)
+}
+
+async fn services(command: &str, secret: &Path) -> Result<()> {
+    let mut script = Command::new(repository().join("deploy/native/services"));
+    script.arg(command).env("KITH_RUN", run_folder()).env("KITH_BIN", programs());
+    script.env("KITH_ADMIN_PORT_BASE", "9200").env("KITH_HTTP_PORT", "8180");
+    for service in SERVICES {
+        script.env(format!("{}__BROKER__PASSWORD_FILE", service.to_uppercase()), secret);
+    }
+    let output = script.output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the services do not {command}:\n{said}");
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! How long a service takes from its start to being ready, its servers up.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use skeleton::{
+    Postgres,
+    testing::{PASSWORD, Servers, TestStore, World},
+};
+use tokio::process::{Child, Command};
+
+use super::{
+    Size, bare, programs,
+    report::{Aim, Finding, Report},
+};
+
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two questions whether it is ready.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The first start also makes the tables, and is shown apart.
+pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
+    let program = programs().join("contacts");
+    if !program.exists() {
+        report.notes.push(format!("start: skipped, {} is not built", program.display()));
+        return Ok(());
+    }
+    let world = World::new().await;
+    let database = Postgres::provision(&format!("{}-start", bare::vhost(&world))).await;
+    let mut settings = vec![
+        ("CONTACTS__BROKER__URL".to_owned(), world.amqp_url("contacts")),
+        ("CONTACTS__BROKER__PASSWORD".to_owned(), PASSWORD.to_owned()),
+        ("KITH_RABBIT_API".to_owned(), Servers::from_env().rabbit_api),
+    ];
+    settings.extend(
+        database.settings.iter().map(|(key, value)| (format!("CONTACTS__STORE__{}", key.to_uppercase()), value.clone())),
+    );
+    let measured = starts(&program, &settings, size.choose(5, 2)).await;
+    Postgres::remove(database).await;
+    world.remove().await;
+    let (first, others) = measured?;
+    let finding = |what: &str, ours, aim| Finding {
+        row: "start",
+        what: what.to_owned(),
+        unit: "ms",
+        ours,
+        baseline: Vec::new(),
+        aim,
+    };
+    report.findings.push(finding("contacts, start to ready", others, Aim::AtMost(300.0)));
+    report.findings.push(finding("contacts, the first start, which makes its tables", vec![first], Aim::None));
+    Ok(())
+}
+
+/// The first start, and some more.
+async fn starts(program: &Path, settings: &[(String, String)], more: usize) -> Result<(f64, Vec<f64>)> {
+    let topology = command(program, settings).args(["topology", "apply"]).status().await?;
+    ensure!(topology.success(), "the topology of contacts could not be made");
+    let first = one_start(program, settings).await?;
+    let mut others = Vec::with_capacity(more);
+    for _ in 0..more {
+        others.push(one_start(program, settings).await?);
+    }
+    Ok((first, others))
+}
+
+fn command(program: &Path, settings: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(settings.iter().cloned()).stdout(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+    command
+}
+
+async fn one_start(program: &Path, settings: &[(String, String)]) -> Result<f64> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let http = reqwest::Client::new();
+    let began = Instant::now();
+    let mut child = command(program, settings).env("CONTACTS__ADMIN__ADDRESS", format!("127.0.0.1:{port}")).spawn()?;
+    let url = format!("http://127.0.0.1:{port}/health/ready");
+    loop {
+        if http.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+            break;
+        }
+        if let Some(status) = child.try_wait()? {
+            bail!("contacts ended while starting: {status}");
+        }
+        ensure!(began.elapsed() < PATIENCE, "contacts was not ready within {} s", PATIENCE.as_secs());
+        tokio::time::sleep(PAUSE).await;
+    }
+    let taken = began.elapsed().as_secs_f64() * 1e3;
+    stop(child).await?;
+    Ok(taken)
+}
+
+/// Ends a process the way an operator does, and waits for its end.
+async fn stop(mut child: Child) -> Result<()> {
+    let id = child.id().context("the process has ended by itself")?;
+    let told = Command::new("kill").arg(id.to_string()).status().await?;
+    ensure!(told.success(), "the process {id} could not be stopped");
+    tokio::time::timeout(PATIENCE, child.wait()).await.context("the process did not stop in time")??;
+    Ok(())
+}
