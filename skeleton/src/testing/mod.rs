@@ -17,12 +17,14 @@ mod elasticsearch;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod servers;
+mod smtp;
 mod spy;
 mod stores;
 mod world;
 
 pub use app::TestApp;
 pub use servers::Servers;
+pub use smtp::{ReceivedMail, SmtpSink};
 pub use stores::{Provisioned, TestStore};
 pub use world::{PASSWORD, World};
 
