@@ -1,0 +1,138 @@
+//! What happens elsewhere that members are told, or that is needed to tell them.
+
+use ::events::{
+    accounts::{Erased, ProfileChanged, Registered, SignedIn},
+    contacts::{ContactAdded, ContactChanged, ContactRemoved, ImportFailed, ImportFinished},
+    network::IdentityLinked,
+    notifications::{DeliveredChannel, SendMail},
+};
+use skeleton::{
+    Failure, Handled, Publish, Subscriptions,
+    store::{Transaction, postgres::Tx},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::News,
+    events::delivered,
+    store::{self, ContactName, Recipient},
+};
+
+/// The events that this service listens to.
+pub fn subscriptions() -> Subscriptions<Tx> {
+    Subscriptions::new()
+        .on(on_registered)
+        .on(on_profile_changed)
+        .on(on_erased)
+        .on(on_signed_in)
+        .on(on_contact_added)
+        .on(on_contact_changed)
+        .on(on_contact_removed)
+        .on(on_import_finished)
+        .on(on_import_failed)
+        .on(on_identity_linked)
+}
+
+/// A new member can be told something, in the app and by mail.
+async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    let sequence = sequence_of(tx)?;
+    Ok(store::put_recipient(tx, registered.account_id, &registered.email, sequence).await?)
+}
+
+/// Mail goes to the newest address.
+async fn on_profile_changed(changed: ProfileChanged, tx: &mut Tx) -> Handled {
+    let sequence = sequence_of(tx)?;
+    Ok(store::put_recipient(tx, changed.account_id, &changed.email, sequence).await?)
+}
+
+/// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
+async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+    Ok(store::erase(tx, erased.account_id).await?)
+}
+
+/// Someone who signs in from a new device may not be the owner.
+async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> Handled {
+    if !signed_in.new_device {
+        return Ok(());
+    }
+    let news = News::NewDevice { session: signed_in.session_id, device: signed_in.device, at: signed_in.signed_in_at };
+    tell(tx, signed_in.account_id, news).await
+}
+
+/// The contact has a name, should there be something to tell of them.
+async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
+    let sequence = sequence_of(tx)?;
+    Ok(store::put_contact_name(tx, added.contact_id, added.owner_id, Some(&added.name), sequence).await?)
+}
+
+/// The contact may have another name.
+async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> Handled {
+    let sequence = sequence_of(tx)?;
+    Ok(store::put_contact_name(tx, changed.contact_id, changed.owner_id, Some(&changed.name), sequence).await?)
+}
+
+/// There is nothing more to tell of the contact.
+async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+    let sequence = sequence_of(tx)?;
+    Ok(store::put_contact_name(tx, removed.contact_id, removed.owner_id, None, sequence).await?)
+}
+
+/// Whoever has brought a file wants to know how it went.
+async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> Handled {
+    let news = News::ImportFinished {
+        import: finished.import_id,
+        file: finished.file_name,
+        added: finished.added,
+        changed: finished.changed,
+        unchanged: finished.unchanged,
+        failed: finished.failed,
+    };
+    tell(tx, finished.account_id, news).await
+}
+
+/// Whoever has brought a file wants to know why it cannot be used.
+async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> Handled {
+    let news = News::ImportFailed { import: failed.import_id, file: failed.file_name, reason: failed.reason };
+    tell(tx, failed.account_id, news).await
+}
+
+/// Someone is glad to hear that a person they know has joined.
+async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
+    if !linked.joined {
+        return Ok(());
+    }
+    match store::contact_name(tx, linked.contact_id, linked.owner_id).await? {
+        ContactName::Known(name) => tell(tx, linked.owner_id, News::ContactJoined { contact: linked.contact_id, name }).await,
+        ContactName::Removed => Ok(()),
+        // The contact comes from another service than the link: it may be on its way.
+        ContactName::Unknown => Err(Failure::retry("the contact is not known yet")),
+    }
+}
+
+/// Tells an account something, by the channels it wants, and never the same twice.
+async fn tell(tx: &mut Tx, account: Uuid, news: News) -> Handled {
+    match store::recipient(tx, account).await? {
+        Recipient::Member(_) => {}
+        Recipient::Erased => return Ok(()),
+        // The news comes from another service than the member: they may be on their way.
+        Recipient::Unknown => return Err(Failure::retry("the recipient is not known yet")),
+    }
+    let channels = store::preferences_of(tx, account).await?.channels_of(news.kind());
+    let notification = news.told_to(account, tx.new_id(), tx.now());
+    if !(channels.in_app || channels.email) || !store::insert(tx, &notification, news.about(), channels.in_app).await? {
+        return Ok(());
+    }
+    if channels.in_app {
+        tx.publish(delivered(&notification, DeliveredChannel::InApp, notification.created_at))?;
+    }
+    if channels.email {
+        tx.enqueue(SendMail::from(&notification))?;
+    }
+    Ok(())
+}
+
+/// Where the event stands among those of its subject: an older one must not undo a newer one.
+fn sequence_of(tx: &Tx) -> Result<i64, Failure> {
+    let sequence = tx.work().cause().and_then(|event| event.sequence);
+    sequence.ok_or_else(|| Failure::bug("an event of a subject has no sequence"))
+}

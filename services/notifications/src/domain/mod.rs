@@ -1,0 +1,12 @@
+//! What is worth telling, in which words, and by which channels.
+
+mod device;
+mod kind;
+mod notification;
+mod page;
+mod words;
+
+pub use device::in_words;
+pub use kind::{Channels, Kind, Preferences};
+pub use notification::{News, Notification};
+pub use page::{Page, PageRefusal};

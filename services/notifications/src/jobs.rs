@@ -1,0 +1,29 @@
+//! Mail, sent from the service's own queue.
+
+use ::events::notifications::{DeliveredChannel, SendMail};
+use skeleton::{Failure, Jobs, Progress, Publish, mail::Mailer, store::postgres::Tx};
+
+use crate::{
+    events::{delivered, not_mailed},
+    mails::mail_of,
+    store::{self, Recipient},
+};
+
+/// The jobs of this service.
+pub fn jobs() -> Jobs<Tx> {
+    Jobs::new().on(send_mail)
+}
+
+/// Mails a notification. A crash between the mail server's word and the commit mails it again, under the same
+/// message id; a server that never takes it ends the matter.
+async fn send_mail(job: SendMail, tx: &mut Tx) -> Result<Progress<SendMail>, Failure> {
+    // Both are gone where the account was erased meanwhile.
+    let Recipient::Member(address) = store::recipient(tx, job.account_id).await? else { return Ok(Progress::Done) };
+    let Some(notification) = store::find(tx, job.notification_id).await? else { return Ok(Progress::Done) };
+    match tx.resource::<Mailer>().send(&mail_of(&notification, &address)).await {
+        Ok(()) => tx.publish(delivered(&notification, DeliveredChannel::Email, tx.now()))?,
+        Err(Failure::Reject(problem)) => tx.publish(not_mailed(&notification, problem.detail, tx.now()))?,
+        Err(failure) => return Err(failure),
+    }
+    Ok(Progress::Done)
+}

@@ -1,0 +1,22 @@
+//! Notifications: tells members what has happened, in the app and by mail.
+
+mod consumers;
+pub mod domain;
+mod events;
+mod jobs;
+mod mails;
+mod requests;
+mod store;
+
+use skeleton::{Postgres, Service, mail::Mailer};
+
+/// The service, assembled.
+pub fn service() -> Service<Postgres> {
+    Service::named("notifications")
+        .settings(include_str!("../config/default.toml"))
+        .store(Postgres::migrated_by(store::MIGRATIONS))
+        .provides("mail", Mailer::new)
+        .consumes(consumers::subscriptions())
+        .answers(requests::answers(), &["gateway"])
+        .jobs(jobs::jobs())
+}

@@ -1,0 +1,73 @@
+//! What the gateway asks of notifications.
+
+use ::events::notifications::{
+    ChangePreferences, GetPreferences, ListNotifications, MarkRead, Notice, NotificationPage, Preference, PreferencesView,
+};
+use skeleton::{Answered, Answers, Postgres, Problem, Publish, Reading, store::postgres::Tx};
+
+use crate::{
+    domain::{Channels, Kind, Page, PageRefusal, Preferences},
+    store::{self, Listed},
+};
+
+/// The requests that this service answers.
+pub fn answers() -> Answers<Postgres> {
+    Answers::new().read(list_notifications).write(mark_read).read(get_preferences).write(change_preferences)
+}
+
+/// Answers `list-notifications`: a page of an account's feed, newest first.
+async fn list_notifications(asked: ListNotifications, store: Reading<Postgres>) -> Answered<NotificationPage> {
+    let page = Page::parse(asked.cursor.as_deref(), asked.limit)?;
+    if let Some(after) = page.after
+        && !store::has(&store, asked.account_id, after).await?
+    {
+        return Err(PageRefusal::Cursor.into());
+    }
+    let listed = store::list(&store, asked.account_id, &page).await?;
+    let unread = store::count_unread(&store, asked.account_id).await?;
+    let next_cursor = listed.next.map(|id| id.to_string());
+    Ok(NotificationPage { items: listed.items.into_iter().map(Notice::from).collect(), unread, next_cursor })
+}
+
+/// Answers `mark-read`: the account has seen it. Seen stays seen.
+async fn mark_read(asked: MarkRead, tx: &mut Tx) -> Answered<()> {
+    let now = tx.now();
+    let is_there = store::mark_read(tx, asked.account_id, asked.notification_id, now).await?;
+    is_there.then_some(()).ok_or_else(|| Problem::not_found("notification").into())
+}
+
+/// Answers `get-preferences`: the channels of every kind.
+async fn get_preferences(asked: GetPreferences, store: Reading<Postgres>) -> Answered<PreferencesView> {
+    Ok(store::find_preferences(&store, asked.account_id).await?.into())
+}
+
+/// Answers `change-preferences`: sets the kinds given, leaves the rest.
+async fn change_preferences(asked: ChangePreferences, tx: &mut Tx) -> Answered<PreferencesView> {
+    for Preference { kind, in_app, email } in asked.items {
+        store::put_preference(tx, asked.account_id, kind.into(), Channels { in_app, email }).await?;
+    }
+    Ok(store::preferences_of(tx, asked.account_id).await?.into())
+}
+
+impl From<Preferences> for PreferencesView {
+    fn from(preferences: Preferences) -> Self {
+        let items = Kind::ALL.into_iter().map(|kind| {
+            let Channels { in_app, email } = preferences.channels_of(kind);
+            Preference { kind: kind.into(), in_app, email }
+        });
+        Self { items: items.collect() }
+    }
+}
+
+impl From<Listed> for Notice {
+    fn from(Listed { notification, read }: Listed) -> Self {
+        Self {
+            notification_id: notification.id,
+            kind: notification.kind.into(),
+            title: notification.title,
+            body: notification.body,
+            read,
+            created_at: notification.created_at,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Every query of this service.
+
+use chrono::{DateTime, Utc};
+use skeleton::{Postgres, StoreError, store::postgres::Tx};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::domain::{Channels, Kind, Notification, Page, Preferences};
+
+/// The database's structure.
+pub const MIGRATIONS: &[(&str, &str)] = &[("V1__notifications", include_str!("../migrations/V1__notifications.sql"))];
+
+/// Whoever something is told to.
+pub enum Recipient {
+    /// A member, with the address that mail goes to.
+    Member(String),
+    /// Someone who was a member.
+    Erased,
+    /// Nobody we have heard of.
+    Unknown,
+}
+
+/// What is known of a contact.
+pub enum ContactName {
+    /// Their name in the address book.
+    Known(String),
+    /// They are no longer in the address book.
+    Removed,
+    /// Nobody we have heard of.
+    Unknown,
+}
+
+/// A notification in a feed.
+pub struct Listed {
+    /// The notification.
+    pub notification: Notification,
+    /// Whether it has been read.
+    pub read: bool,
+}
+
+/// A part of a feed.
+pub struct ListedPage {
+    /// Newest first.
+    pub items: Vec<Listed>,
+    /// The last of them, where there are more.
+    pub next: Option<Uuid>,
+}
+
+/// Keeps a member's address, unless a newer event was heard of, or their erasure.
+pub async fn put_recipient(tx: &mut Tx, account: Uuid, email: &str, sequence: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into recipients as r (account_id, email, sequence) values ($1, $2, $3)
+         on conflict (account_id) do update set email = excluded.email, sequence = excluded.sequence
+         where r.email is not null and r.sequence < excluded.sequence",
+        &[&account, &email, &sequence],
+    )
+    .await
+    .map(drop)
+}
+
+/// Whoever an account is. A member stays one until the transaction ends.
+pub async fn recipient(tx: &mut Tx, account: Uuid) -> Result<Recipient, StoreError> {
+    let row = tx.query_opt("select email from recipients where account_id = $1 for share", &[&account]).await?;
+    Ok(match row.map(|row| row.get(0)) {
+        Some(Some(email)) => Recipient::Member(email),
+        Some(None) => Recipient::Erased,
+        None => Recipient::Unknown,
+    })
+}
+
+/// Forgets all of an account but its id.
+pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into recipients (account_id, email, sequence) values ($1, null, 0)
+         on conflict (account_id) do update set email = null",
+        &[&account],
+    )
+    .await?;
+    tx.execute("delete from notifications where account_id = $1", &[&account]).await?;
+    tx.execute("delete from preferences where account_id = $1", &[&account]).await?;
+    tx.execute("delete from contact_names where owner_id = $1", &[&account]).await.map(drop)
+}
+
+/// Keeps a contact's name, `None` once they are removed, unless a newer event was heard of or the owner is erased.
+pub async fn put_contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid, name: Option<&str>, sequence: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into contact_names as c (contact_id, owner_id, name, sequence)
+         select $1, $2, $3, $4 where not exists (select from recipients where account_id = $2 and email is null)
+         on conflict (contact_id) do update set name = excluded.name, sequence = excluded.sequence
+         where c.sequence < excluded.sequence",
+        &[&contact, &owner, &name, &sequence],
+    )
+    .await
+    .map(drop)
+}
+
+/// What is known of a contact in an owner's address book.
+pub async fn contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid) -> Result<ContactName, StoreError> {
+    let sql = "select name from contact_names where contact_id = $1 and owner_id = $2
+         union all select null from recipients where account_id = $2 and email is null limit 1";
+    Ok(match tx.query_opt(sql, &[&contact, &owner]).await?.map(|row| row.get(0)) {
+        Some(Some(name)) => ContactName::Known(name),
+        Some(None) => ContactName::Removed,
+        None => ContactName::Unknown,
+    })
+}
+
+/// Adds a notification about something. Whether there was none about it before.
+pub async fn insert(tx: &mut Tx, notification: &Notification, about: Uuid, in_app: bool) -> Result<bool, StoreError> {
+    let Notification { id, account_id, kind, title, body, created_at } = notification;
+    let sql = "insert into notifications (notification_id, account_id, kind, about, title, body, in_app, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (account_id, kind, about) do nothing";
+    let inserted = tx.execute(sql, &[id, account_id, &kind.as_str(), &about, title, body, &in_app, created_at]).await?;
+    Ok(inserted > 0)
+}
+
+/// A notification, where it is there.
+pub async fn find(tx: &mut Tx, notification: Uuid) -> Result<Option<Notification>, StoreError> {
+    let sql = "select notification_id, account_id, kind, title, body, created_at from notifications where notification_id = $1";
+    tx.query_opt(sql, &[&notification]).await?.as_ref().map(read_notification).transpose()
+}
+
+/// Whether a notification is in an account's feed.
+pub async fn has(store: &Postgres, account: Uuid, notification: Uuid) -> Result<bool, StoreError> {
+    let sql = "select 1 from notifications where notification_id = $1 and account_id = $2 and in_app";
+    Ok(store.query_opt(sql, &[&notification, &account]).await?.is_some())
+}
+
+/// A page of an account's feed, newest first.
+pub async fn list(store: &Postgres, account: Uuid, page: &Page) -> Result<ListedPage, StoreError> {
+    // One more than asked for tells whether there is a next page.
+    let sql = "select notification_id, account_id, kind, title, body, created_at, read_at is not null from notifications
+         where account_id = $1 and in_app
+           and ($2::uuid is null or (created_at, notification_id) <
+                (select created_at, notification_id from notifications where notification_id = $2))
+         order by created_at desc, notification_id desc limit $3";
+    let rows = store.query(sql, &[&account, &page.after, &(i64::from(page.limit) + 1)]).await?;
+    let read = |row: &Row| Ok(Listed { notification: read_notification(row)?, read: row.get(6) });
+    let mut items = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+    let limit = page.limit as usize;
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(|last| last.notification.id);
+    Ok(ListedPage { items, next })
+}
+
+/// How many of an account's feed are unread.
+pub async fn count_unread(store: &Postgres, account: Uuid) -> Result<u32, StoreError> {
+    let sql = "select count(*) from notifications where account_id = $1 and in_app and read_at is null";
+    let row = store.query_opt(sql, &[&account]).await?;
+    let count: i64 = row.map_or(0, |row| row.get(0));
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Marks a notification as read. Whether it is in the account's feed.
+pub async fn mark_read(tx: &mut Tx, account: Uuid, notification: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let sql = "update notifications set read_at = coalesce(read_at, $3) where notification_id = $1 and account_id = $2 and in_app";
+    Ok(tx.execute(sql, &[&notification, &account, &now]).await? > 0)
+}
+
+/// What an account has chosen.
+pub async fn preferences_of(tx: &mut Tx, account: Uuid) -> Result<Preferences, StoreError> {
+    read_preferences(&tx.query(PREFERENCES, &[&account]).await?)
+}
+
+/// What an account has chosen.
+pub async fn find_preferences(store: &Postgres, account: Uuid) -> Result<Preferences, StoreError> {
+    read_preferences(&store.query(PREFERENCES, &[&account]).await?)
+}
+
+const PREFERENCES: &str = "select kind, in_app, email from preferences where account_id = $1";
+
+/// Keeps what an account has chosen for a kind, unless it is erased.
+pub async fn put_preference(tx: &mut Tx, account: Uuid, kind: Kind, channels: Channels) -> Result<(), StoreError> {
+    let sql = "insert into preferences (account_id, kind, in_app, email)
+         select $1, $2, $3, $4 where not exists (select from recipients where account_id = $1 and email is null)
+         on conflict (account_id, kind) do update set in_app = excluded.in_app, email = excluded.email";
+    tx.execute(sql, &[&account, &kind.as_str(), &channels.in_app, &channels.email]).await.map(drop)
+}
+
+fn read_notification(row: &Row) -> Result<Notification, StoreError> {
+    Ok(Notification {
+        id: row.get(0),
+        account_id: row.get(1),
+        kind: read_kind(row.get(2))?,
+        title: row.get(3),
+        body: row.get(4),
+        created_at: row.get(5),
+    })
+}
+
+fn read_preferences(rows: &[Row]) -> Result<Preferences, StoreError> {
+    let read = |row: &Row| Ok((read_kind(row.get(0))?, Channels { in_app: row.get(1), email: row.get(2) }));
+    rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>().map(Preferences)
+}
+
+fn read_kind(name: &str) -> Result<Kind, StoreError> {
+    Kind::find(name).ok_or_else(|| StoreError::broken(format!("there is no kind {name}")))
+}
