@@ -12,7 +12,10 @@ use skeleton::{
 use uuid::Uuid;
 
 use crate::{
-    domain::{Account, AccountRefusal, Changes, Device, Email, Name, Password, Session, SessionOver, Throttle, Verdict, WrongPassword},
+    domain::{
+        Account, AccountRefusal, Changes, Device, Email, Name, Password, Session, SessionOver, Throttle, Verdict,
+        WrongPassword,
+    },
     events::{erased, profile_changed, session_ended, signed_in},
     passwords::Passwords,
     store,
@@ -121,7 +124,9 @@ async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> Answered<Session
     let (tokens, now) = (tx.resource::<Tokens>(), tx.now());
     let presented = RefreshToken::from(asked.refresh_token);
     let successor = tokens.successor_of(&presented);
-    let Some(known) = store::find_session_of_token(tx, &presented.digest()).await? else { return Err(SessionOver.into()) };
+    let Some(known) = store::find_session_of_token(tx, &presented.digest()).await? else {
+        return Err(SessionOver.into());
+    };
     let token = store::token_of(tx, &presented.digest(), &successor.digest()).await?;
     match token.judge(&tokens.rules(), now) {
         Verdict::Newest => store::replace_token(tx, &presented.digest(), &successor.digest(), now).await?,
@@ -170,7 +175,8 @@ async fn prepare_change(asked: ChangeAccount, store: Reading<Postgres>) -> Answe
     let mut password = None;
     if let Some(asked_password) = asked.password {
         let new = Password::parse(asked_password.new).map_err(|_| AccountRefusal::NewPassword)?;
-        let known = store::find_password_of(&store, asked.account_id).await?.ok_or_else(|| Problem::not_found("account"))?;
+        let known =
+            store::find_password_of(&store, asked.account_id).await?.ok_or_else(|| Problem::not_found("account"))?;
         let passwords = store.resource::<Passwords>();
         if !passwords.verify(asked_password.current, Some(&known)).await? {
             return Err(AccountRefusal::CurrentPassword.into());

@@ -58,7 +58,8 @@ pub async fn delete_account(tx: &mut Tx, account: Uuid) -> Result<(), StoreError
 
 /// The account of an address, and the hash of its password.
 pub async fn find_password(store: &Postgres, email: &Email) -> Result<Option<(Uuid, String)>, StoreError> {
-    let row = store.query_opt("select account_id, password_hash from accounts where email = $1", &[&email.as_str()]).await?;
+    let row =
+        store.query_opt("select account_id, password_hash from accounts where email = $1", &[&email.as_str()]).await?;
     Ok(row.map(|row| (row.get(0), row.get(1))))
 }
 
@@ -88,7 +89,12 @@ pub async fn find_failures(store: &Postgres, address: &[u8]) -> Result<Option<Fa
 
 /// Counts an attempt as failed until it is forgotten, from one on where the last window began before `since`. Returns
 /// the failures before it; others who try are counted after it.
-pub async fn count_failure(tx: &mut Tx, address: &[u8], since: DateTime<Utc>, now: DateTime<Utc>) -> Result<Failures, StoreError> {
+pub async fn count_failure(
+    tx: &mut Tx,
+    address: &[u8],
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Failures, StoreError> {
     tx.query_one(
         "insert into failed_sign_ins as f (address, failures, since) values ($1, 1, $3)
          on conflict (address) do update set
@@ -114,7 +120,12 @@ pub async fn insert_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) 
 }
 
 /// Remembers a device. Whether the account was seen on others before, and not on this one.
-pub async fn remember_device(tx: &mut Tx, account: Uuid, device: &Device, now: DateTime<Utc>) -> Result<bool, StoreError> {
+pub async fn remember_device(
+    tx: &mut Tx,
+    account: Uuid,
+    device: &Device,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
     let row = tx
         .query_opt(
             "insert into known_devices (account_id, device, first_seen_at) values ($1, $2, $3) on conflict do nothing
@@ -179,7 +190,11 @@ pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> R
 }
 
 /// Forgets sessions and replaced tokens last used before `unused_since`, and failures from before `counted_since`.
-pub async fn clean_up(store: &Postgres, unused_since: DateTime<Utc>, counted_since: DateTime<Utc>) -> Result<u64, StoreError> {
+pub async fn clean_up(
+    store: &Postgres,
+    unused_since: DateTime<Utc>,
+    counted_since: DateTime<Utc>,
+) -> Result<u64, StoreError> {
     let sessions = store.execute("delete from sessions where refreshed_at < $1", &[&unused_since]).await?;
     let tokens = store.execute("delete from refresh_tokens where replaced_at < $1", &[&unused_since]).await?;
     let failures = store.execute("delete from failed_sign_ins where since < $1", &[&counted_since]).await?;

@@ -62,10 +62,12 @@ impl Tokens {
     /// Where a key is none.
     pub fn try_new(settings: TokenSettings) -> Result<Self, String> {
         let pem = settings.signing_key.reveal();
-        let key = EncodingKey::from_ed_pem(pem.as_bytes())
-            .map_err(|_| "signing_key is no Ed25519 private key in PEM: make one with openssl genpkey -algorithm ed25519")?;
+        let key = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(
+            |_| "signing_key is no Ed25519 private key in PEM: make one with openssl genpkey -algorithm ed25519",
+        )?;
         let newest = signing_key(Jwk::from_encoding_key(&key, Algorithm::EdDSA))?;
-        let header = Header { typ: Some("at+jwt".to_owned()), kid: Some(newest.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header =
+            Header { typ: Some("at+jwt".to_owned()), kid: Some(newest.kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let mut keys = vec![newest];
         keys.extend(previous_keys(&settings.previous_keys)?);
         let rules = RefreshRules {
@@ -113,7 +115,13 @@ impl Tokens {
     ///
     /// # Errors
     /// A bug where it cannot be signed: the key was checked.
-    pub fn view(&self, session: &Session, refresh: RefreshToken, id: Uuid, now: DateTime<Utc>) -> Result<SessionView, Failure> {
+    pub fn view(
+        &self,
+        session: &Session,
+        refresh: RefreshToken,
+        id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<SessionView, Failure> {
         let claims = Claims {
             iss: "kith",
             aud: "kith-api",
@@ -134,7 +142,8 @@ impl Tokens {
     }
 
     fn derived(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.refresh_key).expect("HMAC takes keys of any length");
+        let mut mac =
+            <Hmac<Sha256> as KeyInit>::new_from_slice(&self.refresh_key).expect("HMAC takes keys of any length");
         mac.update(purpose.as_bytes());
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
@@ -157,7 +166,10 @@ impl From<String> for RefreshToken {
 /// Public keys in PEM, one after the other.
 fn previous_keys(pem: &str) -> Result<Vec<SigningKey>, String> {
     const END: &str = "-----END PUBLIC KEY-----";
-    let wrong = |_| "previous_keys holds something that is no Ed25519 public key in PEM: make them with openssl pkey -pubout".to_owned();
+    let wrong = |_| {
+        "previous_keys holds something that is no Ed25519 public key in PEM: make them with openssl pkey -pubout"
+            .to_owned()
+    };
     let blocks = pem.split_inclusive(END).filter(|block| !block.trim().is_empty());
     blocks
         .map(|block| {
@@ -171,6 +183,8 @@ fn previous_keys(pem: &str) -> Result<Vec<SigningKey>, String> {
 fn signing_key(jwk: Result<Jwk, jsonwebtoken::errors::Error>) -> Result<SigningKey, String> {
     let jwk = jwk.map_err(|error| format!("the key cannot be used: {error}"))?;
     let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())?;
-    let AlgorithmParameters::OctetKeyPair(pair) = jwk.algorithm else { return Err("the key is not Ed25519".to_owned()) };
+    let AlgorithmParameters::OctetKeyPair(pair) = jwk.algorithm else {
+        return Err("the key is not Ed25519".to_owned());
+    };
     Ok(SigningKey { kid, kty: "OKP".to_owned(), crv: "Ed25519".to_owned(), x: pair.x })
 }

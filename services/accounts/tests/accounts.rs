@@ -6,8 +6,8 @@ mod common;
 
 use common::{PASSWORD, application, register, sign_in, signed_in, start};
 use events::accounts::{
-    ChangeAccount, EraseAccount, Erased, GetAccount, PasswordChange, ProfileChanged, RefreshSession, RegisterAccount, Registered,
-    SessionEnded, SessionEndedReason,
+    ChangeAccount, EraseAccount, Erased, GetAccount, PasswordChange, ProfileChanged, RefreshSession, RegisterAccount,
+    Registered, SessionEnded, SessionEndedReason,
 };
 use skeleton::Asking;
 use uuid::Uuid;
@@ -103,7 +103,8 @@ async fn an_account_that_is_not_there_is_not_found() {
 async fn a_changed_profile_is_published_once() {
     let app = start().await;
     let account = register(&app).await;
-    let asked = ChangeAccount { name: Some("Ada King".to_owned()), discoverable: Some(true), ..change(account.account_id) };
+    let asked =
+        ChangeAccount { name: Some("Ada King".to_owned()), discoverable: Some(true), ..change(account.account_id) };
     let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
 
     let changed = app.ask_as(&asked, asking).await.unwrap();
@@ -167,7 +168,8 @@ async fn a_new_password_needs_the_current_one_and_must_be_long_enough() {
 async fn an_erased_account_leaves_nothing_and_everyone_is_told() {
     let app = start().await;
     let (account, session) = signed_in(&app).await;
-    let (asked, asking) = (EraseAccount { account_id: account.account_id }, Asking { id: Some(Uuid::new_v4()), ..Asking::default() });
+    let (asked, asking) =
+        (EraseAccount { account_id: account.account_id }, Asking { id: Some(Uuid::new_v4()), ..Asking::default() });
 
     app.ask_as(&asked, asking).await.unwrap();
     app.ask_as(&asked, asking).await.unwrap();

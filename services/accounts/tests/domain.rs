@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use accounts::domain::{
-    Account, AccountRefusal, Changes, Device, Email, Failures, KnownToken, Name, Password, RefreshRules, Throttle, Verdict,
+    Account, AccountRefusal, Changes, Device, Email, Failures, KnownToken, Name, Password, RefreshRules, Throttle,
+    Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -23,9 +24,23 @@ fn an_address_is_taken_lowercase_and_without_spaces_around_it() {
 #[test]
 fn what_mail_cannot_be_sent_to_is_no_address() {
     let long = format!("{}@example.org", "a".repeat(65));
-    for text in ["", "ada", "@example.org", "ada@", "ada@localhost", "a b@example.org", "ada@ex ample.org", "ada@example..org",
-        "ada@-example.org", "a@b@example.org", "ada\n@example.org", "ada\0@example.org", "<ada@example.org>", ".ada@example.org", &long]
-    {
+    for text in [
+        "",
+        "ada",
+        "@example.org",
+        "ada@",
+        "ada@localhost",
+        "a b@example.org",
+        "ada@ex ample.org",
+        "ada@example..org",
+        "ada@-example.org",
+        "a@b@example.org",
+        "ada\n@example.org",
+        "ada\0@example.org",
+        "<ada@example.org>",
+        ".ada@example.org",
+        &long,
+    ] {
         assert_eq!(Email::parse(text), Err(AccountRefusal::Email), "{text:?}");
     }
 }

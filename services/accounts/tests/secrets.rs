@@ -54,15 +54,18 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
     let wrong = "a wrong password that is told nobody";
     app.ask(&OpenSession { password: wrong.to_owned(), ..sign_in(&account) }).await.unwrap_err();
 
-    let secrets = [PASSWORD, wrong, &first.refresh_token, &first.access_token, &second.refresh_token, &second.access_token];
-    let tables = ["accounts", "sessions", "refresh_tokens", "failed_sign_ins", "known_devices", "skeleton.inbox", "kept"];
+    let secrets =
+        [PASSWORD, wrong, &first.refresh_token, &first.access_token, &second.refresh_token, &second.access_token];
+    let tables =
+        ["accounts", "sessions", "refresh_tokens", "failed_sign_ins", "known_devices", "skeleton.inbox", "kept"];
     for table in tables {
         let sql = format!("select coalesce(string_agg(row::text, ' '), '') from {table} row");
         let rows = app.parts().store.query(&sql, &[]).await.unwrap();
         let text: String = rows[0].get(0);
         assert!(secrets.iter().all(|secret| !text.contains(secret)), "{table} keeps a secret");
     }
-    let replies = app.parts().store.query("select reply from skeleton.inbox where reply is not null", &[]).await.unwrap();
+    let replies =
+        app.parts().store.query("select reply from skeleton.inbox where reply is not null", &[]).await.unwrap();
     assert_eq!(replies.len(), 1, "only the reply to register-account is kept");
     let reply = String::from_utf8(replies[0].get(0)).unwrap();
     assert!(secrets.iter().all(|secret| !reply.contains(secret)));
@@ -76,12 +79,14 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
 
 #[test]
 fn a_wrong_key_stops_the_start_and_is_not_shown() {
-    let mut settings = Settings::read_with("accounts", include_str!("../config/default.toml"), Default::default()).unwrap();
+    let mut settings =
+        Settings::read_with("accounts", include_str!("../config/default.toml"), Default::default()).unwrap();
     settings.set("tokens", "signing_key", "c2VjcmV0");
     settings.set("passwords", "memory_kib", 1);
 
     let starting = accounts::service().start(settings, skeleton::Surroundings::system());
-    let Err(error) = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(starting) else {
+    let Err(error) = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(starting)
+    else {
         panic!("it started");
     };
 

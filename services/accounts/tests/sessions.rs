@@ -7,7 +7,8 @@ mod common;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use common::{register, sign_in, signed_in, signing_key, start, start_with};
 use events::accounts::{
-    AccountView, CloseSession, GetSigningKeys, OpenSession, RefreshSession, SessionEnded, SessionEndedReason, SessionView, SignedIn,
+    AccountView, CloseSession, GetSigningKeys, OpenSession, RefreshSession, SessionEnded, SessionEndedReason,
+    SessionView, SignedIn,
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, decode, decode_header, jwk::Jwk};
 use serde_json::Value;
@@ -38,7 +39,9 @@ async fn an_access_token_is_good_under_the_keys_that_are_given_out() {
     rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
     rules.validate_nbf = true;
     rules.leeway = 5;
-    let claims = decode::<Value>(&session.access_token, &DecodingKey::from_ed_components(&key.x).unwrap(), &rules).unwrap().claims;
+    let claims = decode::<Value>(&session.access_token, &DecodingKey::from_ed_components(&key.x).unwrap(), &rules)
+        .unwrap()
+        .claims;
 
     assert_eq!(header.typ.as_deref(), Some("at+jwt"));
     assert_eq!((key.kty.as_str(), key.crv.as_str(), session.expires_in), ("OKP", "Ed25519", 900));
@@ -56,7 +59,10 @@ async fn previous_keys_are_given_out_beside_the_one_in_use() {
     // The frame of a public key (SPKI) for Ed25519, then the key.
     let mut der = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
     der.extend(BASE64_URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap());
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64::prelude::BASE64_STANDARD.encode(der));
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        base64::prelude::BASE64_STANDARD.encode(der)
+    );
 
     let app = start_with(&[("tokens", "previous_keys", &pem)]).await;
 
@@ -102,8 +108,10 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let app = start().await;
     let account = register(&app).await;
 
-    let wrong = app.ask(&OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) }).await.unwrap_err();
-    let unknown = app.ask(&OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    let wrong =
+        app.ask(&OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    let unknown =
+        app.ask(&OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) }).await.unwrap_err();
     let nonsense = app.ask(&OpenSession { email: "no\0body".to_owned(), ..sign_in(&account) }).await.unwrap_err();
 
     assert_eq!((wrong.status, wrong.kind.as_str()), (401, "urn:kith:problem:wrong-credentials"));

@@ -102,7 +102,9 @@ async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
         return Ok(());
     }
     match store::contact_name(tx, linked.contact_id, linked.owner_id).await? {
-        ContactName::Known(name) => tell(tx, linked.owner_id, News::ContactJoined { contact: linked.contact_id, name }).await,
+        ContactName::Known(name) => {
+            tell(tx, linked.owner_id, News::ContactJoined { contact: linked.contact_id, name }).await
+        }
         ContactName::Removed => Ok(()),
         // The contact comes from another service than the link: it may be on its way.
         ContactName::Unknown => Err(Failure::retry("the contact is not known yet")),

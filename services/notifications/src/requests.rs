@@ -1,7 +1,8 @@
 //! What the gateway asks of notifications.
 
 use ::events::notifications::{
-    ChangePreferences, GetPreferences, ListNotifications, MarkRead, Notice, NotificationPage, Preference, PreferencesView,
+    ChangePreferences, GetPreferences, ListNotifications, MarkRead, Notice, NotificationPage, Preference,
+    PreferencesView,
 };
 use skeleton::{Answered, Answers, Postgres, Problem, Publish, Reading, store::postgres::Tx};
 

@@ -82,7 +82,13 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
 }
 
 /// Keeps a contact's name, `None` once they are removed, unless a newer event was heard of or the owner is erased.
-pub async fn put_contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid, name: Option<&str>, sequence: i64) -> Result<(), StoreError> {
+pub async fn put_contact_name(
+    tx: &mut Tx,
+    contact: Uuid,
+    owner: Uuid,
+    name: Option<&str>,
+    sequence: i64,
+) -> Result<(), StoreError> {
     tx.execute(
         "insert into contact_names as c (contact_id, owner_id, name, sequence)
          select $1, $2, $3, $4 where not exists (select from recipients where account_id = $2 and email is null)
@@ -129,7 +135,8 @@ pub async fn has(store: &Postgres, account: Uuid, notification: Uuid) -> Result<
 /// A page of an account's feed, newest first.
 pub async fn list(store: &Postgres, account: Uuid, page: &Page) -> Result<ListedPage, StoreError> {
     // One more than asked for tells whether there is a next page.
-    let sql = "select notification_id, account_id, kind, title, body, created_at, read_at is not null from notifications
+    let sql =
+        "select notification_id, account_id, kind, title, body, created_at, read_at is not null from notifications
          where account_id = $1 and in_app
            and ($2::uuid is null or (created_at, notification_id) <
                 (select created_at, notification_id from notifications where notification_id = $2))

@@ -16,7 +16,14 @@ fn told(news: News) -> (String, String) {
 }
 
 fn import(added: u32, changed: u32, unchanged: u32, failed: u32) -> News {
-    News::ImportFinished { import: Uuid::nil(), file: Some("Connections.csv".to_owned()), added, changed, unchanged, failed }
+    News::ImportFinished {
+        import: Uuid::nil(),
+        file: Some("Connections.csv".to_owned()),
+        added,
+        changed,
+        unchanged,
+        failed,
+    }
 }
 
 #[test]
@@ -36,9 +43,13 @@ fn an_import_is_told_in_numbers_that_people_can_read() {
 
 #[test]
 fn an_import_without_a_file_name_has_a_title_all_the_same() {
-    let failed = News::ImportFailed { import: Uuid::nil(), file: None, reason: "this is not a contacts file".to_owned() };
+    let failed =
+        News::ImportFailed { import: Uuid::nil(), file: None, reason: "this is not a contacts file".to_owned() };
 
-    assert_eq!(told(failed), ("Your contacts could not be imported".to_owned(), "This is not a contacts file.".to_owned()));
+    assert_eq!(
+        told(failed),
+        ("Your contacts could not be imported".to_owned(), "This is not a contacts file.".to_owned())
+    );
 }
 
 #[test]
@@ -53,7 +64,10 @@ fn a_title_is_one_line_whatever_a_name_holds() {
 
 #[test]
 fn a_contact_without_a_name_is_someone_you_know() {
-    assert_eq!(told(News::ContactJoined { contact: Uuid::nil(), name: " ".to_owned() }).0, "Someone you know has joined Kith");
+    assert_eq!(
+        told(News::ContactJoined { contact: Uuid::nil(), name: " ".to_owned() }).0,
+        "Someone you know has joined Kith"
+    );
 }
 
 #[test]

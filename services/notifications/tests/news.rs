@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Scene, added, import_failed, import_finished, joined, registered, signed_in, start, start_without_member};
+use common::{
+    Scene, added, import_failed, import_finished, joined, registered, signed_in, start, start_without_member,
+};
 use events::{
     accounts::{Erased, ProfileChanged},
     contacts::{ContactChanged, ContactRemoved},
@@ -114,7 +116,11 @@ async fn a_link_to_someone_who_was_there_before_is_not_told() {
 async fn a_removed_contact_is_not_told_of_even_where_its_adding_comes_late() {
     let scene = start().await;
     let contact = added(scene.member, "Zoe");
-    let removed = ContactRemoved { contact_id: contact.contact_id, owner_id: scene.member, ..samples::contacts::contact_removed() };
+    let removed = ContactRemoved {
+        contact_id: contact.contact_id,
+        owner_id: scene.member,
+        ..samples::contacts::contact_removed()
+    };
 
     scene.app.receives_as(&removed, 2).await;
     scene.app.receives_as(&contact, 1).await;

@@ -5,7 +5,9 @@
 mod common;
 
 use common::{import_finished, signed_in, start};
-use events::notifications::{ChangePreferences, GetPreferences, ListNotifications, MarkRead, Preference, PreferenceKind};
+use events::notifications::{
+    ChangePreferences, GetPreferences, ListNotifications, MarkRead, Preference, PreferenceKind,
+};
 use skeleton::Asking;
 use uuid::Uuid;
 
@@ -43,7 +45,9 @@ async fn a_page_that_cannot_be_shown_is_refused_by_field() {
     let scene = start().await;
     let of_nobody = Some(Uuid::new_v4().to_string());
 
-    for (field, cursor, limit) in [("cursor", Some("nonsense".to_owned()), None), ("cursor", of_nobody, None), ("limit", None, Some(0))] {
+    for (field, cursor, limit) in
+        [("cursor", Some("nonsense".to_owned()), None), ("cursor", of_nobody, None), ("limit", None, Some(0))]
+    {
         let asked = ListNotifications { account_id: scene.member, cursor, limit };
         let problem = scene.app.ask(&asked).await.unwrap_err();
 

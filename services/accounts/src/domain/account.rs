@@ -99,7 +99,11 @@ fn is_local_part(text: &str) -> bool {
 fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         let is_good = |letter: char| letter.is_alphanumeric() || letter == '-';
-        !label.is_empty() && label.len() <= 63 && label.chars().all(is_good) && !label.starts_with('-') && !label.ends_with('-')
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(is_good)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     text.contains('.') && text.split('.').all(is_label)
 }

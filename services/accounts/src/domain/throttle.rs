@@ -42,7 +42,11 @@ impl Throttle {
             return Ok(());
         }
         let wait = left.num_seconds().unsigned_abs() + 1;
-        let problem = Problem::new(429, "too-many-attempts", "too many wrong passwords for this e-mail address: wait before you try again");
+        let problem = Problem::new(
+            429,
+            "too-many-attempts",
+            "too many wrong passwords for this e-mail address: wait before you try again",
+        );
         Err(Problem { retry_after: Some(wait), ..problem })
     }
 }

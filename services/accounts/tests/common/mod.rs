@@ -22,7 +22,8 @@ pub async fn start() -> TestApp<Postgres> {
 
 pub async fn start_with(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
     let key = signing_key(7);
-    let mut all = vec![("passwords", "memory_kib", "64"), ("passwords", "rounds", "1"), ("tokens", "signing_key", key.as_str())];
+    let mut all =
+        vec![("passwords", "memory_kib", "64"), ("passwords", "rounds", "1"), ("tokens", "signing_key", key.as_str())];
     all.extend(settings);
     TestApp::start(accounts::service(), &all).await
 }

@@ -3,8 +3,14 @@
 use super::words::one_line;
 
 /// The first that is found counts: most browsers name others after themselves.
-const BROWSERS: [(&str, &str); 6] =
-    [("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari")];
+const BROWSERS: [(&str, &str); 6] = [
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+];
 
 const SYSTEMS: [(&str, &str); 6] = [
     ("Android", "Android"),
@@ -17,7 +23,8 @@ const SYSTEMS: [(&str, &str); 6] = [
 
 /// `Firefox on Linux` for a browser; any other program by the name it gives itself.
 pub fn in_words(device: &str) -> String {
-    let found = |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| device.contains(mark)).map(|(_, name)| *name);
+    let found =
+        |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| device.contains(mark)).map(|(_, name)| *name);
     match (found(&BROWSERS), found(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),

@@ -92,7 +92,14 @@ impl News {
 
     /// The notification for an account.
     pub fn told_to(&self, account_id: Uuid, id: Uuid, created_at: DateTime<Utc>) -> Notification {
-        Notification { id, account_id, kind: self.kind(), title: one_line(&self.title()), body: self.body(), created_at }
+        Notification {
+            id,
+            account_id,
+            kind: self.kind(),
+            title: one_line(&self.title()),
+            body: self.body(),
+            created_at,
+        }
     }
 
     fn title(&self) -> String {
@@ -109,9 +116,13 @@ impl News {
 
     fn body(&self) -> String {
         match self {
-            Self::ImportFinished { added, changed, unchanged, failed, .. } => import_in_words(*added, *changed, *unchanged, *failed),
+            Self::ImportFinished { added, changed, unchanged, failed, .. } => {
+                import_in_words(*added, *changed, *unchanged, *failed)
+            }
             Self::ImportFailed { reason, .. } => sentence(reason),
-            Self::ContactJoined { .. } => "They are one of the contacts you imported. See who you both know.".to_owned(),
+            Self::ContactJoined { .. } => {
+                "They are one of the contacts you imported. See who you both know.".to_owned()
+            }
             Self::NewDevice { device, at, .. } => format!(
                 "Someone signed in with your password from {} on {} UTC. If it was not you, change your password now.",
                 in_words(device),
@@ -130,7 +141,10 @@ fn import_in_words(added: u32, changed: u32, unchanged: u32, failed: u32) -> Str
     let parts: Vec<String> = taken.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect();
     let mut text = if parts.is_empty() { "No contacts came in.".to_owned() } else { format!("{}.", join(&parts)) };
     if failed > 0 {
-        text.push_str(&format!(" {} not be read: the import shows which, and why.", amount(failed, "entry could", "entries could")));
+        text.push_str(&format!(
+            " {} not be read: the import shows which, and why.",
+            amount(failed, "entry could", "entries could")
+        ));
     }
     text
 }
