@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use metrics::gauge;
 use skeleton::{Postgres, Problem, StoreError};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -50,6 +51,7 @@ impl Live {
             return Err(Problem { retry_after: Some(5), ..Problem::new(429, "too-many-streams", detail) });
         }
         listeners.count += 1;
+        gauge!("streams_open").increment(1);
         Ok(Listening { account_id, live: self.clone(), newest: listeners.newest.subscribe() })
     }
 
@@ -95,6 +97,7 @@ impl Drop for Listening {
         let mut accounts = self.live.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(listeners) = accounts.get_mut(&self.account_id) else { return };
         listeners.count -= 1;
+        gauge!("streams_open").decrement(1);
         if listeners.count == 0 {
             accounts.remove(&self.account_id);
         }

@@ -1,0 +1,214 @@
+//! Access tokens: one answer to everything that is wrong with them, and none to those that have ended.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use events::{
+    accounts::{Erased, GetSigningKeys, SessionEnded, SigningKeysView},
+    samples,
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
+use reqwest::Method;
+use serde_json::{Value, json};
+use skeleton::{Answers, testing::eventually};
+
+use crate::gateway::{Gateway, KEY_ID, Member, accounts, header, sign, told};
+
+/// The account's route answers, or the one refusal there is.
+async fn try_token(gateway: &Gateway, authorization: &str) -> (u16, Value) {
+    let request = gateway.ask(Method::GET, "/api/v1/me").header("authorization", authorization);
+    told(request.send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
+    let gateway = Gateway::start().await;
+    let member = Member::new();
+    let now = get_current_timestamp();
+    let claims = |changes: Value| {
+        let mut claims = member.claims();
+        let all = claims.as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            if value.is_null() { drop(all.remove(name)) } else { drop(all.insert(name.clone(), value.clone())) }
+        }
+        claims
+    };
+    let with_claims = |changes: Value| sign(&header(), &claims(changes));
+    let with_header = |change: fn(&mut Header)| {
+        let mut header = header();
+        change(&mut header);
+        sign(&header, &member.claims())
+    };
+    let public_key = samples::accounts::signing_keys_view().keys.remove(0).x;
+    let hs256 = Header { alg: Algorithm::HS256, ..header() };
+    let hs256_with = |secret: &[u8]| encode(&hs256, &member.claims(), &EncodingKey::from_secret(secret)).unwrap();
+    let good = member.token();
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let (_, body) = head.split_once('.').unwrap();
+    let none = URL_SAFE_NO_PAD.encode(json!({ "alg": "none", "typ": "at+jwt", "kid": KEY_ID }).to_string());
+    let other_body = URL_SAFE_NO_PAD.encode(Member::new().claims().to_string());
+    let wrong = [
+        ("no token", String::new()),
+        ("not a token", "abc".to_owned()),
+        ("a refresh token", "vT3l0b7iV6nq".to_owned()),
+        ("alg none", format!("{none}.{body}.")),
+        ("alg none with the signature", format!("{none}.{body}.{signature}")),
+        ("no signature", format!("{head}.")),
+        ("another body", format!("{}.{other_body}.{signature}", head.split_once('.').unwrap().0)),
+        ("hs256 with the public key as text", hs256_with(public_key.as_bytes())),
+        ("hs256 with the public key", hs256_with(&URL_SAFE_NO_PAD.decode(&public_key).unwrap())),
+        ("another audience", with_claims(json!({ "aud": "kith-admin" }))),
+        ("no audience", with_claims(json!({ "aud": null }))),
+        ("another issuer", with_claims(json!({ "iss": "https://kith.example" }))),
+        ("no issuer", with_claims(json!({ "iss": null }))),
+        ("no subject", with_claims(json!({ "sub": null }))),
+        ("a subject that is no account", with_claims(json!({ "sub": "admin" }))),
+        ("no session", with_claims(json!({ "sid": null }))),
+        ("expired", with_claims(json!({ "exp": now - 6 }))),
+        ("no expiry", with_claims(json!({ "exp": null }))),
+        ("an expiry that is no number", with_claims(json!({ "exp": "never" }))),
+        ("not valid yet", with_claims(json!({ "nbf": now + 30 }))),
+        ("type jwt", with_header(|header| header.typ = Some("JWT".to_owned()))),
+        ("no type", with_header(|header| header.typ = None)),
+        ("an unknown key", with_header(|header| header.kid = Some("2020-01-01".to_owned()))),
+        ("a key that is a path", with_header(|header| header.kid = Some("../../../../dev/null".to_owned()))),
+        ("a key that is a query", with_header(|header| header.kid = Some("' or 1=1 --".to_owned()))),
+        ("no key", with_header(|header| header.kid = None)),
+        ("something critical", with_header(|header| header.crit = Some(vec!["exp".to_owned()]))),
+        ("very long", format!("{good}{}", "A".repeat(8_000))),
+    ];
+
+    let mut answers = Vec::new();
+    for (what, token) in &wrong {
+        answers.push((*what, try_token(&gateway, &format!("Bearer {token}")).await));
+    }
+    answers.push(("basic", try_token(&gateway, "Basic YWRhOmhvcnNl").await));
+    answers.push(("another scheme", try_token(&gateway, &format!("Token {good}")).await));
+
+    let refusal = told(gateway.ask(Method::GET, "/api/v1/me").send().await.unwrap()).await;
+    assert_eq!((refusal.0, &refusal.1["type"]), (401, &json!("urn:kith:problem:unauthorized")));
+    for (what, answer) in answers {
+        assert_eq!(answer, refusal, "{what}");
+    }
+    for leeway in [json!({ "exp": now - 2 }), json!({ "nbf": now + 3 }), json!({ "aud": ["kith-api"] })] {
+        assert_eq!(try_token(&gateway, &format!("Bearer {}", with_claims(leeway))).await.0, 200);
+    }
+    assert_eq!(try_token(&gateway, &format!("bearer {good}")).await.0, 200);
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_that_the_token_brings_itself_is_not_looked_at() {
+    let gateway = Gateway::start().await;
+    let own_key = Jwk {
+        common: Default::default(),
+        ..serde_json::from_value(json!({
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        }))
+        .unwrap()
+    };
+    let brought = Header {
+        kid: Some("mine".to_owned()),
+        jku: Some(format!("http://{}/openapi.json", gateway.address())),
+        x5u: Some(format!("http://{}/openapi.json", gateway.address())),
+        jwk: Some(own_key),
+        ..header()
+    };
+
+    let answer = try_token(&gateway, &format!("Bearer {}", sign(&brought, &Member::new().claims()))).await;
+
+    assert_eq!(answer.0, 401);
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn unknown_keys_are_asked_for_but_not_each_time() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let keys = Answers::new().read(move |_: GetSigningKeys, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok(samples::accounts::signing_keys_view()) }
+    });
+    let gateway = Gateway::start_with(&[], keys).await;
+    let unknown = Header { kid: Some("another".to_owned()), ..header() };
+
+    for _ in 0..20 {
+        let token = sign(&unknown, &Member::new().claims());
+        assert_eq!(try_token(&gateway, &format!("Bearer {token}")).await.0, 401);
+    }
+
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn while_accounts_has_no_answer_a_token_is_not_called_wrong() {
+    let keys = Answers::new()
+        .read(|_: GetSigningKeys, _| async { Err::<SigningKeysView, _>(skeleton::Failure::retry("not today")) });
+    let gateway = Gateway::start_with(&[], keys).await;
+
+    let response = gateway.get(&Member::new(), "/api/v1/me").await;
+
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_refused_and_others_are_not() {
+    let gateway = Gateway::start_with(&[], accounts()).await;
+    let (member, other_device) = (Member::new(), Member::new());
+    let other_device = Member { account_id: member.account_id, ..other_device };
+    let ended = ended(&member);
+
+    gateway.app.receives(&ended).await;
+    gateway.app.receives(&ended).await;
+
+    assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 401);
+    assert_eq!(gateway.get(&other_device, "/api/v1/me").await.status(), 200);
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn an_erased_account_is_refused_on_all_devices_and_nothing_of_it_is_kept() {
+    let gateway = Gateway::start().await;
+    let member = Member::new();
+    let account_id = member.account_id;
+    gateway.app.receives(&events::contacts::ImportStarted { account_id, ..samples::contacts::import_started() }).await;
+
+    gateway.app.receives(&Erased { account_id, erased_at: chrono::Utc::now() }).await;
+
+    assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 401);
+    let sql = "select 1 from stream_events where account_id = $1 union all select 1 from streams where account_id = $1";
+    assert!(gateway.app.parts().store.query(sql, &[&account_id]).await.unwrap().is_empty());
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn what_another_replica_has_seen_end_is_refused_here_within_a_moment() {
+    let gateway = Gateway::start().await;
+    let member = Member::new();
+    assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 200);
+
+    let sql = "insert into ended (id, until) values ($1, now() + interval '15 minutes')";
+    gateway.app.parts().store.execute(sql, &[&member.session_id]).await.unwrap();
+
+    eventually("a refusal", async || match gateway.get(&member, "/api/v1/me").await.status().as_u16() {
+        401 => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
+    gateway.app.finish().await;
+}
+
+fn ended(member: &Member) -> SessionEnded {
+    SessionEnded {
+        account_id: member.account_id,
+        session_id: member.session_id,
+        tokens_expire_at: chrono::Utc::now() + chrono::TimeDelta::minutes(15),
+        ..samples::accounts::session_ended()
+    }
+}
