@@ -98,7 +98,7 @@ fn body_of(owner: Uuid, question: &Question) -> Value {
     });
     if let Some(field) = question.one_per {
         body["collapse"] =
-            json!({ "field": field, "inner_hits": { "name": "alike", "size": 0, "track_total_hits": true } });
+            json!({ "field": field, "inner_hits": { "name": "alike", "size": 0 } });
     }
     if !question.passages_of.is_empty() {
         let fields: BTreeMap<_, _> = question.passages_of.iter().map(|field| (*field, json!({}))).collect();

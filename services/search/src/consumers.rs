@@ -1,0 +1,35 @@
+//! What search listens to: address books, and the end of an account.
+
+use events::{
+    accounts::Erased,
+    contacts::{ContactAdded, ContactChanged, ContactRemoved},
+};
+use skeleton::{Handled, Index, Subscriptions};
+
+use crate::store::{self, ContactDocument};
+
+/// Every event that search listens to.
+pub fn subscriptions() -> Subscriptions<Index> {
+    Subscriptions::new().on(on_contact_added).on(on_contact_changed).on(on_contact_removed).on(on_erased)
+}
+
+/// Search finds a contact as soon as it is in an address book.
+pub async fn on_contact_added(added: ContactAdded, index: &mut Index) -> Handled {
+    store::put(index, &ContactDocument::from(added))
+}
+
+/// Search finds a contact as it is now, and no longer as it was.
+pub async fn on_contact_changed(changed: ContactChanged, index: &mut Index) -> Handled {
+    store::put(index, &ContactDocument::from(changed))
+}
+
+/// Search no longer finds a contact that has left its address book.
+pub async fn on_contact_removed(removed: ContactRemoved, index: &mut Index) -> Handled {
+    store::bury(index, removed.contact_id)
+}
+
+/// Nothing of an erased account is found or kept, whatever comes late.
+pub async fn on_erased(erased: Erased, index: &mut Index) -> Handled {
+    index.erase(erased.account_id);
+    Ok(())
+}

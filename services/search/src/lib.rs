@@ -1,0 +1,17 @@
+//! Search: finds people, companies and notes in one's own address book.
+
+mod consumers;
+pub mod domain;
+mod requests;
+mod store;
+
+use skeleton::{Elasticsearch, Service};
+
+/// The service, assembled.
+pub fn service() -> Service<Elasticsearch> {
+    Service::named("search")
+        .settings(include_str!("../config/default.toml"))
+        .projects_into(Elasticsearch::indexed_by(store::INDICES))
+        .consumes(consumers::subscriptions())
+        .answers(requests::answers(), &["gateway"])
+}

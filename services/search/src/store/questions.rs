@@ -1,0 +1,144 @@
+//! How a text becomes questions to the index.
+//!
+//! A score says how well what was typed fits, and nothing else: each word counts by the best way in which it is
+//! found (as typed, as a beginning, with a slip of the finger), each way is worth a fixed number of points, and the
+//! words' points are averaged. So the same search gives the same order, people and companies can be compared, and
+//! nothing about other accounts' documents shows. Texts go in as values, never as a query language.
+
+use serde_json::{Value, json};
+use skeleton::store::elasticsearch::Question;
+
+use crate::domain::{Kind, Query};
+
+/// How many terms near a mistyped word are tried. They come from all accounts' documents, nearest first.
+const NEAR_TERMS: u32 = 100;
+
+/// The question for one kind of things.
+pub fn about(kind: Kind, query: &Query, limit: usize) -> Question {
+    match kind {
+        Kind::Person => Question {
+            query: person(query),
+            then_by: &["name.whole", "contact_id"],
+            one_per: None,
+            passages_of: &[],
+            limit,
+        },
+        Kind::Company => Question {
+            query: company(query),
+            then_by: &["company.whole", "contact_id"],
+            one_per: Some("company.whole"),
+            passages_of: &[],
+            limit,
+        },
+        Kind::Note => Question {
+            query: note(query),
+            then_by: &["name.whole", "contact_id"],
+            one_per: None,
+            passages_of: &["notes", "notes.pairs"],
+            limit,
+        },
+    }
+}
+
+fn person(query: &Query) -> Value {
+    let word = |word: &str| {
+        let mut ways = vec![
+            worth(60.0, all_of("name", word)),
+            worth(55.0, all_of("name.german", word)),
+            worth(50.0, in_a_row("name.pairs", word)),
+            worth(40.0, all_of("name.start", word)),
+            worth(35.0, all_of("emails", word)),
+            worth(30.0, all_of("urls", word)),
+            worth(25.0, all_of("everything", word)),
+        ];
+        if query.forgives_slips() {
+            ways.push(worth(20.0, with_slips("name", word, "1")));
+            ways.push(worth(15.0, with_slips("name", word, "AUTO")));
+            ways.push(worth(12.0, with_slips("name.start", word, "AUTO:4,8")));
+            ways.push(worth(6.0, with_slips("everything", word, "AUTO:4,8")));
+        }
+        ways
+    };
+    // Of three words or more, one may be something else: a title, a second name.
+    let mut ways = vec![words(query, word, "2<-1")];
+    ways.extend(query.digits().map(|digits| worth(35.0, in_a_row("phones", digits))));
+    let text = query.text();
+    json!({ "bool": {
+        "must": best(ways),
+        "should": [
+            worth(40.0, json!({ "term": { "name.whole": text } })),
+            worth(5.0, in_a_row("name", text)),
+            worth(3.0, json!({ "prefix": { "name.whole": text } })),
+        ],
+    } })
+}
+
+fn company(query: &Query) -> Value {
+    let word = |word: &str| {
+        let mut ways = vec![
+            worth(60.0, all_of("company", word)),
+            worth(50.0, in_a_row("company.pairs", word)),
+            worth(40.0, all_of("company.start", word)),
+        ];
+        if query.forgives_slips() {
+            ways.push(worth(20.0, with_slips("company", word, "1")));
+            ways.push(worth(15.0, with_slips("company", word, "AUTO")));
+            ways.push(worth(12.0, with_slips("company.start", word, "AUTO:4,8")));
+        }
+        ways
+    };
+    let text = query.text();
+    json!({ "bool": {
+        "must": words(query, word, "2<-1"),
+        "should": [worth(40.0, json!({ "term": { "company.whole": text } })), worth(5.0, in_a_row("company", text))],
+    } })
+}
+
+fn note(query: &Query) -> Value {
+    let word = |word: &str| {
+        let beginning = json!({ "match_bool_prefix": { "notes": { "query": word, "operator": "and" } } });
+        let mut ways = vec![
+            worth(30.0, all_of("notes", word)),
+            worth(25.0, in_a_row("notes.pairs", word)),
+            worth(20.0, beginning),
+        ];
+        if query.forgives_slips() {
+            ways.push(worth(5.0, with_slips("notes", word, "AUTO")));
+        }
+        ways
+    };
+    json!({ "bool": {
+        "must": words(query, word, "100%"),
+        "should": worth(5.0, in_a_row("notes", query.text())),
+    } })
+}
+
+/// All words, or as many as must be found, each in the best of its ways. Points are averaged over the words.
+fn words(query: &Query, ways_of: impl Fn(&str) -> Vec<Value>, needed: &str) -> Value {
+    let share = 1.0 / query.words().len() as f64;
+    let words: Vec<Value> =
+        query.words().iter().map(|word| json!({ "dis_max": { "queries": ways_of(word), "boost": share } })).collect();
+    json!({ "bool": { "should": words, "minimum_should_match": needed } })
+}
+
+fn best(ways: Vec<Value>) -> Value {
+    json!({ "dis_max": { "queries": ways } })
+}
+
+fn worth(points: f64, way: Value) -> Value {
+    json!({ "constant_score": { "filter": way, "boost": points } })
+}
+
+fn all_of(field: &str, text: &str) -> Value {
+    json!({ "match": { field: { "query": text, "operator": "and" } } })
+}
+
+fn in_a_row(field: &str, text: &str) -> Value {
+    json!({ "match_phrase": { field: text } })
+}
+
+fn with_slips(field: &str, text: &str, slips: &str) -> Value {
+    json!({ "match": { field: {
+        "query": text, "operator": "and", "fuzziness": slips, "prefix_length": 1, "max_expansions": NEAR_TERMS,
+    } } })
+}
