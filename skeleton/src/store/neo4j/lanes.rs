@@ -5,11 +5,11 @@
 //! its transaction at once.
 
 use std::{
-    future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use neo4rs::{Config, Graph, query};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -52,8 +52,8 @@ impl Lanes {
         Ok(Lane { graph, lanes: self.clone(), _slot: slot })
     }
 
-    /// Asks with a limit of time.
-    pub async fn within<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    /// Asks with a limit of time. Boxed, because the library's futures are deep and large.
+    pub async fn within<T>(&self, asking: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
         if let Ok(answer) = tokio::time::timeout(self.limit, asking).await {
             return answer;
         }
@@ -65,7 +65,8 @@ impl Lanes {
 
     async fn answers(&self) -> bool {
         let Ok(graph) = Graph::connect(self.config.clone()) else { return false };
-        matches!(tokio::time::timeout(PROBE, graph.run(query("RETURN 1"))).await, Ok(Ok(())))
+        let asking = Box::pin(graph.run(query("RETURN 1")));
+        matches!(tokio::time::timeout(PROBE, asking).await, Ok(Ok(())))
     }
 
     /// How many connections are in use and may be at most.

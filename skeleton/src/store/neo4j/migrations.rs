@@ -5,8 +5,9 @@
 //! frees the lock. A migration that was cut off runs again from its beginning: every statement must bear that
 //! (`IF NOT EXISTS`, `MERGE`).
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use neo4rs::{Config, Graph, query};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -31,11 +32,11 @@ const NOTE: &str = "CREATE (:Migration {name: $name, checksum: $checksum, applie
 /// Runs the skeleton's migrations and the service's, those that have not run yet.
 pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result<(), StoreError> {
     let deadline = Instant::now() + PATIENCE;
-    again_until(deadline, || async { Graph::connect(config.clone())?.run(query(ONE_LOCK)).await }).await?;
+    again_until(deadline, || Box::pin(async { Graph::connect(config.clone())?.run(query(ONE_LOCK)).await })).await?;
     for (owner, migrations) in [("skeleton", &MESSAGING[..]), ("service", service)] {
         for (name, text) in migrations {
             let name = format!("{owner} {name}");
-            let checksum = again_until(deadline, || apply(config, &name, text)).await?;
+            let checksum = again_until(deadline, || Box::pin(apply(config, &name, text))).await?;
             if checksum != checksum_of(text) {
                 let text = format!("the migration {name} has changed since it ran: undo that, and add a new one");
                 return Err(StoreError::broken(text));
@@ -69,9 +70,9 @@ struct Before {
 }
 
 /// Tries until it works, as long as only another replica is in the way.
-async fn again_until<T, F: Future<Output = Result<T, neo4rs::Error>>>(
+async fn again_until<'a, T>(
     deadline: Instant,
-    attempt: impl Fn() -> F,
+    attempt: impl Fn() -> BoxFuture<'a, Result<T, neo4rs::Error>>,
 ) -> Result<T, StoreError> {
     loop {
         let outcome = tokio::time::timeout_at(deadline, attempt()).await;

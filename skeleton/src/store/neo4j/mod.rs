@@ -107,7 +107,7 @@ impl Neo4j {
     ///
     /// # Errors
     /// Where the store does not answer or the statement is wrong.
-    pub async fn query<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, StoreError> {
+    pub async fn query<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Vec<T>, StoreError> {
         self.ask(query, true).await
     }
 
@@ -115,7 +115,7 @@ impl Neo4j {
     ///
     /// # Errors
     /// As [`Neo4j::query`]; also where there are more rows.
-    pub async fn query_opt<T: DeserializeOwned>(&self, query: Query) -> Result<Option<T>, StoreError> {
+    pub async fn query_opt<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Option<T>, StoreError> {
         at_most_one(self.query(query).await?)
     }
 
@@ -133,12 +133,12 @@ impl Neo4j {
     }
 
     /// Changes something and asks what came of it.
-    async fn write<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, StoreError> {
+    async fn write<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Vec<T>, StoreError> {
         self.ask(query, false).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, query: Query, is_read: bool) -> Result<Vec<T>, StoreError> {
-        let asking = async {
+    async fn ask<T: DeserializeOwned + Send>(&self, query: Query, is_read: bool) -> Result<Vec<T>, StoreError> {
+        let asking = Box::pin(async {
             let lane = self.lanes.take().await?;
             let asked = if is_read { lane.graph.execute_read(query).await } else { lane.graph.execute(query).await };
             let mut stream = asked.map_err(store_error)?;
@@ -149,7 +149,7 @@ impl Neo4j {
             drop(stream);
             lane.give_back();
             Ok(rows)
-        };
+        });
         self.lanes.within(asking).await
     }
 

@@ -49,11 +49,11 @@ impl Tx {
         service: &Arc<ServiceContext>,
         take_in: &[Uuid],
     ) -> Result<Self, StoreError> {
-        let opening = async {
+        let opening = Box::pin(async {
             let lane = lanes.take().await?;
             let txn = lane.graph.start_txn().await.map_err(store_error)?;
             Ok(Open { txn, lane })
-        };
+        });
         let open = Some(lanes.within(opening).await?);
         let (lanes, work) = (lanes.clone(), Work::new(service.clone()));
         let mut tx = Self { open, lanes, new: HashSet::new(), work, bell: bell.clone() };
@@ -69,16 +69,16 @@ impl Tx {
     ///
     /// # Errors
     /// Where the store does not answer, another got in the way, or the statement is wrong. The transaction ends.
-    pub async fn query<T: DeserializeOwned>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
+    pub async fn query<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
         let mut open = self.open.take().ok_or_else(ended)?;
-        let asking = async {
+        let asking = Box::pin(async {
             let mut stream = open.txn.execute(query).await.map_err(store_error)?;
             let mut rows = Vec::new();
             while let Some(row) = stream.next(open.txn.handle()).await.map_err(store_error)? {
                 rows.push(row.to().map_err(|error| unreadable::<T>(&error))?);
             }
             Ok((rows, open))
-        };
+        });
         let (rows, open) = self.lanes.within(asking).await?;
         self.open = Some(open);
         Ok(rows)
@@ -88,7 +88,7 @@ impl Tx {
     ///
     /// # Errors
     /// As [`Tx::query`]; also where there are more rows.
-    pub async fn query_opt<T: DeserializeOwned>(&mut self, query: Query) -> Result<Option<T>, StoreError> {
+    pub async fn query_opt<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Option<T>, StoreError> {
         at_most_one(self.query(query).await?)
     }
 
@@ -96,7 +96,7 @@ impl Tx {
     ///
     /// # Errors
     /// As [`Tx::query`]; also where there is none, or more.
-    pub async fn query_one<T: DeserializeOwned>(&mut self, query: Query) -> Result<T, StoreError> {
+    pub async fn query_one<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<T, StoreError> {
         self.query_opt(query).await?.ok_or_else(|| StoreError::broken("one row was expected, there is none"))
     }
 
@@ -106,10 +106,10 @@ impl Tx {
     /// As [`Tx::query`].
     pub async fn execute(&mut self, query: Query) -> Result<(), StoreError> {
         let mut open = self.open.take().ok_or_else(ended)?;
-        let running = async {
+        let running = Box::pin(async {
             open.txn.run(query).await.map_err(store_error)?;
             Ok(open)
-        };
+        });
         self.open = Some(self.lanes.within(running).await?);
         Ok(())
     }
@@ -160,10 +160,10 @@ impl Transaction for Tx {
             }
         }
         let open = self.open.take().ok_or_else(ended)?;
-        let committing = async {
+        let committing = Box::pin(async {
             open.txn.commit().await.map_err(store_error)?;
             Ok(open.lane)
-        };
+        });
         self.lanes.within(committing).await?.give_back();
         if !staged.is_empty() {
             self.bell.notify_one();
@@ -173,7 +173,7 @@ impl Transaction for Tx {
 
     async fn rollback(mut self) {
         let Some(Open { txn, lane }) = self.open.take() else { return };
-        let undoing = async { txn.rollback().await.map_err(store_error) };
+        let undoing = Box::pin(async { txn.rollback().await.map_err(store_error) });
         if self.lanes.within(undoing).await.is_ok() {
             lane.give_back();
         }

@@ -1,0 +1,126 @@
+//! What happens elsewhere that changes who knows whom.
+
+use ::events::{
+    accounts::{Erased, ProfileChanged, Registered},
+    contacts::{ContactAdded, ContactChanged, ContactRemoved},
+};
+use skeleton::{
+    Failure, Handled, Publish, Subscriptions,
+    store::{Transaction, neo4j::Tx},
+};
+
+use crate::{
+    domain::{Card, Key, Pepper, Profile, Standing},
+    events, store,
+};
+
+/// The events that network listens to.
+pub fn subscriptions() -> Subscriptions<Tx> {
+    Subscriptions::new()
+        .on(on_registered)
+        .on(on_profile_changed)
+        .on(on_erased)
+        .on(on_contact_added)
+        .on(on_contact_changed)
+        .on(on_contact_removed)
+}
+
+/// Someone has become a member: they are the person whom others have under this address.
+async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    let profile = Profile {
+        account_id: registered.account_id,
+        key: key_of(&registered.email, tx)?,
+        name: registered.name,
+        discoverable: registered.discoverable,
+        nameable: registered.nameable,
+        sequence: sequence(tx),
+    };
+    let standing = store::standing_of(tx, &profile).await?;
+    enrol(&profile, &standing, tx).await
+}
+
+/// A member is called otherwise, or lets others see more or less.
+async fn on_profile_changed(changed: ProfileChanged, tx: &mut Tx) -> Handled {
+    let profile = Profile {
+        account_id: changed.account_id,
+        key: key_of(&changed.email, tx)?,
+        name: changed.name,
+        discoverable: changed.discoverable,
+        nameable: changed.nameable,
+        sequence: sequence(tx),
+    };
+    let standing = store::standing_of(tx, &profile).await?;
+    standing.must_be_known().map_err(Failure::retry)?;
+    enrol(&profile, &standing, tx).await
+}
+
+async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handled {
+    let Some(person) = standing.enrol(profile).map_err(Failure::retry)? else { return Ok(()) };
+    store::enrol(tx, profile, person).await?;
+    let mut linked = store::move_to_member(tx, profile, person).await?;
+    if standing.is_new() {
+        linked = store::contacts_of(tx, person).await?;
+    }
+    linked.iter().try_for_each(|contact| tx.publish(events::claimed(contact, profile, person, standing.is_new())))
+}
+
+/// A member is gone, with their address book; in the books of others they stay a person.
+async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+    store::erase(tx, erased.account_id).await?;
+    Ok(())
+}
+
+/// A member has someone in their address book: the two have a tie.
+async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
+    let card = Card {
+        contact_id: added.contact_id,
+        owner_id: added.owner_id,
+        name: added.name,
+        keys: tx.resource::<Pepper>().keys(&added.emails, &added.phones, &added.urls),
+        sequence: sequence(tx),
+    };
+    place(&card, tx).await
+}
+
+/// A contact may be someone else now.
+async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> Handled {
+    let card = Card {
+        contact_id: changed.contact_id,
+        owner_id: changed.owner_id,
+        name: changed.name,
+        keys: tx.resource::<Pepper>().keys(&changed.emails, &changed.phones, &changed.urls),
+        sequence: sequence(tx),
+    };
+    place(&card, tx).await
+}
+
+async fn place(card: &Card, tx: &mut Tx) -> Handled {
+    let situation = store::situation_of(tx, card.contact_id, card.owner_id, &card.keys).await?;
+    let Some(placement) = situation.place(card).map_err(Failure::retry)? else { return Ok(()) };
+    if placement.leaves {
+        store::unlink(tx, &[card.contact_id]).await?;
+    }
+    store::put(tx, card, &placement).await?;
+    if situation.is_change() {
+        store::keep_identifiers(tx, card.contact_id, &card.keys).await?;
+    }
+    if placement.is_link { tx.publish(events::linked(card, &placement)) } else { Ok(()) }
+}
+
+/// A member has someone in their address book no more.
+async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+    let sequence = sequence(tx);
+    let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, &[]).await?;
+    let Some(_) = situation.taken_in_by(sequence).map_err(Failure::retry)? else { return Ok(()) };
+    store::remove(tx, removed.contact_id, sequence).await?;
+    Ok(())
+}
+
+fn key_of(email: &str, tx: &Tx) -> Result<Key, Failure> {
+    tx.resource::<Pepper>().email(email).ok_or_else(|| Failure::bug("an account has an address that is none"))
+}
+
+/// Which change of its subject this is.
+fn sequence(tx: &Tx) -> i64 {
+    tx.work().cause().and_then(|cause| cause.sequence).unwrap_or(0)
+}

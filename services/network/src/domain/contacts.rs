@@ -1,0 +1,209 @@
+//! Which person a contact is.
+//!
+//! The owner of an address book writes into it what they like, so nothing they write may change who someone else is:
+//! a contact is put with a person that is there, or makes one, and never makes two persons one.
+
+use uuid::Uuid;
+
+use super::Key;
+
+/// A contact as its owner has it now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    /// The contact.
+    pub contact_id: Uuid,
+    /// The account whose address book it is in.
+    pub owner_id: Uuid,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its identifiers, the main one first.
+    pub keys: Vec<Key>,
+    /// Counts up with each change of the contact.
+    pub sequence: i64,
+}
+
+/// The one whose address book it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Owner {
+    /// Nothing was heard of the account yet.
+    Unknown,
+    /// The account was erased.
+    Erased,
+    /// This person.
+    Member(Uuid),
+}
+
+/// Whom an identifier belongs to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KnownPerson {
+    /// The identifier.
+    pub key: Key,
+    /// The person.
+    pub person_id: Uuid,
+    /// The person's account.
+    pub member_id: Option<Uuid>,
+}
+
+/// What is known that bears on a card.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Situation {
+    /// Whose card it is.
+    pub owner: Owner,
+    /// The newest change of the contact that was taken in.
+    pub sequence: Option<i64>,
+    /// The person it is linked to.
+    pub linked: Option<Uuid>,
+    /// The persons that its identifiers belong to.
+    pub known: Vec<KnownPerson>,
+}
+
+/// Where a card goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    /// The person whose address book it is in.
+    pub owner: Uuid,
+    /// The person it is.
+    pub person: Uuid,
+    /// That person's account.
+    pub member_id: Option<Uuid>,
+    /// The identifier that makes the person known from now on.
+    pub founds: Option<Key>,
+    /// Whether it was not linked to this person before.
+    pub is_link: bool,
+    /// Whether it was linked to another person before.
+    pub leaves: bool,
+}
+
+/// A contact of an account that is not known.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("the account of the address book is not known yet")]
+pub struct OwnerUnknown;
+
+impl Situation {
+    /// Finds the person that a card is. `None` where the card is old, or its owner is gone.
+    ///
+    /// # Errors
+    /// Where the owner is not known: accounts are heard of over another way, and may come later.
+    pub fn place(&self, card: &Card) -> Result<Option<Placement>, OwnerUnknown> {
+        let Some(owner) = self.taken_in_by(card.sequence)? else { return Ok(None) };
+        let (person, member_id, founds) = self.person_of(card);
+        let is_link = self.linked != Some(person);
+        let leaves = is_link && self.linked.is_some();
+        Ok(Some(Placement { owner, person, member_id, founds, is_link, leaves }))
+    }
+
+    /// Whether something was heard of the contact before.
+    pub fn is_change(&self) -> bool {
+        self.sequence.is_some()
+    }
+
+    /// The owner, where a change of this sequence is to be taken in.
+    ///
+    /// # Errors
+    /// Where the owner is not known.
+    pub fn taken_in_by(&self, sequence: i64) -> Result<Option<Uuid>, OwnerUnknown> {
+        match self.owner {
+            Owner::Unknown => Err(OwnerUnknown),
+            Owner::Erased => Ok(None),
+            Owner::Member(_) if self.sequence.is_some_and(|newest| newest >= sequence) => Ok(None),
+            Owner::Member(owner) => Ok(Some(owner)),
+        }
+    }
+
+    /// The first identifier of a member decides; else the first of anyone; else the first makes a person.
+    fn person_of(&self, card: &Card) -> (Uuid, Option<Uuid>, Option<Key>) {
+        let known = || card.keys.iter().filter_map(|key| self.known.iter().find(|known| known.key == *key));
+        if let Some(known) = known().find(|known| known.member_id.is_some()).or_else(|| known().next()) {
+            return (known.person_id, known.member_id, None);
+        }
+        match card.keys.first() {
+            Some(key) => (key.person_id(), None, Some(*key)),
+            None => (Uuid::new_v5(&card.contact_id, b"person"), None, None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Pepper;
+
+    const ME: Uuid = Uuid::from_u128(1);
+
+    fn key(email: &str) -> Key {
+        Pepper::try_new("test").unwrap().email(email).unwrap()
+    }
+
+    fn card(keys: &[Key]) -> Card {
+        let (contact_id, owner_id) = (Uuid::from_u128(2), Uuid::from_u128(3));
+        Card { contact_id, owner_id, name: "Zoë".to_owned(), keys: keys.to_vec(), sequence: 5 }
+    }
+
+    fn known(key: Key, person: u128, member: Option<u128>) -> KnownPerson {
+        KnownPerson { key, person_id: Uuid::from_u128(person), member_id: member.map(Uuid::from_u128) }
+    }
+
+    fn situation(known: &[KnownPerson]) -> Situation {
+        Situation { owner: Owner::Member(ME), sequence: None, linked: None, known: known.to_vec() }
+    }
+
+    #[test]
+    fn a_contact_nobody_knows_makes_a_person_of_its_first_identifier() {
+        let (first, second) = (key("a@x.org"), key("b@x.org"));
+
+        let placement = situation(&[]).place(&card(&[first, second])).unwrap().unwrap();
+
+        assert_eq!((placement.person, placement.founds), (first.person_id(), Some(first)));
+        assert!(placement.is_link && !placement.leaves);
+    }
+
+    #[test]
+    fn a_member_comes_before_the_first_person_and_that_before_a_new_one() {
+        let keys = [key("a@x.org"), key("b@x.org"), key("c@x.org")];
+        let stranger = known(keys[1], 10, None);
+        let member = known(keys[2], 11, Some(12));
+
+        let with_member = situation(&[member, stranger]).place(&card(&keys)).unwrap().unwrap();
+        let without = situation(&[stranger]).place(&card(&keys)).unwrap().unwrap();
+
+        assert_eq!((with_member.person, with_member.member_id), (Uuid::from_u128(11), Some(Uuid::from_u128(12))));
+        assert_eq!((without.person, without.founds), (Uuid::from_u128(10), None));
+    }
+
+    #[test]
+    fn a_contact_without_identifiers_is_a_person_of_its_own() {
+        let placement = situation(&[]).place(&card(&[])).unwrap().unwrap();
+
+        assert_eq!(placement.founds, None);
+        assert_ne!(placement.person, Uuid::from_u128(2));
+    }
+
+    #[test]
+    fn an_old_card_changes_nothing() {
+        let at = |sequence| Situation { sequence: Some(sequence), ..situation(&[]) }.place(&card(&[])).unwrap();
+
+        assert_eq!((at(5), at(6)), (None, None));
+        assert!(at(4).is_some());
+    }
+
+    #[test]
+    fn a_card_waits_for_its_owner_and_goes_with_them() {
+        let of = |owner| Situation { owner, ..situation(&[]) }.place(&card(&[]));
+
+        assert_eq!(of(Owner::Unknown), Err(OwnerUnknown));
+        assert_eq!(of(Owner::Erased), Ok(None));
+    }
+
+    #[test]
+    fn a_contact_stays_or_moves_with_its_identifiers() {
+        let old = key("a@x.org");
+        let linked = Situation { linked: Some(old.person_id()), ..situation(&[known(old, 0, None)]) };
+        let linked = Situation { known: vec![KnownPerson { person_id: old.person_id(), ..linked.known[0] }], ..linked };
+
+        let stays = linked.place(&card(&[old])).unwrap().unwrap();
+        let moves = linked.place(&card(&[key("new@x.org")])).unwrap().unwrap();
+
+        assert_eq!((stays.is_link, stays.leaves), (false, false));
+        assert_eq!((moves.is_link, moves.leaves), (true, true));
+    }
+}

@@ -1,0 +1,129 @@
+//! Which person an account is.
+//!
+//! Only an account claims an identifier: its own e-mail address. It takes over the person that had it, who keeps
+//! their id, so that everyone's contacts and ties with that person stay.
+
+use uuid::Uuid;
+
+use super::{Key, KnownPerson};
+
+/// An account as its owner has it now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// The account.
+    pub account_id: Uuid,
+    /// Its e-mail address.
+    pub key: Key,
+    /// What others call its owner.
+    pub name: String,
+    /// Whether other members may look for its owner by the e-mail address.
+    pub discoverable: bool,
+    /// Whether its owner may be named as a go-between.
+    pub nameable: bool,
+    /// Counts up with each change of the account.
+    pub sequence: i64,
+}
+
+/// What is known that bears on an account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Whether the account was erased.
+    pub is_erased: bool,
+    /// The person the account is.
+    pub person: Option<Uuid>,
+    /// The newest change of the account that was taken in.
+    pub sequence: Option<i64>,
+    /// Whom its e-mail address belongs to.
+    pub holder: Option<KnownPerson>,
+}
+
+/// The e-mail address is another member's.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("the address still belongs to another account: its end has not been heard of yet")]
+pub struct KeyTaken;
+
+/// A change of an account that is not known.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("the account is not known yet")]
+pub struct MemberUnknown;
+
+impl Standing {
+    /// The person that an account is from now on. `None` where the account is gone, or this is old.
+    ///
+    /// # Errors
+    /// Where another account has the e-mail address.
+    pub fn enrol(&self, profile: &Profile) -> Result<Option<Uuid>, KeyTaken> {
+        if self.is_erased || self.sequence.is_some_and(|newest| newest >= profile.sequence) {
+            return Ok(None);
+        }
+        if self.holder.and_then(|holder| holder.member_id).is_some_and(|member| member != profile.account_id) {
+            return Err(KeyTaken);
+        }
+        let holder = self.holder.map(|holder| holder.person_id);
+        Ok(self.person.or(holder).or(Some(profile.key.person_id())))
+    }
+
+    /// Whether the account has just been opened, as far as is known here.
+    pub fn is_new(&self) -> bool {
+        self.person.is_none()
+    }
+
+    /// Whether a change of the account can be taken in.
+    ///
+    /// # Errors
+    /// Where the account is not known.
+    pub fn must_be_known(&self) -> Result<(), MemberUnknown> {
+        if self.is_erased || self.person.is_some() { Ok(()) } else { Err(MemberUnknown) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Pepper;
+
+    fn profile() -> Profile {
+        let key = Pepper::try_new("test").unwrap().email("ada@example.org").unwrap();
+        let name = "Ada".to_owned();
+        Profile { account_id: Uuid::from_u128(1), key, name, discoverable: false, nameable: false, sequence: 2 }
+    }
+
+    fn stranger() -> Standing {
+        Standing { is_erased: false, person: None, sequence: None, holder: None }
+    }
+
+    fn held_by(person: u128, member: Option<u128>) -> Standing {
+        let (person_id, member_id) = (Uuid::from_u128(person), member.map(Uuid::from_u128));
+        Standing { holder: Some(KnownPerson { key: profile().key, person_id, member_id }), ..stranger() }
+    }
+
+    #[test]
+    fn an_account_takes_over_the_person_with_its_address() {
+        assert_eq!(held_by(7, None).enrol(&profile()), Ok(Some(Uuid::from_u128(7))));
+        assert_eq!(stranger().enrol(&profile()), Ok(Some(profile().key.person_id())));
+    }
+
+    #[test]
+    fn an_account_keeps_its_person() {
+        let known = Standing { person: Some(Uuid::from_u128(9)), sequence: Some(1), ..held_by(7, None) };
+
+        assert_eq!(known.enrol(&profile()), Ok(Some(Uuid::from_u128(9))));
+    }
+
+    #[test]
+    fn an_address_is_not_taken_from_another_account() {
+        assert_eq!(held_by(7, Some(8)).enrol(&profile()), Err(KeyTaken));
+    }
+
+    #[test]
+    fn what_is_old_or_erased_changes_nothing() {
+        assert_eq!(Standing { sequence: Some(2), ..stranger() }.enrol(&profile()), Ok(None));
+        assert_eq!(Standing { is_erased: true, ..stranger() }.enrol(&profile()), Ok(None));
+    }
+
+    #[test]
+    fn a_change_waits_for_its_account() {
+        assert_eq!(stranger().must_be_known(), Err(MemberUnknown));
+        assert_eq!(Standing { is_erased: true, ..stranger() }.must_be_known(), Ok(()));
+    }
+}

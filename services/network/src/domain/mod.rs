@@ -1,0 +1,15 @@
+//! The rules of the network: who is the same person, how strong a tie is, which path is best, what may be shown.
+
+mod contacts;
+mod identifiers;
+mod members;
+mod paths;
+mod privacy;
+mod ties;
+
+pub use contacts::{Card, KnownPerson, Owner, OwnerUnknown, Placement, Situation};
+pub use identifiers::{Key, Pepper, PepperMissing};
+pub use members::{KeyTaken, MemberUnknown, Profile, Standing};
+pub use paths::{BestPath, Reached, Route, STEPS, StepsRefusal, steps};
+pub use privacy::{Acquaintance, Shown, Target, Wanted, show};
+pub use ties::{BOTH_SIDED, ONE_SIDED, STRONGEST};

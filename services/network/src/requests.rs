@@ -1,0 +1,75 @@
+//! What others may ask of the network.
+
+use std::collections::HashMap;
+
+use events::network::{Degree, DegreesView, FindPaths, GetDegrees, Path, PathPerson, PathsView};
+use skeleton::{Answered, Answers, Neo4j, Problem, Reading, StoreError};
+use uuid::Uuid;
+
+use crate::{
+    domain::{BestPath, Pepper, Route, STEPS, Shown, Wanted, show, steps},
+    store,
+};
+
+/// The requests that network answers.
+pub fn answers() -> Answers<Neo4j> {
+    Answers::new().read(get_degrees).read(find_paths)
+}
+
+/// Answers `get-degrees`: how many people are how far from a member.
+async fn get_degrees(asked: GetDegrees, store: Reading<Neo4j>) -> Answered<DegreesView> {
+    let counted: HashMap<u32, u32> = store::degrees_of(&store, asked.account_id).await?.into_iter().collect();
+    let people = |degree| counted.get(&degree).copied().unwrap_or(0);
+    Ok(DegreesView { degrees: (1..=STEPS).map(|degree| Degree { degree, people: people(degree) }).collect() })
+}
+
+/// Answers `find-paths`: the shortest and the best way from a member to someone.
+async fn find_paths(asked: FindPaths, store: Reading<Neo4j>) -> Answered<PathsView> {
+    let max = steps(asked.max)?;
+    let wanted = Wanted::read(&asked.to, &store.resource::<Pepper>());
+    let me = store::seeker(&store, asked.account_id).await?;
+    let me = me.ok_or_else(|| Problem::unavailable("the account is being set up: try again in a moment"))?;
+    let sought = store::sought(&store, asked.account_id, wanted).await?;
+    let target = sought.and_then(|sought| sought.as_target(wanted)).ok_or_else(unknown_person)?;
+    let shortest = store::shortest_path(&store, me.person_id, target.person_id()).await?;
+    let shortest = shortest.filter(|path| path.length() <= max).ok_or_else(|| no_path(max))?;
+    let best = best_path(&store, shortest.clone(), max).await?;
+
+    let people: Vec<Uuid> = shortest.people.iter().chain(&best.people).copied().collect();
+    let known = store::acquaintances(&store, asked.account_id, &people).await?;
+    let mut made_up = HashMap::new();
+    let mut view = |route: &Route| {
+        let made_up = |person| *made_up.entry(person).or_insert_with(Uuid::new_v4);
+        let people = show(route, &me.name, &target, &known, made_up);
+        Path { length: route.length(), strength: route.strength, people: people.into_iter().map(PathPerson::from).collect() }
+    };
+    Ok(PathsView { shortest: view(&shortest), best: view(&best) })
+}
+
+async fn best_path(store: &Neo4j, shortest: Route, max: u32) -> Result<Route, StoreError> {
+    let Some(mut search) = BestPath::better_than(shortest.clone()) else { return Ok(shortest) };
+    for _ in 0..max {
+        let frontier = search.frontier();
+        if frontier.is_empty() {
+            break;
+        }
+        let reached = store::reach(store, &frontier, search.floor()).await?;
+        search.step(reached);
+    }
+    Ok(search.into_best())
+}
+
+/// The same whoever it is that may not be looked for: it tells nobody who is a member.
+fn unknown_person() -> Problem {
+    Problem::new(404, "unknown-person", "there is nobody like this among your contacts, nor a member who wants to be found")
+}
+
+fn no_path(max: u32) -> Problem {
+    Problem::new(404, "no-path", format!("nobody leads there within {max} steps"))
+}
+
+impl From<Shown> for PathPerson {
+    fn from(shown: Shown) -> Self {
+        Self { person_id: shown.person_id, name: shown.name, me: shown.me, contact_id: shown.contact_id }
+    }
+}

@@ -1,0 +1,153 @@
+//! Contacts and the ties that come of them.
+
+use serde::Deserialize;
+use skeleton::{
+    StoreError,
+    store::neo4j::{Query, Tx, query},
+};
+use uuid::Uuid;
+
+use super::texts;
+use crate::domain::{BOTH_SIDED, Card, Key, KnownPerson, ONE_SIDED, Owner, Placement, Situation};
+
+/// What bears on a contact, locked until the transaction ends.
+pub async fn situation_of(tx: &mut Tx, contact: Uuid, owner: Uuid, keys: &[Key]) -> Result<Situation, StoreError> {
+    // Identifiers in one order for everyone: no deadlocks over them.
+    let asked = "OPTIONAL MATCH (owner:Person {account_id: $owner}) SET owner.is_taken = true
+        WITH owner
+        OPTIONAL MATCH (contact:Contact {id: $contact}) SET contact.is_taken = true
+        FOREACH (key IN CASE WHEN owner IS NULL THEN [] ELSE $sorted END |
+            MERGE (identifier:Identifier {key: key}) SET identifier.is_taken = true)
+        WITH owner, contact
+        OPTIONAL MATCH (contact)-[:IS]->(linked:Person)
+        RETURN owner.id AS owner, EXISTS { (:Erased {account_id: $owner}) } AS is_erased,
+            contact.sequence AS sequence, linked.id AS linked,
+            COLLECT {
+                UNWIND range(0, size($keys) - 1) AS place
+                MATCH (:Identifier {key: $keys[place]})-[:OF]->(person:Person)
+                RETURN {place: place, person_id: person.id, member_id: person.account_id}
+            } AS known";
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable();
+    let asked = query(asked)
+        .param("owner", owner.to_string())
+        .param("contact", contact.to_string())
+        .param("keys", texts(keys))
+        .param("sorted", texts(&sorted));
+    let found: Found = tx.query_one(asked).await?;
+    Ok(found.into_situation(keys))
+}
+
+#[derive(Deserialize)]
+struct Found {
+    owner: Option<Uuid>,
+    is_erased: bool,
+    sequence: Option<i64>,
+    linked: Option<Uuid>,
+    known: Vec<FoundPerson>,
+}
+
+#[derive(Deserialize)]
+struct FoundPerson {
+    place: usize,
+    person_id: Uuid,
+    member_id: Option<Uuid>,
+}
+
+impl Found {
+    fn into_situation(self, keys: &[Key]) -> Situation {
+        let owner = match self.owner {
+            Some(person) => Owner::Member(person),
+            None if self.is_erased => Owner::Erased,
+            None => Owner::Unknown,
+        };
+        let known = self.known.into_iter().filter_map(|known| {
+            let key = *keys.get(known.place)?;
+            Some(KnownPerson { key, person_id: known.person_id, member_id: known.member_id })
+        });
+        Situation { owner, sequence: self.sequence, linked: self.linked, known: known.collect() }
+    }
+}
+
+/// Writes a contact down and sees to its link, its identifiers and its tie.
+pub async fn put(tx: &mut Tx, card: &Card, placement: &Placement) -> Result<(), StoreError> {
+    let put = "MATCH (owner:Person {id: $owner})
+        MERGE (contact:Contact {id: $contact})
+        SET contact.owner_id = $owner_id, contact.name = $name, contact.sequence = $sequence
+        MERGE (owner)-[:LISTS]->(contact)
+        MERGE (person:Person {id: $person}) ON CREATE SET person.discoverable = false, person.nameable = false
+        MERGE (contact)-[:IS]->(person)
+        FOREACH (key IN $keys | MERGE (identifier:Identifier {key: key}) MERGE (contact)-[:GIVES]->(identifier))
+        FOREACH (key IN $founds | MERGE (identifier:Identifier {key: key}) MERGE (identifier)-[:OF]->(person))
+        FOREACH (claims IN CASE WHEN $is_link AND owner <> person THEN [1] ELSE [] END |
+            MERGE (owner)-[tie:KNOWS]-(person) ON CREATE SET tie.forward = 0, tie.backward = 0
+            SET tie.forward = tie.forward + CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
+                tie.backward = tie.backward + CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
+            SET tie.strength = CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN $both_sided ELSE $one_sided END)";
+    let put = with_strengths(put)
+        .param("owner", placement.owner.to_string())
+        .param("contact", card.contact_id.to_string())
+        .param("owner_id", card.owner_id.to_string())
+        .param("name", card.name.as_str())
+        .param("sequence", card.sequence)
+        .param("person", placement.person.to_string())
+        .param("keys", texts(&card.keys))
+        .param("founds", texts(placement.founds.as_slice()))
+        .param("is_link", placement.is_link);
+    tx.execute(put).await
+}
+
+/// Puts contacts with a person that is there.
+pub(super) async fn link(tx: &mut Tx, contacts: &[Uuid], person: Uuid) -> Result<(), StoreError> {
+    let link = "MATCH (person:Person {id: $person})
+        UNWIND $contacts AS id
+        MATCH (owner:Person)-[:LISTS]->(contact:Contact {id: id})
+        CREATE (contact)-[:IS]->(person)
+        WITH person, owner, count(*) AS claims WHERE owner <> person
+        MERGE (owner)-[tie:KNOWS]-(person) ON CREATE SET tie.forward = 0, tie.backward = 0
+        SET tie.forward = tie.forward + CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
+            tie.backward = tie.backward + CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
+        SET tie.strength = CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN $both_sided ELSE $one_sided END";
+    tx.execute(with_strengths(link).param("contacts", texts(contacts)).param("person", person.to_string())).await
+}
+
+/// Takes contacts away from their persons. A person nobody has any more, and who is no member, is forgotten.
+pub async fn unlink(tx: &mut Tx, contacts: &[Uuid]) -> Result<(), StoreError> {
+    let unlink = "UNWIND $contacts AS id
+        MATCH (owner:Person)-[:LISTS]->(contact:Contact {id: id})-[is:IS]->(person:Person)
+        DELETE is
+        WITH owner, person, count(*) AS claims
+        OPTIONAL MATCH (owner)-[tie:KNOWS]-(person)
+        SET tie.forward = tie.forward - CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
+            tie.backward = tie.backward - CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
+        SET tie.strength = CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN $both_sided ELSE $one_sided END
+        FOREACH (unused IN CASE WHEN tie.forward + tie.backward = 0 THEN [tie] ELSE [] END | DELETE unused)
+        WITH DISTINCT person WHERE person.account_id IS NULL AND NOT EXISTS { (person)<-[:IS]-() }
+        DETACH DELETE person";
+    tx.execute(with_strengths(unlink).param("contacts", texts(contacts))).await
+}
+
+/// Leaves a contact only these identifiers. What then identifies nobody is forgotten.
+pub async fn keep_identifiers(tx: &mut Tx, contact: Uuid, keys: &[Key]) -> Result<(), StoreError> {
+    let drop = "MATCH (:Contact {id: $contact})-[gives:GIVES]->(identifier:Identifier)
+        WHERE NOT identifier.key IN $keys
+        DELETE gives
+        WITH DISTINCT identifier
+        WHERE NOT EXISTS { (identifier)<-[:GIVES]-() } AND NOT EXISTS { (identifier)-[:OF]->() }
+        DELETE identifier";
+    tx.execute(query(drop).param("contact", contact.to_string()).param("keys", texts(keys))).await
+}
+
+/// Takes a contact away. Its id and sequence stay, so that what comes late is recognised.
+pub async fn remove(tx: &mut Tx, contact: Uuid, sequence: i64) -> Result<(), StoreError> {
+    unlink(tx, &[contact]).await?;
+    keep_identifiers(tx, contact, &[]).await?;
+    let remove = "MERGE (contact:Contact {id: $contact})
+        SET contact = {id: $contact, sequence: $sequence}
+        WITH contact MATCH (:Person)-[lists:LISTS]->(contact) DELETE lists";
+    tx.execute(query(remove).param("contact", contact.to_string()).param("sequence", sequence)).await
+}
+
+fn with_strengths(statement: &str) -> Query {
+    query(statement).param("one_sided", ONE_SIDED).param("both_sided", BOTH_SIDED)
+}

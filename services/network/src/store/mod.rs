@@ -1,0 +1,24 @@
+//! Every query of this service.
+//!
+//! The graph: `(:Person)-[:LISTS]->(:Contact)-[:IS]->(:Person)` is who has whom in their address book, a contact
+//! `[:GIVES]` identifiers, and an identifier is that `[:OF]` one person at most. From that follows, and is kept up
+//! with every change, the graph that questions are about: one `[:KNOWS]` between two people, whichever of them lists
+//! the other, with the number of contacts on either side and the strength that comes of them.
+//!
+//! What a decision rests on is locked until the transaction ends (`is_taken`): the owner, the contact and the
+//! identifiers. So of two transactions about the same person one sees what the other has done.
+
+mod contacts;
+mod members;
+mod paths;
+
+pub use contacts::{keep_identifiers, put, remove, situation_of, unlink};
+pub use members::{Listed, contacts_of, enrol, erase, move_to_member, standing_of};
+pub use paths::{acquaintances, degrees_of, reach, seeker, shortest_path, sought};
+
+/// The database's structure.
+pub const MIGRATIONS: &[(&str, &str)] = &[("V1__people", include_str!("../../migrations/V1__people.cypher"))];
+
+fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(T::to_string).collect()
+}

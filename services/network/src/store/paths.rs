@@ -1,0 +1,140 @@
+//! Questions about who is how far away.
+
+use serde::Deserialize;
+use skeleton::{
+    Neo4j, StoreError,
+    store::neo4j::{BoltType, query, record},
+};
+use uuid::Uuid;
+
+use super::texts;
+use crate::domain::{Acquaintance, Reached, Route, Wanted};
+
+/// A member who asks.
+#[derive(Debug, Deserialize)]
+pub struct Seeker {
+    /// The person the member is.
+    pub person_id: Uuid,
+    /// What others call them.
+    pub name: String,
+}
+
+/// The member of an account.
+pub async fn seeker(store: &Neo4j, account: Uuid) -> Result<Option<Seeker>, StoreError> {
+    let asked = "MATCH (me:Person {account_id: $account}) RETURN me.id AS person_id, me.name AS name";
+    store.query_opt(query(asked).param("account", account.to_string())).await
+}
+
+/// How many people there are at each distance, nearest first, those distances left out that nobody is at.
+///
+/// The planner makes one search by breadth of it that meets everyone once: keep `min(length(way))` as it is.
+pub async fn degrees_of(store: &Neo4j, account: Uuid) -> Result<Vec<(u32, u32)>, StoreError> {
+    let asked = "MATCH way = (me:Person {account_id: $account})-[:KNOWS*1..6]-(other)
+        WHERE other <> me
+        WITH other, min(length(way)) AS degree
+        RETURN degree, count(*) AS people ORDER BY degree";
+    let found: Vec<Degree> = store.query(query(asked).param("account", account.to_string())).await?;
+    Ok(found.into_iter().map(|found| (found.degree, found.people)).collect())
+}
+
+#[derive(Deserialize)]
+struct Degree {
+    degree: u32,
+    people: u32,
+}
+
+/// The person a member looks for, whether they may or not.
+pub async fn sought(store: &Neo4j, account: Uuid, wanted: Wanted) -> Result<Option<Acquaintance>, StoreError> {
+    let (asked, text) = match wanted {
+        Wanted::Id(id) => (
+            "OPTIONAL MATCH (:Person {account_id: $account})-[:LISTS]->(:Contact {id: $wanted})-[:IS]->(mine:Person)
+             OPTIONAL MATCH (anyone:Person {id: $wanted})
+             RETURN coalesce(mine.id, anyone.id) AS id",
+            id.to_string(),
+        ),
+        Wanted::Email(key) => (
+            "OPTIONAL MATCH (identifier:Identifier {key: $wanted})
+             OPTIONAL MATCH (identifier)<-[:GIVES]-(contact:Contact {owner_id: $account})-[:IS]->(mine:Person)
+             OPTIONAL MATCH (identifier)-[:OF]->(anyone:Person)
+             RETURN coalesce(mine.id, anyone.id) AS id ORDER BY contact.id LIMIT 1",
+            key.to_string(),
+        ),
+        Wanted::Nobody => return Ok(None),
+    };
+    let asked = query(asked).param("account", account.to_string()).param("wanted", text);
+    let Some(Some(person)) = store.query_opt::<Option<Uuid>>(asked).await? else { return Ok(None) };
+    Ok(acquaintances(store, account, &[person]).await?.pop())
+}
+
+/// People as a member knows them.
+pub async fn acquaintances(store: &Neo4j, account: Uuid, people: &[Uuid]) -> Result<Vec<Acquaintance>, StoreError> {
+    let asked = "UNWIND $people AS id
+        MATCH (person:Person {id: id})
+        OPTIONAL MATCH (person)<-[:IS]-(contact:Contact {owner_id: $account})
+        WITH person, contact ORDER BY contact.id
+        WITH person, head(collect(contact)) AS contact
+        RETURN person.id AS person_id, person.name AS name, person.discoverable AS discoverable,
+            person.nameable AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+    let asked = query(asked).param("account", account.to_string()).param("people", texts(people));
+    let found: Vec<Known> = store.query(asked).await?;
+    Ok(found.into_iter().map(Acquaintance::from).collect())
+}
+
+#[derive(Deserialize)]
+struct Known {
+    person_id: Uuid,
+    name: Option<String>,
+    discoverable: bool,
+    nameable: bool,
+    contact_id: Option<Uuid>,
+    contact_name: Option<String>,
+}
+
+impl From<Known> for Acquaintance {
+    fn from(known: Known) -> Self {
+        Self {
+            person_id: known.person_id,
+            contact: known.contact_id.zip(known.contact_name),
+            name: known.name,
+            discoverable: known.discoverable,
+            nameable: known.nameable,
+        }
+    }
+}
+
+/// A path with fewest steps, six at most.
+pub async fn shortest_path(store: &Neo4j, from: Uuid, to: Uuid) -> Result<Option<Route>, StoreError> {
+    let asked = "MATCH (from:Person {id: $from}), (to:Person {id: $to})
+        MATCH way = shortestPath((from)-[:KNOWS*..6]-(to))
+        RETURN [person IN nodes(way) | person.id] AS people,
+            reduce(product = 1.0, tie IN relationships(way) | product * tie.strength) AS strength";
+    let asked = query(asked).param("from", from.to_string()).param("to", to.to_string());
+    let found: Option<Way> = store.query_opt(asked).await?;
+    Ok(found.map(|way| Route { people: way.people, strength: way.strength }))
+}
+
+#[derive(Deserialize)]
+struct Way {
+    people: Vec<Uuid>,
+    strength: f64,
+}
+
+/// Whom one step more reaches with a product above a floor, each with the best way there.
+pub async fn reach(store: &Neo4j, frontier: &[(Uuid, f64)], floor: f64) -> Result<Vec<Reached>, StoreError> {
+    let asked = "UNWIND $frontier AS start
+        MATCH (:Person {id: start.id})-[tie:KNOWS]-(person:Person)
+        WITH person, max([start.product * tie.strength, start.id]) AS best
+        WHERE best[0] > $floor
+        RETURN person.id AS person, best[0] AS product, best[1] AS via";
+    let row = |(id, product): &(Uuid, f64)| record([("id", id.to_string().into()), ("product", (*product).into())]);
+    let frontier: BoltType = frontier.iter().map(row).collect();
+    let found: Vec<Step> = store.query(query(asked).param("frontier", frontier).param("floor", floor)).await?;
+    Ok(found.into_iter().map(|step| Reached { person: step.person, product: step.product, via: step.via }).collect())
+}
+
+#[derive(Deserialize)]
+struct Step {
+    person: Uuid,
+    product: f64,
+    via: Uuid,
+}
