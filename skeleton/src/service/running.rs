@@ -179,7 +179,7 @@ impl<S: Store> Service<S> {
         doors.consume("dead-letter consumer", queue("dead", &all, true), &consuming, 16, 1, &doors_stop);
         if !self.answers.bindings.is_empty() {
             let answers = std::mem::take(&mut self.answers.handlers);
-            let server = Arc::new(Server::new(service.clone(), store.clone(), answers, common.requests.clone()));
+            let server = Arc::new(Server::new(service.clone(), store.clone(), answers, self.callers.clone(), common.requests.clone()));
             let (consuming, replying, stop) = (consuming.clone(), publishing.clone(), doors_stop.clone());
             doors.supervise("requests server", doors_stop.clone(), move || serve(server.clone(), consuming.clone(), replying.clone(), stop.clone()));
         }

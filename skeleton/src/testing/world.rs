@@ -113,7 +113,8 @@ impl World {
         self.admin.apply(&dealings.topology(), PASSWORD).await.expect("the stand-in's topology can be made");
         let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
         let context = Arc::new(ServiceContext::new(service, self.surroundings.clone()));
-        let server = Arc::new(Server::new(context, store, answers.handlers, settings));
+        let callers = vec![caller.to_owned()];
+        let server = Arc::new(Server::new(context, store, answers.handlers, callers, settings));
         let (requests, replies) = (self.link(service, "requests"), self.link(service, "replying"));
         tokio::spawn(serve(server, requests, replies, self.stopped.clone()));
     }

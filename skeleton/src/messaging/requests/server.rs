@@ -35,15 +35,16 @@ pub struct Server<S: Store> {
     answers: BTreeMap<&'static str, Answer<S>>,
     limits: DefaultKeyedRateLimiter<String>,
     settings: RequestSettings,
+    callers: Vec<String>,
     queue: String,
 }
 
 impl<S: Store> Server<S> {
     /// A server of the queue `<service>.requests`.
-    pub fn new(service: Arc<ServiceContext>, store: S, answers: BTreeMap<&'static str, Answer<S>>, settings: RequestSettings) -> Self {
+    pub fn new(service: Arc<ServiceContext>, store: S, answers: BTreeMap<&'static str, Answer<S>>, callers: Vec<String>, settings: RequestSettings) -> Self {
         let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
         let queue = format!("{}.requests", service.name);
-        Self { service, store, answers, limits: RateLimiter::keyed(Quota::per_second(per_second)), settings, queue }
+        Self { service, store, answers, limits: RateLimiter::keyed(Quota::per_second(per_second)), settings, callers, queue }
     }
 }
 
@@ -113,6 +114,12 @@ impl<S: Store> Server<S> {
             counter!("requests_unreadable_total", "queue" => self.queue.clone()).increment(1);
             return;
         };
+        if !self.callers.contains(caller) {
+            // Not declared, so we may not write to its replies: trying would cost the connection.
+            warn!(caller, message.name = envelope.name, "a request from a service that is not declared as a caller is dropped");
+            counter!("requests_undeclared_total", "queue" => self.queue.clone()).increment(1);
+            return;
+        }
         if envelope.deadline.is_some_and(|deadline| deadline < self.service.surroundings.now()) {
             counter!("requests_expired_total", "name" => envelope.name.clone()).increment(1);
             return;
