@@ -275,3 +275,33 @@ async fn another_accounts_session_cannot_be_closed() {
     app.ask(&refresh(&session)).await.unwrap();
     app.finish().await;
 }
+
+#[tokio::test]
+#[ignore = "measures time: run it on a quiet machine"]
+async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+    let app = start_with(&[
+        ("passwords", "memory_kib", "19456"),
+        ("passwords", "rounds", "2"),
+        ("sign_in", "failures", "100000"),
+    ])
+    .await;
+    let known = OpenSession { password: "a wrong password".to_owned(), ..sign_in(&register(&app).await) };
+    let unknown = OpenSession { email: "nobody@example.org".to_owned(), ..known.clone() };
+
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..300 {
+        for (asked, times) in [&known, &unknown].into_iter().zip(&mut times) {
+            let began = std::time::Instant::now();
+            app.ask(asked).await.unwrap_err();
+            times.push(began.elapsed());
+        }
+    }
+
+    let [known, unknown] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    });
+    println!("medians: known {known:.5} s, unknown {unknown:.5} s");
+    assert!((known - unknown).abs() / known < 0.05);
+    app.finish().await;
+}
