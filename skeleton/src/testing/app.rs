@@ -6,7 +6,7 @@ use events::{Envelope, Event, Request};
 use tokio::{sync::broadcast, time::Instant};
 use uuid::Uuid;
 
-use super::{PASSWORD, PATIENCE, Provisioned, TestStore, World, eventually, spy::Spy};
+use super::{PATIENCE, Provisioned, TestStore, World, broker_password, eventually, spy::Spy};
 use crate::{
     config::Settings,
     failure::Problem,
@@ -36,7 +36,7 @@ impl<S: TestStore> TestApp<S> {
         let provisioned = S::provision(&format!("{}-{name}", world.vhost)).await;
         let mut settings = Settings::read_with(name, service.defaults(), Default::default()).expect("the defaults can be read");
         settings.set("broker", "url", world.amqp_url(name));
-        settings.set("broker", "password", PASSWORD);
+        settings.set("broker", "password", broker_password(name));
         settings.set("broker", "reconnect_max_ms", 500);
         settings.set("retry", "poll_ms", 50);
         settings.set("http", "address", "127.0.0.1:0");
@@ -54,7 +54,7 @@ impl<S: TestStore> TestApp<S> {
             settings.forget("http");
         }
         let dealings = service.dealings();
-        world.admin.apply(&dealings.topology(), PASSWORD).await.expect("the service's topology can be made");
+        world.admin.apply(&dealings.topology(), &broker_password(name)).await.expect("the service's topology can be made");
         let spy = world.spy_on(name).await;
         let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;

@@ -26,7 +26,7 @@ pub use app::TestApp;
 pub use servers::Servers;
 pub use smtp::{ReceivedMail, SmtpSink};
 pub use stores::{Provisioned, TestStore};
-pub use world::{PASSWORD, World};
+pub use world::{PASSWORD, World, broker_password};
 
 use std::{future::Future, path::PathBuf, time::Duration};
 

@@ -31,6 +31,14 @@ use crate::{
 /// The password of every service in tests.
 pub const PASSWORD: &str = "test-password";
 
+/// The password of a user of the test's broker: the one that the servers' secrets have, where they have one, since users
+/// are the same in every virtual host and others may be using them.
+pub fn broker_password(user: &str) -> String {
+    let secret = std::env::var_os("KITH_SECRETS").map(|folder| std::path::Path::new(&folder).join(format!("{user}.broker")));
+    let password = secret.and_then(|path| std::fs::read_to_string(path).ok());
+    password.map_or_else(|| PASSWORD.to_owned(), |password| password.trim_end().to_owned())
+}
+
 /// A virtual host for one test.
 pub struct World {
     pub(super) servers: Servers,
@@ -94,7 +102,7 @@ impl World {
             asks: asks.iter().map(|service| (*service).to_owned()).collect(),
             ..Dealings::default()
         };
-        self.admin.apply(&dealings.topology(), PASSWORD).await.expect("the caller's topology can be made");
+        self.admin.apply(&dealings.topology(), &broker_password(caller)).await.expect("the caller's topology can be made");
         let timeout = std::time::Duration::from_secs(10);
         let publisher = Arc::new(RabbitPublisher::new(self.link(caller, "asking"), timeout));
         let replies = self.link(caller, "replies");
@@ -110,7 +118,7 @@ impl World {
             callers: vec![caller.to_owned()],
             ..Dealings::default()
         };
-        self.admin.apply(&dealings.topology(), PASSWORD).await.expect("the stand-in's topology can be made");
+        self.admin.apply(&dealings.topology(), &broker_password(service)).await.expect("the stand-in's topology can be made");
         let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
         let context = Arc::new(ServiceContext::new(service, self.surroundings.clone()));
         let callers = vec![caller.to_owned()];
@@ -127,7 +135,7 @@ impl World {
     fn broker_settings(&self, user: &str) -> BrokerSettings {
         BrokerSettings {
             url: self.amqp_url(user),
-            password: PASSWORD.into(),
+            password: broker_password(user).as_str().into(),
             prefetch: 256,
             batch: 64,
             window: 256,

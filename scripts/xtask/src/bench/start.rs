@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use skeleton::{
     Postgres,
-    testing::{PASSWORD, Servers, TestStore, World},
+    testing::{Servers, TestStore, World, broker_password},
 };
 use tokio::process::{Child, Command};
 
@@ -36,7 +36,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let database = Postgres::provision(&format!("{}-start", bare::vhost(&world))).await;
     let mut settings = vec![
         ("CONTACTS__BROKER__URL".to_owned(), world.amqp_url("contacts")),
-        ("CONTACTS__BROKER__PASSWORD".to_owned(), PASSWORD.to_owned()),
+        ("CONTACTS__BROKER__PASSWORD".to_owned(), broker_password("contacts")),
         ("KITH_RABBIT_API".to_owned(), Servers::from_env().rabbit_api),
     ];
     settings.extend(
