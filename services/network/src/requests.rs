@@ -31,6 +31,9 @@ async fn find_paths(asked: FindPaths, store: Reading<Neo4j>) -> Answered<PathsVi
     let me = me.ok_or_else(|| Problem::unavailable("the account is being set up: try again in a moment"))?;
     let sought = store::sought(&store, asked.account_id, wanted).await?;
     let target = sought.and_then(|sought| sought.as_target(wanted)).ok_or_else(unknown_person)?;
+    if target.person_id() == me.person_id {
+        return Err(Problem::new(400, "own-person", "that is you: ask for someone else").into());
+    }
     let shortest = store::shortest_path(&store, me.person_id, target.person_id()).await?;
     let shortest = shortest.filter(|path| path.length() <= max).ok_or_else(|| no_path(max))?;
     let best = best_path(&store, shortest.clone(), max).await?;
