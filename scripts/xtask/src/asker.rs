@@ -164,7 +164,7 @@ impl Asker {
         let mut tries = 0;
         loop {
             match self.requests.ask(request, asking).await {
-                Err(problem) if matches!(problem.status, 429 | 503 | 504) && tries < 10 => {
+                Err(problem) if matches!(problem.status, 429 | 503 | 504) && tries < 120 => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
