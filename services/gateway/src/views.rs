@@ -32,8 +32,8 @@ impl From<accounts::AccountView> for AccountView {
     }
 }
 
-/// A session's tokens.
-#[derive(Debug, Serialize)]
+/// A session's tokens; not for logs.
+#[derive(Serialize)]
 pub struct TokensView {
     access_token: String,
     token_type: &'static str,

@@ -78,8 +78,8 @@ async fn send_import(order: Order<Caller, Upload>) -> Response {
         let import = match upload.boundary.clone() {
             Some(boundary) => take_form(&caller, boundary, upload).await?,
             None => {
-                take_file(&caller, upload.name, upload.size, upload.body.map(|piece| piece.map_err(|_| broke_off())))
-                    .await?
+                let pieces = upload.body.map(|piece| piece.map_err(|_| broke_off()));
+                take_file(&caller, upload.name, upload.size, pieces).await?
             }
         };
         Ok(Accepted { location: format!("{PATH}/{}", import.id), body: import })
@@ -151,69 +151,50 @@ async fn take_form(caller: &Caller, boundary: String, upload: Upload) -> Result<
     Ok(import)
 }
 
-/// Hands a file on, part after part.
+/// Hands a file on, part after part. It begins with the first one, so that an empty body leaves nothing behind.
 async fn take_file(
     caller: &Caller,
     file_name: Option<String>,
     size: Option<u32>,
-    mut pieces: impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin,
+    pieces: impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin,
 ) -> Result<ImportView, Problem> {
     let account_id = caller.account_id;
-    let mut gathered = BytesMut::new();
-    let mut sending: Option<Sending<'_>> = None;
-    let mut total = 0;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
-        total += piece.len();
-        if total > LARGEST_FILE {
-            return Err(Problem::new(413, "file-too-large", "the file is larger than 32 MiB: split it"));
-        }
-        gathered.extend_from_slice(&piece);
-        while gathered.len() >= PART {
-            let part = gathered.split_to(PART);
-            Sending::begun(&mut sending, caller, &file_name, size).await?.send(&part).await?;
-        }
-    }
-    if total == 0 {
+    let mut parts = Parts { pieces, gathered: BytesMut::new(), received: 0 };
+    let mut next = parts.next().await?;
+    if next.is_none() {
         return Err(file_problem("empty-file", "is empty: choose the file that holds the contacts"));
     }
-    let sending = Sending::begun(&mut sending, caller, &file_name, size).await?;
-    if !gathered.is_empty() {
-        sending.send(&gathered).await?;
+    let import_id = caller.ask(&StartImport { account_id, file_name, size }).await?.import_id;
+    let mut index = 0;
+    while let Some(part) = next {
+        caller.ask(&AddImportPart { import_id, account_id, index, data: STANDARD.encode(part) }).await?;
+        index += 1;
+        next = parts.next().await?;
     }
-    let submit = SubmitImport { import_id: sending.import_id, account_id, parts: sending.sent };
-    Ok(caller.ask(&submit).await?.into())
+    Ok(caller.ask(&SubmitImport { import_id, account_id, parts: index }).await?.into())
 }
 
-/// An import whose parts are being handed on.
-struct Sending<'a> {
-    caller: &'a Caller,
-    import_id: Uuid,
-    sent: u32,
+/// A file in parts of one size, made of pieces of any size.
+struct Parts<S> {
+    pieces: S,
+    gathered: BytesMut,
+    received: usize,
 }
 
-impl<'a> Sending<'a> {
-    /// Begins with the first part, so that an empty or broken body leaves nothing behind.
-    async fn begun<'s>(
-        sending: &'s mut Option<Self>,
-        caller: &'a Caller,
-        file_name: &Option<String>,
-        size: Option<u32>,
-    ) -> Result<&'s mut Self, Problem> {
-        if sending.is_none() {
-            let start = StartImport { account_id: caller.account_id, file_name: file_name.clone(), size };
-            let import_id = caller.ask(&start).await?.import_id;
-            *sending = Some(Self { caller, import_id, sent: 0 });
+impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> Parts<S> {
+    /// The next part; all but the last are whole.
+    async fn next(&mut self) -> Result<Option<BytesMut>, Problem> {
+        while self.gathered.len() < PART {
+            let Some(piece) = self.pieces.next().await else { break };
+            let piece = piece?;
+            self.received += piece.len();
+            if self.received > LARGEST_FILE {
+                return Err(Problem::new(413, "file-too-large", "the file is larger than 32 MiB: split it"));
+            }
+            self.gathered.extend_from_slice(&piece);
         }
-        sending.as_mut().ok_or_else(|| Problem::unavailable("the import has not begun"))
-    }
-
-    async fn send(&mut self, part: &[u8]) -> Result<(), Problem> {
-        let (import_id, account_id) = (self.import_id, self.caller.account_id);
-        let part = AddImportPart { import_id, account_id, index: self.sent, data: STANDARD.encode(part) };
-        self.caller.ask(&part).await?;
-        self.sent += 1;
-        Ok(())
+        let part = self.gathered.split_to(self.gathered.len().min(PART));
+        Ok((!part.is_empty()).then_some(part))
     }
 }
 
@@ -248,4 +229,25 @@ fn name_in(disposition: &str) -> Option<String> {
         None => name.split(';').next(),
     };
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_has_no_folder_no_control_characters_and_an_end() {
+        assert_eq!(file_name("C:\\me\\Connections.csv"), "Connections.csv");
+        assert_eq!(file_name("../../etc/passwd"), "passwd");
+        assert_eq!(file_name("a\r\nb\u{0}.vcf"), "ab.vcf");
+        assert_eq!(file_name(&"ä".repeat(300)).chars().count(), 255);
+    }
+
+    #[test]
+    fn a_file_name_stands_in_the_disposition_with_and_without_quotes() {
+        assert_eq!(name_in("attachment; filename=\"my contacts.vcf\"; size=3").as_deref(), Some("my contacts.vcf"));
+        assert_eq!(name_in("attachment; filename=contacts.vcf;size=3").as_deref(), Some("contacts.vcf"));
+        assert_eq!(name_in("attachment; filename=\"\""), None);
+        assert_eq!(name_in("inline"), None);
+    }
 }

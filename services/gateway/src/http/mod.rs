@@ -29,11 +29,11 @@ use warp::{
 };
 
 use crate::{
-    caller::{Caller, Services, Visitor, bearer_token},
+    caller::{Caller, Ordering, Services, Visitor, bearer_token},
     ended::Ended,
     idempotency::{Keyed, Order, order_id_in},
     live::Live,
-    tokens::{Tokens, refused},
+    tokens::{Claims, Tokens, refused},
 };
 
 pub use pages::WebSettings;
@@ -77,7 +77,7 @@ struct Api {
 }
 
 /// How a body is read.
-type Reading<T> = fn(&HeaderMap, &Bytes) -> Result<T, Problem>;
+type ReadBody<T> = fn(&HeaderMap, &Bytes) -> Result<T, Problem>;
 
 impl Api {
     /// The member who asks; whoever has no valid token, or asks too often, is turned away.
@@ -116,9 +116,10 @@ impl Api {
         self.order_of(self.visitor(), read_json)
     }
 
-    fn order_of<W, T>(&self, from: BoxedFilter<(W,)>, read: Reading<T>) -> BoxedFilter<(Order<W, T>,)>
+    /// An order of anyone, its body read in this way.
+    fn order_of<W, T>(&self, from: BoxedFilter<(W,)>, read: ReadBody<T>) -> BoxedFilter<(Order<W, T>,)>
     where
-        W: crate::caller::Ordering + Send + 'static,
+        W: Ordering + Send + 'static,
         T: Send + 'static,
     {
         let store = self.app.store.clone();
@@ -131,6 +132,7 @@ impl Api {
         given.and_then(order).boxed()
     }
 
+    /// The member whose token a request brings.
     async fn identify(&self, headers: &HeaderMap, trace: &TraceHeader) -> Result<Caller, Problem> {
         let token = bearer_token(headers).ok_or_else(refused)?;
         let claims = self.tokens.verify(token, &self.app.requests).await?;
@@ -139,10 +141,11 @@ impl Api {
         }
         self.limits.check_account(claims.account_id)?;
         let services = Services { actor: Some(claims.account_id), ..self.services(trace) };
-        let crate::tokens::Claims { account_id, session_id, expires_at } = claims;
+        let Claims { account_id, session_id, expires_at } = claims;
         Ok(Caller { account_id, session_id, expires_at, services })
     }
 
+    /// The visitor at an address.
     fn admit(
         &self,
         ClientAddress(address): ClientAddress,
