@@ -80,14 +80,14 @@ impl Envelope {
     /// # Errors
     /// Where an attribute that every message has is missing, or one is malformed.
     pub fn from_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, EnvelopeError> {
-        let found: BTreeMap<&str, &str> = headers
+        let found: Vec<(&str, &str)> = headers
             .into_iter()
             .filter_map(|(name, value)| {
                 let name = name.strip_prefix(PREFIX).or_else(|| name.strip_prefix("cloudEvents_"))?;
                 Some((name, value))
             })
             .collect();
-        let text = |name: &str| found.get(name).copied();
+        let text = |name: &str| found.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
         if text("specversion").ok_or(EnvelopeError::Missing("specversion"))? != "1.0" {
             return Err(EnvelopeError::SpecVersion);
         }

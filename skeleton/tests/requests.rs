@@ -25,6 +25,19 @@ async fn a_question_gets_its_answer_or_a_problem() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_only_just_started_gets_its_replies() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let id = Uuid::new_v4();
+
+    for _ in 0..5 {
+        let requests = app.world().requests_of("gateway", &["contacts"]).await;
+        let asked = requests.ask(&GetContact { contact_id: id, account_id: id }, Asking::default()).await;
+        assert_eq!(asked.unwrap_err().status, 404);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn an_order_given_twice_under_one_id_is_followed_once_and_gets_its_first_reply() {
     let app = TestApp::start(probe::service(), &[]).await;
     let order = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };

@@ -5,6 +5,8 @@
 //! confirmed. Only the holder of an advisory lock relays; it deletes over the session that holds the lock, so a
 //! relay that has lost the lock cannot delete.
 
+mod later;
+
 use std::{
     collections::HashSet,
     future::Future,
@@ -25,6 +27,7 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
+use self::later::Later;
 use super::{Counts, Filter, Outbox, OutboxRow, Plan, Publish, ServiceContext, SetAside, Staged, State, Store, Transaction, Work};
 use crate::{
     config::{Secret, Settings},
@@ -191,6 +194,7 @@ impl Store for Postgres {
         let mut tx = Tx {
             client: Some(client),
             new: HashSet::new(),
+            later: Vec::new(),
             work: Work::new(service.clone()),
             bell: self.bell.clone(),
             after_commit: Vec::new(),
@@ -312,6 +316,7 @@ impl Outbox for Postgres {
 pub struct Tx {
     client: Option<Object>,
     new: HashSet<Uuid>,
+    later: Vec<Later>,
     work: Work,
     bell: Arc<Notify>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
@@ -327,9 +332,11 @@ impl Tx {
     /// # Errors
     /// Where the store does not answer, another got in the way, or the statement is wrong.
     pub async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let later = std::mem::take(&mut self.later);
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        client.query(&statement, parameters).await.map_err(store_error)
+        let (_, rows) = try_join!(later::send(client, &later), client.query(&statement, parameters)).map_err(store_error)?;
+        Ok(rows)
     }
 
     /// Asks for one row or none.
@@ -353,9 +360,22 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`].
     pub async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let later = std::mem::take(&mut self.later);
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        client.execute(&statement, parameters).await.map_err(store_error)
+        let (_, count) = try_join!(later::send(client, &later), client.execute(&statement, parameters)).map_err(store_error)?;
+        Ok(count)
+    }
+
+    /// Changes rows without waiting for it: the statement goes out together with the next one that is waited for, at
+    /// the latest with the commit, and fails there. Saves a round trip where the answer decides nothing.
+    ///
+    /// # Errors
+    /// Where the statement is wrong, its parameters do not fit, or the store does not answer.
+    pub async fn execute_later(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
+        let statement = self.client()?.prepare_cached(sql).await.map_err(store_error)?;
+        self.later.push(Later::new(statement, parameters)?);
+        Ok(())
     }
 
     /// Does something in this process once the transaction has committed, and only then. A hint to those who wait:
@@ -399,7 +419,7 @@ impl Transaction for Tx {
     async fn commit(mut self) -> Result<(), StoreError> {
         let staged = self.work.take_staged();
         let client = self.client.take().ok_or_else(|| StoreError::broken("the transaction has ended"))?;
-        let outcome = write_and_commit(&client, &staged).await;
+        let outcome = write_and_commit(&client, &self.later, &staged).await;
         if outcome.is_err() {
             // Closed, not returned: whatever state it is in ends with it.
             drop(Object::take(client));
@@ -430,9 +450,9 @@ impl Drop for Tx {
     }
 }
 
-async fn write_and_commit(client: &Object, staged: &[Staged]) -> Result<(), StoreError> {
+async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {
     if staged.is_empty() {
-        return client.batch_execute("commit").await.map_err(store_error);
+        return try_join!(later::send(client, later), client.batch_execute("commit")).map_err(store_error).map(drop);
     }
     let statement = client.prepare_cached(STAGE).await.map_err(store_error)?;
     let column = |value: fn(&Staged) -> &str| staged.iter().map(value).collect::<Vec<_>>();
@@ -444,8 +464,8 @@ async fn write_and_commit(client: &Object, staged: &[Staged]) -> Result<(), Stor
     let envelopes = envelopes.map_err(StoreError::broken)?;
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
     // Sent together, answered together. Where the first fails, the second finds the transaction aborted: no commit.
-    try_join!(client.execute(&statement, &parameters).map_ok(drop), client.batch_execute("commit")).map_err(store_error)?;
-    Ok(())
+    let writing = client.execute(&statement, &parameters).map_ok(drop);
+    try_join!(later::send(client, later), writing, client.batch_execute("commit")).map_err(store_error).map(drop)
 }
 
 async fn migrate(client: &mut Client, table: &str, migrations: &[(&str, &str)]) -> Result<(), StoreError> {

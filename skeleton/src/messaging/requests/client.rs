@@ -15,7 +15,10 @@ use lapin::{
     types::FieldTable,
 };
 use metrics::{counter, histogram};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -39,6 +42,7 @@ pub struct Requests {
     instance: Arc<str>,
     publisher: Arc<RabbitPublisher>,
     open: Open,
+    receiving: watch::Receiver<bool>,
     timeout: Duration,
     surroundings: Surroundings,
 }
@@ -66,8 +70,9 @@ impl Requests {
     ) -> Self {
         let instance: Arc<str> = surroundings.new_id().simple().to_string().into();
         let open = Open::default();
-        tokio::spawn(receive(service.to_owned(), instance.clone(), replies, open.clone(), stop));
-        Self { service: service.into(), instance, publisher, open, timeout, surroundings }
+        let (announce, receiving) = watch::channel(false);
+        tokio::spawn(receive(service.to_owned(), instance.clone(), replies, open.clone(), announce, stop));
+        Self { service: service.into(), instance, publisher, open, receiving, timeout, surroundings }
     }
 
     /// Asks, and waits for the reply.
@@ -111,6 +116,9 @@ impl Requests {
         let (answer, reply) = oneshot::channel();
         let _guard = Registered::new(self.open.clone(), id, answer);
         let asked = async {
+            // A reply that comes before its queue is there is lost.
+            let mut receiving = self.receiving.clone();
+            receiving.wait_for(|receiving| *receiving).await.map_err(|_| Problem::unavailable("the service is stopping"))?;
             self.publish::<R>(&body, properties).await?;
             reply.await.map_err(|_| Problem::unavailable("the request was given up: try again"))?
         };
@@ -168,15 +176,17 @@ fn finish(open: &Open, id: Option<Uuid>, reply: Reply) {
     }
 }
 
-/// Takes replies in, over a queue of this instance's own, as long as the process lives.
-async fn receive(service: String, instance: Arc<str>, link: Link, open: Open, stop: Stop) {
+/// Takes replies in, over a queue of this instance's own, as long as the process lives. Announces whether it can.
+async fn receive(service: String, instance: Arc<str>, link: Link, open: Open, announce: watch::Sender<bool>, stop: Stop) {
     loop {
         let replies = async {
             match replies(&service, &instance, &link).await {
                 Ok((_channel, mut consumer)) => {
+                    announce.send_replace(true);
                     while let Some(Ok(delivery)) = consumer.next().await {
                         finish(&open, answered_request(&delivery), read_reply(delivery));
                     }
+                    announce.send_replace(false);
                 }
                 Err(error) => {
                     warn!(error, "replies cannot be received: trying until they can");
