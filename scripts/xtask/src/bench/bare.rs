@@ -117,7 +117,9 @@ pub fn vhost(world: &World) -> String {
 
 /// A connection of the administrator's in a world.
 pub async fn connect(world: &World) -> Result<Connection> {
-    Connection::connect(&broker(world).url, ConnectionProperties::default()).await.context("the broker cannot be reached")
+    Connection::connect(&broker(world).url, ConnectionProperties::default())
+        .await
+        .context("the broker cannot be reached")
 }
 
 /// Makes a queue of the kind that events wait in.
@@ -173,9 +175,8 @@ pub async fn seed(connection: &Connection, exchange: &str, routing_key: &str, sa
 pub async fn consumer(connection: &Connection, queue: &str) -> Result<(Channel, Consumer)> {
     let channel = connection.create_channel().await?;
     channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
-    let consumer = channel
-        .basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
-        .await?;
+    let consumer =
+        channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
     Ok((channel, consumer))
 }
 

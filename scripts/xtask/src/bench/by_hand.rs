@@ -17,8 +17,7 @@ pub const TABLES: &str = "create schema by_hand;
         message_id uuid not null, payload jsonb not null)";
 
 /// What is counted for a subject: how often, and how often a message was older than the one before.
-pub const EFFECTS: &str =
-    "create table effects (subject uuid primary key, times integer not null, newest bigint not null, late integer not null)";
+pub const EFFECTS: &str = "create table effects (subject uuid primary key, times integer not null, newest bigint not null, late integer not null)";
 
 /// The end of the statement that counts a message; the same here and in the probe service.
 macro_rules! counted_up {
@@ -29,10 +28,8 @@ macro_rules! counted_up {
 }
 
 /// Counts a message.
-pub const COUNT: &str = concat!(
-    "insert into effects as e (subject, times, newest, late) values ($1, 1, $2, 0)",
-    counted_up!()
-);
+pub const COUNT: &str =
+    concat!("insert into effects as e (subject, times, newest, late) values ($1, 1, $2, 0)", counted_up!());
 
 const TAKE_IN: &str = "insert into by_hand.inbox (message_id) values ($1) on conflict do nothing";
 const PUBLISH: &str = "insert into by_hand.outbox (topic, message_id, payload) values ('bench', $1, $2)";

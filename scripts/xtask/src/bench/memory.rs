@@ -1,14 +1,14 @@
 //! How much memory the six services take while they have nothing to do.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use skeleton::testing::PASSWORD;
 use tokio::process::Command;
 
 use super::{
-    Size, programs, repository,
+    Size, programs,
     report::{Aim, Finding, Report},
+    repository,
 };
 
 const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
@@ -20,14 +20,9 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
         report.notes.push(format!("memory: skipped, not built in {}: {}", programs().display(), missing.join(", ")));
         return Ok(());
     }
-    let secret = std::env::temp_dir().join(format!("kith-bench-{}", std::process::id()));
-    // The broker's users are the tests' as well: with another password, tests beside this run would be shut out.
-    fs::write(&secret, PASSWORD)?;
-    let measured = resident(&secret, size.choose(10, 1)).await;
-    let stopped = services("stop", &secret).await;
-    fs::remove_file(&secret)?;
+    let measured = resident(size.choose(10, 1)).await;
+    services("stop").await?;
     let megabytes = measured?;
-    stopped?;
     let finding = |what: String, megabytes, aim| Finding {
         row: "memory",
         what,
@@ -38,14 +33,16 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     };
     let all = megabytes.iter().map(|(_, megabytes)| megabytes).sum();
     report.findings.push(finding("all six services at rest".to_owned(), all, Aim::AtMost(60.0)));
-    report.findings.extend(megabytes.into_iter().map(|(service, megabytes)| finding(service.to_owned(), megabytes, Aim::None)));
+    report
+        .findings
+        .extend(megabytes.into_iter().map(|(service, megabytes)| finding(service.to_owned(), megabytes, Aim::None)));
     Ok(())
 }
 
 /// Starts the services, lets them rest, and reads their resident memory in megabytes.
-async fn resident(secret: &Path, rest_s: usize) -> Result<Vec<(&'static str, f64)>> {
+async fn resident(rest_s: usize) -> Result<Vec<(&'static str, f64)>> {
     for command in ["topology", "start"] {
-        services(command, secret).await?;
+        services(command).await?;
     }
     tokio::time::sleep(Duration::from_secs(rest_s as u64)).await;
     SERVICES.into_iter().map(|service| Ok((service, resident_of(service)?))).collect()
@@ -55,23 +52,21 @@ fn resident_of(service: &str) -> Result<f64> {
     let file = run_folder().join("pid").join(service);
     let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let pid = pid.split(' ').next().unwrap_or_default();
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("{service} does not run"))?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("{service} does not run"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not say VmRSS")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kilobytes * 1024.0 / 1e6)
 }
 
-fn run_folder() -> std::path::PathBuf {
+fn run_folder() -> PathBuf {
     std::env::var_os("KITH_RUN").map_or_else(|| repository().join(".run/test"), Into::into)
 }
 
-async fn services(command: &str, secret: &Path) -> Result<()> {
+async fn services(command: &str) -> Result<()> {
     let mut script = Command::new(repository().join("deploy/native/services"));
     script.arg(command).env("KITH_RUN", run_folder()).env("KITH_BIN", programs());
     script.env("KITH_ADMIN_PORT_BASE", "9200").env("KITH_HTTP_PORT", "8180");
-    for service in SERVICES {
-        script.env(format!("{}__BROKER__PASSWORD_FILE", service.to_uppercase()), secret);
-    }
     let output = script.output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the services do not {command}:\n{said}");

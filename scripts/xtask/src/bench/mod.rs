@@ -32,8 +32,8 @@ use report::Report;
 /// How long a row may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Spans are recorded as in a service; of lines, only errors are written.
-const LOG_FILTER: &str = "error,skeleton::telemetry=info";
+/// Spans are recorded as in a service; no lines are written, they would be in the table.
+const LOG_FILTER: &str = "off,skeleton::telemetry=info,lapin::channel=off,lapin::channels=off,lapin::io_loop=off";
 
 /// Measure what the design asks for, each beside a baseline in the same run.
 #[derive(Args)]

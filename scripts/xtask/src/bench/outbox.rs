@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use events::{contacts::ContactRemoved, samples};
 use futures::StreamExt;
-use lapin::{options::{BasicAckOptions, QueueBindOptions}, types::FieldTable};
+use lapin::{
+    options::{BasicAckOptions, QueueBindOptions},
+    types::FieldTable,
+};
 use skeleton::{
     Postgres, Publish, Service,
     store::{Store, Transaction},

@@ -13,7 +13,7 @@ use skeleton::{
     },
     stop,
     store::Transaction,
-    testing::{PASSWORD, World},
+    testing::{World, broker_password},
 };
 
 use super::{
@@ -117,7 +117,7 @@ async fn handle(world: World, connection: &Connection, samples: &[Sample]) -> Re
         .projects_into(NullStore)
         .consumes(Subscriptions::new().on(on_registered))
         .with(counter.clone());
-    world.admin().apply(&service.dealings().topology(), PASSWORD).await?;
+    world.admin().apply(&service.dealings().topology(), &broker_password(service.name())).await?;
     bare::seed(connection, "events.accounts", Registered::KEY, samples).await?;
     let app = world.start(service, &[]).await;
     let rate = counter.rate().await;

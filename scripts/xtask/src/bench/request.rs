@@ -155,8 +155,7 @@ impl BareAsker {
     async fn new(connection: &Connection, queue: String) -> Result<Self> {
         let body = serde_json::to_vec(&samples::contacts::get_contact())?;
         let channel = connection.create_channel().await?;
-        let mut replies =
-            channel.basic_consume(REPLY_TO.into(), "".into(), no_ack(), FieldTable::default()).await?;
+        let mut replies = channel.basic_consume(REPLY_TO.into(), "".into(), no_ack(), FieldTable::default()).await?;
         let open = Open::default();
         let waiting = open.clone();
         tokio::spawn(async move {
@@ -174,8 +173,7 @@ impl BareAsker {
         let id = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let (sender, answered) = oneshot::channel();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), sender);
-        let properties =
-            BasicProperties::default().with_correlation_id(id.into()).with_reply_to(REPLY_TO.into());
+        let properties = BasicProperties::default().with_correlation_id(id.into()).with_reply_to(REPLY_TO.into());
         let options = BasicPublishOptions::default();
         self.channel.basic_publish("".into(), self.queue.as_str().into(), options, &self.body, properties).await?;
         answered.await.context("no reply came")

@@ -40,7 +40,10 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
         ("KITH_RABBIT_API".to_owned(), Servers::from_env().rabbit_api),
     ];
     settings.extend(
-        database.settings.iter().map(|(key, value)| (format!("CONTACTS__STORE__{}", key.to_uppercase()), value.clone())),
+        database
+            .settings
+            .iter()
+            .map(|(key, value)| (format!("CONTACTS__STORE__{}", key.to_uppercase()), value.clone())),
     );
     let measured = starts(&program, &settings, size.choose(5, 2)).await;
     Postgres::remove(database).await;
@@ -73,7 +76,12 @@ async fn starts(program: &Path, settings: &[(String, String)], more: usize) -> R
 
 fn command(program: &Path, settings: &[(String, String)]) -> Command {
     let mut command = Command::new(program);
-    command.env_clear().envs(settings.iter().cloned()).stdout(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+    command
+        .env_clear()
+        .envs(settings.iter().cloned())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
     command
 }
 
