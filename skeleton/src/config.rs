@@ -162,8 +162,7 @@ impl Settings {
             .try_parsing(true)
             .source(Some(variables));
         let all = sources.add_source(environment).build().map_err(|error| failed(error.to_string()))?;
-        let sections: BTreeMap<String, Value> =
-            all.try_deserialize().map_err(|error| failed(error.to_string()))?;
+        let sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
         let mut settings = Self { service: service.to_owned(), sections, known: Vec::new() };
         settings.take_in_secret_files().map_err(failed)?;
         Ok(settings)
@@ -194,7 +193,8 @@ impl Settings {
     /// # Errors
     /// Where a key is missing, unknown or of the wrong form, with its name and how to set it.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, SettingsError> {
-        let value = self.sections.get(name).cloned().unwrap_or_else(|| Value::new(None, ValueKind::Table(Default::default())));
+        let value =
+            self.sections.get(name).cloned().unwrap_or_else(|| Value::new(None, ValueKind::Table(Default::default())));
         value.try_deserialize().map_err(|error| SettingsError {
             service: self.service.clone(),
             mistakes: vec![format!(

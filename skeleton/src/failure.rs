@@ -148,7 +148,10 @@ impl Problem {
 
     fn from_refusal(refusal: &impl Refusal) -> Self {
         let errors = refusal.field().map(|field| FieldError { field: field.to_owned(), detail: refusal.to_string() });
-        Self { errors: errors.into_iter().collect(), ..Self::new(refusal.status(), refusal.code(), refusal.to_string()) }
+        Self {
+            errors: errors.into_iter().collect(),
+            ..Self::new(refusal.status(), refusal.code(), refusal.to_string())
+        }
     }
 }
 

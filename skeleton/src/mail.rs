@@ -56,7 +56,8 @@ impl Mailer {
     /// Where the address of the server or of the sender is none.
     pub fn new(settings: MailSettings) -> Result<Self, String> {
         let from = settings.from.parse().map_err(|error| format!("from: {error}"))?;
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(|error| format!("url: {error}"))?;
+        let mut transport =
+            AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(|error| format!("url: {error}"))?;
         if !settings.user.is_empty() {
             transport = transport.credentials(Credentials::new(settings.user, settings.password.reveal().to_owned()));
         }
@@ -81,7 +82,10 @@ impl Mailer {
             Ok(_) => Ok(()),
             // The server's text may hold the address: only its kind is kept.
             Err(error) if error.is_permanent() => Err(refused("the mail server refuses this mail for good")),
-            Err(_) => Err(Failure::Retry(StoreError::new(crate::failure::StoreErrorKind::Conflict, "the mail server does not take mail just now"))),
+            Err(_) => Err(Failure::Retry(StoreError::new(
+                crate::failure::StoreErrorKind::Conflict,
+                "the mail server does not take mail just now",
+            ))),
         }
     }
 }

@@ -21,7 +21,8 @@ pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
     // lapin logs messages that come back whole, data included.
     let filter = format!("{},lapin=error", settings.filter);
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info,lapin=error"));
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
     // A second start in one process, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     metrics();

@@ -33,7 +33,10 @@ impl Rights {
 
 fn secret(name: &str) -> Result<String> {
     let folder = PathBuf::from(env::var("KITH_SECRETS").context("KITH_SECRETS is not set")?);
-    Ok(fs::read_to_string(folder.join(name)).with_context(|| format!("the secret {name} cannot be read"))?.trim().to_owned())
+    Ok(fs::read_to_string(folder.join(name))
+        .with_context(|| format!("the secret {name} cannot be read"))?
+        .trim()
+        .to_owned())
 }
 
 /// `user:password@` put into an address in place of what is there.
@@ -76,7 +79,9 @@ async fn databases(service: &str) -> Result<usize> {
 /// Every queue and exchange that is not the service's own.
 async fn broker(service: &str) -> Result<usize> {
     let url = address("KITH_AMQP_URL", service, &secret(&format!("{service}.broker"))?)?;
-    let connection = Connection::connect(&url, ConnectionProperties::default()).await.with_context(|| format!("{service} cannot sign in to the broker"))?;
+    let connection = Connection::connect(&url, ConnectionProperties::default())
+        .await
+        .with_context(|| format!("{service} cannot sign in to the broker"))?;
     let mut refused = 0;
     for other in SERVICES.into_iter().filter(|other| *other != service) {
         let publish = publishing(&connection, &format!("events.{other}")).await;
@@ -93,9 +98,13 @@ async fn broker(service: &str) -> Result<usize> {
     }
     ensure!(publishing(&connection, "").await.is_err(), "{service} can publish to any queue by the default exchange");
     let channel = connection.create_channel().await?;
-    let declared = channel.queue_declare(format!("{service}.mine").into(), QueueDeclareOptions::durable(), FieldTable::default()).await;
+    let declared = channel
+        .queue_declare(format!("{service}.mine").into(), QueueDeclareOptions::durable(), FieldTable::default())
+        .await;
     ensure!(declared.is_err(), "{service} can declare queues");
-    publishing(&connection, &format!("events.{service}")).await.with_context(|| format!("{service} cannot publish its own events"))?;
+    publishing(&connection, &format!("events.{service}"))
+        .await
+        .with_context(|| format!("{service} cannot publish its own events"))?;
     Ok(refused + 2)
 }
 
@@ -104,7 +113,13 @@ async fn publishing(connection: &Connection, exchange: &str) -> Result<()> {
     let channel: Channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let sent = channel
-        .basic_publish(exchange.into(), "nobody-wants-this".into(), BasicPublishOptions::default(), b"{}", BasicProperties::default())
+        .basic_publish(
+            exchange.into(),
+            "nobody-wants-this".into(),
+            BasicPublishOptions::default(),
+            b"{}",
+            BasicProperties::default(),
+        )
         .await?;
     sent.await?;
     Ok(())

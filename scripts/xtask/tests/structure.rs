@@ -1,13 +1,17 @@
 //! The rules of the tree: who may depend on whom, and who may know the broker.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn services() -> Vec<PathBuf> {
-    let mut folders: Vec<_> = fs::read_dir(root().join("services")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<_> =
+        fs::read_dir(root().join("services")).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|folder| folder.join("Cargo.toml").exists());
     folders.sort();
     folders
@@ -37,7 +41,9 @@ fn a_service_depends_on_no_other_service() {
     for folder in services() {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         for other in names.iter().filter(|other| **other != name(&folder)) {
-            let depends = manifest.lines().any(|line| line.starts_with(&format!("{other}.")) || line.starts_with(&format!("{other} =")));
+            let depends = manifest
+                .lines()
+                .any(|line| line.starts_with(&format!("{other}.")) || line.starts_with(&format!("{other} =")));
             assert!(!depends, "{} depends on {other}", name(&folder));
         }
     }
@@ -72,7 +78,15 @@ fn a_domain_has_no_clock_no_store_and_no_broker() {
         });
         for source in files {
             let text = fs::read_to_string(&source).unwrap();
-            for forbidden in ["async fn", "Utc::now", "tokio::", "Uuid::new_v4", "Uuid::now_v7", "skeleton::store", "skeleton::Postgres"] {
+            for forbidden in [
+                "async fn",
+                "Utc::now",
+                "tokio::",
+                "Uuid::new_v4",
+                "Uuid::now_v7",
+                "skeleton::store",
+                "skeleton::Postgres",
+            ] {
                 assert!(!text.contains(forbidden), "{} has {forbidden}", source.display());
             }
         }

@@ -44,7 +44,11 @@ async fn find_paths(asked: FindPaths, store: Reading<Neo4j>) -> Answered<PathsVi
     let mut view = |route: &Route| {
         let made_up = |person| *made_up.entry(person).or_insert_with(Uuid::new_v4);
         let people = show(route, &me.name, &target, &known, made_up);
-        Path { length: route.length(), strength: route.strength, people: people.into_iter().map(PathPerson::from).collect() }
+        Path {
+            length: route.length(),
+            strength: route.strength,
+            people: people.into_iter().map(PathPerson::from).collect(),
+        }
     };
     Ok(PathsView { shortest: view(&shortest), best: view(&best) })
 }
@@ -64,7 +68,11 @@ async fn best_path(store: &Neo4j, shortest: Route, max: u32) -> Result<Route, St
 
 /// The same whoever it is that may not be looked for: it tells nobody who is a member.
 fn unknown_person() -> Problem {
-    Problem::new(404, "unknown-person", "there is nobody like this among your contacts, nor a member who wants to be found")
+    Problem::new(
+        404,
+        "unknown-person",
+        "there is nobody like this among your contacts, nor a member who wants to be found",
+    )
 }
 
 fn no_path(max: u32) -> Problem {

@@ -161,7 +161,10 @@ async fn an_erased_account_takes_its_address_book_along_and_stays_a_person_to_ot
     assert_eq!(strengths(&app).await, [0.5]);
     assert_eq!(degrees(&app, &zoe).await, [0; 6]);
     let kept = all_that_is_kept(&app).await;
-    assert!(!kept.contains("Friend") && !kept.contains("Person Zoe") && !kept.contains(&zoe.account_id.to_string()), "{kept}");
+    assert!(
+        !kept.contains("Friend") && !kept.contains("Person Zoe") && !kept.contains(&zoe.account_id.to_string()),
+        "{kept}"
+    );
     assert_eq!(count(&app, "MATCH (person:Person) RETURN count(person)").await, 2);
     assert_eq!(link_of(&app, contact.contact_id).await.owner_id, ada.account_id);
     app.finish().await;
@@ -175,7 +178,10 @@ async fn an_erased_account_whom_nobody_has_leaves_nothing() {
 
     app.receives(&erased(&zoe)).await;
 
-    assert_eq!(count(&app, "MATCH (node) WHERE node:Person OR node:Contact OR node:Identifier RETURN count(node)").await, 0);
+    assert_eq!(
+        count(&app, "MATCH (node) WHERE node:Person OR node:Contact OR node:Identifier RETURN count(node)").await,
+        0
+    );
     app.finish().await;
 }
 

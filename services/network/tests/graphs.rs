@@ -53,7 +53,10 @@ async fn load(app: &TestApp<Neo4j>, ties: &[(String, String)]) -> HashMap<String
     }
     let joining: Vec<_> = members.values().collect();
     for some in joining.chunks(256) {
-        join_all(some.iter().map(async |member| app.world().publish(*member, &app.world().envelope_for(*member)).await)).await;
+        join_all(
+            some.iter().map(async |member| app.world().publish(*member, &app.world().envelope_for(*member)).await),
+        )
+        .await;
     }
     for some in ties.chunks(256) {
         join_all(some.iter().map(async |(one, other)| {
@@ -148,7 +151,10 @@ async fn a_large_network_is_loaded_and_asked() {
         println!("degrees in {:?}: {found:?}, {hop}", began.elapsed());
     }
     for pair in graph.truth["pairs"].as_array().unwrap().iter().take(10) {
-        let (Some(a), Some(b)) = (members.get(pair["a"].as_str().unwrap()), members.get(pair["b"].as_str().unwrap())) else { continue };
+        let (Some(a), Some(b)) = (members.get(pair["a"].as_str().unwrap()), members.get(pair["b"].as_str().unwrap()))
+        else {
+            continue;
+        };
         let began = Instant::now();
         let found = paths(&app, a, &b.email, None).await.map(|view| (view.shortest.length, view.best.length));
         println!("paths in {:?}: {:?}, {pair}", began.elapsed(), found.map_err(|problem| problem.kind));

@@ -14,7 +14,11 @@ use metrics::{counter, histogram};
 use tracing::{Instrument, debug, error, info, warn};
 use uuid::Uuid;
 
-use super::{Deliveries, Incoming, handlers::ByName, retry::{self, Decision}};
+use super::{
+    Deliveries, Incoming,
+    handlers::ByName,
+    retry::{self, Decision},
+};
 use crate::{
     config::RetrySettings,
     failure::{Failure, Handled, Problem, StoreError},
@@ -72,10 +76,15 @@ impl<S: Store> Queue<S> {
     /// Handles messages and acknowledges them. False when told to stop before the end.
     async fn work_off(&self, messages: &[Incoming], deliveries: &mut impl Deliveries, stop: &Stop) -> bool {
         let Some(last) = messages.last() else { return true };
-        let is_plain = |message: &Incoming| !self.park_all && message.envelope.is_ok() && message.deliveries_before < self.retry.suspect_after;
+        let is_plain = |message: &Incoming| {
+            !self.park_all && message.envelope.is_ok() && message.deliveries_before < self.retry.suspect_after
+        };
         if messages.len() > 1 && messages.iter().all(is_plain) {
             histogram!("consumer_batch_messages", "queue" => self.name.clone()).record(messages.len() as f64);
-            let calls: Vec<_> = messages.iter().filter_map(|message| Some((message.envelope.as_ref().ok()?, &message.body[..]))).collect();
+            let calls: Vec<_> = messages
+                .iter()
+                .filter_map(|message| Some((message.envelope.as_ref().ok()?, &message.body[..])))
+                .collect();
             if self.handle(&calls).await.is_ok() {
                 deliveries.acknowledge_through(last).await;
                 return true;
@@ -113,7 +122,12 @@ impl<S: Store> Queue<S> {
             Err(error) => return Err(Problem::new(400, "malformed-message", error.to_string()).into()),
         };
         if self.park_all {
-            return Err(Problem::new(500, "dead-letter", "the broker gave the message up: it was handed out too often or could not be kept").into());
+            return Err(Problem::new(
+                500,
+                "dead-letter",
+                "the broker gave the message up: it was handed out too often or could not be kept",
+            )
+            .into());
         }
         if message.deliveries_before >= self.retry.suspect_after {
             self.note_suspect(message).await?;
@@ -125,11 +139,18 @@ impl<S: Store> Queue<S> {
     async fn note_suspect(&self, message: &Incoming) -> Handled {
         let attempts = self.store.failures_of(message.id).await? + 1;
         if attempts as usize > self.retry.waits_ms.len() {
-            let detail = format!("the message was handed out {} times and never came to an end: it may kill the process", message.deliveries_before);
+            let detail = format!(
+                "the message was handed out {} times and never came to an end: it may kill the process",
+                message.deliveries_before
+            );
             return Err(Problem::new(500, "crash-loop", detail).into());
         }
         let now = self.service.surroundings.now();
-        let note = SetAside { attempts, due_at: now + chrono::Duration::minutes(10), ..self.entry(message.into(), "it was handed out and never came to an end") };
+        let note = SetAside {
+            attempts,
+            due_at: now + chrono::Duration::minutes(10),
+            ..self.entry(message.into(), "it was handed out and never came to an end")
+        };
         self.store.set_aside(&note).await?;
         Ok(())
     }
@@ -189,7 +210,8 @@ impl<S: Store> Queue<S> {
                 tx.rollback().await;
                 return Ok(());
             };
-            let envelope = Envelope::from_headers(waiting.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let envelope =
+                Envelope::from_headers(waiting.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
             let handled = match envelope {
                 Ok(envelope) if tx.is_new(id) => self.call(&envelope, &waiting.body, &mut tx).await,
                 Ok(_) => Ok(()),
@@ -202,13 +224,16 @@ impl<S: Store> Queue<S> {
             let name = waiting.name.clone();
             tx.commit().await.map_err(|error| (Some(waiting), Failure::from(error)))?;
             self.service.ended(id, "done", None);
-            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name, "outcome" => "retried").increment(1);
+            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name, "outcome" => "retried")
+                .increment(1);
             Ok(())
         };
         match attempt.await {
             Ok(()) => {}
             // The row is still there with its due time: the next look finds it.
-            Err((_, failure)) if failure.is_unavailable() => warn!(queue = self.name, error = %failure, "the store does not answer"),
+            Err((_, failure)) if failure.is_unavailable() => {
+                warn!(queue = self.name, error = %failure, "the store does not answer")
+            }
             Err((None, failure)) => warn!(queue = self.name, error = %failure, "a waiting message cannot be read"),
             Err((Some(waiting), failure)) => {
                 let first = (waiting.attempts, waiting.first_failed_at);
@@ -220,7 +245,12 @@ impl<S: Store> Queue<S> {
     }
 
     /// Sets a failed message aside, to wait or parked.
-    async fn keep(&self, message: Raw, failure: &Failure, before: Option<(u32, chrono::DateTime<chrono::Utc>)>) -> Result<(), StoreError> {
+    async fn keep(
+        &self,
+        message: Raw,
+        failure: &Failure,
+        before: Option<(u32, chrono::DateTime<chrono::Utc>)>,
+    ) -> Result<(), StoreError> {
         let attempts = match before {
             Some((attempts, _)) => attempts,
             None => self.store.failures_of(message.id).await?,
@@ -250,8 +280,12 @@ impl<S: Store> Queue<S> {
                 telemetry::report_bug(text);
                 error!(message.id = %message, message.name = name, attempts, outcome, reason, "a handler failed in a way that must not happen");
             }
-            Failure::Reject(_) => info!(message.id = %message, message.name = name, attempts, outcome, reason, "a message was refused"),
-            Failure::Retry(_) => warn!(message.id = %message, message.name = name, attempts, outcome, reason, "a message failed"),
+            Failure::Reject(_) => {
+                info!(message.id = %message, message.name = name, attempts, outcome, reason, "a message was refused")
+            }
+            Failure::Retry(_) => {
+                warn!(message.id = %message, message.name = name, attempts, outcome, reason, "a message failed")
+            }
         }
         Ok(())
     }

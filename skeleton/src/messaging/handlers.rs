@@ -1,6 +1,12 @@
 //! The doors of a service: which function handles which message.
 
-use std::{any::Any, collections::BTreeMap, future::{Future, ready}, pin::Pin, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
 use events::{Event, Job, Message, Request};
 use futures::{FutureExt, future::BoxFuture};
@@ -152,13 +158,15 @@ impl<Tx: Publish + 'static> Default for Jobs<Tx> {
 /// A function that takes a question and a store.
 ///
 /// Implemented for every `async fn(R, Reading<S>) -> Result<T, Failure>`.
-pub type BoxedRead<S> = Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = Answered<Vec<u8>>> + Send>> + Send + Sync>;
+pub type BoxedRead<S> =
+    Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = Answered<Vec<u8>>> + Send>> + Send + Sync>;
 
 /// What is left to do of an order once its transaction is open; its reply comes written out.
 pub type Prepared<Tx> = Box<dyn for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Answered<Vec<u8>>> + Send>;
 
 /// Does of an order what needs no transaction.
-pub type Prepare<S> = Arc<dyn Fn(&[u8], Reading<S>) -> BoxFuture<'static, Answered<Prepared<<S as Store>::Tx>>> + Send + Sync>;
+pub type Prepare<S> =
+    Arc<dyn Fn(&[u8], Reading<S>) -> BoxFuture<'static, Answered<Prepared<<S as Store>::Tx>>> + Send + Sync>;
 
 /// How a request is answered.
 pub enum Answer<S: Store> {

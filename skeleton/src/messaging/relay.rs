@@ -72,8 +72,12 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         }
         let messages: Vec<Outgoing> = rows.iter().cloned().map(Outgoing::from).collect();
         let outcomes = self.publisher.publish(messages).await;
-        let done: Vec<i64> =
-            rows.iter().zip(&outcomes).filter(|(row, outcome)| is_done(row, **outcome)).map(|(row, _)| row.position).collect();
+        let done: Vec<i64> = rows
+            .iter()
+            .zip(&outcomes)
+            .filter(|(row, outcome)| is_done(row, **outcome))
+            .map(|(row, _)| row.position)
+            .collect();
         counter!("outbox_relayed_total").increment(done.len() as u64);
         if !done.is_empty() {
             self.store.remove(&done).await?;

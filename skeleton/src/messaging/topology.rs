@@ -101,7 +101,11 @@ impl Dealings {
             queues.push(QueuePlan { name: format!("{service}.requests"), arguments, bindings: self.requests.clone() });
         }
         let dead = Binding { exchange: format!("dead.{service}"), routing_key: String::new() };
-        queues.push(QueuePlan { name: format!("{service}.dead"), arguments: json!({ "x-queue-type": "quorum" }), bindings: vec![dead] });
+        queues.push(QueuePlan {
+            name: format!("{service}.dead"),
+            arguments: json!({ "x-queue-type": "quorum" }),
+            bindings: vec![dead],
+        });
         Topology { service: service.clone(), exchanges, queues, rights: self.rights() }
     }
 
@@ -175,7 +179,8 @@ impl Admin {
         }
         for queue in &topology.queues {
             let name = encoded(&queue.name);
-            self.put(&format!("queues/{vhost}/{name}"), &json!({ "durable": true, "arguments": queue.arguments })).await?;
+            self.put(&format!("queues/{vhost}/{name}"), &json!({ "durable": true, "arguments": queue.arguments }))
+                .await?;
             for binding in &queue.bindings {
                 let path = format!("bindings/{vhost}/e/{}/q/{name}", encoded(&binding.exchange));
                 self.send(Method::POST, &path, &json!({ "routing_key": binding.routing_key })).await?;
@@ -184,7 +189,11 @@ impl Admin {
         let service = encoded(&topology.service);
         self.put(&format!("users/{service}"), &json!({ "password": password, "tags": "" })).await?;
         let Rights { configure, write, read } = &topology.rights;
-        self.put(&format!("permissions/{vhost}/{service}"), &json!({ "configure": configure, "write": write, "read": read })).await
+        self.put(
+            &format!("permissions/{vhost}/{service}"),
+            &json!({ "configure": configure, "write": write, "read": read }),
+        )
+        .await
     }
 
     /// Makes something, or leaves it as it is where it is there just so.
@@ -225,8 +234,12 @@ impl Admin {
         if status.is_success() || status == StatusCode::NO_CONTENT {
             return Ok(serde_json::from_str(&text).unwrap_or(Value::Null));
         }
-        let reason = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body["reason"].as_str()?.to_owned()));
-        Err(TopologyError::Refused { what: path.to_owned(), why: format!("{} {}", status.as_u16(), reason.unwrap_or(text)) })
+        let reason =
+            serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body["reason"].as_str()?.to_owned()));
+        Err(TopologyError::Refused {
+            what: path.to_owned(),
+            why: format!("{} {}", status.as_u16(), reason.unwrap_or(text)),
+        })
     }
 }
 

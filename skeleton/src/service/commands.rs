@@ -134,7 +134,8 @@ impl<S: Store> Service<S> {
 
     async fn run_until_stopped(self, settings: Settings) -> Exit {
         let telemetry = settings.section("log").map(|log| telemetry::start(self.name(), &log));
-        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
             return Exit::failed(1, "signals cannot be listened to");
         };
         let starting = Box::pin(self.start(settings, Surroundings::system()));
@@ -153,7 +154,8 @@ impl<S: Store> Service<S> {
         }
         let clean = running.stop().await;
         // Sends what is left, which blocks: not on a thread that others need.
-        let _ = tokio::time::timeout(Duration::from_secs(2), tokio::task::spawn_blocking(move || drop(telemetry))).await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(2), tokio::task::spawn_blocking(move || drop(telemetry))).await;
         if clean { Exit::well() } else { Exit::failed(1, "not everything was finished in time") }
     }
 
@@ -203,7 +205,9 @@ async fn parked<S: Store>(store: &S, command: ParkedCommand) -> Result<Exit, cra
         ParkedCommand::Show { id } => {
             let filter = Filter { id: Some(id), ..Filter::default() };
             let found = store.list_set_aside(&filter, 1).await?;
-            let Some(message) = found.first() else { return Ok(Exit::failed(1, format!("no message {id} is set aside"))) };
+            let Some(message) = found.first() else {
+                return Ok(Exit::failed(1, format!("no message {id} is set aside")));
+            };
             println!("{}", whole(message));
         }
         ParkedCommand::Redrive(chosen) => {

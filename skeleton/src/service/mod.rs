@@ -95,7 +95,10 @@ impl<S: Store> Service<S> {
     where
         S: Outbox,
     {
-        Self { relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))), ..self.projects_into(plan) }
+        Self {
+            relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))),
+            ..self.projects_into(plan)
+        }
     }
 
     /// Keeps its data here, in a store that cannot publish.
@@ -157,7 +160,10 @@ impl<S: Store> Service<S> {
         self.provider(move |_, _, context| context.put(resource))
     }
 
-    fn provider(mut self, provider: impl FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send + 'static) -> Self {
+    fn provider(
+        mut self,
+        provider: impl FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send + 'static,
+    ) -> Self {
         self.providers.push(Box::new(provider));
         self
     }
@@ -200,7 +206,8 @@ impl<S: Store> Service<S> {
     }
 
     fn open_store(&self, settings: &Settings) -> Result<S, StoreError> {
-        let opener = self.opener.as_ref().ok_or_else(|| StoreError::broken("the service is assembled without a store"))?;
+        let opener =
+            self.opener.as_ref().ok_or_else(|| StoreError::broken("the service is assembled without a store"))?;
         opener(settings)
     }
 

@@ -11,7 +11,10 @@ use super::{App, CommonSettings, Service, mistakes_of};
 use crate::{
     config::{BrokerSettings, LifeSettings, Settings, SettingsError},
     failure::StoreError,
-    http::{self, admin::{self, Health}},
+    http::{
+        self,
+        admin::{self, Health},
+    },
     messaging::{
         consumer::{self, Queue},
         handlers::ByName,
@@ -142,12 +145,17 @@ impl<S: Store> Service<S> {
 
         let (mut sending, sending_stop) = Phase::new("relay");
         if let Some(relaying) = self.relaying {
-            let (store, publisher, window, stop) = (store.clone(), publisher.clone(), common.broker.window, sending_stop.clone());
-            sending.supervise("relay", sending_stop, move || relaying(store.clone(), publisher.clone(), window, stop.clone()));
+            let (store, publisher, window, stop) =
+                (store.clone(), publisher.clone(), common.broker.window, sending_stop.clone());
+            sending.supervise("relay", sending_stop, move || {
+                relaying(store.clone(), publisher.clone(), window, stop.clone())
+            });
         }
 
         let (mut doors, doors_stop) = Phase::new("doors");
-        if let (Some(routing), Some((listener, _)), Some(mut http)) = (self.routing.take(), http_listener, common.http.clone()) {
+        if let (Some(routing), Some((listener, _)), Some(mut http)) =
+            (self.routing.take(), http_listener, common.http.clone())
+        {
             let (routes, body_limits) = routing(&app);
             http.body_limits.extend(body_limits);
             let serving = http::serve(listener, routes, http, doors_stop.clone());
@@ -169,7 +177,14 @@ impl<S: Store> Service<S> {
         let mut all = self.subscriptions.handlers.clone();
         if !self.subscriptions.bindings.is_empty() {
             let events = queue("events", &self.subscriptions.handlers, false);
-            doors.consume("events consumer", events, &consuming, common.broker.prefetch, common.broker.batch, &doors_stop);
+            doors.consume(
+                "events consumer",
+                events,
+                &consuming,
+                common.broker.prefetch,
+                common.broker.batch,
+                &doors_stop,
+            );
         }
         for (handlers, _) in &self.jobs {
             // One at a time: a step of a job may be long, and others are to have their turn.
@@ -179,22 +194,51 @@ impl<S: Store> Service<S> {
         doors.consume("dead-letter consumer", queue("dead", &all, true), &consuming, 16, 1, &doors_stop);
         if !self.answers.bindings.is_empty() {
             let answers = std::mem::take(&mut self.answers.handlers);
-            let server = Arc::new(Server::new(service.clone(), store.clone(), answers, self.callers.clone(), common.requests.clone()));
+            let server = Arc::new(Server::new(
+                service.clone(),
+                store.clone(),
+                answers,
+                self.callers.clone(),
+                common.requests.clone(),
+            ));
             let (consuming, replying, stop) = (consuming.clone(), publishing.clone(), doors_stop.clone());
-            doors.supervise("requests server", doors_stop.clone(), move || serve(server.clone(), consuming.clone(), replying.clone(), stop.clone()));
+            doors.supervise("requests server", doors_stop.clone(), move || {
+                serve(server.clone(), consuming.clone(), replying.clone(), stop.clone())
+            });
         }
-        let checks = Checks { store, publishing, consuming, store_check: health.check("store", true), broker_check: health.check("broker", false) };
+        let checks = Checks {
+            store,
+            publishing,
+            consuming,
+            store_check: health.check("store", true),
+            broker_check: health.check("broker", false),
+        };
         last.parts.push(tokio::spawn(checks.run(last_stop)));
 
         health.set_started();
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
         let phases = vec![doors, sending, last];
-        Ok(Running { app, http_address, admin_address, health, drain: Duration::from_millis(common.life.drain_ms), phases })
+        Ok(Running {
+            app,
+            http_address,
+            admin_address,
+            health,
+            drain: Duration::from_millis(common.life.drain_ms),
+            phases,
+        })
     }
 }
 
 impl Phase {
-    fn consume<S: Store>(&mut self, part: &'static str, queue: Arc<Queue<S>>, link: &Link, prefetch: u16, batch: usize, stop: &Stop) {
+    fn consume<S: Store>(
+        &mut self,
+        part: &'static str,
+        queue: Arc<Queue<S>>,
+        link: &Link,
+        prefetch: u16,
+        batch: usize,
+        stop: &Stop,
+    ) {
         let (again, link, stopping) = (queue.clone(), link.clone(), stop.clone());
         self.supervise(part, stop.clone(), move || {
             let deliveries = RabbitDeliveries::new(link.clone(), queue.name.clone(), prefetch);

@@ -7,12 +7,7 @@
 
 mod later;
 
-use std::{
-    collections::HashSet,
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use events::Envelope;
@@ -28,7 +23,9 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use self::later::Later;
-use super::{Counts, Filter, Outbox, OutboxRow, Plan, Publish, ServiceContext, SetAside, Staged, State, Store, Transaction, Work};
+use super::{
+    Counts, Filter, Outbox, OutboxRow, Plan, Publish, ServiceContext, SetAside, Staged, State, Store, Transaction, Work,
+};
 use crate::{
     config::{Secret, Settings},
     failure::{StoreError, StoreErrorKind},
@@ -40,7 +37,8 @@ const MESSAGING: &str = include_str!("sql/V1__messaging.sql");
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 const RELAY_LOCK: i64 = 0x6b69_7468_0002;
 
-const TAKE_IN: &str = "insert into skeleton.inbox (message_id) select unnest($1::uuid[]) on conflict do nothing returning message_id";
+const TAKE_IN: &str =
+    "insert into skeleton.inbox (message_id) select unnest($1::uuid[]) on conflict do nothing returning message_id";
 
 /// Writes staged messages, giving each its subject's next number. Subjects are locked in one order: no deadlocks.
 const STAGE: &str = "with staged as (
@@ -136,7 +134,8 @@ impl Postgres {
     async fn connect(&self) -> Result<Client, StoreError> {
         let connecting = self.config.connect(NoTls);
         let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
-        let (client, connection) = connected.map_err(|_| unavailable("no connection within 5 s"))?.map_err(unavailable)?;
+        let (client, connection) =
+            connected.map_err(|_| unavailable("no connection within 5 s"))?.map_err(unavailable)?;
         tokio::spawn(connection);
         Ok(client)
     }
@@ -150,7 +149,8 @@ impl Postgres {
         }
         let next = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox order by position limit $1";
         let next = client.prepare(next).await.map_err(store_error)?;
-        let remove = client.prepare("delete from skeleton.outbox where position = any($1)").await.map_err(store_error)?;
+        let remove =
+            client.prepare("delete from skeleton.outbox where position = any($1)").await.map_err(store_error)?;
         Ok(Some(RelaySession { client, next, remove }))
     }
 }
@@ -169,7 +169,8 @@ impl Plan for PostgresPlan {
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
-        let manager = Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager =
+            Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts {
             wait: Some(Duration::from_secs(5)),
             create: Some(Duration::from_secs(5)),
@@ -207,7 +208,8 @@ impl Store for Postgres {
         let statement = client.prepare_cached(TAKE_IN).await.map_err(store_error)?;
         // Sent together, answered together: one round trip.
         let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
-        let (_, rows) = try_join!(client.batch_execute("begin"), client.query(&statement, &parameters)).map_err(store_error)?;
+        let (_, rows) =
+            try_join!(client.batch_execute("begin"), client.query(&statement, &parameters)).map_err(store_error)?;
         tx.new = rows.iter().map(|row| row.get(0)).collect();
         Ok(tx)
     }
@@ -236,10 +238,25 @@ impl Store for Postgres {
             on conflict (message_id) do update set state = excluded.state, attempts = excluded.attempts, due_at = excluded.due_at,
                 reason = excluded.reason, last_failed_at = excluded.last_failed_at";
         let attempts = i32::try_from(kept.attempts).unwrap_or(i32::MAX);
-        self.execute(sql, &[
-            &kept.message, &kept.queue, &kept.name, &kept.subject, &Json(&kept.headers), &kept.body, &kept.state.as_str(),
-            &attempts, &kept.due_at, &kept.reason, &kept.first_failed_at, &kept.last_failed_at,
-        ]).await.map(drop)
+        self.execute(
+            sql,
+            &[
+                &kept.message,
+                &kept.queue,
+                &kept.name,
+                &kept.subject,
+                &Json(&kept.headers),
+                &kept.body,
+                &kept.state.as_str(),
+                &attempts,
+                &kept.due_at,
+                &kept.reason,
+                &kept.first_failed_at,
+                &kept.last_failed_at,
+            ],
+        )
+        .await
+        .map(drop)
     }
 
     async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
@@ -254,7 +271,8 @@ impl Store for Postgres {
                 and ($4::text is null or strpos(reason, $4) > 0) and ($5::text is null or state = $5)
             order by first_failed_at, message_id limit $6";
         let state = filter.state.map(State::as_str);
-        let rows = self.query(sql, &[&filter.id, &filter.name, &filter.subject, &filter.reason, &state, &limit]).await?;
+        let rows =
+            self.query(sql, &[&filter.id, &filter.name, &filter.subject, &filter.reason, &state, &limit]).await?;
         Ok(rows.iter().map(set_aside).collect())
     }
 
@@ -264,7 +282,8 @@ impl Store for Postgres {
     }
 
     async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.execute("delete from skeleton.set_aside where message_id = any($1) and state = 'parked'", &[&messages]).await
+        self.execute("delete from skeleton.set_aside where message_id = any($1) and state = 'parked'", &[&messages])
+            .await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -273,7 +292,12 @@ impl Store for Postgres {
             (select count(*) from skeleton.set_aside where state = 'waiting'), (select count(*) from skeleton.set_aside where state = 'parked')";
         let rows = self.query(sql, &[]).await?;
         let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
-        Ok(Counts { outbox: row.get(0), outbox_age_seconds: row.get::<_, f64>(1).max(0.0), waiting: row.get(2), parked: row.get(3) })
+        Ok(Counts {
+            outbox: row.get(0),
+            outbox_age_seconds: row.get::<_, f64>(1).max(0.0),
+            waiting: row.get(2),
+            parked: row.get(3),
+        })
     }
 
     async fn clean_up(&self) -> Result<u64, StoreError> {
@@ -335,7 +359,8 @@ impl Tx {
         let later = std::mem::take(&mut self.later);
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        let (_, rows) = try_join!(later::send(client, &later), client.query(&statement, parameters)).map_err(store_error)?;
+        let (_, rows) =
+            try_join!(later::send(client, &later), client.query(&statement, parameters)).map_err(store_error)?;
         Ok(rows)
     }
 
@@ -343,7 +368,11 @@ impl Tx {
     ///
     /// # Errors
     /// As [`Tx::query`]; also where there are more rows.
-    pub async fn query_opt(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, StoreError> {
+    pub async fn query_opt(
+        &mut self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, StoreError> {
         at_most_one(self.query(sql, parameters).await?)
     }
 
@@ -363,7 +392,8 @@ impl Tx {
         let later = std::mem::take(&mut self.later);
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        let (_, count) = try_join!(later::send(client, &later), client.execute(&statement, parameters)).map_err(store_error)?;
+        let (_, count) =
+            try_join!(later::send(client, &later), client.execute(&statement, parameters)).map_err(store_error)?;
         Ok(count)
     }
 
@@ -536,7 +566,9 @@ fn store_error(error: tokio_postgres::Error) -> StoreError {
         None => format!("postgres: {error}"),
     };
     let Some(code) = error.code() else {
-        let kind = if error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()) {
+        let kind = if error.is_closed()
+            || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>())
+        {
             StoreErrorKind::Unavailable
         } else {
             StoreErrorKind::Broken
@@ -553,7 +585,9 @@ fn store_error(error: tokio_postgres::Error) -> StoreError {
     ];
     let kind = match code.code() {
         // Connection trouble, too few resources, shut down or starting up.
-        code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => StoreErrorKind::Unavailable,
+        code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
+            StoreErrorKind::Unavailable
+        }
         _ if passing.contains(code) => StoreErrorKind::Conflict,
         _ => StoreErrorKind::Broken,
     };
@@ -561,4 +595,3 @@ fn store_error(error: tokio_postgres::Error) -> StoreError {
     let plain = StoreError::new(kind, text);
     constraint.map_or(plain.clone(), |constraint| plain.with_constraint(constraint))
 }
-

@@ -10,7 +10,10 @@ use super::{PATIENCE, Provisioned, TestStore, World, broker_password, eventually
 use crate::{
     config::Settings,
     failure::Problem,
-    messaging::{handlers::Answers, requests::{Asking, Requests}},
+    messaging::{
+        handlers::Answers,
+        requests::{Asking, Requests},
+    },
     service::{App, Running, Service},
     store::{Counts, Ending, Filter, SetAside, State},
 };
@@ -34,7 +37,8 @@ impl<S: TestStore> TestApp<S> {
     pub(super) async fn start_in(world: World, service: Service<S>, overrides: &[(&str, &str, &str)]) -> Self {
         let name = service.name();
         let provisioned = S::provision(&format!("{}-{name}", world.vhost)).await;
-        let mut settings = Settings::read_with(name, service.defaults(), Default::default()).expect("the defaults can be read");
+        let mut settings =
+            Settings::read_with(name, service.defaults(), Default::default()).expect("the defaults can be read");
         settings.set("broker", "url", world.amqp_url(name));
         settings.set("broker", "password", broker_password(name));
         settings.set("broker", "reconnect_max_ms", 500);
@@ -46,7 +50,9 @@ impl<S: TestStore> TestApp<S> {
         }
         for (section, key, value) in overrides {
             match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
-                Some(list) => settings.set(section, key, list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>()),
+                Some(list) => {
+                    settings.set(section, key, list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>())
+                }
                 None => settings.set(section, key, *value),
             }
         }
@@ -54,11 +60,16 @@ impl<S: TestStore> TestApp<S> {
             settings.forget("http");
         }
         let dealings = service.dealings();
-        world.admin.apply(&dealings.topology(), &broker_password(name)).await.expect("the service's topology can be made");
+        world
+            .admin
+            .apply(&dealings.topology(), &broker_password(name))
+            .await
+            .expect("the service's topology can be made");
         let spy = world.spy_on(name).await;
         let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;
-        let running = service.start(settings, world.surroundings.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let running =
+            service.start(settings, world.surroundings.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { running, world, spy, requests, provisioned, parked_is_expected: false.into() }
     }
 

@@ -56,10 +56,8 @@ where
 
 /// A folder or file of the test data of others, where it is there. Says so where it is not.
 pub fn test_data(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("KITH_TEST_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("KITH_TEST_DATA")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
     let found = root.join(path);
     if found.exists() {
         return Some(found);

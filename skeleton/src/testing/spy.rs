@@ -23,11 +23,18 @@ impl Spy {
         let channel = connection.create_channel().await.expect("the broker opens a channel");
         let exchange = format!("events.{service}");
         let lasting = ExchangeDeclareOptions { durable: true, ..Default::default() };
-        let declared = channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, lasting, FieldTable::default());
+        let declared =
+            channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, lasting, FieldTable::default());
         declared.await.expect("the exchange is as the topology has it");
         let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
         let queue = channel.queue_declare("".into(), own, FieldTable::default()).await.expect("a queue of the test");
-        let bound = channel.queue_bind(queue.name().clone(), exchange.into(), "#".into(), QueueBindOptions::default(), FieldTable::default());
+        let bound = channel.queue_bind(
+            queue.name().clone(),
+            exchange.into(),
+            "#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
         bound.await.expect("bound");
         let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
         let consuming = channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
@@ -48,7 +55,10 @@ impl Spy {
         seen.iter()
             .filter_map(|message| {
                 let envelope = message.envelope.as_ref().ok().filter(|envelope| envelope.name == M::NAME)?;
-                Some((envelope.clone(), serde_json::from_slice(&message.body).expect("a published message fits its type")))
+                Some((
+                    envelope.clone(),
+                    serde_json::from_slice(&message.body).expect("a published message fits its type"),
+                ))
             })
             .collect()
     }

@@ -36,7 +36,8 @@ mod postgres {
             as_admin(&format!("create database {name}")).await;
             let (url, password) = Servers::without_password(&Servers::from_env().postgres);
             let (place, _) = url.rsplit_once('/').unwrap_or((&url, ""));
-            let settings = vec![("url", format!("{place}/{name}")), ("password", password), ("connections", "8".to_owned())];
+            let settings =
+                vec![("url", format!("{place}/{name}")), ("password", password), ("connections", "8".to_owned())];
             Provisioned { settings, guard: None, name }
         }
 

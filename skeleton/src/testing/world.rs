@@ -34,7 +34,8 @@ pub const PASSWORD: &str = "test-password";
 /// The password of a user of the test's broker: the one that the servers' secrets have, where they have one, since users
 /// are the same in every virtual host and others may be using them.
 pub fn broker_password(user: &str) -> String {
-    let secret = std::env::var_os("KITH_SECRETS").map(|folder| std::path::Path::new(&folder).join(format!("{user}.broker")));
+    let secret =
+        std::env::var_os("KITH_SECRETS").map(|folder| std::path::Path::new(&folder).join(format!("{user}.broker")));
     let password = secret.and_then(|path| std::fs::read_to_string(path).ok());
     password.map_or_else(|| PASSWORD.to_owned(), |password| password.trim_end().to_owned())
 }
@@ -61,7 +62,8 @@ impl World {
         let admin = Admin::new(&servers.rabbit_api, &vhost);
         admin.put(&format!("vhosts/{vhost}"), &json!({})).await.expect("the test's broker makes a virtual host");
         let (address, _) = servers.amqp.rsplit_once('/').expect("an AMQP address has a path");
-        let user = address.split_once("://").and_then(|(_, rest)| rest.split_once(':')).map_or("guest", |(user, _)| user);
+        let user =
+            address.split_once("://").and_then(|(_, rest)| rest.split_once(':')).map_or("guest", |(user, _)| user);
         let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
         admin.put(&format!("permissions/{vhost}/{}", encoded(user)), &all).await.expect("the admin may use it");
         let url = format!("{address}/{vhost}");
@@ -102,7 +104,10 @@ impl World {
             asks: asks.iter().map(|service| (*service).to_owned()).collect(),
             ..Dealings::default()
         };
-        self.admin.apply(&dealings.topology(), &broker_password(caller)).await.expect("the caller's topology can be made");
+        self.admin
+            .apply(&dealings.topology(), &broker_password(caller))
+            .await
+            .expect("the caller's topology can be made");
         let timeout = std::time::Duration::from_secs(10);
         let publisher = Arc::new(RabbitPublisher::new(self.link(caller, "asking"), timeout));
         let replies = self.link(caller, "replies");
@@ -118,7 +123,10 @@ impl World {
             callers: vec![caller.to_owned()],
             ..Dealings::default()
         };
-        self.admin.apply(&dealings.topology(), &broker_password(service)).await.expect("the stand-in's topology can be made");
+        self.admin
+            .apply(&dealings.topology(), &broker_password(service))
+            .await
+            .expect("the stand-in's topology can be made");
         let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
         let context = Arc::new(ServiceContext::new(service, self.surroundings.clone()));
         let callers = vec![caller.to_owned()];

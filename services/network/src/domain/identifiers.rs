@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn what_may_be_shared_or_incomplete_identifies_nobody() {
         assert_eq!(keys(&["zoe", "@", "a b@c"], &["030 901820", "+49", "+1 800 FLOWERS"], &[]), []);
-        let urls = ["https://example.org/team", "https://linkedin.com/company/x", "https://github.com/x/y", "linkedin.com"];
+        let urls =
+            ["https://example.org/team", "https://linkedin.com/company/x", "https://github.com/x/y", "linkedin.com"];
         assert_eq!(keys(&[], &[], &urls), []);
         assert_eq!(keys(&[], &[], &["https://notlinkedin.com/in/zoe"]), []);
     }

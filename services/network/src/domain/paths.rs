@@ -150,7 +150,9 @@ mod tests {
         for _ in 0..max {
             let mut reached: HashMap<Uuid, Reached> = HashMap::new();
             for (via, product) in search.frontier() {
-                for (a, b, strength) in ties.iter().flat_map(|(a, b, strength)| [(*a, *b, strength), (*b, *a, strength)]) {
+                for (a, b, strength) in
+                    ties.iter().flat_map(|(a, b, strength)| [(*a, *b, strength), (*b, *a, strength)])
+                {
                     let candidate = Reached { person: id(b), product: product * strength, via };
                     if id(a) == via && reached.get(&id(b)).is_none_or(|other| other.product < candidate.product) {
                         reached.insert(id(b), candidate);

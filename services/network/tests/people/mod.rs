@@ -8,11 +8,7 @@ use events::{
     network::{DegreesView, FindPaths, GetDegrees, IdentityLinked, PathsView},
     samples,
 };
-use skeleton::{
-    Neo4j, Problem,
-    store::neo4j::query,
-    testing::TestApp,
-};
+use skeleton::{Neo4j, Problem, store::neo4j::query, testing::TestApp};
 use uuid::Uuid;
 
 /// The service, with nobody in it.

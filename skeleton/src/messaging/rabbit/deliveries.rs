@@ -65,7 +65,8 @@ impl RabbitDeliveries {
             match self.opened().await.consumer.next().await {
                 Some(Ok(delivery)) => return delivery,
                 ended => {
-                    let why = ended.and_then(Result::err).map_or("the broker ended it".to_owned(), |error| error.to_string());
+                    let why =
+                        ended.and_then(Result::err).map_or("the broker ended it".to_owned(), |error| error.to_string());
                     warn!(queue = self.queue, why, "the consumer has ended: opening another");
                     counter!("consumer_restarts_total", "queue" => self.queue.clone()).increment(1);
                     self.open = None;

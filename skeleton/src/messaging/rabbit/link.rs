@@ -24,8 +24,10 @@ impl Login {
     /// # Errors
     /// Where the address is none.
     pub fn new(settings: &BrokerSettings) -> Result<Self, StoreError> {
-        let mut uri: AMQPUri =
-            settings.url.parse().map_err(|error| StoreError::broken(format!("broker.url is no AMQP address: {error}")))?;
+        let mut uri: AMQPUri = settings
+            .url
+            .parse()
+            .map_err(|error| StoreError::broken(format!("broker.url is no AMQP address: {error}")))?;
         if !settings.password.reveal().is_empty() {
             uri.authority.userinfo.password = settings.password.reveal().to_owned();
         }

@@ -78,9 +78,10 @@ impl RabbitPublisher {
 
     async fn answer(&self, confirm: PublisherConfirm) -> Answer {
         match tokio::time::timeout(self.confirm_timeout, confirm).await {
-            Ok(Ok(Confirmation::Ack(returned))) => {
-                Answer { confirmed: true, returned: returned.and_then(|returned| message_id(&returned.delivery.properties)) }
-            }
+            Ok(Ok(Confirmation::Ack(returned))) => Answer {
+                confirmed: true,
+                returned: returned.and_then(|returned| message_id(&returned.delivery.properties)),
+            },
             _ => Answer { confirmed: false, returned: None },
         }
     }

@@ -93,7 +93,8 @@ impl Requests {
     }
 
     async fn exchange<R: Request>(&self, request: &R, asking: Asking) -> Reply {
-        let body = serde_json::to_vec(request).map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
+        let body =
+            serde_json::to_vec(request).map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
         let now = self.surroundings.now();
         let id = asking.id.unwrap_or_else(|| self.surroundings.new_message_id());
         let envelope = Envelope {
@@ -118,7 +119,10 @@ impl Requests {
         let asked = async {
             // A reply that comes before its queue is there is lost.
             let mut receiving = self.receiving.clone();
-            receiving.wait_for(|receiving| *receiving).await.map_err(|_| Problem::unavailable("the service is stopping"))?;
+            receiving
+                .wait_for(|receiving| *receiving)
+                .await
+                .map_err(|_| Problem::unavailable("the service is stopping"))?;
             self.publish::<R>(&body, properties).await?;
             reply.await.map_err(|_| Problem::unavailable("the request was given up: try again"))?
         };
@@ -177,7 +181,14 @@ fn finish(open: &Open, id: Option<Uuid>, reply: Reply) {
 }
 
 /// Takes replies in, over a queue of this instance's own, as long as the process lives. Announces whether it can.
-async fn receive(service: String, instance: Arc<str>, link: Link, open: Open, announce: watch::Sender<bool>, stop: Stop) {
+async fn receive(
+    service: String,
+    instance: Arc<str>,
+    link: Link,
+    open: Open,
+    announce: watch::Sender<bool>,
+    stop: Stop,
+) {
     loop {
         let replies = async {
             match replies(&service, &instance, &link).await {
@@ -207,7 +218,13 @@ async fn replies(service: &str, instance: &str, link: &Link) -> Result<(Channel,
     let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
     answered(channel.queue_declare(queue.as_str().into(), own, FieldTable::default())).await?;
     let exchange = reply_exchange(service);
-    let bind = channel.queue_bind(queue.as_str().into(), exchange.into(), instance.into(), QueueBindOptions::default(), FieldTable::default());
+    let bind = channel.queue_bind(
+        queue.as_str().into(),
+        exchange.into(),
+        instance.into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
     answered(bind).await?;
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
     let consumer = answered(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default())).await?;
@@ -223,6 +240,7 @@ fn read_reply(delivery: Delivery) -> Reply {
     if !is_problem {
         return Ok(delivery.data);
     }
-    Err(serde_json::from_slice(&delivery.data)
-        .unwrap_or_else(|_| Problem::new(502, "unreadable-reply", "the service answered in a form that cannot be read")))
+    Err(serde_json::from_slice(&delivery.data).unwrap_or_else(|_| {
+        Problem::new(502, "unreadable-reply", "the service answered in a form that cannot be read")
+    }))
 }

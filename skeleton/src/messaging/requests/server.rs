@@ -41,10 +41,24 @@ pub struct Server<S: Store> {
 
 impl<S: Store> Server<S> {
     /// A server of the queue `<service>.requests`.
-    pub fn new(service: Arc<ServiceContext>, store: S, answers: BTreeMap<&'static str, Answer<S>>, callers: Vec<String>, settings: RequestSettings) -> Self {
+    pub fn new(
+        service: Arc<ServiceContext>,
+        store: S,
+        answers: BTreeMap<&'static str, Answer<S>>,
+        callers: Vec<String>,
+        settings: RequestSettings,
+    ) -> Self {
         let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
         let queue = format!("{}.requests", service.name);
-        Self { service, store, answers, limits: RateLimiter::keyed(Quota::per_second(per_second)), settings, callers, queue }
+        Self {
+            service,
+            store,
+            answers,
+            limits: RateLimiter::keyed(Quota::per_second(per_second)),
+            settings,
+            callers,
+            queue,
+        }
     }
 }
 
@@ -89,12 +103,21 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
     }
 }
 
-async fn open<S: Store>(server: &Server<S>, consuming: &Link, replying: &Link) -> Result<(Channel, Consumer, Channel), String> {
+async fn open<S: Store>(
+    server: &Server<S>,
+    consuming: &Link,
+    replying: &Link,
+) -> Result<(Channel, Consumer, Channel), String> {
     let open = async {
         let (channel, _) = consuming.channel().await?;
         let prefetch = u16::try_from(server.settings.concurrency * 2).unwrap_or(u16::MAX);
         answered(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let consuming = channel.basic_consume(server.queue.as_str().into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+        let consuming = channel.basic_consume(
+            server.queue.as_str().into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
         let requests = answered(consuming).await?;
         let (replies, _) = replying.channel().await?;
         Ok((channel, requests, replies))
@@ -116,7 +139,11 @@ impl<S: Store> Server<S> {
         };
         if !self.callers.contains(caller) {
             // Not declared, so we may not write to its replies: trying would cost the connection.
-            warn!(caller, message.name = envelope.name, "a request from a service that is not declared as a caller is dropped");
+            warn!(
+                caller,
+                message.name = envelope.name,
+                "a request from a service that is not declared as a caller is dropped"
+            );
             counter!("requests_undeclared_total", "queue" => self.queue.clone()).increment(1);
             return;
         }
@@ -127,17 +154,24 @@ impl<S: Store> Server<S> {
         let answered = if self.limits.check_key(caller).is_ok() {
             self.work_out(envelope, &message.body).instrument(telemetry::message_span(envelope)).await
         } else {
-            let slow_down = Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
+            let slow_down =
+                Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
             Err(Problem { retry_after: Some(1), ..slow_down }.into())
         };
         let status = self.send(envelope, caller, reply_to, answered, replies).await;
         histogram!("request_handling_seconds", "name" => envelope.name.clone()).record(began.elapsed().as_secs_f64());
-        counter!("requests_answered_total", "name" => envelope.name.clone(), "status" => status.to_string()).increment(1);
+        counter!("requests_answered_total", "name" => envelope.name.clone(), "status" => status.to_string())
+            .increment(1);
     }
 
     async fn work_out(&self, envelope: &Envelope, body: &[u8]) -> Answered<Vec<u8>> {
         let Some(answer) = self.answers.get(envelope.name.as_str()) else {
-            return Err(Problem::new(501, "unknown-request", format!("{} does not answer {}", self.service.name, envelope.name)).into());
+            return Err(Problem::new(
+                501,
+                "unknown-request",
+                format!("{} does not answer {}", self.service.name, envelope.name),
+            )
+            .into());
         };
         let time_left = envelope.deadline.map_or(Duration::from_secs(60), |deadline| {
             (deadline - self.service.surroundings.now()).to_std().unwrap_or_default()
@@ -198,7 +232,14 @@ impl<S: Store> Server<S> {
         Reading::new(self.store.clone(), self.service.clone())
     }
 
-    async fn send(&self, request: &Envelope, caller: &str, reply_to: &str, answered: Answered<Vec<u8>>, replies: &Channel) -> u16 {
+    async fn send(
+        &self,
+        request: &Envelope,
+        caller: &str,
+        reply_to: &str,
+        answered: Answered<Vec<u8>>,
+        replies: &Channel,
+    ) -> u16 {
         let (body, status) = match answered {
             Ok(body) => (body, 200),
             Err(failure) => {
@@ -207,7 +248,9 @@ impl<S: Store> Server<S> {
                         telemetry::report_bug(text);
                         error!(message.name = request.name, message.id = %request.id, reason = text, "a request failed in a way that must not happen");
                     }
-                    Failure::Retry(reason) => warn!(message.name = request.name, message.id = %request.id, %reason, "a request failed"),
+                    Failure::Retry(reason) => {
+                        warn!(message.name = request.name, message.id = %request.id, %reason, "a request failed")
+                    }
                     Failure::Reject(_) => {}
                 }
                 let problem = failure.into_problem();
@@ -230,7 +273,8 @@ impl<S: Store> Server<S> {
         };
         let properties = reply_properties(&envelope, &self.user(), &request.id.to_string(), status != 200);
         let options = BasicPublishOptions::default();
-        let sent = replies.basic_publish(reply_exchange(caller).into(), reply_to.into(), options, &body, properties).await;
+        let sent =
+            replies.basic_publish(reply_exchange(caller).into(), reply_to.into(), options, &body, properties).await;
         if sent.is_err() {
             counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
         }
