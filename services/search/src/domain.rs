@@ -13,8 +13,12 @@ const LONGEST: usize = 200;
 const USUAL: u32 = 20;
 const MOST: u32 = 50;
 
-/// Beyond so many words a text is no name with a slip in it: each is then looked for as it was typed.
-const WORDS_WITH_SLIPS: usize = 6;
+/// Beyond so many parts (words, and what signs cut them into) a text is no name with a slip in it, and looking for what
+/// is near each of them costs too much: it is then looked for as it was typed.
+const PARTS_WITH_SLIPS: usize = 6;
+
+/// So does a part with more letters than these.
+const LONGEST_PART_WITH_SLIPS: usize = 25;
 
 /// Fewer digits than these are not looked for in phone numbers.
 const FEWEST_DIGITS: usize = 3;
@@ -79,7 +83,10 @@ impl Query {
 
     /// Whether a word may be typed wrongly and still be found.
     pub fn forgives_slips(&self) -> bool {
-        self.words.len() <= WORDS_WITH_SLIPS
+        let cuts = |letter: char| letter.is_ascii() && !letter.is_ascii_alphanumeric();
+        let parts = self.words.iter().flat_map(|word| word.split(cuts)).filter(|part| !part.is_empty());
+        let lengths: Vec<usize> = parts.map(|part| part.chars().count()).collect();
+        lengths.len() <= PARTS_WITH_SLIPS && lengths.iter().all(|length| *length <= LONGEST_PART_WITH_SLIPS)
     }
 
     /// Its digits, where it may be a phone number or a part of one.

@@ -45,9 +45,14 @@ fn what_phone_numbers_are_written_with_is_a_phone_number() {
 }
 
 #[test]
-fn long_texts_are_taken_as_they_were_typed() {
-    assert!(Query::parse("one two three four five six").unwrap().unwrap().forgives_slips());
-    assert!(!Query::parse("one two three four five six seven").unwrap().unwrap().forgives_slips());
+fn slips_are_forgiven_in_names_and_not_in_texts_of_many_parts() {
+    let forgives = |text: &str| Query::parse(text).unwrap().unwrap().forgives_slips();
+
+    assert!(forgives("one two three four five six"));
+    assert!(forgives("मणीन्द्र सुब्रमण्यमजी"));
+    assert!(!forgives("one two three four five six seven"));
+    assert!(!forgives("Taumatawhakatangihangakoauauotamatea"));
+    assert!(!forgives("one-two.three four'five(six)seven"));
 }
 
 #[test]

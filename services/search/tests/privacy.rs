@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::{contact, filled_with, question, start};
 use events::{
     contacts::ContactAdded,
@@ -149,10 +151,12 @@ async fn naughty_strings_are_taken_as_names_and_as_texts() {
         ..contact(owner, name)
     };
     filled_with(&app, &strings.iter().map(naughty).collect::<Vec<_>>()).await;
-    let mut found = 0;
+    let (mut found, mut slowest) = (0, (Duration::ZERO, String::new()));
 
     for text in &strings {
+        let begun = Instant::now();
         let outcome = app.ask(&question(owner, text)).await;
+        slowest = slowest.max((begun.elapsed(), text.clone()));
         let others = app.ask(&question(stranger, text)).await;
 
         let too_long = text.trim().chars().count() > 200;
@@ -163,6 +167,7 @@ async fn naughty_strings_are_taken_as_names_and_as_texts() {
         assert!(too_long || others.unwrap().items.is_empty(), "{text:?}");
     }
 
+    println!("slowest: {slowest:?}");
     println!("{found} of {} naughty names were found by themselves", strings.len());
     assert!(found * 10 >= strings.len() * 8, "{found} of {}", strings.len());
     assert_eq!(app.counts().await.parked, 0);

@@ -20,7 +20,6 @@ const TYPED: &[(&str, &str)] = &[
     ("καρατασ", "Χρυσάνθη Καρατάσου"),
     ("григорьева софия", "Григорьева София Матвеевна"),
     ("софия григорева", "Григорьева София Матвеевна"),
-    ("金현주", "김현주"),
     ("김현주", "김현주"),
     ("藤井英樹", "藤井 英樹"),
     ("英樹", "藤井 英樹"),
@@ -142,7 +141,8 @@ async fn the_first_hit_is_the_right_one() {
     let table = precision(&app, owner, "by hand", &by_hand).await;
 
     assert!(contacts.len() > 2000, "{}", contacts.len());
-    let floors = [(whole, 0.0), (order, 0.0), (half, 0.0), (slips, 0.0), (table, 0.0)];
+    // Measured: 1.000, 0.995, 1.000, 0.995 and 1.000.
+    let floors = [(whole, 0.99), (order, 0.98), (half, 0.98), (slips, 0.97), (table, 1.0)];
     assert!(floors.iter().all(|(measured, floor)| measured >= floor), "{floors:?}");
     app.finish().await;
 }

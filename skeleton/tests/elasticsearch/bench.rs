@@ -99,7 +99,7 @@ impl Bench {
             query: json!({ "match_all": {} }),
             then_by: &["size"],
             one_per: None,
-            passages_of: &[],
+            passages: None,
             limit: 100,
         };
         let mut answers = self.store.find_of::<Thing>(owner, &[everything]).await.unwrap();

@@ -76,7 +76,10 @@ fn finding(kind: Kind, hit: Hit<ContactDocument>) -> Finding {
         Kind::Company => (contact.company.clone().unwrap_or_default(), people_there(alike)),
     };
     let contact_id = (kind != Kind::Company).then_some(contact.contact_id);
-    let highlight = passages.into_values().flatten().next();
+    // The same text, cut into words or into pairs of signs: the one in which the match was seen.
+    let passages: Vec<String> = passages.into_values().flatten().collect();
+    let marked = passages.iter().find(|passage| passage.contains("<em>")).or(passages.first());
+    let highlight = marked.cloned();
     Finding { kind, score, contact_id, title, subtitle, highlight }
 }
 

@@ -6,7 +6,7 @@
 //! nothing about other accounts' documents shows. Texts go in as values, never as a query language.
 
 use serde_json::{Value, json};
-use skeleton::store::elasticsearch::Question;
+use skeleton::store::elasticsearch::{Passages, Question};
 
 use crate::domain::{Kind, Query};
 
@@ -20,21 +20,21 @@ pub fn about(kind: Kind, query: &Query, limit: usize) -> Question {
             query: person(query),
             then_by: &["name.whole", "contact_id"],
             one_per: None,
-            passages_of: &[],
+            passages: None,
             limit,
         },
         Kind::Company => Question {
             query: company(query),
             then_by: &["company.whole", "contact_id"],
             one_per: Some("company.whole"),
-            passages_of: &[],
+            passages: None,
             limit,
         },
         Kind::Note => Question {
             query: note(query),
             then_by: &["name.whole", "contact_id"],
             one_per: None,
-            passages_of: &["notes", "notes.pairs"],
+            passages: Some(passages(query)),
             limit,
         },
     }
@@ -96,12 +96,7 @@ fn company(query: &Query) -> Value {
 
 fn note(query: &Query) -> Value {
     let word = |word: &str| {
-        let beginning = json!({ "match_bool_prefix": { "notes": { "query": word, "operator": "and" } } });
-        let mut ways = vec![
-            worth(30.0, all_of("notes", word)),
-            worth(25.0, in_a_row("notes.pairs", word)),
-            worth(20.0, beginning),
-        ];
+        let mut ways = as_noted(word);
         if query.forgives_slips() {
             ways.push(worth(5.0, with_slips("notes", word, "AUTO")));
         }
@@ -111,6 +106,19 @@ fn note(query: &Query) -> Value {
         "must": words(query, word, "100%"),
         "should": worth(5.0, in_a_row("notes", query.text())),
     } })
+}
+
+fn as_noted(word: &str) -> Vec<Value> {
+    vec![
+        worth(30.0, all_of("notes", word)),
+        worth(25.0, in_a_row("notes.pairs", word)),
+        worth(20.0, all_of("notes.start", word)),
+    ]
+}
+
+fn passages(query: &Query) -> Passages {
+    // A beginning is a part of a word, and marks the whole of it.
+    Passages { of: &["notes.start", "notes.pairs"], around: words(query, as_noted, "1") }
 }
 
 /// All words, or as many as must be found, each in the best of its ways. Points are averaged over the words.

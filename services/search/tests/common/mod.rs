@@ -9,7 +9,7 @@ use events::{
 };
 use skeleton::{
     Elasticsearch, Problem,
-    testing::{Servers, TestApp, eventually},
+    testing::{TestApp, eventually},
 };
 use uuid::Uuid;
 
@@ -66,14 +66,7 @@ pub async fn filled_with(app: &App, contacts: &[ContactAdded]) {
         app.world().publish(contact, &envelope).await;
     }
     app.receives(last).await;
-    all_is_visible().await;
-}
-
-/// Makes everything that was written visible now, instead of within a second.
-pub async fn all_is_visible() {
-    let url = format!("{}/search-test-*/_refresh", Servers::from_env().elasticsearch);
-    let answer = reqwest::Client::new().post(url).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.status());
+    app.parts().store.refresh().await.unwrap();
 }
 
 /// What an account finds.

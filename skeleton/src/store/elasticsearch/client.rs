@@ -165,9 +165,9 @@ impl Refused {
 
     /// What it means for the work at hand.
     pub fn store_error_kind(&self) -> StoreErrorKind {
-        // A blocked or missing index and a refused login are nobody's message's fault: they end when a person acts.
-        let blocked =
-            ["cluster_block_exception", "index_not_found_exception"].iter().any(|kind| self.kind.starts_with(kind));
+        // A blocked, closed or missing index and a refused login are nobody's message's fault: they end when a person acts.
+        let passing = ["cluster_block_exception", "index_closed_exception", "index_not_found_exception"];
+        let blocked = passing.iter().any(|kind| self.kind.starts_with(kind));
         match self.status {
             _ if blocked => StoreErrorKind::Unavailable,
             401 | 403 | 408 | 429 | 500.. => StoreErrorKind::Unavailable,

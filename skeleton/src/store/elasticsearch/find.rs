@@ -21,11 +21,24 @@ pub struct Question {
     pub then_by: &'static [&'static str],
     /// Of documents that have the same value in this field, only the best is found.
     pub one_per: Option<&'static str>,
-    /// Of these fields, a passage around the match is given.
-    pub passages_of: &'static [&'static str],
+    /// Passages to be shown with what is found.
+    pub passages: Option<Passages>,
     /// How many at most.
     pub limit: usize,
 }
+
+/// Passages of long fields.
+#[derive(Clone, Debug)]
+pub struct Passages {
+    /// Of which fields.
+    pub of: &'static [&'static str],
+    /// Around what. A query of its own: to look for slips of the finger once more in every document costs too much.
+    pub around: Value,
+}
+
+/// How many characters of a field are looked through for a passage, and how many a passage has, about.
+const LOOKED_THROUGH: usize = 50_000;
+const PASSAGE: usize = 150;
 
 /// A document that was found.
 #[derive(Clone, Debug)]
@@ -36,7 +49,8 @@ pub struct Hit<D> {
     pub score: f64,
     /// What it holds.
     pub document: D,
-    /// The passages around the match, by field, the match between `<em>` and `</em>`. Text, not HTML.
+    /// The passages around the match, by field, the match between `<em>` and `</em>`; where the match is out of sight,
+    /// the field's beginning. Text, not HTML.
     pub passages: BTreeMap<String, Vec<String>>,
     /// How many documents it stands for: more than one only where the question was for one of each.
     pub alike: u64,
@@ -97,12 +111,14 @@ fn body_of(owner: Uuid, question: &Question) -> Value {
         "track_total_hits": false,
     });
     if let Some(field) = question.one_per {
-        body["collapse"] =
-            json!({ "field": field, "inner_hits": { "name": "alike", "size": 0 } });
+        body["collapse"] = json!({ "field": field, "inner_hits": { "name": "alike", "size": 0 } });
     }
-    if !question.passages_of.is_empty() {
-        let fields: BTreeMap<_, _> = question.passages_of.iter().map(|field| (*field, json!({}))).collect();
-        body["highlight"] = json!({ "fields": fields, "fragment_size": 150, "number_of_fragments": 1 });
+    if let Some(Passages { of, around }) = &question.passages {
+        let fields: BTreeMap<_, _> = of.iter().map(|field| (*field, json!({}))).collect();
+        body["highlight"] = json!({
+            "fields": fields, "highlight_query": around, "number_of_fragments": 1, "fragment_size": PASSAGE,
+            "no_match_size": PASSAGE, "max_analyzed_offset": LOOKED_THROUGH,
+        });
     }
     body
 }

@@ -28,7 +28,7 @@ use crate::{
     failure::StoreError,
 };
 
-pub use find::{Hit, Question};
+pub use find::{Hit, Passages, Question};
 pub use index::{Document, Index};
 pub use plan::IndexPlan;
 
@@ -87,6 +87,18 @@ impl Elasticsearch {
     /// A store whose indices these are. Each gets the fields `owner_id`, `deleted` and `buried_at` beside its own.
     pub fn indexed_by(plans: &'static [IndexPlan]) -> ElasticsearchPlan {
         ElasticsearchPlan { plans }
+    }
+
+    /// Makes what was written findable now, instead of within about a second. For tests and for tools: each call costs
+    /// the server.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        for plan in self.plans {
+            self.client.refresh(&self.names.alias(plan.name)).await?;
+        }
+        Ok(())
     }
 
     fn waiting(&self) -> Waiting<'_> {
