@@ -1,5 +1,7 @@
 //! What the skeleton promises of Neo4j, on a real server.
 
+#![allow(clippy::unwrap_used)]
+
 mod black_hole;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -12,7 +14,7 @@ use skeleton::{
     failure::StoreErrorKind,
     store::{
         Counts, Filter, Outbox, Plan, ServiceContext, SetAside, State, Store, Transaction,
-        neo4j::{Tx, query},
+        neo4j::{Tx, query, record},
     },
     testing::{Provisioned, TestStore},
 };
@@ -147,6 +149,27 @@ async fn a_transaction_that_is_dropped_leaves_nothing_and_holds_nobody_up() {
     next.commit().await.unwrap();
     assert_eq!((bench.things().await, bench.store.counts().await.unwrap().outbox), (2, 0));
     assert_eq!(bench.store.connections(), (0, 8));
+}
+
+#[tokio::test]
+async fn a_change_left_for_later_is_made_before_anything_asks_about_it_and_with_the_commit() {
+    const LATER: &str = "UNWIND $rows AS row CREATE (:Thing {name: row.name})";
+    let bench = Bench::new().await;
+    let mut tx = bench.begin(&[]).await;
+    for name in ["one", "two"] {
+        tx.execute_later(vec![name.to_owned()], LATER, record([("name", name.into())]));
+    }
+    let things = || query("MATCH (thing:Thing) RETURN count(thing)");
+
+    let aside: Vec<i64> = tx.query_about(&["three".to_owned()], things()).await.unwrap();
+    let about: Vec<i64> = tx.query_about(&["three".to_owned(), "two".to_owned()], things()).await.unwrap();
+    tx.execute_later(vec!["three".to_owned()], LATER, record([("name", "three".into())]));
+    let all: i64 = tx.query_one(things()).await.unwrap();
+    tx.execute_later(vec!["four".to_owned()], LATER, record([("name", "four".into())]));
+    tx.commit().await.unwrap();
+
+    assert_eq!((aside, about, all), (vec![1], vec![3], 4));
+    assert_eq!(bench.things().await, 5);
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn place(card: &Card, tx: &mut Tx) -> Handled {
     if placement.leaves {
         store::unlink(tx, &[card.contact_id]).await?;
     }
-    store::put(tx, card, &placement).await?;
+    store::put(tx, card, &placement);
     if situation.is_change() {
         store::keep_identifiers(tx, card.contact_id, &card.keys).await?;
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use skeleton::{
     StoreError,
-    store::neo4j::{Query, Tx, query},
+    store::neo4j::{Query, Tx, query, record},
 };
 use uuid::Uuid;
 
@@ -34,7 +34,8 @@ pub async fn situation_of(tx: &mut Tx, contact: Uuid, owner: Uuid, keys: &[Key])
         .param("contact", contact.to_string())
         .param("keys", texts(keys))
         .param("sorted", texts(&sorted));
-    let found: Found = tx.query_one(asked).await?;
+    let found: Vec<Found> = tx.query_about(&things(contact, keys), asked).await?;
+    let found = found.into_iter().next().ok_or_else(|| StoreError::broken("one row was expected, there is none"))?;
     Ok(found.into_situation(keys))
 }
 
@@ -69,32 +70,48 @@ impl Found {
     }
 }
 
-/// Writes a contact down and sees to its link, its identifiers and its tie.
-pub async fn put(tx: &mut Tx, card: &Card, placement: &Placement) -> Result<(), StoreError> {
-    let put = "MATCH (owner:Person {id: $owner})
-        MERGE (contact:Contact {id: $contact})
-        SET contact.owner_id = $owner_id, contact.name = $name, contact.sequence = $sequence
+/// A contact with its link, its identifiers and its tie. Nothing here depends on what the others of a batch do.
+const PUT: &str = "UNWIND $rows AS row
+    CALL (row) {
+        MATCH (owner:Person {id: row.owner})
+        MERGE (contact:Contact {id: row.contact})
+        SET contact.owner_id = row.owner_id, contact.name = row.name, contact.sequence = row.sequence
         MERGE (owner)-[:LISTS]->(contact)
-        MERGE (person:Person {id: $person}) ON CREATE SET person.discoverable = false, person.nameable = false
+        MERGE (person:Person {id: row.person}) ON CREATE SET person.discoverable = false, person.nameable = false
         MERGE (contact)-[:IS]->(person)
-        FOREACH (key IN $keys | MERGE (identifier:Identifier {key: key}) MERGE (contact)-[:GIVES]->(identifier))
-        FOREACH (key IN $founds | MERGE (identifier:Identifier {key: key}) MERGE (identifier)-[:OF]->(person))
-        FOREACH (claims IN CASE WHEN $is_link AND owner <> person THEN [1] ELSE [] END |
+        FOREACH (key IN row.keys | MERGE (identifier:Identifier {key: key}) MERGE (contact)-[:GIVES]->(identifier))
+        FOREACH (key IN row.founds | MERGE (identifier:Identifier {key: key}) MERGE (identifier)-[:OF]->(person))
+        FOREACH (claims IN CASE WHEN row.is_link AND owner <> person THEN [1] ELSE [] END |
             MERGE (owner)-[tie:KNOWS]-(person) ON CREATE SET tie.forward = 0, tie.backward = 0
             SET tie.forward = tie.forward + CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
                 tie.backward = tie.backward + CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
-            SET tie.strength = CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN $both_sided ELSE $one_sided END)";
-    let put = with_strengths(put)
-        .param("owner", placement.owner.to_string())
-        .param("contact", card.contact_id.to_string())
-        .param("owner_id", card.owner_id.to_string())
-        .param("name", card.name.as_str())
-        .param("sequence", card.sequence)
-        .param("person", placement.person.to_string())
-        .param("keys", texts(&card.keys))
-        .param("founds", texts(placement.founds.as_slice()))
-        .param("is_link", placement.is_link);
-    tx.execute(put).await
+            SET tie.strength =
+                CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN row.both_sided ELSE row.one_sided END)
+    }";
+
+/// Writes a contact down and sees to its link, its identifiers and its tie.
+pub fn put(tx: &mut Tx, card: &Card, placement: &Placement) {
+    let row = record([
+        ("owner", placement.owner.to_string().into()),
+        ("contact", card.contact_id.to_string().into()),
+        ("owner_id", card.owner_id.to_string().into()),
+        ("name", card.name.as_str().into()),
+        ("sequence", card.sequence.into()),
+        ("person", placement.person.to_string().into()),
+        ("keys", texts(&card.keys).into()),
+        ("founds", texts(placement.founds.as_slice()).into()),
+        ("is_link", placement.is_link.into()),
+        ("one_sided", ONE_SIDED.into()),
+        ("both_sided", BOTH_SIDED.into()),
+    ]);
+    tx.execute_later(things(card.contact_id, &card.keys), PUT, row);
+}
+
+/// What a decision about a contact rests on, beside its owner.
+fn things(contact: Uuid, keys: &[Key]) -> Vec<String> {
+    let mut things = texts(keys);
+    things.push(contact.to_string());
+    things
 }
 
 /// Puts contacts with a person that is there.

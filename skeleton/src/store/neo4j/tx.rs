@@ -32,8 +32,16 @@ pub struct Tx {
     open: Option<Open>,
     lanes: Arc<Lanes>,
     new: HashSet<Uuid>,
+    later: Later,
     work: Work,
     bell: Arc<Notify>,
+}
+
+/// Changes that are not made yet.
+#[derive(Default)]
+struct Later {
+    changes: Vec<(&'static str, Vec<BoltType>)>,
+    touched: HashSet<String>,
 }
 
 /// The transaction goes before its connection.
@@ -56,7 +64,7 @@ impl Tx {
         });
         let open = Some(lanes.within(opening).await?);
         let (lanes, work) = (lanes.clone(), Work::new(service.clone()));
-        let mut tx = Self { open, lanes, new: HashSet::new(), work, bell: bell.clone() };
+        let mut tx = Self { open, lanes, new: HashSet::new(), later: Later::default(), work, bell: bell.clone() };
         if !take_in.is_empty() {
             let mut ids: Vec<String> = take_in.iter().map(Uuid::to_string).collect();
             ids.sort_unstable();
@@ -70,18 +78,23 @@ impl Tx {
     /// # Errors
     /// Where the store does not answer, another got in the way, or the statement is wrong. The transaction ends.
     pub async fn query<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
-        let mut open = self.open.take().ok_or_else(ended)?;
-        let asking = Box::pin(async {
-            let mut stream = open.txn.execute(query).await.map_err(store_error)?;
-            let mut rows = Vec::new();
-            while let Some(row) = stream.next(open.txn.handle()).await.map_err(store_error)? {
-                rows.push(row.to().map_err(|error| unreadable::<T>(&error))?);
-            }
-            Ok((rows, open))
-        });
-        let (rows, open) = self.lanes.within(asking).await?;
-        self.open = Some(open);
-        Ok(rows)
+        self.settle().await?;
+        self.ask(query).await
+    }
+
+    /// The same about these things only: changes left for later that do not touch them are left for later still.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn query_about<T: DeserializeOwned + Send>(
+        &mut self,
+        things: &[String],
+        query: Query,
+    ) -> Result<Vec<T>, StoreError> {
+        if things.iter().any(|thing| self.later.touched.contains(thing)) {
+            self.settle().await?;
+        }
+        self.ask(query).await
     }
 
     /// Asks for one row or none.
@@ -105,6 +118,44 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`].
     pub async fn execute(&mut self, query: Query) -> Result<(), StoreError> {
+        self.settle().await?;
+        self.run(query).await
+    }
+
+    /// Leaves a change for later: it is made at the latest with the commit, together with others of the same
+    /// statement, which begins with `UNWIND $rows AS row`. What it touches, [`Tx::query_about`] waits for.
+    pub fn execute_later(&mut self, things: Vec<String>, statement: &'static str, row: BoltType) {
+        self.later.touched.extend(things);
+        match self.later.changes.last_mut() {
+            Some((last, rows)) if *last == statement => rows.push(row),
+            _ => self.later.changes.push((statement, vec![row])),
+        }
+    }
+
+    /// Makes the changes that were left for later, in their order.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        for (statement, rows) in std::mem::take(&mut self.later).changes {
+            self.run(query(statement).param("rows", rows)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
+        let mut open = self.open.take().ok_or_else(ended)?;
+        let asking = Box::pin(async {
+            let mut stream = open.txn.execute(query).await.map_err(store_error)?;
+            let mut rows = Vec::new();
+            while let Some(row) = stream.next(open.txn.handle()).await.map_err(store_error)? {
+                rows.push(row.to().map_err(|error| unreadable::<T>(&error))?);
+            }
+            Ok((rows, open))
+        });
+        let (rows, open) = self.lanes.within(asking).await?;
+        self.open = Some(open);
+        Ok(rows)
+    }
+
+    async fn run(&mut self, query: Query) -> Result<(), StoreError> {
         let mut open = self.open.take().ok_or_else(ended)?;
         let running = Box::pin(async {
             open.txn.run(query).await.map_err(store_error)?;
@@ -152,6 +203,7 @@ impl Transaction for Tx {
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
+        self.settle().await?;
         let staged = self.work.take_staged();
         if !staged.is_empty() {
             let written: i64 = self.query_one(outbox::stage(&staged)?).await?;
