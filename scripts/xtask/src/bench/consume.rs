@@ -53,7 +53,7 @@ pub async fn measure_backlog(size: Size, report: &mut Report) -> Result<()> {
 
 /// One message a transaction.
 pub async fn measure_singly(size: Size, report: &mut Report) -> Result<()> {
-    let (rounds, count) = (size.choose(5, 1), size.choose(2000, 300));
+    let (rounds, count) = (size.choose(7, 1), size.choose(1000, 300));
     let row = |what, aim| finding("consume-single", what, aim);
     let findings = [
         (Way::Waiting, row("one message a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.8))),
