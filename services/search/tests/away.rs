@@ -1,5 +1,7 @@
 //! What search does while its index cannot be used.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
 mod common;
 
 use common::{App, contact, finds, finds_in_the_end, people, start};

@@ -1,5 +1,7 @@
 //! How often the first hit is the right one, over names from all over the world.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
 mod common;
 
 use std::{collections::BTreeSet, time::Instant};

@@ -1,5 +1,7 @@
 //! What the skeleton promises of Elasticsearch, on a real server.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
 mod away;
 mod bench;
 #[path = "../black_hole/mod.rs"]

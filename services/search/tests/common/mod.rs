@@ -1,6 +1,7 @@
 //! What the tests of search share: an app, contacts, and questions to it.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 use events::{
     contacts::{ContactAdded, ContactChanged, ContactRemoved},
