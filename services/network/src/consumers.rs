@@ -95,7 +95,7 @@ async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> Handled {
 }
 
 async fn place(card: &Card, tx: &mut Tx) -> Handled {
-    let situation = store::situation_of(tx, card.contact_id, card.owner_id, &card.keys).await?;
+    let situation = store::situation_of(tx, card.contact_id, card.owner_id, card.sequence, &card.keys).await?;
     let Some(placement) = situation.place(card).map_err(Failure::retry)? else { return Ok(()) };
     if placement.leaves {
         store::unlink(tx, &[card.contact_id]).await?;
@@ -110,7 +110,7 @@ async fn place(card: &Card, tx: &mut Tx) -> Handled {
 /// A member has someone in their address book no more.
 async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
     let sequence = sequence(tx);
-    let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, &[]).await?;
+    let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, sequence, &[]).await?;
     let Some(_) = situation.taken_in_by(sequence).map_err(Failure::retry)? else { return Ok(()) };
     store::remove(tx, removed.contact_id, sequence).await?;
     Ok(())

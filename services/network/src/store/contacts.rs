@@ -10,13 +10,19 @@ use uuid::Uuid;
 use super::texts;
 use crate::domain::{BOTH_SIDED, Card, Key, KnownPerson, ONE_SIDED, Owner, Placement, Situation};
 
-/// What bears on a contact, locked until the transaction ends.
-pub async fn situation_of(tx: &mut Tx, contact: Uuid, owner: Uuid, keys: &[Key]) -> Result<Situation, StoreError> {
-    // Identifiers in one order for everyone: no deadlocks over them.
+/// What bears on a change of a contact, locked until the transaction ends.
+pub async fn situation_of(
+    tx: &mut Tx,
+    contact: Uuid,
+    owner: Uuid,
+    sequence: i64,
+    keys: &[Key],
+) -> Result<Situation, StoreError> {
+    // Identifiers in one order for everyone: no deadlocks over them. What is not taken in leaves none behind.
     let asked = "OPTIONAL MATCH (owner:Person {account_id: $owner}) SET owner.is_taken = true
         WITH owner
         OPTIONAL MATCH (contact:Contact {id: $contact}) SET contact.is_taken = true
-        FOREACH (key IN CASE WHEN owner IS NULL THEN [] ELSE $sorted END |
+        FOREACH (key IN CASE WHEN owner IS NULL OR contact.sequence >= $sequence THEN [] ELSE $sorted END |
             MERGE (identifier:Identifier {key: key}) SET identifier.is_taken = true)
         WITH owner, contact
         OPTIONAL MATCH (contact)-[:IS]->(linked:Person)
@@ -32,6 +38,7 @@ pub async fn situation_of(tx: &mut Tx, contact: Uuid, owner: Uuid, keys: &[Key])
     let asked = query(asked)
         .param("owner", owner.to_string())
         .param("contact", contact.to_string())
+        .param("sequence", sequence)
         .param("keys", texts(keys))
         .param("sorted", texts(&sorted));
     let found: Vec<Found> = tx.query_about(&things(contact, keys), asked).await?;

@@ -24,12 +24,14 @@ pub struct Listed {
 
 /// What bears on an account, locked until the transaction ends.
 pub async fn standing_of(tx: &mut Tx, profile: &Profile) -> Result<Standing, StoreError> {
-    let asked = "MERGE (identifier:Identifier {key: $key}) SET identifier.is_taken = true
-        WITH identifier
+    let asked = "OPTIONAL MATCH (erased:Erased {account_id: $account})
+        FOREACH (key IN CASE WHEN erased IS NULL THEN [$key] ELSE [] END |
+            MERGE (identifier:Identifier {key: key}) SET identifier.is_taken = true)
+        WITH erased
         OPTIONAL MATCH (person:Person {account_id: $account}) SET person.is_taken = true
-        WITH identifier, person
-        OPTIONAL MATCH (identifier)-[:OF]->(holder:Person)
-        RETURN EXISTS { (:Erased {account_id: $account}) } AS is_erased, person.id AS person,
+        WITH erased, person
+        OPTIONAL MATCH (:Identifier {key: $key})-[:OF]->(holder:Person)
+        RETURN erased IS NOT NULL AS is_erased, person.id AS person,
             person.sequence AS sequence, holder.id AS holder, holder.account_id AS member_id";
     let asked = query(asked).param("key", profile.key.to_string()).param("account", profile.account_id.to_string());
     let found: Found = tx.query_one(asked).await?;

@@ -45,26 +45,32 @@ struct Degree {
 
 /// The person a member looks for, whether they may or not.
 pub async fn sought(store: &Neo4j, account: Uuid, wanted: Wanted) -> Result<Option<Acquaintance>, StoreError> {
-    let (asked, text) = match wanted {
-        Wanted::Id(id) => (
-            "OPTIONAL MATCH (:Person {account_id: $account})-[:LISTS]->(:Contact {id: $wanted})-[:IS]->(mine:Person)
-             OPTIONAL MATCH (anyone:Person {id: $wanted})
-             RETURN coalesce(mine.id, anyone.id) AS id",
-            id.to_string(),
-        ),
-        Wanted::Email(key) => (
-            "OPTIONAL MATCH (identifier:Identifier {key: $wanted})
-             OPTIONAL MATCH (identifier)<-[:GIVES]-(contact:Contact {owner_id: $account})-[:IS]->(mine:Person)
-             OPTIONAL MATCH (identifier)-[:OF]->(anyone:Person)
-             RETURN coalesce(mine.id, anyone.id) AS id ORDER BY contact.id LIMIT 1",
-            key.to_string(),
-        ),
+    let (asked, wanted) = match wanted {
+        Wanted::Id(id) => (SOUGHT_BY_ID, id.to_string()),
+        Wanted::Email(key) => (SOUGHT_BY_EMAIL, key.to_string()),
         Wanted::Nobody => return Ok(None),
     };
-    let asked = query(asked).param("account", account.to_string()).param("wanted", text);
-    let Some(Some(person)) = store.query_opt::<Option<Uuid>>(asked).await? else { return Ok(None) };
-    Ok(acquaintances(store, account, &[person]).await?.pop())
+    let asked = query(asked).param("account", account.to_string()).param("wanted", wanted);
+    let found: Option<Known> = store.query_opt(asked).await?;
+    Ok(found.map(Acquaintance::from))
 }
+
+/// Both are one statement for whoever is asked for, so that the time of the answer tells nothing either.
+const SOUGHT_BY_ID: &str = "OPTIONAL MATCH (mine:Contact {id: $wanted, owner_id: $account})-[:IS]->(listed:Person)
+    OPTIONAL MATCH (anyone:Person {id: $wanted})
+    WITH coalesce(listed, anyone) AS person, mine WHERE person IS NOT NULL
+    OPTIONAL MATCH (person)<-[:IS]-(other:Contact {owner_id: $account})
+    WITH person, coalesce(mine, other) AS contact ORDER BY contact.id LIMIT 1
+    RETURN person.id AS person_id, person.name AS name, person.discoverable AS discoverable,
+        person.nameable AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+
+const SOUGHT_BY_EMAIL: &str = "OPTIONAL MATCH (identifier:Identifier {key: $wanted})
+    OPTIONAL MATCH (identifier)<-[:GIVES]-(contact:Contact {owner_id: $account})-[:IS]->(listed:Person)
+    OPTIONAL MATCH (identifier)-[:OF]->(anyone:Person)
+    WITH coalesce(listed, anyone) AS person, contact WHERE person IS NOT NULL
+    WITH person, contact ORDER BY contact.id LIMIT 1
+    RETURN person.id AS person_id, person.name AS name, person.discoverable AS discoverable,
+        person.nameable AS nameable, contact.id AS contact_id, contact.name AS contact_name";
 
 /// People as a member knows them.
 pub async fn acquaintances(store: &Neo4j, account: Uuid, people: &[Uuid]) -> Result<Vec<Acquaintance>, StoreError> {
