@@ -14,7 +14,7 @@ use crate::domain::{Finding, Kind, Query, people_there, subtitle};
 
 /// The indices of this service.
 pub const INDICES: &[IndexPlan] =
-    &[IndexPlan { name: "contacts", version: 1, body: include_str!("../../indices/contacts.json") }];
+    &[IndexPlan { name: "contacts", version: 2, body: include_str!("../../indices/contacts.json") }];
 
 /// A contact as it is indexed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
