@@ -340,7 +340,7 @@ impl From<&Incoming> for Raw {
             id: message.id,
             name: envelope.map_or_else(|| "(unreadable)".to_owned(), |envelope| envelope.name.clone()),
             subject: envelope.and_then(|envelope| envelope.subject.clone()),
-            headers: message.headers.clone(),
+            headers: message.headers.to_text(),
             body: message.body.to_vec(),
         }
     }

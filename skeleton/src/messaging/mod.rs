@@ -8,7 +8,7 @@ pub mod requests;
 pub mod retry;
 pub mod topology;
 
-use std::{collections::BTreeMap, future::Future};
+use std::future::Future;
 
 use bytes::Bytes;
 use events::{Envelope, EnvelopeError};
@@ -61,8 +61,8 @@ pub struct Incoming {
     pub id: Uuid,
     /// Its envelope, where it has one.
     pub envelope: Result<Envelope, EnvelopeError>,
-    /// Its headers as text.
-    pub headers: BTreeMap<String, String>,
+    /// Its headers as they came.
+    pub headers: rabbit::Headers,
     /// Its data.
     pub body: Bytes,
     /// How often it was handed out before without an end.

@@ -443,7 +443,7 @@ impl Transaction for Tx {
     }
 
     async fn keep_reply(&mut self, request: Uuid, reply: &[u8]) -> Result<(), StoreError> {
-        self.execute("update skeleton.inbox set reply = $2 where message_id = $1", &[&request, &reply]).await.map(drop)
+        self.execute_later("update skeleton.inbox set reply = $2 where message_id = $1", &[&request, &reply]).await
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {

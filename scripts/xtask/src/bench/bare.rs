@@ -83,15 +83,20 @@ pub fn number_of(name: &str) -> Option<i64> {
 
 /// What goes out with a sample: the same as the skeleton sends, but for the user.
 pub fn properties(sample: &Sample) -> BasicProperties {
-    let mut headers = FieldTable::default();
-    for (name, value) in sample.envelope.to_headers() {
-        headers.insert(name.into(), AMQPValue::LongString(value.into()));
-    }
     BasicProperties::default()
         .with_content_type("application/json".into())
         .with_message_id(sample.envelope.id.to_string().into())
         .with_delivery_mode(2)
-        .with_headers(headers)
+        .with_headers(headers(&sample.envelope))
+}
+
+/// An envelope as it goes over the wire.
+pub fn headers(envelope: &Envelope) -> FieldTable {
+    let mut headers = FieldTable::default();
+    for (name, value) in envelope.to_headers() {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    headers
 }
 
 /// The broker as its administrator, in a world.
@@ -131,15 +136,20 @@ pub async fn quorum_queue(channel: &Channel, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A channel on which the broker confirms what it has taken.
+pub async fn confirmed_channel(connection: &Connection) -> Result<Channel> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
+}
+
 /// Publishes with confirms, a window of them open at a time. Returns messages a second.
 pub async fn publish(
-    connection: &Connection,
+    channel: &Channel,
     exchange: &str,
     routing_key: &str,
     messages: Vec<(BasicProperties, Vec<u8>)>,
 ) -> Result<f64> {
-    let channel = connection.create_channel().await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let count = messages.len();
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let mut open = VecDeque::with_capacity(usize::from(WINDOW));
@@ -168,30 +178,25 @@ async fn confirmed(confirm: PublisherConfirm) -> Result<()> {
 /// Fills a queue.
 pub async fn seed(connection: &Connection, exchange: &str, routing_key: &str, samples: &[Sample]) -> Result<()> {
     let messages = samples.iter().map(|sample| (properties(sample), sample.body.clone())).collect();
-    publish(connection, exchange, routing_key, messages).await.map(drop)
+    publish(&confirmed_channel(connection).await?, exchange, routing_key, messages).await.map(drop)
 }
 
 /// Opens a queue for reading, with the prefetch that all rows use.
-pub async fn consumer(connection: &Connection, queue: &str) -> Result<(Channel, Consumer)> {
+pub async fn consumer(connection: &Connection, queue: &str) -> Result<Consumer> {
     let channel = connection.create_channel().await?;
     channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
-    let consumer =
-        channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
-    Ok((channel, consumer))
+    let options = BasicConsumeOptions::default();
+    Ok(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?)
 }
 
 /// Takes messages and acknowledges them, a batch with one word. Returns messages a second.
-pub async fn consume(connection: &Connection, queue: &str, count: usize) -> Result<f64> {
-    let (channel, mut consumer) = consumer(connection, queue).await?;
-    let mut began = None;
+pub async fn consume(consumer: &mut Consumer, count: usize) -> Result<f64> {
+    let began = Instant::now();
     for seen in 1..=count {
         let delivery = consumer.next().await.context("the consumer has ended")??;
-        began.get_or_insert_with(Instant::now);
         if seen % BATCH == 0 || seen == count {
             delivery.ack(BasicAckOptions { multiple: true }).await?;
         }
     }
-    let rate = count as f64 / began.context("nothing was consumed")?.elapsed().as_secs_f64();
-    channel.close(200, "bye".into()).await?;
-    Ok(rate)
+    Ok(count as f64 / began.elapsed().as_secs_f64())
 }

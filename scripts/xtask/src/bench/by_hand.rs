@@ -89,7 +89,7 @@ impl Lane {
 
     /// Batches of what is there, each one transaction, its statements pipelined: one a message.
     pub async fn work_off_in_batches(&mut self, connection: &Connection, queue: &str, count: usize) -> Result<()> {
-        let (_channel, consumer) = bare::consumer(connection, queue).await?;
+        let consumer = bare::consumer(connection, queue).await?;
         let mut batches = consumer.ready_chunks(BATCH);
         let mut seen = 0;
         while seen < count {
@@ -107,7 +107,7 @@ impl Lane {
 
     /// One message after the other, each one transaction, step by step.
     pub async fn work_off_singly(&mut self, connection: &Connection, queue: &str, count: usize) -> Result<()> {
-        let (_channel, mut consumer) = bare::consumer(connection, queue).await?;
+        let mut consumer = bare::consumer(connection, queue).await?;
         for _ in 0..count {
             let message = Message::read(consumer.next().await.context("the consumer has ended")??)?;
             self.handle_one(&message).await?;

@@ -64,7 +64,7 @@ pub async fn measure_singly(size: Size, report: &mut Report) -> Result<()> {
 }
 
 fn finding(row: &'static str, what: &str, aim: Aim) -> Finding {
-    Finding { row, what: what.to_owned(), unit: "messages/s", ours: Vec::new(), baseline: Vec::new(), aim }
+    Finding::new(row, what, "messages/s", aim)
 }
 
 /// Each round: by hand, and then each way once, with the same messages.
@@ -78,8 +78,7 @@ async fn compare<const N: usize>(
         let samples = bare::samples(count);
         let baseline = by_hand(&samples, coming).await?;
         for (way, finding) in &mut findings {
-            finding.baseline.push(baseline);
-            finding.ours.push(by_service(&samples, coming, *way).await?);
+            finding.add(by_service(&samples, coming, *way).await?, baseline);
         }
     }
     Ok(findings.into_iter().map(|(_, finding)| finding).collect())

@@ -23,19 +23,10 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let measured = resident(size.choose(10, 1)).await;
     services("stop").await?;
     let megabytes = measured?;
-    let finding = |what: String, megabytes, aim| Finding {
-        row: "memory",
-        what,
-        unit: "MB",
-        ours: vec![megabytes],
-        baseline: Vec::new(),
-        aim,
-    };
+    let finding = |what, megabytes, aim| Finding { ours: vec![megabytes], ..Finding::new("memory", what, "MB", aim) };
     let all = megabytes.iter().map(|(_, megabytes)| megabytes).sum();
-    report.findings.push(finding("all six services at rest".to_owned(), all, Aim::AtMost(60.0)));
-    report
-        .findings
-        .extend(megabytes.into_iter().map(|(service, megabytes)| finding(service.to_owned(), megabytes, Aim::None)));
+    report.findings.push(finding("all six services at rest", all, Aim::AtMost(60.0)));
+    report.findings.extend(megabytes.into_iter().map(|(service, megabytes)| finding(service, megabytes, Aim::None)));
     Ok(())
 }
 

@@ -31,19 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// From the call of the commit, its write to disk included, to the delivery from a quorum queue.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(5, 2), size.choose(200, 20));
-    let finding = |what: &str, aim| Finding {
-        row: "outbox",
-        what: format!("commit to delivery, {what}"),
-        unit: "ms",
-        ours: Vec::new(),
-        baseline: Vec::new(),
-        aim: Aim::AtMost(aim),
-    };
-    let (mut half, mut most) = (finding("p50", 5.0), finding("p99", 25.0));
+    let finding = |what: &str, aim| Finding::new("outbox", what, "ms", Aim::AtMost(aim));
+    let mut half = finding("commit to delivery, p50", 5.0);
+    let mut most = finding("commit to delivery, p99", 25.0);
     for _ in 0..rounds {
         let latencies = latencies(count).await?;
-        half.ours.extend(quantile(&latencies, 0.5));
-        most.ours.extend(quantile(&latencies, 0.99));
+        half.ours.push(quantile(&latencies, 0.5));
+        most.ours.push(quantile(&latencies, 0.99));
     }
     report.findings.extend([half, most]);
     Ok(())
@@ -62,7 +56,7 @@ async fn latencies(count: usize) -> Result<Vec<f64>> {
         FieldTable::default(),
     );
     bound.await?;
-    let (_channel, mut consumer) = bare::consumer(&connection, QUEUE).await?;
+    let mut consumer = bare::consumer(&connection, QUEUE).await?;
     let parts = app.parts();
     let mut latencies = Vec::with_capacity(count);
     for _ in 0..count {

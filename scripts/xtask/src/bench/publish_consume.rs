@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use events::{Message, accounts::Registered};
-use lapin::{BasicProperties, Connection};
+use lapin::{BasicProperties, Channel};
 use skeleton::{
     Handled, Service, Subscriptions, Surroundings,
     messaging::{
@@ -26,55 +26,63 @@ use super::{
 
 const OURS: &str = "bench.ours";
 const BARE: &str = "bench.bare";
-const WARM_UP: &str = "bench.warm-up";
 
 /// Measures both directions, and the consumer's whole loop with a handler that does nothing.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
-    let (rounds, count) = (size.choose(5, 2), size.choose(20_000, 1000));
-    let finding = |what: &str, aim| Finding {
-        row: "publish-consume",
-        what: what.to_owned(),
-        unit: "messages/s",
-        ours: Vec::new(),
-        baseline: Vec::new(),
-        aim,
-    };
     let mut publishing = finding("publish, 256 confirms open", Aim::RatioAtLeast(0.9));
     let mut consuming = finding("consume, acknowledged by 64", Aim::RatioAtLeast(0.9));
     let mut handling = finding("the same through the whole consumer to an empty handler", Aim::None);
-    for _ in 0..rounds {
-        let samples = bare::samples(count);
-        let world = World::new().await;
-        let connection = bare::connect(&world).await?;
-        let channel = connection.create_channel().await?;
-        for queue in [OURS, BARE, WARM_UP] {
-            bare::quorum_queue(&channel, queue).await?;
+    let samples = bare::samples(size.choose(4096, 512));
+    let turns = size.choose(12, 2);
+    let world = World::new().await;
+    let connection = bare::connect(&world).await?;
+    for queue in [OURS, BARE] {
+        bare::quorum_queue(&connection.create_channel().await?, queue).await?;
+    }
+    let (stopper, stop) = stop::channel();
+    let link = Link::open(Login::new(&bare::broker(&world))?, "bench".to_owned(), Surroundings::system(), stop);
+    let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
+    let channel = bare::confirmed_channel(&connection).await?;
+    // Both take short turns, so that both see the same machine; the first warms up.
+    for turn in 0..=turns {
+        let baseline = publish_bare(&channel, &samples).await?;
+        let ours = publish(&publisher, &samples).await?;
+        if turn > 0 {
+            publishing.add(ours, baseline);
         }
-        let (stopper, stop) = stop::channel();
-        let link = Link::open(Login::new(&bare::broker(&world))?, "bench".to_owned(), Surroundings::system(), stop);
-        publishing.baseline.push(publish_bare(&connection, &samples).await?);
-        publishing.ours.push(publish(&link, &samples).await?);
-        let rate = bare::consume(&connection, BARE, count).await?;
-        consuming.baseline.push(rate);
-        consuming.ours.push(consume(&link, count).await);
-        handling.baseline.push(rate);
-        handling.ours.push(handle(world, &connection, &samples).await?);
-        stopper.stop();
+    }
+    let mut consumer = bare::consumer(&connection, BARE).await?;
+    let mut deliveries = RabbitDeliveries::new(link, OURS, WINDOW);
+    for turn in 0..=turns {
+        let baseline = bare::consume(&mut consumer, samples.len()).await?;
+        let ours = consume(&mut deliveries, samples.len()).await;
+        if turn > 0 {
+            consuming.add(ours, baseline);
+        }
+    }
+    deliveries.close().await;
+    stopper.stop();
+    connection.close(200, "bye".into()).await?;
+    world.remove().await;
+    for _ in 0..size.choose(5, 1) {
+        handle(&mut handling, &bare::samples(size.choose(10_000, 500))).await?;
     }
     report.findings.extend([publishing, consuming, handling]);
     Ok(())
 }
 
-async fn publish_bare(connection: &Connection, samples: &[Sample]) -> Result<f64> {
+fn finding(what: &str, aim: Aim) -> Finding {
+    Finding::new("publish-consume", what, "messages/s", aim)
+}
+
+async fn publish_bare(channel: &Channel, samples: &[Sample]) -> Result<f64> {
     let messages: Vec<(BasicProperties, Vec<u8>)> =
         samples.iter().map(|sample| (bare::properties(sample), sample.body.clone())).collect();
-    bare::publish(connection, "", BARE, messages).await
+    bare::publish(channel, "", BARE, messages).await
 }
 
 /// As the relay does it: window after window.
-async fn publish(link: &Link, samples: &[Sample]) -> Result<f64> {
-    let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
-    publisher.publish(vec![outgoing(&samples[0], WARM_UP)]).await;
+async fn publish(publisher: &RabbitPublisher, samples: &[Sample]) -> Result<f64> {
     let windows: Vec<Vec<Outgoing>> = samples
         .chunks(usize::from(WINDOW))
         .map(|window| window.iter().map(|sample| outgoing(sample, OURS)).collect())
@@ -92,37 +100,38 @@ fn outgoing(sample: &Sample, queue: &str) -> Outgoing {
     Outgoing { exchange: String::new(), routing_key: queue.to_owned(), envelope, body: body.into() }
 }
 
-async fn consume(link: &Link, count: usize) -> f64 {
-    let mut deliveries = RabbitDeliveries::new(link.clone(), OURS, WINDOW);
-    let mut messages = deliveries.next(BATCH).await;
+async fn consume(deliveries: &mut RabbitDeliveries, count: usize) -> f64 {
     let began = Instant::now();
     let mut seen = 0;
-    while let Some(last) = messages.last() {
-        deliveries.acknowledge_through(last).await;
-        seen += messages.len();
-        if seen >= count {
-            break;
+    while seen < count {
+        let messages = deliveries.next(BATCH.min(count - seen)).await;
+        if let Some(last) = messages.last() {
+            deliveries.acknowledge_through(last).await;
         }
-        messages = deliveries.next(BATCH).await;
+        seen += messages.len();
     }
-    let rate = count as f64 / began.elapsed().as_secs_f64();
-    deliveries.close().await;
-    rate
+    count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// A service whose store keeps nothing works a backlog off. Takes the world away.
-async fn handle(world: World, connection: &Connection, samples: &[Sample]) -> Result<f64> {
+/// A service whose store keeps nothing works a backlog off, after the bare library has worked off the same.
+async fn handle(handling: &mut Finding, samples: &[Sample]) -> Result<()> {
     let counter = Counter::of(samples.len());
     let service = Service::named("contacts")
         .projects_into(NullStore)
         .consumes(Subscriptions::new().on(on_registered))
         .with(counter.clone());
+    let world = World::new().await;
     world.admin().apply(&service.dealings().topology(), &broker_password(service.name())).await?;
-    bare::seed(connection, "events.accounts", Registered::KEY, samples).await?;
+    let connection = bare::connect(&world).await?;
+    bare::quorum_queue(&connection.create_channel().await?, BARE).await?;
+    bare::seed(&connection, "", BARE, samples).await?;
+    bare::seed(&connection, "events.accounts", Registered::KEY, samples).await?;
+    let baseline = bare::consume(&mut bare::consumer(&connection, BARE).await?, samples.len()).await?;
     let app = world.start(service, &[]).await;
-    let rate = counter.rate().await;
+    handling.add(counter.rate().await, baseline);
+    connection.close(200, "bye".into()).await?;
     app.stop().await;
-    Ok(rate)
+    Ok(())
 }
 
 async fn on_registered(_: Registered, tx: &mut NullTx) -> Handled {

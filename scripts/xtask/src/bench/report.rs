@@ -40,6 +40,17 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding without figures yet.
+    pub fn new(row: &'static str, what: impl Into<String>, unit: &'static str, aim: Aim) -> Self {
+        Self { row, what: what.into(), unit, ours: Vec::new(), baseline: Vec::new(), aim }
+    }
+
+    /// Adds a round.
+    pub fn add(&mut self, ours: f64, baseline: f64) {
+        self.ours.push(ours);
+        self.baseline.push(baseline);
+    }
+
     /// Ours divided by the baseline, round by round.
     fn ratios(&self) -> Vec<f64> {
         self.ours.iter().zip(&self.baseline).map(|(ours, baseline)| ours / baseline).collect()
@@ -132,16 +143,16 @@ impl Report {
 }
 
 /// The middle value; the upper one of two.
-pub fn median(values: &[f64]) -> Option<f64> {
-    quantile(values, 0.5)
+fn median(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| quantile(values, 0.5))
 }
 
-/// The value that this share of all values does not exceed.
-pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
+/// The value that this share of all values does not exceed; 0 where there is none.
+pub fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     // A place among some thousand values: nothing is lost in the double.
-    sorted.get((sorted.len() as f64 * share) as usize).or(sorted.last()).copied()
+    sorted.get((sorted.len() as f64 * share) as usize).or(sorted.last()).copied().unwrap_or_default()
 }
 
 fn bounds(values: &[f64]) -> Option<(f64, f64)> {

@@ -1,6 +1,7 @@
-//! Request and reply: the skeleton's client and server beside the bare library with direct reply-to.
+//! Request and reply: the skeleton's client and server beside the bare library, with direct reply-to, and with all that
+//! ours puts on the wire as well.
 //!
-//! Both ends are in this process, on its one thread; both carry the same data.
+//! Both ends are in this process, on its one thread, and carry the same data.
 
 use std::{
     collections::HashMap,
@@ -19,8 +20,12 @@ use events::{
 };
 use futures::{StreamExt, future::try_join_all};
 use lapin::{
-    BasicProperties, Channel, Connection, Consumer,
-    options::{BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, QueueDeclareOptions},
+    BasicProperties, Channel, Connection, Consumer, ExchangeKind,
+    message::Delivery,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 use skeleton::{
@@ -36,47 +41,48 @@ use super::{
     report::{Aim, Finding, Report, quantile},
 };
 
-const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
+const REQUESTS: &str = "bench.requests";
+const REPLIES: &str = "bench.replies";
 
-/// Measures with one request in the air, and with 32: in short turns, so that both see the same machine.
+/// Measures with one request in the air, and with 32: in short turns, so that all see the same machine.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let service = Service::named("contacts")
         .projects_into(NullStore)
         .answers(Answers::new().read(get_contact), &["gateway"])
         .with(samples::contacts::contact_view());
     let app = TestApp::start(service, &[("requests", "per_caller_per_second", "1000000")]).await;
-    let bare = Bare::start().await?;
+    let (direct, like_ours) = (Bare::start(Protocol::Direct).await?, Bare::start(Protocol::LikeOurs).await?);
     let asked = samples::contacts::get_contact();
     let ask_ours = async || {
         let answered: Result<ContactView, _> = app.ask(&asked).await;
         answered.map(drop).map_err(|problem| anyhow!("{}", problem.detail))
     };
-    let ask_bare = || bare.ask();
     for (at_once, count) in [(1, size.choose(300, 50)), (32, size.choose(2400, 320))] {
-        let finding = |quantile: &str, aim| Finding {
-            row: "request",
-            what: format!("{quantile}, {at_once} in the air"),
-            unit: "µs",
-            ours: Vec::new(),
-            baseline: Vec::new(),
-            aim,
-        };
-        let mut half = finding("p50", Aim::RatioAtMost(1.25));
-        let mut most = finding("p99", Aim::None);
-        latencies(at_once, count, ask_bare).await?;
-        latencies(at_once, count, ask_ours).await?;
-        for _ in 0..size.choose(15, 2) {
-            let taken = latencies(at_once, count, ask_bare).await?;
-            half.baseline.extend(quantile(&taken, 0.5));
-            most.baseline.extend(quantile(&taken, 0.99));
-            let taken = latencies(at_once, count, ask_ours).await?;
-            half.ours.extend(quantile(&taken, 0.5));
-            most.ours.extend(quantile(&taken, 0.99));
+        let mut half = finding(format!("p50, {at_once} in the air"), Aim::RatioAtMost(1.25));
+        let mut most = finding(format!("p99, {at_once} in the air"), Aim::None);
+        let mut own = finding(format!("p50, {at_once} in the air, the baseline sends all that ours sends"), Aim::None);
+        for round in 0..=size.choose(15, 2) {
+            let by_direct = latencies(at_once, count, || direct.ask()).await?;
+            let by_ours = latencies(at_once, count, ask_ours).await?;
+            let by_like_ours = latencies(at_once, count, || like_ours.ask()).await?;
+            if round == 0 {
+                // The first turn warms up.
+                continue;
+            }
+            half.add(quantile(&by_ours, 0.5), quantile(&by_direct, 0.5));
+            most.add(quantile(&by_ours, 0.99), quantile(&by_direct, 0.99));
+            own.add(quantile(&by_ours, 0.5), quantile(&by_like_ours, 0.5));
         }
-        report.findings.extend([half, most]);
+        report.findings.extend([half, most, own]);
     }
     app.stop().await;
-    bare.stop().await
+    direct.stop().await?;
+    like_ours.stop().await
+}
+
+fn finding(what: String, aim: Aim) -> Finding {
+    Finding::new("request", what, "µs", aim)
 }
 
 /// Asks `count` times, `at_once` at a time. Returns the latencies in microseconds.
@@ -100,8 +106,13 @@ async fn get_contact(_: GetContact, reading: Reading<NullStore>) -> Answered<Con
     Ok(ContactView::clone(&reading.resource::<ContactView>()))
 }
 
-fn no_ack() -> BasicConsumeOptions {
-    BasicConsumeOptions { no_ack: true, ..Default::default() }
+/// What the bare library puts on the wire.
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    /// As little as there can be: queue names as addresses, direct reply-to, no confirms, no acknowledgements.
+    Direct,
+    /// What the skeleton sends: exchanges, a queue for replies, confirms, acknowledgements, an envelope both ways.
+    LikeOurs,
 }
 
 /// Who waits for a reply, by the request's id.
@@ -109,37 +120,61 @@ type Open = Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>;
 
 /// Asking and answering with the bare library.
 struct Bare {
+    protocol: Protocol,
     world: World,
     connections: [Connection; 2],
     answerer: JoinHandle<Result<()>>,
     channel: Channel,
-    queue: String,
     body: Vec<u8>,
+    envelope: FieldTable,
     open: Open,
     next: AtomicU64,
 }
 
 impl Bare {
-    async fn start() -> Result<Self> {
+    async fn start(protocol: Protocol) -> Result<Self> {
         let world = World::new().await;
         let (answering, asking) = (bare::connect(&world).await?, bare::connect(&world).await?);
-        let (queue, answerer) = answer(&answering).await?;
         let channel = asking.create_channel().await?;
-        let replies = channel.basic_consume(REPLY_TO.into(), "".into(), no_ack(), FieldTable::default()).await?;
+        let requests = QueueDeclareOptions { durable: true, ..Default::default() };
+        channel.queue_declare(REQUESTS.into(), requests, FieldTable::default()).await?;
+        if protocol == Protocol::LikeOurs {
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            bind(&channel, REQUESTS).await?;
+            let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+            channel.queue_declare(REPLIES.into(), own, FieldTable::default()).await?;
+            bind(&channel, REPLIES).await?;
+        }
+        let envelope = bare::headers(&bare::samples(1)[0].envelope);
+        let answerer = tokio::spawn(answer(protocol, answering.create_channel().await?, envelope.clone()));
+        let from = if protocol == Protocol::LikeOurs { REPLIES } else { DIRECT_REPLY_TO };
+        let replies = channel.basic_consume(from.into(), "".into(), no_ack(), FieldTable::default()).await?;
         let open = Open::default();
         tokio::spawn(take_in(replies, open.clone()));
         let body = serde_json::to_vec(&samples::contacts::get_contact())?;
         let (connections, next) = ([asking, answering], AtomicU64::new(0));
-        Ok(Self { world, connections, answerer, channel, queue, body, open, next })
+        Ok(Self { protocol, world, connections, answerer, channel, body, envelope, open, next })
     }
 
     async fn ask(&self) -> Result<()> {
         let id = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let (sender, answered) = oneshot::channel();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), sender);
-        let properties = BasicProperties::default().with_correlation_id(id.into()).with_reply_to(REPLY_TO.into());
-        let options = BasicPublishOptions::default();
-        self.channel.basic_publish("".into(), self.queue.as_str().into(), options, &self.body, properties).await?;
+        let properties = BasicProperties::default().with_correlation_id(id.into());
+        if self.protocol == Protocol::Direct {
+            let properties = properties.with_reply_to(DIRECT_REPLY_TO.into());
+            let options = BasicPublishOptions::default();
+            self.channel.basic_publish("".into(), REQUESTS.into(), options, &self.body, properties).await?;
+        } else {
+            let properties = properties
+                .with_reply_to(REPLIES.into())
+                .with_expiration("5000".into())
+                .with_headers(self.envelope.clone());
+            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+            let sent = self.channel.basic_publish(REQUESTS.into(), REQUESTS.into(), options, &self.body, properties);
+            // The reply is waited for, not the confirm.
+            tokio::spawn(sent.await?);
+        }
         answered.await.context("no reply came")
     }
 
@@ -153,24 +188,36 @@ impl Bare {
     }
 }
 
-async fn answer(connection: &Connection) -> Result<(String, JoinHandle<Result<()>>)> {
+/// Makes an exchange of a queue's name that brings everything to the queue.
+async fn bind(channel: &Channel, queue: &str) -> Result<()> {
+    let lasting = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    channel.exchange_declare(queue.into(), ExchangeKind::Direct, lasting, FieldTable::default()).await?;
+    let options = QueueBindOptions::default();
+    channel.queue_bind(queue.into(), queue.into(), queue.into(), options, FieldTable::default()).await?;
+    Ok(())
+}
+
+async fn answer(protocol: Protocol, channel: Channel, envelope: FieldTable) -> Result<()> {
     let reply = serde_json::to_vec(&samples::contacts::contact_view())?;
-    let channel = connection.create_channel().await?;
-    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-    let queue = channel.queue_declare("".into(), own, FieldTable::default()).await?.name().to_string();
     channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
-    let mut requests = channel.basic_consume(queue.as_str().into(), "".into(), no_ack(), FieldTable::default()).await?;
-    let answering = tokio::spawn(async move {
-        while let Some(request) = requests.next().await {
-            let properties = request?.properties;
-            let to = properties.reply_to().clone().context("a request has no address for its reply")?;
-            let id = properties.correlation_id().clone().context("a request has no id")?;
-            let properties = BasicProperties::default().with_correlation_id(id);
-            channel.basic_publish("".into(), to, BasicPublishOptions::default(), &reply, properties).await?;
+    let like_ours = protocol == Protocol::LikeOurs;
+    let options = BasicConsumeOptions { no_ack: !like_ours, ..Default::default() };
+    let mut requests = channel.basic_consume(REQUESTS.into(), "".into(), options, FieldTable::default()).await?;
+    while let Some(request) = requests.next().await {
+        let Delivery { properties, acker, .. } = request?;
+        let to = properties.reply_to().clone().context("a request has no address for its reply")?;
+        let id = properties.correlation_id().clone().context("a request has no id")?;
+        let properties = BasicProperties::default().with_correlation_id(id);
+        let options = BasicPublishOptions::default();
+        if like_ours {
+            let properties = properties.with_headers(envelope.clone());
+            channel.basic_publish(REPLIES.into(), to, options, &reply, properties).await?;
+            acker.ack(BasicAckOptions::default()).await?;
+        } else {
+            channel.basic_publish("".into(), to, options, &reply, properties).await?;
         }
-        Ok(())
-    });
-    Ok((queue, answering))
+    }
+    Ok(())
 }
 
 async fn take_in(mut replies: Consumer, open: Open) {
@@ -180,4 +227,8 @@ async fn take_in(mut replies: Consumer, open: Open) {
         // Who has stopped waiting misses nothing.
         let _ = asker.map(|asker| asker.send(()));
     }
+}
+
+fn no_ack() -> BasicConsumeOptions {
+    BasicConsumeOptions { no_ack: true, ..Default::default() }
 }

@@ -49,14 +49,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     Postgres::remove(database).await;
     world.remove().await;
     let (first, others) = measured?;
-    let finding = |what: &str, ours, aim| Finding {
-        row: "start",
-        what: what.to_owned(),
-        unit: "ms",
-        ours,
-        baseline: Vec::new(),
-        aim,
-    };
+    let finding = |what, ours, aim| Finding { ours, ..Finding::new("start", what, "ms", aim) };
     report.findings.push(finding("contacts, start to ready", others, Aim::AtMost(300.0)));
     report.findings.push(finding("contacts, the first start, which makes its tables", vec![first], Aim::None));
     Ok(())

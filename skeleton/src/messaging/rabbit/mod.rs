@@ -8,7 +8,7 @@ mod deliveries;
 mod link;
 mod publisher;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use events::Envelope;
@@ -60,9 +60,11 @@ fn lasting(message: &Outgoing, user: &str) -> BasicProperties {
 
 /// Reads a delivery.
 pub(crate) fn incoming(delivery: Delivery) -> Incoming {
-    let properties = &delivery.properties;
-    let headers = properties.headers().as_ref().map(text_headers).unwrap_or_default();
-    let envelope = Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let headers = Headers(delivery.properties);
+    let properties = &headers.0;
+    let texts: Vec<(&str, Cow<str>)> = headers.texts().collect();
+    let envelope = Envelope::from_headers(texts.iter().map(|(name, value)| (*name, value.as_ref())));
+    let deliveries = texts.iter().find(|(name, _)| *name == "x-delivery-count").and_then(|(_, count)| count.parse().ok());
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let id = match &envelope {
         Ok(envelope) => envelope.id,
@@ -74,31 +76,42 @@ pub(crate) fn incoming(delivery: Delivery) -> Incoming {
         tag: delivery.delivery_tag,
         id,
         envelope,
-        deliveries_before: headers.get("x-delivery-count").and_then(|count| count.parse().ok()).unwrap_or(0),
-        headers,
+        deliveries_before: deliveries.unwrap_or(0),
         user: text(properties.user_id()),
         reply_to: text(properties.reply_to()),
+        headers,
         body: Bytes::from(delivery.data),
     }
 }
 
-/// Headers that are text or numbers, as text; others are no business of ours.
-fn text_headers(headers: &FieldTable) -> BTreeMap<String, String> {
-    headers.inner().iter().filter_map(|(name, value)| Some((name.to_string(), header_text(value)?))).collect()
+/// The headers of a delivery. Written out as text only for the few messages that are set aside.
+#[derive(Clone, Debug, Default)]
+pub struct Headers(BasicProperties);
+
+impl Headers {
+    /// Headers that are text or numbers, as text; others are no business of ours.
+    pub fn to_text(&self) -> BTreeMap<String, String> {
+        self.texts().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let table = self.0.headers().iter().flat_map(FieldTable::inner);
+        table.filter_map(|(name, value)| Some((name.as_str(), header_text(value)?)))
+    }
 }
 
-fn header_text(value: &AMQPValue) -> Option<String> {
+fn header_text(value: &AMQPValue) -> Option<Cow<'_, str>> {
     Some(match value {
-        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
-        AMQPValue::ShortString(text) => text.to_string(),
-        AMQPValue::Boolean(value) => value.to_string(),
-        AMQPValue::ShortShortInt(value) => value.to_string(),
-        AMQPValue::ShortShortUInt(value) => value.to_string(),
-        AMQPValue::ShortInt(value) => value.to_string(),
-        AMQPValue::ShortUInt(value) => value.to_string(),
-        AMQPValue::LongInt(value) => value.to_string(),
-        AMQPValue::LongUInt(value) => value.to_string(),
-        AMQPValue::LongLongInt(value) => value.to_string(),
+        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()),
+        AMQPValue::ShortString(text) => text.as_str().into(),
+        AMQPValue::Boolean(value) => value.to_string().into(),
+        AMQPValue::ShortShortInt(value) => value.to_string().into(),
+        AMQPValue::ShortShortUInt(value) => value.to_string().into(),
+        AMQPValue::ShortInt(value) => value.to_string().into(),
+        AMQPValue::ShortUInt(value) => value.to_string().into(),
+        AMQPValue::LongInt(value) => value.to_string().into(),
+        AMQPValue::LongUInt(value) => value.to_string().into(),
+        AMQPValue::LongLongInt(value) => value.to_string().into(),
         _ => return None,
     })
 }
