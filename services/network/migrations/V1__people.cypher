@@ -8,5 +8,5 @@ CREATE CONSTRAINT identifier_key IF NOT EXISTS FOR (identifier:Identifier) REQUI
 // An entry in a member's address book. Of a removed one only its id and sequence stay.
 CREATE CONSTRAINT contact_id IF NOT EXISTS FOR (contact:Contact) REQUIRE contact.id IS UNIQUE;
 
-// An account that was erased: what still comes in of it is dropped.
-CREATE CONSTRAINT erased_account IF NOT EXISTS FOR (erased:Erased) REQUIRE erased.account_id IS UNIQUE;
+// What is known of an account beside its person: whether it was erased. What still comes in of it then is dropped.
+CREATE CONSTRAINT account_id IF NOT EXISTS FOR (account:Account) REQUIRE account.id IS UNIQUE;

@@ -38,6 +38,7 @@ async fn who_joins_gets_the_contacts_that_give_their_address_second() {
     assert_eq!(linked.member_id, Some(zoe.account_id));
     assert_eq!(degrees(&app, &ada).await, [1, 1, 0, 0, 0, 0]);
     assert_eq!(count(&app, "MATCH (person:Person) RETURN count(person)").await, 3);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -139,6 +140,7 @@ async fn an_account_that_changes_its_address_keeps_its_person() {
     let linked = link_of(&app, new.contact_id).await;
     assert_eq!((linked.person_id, linked.member_id, linked.joined), (person, Some(zoe.account_id), false));
     assert_eq!(strengths(&app).await, [0.5]);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -167,6 +169,7 @@ async fn an_erased_account_takes_its_address_book_along_and_stays_a_person_to_ot
     );
     assert_eq!(count(&app, "MATCH (person:Person) RETURN count(person)").await, 2);
     assert_eq!(link_of(&app, contact.contact_id).await.owner_id, ada.account_id);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -194,6 +197,7 @@ async fn an_account_that_was_erased_first_never_comes_back() {
     app.receives_as(&zoe, 1).await;
 
     assert_eq!(count(&app, "MATCH (person:Person) RETURN count(person)").await, 0);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -209,5 +213,6 @@ async fn who_comes_back_under_the_same_address_is_the_same_person() {
 
     let linked = app.published_once::<IdentityLinked>(|linked| linked.joined).await;
     assert_eq!((linked.person_id, linked.member_id), (before.person_id, Some(again.account_id)));
+    is_sound(&app).await;
     app.finish().await;
 }

@@ -75,6 +75,7 @@ async fn two_contacts_of_one_person_are_one_tie_until_both_are_gone() {
 
     assert_eq!(strengths(&app).await, [0.0; 0]);
     assert_eq!(count(&app, "MATCH (person:Person) RETURN count(person)").await, 1);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -140,6 +141,7 @@ async fn ones_own_address_in_ones_own_book_is_no_tie() {
 
     assert_eq!(link_of(&app, myself.contact_id).await.member_id, Some(ada.account_id));
     assert_eq!(degrees(&app, &ada).await, [0; 6]);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -156,6 +158,7 @@ async fn a_changed_contact_moves_to_another_person_and_leaves_nothing_behind() {
     assert_eq!(count(&app, "MATCH (person:Person) RETURN count(person)").await, 2);
     assert_eq!(count(&app, "MATCH (identifier:Identifier) RETURN count(identifier)").await, 2);
     assert_eq!(degrees(&app, &ada).await, [1, 0, 0, 0, 0, 0]);
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -186,6 +189,7 @@ async fn a_change_that_comes_late_is_left_out() {
 
     let linked = app.published_once::<IdentityLinked>(|linked| linked.contact_id == contact.contact_id).await;
     assert_eq!(linked.member_id, Some(bob.account_id));
+    is_sound(&app).await;
     app.finish().await;
 }
 
@@ -202,6 +206,7 @@ async fn a_removed_contact_stays_removed_whatever_comes_late() {
     assert!(app.published::<IdentityLinked>().await.is_empty());
     assert_eq!(degrees(&app, &ada).await, [0; 6]);
     assert!(!all_that_is_kept(&app).await.contains("my Zoe"));
+    is_sound(&app).await;
     app.finish().await;
 }
 

@@ -66,8 +66,8 @@ pub struct Placement {
     pub person: Uuid,
     /// That person's account.
     pub member_id: Option<Uuid>,
-    /// The identifier that makes the person known from now on.
-    pub founds: Option<Key>,
+    /// The identifier that the person is known by, if by any.
+    pub known_by: Option<Key>,
     /// Whether it was not linked to this person before.
     pub is_link: bool,
     /// Whether it was linked to another person before.
@@ -86,10 +86,10 @@ impl Situation {
     /// Where the owner is not known: accounts are heard of over another way, and may come later.
     pub fn place(&self, card: &Card) -> Result<Option<Placement>, OwnerUnknown> {
         let Some(owner) = self.taken_in_by(card.sequence)? else { return Ok(None) };
-        let (person, member_id, founds) = self.person_of(card);
+        let (person, member_id, known_by) = self.person_of(card);
         let is_link = self.linked != Some(person);
         let leaves = is_link && self.linked.is_some();
-        Ok(Some(Placement { owner, person, member_id, founds, is_link, leaves }))
+        Ok(Some(Placement { owner, person, member_id, known_by, is_link, leaves }))
     }
 
     /// Whether something was heard of the contact before.
@@ -114,7 +114,7 @@ impl Situation {
     fn person_of(&self, card: &Card) -> (Uuid, Option<Uuid>, Option<Key>) {
         let known = || card.keys.iter().filter_map(|key| self.known.iter().find(|known| known.key == *key));
         if let Some(known) = known().find(|known| known.member_id.is_some()).or_else(|| known().next()) {
-            return (known.person_id, known.member_id, None);
+            return (known.person_id, known.member_id, Some(known.key));
         }
         match card.keys.first() {
             Some(key) => (key.person_id(), None, Some(*key)),
@@ -153,7 +153,7 @@ mod tests {
 
         let placement = situation(&[]).place(&card(&[first, second])).unwrap().unwrap();
 
-        assert_eq!((placement.person, placement.founds), (first.person_id(), Some(first)));
+        assert_eq!((placement.person, placement.known_by), (first.person_id(), Some(first)));
         assert!(placement.is_link && !placement.leaves);
     }
 
@@ -167,14 +167,14 @@ mod tests {
         let without = situation(&[stranger]).place(&card(&keys)).unwrap().unwrap();
 
         assert_eq!((with_member.person, with_member.member_id), (Uuid::from_u128(11), Some(Uuid::from_u128(12))));
-        assert_eq!((without.person, without.founds), (Uuid::from_u128(10), None));
+        assert_eq!((without.person, without.known_by), (Uuid::from_u128(10), Some(keys[1])));
     }
 
     #[test]
     fn a_contact_without_identifiers_is_a_person_of_its_own() {
         let placement = situation(&[]).place(&card(&[])).unwrap().unwrap();
 
-        assert_eq!(placement.founds, None);
+        assert_eq!(placement.known_by, None);
         assert_ne!(placement.person, Uuid::from_u128(2));
     }
 

@@ -20,13 +20,13 @@ pub async fn situation_of(
 ) -> Result<Situation, StoreError> {
     // Identifiers in one order for everyone: no deadlocks over them. What is not taken in leaves none behind.
     let asked = "OPTIONAL MATCH (owner:Person {account_id: $owner}) SET owner.is_taken = true
-        WITH owner
+        WITH CASE WHEN owner.account_id = $owner THEN owner END AS owner
         OPTIONAL MATCH (contact:Contact {id: $contact}) SET contact.is_taken = true
         FOREACH (key IN CASE WHEN owner IS NULL OR contact.sequence >= $sequence THEN [] ELSE $sorted END |
             MERGE (identifier:Identifier {key: key}) SET identifier.is_taken = true)
         WITH owner, contact
         OPTIONAL MATCH (contact)-[:IS]->(linked:Person)
-        RETURN owner.id AS owner, EXISTS { (:Erased {account_id: $owner}) } AS is_erased,
+        RETURN owner.id AS owner, EXISTS { (:Account {id: $owner, is_erased: true}) } AS is_erased,
             contact.sequence AS sequence, linked.id AS linked,
             COLLECT {
                 UNWIND range(0, size($keys) - 1) AS place
@@ -87,9 +87,10 @@ const PUT: &str = "UNWIND $rows AS row
         MERGE (person:Person {id: row.person}) ON CREATE SET person.discoverable = false, person.nameable = false
         MERGE (contact)-[:IS]->(person)
         FOREACH (key IN row.keys | MERGE (identifier:Identifier {key: key}) MERGE (contact)-[:GIVES]->(identifier))
-        FOREACH (key IN row.founds | MERGE (identifier:Identifier {key: key}) MERGE (identifier)-[:OF]->(person))
+        FOREACH (key IN row.known_by | MERGE (identifier:Identifier {key: key}) MERGE (identifier)-[:OF]->(person))
         FOREACH (claims IN CASE WHEN row.is_link AND owner <> person THEN [1] ELSE [] END |
             MERGE (owner)-[tie:KNOWS]-(person) ON CREATE SET tie.forward = 0, tie.backward = 0
+            SET tie.is_taken = true
             SET tie.forward = tie.forward + CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
                 tie.backward = tie.backward + CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
             SET tie.strength =
@@ -106,7 +107,7 @@ pub fn put(tx: &mut Tx, card: &Card, placement: &Placement) {
         ("sequence", card.sequence.into()),
         ("person", placement.person.to_string().into()),
         ("keys", texts(&card.keys).into()),
-        ("founds", texts(placement.founds.as_slice()).into()),
+        ("known_by", texts(placement.known_by.as_slice()).into()),
         ("is_link", placement.is_link.into()),
         ("one_sided", ONE_SIDED.into()),
         ("both_sided", BOTH_SIDED.into()),
@@ -129,6 +130,7 @@ pub(super) async fn link(tx: &mut Tx, contacts: &[Uuid], person: Uuid) -> Result
         CREATE (contact)-[:IS]->(person)
         WITH person, owner, count(*) AS claims WHERE owner <> person
         MERGE (owner)-[tie:KNOWS]-(person) ON CREATE SET tie.forward = 0, tie.backward = 0
+        SET tie.is_taken = true
         SET tie.forward = tie.forward + CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
             tie.backward = tie.backward + CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
         SET tie.strength = CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN $both_sided ELSE $one_sided END";
@@ -137,16 +139,21 @@ pub(super) async fn link(tx: &mut Tx, contacts: &[Uuid], person: Uuid) -> Result
 
 /// Takes contacts away from their persons. A person nobody has any more, and who is no member, is forgotten.
 pub async fn unlink(tx: &mut Tx, contacts: &[Uuid]) -> Result<(), StoreError> {
+    // A statement of its own: the next one sees them as they are once nobody else can change them.
+    let take = "UNWIND $contacts AS id MATCH (contact:Contact {id: id}) SET contact.is_taken = true";
+    tx.execute(query(take).param("contacts", texts(contacts))).await?;
     let unlink = "UNWIND $contacts AS id
         MATCH (owner:Person)-[:LISTS]->(contact:Contact {id: id})-[is:IS]->(person:Person)
         DELETE is
         WITH owner, person, count(*) AS claims
         OPTIONAL MATCH (owner)-[tie:KNOWS]-(person)
+        SET tie.is_taken = true
         SET tie.forward = tie.forward - CASE startNode(tie) WHEN owner THEN claims ELSE 0 END,
             tie.backward = tie.backward - CASE startNode(tie) WHEN owner THEN 0 ELSE claims END
         SET tie.strength = CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN $both_sided ELSE $one_sided END
         FOREACH (unused IN CASE WHEN tie.forward + tie.backward = 0 THEN [tie] ELSE [] END | DELETE unused)
-        WITH DISTINCT person WHERE person.account_id IS NULL AND NOT EXISTS { (person)<-[:IS]-() }
+        WITH DISTINCT person SET person.is_taken = true
+        WITH person WHERE person.account_id IS NULL AND NOT EXISTS { (person)<-[:IS]-() }
         DETACH DELETE person";
     tx.execute(with_strengths(unlink).param("contacts", texts(contacts))).await
 }
@@ -156,7 +163,8 @@ pub async fn keep_identifiers(tx: &mut Tx, contact: Uuid, keys: &[Key]) -> Resul
     let drop = "MATCH (:Contact {id: $contact})-[gives:GIVES]->(identifier:Identifier)
         WHERE NOT identifier.key IN $keys
         DELETE gives
-        WITH DISTINCT identifier
+        WITH DISTINCT identifier SET identifier.is_taken = true
+        WITH identifier
         WHERE NOT EXISTS { (identifier)<-[:GIVES]-() } AND NOT EXISTS { (identifier)-[:OF]->() }
         DELETE identifier";
     tx.execute(query(drop).param("contact", contact.to_string()).param("keys", texts(keys))).await

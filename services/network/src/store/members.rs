@@ -24,14 +24,14 @@ pub struct Listed {
 
 /// What bears on an account, locked until the transaction ends.
 pub async fn standing_of(tx: &mut Tx, profile: &Profile) -> Result<Standing, StoreError> {
-    let asked = "OPTIONAL MATCH (erased:Erased {account_id: $account})
-        FOREACH (key IN CASE WHEN erased IS NULL THEN [$key] ELSE [] END |
+    let asked = "MERGE (account:Account {id: $account}) SET account.is_taken = true
+        FOREACH (key IN CASE WHEN account.is_erased THEN [] ELSE [$key] END |
             MERGE (identifier:Identifier {key: key}) SET identifier.is_taken = true)
-        WITH erased
+        WITH account
         OPTIONAL MATCH (person:Person {account_id: $account}) SET person.is_taken = true
-        WITH erased, person
+        WITH account, person
         OPTIONAL MATCH (:Identifier {key: $key})-[:OF]->(holder:Person)
-        RETURN erased IS NOT NULL AS is_erased, person.id AS person,
+        RETURN coalesce(account.is_erased, false) AS is_erased, person.id AS person,
             person.sequence AS sequence, holder.id AS holder, holder.account_id AS member_id";
     let asked = query(asked).param("key", profile.key.to_string()).param("account", profile.account_id.to_string());
     let found: Found = tx.query_one(asked).await?;
@@ -56,9 +56,14 @@ pub async fn enrol(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<(), S
         MERGE (identifier:Identifier {key: $key})
         MERGE (identifier)-[:OF]->(person)
         WITH person, identifier
-        MATCH (one:Identifier)-[of:OF]->(other:Person)
-        WHERE (one = identifier OR other = person) AND NOT (one = identifier AND other = person)
-        DELETE of";
+        OPTIONAL MATCH (identifier)-[before:OF]->(other:Person) WHERE other <> person
+        DELETE before
+        WITH DISTINCT person, identifier
+        MATCH (former:Identifier)-[before:OF]->(person) WHERE former <> identifier
+        SET former.is_taken = true
+        DELETE before
+        WITH former WHERE NOT EXISTS { (former)<-[:GIVES]-() }
+        DELETE former";
     let enrol = query(enrol)
         .param("person", person.to_string())
         .param("account", profile.account_id.to_string())
@@ -72,6 +77,8 @@ pub async fn enrol(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<(), S
 
 /// Moves the contacts that give a member's address and are with someone who is no member. Returns them.
 pub async fn move_to_member(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<Vec<Listed>, StoreError> {
+    let take = "MATCH (:Identifier {key: $key})<-[:GIVES]-(contact:Contact) SET contact.is_taken = true";
+    tx.execute(query(take).param("key", profile.key.to_string())).await?;
     let asked = "MATCH (:Identifier {key: $key})<-[:GIVES]-(contact:Contact)-[:IS]->(other:Person)
         WHERE other.id <> $person AND other.account_id IS NULL
         RETURN contact.id AS contact_id, contact.owner_id AS owner_id ORDER BY contact_id";
@@ -94,7 +101,9 @@ pub async fn contacts_of(tx: &mut Tx, person: Uuid) -> Result<Vec<Listed>, Store
 
 /// Takes a member's address book away and all that was known of the member alone.
 pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
-    tx.execute(query("MERGE (:Erased {account_id: $account})").param("account", account.to_string())).await?;
+    let take = "MERGE (account:Account {id: $account}) SET account.is_erased = true
+        WITH account MATCH (person:Person {account_id: $account}) SET person.is_taken = true";
+    tx.execute(query(take).param("account", account.to_string())).await?;
     let asked = "MATCH (:Person {account_id: $account})-[:LISTS]->(contact:Contact) RETURN contact.id AS id";
     let contacts: Vec<Uuid> = tx.query(query(asked).param("account", account.to_string())).await?;
     unlink(tx, &contacts).await?;
@@ -102,7 +111,8 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
         MATCH (contact:Contact {id: id})
         OPTIONAL MATCH (contact)-[:GIVES]->(identifier:Identifier)
         DETACH DELETE contact
-        WITH DISTINCT identifier
+        WITH DISTINCT identifier SET identifier.is_taken = true
+        WITH identifier
         WHERE NOT EXISTS { (identifier)<-[:GIVES]-() } AND NOT EXISTS { (identifier)-[:OF]->() }
         DELETE identifier";
     tx.execute(query(forget).param("contacts", texts(&contacts))).await?;
@@ -110,6 +120,7 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
         SET person = {id: person.id, discoverable: false, nameable: false}
         WITH person
         OPTIONAL MATCH (identifier:Identifier)-[of:OF]->(person)
+        SET identifier.is_taken = true
         DELETE of
         FOREACH (unused IN CASE WHEN EXISTS { (identifier)<-[:GIVES]-() } THEN [] ELSE [identifier] END | DELETE unused)
         FOREACH (unused IN CASE WHEN EXISTS { (person)<-[:IS]-() } THEN [] ELSE [person] END | DETACH DELETE unused)";

@@ -5,8 +5,10 @@
 //! with every change, the graph that questions are about: one `[:KNOWS]` between two people, whichever of them lists
 //! the other, with the number of contacts on either side and the strength that comes of them.
 //!
-//! What a decision rests on is locked until the transaction ends (`is_taken`): the owner, the contact and the
-//! identifiers. So of two transactions about the same person one sees what the other has done.
+//! What a decision rests on is locked until the transaction ends, by a write to it (`is_taken`), and read after that: the
+//! owner of an address book, the account, the contact, the identifiers, the tie. So of two transactions about the same
+//! thing the second sees what the first has done. Where two wait for each other, the server ends one, and it is tried
+//! again.
 
 mod contacts;
 mod members;

@@ -61,16 +61,16 @@ const SOUGHT_BY_ID: &str = "OPTIONAL MATCH (mine:Contact {id: $wanted, owner_id:
     WITH coalesce(listed, anyone) AS person, mine WHERE person IS NOT NULL
     OPTIONAL MATCH (person)<-[:IS]-(other:Contact {owner_id: $account})
     WITH person, coalesce(mine, other) AS contact ORDER BY contact.id LIMIT 1
-    RETURN person.id AS person_id, person.name AS name, person.discoverable AS discoverable,
-        person.nameable AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+    RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
+        coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
 
 const SOUGHT_BY_EMAIL: &str = "OPTIONAL MATCH (identifier:Identifier {key: $wanted})
     OPTIONAL MATCH (identifier)<-[:GIVES]-(contact:Contact {owner_id: $account})-[:IS]->(listed:Person)
     OPTIONAL MATCH (identifier)-[:OF]->(anyone:Person)
     WITH coalesce(listed, anyone) AS person, contact WHERE person IS NOT NULL
     WITH person, contact ORDER BY contact.id LIMIT 1
-    RETURN person.id AS person_id, person.name AS name, person.discoverable AS discoverable,
-        person.nameable AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+    RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
+        coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
 
 /// People as a member knows them.
 pub async fn acquaintances(store: &Neo4j, account: Uuid, people: &[Uuid]) -> Result<Vec<Acquaintance>, StoreError> {
@@ -79,8 +79,8 @@ pub async fn acquaintances(store: &Neo4j, account: Uuid, people: &[Uuid]) -> Res
         OPTIONAL MATCH (person)<-[:IS]-(contact:Contact {owner_id: $account})
         WITH person, contact ORDER BY contact.id
         WITH person, head(collect(contact)) AS contact
-        RETURN person.id AS person_id, person.name AS name, person.discoverable AS discoverable,
-            person.nameable AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+        RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
+            coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
     let asked = query(asked).param("account", account.to_string()).param("people", texts(people));
     let found: Vec<Known> = store.query(asked).await?;
     Ok(found.into_iter().map(Acquaintance::from).collect())

@@ -128,3 +128,30 @@ pub async fn degrees(app: &TestApp<Neo4j>, member: &Registered) -> Vec<u32> {
 pub async fn paths(app: &TestApp<Neo4j>, from: &Registered, to: &str, max: Option<u32>) -> Result<PathsView, Problem> {
     app.ask(&FindPaths { account_id: from.account_id, to: to.to_owned(), max }).await
 }
+
+/// What must hold whatever has happened: each question counts what is wrong.
+pub async fn is_sound(app: &TestApp<Neo4j>) {
+    let wrong = [
+        "MATCH (one:Person)-[tie:KNOWS]->(other:Person)
+         WITH tie, COUNT { (one)-[:LISTS]->()-[:IS]->(other) } AS forward,
+            COUNT { (other)-[:LISTS]->()-[:IS]->(one) } AS backward
+         WHERE tie.forward <> forward OR tie.backward <> backward OR forward + backward = 0
+            OR tie.strength <> CASE WHEN forward > 0 AND backward > 0 THEN 0.8 ELSE 0.5 END
+         RETURN count(tie)",
+        "MATCH (owner:Person)-[:LISTS]->()-[:IS]->(person:Person)
+         WHERE owner <> person AND COUNT { (owner)-[:KNOWS]-(person) } <> 1 RETURN count(person)",
+        "MATCH (person:Person)-[:KNOWS]-(person) RETURN count(person)",
+        "MATCH (contact:Contact) WHERE COUNT { (contact)<-[:LISTS]-() } <> COUNT { (contact)-[:IS]->() }
+            OR COUNT { (contact)<-[:LISTS]-() } > 1 RETURN count(contact)",
+        "MATCH (person:Person) WHERE person.account_id IS NULL
+            AND (NOT EXISTS { (person)<-[:IS]-() } OR EXISTS { (person)-[:LISTS]->() } OR person.name IS NOT NULL)
+         RETURN count(person)",
+        "MATCH (identifier:Identifier) WHERE COUNT { (identifier)-[:OF]->() } > 1
+            OR NOT EXISTS { (identifier)<-[:GIVES]-() } AND NOT EXISTS { (identifier)-[:OF]->() }
+         RETURN count(identifier)",
+        "MATCH (person:Person) WHERE COUNT { (person)<-[:OF]-() } > 1 RETURN count(person)",
+    ];
+    for question in wrong {
+        assert_eq!(count(app, question).await, 0, "{question}");
+    }
+}

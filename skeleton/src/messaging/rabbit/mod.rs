@@ -64,7 +64,8 @@ pub(crate) fn incoming(delivery: Delivery) -> Incoming {
     let properties = &headers.0;
     let texts: Vec<(&str, Cow<str>)> = headers.texts().collect();
     let envelope = Envelope::from_headers(texts.iter().map(|(name, value)| (*name, value.as_ref())));
-    let deliveries = texts.iter().find(|(name, _)| *name == "x-delivery-count").and_then(|(_, count)| count.parse().ok());
+    let deliveries =
+        texts.iter().find(|(name, _)| *name == "x-delivery-count").and_then(|(_, count)| count.parse().ok());
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let id = match &envelope {
         Ok(envelope) => envelope.id,

@@ -76,11 +76,13 @@ pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
 
 /// The messages that a filter lets through, oldest first.
 pub(super) fn list(filter: &Filter, limit: i64) -> Query {
-    let statement = "MATCH (kept:SetAside)
-        WHERE ($id IS NULL OR kept.id = $id) AND ($name IS NULL OR kept.name = $name)
+    // One that is handled in this moment may be found and have lost its properties already.
+    let statement = "MATCH (node:SetAside)
+        WITH properties(node) AS kept
+        WHERE kept.id IS NOT NULL AND ($id IS NULL OR kept.id = $id) AND ($name IS NULL OR kept.name = $name)
             AND ($subject IS NULL OR kept.subject = $subject) AND ($reason IS NULL OR kept.reason CONTAINS $reason)
             AND ($state IS NULL OR kept.state = $state)
-        RETURN properties(kept) AS kept ORDER BY kept.first_failed_at, kept.id LIMIT $limit";
+        RETURN kept ORDER BY kept.first_failed_at, kept.id LIMIT $limit";
     query(statement)
         .param("id", filter.id.map(|id| id.to_string()))
         .param("name", filter.name.clone())
