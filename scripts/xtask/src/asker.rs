@@ -35,7 +35,7 @@ use crate::demo::Person;
 const PASSWORD: &str = "demo-password";
 
 /// How long the network may take to take the last ties in.
-const SETTLING: Duration = Duration::from_secs(1800);
+const SETTLING: Duration = Duration::from_secs(600);
 
 /// Asks the services as the user `demo`.
 pub struct Asker {
@@ -152,7 +152,8 @@ impl Asker {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("the network knows {seen} of {known} people around an account after {} s", SETTLING.as_secs());
+                let waited = SETTLING.as_secs();
+                bail!("the network knows {seen} of {known} people around an account after {waited} s: see its log");
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

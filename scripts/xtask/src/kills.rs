@@ -123,11 +123,11 @@ impl Kills {
         for turn in 0..self.services {
             tokio::time::sleep(Duration::from_millis(chance.random_range(100..1500))).await;
             let service = SERVICES[turn % SERVICES.len()];
-            kill_nine(service)?;
+            kill_nine(service).await?;
             native("services", &["start", service]).await?;
             println!("killed {service} ({} of {})", turn + 1, self.services);
             if broker_kills < self.broker && every > 0 && (turn + 1) % every == 0 {
-                kill_nine("rabbitmq")?;
+                kill_nine("rabbitmq").await?;
                 native("servers", &["start", "rabbitmq"]).await?;
                 broker_kills += 1;
                 println!("killed the broker ({broker_kills} of {})", self.broker);
@@ -141,14 +141,23 @@ fn run_folder() -> PathBuf {
     env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
 }
 
-/// SIGKILL to a process that deploy/native has started.
-fn kill_nine(name: &str) -> Result<()> {
+/// SIGKILL to a process that deploy/native has started. Returns once it is gone: a large one takes a while.
+async fn kill_nine(name: &str) -> Result<()> {
     let file = run_folder().join("pid").join(name);
     let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: is it up?", file.display()))?;
     let pid = pid.split_whitespace().next().ok_or_else(|| anyhow!("{} is empty", file.display()))?.to_owned();
     let killed = std::process::Command::new("kill").args(["-9", &pid]).status()?;
     ensure!(killed.success(), "{name} (process {pid}) was not there to be killed");
+    while is_alive(&pid) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     Ok(())
+}
+
+/// Whether there is such a process, and not only its exit status (`Z` in proc_pid_stat(5)).
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
 async fn native(script: &str, arguments: &[&str]) -> Result<()> {
