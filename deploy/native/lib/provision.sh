@@ -3,9 +3,11 @@
 
 POSTGRES_SERVICES=(gateway accounts contacts notifications)
 
-# What the user brought, before our own addresses fill the gaps.
-declare -A GIVEN=([postgres]="${KITH_POSTGRES_URL:-}" [rabbitmq]="${KITH_AMQP_URL:-}"
-    [neo4j]="${KITH_NEO4J_URL:-}" [elasticsearch]="${KITH_ELASTICSEARCH_URL:-}" [mail]="${KITH_MAIL_URL:-}")
+# What the user brought, before our own addresses fill the gaps. Our own, read from servers.env by the caller, is not.
+given() { [[ "$(url_place "$2")" == "127.0.0.1:$(port_of "$1")" ]] || echo "$2"; }
+declare -A GIVEN=([postgres]="$(given postgres "${KITH_POSTGRES_URL:-}")" [rabbitmq]="$(given rabbitmq "${KITH_AMQP_URL:-}")"
+    [neo4j]="$(given neo4j "${KITH_NEO4J_URL:-}")" [mail]="$(given mail "${KITH_MAIL_URL:-}")"
+    [elasticsearch]="$(given elasticsearch "${KITH_ELASTICSEARCH_URL:-}")")
 [[ -z "${GIVEN[rabbitmq]}" || -n "${KITH_RABBIT_API:-}" ]] || die "KITH_AMQP_URL needs KITH_RABBIT_API beside it, the address of its management API"
 
 brought() { [[ -n "${GIVEN[$1]}" ]]; }

@@ -162,13 +162,7 @@ fn is_alive(pid: &str) -> bool {
 
 async fn native(script: &str, arguments: &[&str]) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/native").join(script);
-    let mut command = Command::new(path);
-    // With these set, the scripts would take the servers for somebody else's and leave them alone.
-    for server in ["AMQP", "POSTGRES", "NEO4J", "ELASTICSEARCH", "MAIL"] {
-        command.env_remove(format!("KITH_{server}_URL"));
-    }
-    command.env_remove("KITH_RABBIT_API");
-    let output = command.args(arguments).stdin(Stdio::null()).output().await?;
+    let output = Command::new(path).args(arguments).stdin(Stdio::null()).output().await?;
     ensure!(
         output.status.success(),
         "{script} {arguments:?} failed:\n{}{}",
