@@ -1,0 +1,263 @@
+//! Postgres: one transaction holds the inbox row, the handler's changes and the outbox rows.
+//!
+//! Order: a transaction that publishes locks the sequence of each subject until it ends, so positions in the outbox
+//! rise in commit order for each subject, and the relay needs no cursor: it sends the oldest rows and deletes what is
+//! confirmed. Only the holder of an advisory lock relays; it deletes over the session that holds the lock, so a
+//! relay that has lost the lock cannot delete.
+
+mod error;
+mod later;
+mod outbox;
+mod set_aside;
+mod tx;
+
+use std::{sync::Arc, time::Duration};
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use refinery::{Migration, Runner};
+use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio_postgres::{
+    Client, NoTls, Row,
+    types::{Json, ToSql},
+};
+use uuid::Uuid;
+
+pub use self::tx::Tx;
+use self::{
+    error::{store_error, unavailable},
+    outbox::Relay,
+};
+use super::{Counts, Filter, Plan, ServiceContext, SetAside, State, Store, Work};
+use crate::{
+    config::{Secret, Settings},
+    failure::StoreError,
+};
+
+const MESSAGING: &str = include_str!("V1__messaging.sql");
+
+/// Any number, the same in every replica: the lock around migrations. The relay has another.
+const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
+
+/// A Postgres database of a service's own.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: Pool,
+    config: Arc<tokio_postgres::Config>,
+    migrations: &'static [(&'static str, &'static str)],
+    bell: Arc<Notify>,
+    relay: Arc<Relay>,
+}
+
+/// A Postgres store that is not open yet.
+pub struct PostgresPlan {
+    migrations: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreSettings {
+    /// `postgres://user@host:port/database`, without the password.
+    url: String,
+    #[serde(default)]
+    password: Secret,
+    /// How many connections at most.
+    #[serde(default = "sixteen")]
+    connections: usize,
+}
+
+fn sixteen() -> usize {
+    16
+}
+
+impl Postgres {
+    /// A store whose structure these migrations make: name (`V1__contacts`) and SQL, in order.
+    pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> PostgresPlan {
+        PostgresPlan { migrations }
+    }
+
+    /// Asks for rows outside of a transaction.
+    ///
+    /// # Errors
+    /// Where the store does not answer or the statement is wrong.
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let client = self.pool.get().await.map_err(unavailable)?;
+        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
+        client.query(&statement, parameters).await.map_err(store_error)
+    }
+
+    /// Asks for one row or none, outside of a transaction.
+    ///
+    /// # Errors
+    /// As [`Postgres::query`]; also where there are more rows.
+    pub async fn query_opt(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, StoreError> {
+        at_most_one(self.query(sql, parameters).await?)
+    }
+
+    /// Changes rows, as a transaction of its own; for housekeeping only.
+    ///
+    /// # Errors
+    /// As [`Postgres::query`].
+    pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let client = self.pool.get().await.map_err(unavailable)?;
+        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
+        client.execute(&statement, parameters).await.map_err(store_error)
+    }
+
+    /// How many connections are in use and may be at most.
+    pub fn connections(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size - status.available, status.max_size)
+    }
+
+    async fn connect(&self) -> Result<Client, StoreError> {
+        let connecting = self.config.connect(NoTls);
+        let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
+        let (client, connection) =
+            connected.map_err(|_| unavailable("no connection within 5 s"))?.map_err(unavailable)?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+impl Plan for PostgresPlan {
+    type Store = Postgres;
+
+    fn open(&self, settings: &Settings) -> Result<Postgres, StoreError> {
+        let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
+        let mut config: tokio_postgres::Config = section.url.parse().map_err(StoreError::broken)?;
+        if !section.password.reveal().is_empty() {
+            config.password(section.password.reveal());
+        }
+        config
+            .application_name(settings.service())
+            .connect_timeout(Duration::from_secs(5))
+            .keepalives_idle(Duration::from_secs(10))
+            .tcp_user_timeout(Duration::from_secs(10));
+        let manager =
+            Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts {
+            wait: Some(Duration::from_secs(5)),
+            create: Some(Duration::from_secs(5)),
+            recycle: Some(Duration::from_secs(2)),
+        };
+        let pool = Pool::builder(manager).max_size(section.connections).timeouts(timeouts).runtime(Runtime::Tokio1);
+        Ok(Postgres {
+            pool: pool.build().map_err(StoreError::broken)?,
+            config: Arc::new(config),
+            migrations: self.migrations,
+            bell: Arc::default(),
+            relay: Arc::default(),
+        })
+    }
+}
+
+impl Store for Postgres {
+    type Tx = Tx;
+
+    async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
+        let client = self.pool.get().await.map_err(unavailable)?;
+        Tx::begin(client, Work::new(service.clone()), self.bell.clone(), take_in).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.query("select 1", &[]).await.map(drop)
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut client = self.connect().await?;
+        // The lock goes with the session. Without it, replicas that start together hurt each other.
+        client.batch_execute(&format!("set lock_timeout = '120s'; select pg_advisory_lock({MIGRATION_LOCK}); create schema if not exists skeleton")).await.map_err(store_error)?;
+        migrate(&mut client, "skeleton.skeleton_migrations", &[("V1__messaging", MESSAGING)]).await?;
+        migrate(&mut client, "skeleton.service_migrations", self.migrations).await
+    }
+
+    async fn failures_of(&self, message: Uuid) -> Result<u32, StoreError> {
+        let sql = "select attempts from skeleton.set_aside where message_id = $1";
+        let row = self.query_opt(sql, &[&message]).await?;
+        Ok(row.map_or(0, |row| row.get::<_, i32>(0).unsigned_abs()))
+    }
+
+    async fn set_aside(&self, kept: &SetAside) -> Result<(), StoreError> {
+        let attempts = i32::try_from(kept.attempts).unwrap_or(i32::MAX);
+        self.execute(
+            set_aside::KEEP,
+            &[
+                &kept.message,
+                &kept.queue,
+                &kept.name,
+                &kept.subject,
+                &Json(&kept.headers),
+                &kept.body,
+                &kept.state.as_str(),
+                &attempts,
+                &kept.due_at,
+                &kept.reason,
+                &kept.first_failed_at,
+                &kept.last_failed_at,
+            ],
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        Ok(self.query(set_aside::DUE, &[&queue, &limit]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
+        let state = filter.state.map(State::as_str);
+        let rows = self
+            .query(set_aside::LIST, &[&filter.id, &filter.name, &filter.subject, &filter.reason, &state, &limit])
+            .await?;
+        Ok(rows.iter().map(set_aside::read).collect())
+    }
+
+    async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
+        let sql = "update skeleton.set_aside set state = 'waiting', attempts = 0, due_at = now() where message_id = any($1) and state = 'parked'";
+        self.execute(sql, &[&messages]).await
+    }
+
+    async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
+        self.execute("delete from skeleton.set_aside where message_id = any($1) and state = 'parked'", &[&messages])
+            .await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let sql = "select (select count(*) from skeleton.outbox),
+            coalesce((select extract(epoch from now() - min(written_at)) from skeleton.outbox), 0)::float8,
+            (select count(*) from skeleton.set_aside where state = 'waiting'), (select count(*) from skeleton.set_aside where state = 'parked')";
+        let rows = self.query(sql, &[]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
+        Ok(Counts {
+            outbox: row.get(0),
+            outbox_age_seconds: row.get::<_, f64>(1).max(0.0),
+            waiting: row.get(2),
+            parked: row.get(3),
+        })
+    }
+
+    async fn clean_up(&self) -> Result<u64, StoreError> {
+        let sql = "delete from skeleton.inbox where message_id = any(array(
+            select message_id from skeleton.inbox where taken_in_at < now() - interval '14 days' limit 10000))";
+        self.execute(sql, &[]).await
+    }
+}
+
+async fn migrate(client: &mut Client, table: &str, migrations: &[(&str, &str)]) -> Result<(), StoreError> {
+    let migrations = migrations
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(StoreError::broken)?;
+    let mut runner = Runner::new(&migrations);
+    runner.set_migration_table_name(table);
+    runner.run_async(client).await.map(drop).map_err(|error| StoreError::broken(format!("a migration failed: {error}")))
+}
+
+fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, StoreError> {
+    if rows.len() > 1 {
+        return Err(StoreError::broken(format!("one row was expected, there are {}", rows.len())));
+    }
+    Ok(rows.pop())
+}

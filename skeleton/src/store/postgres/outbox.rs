@@ -1,0 +1,85 @@
+//! The outbox as the relay sees it: the oldest rows first, deleted over the session that holds the relay's lock.
+
+use std::time::Duration;
+
+use events::Envelope;
+use tokio::sync::{Mutex, Notify};
+use tokio_postgres::{Client, Row, Statement};
+
+use super::{
+    Postgres,
+    error::{store_error, unavailable, within},
+};
+use crate::{
+    failure::StoreError,
+    store::{Outbox, OutboxRow},
+};
+
+/// Any number, the same in every replica: the lock of who relays.
+const RELAY_LOCK: i64 = 0x6b69_7468_0002;
+
+/// How long the database may take to answer the relay.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The session that holds the lock, where this process has it.
+pub(super) type Relay = Mutex<Option<RelaySession>>;
+
+/// A session that holds the relay's lock.
+pub(super) struct RelaySession {
+    client: Client,
+    next: Statement,
+    remove: Statement,
+}
+
+impl Outbox for Postgres {
+    async fn next(&self, limit: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {
+        let mut held = self.relay.lock().await;
+        if held.as_ref().is_none_or(|session| session.client.is_closed()) {
+            *held = claim(self).await?;
+        }
+        let Some(session) = held.as_ref() else { return Ok(None) };
+        let asked = within(LIMIT, session.client.query(&session.next, &[&limit])).await;
+        if asked.is_err() {
+            *held = None;
+        }
+        asked?.iter().map(outbox_row).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    async fn remove(&self, positions: &[i64]) -> Result<(), StoreError> {
+        let mut held = self.relay.lock().await;
+        let Some(session) = held.as_ref() else { return Err(unavailable("the relay's session is gone")) };
+        let removed = within(LIMIT, session.client.execute(&session.remove, &[&positions])).await;
+        if removed.is_err() {
+            *held = None;
+        }
+        removed.map(drop)
+    }
+
+    fn bell(&self) -> &Notify {
+        &self.bell
+    }
+}
+
+/// A session that holds the relay's lock; `None` where another replica has it.
+async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
+    let client = store.connect().await?;
+    let claimed = client.query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK]).await.map_err(store_error)?;
+    if !claimed.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let next = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox order by position limit $1";
+    let next = client.prepare(next).await.map_err(store_error)?;
+    let remove = client.prepare("delete from skeleton.outbox where position = any($1)").await.map_err(store_error)?;
+    Ok(Some(RelaySession { client, next, remove }))
+}
+
+fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
+    let envelope: Envelope = serde_json::from_str(row.get(4)).map_err(StoreError::broken)?;
+    Ok(OutboxRow {
+        position: row.get(0),
+        exchange: row.get(1),
+        routing_key: row.get(2),
+        envelope: Envelope { sequence: row.get(3), ..envelope },
+        body: row.get::<_, String>(5).into_bytes(),
+    })
+}

@@ -1,0 +1,219 @@
+//! A transaction: the inbox rows of what is handled, the handler's changes and the outbox rows commit together.
+
+use std::{collections::HashSet, sync::Arc};
+
+use deadpool_postgres::Object;
+use futures::{TryFutureExt, try_join};
+use tokio::sync::Notify;
+use tokio_postgres::{Row, types::ToSql};
+use uuid::Uuid;
+
+use super::{
+    at_most_one,
+    error::store_error,
+    later::{self, Later},
+    set_aside,
+};
+use crate::{
+    failure::StoreError,
+    store::{Publish, SetAside, Staged, Transaction, Work},
+};
+
+const TAKE_IN: &str =
+    "insert into skeleton.inbox (message_id) select unnest($1::uuid[]) on conflict do nothing returning message_id";
+
+/// Writes staged messages, giving each its subject's next number. Subjects are locked in one order: no deadlocks.
+const STAGE: &str = "with staged as (
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+            with ordinality as s (exchange, routing_key, subject, envelope, body, n)
+    ), counts as (
+        select subject, count(*) as c from staged where subject is not null group by subject order by subject
+    ), heads as (
+        insert into skeleton.sequences as h (subject, last) select subject, c from counts
+        on conflict (subject) do update set last = h.last + excluded.last returning subject, last
+    )
+    insert into skeleton.outbox (exchange, routing_key, sequence, envelope, body)
+    select exchange, routing_key, last - c + row_number() over (partition by s.subject order by n), envelope, body
+    from staged s left join heads using (subject) left join counts using (subject) order by n";
+
+/// A transaction. Dropped without a commit, its connection is closed: the server rolls back at once.
+pub struct Tx {
+    client: Option<Object>,
+    new: HashSet<Uuid>,
+    later: Vec<Later>,
+    work: Work,
+    bell: Arc<Notify>,
+    after_commit: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Tx {
+    /// Opens a transaction that takes messages in: one round trip.
+    pub(super) async fn begin(
+        client: Object,
+        work: Work,
+        bell: Arc<Notify>,
+        take_in: &[Uuid],
+    ) -> Result<Self, StoreError> {
+        let mut tx =
+            Self { client: Some(client), new: HashSet::new(), later: Vec::new(), work, bell, after_commit: Vec::new() };
+        let client = tx.client()?;
+        if take_in.is_empty() {
+            client.batch_execute("begin").await.map_err(store_error)?;
+            return Ok(tx);
+        }
+        let statement = client.prepare_cached(TAKE_IN).await.map_err(store_error)?;
+        // Sent together, answered together: one round trip.
+        let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
+        let (_, rows) =
+            try_join!(client.batch_execute("begin"), client.query(&statement, &parameters)).map_err(store_error)?;
+        tx.new = rows.iter().map(|row| row.get(0)).collect();
+        Ok(tx)
+    }
+
+    fn client(&self) -> Result<&Object, StoreError> {
+        self.client.as_ref().ok_or_else(|| StoreError::broken("the transaction has ended"))
+    }
+
+    /// Asks for rows.
+    ///
+    /// # Errors
+    /// Where the store does not answer, another got in the way, or the statement is wrong.
+    pub async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let later = std::mem::take(&mut self.later);
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
+        let (_, rows) =
+            try_join!(later::send(client, &later), client.query(&statement, parameters)).map_err(store_error)?;
+        Ok(rows)
+    }
+
+    /// Asks for one row or none.
+    ///
+    /// # Errors
+    /// As [`Tx::query`]; also where there are more rows.
+    pub async fn query_opt(
+        &mut self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, StoreError> {
+        at_most_one(self.query(sql, parameters).await?)
+    }
+
+    /// Asks for the one row that there is.
+    ///
+    /// # Errors
+    /// As [`Tx::query`]; also where there is none, or more.
+    pub async fn query_one(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
+        self.query_opt(sql, parameters).await?.ok_or_else(|| StoreError::broken("one row was expected, there is none"))
+    }
+
+    /// Changes rows and returns how many.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let later = std::mem::take(&mut self.later);
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
+        let (_, count) =
+            try_join!(later::send(client, &later), client.execute(&statement, parameters)).map_err(store_error)?;
+        Ok(count)
+    }
+
+    /// Changes rows without waiting for it: the statement goes out together with the next one that is waited for, at
+    /// the latest with the commit, and fails there. Saves a round trip where the answer decides nothing.
+    ///
+    /// # Errors
+    /// Where the statement is wrong, its parameters do not fit, or the store does not answer.
+    pub async fn execute_later(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
+        let statement = self.client()?.prepare_cached(sql).await.map_err(store_error)?;
+        self.later.push(Later::new(statement, parameters)?);
+        Ok(())
+    }
+
+    /// Does something in this process once the transaction has committed, and only then. A hint to those who wait:
+    /// it is lost with the process.
+    pub fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(act));
+    }
+}
+
+impl Publish for Tx {}
+
+impl Transaction for Tx {
+    fn work(&self) -> &Work {
+        &self.work
+    }
+
+    fn work_mut(&mut self) -> &mut Work {
+        &mut self.work
+    }
+
+    fn is_new(&self, message: Uuid) -> bool {
+        self.new.contains(&message)
+    }
+
+    async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
+        Ok(self.query_opt(set_aside::TAKE, &[&message]).await?.as_ref().map(set_aside::read))
+    }
+
+    async fn first_reply(&mut self, request: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self.query_opt("select reply from skeleton.inbox where message_id = $1", &[&request]).await?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
+    async fn keep_reply(&mut self, request: Uuid, reply: &[u8]) -> Result<(), StoreError> {
+        self.execute_later("update skeleton.inbox set reply = $2 where message_id = $1", &[&request, &reply]).await
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        let staged = self.work.take_staged();
+        let client = self.client.take().ok_or_else(|| StoreError::broken("the transaction has ended"))?;
+        let outcome = write_and_commit(&client, &self.later, &staged).await;
+        if outcome.is_err() {
+            // Closed, not returned: whatever state it is in ends with it.
+            drop(Object::take(client));
+            return outcome;
+        }
+        if !staged.is_empty() {
+            self.bell.notify_one();
+        }
+        for act in std::mem::take(&mut self.after_commit) {
+            act();
+        }
+        Ok(())
+    }
+
+    async fn rollback(mut self) {
+        let Some(client) = self.client.take() else { return };
+        if client.batch_execute("rollback").await.is_err() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {
+    if staged.is_empty() {
+        return try_join!(later::send(client, later), client.batch_execute("commit")).map_err(store_error).map(drop);
+    }
+    let statement = client.prepare_cached(STAGE).await.map_err(store_error)?;
+    let column = |value: fn(&Staged) -> &str| staged.iter().map(value).collect::<Vec<_>>();
+    let exchanges = column(|staged| &staged.exchange);
+    let keys = column(|staged| &staged.routing_key);
+    let bodies = column(|staged| &staged.body);
+    let subjects: Vec<Option<&str>> = staged.iter().map(|staged| staged.envelope.subject.as_deref()).collect();
+    let envelopes = staged.iter().map(|staged| serde_json::to_string(&staged.envelope)).collect::<Result<Vec<_>, _>>();
+    let envelopes = envelopes.map_err(StoreError::broken)?;
+    let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
+    // Sent together, answered together. Where the first fails, the second finds the transaction aborted: no commit.
+    let writing = client.execute(&statement, &parameters).map_ok(drop);
+    try_join!(later::send(client, later), writing, client.batch_execute("commit")).map_err(store_error).map(drop)
+}
