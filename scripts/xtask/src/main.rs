@@ -24,6 +24,8 @@ enum Command {
     Edges,
     /// Kill services and the broker while events flow, and count what was lost or doubled.
     Kills(kills::Kills),
+    #[command(hide = true)]
+    Tally(kills::Tally),
     /// Try, with each service's credentials, what it must not be able to do: each must be refused.
     Rights(rights::Rights),
     /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
@@ -42,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Rights(rights) => rights.run().await,
         Command::Kills(kills) => kills.run().await,
+        Command::Tally(tally) => tally.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,
     }

@@ -4,7 +4,10 @@
 //! network answers each with an event of its own that contacts takes in, and each import's end is an event that makes a
 //! notification. What is counted, in the stores themselves: contacts that never came, contacts that the network or the
 //! search does not have (lost), contacts that the network has linked more than once (its events count up by contact), and
-//! imports with more or fewer than one notification (doubled, lost).
+//! imports with more or fewer than one notification (doubled, lost). A seventh service, [`tally`], is killed with them and
+//! counts every event it takes in.
+
+mod tally;
 
 use std::{
     env, fs,
@@ -20,7 +23,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Serialize;
 use skeleton::stop;
 use tokio::process::Command;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::{
@@ -28,7 +31,10 @@ use crate::{
     demo::{Person, plausible},
 };
 
-const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+use tally::Counting;
+pub use tally::Tally;
+
+const SERVICES: [&str; 7] = ["accounts", "contacts", "tally", "network", "search", "notifications", "gateway"];
 
 /// How long everything may take to settle after the last kill.
 const SETTLING: Duration = Duration::from_secs(300);
@@ -86,11 +92,13 @@ impl Kills {
             .try_collect()
             .await?;
 
-        let (importing, killing) = tokio::join!(self.import(&asker, &accounts, &people), self.kill());
+        let mut counting = Counting::start().await?;
+        let (importing, killing) = tokio::join!(self.import(&asker, &accounts, &people), self.kill(&mut counting));
         importing?;
         let (kills, broker_kills) = killing?;
         let last_kill = Instant::now();
         let ledger = settled(&accounts, people.len() as i64).await?;
+        counting.finish().await?;
         stopper.stop();
         let ledger = Ledger {
             events: people.len(),
@@ -116,15 +124,19 @@ impl Kills {
     }
 
     /// Kills each service in turn, and the broker in between, at moments of chance; each is started again at once.
-    async fn kill(&self) -> Result<(usize, usize)> {
+    async fn kill(&self, counting: &mut Counting) -> Result<(usize, usize)> {
         let mut chance = StdRng::seed_from_u64(self.seed);
         let every = self.services / (self.broker + 1).max(1);
         let mut broker_kills = 0;
         for turn in 0..self.services {
             tokio::time::sleep(Duration::from_millis(chance.random_range(100..1500))).await;
             let service = SERVICES[turn % SERVICES.len()];
-            kill_nine(service).await?;
-            native("services", &["start", service]).await?;
+            if service == "tally" {
+                counting.kill().await?;
+            } else {
+                kill_nine(service).await?;
+                native("services", &["start", service]).await?;
+            }
             println!("killed {service} ({} of {})", turn + 1, self.services);
             if broker_kills < self.broker && every > 0 && (turn + 1) % every == 0 {
                 kill_nine("rabbitmq").await?;
@@ -206,25 +218,55 @@ async fn count(accounts: &[Uuid], events: i64) -> Result<Ledger> {
     )
     .await?;
     let (told, notifications) = (notices.get::<_, i64>(0), notices.get::<_, i64>(1));
+    let tally = ask_postgres(
+        "tally",
+        "select count(distinct contact_id) filter (where name = 'added'), count(distinct contact_id) filter (where name = 'linked'),
+            count(*) from counted where owner_id = any($1)",
+        accounts,
+    )
+    .await?;
+    let (added, linked, counted) = (tally.get::<_, i64>(0), tally.get::<_, i64>(1), tally.get::<_, i64>(2));
     let found = search_count(accounts).await?;
     let owners = i64::try_from(accounts.len())?;
     Ok(Ledger {
-        lost: (events - here) + unlinked + (events - found).max(0) + (owners - told),
-        doubled: (here - events).max(0) + linked_twice + (found - events).max(0) + (notifications - told),
+        lost: (events - here)
+            + unlinked
+            + (events - found).max(0)
+            + (owners - told)
+            + (events - added)
+            + (events - linked),
+        doubled: (here - events).max(0)
+            + linked_twice
+            + (found - events).max(0)
+            + (notifications - told)
+            + (counted - added - linked),
         ..Ledger::default()
     })
 }
 
 async fn ask_postgres(database: &str, sql: &str, accounts: &[Uuid]) -> Result<tokio_postgres::Row> {
-    let url = env::var("KITH_POSTGRES_URL").context("KITH_POSTGRES_URL is not set")?;
-    let (place, _) = url.rsplit_once('/').ok_or_else(|| anyhow!("KITH_POSTGRES_URL names no database"))?;
-    let (client, connection) = tokio_postgres::connect(&format!("{place}/{database}"), NoTls).await?;
+    Ok(connect(database).await?.query_one(sql, &[&accounts]).await?)
+}
+
+async fn connect(database: &str) -> Result<Client> {
+    let (client, connection) = tokio_postgres::connect(&postgres(database)?, NoTls).await?;
     tokio::spawn(connection);
-    Ok(client.query_one(sql, &[&accounts]).await?)
+    Ok(client)
+}
+
+/// The address of a database, as the administrator.
+fn postgres(database: &str) -> Result<String> {
+    let url = setting("KITH_POSTGRES_URL")?;
+    let (place, _) = url.rsplit_once('/').context("KITH_POSTGRES_URL names no database")?;
+    Ok(format!("{place}/{database}"))
+}
+
+fn setting(name: &str) -> Result<String> {
+    env::var(name).with_context(|| format!("{name} is not set: read servers.env first"))
 }
 
 async fn search_count(accounts: &[Uuid]) -> Result<i64> {
-    let url = env::var("KITH_ELASTICSEARCH_URL").context("KITH_ELASTICSEARCH_URL is not set")?;
+    let url = setting("KITH_ELASTICSEARCH_URL")?;
     let client = reqwest::Client::new();
     client.post(format!("{url}/search-contacts/_refresh")).send().await?.error_for_status()?;
     let query = serde_json::json!({ "query": { "terms": { "owner_id": accounts } } });
