@@ -139,6 +139,9 @@ impl Kills {
             }
             println!("killed {service} ({} of {})", turn + 1, self.services);
             if broker_kills < self.broker && every > 0 && (turn + 1) % every == 0 {
+                // First it hangs: what is sent to it then is lost with it, unless somebody waits for the confirm.
+                signal("rabbitmq", "-STOP")?;
+                tokio::time::sleep(Duration::from_millis(500)).await;
                 kill_nine("rabbitmq").await?;
                 native("servers", &["start", "rabbitmq"]).await?;
                 broker_kills += 1;
@@ -153,13 +156,19 @@ fn run_folder() -> PathBuf {
     env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
 }
 
-/// SIGKILL to a process that deploy/native has started. Returns once it is gone: a large one takes a while.
-async fn kill_nine(name: &str) -> Result<()> {
+/// Sends a signal to a process that deploy/native has started, and says which process that is.
+fn signal(name: &str, signal: &str) -> Result<String> {
     let file = run_folder().join("pid").join(name);
     let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: is it up?", file.display()))?;
     let pid = pid.split_whitespace().next().ok_or_else(|| anyhow!("{} is empty", file.display()))?.to_owned();
-    let killed = std::process::Command::new("kill").args(["-9", &pid]).status()?;
-    ensure!(killed.success(), "{name} (process {pid}) was not there to be killed");
+    let sent = std::process::Command::new("kill").args([signal, &pid]).status()?;
+    ensure!(sent.success(), "{name} (process {pid}) was not there to be killed");
+    Ok(pid)
+}
+
+/// Returns once the process is gone: a large one takes a while.
+async fn kill_nine(name: &str) -> Result<()> {
+    let pid = signal(name, "-KILL")?;
     while is_alive(&pid) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
