@@ -1,0 +1,32 @@
+//! Says whether two versions of a JSON Schema (2020-12) can be written and read side by side.
+//!
+//! By meaning, not by text. A writer writes only what its schema names; a reader ignores what its schema does not
+//! name. Every break comes with a document that can be written and is not read, and what cannot be decided counts as a
+//! break. How it decides, and where others decide differently: `docs/schema-compatibility.md`.
+
+mod closed;
+mod differ;
+mod document;
+mod exact;
+mod judge;
+mod keywords;
+mod report;
+mod rule;
+mod sample;
+mod shape;
+mod witness;
+
+pub use report::{Break, Comparison, Direction, Verdict};
+
+use serde_json::Value;
+
+use crate::{document::Document, judge::judged};
+
+/// Compares two versions of a schema both ways.
+pub fn compare(old: &Value, new: &Value) -> Comparison {
+    let (old, new) = (Document::read(old), Document::read(new));
+    let (backward, mut breaks) = judged(Direction::Backward, &old, &new);
+    let (forward, more) = judged(Direction::Forward, &new, &old);
+    breaks.extend(more);
+    Comparison { backward, forward, breaks }
+}
