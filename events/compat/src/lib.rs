@@ -4,6 +4,7 @@
 //! name. Every break comes with a document that can be written and is not read, and what cannot be decided counts as a
 //! break. How it decides, and where others decide differently: `docs/schema-compatibility.md`.
 
+mod bundle;
 mod closed;
 mod differ;
 mod document;
@@ -16,7 +17,8 @@ mod sample;
 mod shape;
 mod witness;
 
-pub use report::{Break, Comparison, Direction, Verdict};
+pub use bundle::bundled;
+pub use report::{Break, Comparison, Direction, History, Verdict};
 
 use serde_json::Value;
 
@@ -29,4 +31,9 @@ pub fn compare(old: &Value, new: &Value) -> Comparison {
     let (forward, more) = judged(Direction::Forward, &new, &old);
     breaks.extend(more);
     Comparison { backward, forward, breaks }
+}
+
+/// Compares a new version with every released one, as messages of all of them may still be around.
+pub fn compare_with_released<'a>(released: impl IntoIterator<Item = (&'a str, &'a Value)>, new: &Value) -> History {
+    History { versions: released.into_iter().map(|(name, old)| (name.to_owned(), compare(old, new))).collect() }
 }

@@ -86,3 +86,27 @@ impl Serialize for Comparison {
         fields.end()
     }
 }
+
+/// A new version compared with every released one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct History {
+    /// The released versions by name, each compared with the new one.
+    pub versions: Vec<(String, Comparison)>,
+}
+
+impl History {
+    /// Whether a reader of the new version reads what was written under any released one.
+    pub fn backward(&self) -> bool {
+        self.versions.iter().all(|(_, told)| told.backward.is_compatible())
+    }
+
+    /// Whether a reader of any released version reads what is written under the new one.
+    pub fn forward(&self) -> bool {
+        self.versions.iter().all(|(_, told)| told.forward.is_compatible())
+    }
+
+    /// Both.
+    pub fn full(&self) -> bool {
+        self.backward() && self.forward()
+    }
+}
