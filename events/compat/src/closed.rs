@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::document::{Document, IN_PLACE, LISTS, MAPS, ONE, ROOT, with_table};
+use crate::{
+    document::{Document, IN_PLACE, LISTS, MAPS, ONE, ROOT, with_table},
+    values::fits_pattern,
+};
 
 /// Stands for every item of a list among the names of fields; no field can have this name in a message.
 const ITEMS: &str = "\0items";
@@ -148,8 +151,15 @@ impl View<'_> {
         let Value::Object(fields) = schema else { return schema.clone() };
         let shared = &self.shared(schema, outer);
         let any = shared.contains(ANY);
-        let by_pattern = fields.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
-        let overlap = any || by_pattern > 1 || (by_pattern == 1 && fields.contains_key("properties"));
+        let patterns: Vec<&str> = fields
+            .get("patternProperties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let named = |name: &str| patterns.iter().any(|pattern| fits_pattern(pattern, name) != Some(false));
+        let met = own_names(schema).iter().any(|name| named(name));
         let mut made = Map::new();
         for (key, value) in fields {
             let value = match (key.as_str(), value) {
@@ -160,12 +170,12 @@ impl View<'_> {
                 }
                 ("properties", Value::Object(map)) => map
                     .iter()
-                    .map(|(name, child)| (name.clone(), self.child(child, overlap || shared.contains(name))))
+                    .map(|(name, child)| (name.clone(), self.child(child, any || named(name) || shared.contains(name))))
                     .collect::<Map<_, _>>()
                     .into(),
                 ("patternProperties", Value::Object(map)) => map
                     .iter()
-                    .map(|(name, child)| (name.clone(), self.child(child, overlap)))
+                    .map(|(name, child)| (name.clone(), self.child(child, any || met || patterns.len() > 1)))
                     .collect::<Map<_, _>>()
                     .into(),
                 ("additionalProperties" | "unevaluatedProperties", child) => self.child(child, any),

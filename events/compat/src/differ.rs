@@ -9,7 +9,8 @@ use crate::{
     document::Document,
     rule::Rule,
     sample::Sampler,
-    shape::{Kind, Node, Shape, equal, root, shapes},
+    shape::{Node, Shape, root, shapes},
+    values::{Kind, equal},
     witness::accepts,
 };
 
@@ -108,6 +109,8 @@ impl<'a> Differ<'a> {
                 finding.add(self.listed(values, &shape, read));
                 continue;
             }
+            // A condition may name fields that the shape does not know; then nothing is left out.
+            let closed = closed && !shape.has_conditions();
             for kind in &shape.kinds {
                 finding.add(self.kind(&shape.only(*kind), *kind, &readers, closed));
             }
@@ -132,6 +135,10 @@ impl<'a> Differ<'a> {
 
     fn kind(&self, shape: &Shape<'a>, kind: Kind, readers: &[Shape<'a>], closed: bool) -> Finding {
         let able: Vec<&Shape<'a>> = readers.iter().filter(|reader| reader.kinds.contains(&kind)).collect();
+        if readers.is_empty() {
+            let message = "it can be written, and the reader takes no value here";
+            return Suspicion::new(Rule::Refused, message, self.of_shape(shape, closed)).into();
+        }
         if able.is_empty() {
             let message = format!("{} can be written here and is not read", kind.name());
             return Suspicion::new(Rule::Type, message, self.of_shape(shape, closed)).into();

@@ -5,16 +5,20 @@
 //! break. How it decides, and where others decide differently: `docs/schema-compatibility.md`.
 
 mod bundle;
+mod children;
 mod closed;
 mod differ;
 mod document;
 mod exact;
 mod judge;
 mod keywords;
+mod records;
 mod report;
 mod rule;
 mod sample;
+mod scalars;
 mod shape;
+mod values;
 mod witness;
 
 pub use bundle::bundled;

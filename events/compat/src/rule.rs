@@ -47,7 +47,7 @@ impl Rule {
             Self::UniqueItems => ("unique-items-added", "unique-items-removed"),
             Self::Contains => ("contains-narrowed", "contains-widened"),
             Self::Required => ("required-added", "required-removed"),
-            Self::Refused => ("field-refused", "field-no-longer-refused"),
+            Self::Refused => ("field-refused", "field-added-to-closed"),
             Self::FieldName => ("field-name-narrowed", "field-name-widened"),
             Self::MinProperties => ("min-properties-raised", "min-properties-lowered"),
             Self::MaxProperties => ("max-properties-lowered", "max-properties-raised"),

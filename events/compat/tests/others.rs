@@ -1,5 +1,7 @@
 //! The tables of cases of other checkers: where we agree, and why not where we do not.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::BTreeMap,
     fs,

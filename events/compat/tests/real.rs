@@ -1,5 +1,7 @@
 //! Every schema of ours, compared with itself and with small changes of itself.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, path::Path};
 
 use schema_compat::{bundled, compare, compare_with_released};

@@ -1,5 +1,7 @@
 //! One change a line, with the answer both ways.
 
+#![allow(clippy::unwrap_used)]
+
 use schema_compat::{Break, compare};
 use serde_json::{Value, json};
 
