@@ -11,7 +11,7 @@ use schema_compat::{Verdict, compare};
 use serde_json::Value;
 
 const PAIRS: u64 = 3_000;
-const DOCUMENTS: usize = 40;
+const DOCUMENTS: usize = 20;
 
 fn validator(schema: &Value) -> jsonschema::Validator {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap()

@@ -228,7 +228,8 @@ fn made(top: &Value, schema: &Value, random: &mut Random, depth: usize) -> Optio
     }
     for keyword in ["anyOf", "oneOf"] {
         if let Some(Value::Array(all)) = fields.get(keyword) {
-            return made(top, random.one(all), random, depth);
+            let chosen = random.one(all);
+            return made(top, chosen, random, depth).filter(|value| fits(top, chosen, value));
         }
     }
     let kind = match fields.get("type") {
@@ -245,6 +246,12 @@ fn made(top: &Value, schema: &Value, random: &mut Random, depth: usize) -> Optio
         "array" => some_list(top, fields, random, depth),
         _ => some_record(top, fields, random, depth),
     }
+}
+
+/// Whether a value fits the variant that it was made from: what fits another one by chance names none of its fields.
+fn fits(top: &Value, schema: &Value, value: &Value) -> bool {
+    let schema = json!({"allOf": [schema], "$defs": top["$defs"]});
+    jsonschema::options().should_validate_formats(true).build(&schema).is_ok_and(|validator| validator.is_valid(value))
 }
 
 fn some_text(fields: &Map<String, Value>, random: &mut Random) -> Value {
