@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::{OURS, in_ours};
+
 /// The name of the document itself in its table.
 pub(crate) const ROOT: &str = "root";
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Keywords that hold one schema, a list of them, or a map of them.
 pub(crate) const ONE: [&str; 10] = [
@@ -63,11 +64,7 @@ pub(crate) struct Document {
 impl Document {
     /// Reads a schema; the error says why it cannot be compared.
     pub(crate) fn read(schema: &Value) -> Result<Self, String> {
-        if let Some(dialect) = schema.get("$schema").and_then(Value::as_str)
-            && dialect.trim_end_matches('#') != DIALECT
-        {
-            return Err(format!("it is written in another dialect: {dialect}"));
-        }
+        let schema = &in_ours(schema)?;
         if !jsonschema::meta::is_valid(schema) {
             return Err("it is not a valid JSON Schema".to_owned());
         }
@@ -100,7 +97,7 @@ pub(crate) fn with_table(schema: Value, defs: &BTreeMap<String, Value>) -> Value
         Value::Bool(false) => Map::from_iter([("not".to_owned(), json!({}))]),
         _ => Map::new(),
     };
-    top.insert("$schema".to_owned(), DIALECT.into());
+    top.insert("$schema".to_owned(), OURS.into());
     top.insert("$defs".to_owned(), json!(defs));
     Value::Object(top)
 }

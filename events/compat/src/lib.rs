@@ -7,6 +7,7 @@
 mod bundle;
 mod children;
 mod closed;
+mod dialect;
 mod differ;
 mod document;
 mod exact;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use schema_compat::{Verdict, compare};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// Why we answer otherwise than another checker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,8 +100,8 @@ fn compare_with(table: &str, cases: Vec<Case>) {
 fn of_a_list(table: &Value) -> Vec<Case> {
     let case = |case: &Value| Case {
         title: case["description"].as_str().unwrap().to_owned(),
-        old: in_our_dialect(&case["original_schema"]),
-        new: in_our_dialect(&case["update_schema"]),
+        old: case["original_schema"].clone(),
+        new: case["update_schema"].clone(),
         backward: case["compatible"] == true,
         forward: None,
     };
@@ -114,48 +114,13 @@ fn with_directions(table: &Value) -> Vec<Case> {
         let says = case["compatibility"].as_str().unwrap();
         Case {
             title: case["id"].as_str().unwrap().to_owned(),
-            old: in_our_dialect(&case["original"]),
-            new: in_our_dialect(&case["updated"]),
+            old: case["original"].clone(),
+            new: case["updated"].clone(),
             backward: says == "backward" || says == "both",
             forward: Some(says == "both"),
         }
     };
     table["tests"].as_array().unwrap().iter().map(case).collect()
-}
-
-/// Schemas of older dialects in the words of 2020-12, as far as these tables need it.
-fn in_our_dialect(schema: &Value) -> Value {
-    match schema {
-        Value::Object(fields) => Value::Object(fields_in_our_dialect(fields)),
-        Value::Array(items) => items.iter().map(in_our_dialect).collect(),
-        other => other.clone(),
-    }
-}
-
-fn fields_in_our_dialect(fields: &Map<String, Value>) -> Map<String, Value> {
-    let mut made = Map::new();
-    for (key, value) in fields {
-        match (key.as_str(), value) {
-            ("$schema", Value::String(_)) => {}
-            ("items", Value::Array(_)) => drop(made.insert("prefixItems".into(), in_our_dialect(value))),
-            ("additionalItems", value) => drop(made.insert("items".into(), in_our_dialect(value))),
-            ("$id", Value::String(name)) => {
-                if let Some(anchor) = name.strip_prefix('#') {
-                    made.insert("$anchor".into(), anchor.into());
-                }
-            }
-            ("dependencies", Value::Object(_)) => drop(made.insert("dependentSchemas".into(), in_our_dialect(value))),
-            ("exclusiveMinimum", Value::Bool(true)) => {
-                made.remove("minimum");
-                made.insert("exclusiveMinimum".into(), fields["minimum"].clone());
-            }
-            _ => drop(made.insert(key.clone(), in_our_dialect(value))),
-        }
-    }
-    if fields.get("exclusiveMinimum") == Some(&json!(true)) {
-        made.remove("minimum");
-    }
-    made
 }
 
 #[test]

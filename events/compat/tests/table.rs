@@ -334,11 +334,58 @@ fn what_is_not_meant_does_not_count() {
 }
 
 #[test]
+fn older_dialects_mean_what_they_meant() {
+    let draft = |schema: Value| with(schema, json!({"$schema": "http://json-schema.org/draft-07/schema#"}));
+    let places = json!({"items": [{"type": "string"}], "additionalItems": false});
+    check(vec![
+        ("places", draft(places.clone()), json!({"prefixItems": [{"type": "string"}], "items": false}), YES, YES),
+        (
+            "without a name of the dialect",
+            places,
+            json!({"prefixItems": [{"type": "string"}], "items": false}),
+            YES,
+            YES,
+        ),
+        ("items beyond places say nothing without them", draft(json!({"additionalItems": false})), json!({}), YES, YES),
+        (
+            "a bound left out",
+            draft(json!({"minimum": 1, "exclusiveMinimum": true})),
+            json!({"exclusiveMinimum": 1}),
+            YES,
+            YES,
+        ),
+        (
+            "a field of an old keyword's name",
+            draft(record(json!({"additionalItems": {"type": "string"}}), json!([]))),
+            record(json!({"additionalItems": {"type": "string"}}), json!([])),
+            YES,
+            YES,
+        ),
+        (
+            "dependent fields",
+            draft(json!({"properties": {"a": true, "b": true}, "dependencies": {"a": ["b"]}})),
+            json!({"properties": {"a": true, "b": true}, "dependentRequired": {"a": ["b"]}}),
+            YES,
+            YES,
+        ),
+        (
+            "a reference stands alone",
+            draft(
+                json!({"properties": {"a": {"$ref": "#/definitions/t", "maxLength": 1}}, "definitions": {"t": {"type": "string"}}}),
+            ),
+            json!({"properties": {"a": {"type": "string"}}}),
+            YES,
+            YES,
+        ),
+    ]);
+}
+
+#[test]
 fn what_cannot_be_decided_is_not_safe() {
     let dynamic = json!({"$dynamicRef": "#meta", "$defs": {"a": {"$dynamicAnchor": "meta"}}});
     let beyond = json!({"properties": {"a": {"$ref": "https://example.org/other.json"}}});
-    let old_dialect = json!({"$schema": "http://json-schema.org/draft-07/schema#"});
-    for schema in [dynamic, beyond, old_dialect, json!({"type": 3})] {
+    let unknown_dialect = json!({"$schema": "https://example.org/a-dialect-of-ours"});
+    for schema in [dynamic, beyond, unknown_dialect, json!({"type": 3})] {
         let told = compare(&schema, &schema);
 
         assert!(!told.backward.is_compatible() && !told.forward.is_compatible(), "{schema}");

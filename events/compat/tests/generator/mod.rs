@@ -42,7 +42,7 @@ const PATTERNS: [&str; 4] = ["^[a-z]+$", "^a", "[0-9]", "^.{2}$"];
 /// A random schema of a message.
 pub fn schema(random: &mut Random) -> Value {
     let mut top = record(random, 3);
-    top["$defs"] = json!({"n": record(random, 1), "m": value(random, 1)});
+    top["$defs"] = json!({"n": record(random, 2), "m": value(random, 1)});
     top
 }
 
