@@ -1,17 +1,20 @@
 //! Our own engine: goes through what is written and what is read side by side, rule by rule.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 
 use serde_json::Value;
 
 use crate::{
-    closed::is_closed,
     document::Document,
+    named::is_closed,
     rule::Rule,
     sample::Sampler,
     shape::{Node, Shape, root, shapes},
     values::{Kind, equal},
-    witness::accepts,
+    witness::of_node,
 };
 
 /// More steps than any real pair of schemas takes.
@@ -24,11 +27,13 @@ pub(crate) struct Suspicion {
     pub(crate) rule: Rule,
     pub(crate) message: String,
     pub(crate) tries: Vec<Value>,
+    /// The schemas that it comes from, to know it again where they refer to themselves.
+    pub(crate) origin: Option<Pair>,
 }
 
 impl Suspicion {
     pub(crate) fn new(rule: Rule, message: impl Into<String>, tries: Vec<Value>) -> Self {
-        Self { path: String::new(), rule, message: message.into(), tries }
+        Self { path: String::new(), rule, message: message.into(), tries, origin: None }
     }
 }
 
@@ -60,7 +65,8 @@ impl From<Suspicion> for Finding {
     }
 }
 
-type Pair = (Vec<*const Value>, Vec<*const Value>);
+/// What is written and what is read, by where the schemas are.
+pub(crate) type Pair = (Vec<*const Value>, Vec<*const Value>);
 
 /// A writer's document beside a reader's.
 pub(crate) struct Differ<'a> {
@@ -94,17 +100,24 @@ impl<'a> Differ<'a> {
         if self.steps.get() > MOST_STEPS {
             return Finding::undecided("the schemas are too large to go through");
         }
-        self.open.borrow_mut().push(pair);
-        let finding = self.in_shapes(written, read, top).unwrap_or_else(Finding::undecided);
+        self.open.borrow_mut().push(pair.clone());
+        let mut finding = self.in_shapes(written, read, top).unwrap_or_else(Finding::undecided);
         self.open.borrow_mut().pop();
+        for suspicion in &mut finding.suspicions {
+            suspicion.origin.get_or_insert_with(|| pair.clone());
+        }
         finding
     }
 
     fn in_shapes(&self, written: &Node<'a>, read: &Node<'a>, top: bool) -> Result<Finding, String> {
         let closed = is_closed(self.writer, written, top);
         let readers = shapes(self.reader, read)?;
+        let writers = shapes(self.writer, written)?;
+        let read_kinds: BTreeSet<Kind> = readers.iter().flat_map(|shape| shape.kinds.iter().copied()).collect();
+        let meets = writers.iter().any(|shape| !shape.kinds.is_disjoint(&read_kinds));
+        let other_kind = if meets { Rule::Type } else { Rule::OtherType };
         let mut finding = Finding::default();
-        for shape in shapes(self.writer, written)? {
+        for shape in writers {
             if let Some(values) = &shape.values {
                 finding.add(self.listed(values, &shape, read));
                 continue;
@@ -112,45 +125,51 @@ impl<'a> Differ<'a> {
             // A condition may name fields that the shape does not know; then nothing is left out.
             let closed = closed && !shape.has_conditions();
             for kind in &shape.kinds {
-                finding.add(self.kind(&shape.only(*kind), *kind, &readers, closed));
+                finding.add(self.kind(&shape.only(*kind), *kind, &readers, closed, other_kind));
             }
         }
         Ok(finding)
     }
 
     fn listed(&self, values: &[&Value], shape: &Shape<'a>, read: &Node<'a>) -> Finding {
+        let Some(reader) = of_node(self.reader, read) else {
+            return Finding::undecided("the listed values could not be tried");
+        };
         let mut finding = Finding::default();
-        for value in values.iter().filter(|value| shape.kinds.contains(&Kind::of(value))) {
-            match accepts(self.reader, read, value) {
-                Some(true) => {}
-                Some(false) => {
-                    let message = format!("the value {value} can be written and is not read");
-                    finding.add(Suspicion::new(Rule::Value, message, vec![(*value).clone()]).into());
-                }
-                None => finding.add(Finding::undecided("a listed value could not be tried")),
-            }
+        for value in values.iter().filter(|value| shape.kinds.contains(&Kind::of(value)) && !reader.is_valid(value)) {
+            let message = format!("the value {value} can be written and is not read");
+            finding.add(Suspicion::new(Rule::Value, message, vec![(*value).clone()]).into());
         }
         finding
     }
 
-    fn kind(&self, shape: &Shape<'a>, kind: Kind, readers: &[Shape<'a>], closed: bool) -> Finding {
-        let able: Vec<&Shape<'a>> = readers.iter().filter(|reader| reader.kinds.contains(&kind)).collect();
+    fn kind(&self, shape: &Shape<'a>, kind: Kind, readers: &[Shape<'a>], closed: bool, other_kind: Rule) -> Finding {
         if readers.is_empty() {
             let message = "it can be written, and the reader takes no value here";
-            return Suspicion::new(Rule::Refused, message, self.of_shape(shape, closed)).into();
+            return Suspicion::new(Rule::Refused, message, self.sampler.of_shape(shape, closed)).into();
         }
+        let able: Vec<&Shape<'a>> = readers.iter().filter(|reader| reader.kinds.contains(&kind)).collect();
         if able.is_empty() {
             let message = format!("{} can be written here and is not read", kind.name());
-            return Suspicion::new(Rule::Type, message, self.of_shape(shape, closed)).into();
+            return Suspicion::new(other_kind, message, self.sampler.of_shape(shape, closed)).into();
         }
-        let mut all: Vec<(usize, Finding)> = vec![];
+        let several = able.len() > 1;
+        let mut near = vec![];
         for (index, reader) in able.iter().enumerate() {
-            all.push((index, self.shapes(shape, reader, kind, closed)));
+            if several && self.apart(shape, reader, kind) {
+                continue;
+            }
+            let finding = self.shapes(shape, reader, kind, closed);
+            if finding.is_safe() {
+                return self.alone(shape, index, &able, kind);
+            }
+            near.push(finding);
         }
-        if let Some((chosen, _)) = all.iter().find(|(_, finding)| finding.is_safe()) {
-            return self.alone(shape, *chosen, &able, kind);
+        if near.is_empty() {
+            let meant = able.iter().filter(|reader| !self.marked_apart(shape, reader));
+            near.extend(meant.map(|reader| self.shapes(shape, reader, kind, closed)));
         }
-        self.nearest(shape, all, &able, closed)
+        self.nearest(shape, near, closed)
     }
 
     /// Where exactly one variant may fit, the others must be shown to be apart from what is written.
@@ -176,37 +195,43 @@ impl<'a> Differ<'a> {
         if kind != Kind::Object {
             return false;
         }
+        self.differ_in_a_field(written, read, &separate)
+    }
+
+    /// Whether a field with listed values, as variants are told by, has others on each side.
+    fn marked_apart(&self, written: &Shape<'a>, read: &Shape<'a>) -> bool {
+        let marked = |one: &Shape<'_>, other: &Shape<'_>| one.values.is_some() && other.values.is_some();
+        self.differ_in_a_field(written, read, &|one, other| marked(one, other) && separate(one, other))
+    }
+
+    fn differ_in_a_field(
+        &self,
+        written: &Shape<'a>,
+        read: &Shape<'a>,
+        differ: &dyn Fn(&Shape<'a>, &Shape<'a>) -> bool,
+    ) -> bool {
         let common = written.required().into_iter().filter(|name| read.names("properties").contains(name));
         common.into_iter().any(|name| {
             let (Ok(own), Ok(other)) = (written.field(name, false), read.field(name, false)) else { return false };
             let (Ok(own), Ok(other)) = (shapes(self.writer, &own), shapes(self.reader, &other)) else { return false };
-            own.iter().all(|own| other.iter().all(|other| separate(own, other)))
+            own.iter().all(|own| other.iter().all(|other| differ(own, other)))
         })
     }
 
     /// No variant takes all of it: tell of the one that was most likely meant.
-    fn nearest(&self, shape: &Shape<'a>, all: Vec<(usize, Finding)>, able: &[&Shape<'a>], closed: bool) -> Finding {
-        let kind = *shape.kinds.first().unwrap_or(&Kind::Null);
-        let several = all.len() > 1;
-        let near = all.into_iter().filter(|(index, _)| !several || !self.apart(shape, able[*index], kind));
-        let near = near.min_by_key(|(_, finding)| (finding.suspicions.len(), finding.undecided.len()));
-        let tries = self.of_shape(shape, closed);
-        let mut finding = match near {
-            Some((_, finding)) => finding,
-            None => {
-                Suspicion::new(Rule::Variant, "a variant can be written that no variant reads", tries.clone()).into()
-            }
+    fn nearest(&self, shape: &Shape<'a>, near: Vec<Finding>, closed: bool) -> Finding {
+        let several = near.len() > 1;
+        let tries = self.sampler.of_shape(shape, closed);
+        let Some(mut finding) = near.into_iter().min_by_key(|near| (near.suspicions.len(), near.undecided.len()))
+        else {
+            let message = "a variant can be written that no variant reads";
+            return Suspicion::new(Rule::Variant, message, tries).into();
         };
         if several && !finding.suspicions.is_empty() {
             let message = "what can be written fits no single variant of what is read";
             finding.add(Suspicion::new(Rule::Variant, message, tries).into());
         }
         finding
-    }
-
-    /// Values of a shape of the writer's.
-    fn of_shape(&self, shape: &Shape<'a>, closed: bool) -> Vec<Value> {
-        self.sampler.of_shape(shape, closed)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Break, Direction, Verdict,
     closed::closed,
-    differ::{Differ, Finding},
+    differ::{Differ, Finding, Suspicion},
     document::Document,
     exact::{Rest, rest},
     rule::Rule,
@@ -100,20 +100,22 @@ impl Case {
 
     /// The suspicions that a document bears out.
     fn shown(&self, finding: &Finding) -> Vec<Break> {
-        let mut breaks: Vec<Break> = vec![];
-        for suspicion in &finding.suspicions {
-            let Some(witness) = self.court.shortest(&suspicion.tries) else { continue };
-            let known = breaks
-                .iter()
-                .any(|known| known.path == suspicion.path && known.rule == suspicion.rule.name(self.direction));
-            // The same document often shows two rules of one value; the first says it more exactly.
-            let told =
-                suspicion.rule == Rule::Variant && breaks.iter().any(|known| known.witness.as_ref() == Some(&witness));
-            if !known && !told {
-                breaks.push(self.broken(&suspicion.path, suspicion.rule, &suspicion.message, witness));
+        let mut suspicions: Vec<&Suspicion> = finding.suspicions.iter().collect();
+        suspicions.sort_by_key(|suspicion| suspicion.path.matches('/').count());
+        let mut told: Vec<(&Suspicion, Break)> = vec![];
+        for suspicion in suspicions {
+            if told.iter().any(|(known, _)| repeats(known, suspicion)) {
+                continue;
             }
+            let Some(witness) = self.court.shortest(&suspicion.tries) else { continue };
+            // The same document often shows two rules of one value; the first says it more exactly.
+            let same = |one: &Break| one.witness.as_ref() == Some(&witness);
+            if suspicion.rule == Rule::Variant && told.iter().any(|(_, one)| same(one)) {
+                continue;
+            }
+            told.push((suspicion, self.broken(&suspicion.path, suspicion.rule, &suspicion.message, witness)));
         }
-        breaks
+        told.into_iter().map(|(_, one)| one).collect()
     }
 
     /// A break found by trying documents, told in the words of the validator.
@@ -122,4 +124,15 @@ impl Case {
         let (path, rule, message) = self.court.refusal(&witness)?;
         Some(self.broken(&path, rule, &message, witness))
     }
+}
+
+/// Whether one suspicion says again what is known: of the same field, or of the same schemas further down, where they
+/// refer to themselves.
+fn repeats(known: &Suspicion, again: &Suspicion) -> bool {
+    if known.rule != again.rule {
+        return false;
+    }
+    let mut steps = again.path.split('/');
+    let further = known.path.split('/').all(|step| steps.any(|other| other == step));
+    known.path == again.path || (known.origin == again.origin && further)
 }

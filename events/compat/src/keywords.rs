@@ -10,6 +10,9 @@ use crate::{
     values::{Kind, stricter},
 };
 
+/// Up to here a float tells every whole number from the next.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl<'a> Differ<'a> {
     /// Whether one shape of the reader's takes everything of one shape of the writer's.
     pub(crate) fn shapes(&self, written: &Shape<'a>, read: &Shape<'a>, kind: Kind, closed: bool) -> Finding {
@@ -82,6 +85,12 @@ impl<'a> Differ<'a> {
     }
 }
 
+/// Whether every multiple of one number is one of another; not where the quotient is too large to tell.
+fn divides(step: f64, own: f64) -> bool {
+    let quotient = own / step;
+    quotient.fract() == 0.0 && quotient.abs() < MOST_EXACT
+}
+
 fn numeric(written: &Shape<'_>, read: &Shape<'_>, kind: Kind) -> Finding {
     let mut finding = Finding::default();
     let mut tries = numbers(written, kind);
@@ -99,7 +108,7 @@ fn numeric(written: &Shape<'_>, read: &Shape<'_>, kind: Kind) -> Finding {
     let whole = (kind == Kind::Whole).then_some(1.0);
     let steps: Vec<f64> = written.steps().into_iter().chain(whole).collect();
     for step in read.steps() {
-        if !steps.iter().any(|own| (own / step).fract() == 0.0) {
+        if !steps.iter().any(|own| divides(step, *own)) {
             let message = format!("only multiples of {step} are read, and others can be written");
             finding.add(Suspicion::new(Rule::MultipleOf, message, tries.clone()).into());
         }

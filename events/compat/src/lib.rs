@@ -13,6 +13,8 @@ mod document;
 mod exact;
 mod judge;
 mod keywords;
+mod named;
+
 mod records;
 mod report;
 mod rule;

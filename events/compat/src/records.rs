@@ -144,7 +144,8 @@ fn unknown_name(written: &Shape<'_>, read: &Shape<'_>) -> Option<String> {
     names.into_iter().find(|name| !knows(written, name) && !knows(read, name))
 }
 
-fn token(name: &str) -> String {
+/// A name as a step of a pointer.
+pub(crate) fn token(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

@@ -55,6 +55,7 @@ pub struct Break {
     /// Whom it hits.
     pub hits: &'static str,
     /// A document that can be written and is not read; none where the rule is `undecided`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub witness: Option<Value>,
 }
 

@@ -6,6 +6,7 @@ use crate::Direction;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     Type,
+    OtherType,
     Value,
     Variant,
     Minimum,
@@ -33,6 +34,7 @@ impl Rule {
     pub(crate) fn name(self, direction: Direction) -> &'static str {
         let (backward, forward) = match self {
             Self::Type => ("type-narrowed", "type-widened"),
+            Self::OtherType => ("type-changed", "type-changed"),
             Self::Value => ("enum-value-removed", "enum-value-added"),
             Self::Variant => ("variant-removed", "variant-added"),
             Self::Minimum => ("minimum-raised", "minimum-lowered"),

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    closed::is_closed,
     document::Document,
+    named::is_closed,
     scalars::{matching, numbers, texts},
     shape::{Node, Shape, shapes},
     values::Kind,
@@ -174,9 +174,11 @@ impl<'a> Sampler<'a> {
 
     fn vary_list(&self, shape: &Shape<'a>, depth: usize, found: &mut Vec<Value>) {
         let least = shape.least("minItems") as usize;
-        let most = shape.most("maxItems").map_or(least + 3, |most| most as usize);
+        let most = shape.most("maxItems").map_or(least.saturating_add(3), |most| most as usize);
         found.extend(
-            [least, least + 1, least + 2, most].iter().filter_map(|length| self.list(shape, *length, None, depth)),
+            [least, least.saturating_add(1), least.saturating_add(2), most]
+                .iter()
+                .filter_map(|length| self.list(shape, *length, None, depth)),
         );
         for place in 0..=shape.places() {
             for value in self.varied(&shape.item(place), depth + 1).into_iter().take(40) {

@@ -1,10 +1,11 @@
 //! Documents that show a break: valid for the writer, refused by the reader, and checked to be so.
 
-use jsonschema::Validator;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::{Value, json};
 
 use crate::{
     document::{Document, with_table},
+    records::token,
     rule::Rule,
     shape::Node,
 };
@@ -14,10 +15,9 @@ fn validator(schema: &Value) -> Option<Validator> {
     jsonschema::options().should_validate_formats(true).build(schema).ok()
 }
 
-/// Whether a reader takes a value as one of its nodes.
-pub(crate) fn accepts(document: &Document, node: &Node<'_>, value: &Value) -> Option<bool> {
-    let schema = with_table(json!({ "allOf": node }), &document.defs);
-    Some(validator(&schema)?.is_valid(value))
+/// A validator of one node of a document.
+pub(crate) fn of_node(document: &Document, node: &Node<'_>) -> Option<Validator> {
+    validator(&with_table(json!({ "allOf": node }), &document.defs))
 }
 
 /// What is written, beside what is read.
@@ -49,9 +49,16 @@ impl Court {
     /// Where and why the reader refuses a document, in its own words.
     pub(crate) fn refusal(&self, document: &Value) -> Option<(String, Rule, String)> {
         let error = self.reader.iter_errors(document).next()?;
-        let path: String = error.instance_path().to_string();
-        let steps = path.split('/').map(|step| if step.parse::<usize>().is_ok() { "*" } else { step });
-        let path = steps.collect::<Vec<_>>().join("/");
+        let field = match error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str(),
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected.first().map(String::as_str),
+            _ => None,
+        };
+        let place = error.instance_path().to_string();
+        let steps = place.split('/').map(|step| if step.parse::<usize>().is_ok() { "*" } else { step });
+        let mut path = steps.collect::<Vec<_>>().join("/");
+        path.extend(field.map(|name| format!("/{}", token(name))));
         let keyword = error.schema_path().to_string();
         let keyword = keyword.rsplit('/').find(|step| step.parse::<usize>().is_err()).unwrap_or_default().to_owned();
         Some((path, Rule::of_keyword(&keyword), format!("the reader refuses it: {error}")))

@@ -60,5 +60,5 @@ fn a_field_that_comes_back_with_another_type_is_found_against_the_oldest_version
     let told = compare_with_released([("v1", &first), ("v2", &second)], &third);
 
     assert!(!told.backward() && !told.forward() && !told.full());
-    assert_eq!(told.versions[0].1.breaks[0].rule, "type-narrowed");
+    assert_eq!(told.versions[0].1.breaks[0].rule, "type-changed");
 }
