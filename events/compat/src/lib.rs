@@ -14,7 +14,6 @@ mod exact;
 mod judge;
 mod keywords;
 mod named;
-
 mod records;
 mod report;
 mod rule;
