@@ -187,7 +187,14 @@ impl Admin {
             }
         }
         let service = encoded(&topology.service);
-        self.put(&format!("users/{service}"), &json!({ "password": password, "tags": "" })).await?;
+        let (path, user) = (format!("users/{service}"), json!({ "password": password, "tags": "" }));
+        match self.put(&path, &user).await {
+            // Somebody else made it in the same moment; now that it is there, its password is set.
+            Err(TopologyError::Refused { why, .. }) if why.contains("user_already_exists") => {
+                self.put(&path, &user).await?;
+            }
+            other => other?,
+        }
         let Rights { configure, write, read } = &topology.rights;
         self.put(
             &format!("permissions/{vhost}/{service}"),
