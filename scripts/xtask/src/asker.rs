@@ -1,7 +1,7 @@
 //! Asks the services over the broker, as the user `demo`.
 
 use std::{
-    env, fs,
+    fs,
     io::Write,
     path::PathBuf,
     sync::{
@@ -29,7 +29,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::demo::Person;
+use crate::{demo::Person, native::setting};
 
 /// The password of all demo accounts.
 const PASSWORD: &str = "demo-password";
@@ -45,9 +45,6 @@ pub struct Asker {
 impl Asker {
     /// Makes the user `demo` and connects as it, with what `servers.env` says.
     pub async fn connect(stop: stop::Stop) -> Result<Self> {
-        let setting = |name: &str| {
-            env::var(name).with_context(|| format!("{name} is not set: run scripts/demo, which reads servers.env"))
-        };
         let (api, amqp, secrets) =
             (setting("KITH_RABBIT_API")?, setting("KITH_AMQP_URL")?, PathBuf::from(setting("KITH_SECRETS")?));
         let password =

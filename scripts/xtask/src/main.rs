@@ -4,6 +4,7 @@ mod asker;
 mod bench;
 mod demo;
 mod kills;
+mod native;
 mod rights;
 mod truth;
 

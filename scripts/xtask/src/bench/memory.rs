@@ -2,14 +2,13 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use tokio::process::Command;
+use anyhow::{Context, Result};
 
 use super::{
     Size, programs,
     report::{Aim, Finding, Report},
-    repository,
 };
+use crate::native;
 
 const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
 
@@ -40,9 +39,7 @@ async fn resident(rest_s: usize) -> Result<Vec<(&'static str, f64)>> {
 }
 
 fn resident_of(service: &str) -> Result<f64> {
-    let file = run_folder().join("pid").join(service);
-    let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let pid = pid.split(' ').next().unwrap_or_default();
+    let pid = native::pid_of(&run_folder(), service)?;
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("{service} does not run"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not say VmRSS")?;
@@ -51,15 +48,12 @@ fn resident_of(service: &str) -> Result<f64> {
 }
 
 fn run_folder() -> PathBuf {
-    std::env::var_os("KITH_RUN").map_or_else(|| repository().join(".run/test"), Into::into)
+    std::env::var_os("KITH_RUN").map_or_else(|| native::repository().join(".run/test"), Into::into)
 }
 
 async fn services(command: &str) -> Result<()> {
-    let mut script = Command::new(repository().join("deploy/native/services"));
+    let mut script = native::script("services");
     script.arg(command).env("KITH_RUN", run_folder()).env("KITH_BIN", programs());
     script.env("KITH_ADMIN_PORT_BASE", "9200").env("KITH_HTTP_PORT", "8180");
-    let output = script.output().await?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the services do not {command}:\n{said}");
-    Ok(())
+    native::run(&mut script).await
 }

@@ -12,11 +12,7 @@ mod report;
 mod request;
 mod start;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -28,6 +24,8 @@ use skeleton::{
 use tokio_postgres::NoTls;
 
 use report::Report;
+
+use crate::native::repository;
 
 /// How long a row may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -125,12 +123,6 @@ impl Bench {
         }
         Ok(())
     }
-}
-
-/// The repository's folder.
-pub fn repository() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
 /// The folder of the services' programs.

@@ -11,30 +11,29 @@ mod tally;
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
-    process::Stdio,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Serialize;
 use skeleton::stop;
-use tokio::process::Command;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::{
     asker::{Asker, Progress},
     demo::{Person, plausible},
+    native,
 };
 
-use tally::Counting;
 pub use tally::Tally;
+use tally::{Counting, TALLY};
 
-const SERVICES: [&str; 7] = ["accounts", "contacts", "tally", "network", "search", "notifications", "gateway"];
+const SERVICES: [&str; 7] = ["accounts", "contacts", TALLY, "network", "search", "notifications", "gateway"];
 
 /// How long everything may take to settle after the last kill.
 const SETTLING: Duration = Duration::from_secs(300);
@@ -131,11 +130,11 @@ impl Kills {
         for turn in 0..self.services {
             tokio::time::sleep(Duration::from_millis(chance.random_range(100..1500))).await;
             let service = SERVICES[turn % SERVICES.len()];
-            if service == "tally" {
+            if service == TALLY {
                 counting.kill().await?;
             } else {
                 kill_nine(service).await?;
-                native("services", &["start", service]).await?;
+                native::run(native::script("services").args(["start", service])).await?;
             }
             println!("killed {service} ({} of {})", turn + 1, self.services);
             if broker_kills < self.broker && every > 0 && (turn + 1) % every == 0 {
@@ -143,7 +142,7 @@ impl Kills {
                 signal("rabbitmq", "-STOP")?;
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 kill_nine("rabbitmq").await?;
-                native("servers", &["start", "rabbitmq"]).await?;
+                native::run(native::script("servers").args(["start", "rabbitmq"])).await?;
                 broker_kills += 1;
                 println!("killed the broker ({broker_kills} of {})", self.broker);
             }
@@ -158,9 +157,7 @@ fn run_folder() -> PathBuf {
 
 /// Sends a signal to a process that deploy/native has started, and says which process that is.
 fn signal(name: &str, signal: &str) -> Result<String> {
-    let file = run_folder().join("pid").join(name);
-    let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: is it up?", file.display()))?;
-    let pid = pid.split_whitespace().next().ok_or_else(|| anyhow!("{} is empty", file.display()))?.to_owned();
+    let pid = native::pid_of(&run_folder(), name)?;
     let sent = std::process::Command::new("kill").args([signal, &pid]).status()?;
     ensure!(sent.success(), "{name} (process {pid}) was not there to be killed");
     Ok(pid)
@@ -179,18 +176,6 @@ async fn kill_nine(name: &str) -> Result<()> {
 fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
-}
-
-async fn native(script: &str, arguments: &[&str]) -> Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/native").join(script);
-    let output = Command::new(path).args(arguments).stdin(Stdio::null()).output().await?;
-    ensure!(
-        output.status.success(),
-        "{script} {arguments:?} failed:\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 /// Waits until every effect is there, or time is over, and counts.
@@ -228,7 +213,7 @@ async fn count(accounts: &[Uuid], events: i64) -> Result<Ledger> {
     .await?;
     let (told, notifications) = (notices.get::<_, i64>(0), notices.get::<_, i64>(1));
     let tally = ask_postgres(
-        "tally",
+        TALLY,
         "select count(distinct contact_id) filter (where name = 'added'), count(distinct contact_id) filter (where name = 'linked'),
             count(*) from counted where owner_id = any($1)",
         accounts,
@@ -258,24 +243,13 @@ async fn ask_postgres(database: &str, sql: &str, accounts: &[Uuid]) -> Result<to
 }
 
 async fn connect(database: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(&postgres(database)?, NoTls).await?;
+    let (client, connection) = tokio_postgres::connect(&native::postgres(database)?, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// The address of a database, as the administrator.
-fn postgres(database: &str) -> Result<String> {
-    let url = setting("KITH_POSTGRES_URL")?;
-    let (place, _) = url.rsplit_once('/').context("KITH_POSTGRES_URL names no database")?;
-    Ok(format!("{place}/{database}"))
-}
-
-fn setting(name: &str) -> Result<String> {
-    env::var(name).with_context(|| format!("{name} is not set: read servers.env first"))
-}
-
 async fn search_count(accounts: &[Uuid]) -> Result<i64> {
-    let url = setting("KITH_ELASTICSEARCH_URL")?;
+    let url = native::setting("KITH_ELASTICSEARCH_URL")?;
     let client = reqwest::Client::new();
     client.post(format!("{url}/search-contacts/_refresh")).send().await?.error_for_status()?;
     let query = serde_json::json!({ "query": { "terms": { "owner_id": accounts } } });

@@ -18,9 +18,11 @@ use skeleton::{
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use super::{postgres, run_folder, setting};
+use super::run_folder;
+use crate::native::{postgres, setting};
 
-const NAME: &str = "tally";
+/// The name of the service, its database and its user.
+pub const TALLY: &str = "tally";
 
 const MIGRATIONS: &[(&str, &str)] =
     &[("V1__counted", "create table counted (owner_id uuid not null, contact_id uuid not null, name text not null)")];
@@ -44,7 +46,7 @@ impl Tally {
 
 fn service() -> Service<Postgres> {
     let subscriptions = Subscriptions::new().on(on_contact_added).on(on_identity_linked);
-    Service::named(NAME).projects_into(Postgres::migrated_by(MIGRATIONS)).consumes(subscriptions)
+    Service::named(TALLY).projects_into(Postgres::migrated_by(MIGRATIONS)).consumes(subscriptions)
 }
 
 async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
@@ -60,12 +62,12 @@ async fn count(tx: &mut Tx, owner: Uuid, contact: Uuid, name: &str) -> Handled {
 }
 
 fn settings() -> Result<Settings> {
-    let mut settings = Settings::read_with(NAME, service().defaults(), HashMap::new())?;
+    let mut settings = Settings::read_with(TALLY, service().defaults(), HashMap::new())?;
     let broker = setting("KITH_AMQP_URL")?;
     let (_, broker) = broker.rsplit_once('@').context("KITH_AMQP_URL has no user")?;
-    settings.set("broker", "url", format!("amqp://{NAME}@{broker}"));
+    settings.set("broker", "url", format!("amqp://{TALLY}@{broker}"));
     settings.set("broker", "password", PASSWORD);
-    settings.set("store", "url", postgres(NAME)?);
+    settings.set("store", "url", postgres(TALLY)?);
     settings.set("admin", "address", "127.0.0.1:0");
     Ok(settings)
 }
@@ -98,12 +100,12 @@ impl Counting {
     pub async fn finish(mut self) -> Result<()> {
         self.process.kill().await?;
         for queue in ["events", "dead"] {
-            self.admin.delete(&format!("queues/%2F/{NAME}.{queue}")).await?;
+            self.admin.delete(&format!("queues/%2F/{TALLY}.{queue}")).await?;
         }
         for exchange in ["events", "requests", "jobs", "replies", "dead"] {
-            self.admin.delete(&format!("exchanges/%2F/{exchange}.{NAME}")).await?;
+            self.admin.delete(&format!("exchanges/%2F/{exchange}.{TALLY}")).await?;
         }
-        self.admin.delete(&format!("users/{NAME}")).await?;
+        self.admin.delete(&format!("users/{TALLY}")).await?;
         super::connect("postgres").await?.batch_execute("drop database tally with (force)").await?;
         Ok(())
     }
@@ -114,6 +116,6 @@ fn spawn() -> Result<Child> {
     fs::create_dir_all(&log)?;
     let log = File::options().create(true).append(true).open(log.join("tally.log"))?;
     let mut command = Command::new(env::current_exe()?);
-    command.arg(NAME).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+    command.arg(TALLY).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
     command.spawn().context("tally does not start")
 }

@@ -50,27 +50,28 @@ pub async fn sought(store: &Neo4j, account: Uuid, wanted: Wanted) -> Result<Opti
         Wanted::Email(key) => (SOUGHT_BY_EMAIL, key.to_string()),
         Wanted::Nobody => return Ok(None),
     };
-    let asked = query(asked).param("account", account.to_string()).param("wanted", wanted);
+    let asked = query(&format!("{asked} {AS_KNOWN}")).param("account", account.to_string()).param("wanted", wanted);
     let found: Option<Known> = store.query_opt(asked).await?;
     Ok(found.map(Acquaintance::from))
 }
+
+/// The end of a statement about a `person` and the asking member's `contact` of them: a row as [`Known`] reads it.
+const AS_KNOWN: &str =
+    "RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
+    coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
 
 /// Both are one statement for whoever is asked for, so that the time of the answer tells nothing either.
 const SOUGHT_BY_ID: &str = "OPTIONAL MATCH (mine:Contact {id: $wanted, owner_id: $account})-[:IS]->(listed:Person)
     OPTIONAL MATCH (anyone:Person {id: $wanted})
     WITH coalesce(listed, anyone) AS person, mine WHERE person IS NOT NULL
     OPTIONAL MATCH (person)<-[:IS]-(other:Contact {owner_id: $account})
-    WITH person, coalesce(mine, other) AS contact ORDER BY contact.id LIMIT 1
-    RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
-        coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+    WITH person, coalesce(mine, other) AS contact ORDER BY contact.id LIMIT 1";
 
 const SOUGHT_BY_EMAIL: &str = "OPTIONAL MATCH (identifier:Identifier {key: $wanted})
     OPTIONAL MATCH (identifier)<-[:GIVES]-(contact:Contact {owner_id: $account})-[:IS]->(listed:Person)
     OPTIONAL MATCH (identifier)-[:OF]->(anyone:Person)
     WITH coalesce(listed, anyone) AS person, contact WHERE person IS NOT NULL
-    WITH person, contact ORDER BY contact.id LIMIT 1
-    RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
-        coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
+    WITH person, contact ORDER BY contact.id LIMIT 1";
 
 /// People as a member knows them.
 pub async fn acquaintances(store: &Neo4j, account: Uuid, people: &[Uuid]) -> Result<Vec<Acquaintance>, StoreError> {
@@ -78,10 +79,9 @@ pub async fn acquaintances(store: &Neo4j, account: Uuid, people: &[Uuid]) -> Res
         MATCH (person:Person {id: id})
         OPTIONAL MATCH (person)<-[:IS]-(contact:Contact {owner_id: $account})
         WITH person, contact ORDER BY contact.id
-        WITH person, head(collect(contact)) AS contact
-        RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
-            coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
-    let asked = query(asked).param("account", account.to_string()).param("people", texts(people));
+        WITH person, head(collect(contact)) AS contact";
+    let asked =
+        query(&format!("{asked} {AS_KNOWN}")).param("account", account.to_string()).param("people", texts(people));
     let found: Vec<Known> = store.query(asked).await?;
     Ok(found.into_iter().map(Acquaintance::from).collect())
 }
