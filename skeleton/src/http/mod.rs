@@ -2,7 +2,7 @@
 //!
 //! `warp::serve` waits for ever: for half a header, for the rest of a body, for a reader that does not read, for a stream
 //! that does not end. Here all of these have a limit, a panic is answered like any other failure, work that changes
-//! something is not broken off because its caller went away, and a stop has a deadline. `tests/http.rs` shows each.
+//! something is not broken off because its caller went away, and a stop has a deadline. `tests/all/http.rs` shows each.
 
 pub mod admin;
 mod answer;

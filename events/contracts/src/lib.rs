@@ -1,0 +1,46 @@
+//! The messages of Kith as contracts: what may be written, who writes it, and who reads what of it.
+//!
+//! Read from files alone, so that a pipeline can check a change before anything is compiled: the schemas under
+//! `events/schemas`, and the `contract.json` that every service prints of itself (`<service> contract`).
+
+mod error;
+mod message;
+mod service;
+
+use std::{collections::BTreeMap, path::Path};
+
+pub use error::ContractError;
+pub use message::{Kind, Message, MessageName};
+pub use service::{Binding, Exchange, Queue, Reading, ServiceContract, Topology};
+
+/// Every message there is, and what every service says of itself.
+#[derive(Clone, Debug)]
+pub struct Contracts {
+    /// The messages, by name.
+    pub messages: BTreeMap<MessageName, Message>,
+    /// The services, by name.
+    pub services: BTreeMap<String, ServiceContract>,
+}
+
+impl Contracts {
+    /// Reads them from a repository's folder: `events/schemas/*/*.json` and `services/*/contract.json`.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or is not what its name says; the text names the file and what to do.
+    pub fn read(repository: &Path) -> Result<Self, ContractError> {
+        Ok(Self {
+            messages: message::read_all(&repository.join("events/schemas"))?,
+            services: service::read_all(&repository.join("services"))?,
+        })
+    }
+
+    /// Who reads a message, and what of it: its subscribers, its answerer or its worker.
+    pub fn readers_of<'a>(&'a self, message: &'a MessageName) -> impl Iterator<Item = (&'a str, &'a Reading)> {
+        self.services.values().flat_map(move |service| {
+            service
+                .readings()
+                .filter(move |reading| reading.message == *message)
+                .map(|reading| (&*service.service, reading))
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! One message: its file, and what its name and its `x-kith` say.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ContractError;
+
+/// The full name of a message, `contacts.contact-added.v1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MessageName {
+    /// The service that owns it: the producer of an event, the answerer of a request.
+    pub owner: String,
+    /// Its name without owner and version, `contact-added`.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+}
+
+impl MessageName {
+    /// Its routing key, `contact-added.v1`.
+    pub fn key(&self) -> String {
+        format!("{}.v{}", self.name, self.version)
+    }
+
+    /// The same message in another version.
+    pub fn in_version(&self, version: u32) -> Self {
+        Self { version, ..self.clone() }
+    }
+}
+
+impl fmt::Display for MessageName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.v{}", self.owner, self.name, self.version)
+    }
+}
+
+impl FromStr for MessageName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = || {
+            let (rest, version) = text.rsplit_once(".v")?;
+            let (owner, name) = rest.split_once('.')?;
+            let version = version.parse().ok().filter(|version| *version > 0)?;
+            (!owner.is_empty() && !name.is_empty()).then(|| Self { owner: owner.into(), name: name.into(), version })
+        };
+        parts().ok_or_else(|| format!("{text:?} is no message's name: write it as contacts.contact-added.v1"))
+    }
+}
+
+impl TryFrom<String> for MessageName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<MessageName> for String {
+    fn from(name: MessageName) -> Self {
+        name.to_string()
+    }
+}
+
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A fact, for whoever listens.
+    Event,
+    /// A question or an order to one service, with one reply before a deadline.
+    Request,
+    /// The answer to a request.
+    Reply,
+    /// Work that a service has put in its own queue.
+    Job,
+}
+
+/// A message, as its file has it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its name.
+    pub name: MessageName,
+    /// What it is for.
+    pub kind: Kind,
+    /// The reply to it, where it is a request that has one.
+    pub reply: Option<MessageName>,
+    /// The field that says what it is about.
+    pub subject: Option<String>,
+    /// Its file.
+    pub path: PathBuf,
+    /// The text of its file.
+    pub text: String,
+    /// Its schema, as the file has it.
+    pub schema: Value,
+    /// Its schema with every other that it refers to inside it.
+    pub bundled: Value,
+}
+
+/// What a file says beside its schema.
+#[derive(Deserialize)]
+struct Note {
+    kind: Kind,
+    reply: Option<String>,
+    subject: Option<String>,
+}
+
+/// Every message below a folder `schemas`.
+pub(crate) fn read_all(schemas: &Path) -> Result<BTreeMap<MessageName, Message>, ContractError> {
+    let mut found = BTreeMap::new();
+    for folder in sorted(schemas)? {
+        for file in sorted(&folder)? {
+            let message = read(&file)?;
+            found.insert(message.name.clone(), message);
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
+    let unreadable = |error| ContractError::Unreadable { path: folder.to_path_buf(), error };
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<Message, ContractError> {
+    let malformed = |why: String| ContractError::malformed(path, why);
+    let name = name_of(path).ok_or_else(|| malformed("call it <owner>/<name>.v<number>.json".to_owned()))?;
+    let (text, schema) = json(path)?;
+    let note: Note = serde_json::from_value(schema["x-kith"].clone()).map_err(|error| {
+        malformed(format!(
+            "x-kith: {error}; say {{\"kind\": \"event\"}}, or request, reply, job, and its subject or reply"
+        ))
+    })?;
+    let reply = match note.reply {
+        Some(reply) => Some(format!("{}.{reply}", name.owner).parse().map_err(malformed)?),
+        None => None,
+    };
+    let folder = path.parent().unwrap_or(path);
+    let bundled = schema_compat::bundled(&schema, |file| json(&folder.join(file)).ok().map(|(_, schema)| schema));
+    Ok(Message { kind: note.kind, subject: note.subject, path: path.to_path_buf(), name, reply, text, schema, bundled })
+}
+
+fn name_of(path: &Path) -> Option<MessageName> {
+    let owner = path.parent()?.file_name()?.to_str()?;
+    let key = path.file_name()?.to_str()?.strip_suffix(".json")?;
+    format!("{owner}.{key}").parse().ok()
+}
+
+fn json(path: &Path) -> Result<(String, Value), ContractError> {
+    let unreadable = |error| ContractError::Unreadable { path: path.to_path_buf(), error };
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let value = serde_json::from_str(&text).map_err(|error| ContractError::malformed(path, error))?;
+    Ok((text, value))
+}

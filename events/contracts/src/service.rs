@@ -1,0 +1,103 @@
+//! One service: what it says of itself in its `contract.json`.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{ContractError, MessageName, message::sorted};
+
+/// What a service says of itself, as `<service> contract` prints it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceContract {
+    /// The service.
+    pub service: String,
+    /// The events it listens to.
+    pub consumes: Vec<Reading>,
+    /// The requests it answers.
+    pub answers: Vec<Reading>,
+    /// The jobs it works off.
+    pub jobs: Vec<Reading>,
+    /// The services that it asks.
+    pub asks: Vec<String>,
+    /// The services that may ask it.
+    pub callers: Vec<String>,
+    /// What it needs on the broker.
+    pub topology: Topology,
+}
+
+impl ServiceContract {
+    /// All that it reads, of whatever kind.
+    pub fn readings(&self) -> impl Iterator<Item = &Reading> {
+        self.consumes.iter().chain(&self.answers).chain(&self.jobs)
+    }
+}
+
+/// A message that a service reads, and what of it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// The message, in the version that the service is written against.
+    pub message: MessageName,
+    /// The fields that its types read, as pointers; `*` stands for every item of a list and every key of a map.
+    pub reads: Vec<String>,
+}
+
+/// What a service needs on the broker.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topology {
+    /// Its exchanges, and those of others that it binds to or publishes to.
+    pub exchanges: Vec<Exchange>,
+    /// Its queues.
+    pub queues: Vec<Queue>,
+}
+
+/// An exchange.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// Its name.
+    pub name: String,
+    /// Its type: `topic`, `direct` or `fanout`.
+    pub kind: String,
+}
+
+/// A queue and what it is bound to.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// What it is bound to.
+    pub bindings: Vec<Binding>,
+}
+
+/// One binding of a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+}
+
+/// Every service below a folder `services`; a folder without a contract is an error.
+pub(crate) fn read_all(services: &Path) -> Result<BTreeMap<String, ServiceContract>, ContractError> {
+    let mut found = BTreeMap::new();
+    for folder in sorted(services)?.into_iter().filter(|path| path.is_dir()) {
+        let path = folder.join("contract.json");
+        let text = fs::read_to_string(&path).map_err(|error| {
+            ContractError::malformed(&path, format!("{error}; write it with: cargo xtask events contracts"))
+        })?;
+        let contract: ServiceContract = serde_json::from_str(&text).map_err(|error| {
+            ContractError::malformed(&path, format!("{error}; write it anew with: cargo xtask events contracts"))
+        })?;
+        found.insert(contract.service.clone(), contract);
+    }
+    Ok(found)
+}

@@ -1,0 +1,51 @@
+//! What the tests of this service share: its start with cheap passwords, and people who sign in.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use events::accounts::{AccountView, OpenSession, RegisterAccount, SessionView};
+use skeleton::{Postgres, testing::TestApp};
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A private key made of one byte: PKCS#8's frame for Ed25519, then 32 bytes of seed.
+pub fn signing_key(seed: u8) -> String {
+    let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    der.extend([seed; 32]);
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64_STANDARD.encode(der))
+}
+
+pub async fn start() -> TestApp<Postgres> {
+    start_with(&[]).await
+}
+
+pub async fn start_with(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
+    let key = signing_key(7);
+    let mut all =
+        vec![("passwords", "memory_kib", "64"), ("passwords", "rounds", "1"), ("tokens", "signing_key", key.as_str())];
+    all.extend(settings);
+    TestApp::start(accounts::service(), &all).await
+}
+
+pub fn application() -> RegisterAccount {
+    RegisterAccount {
+        email: format!("{}@example.org", Uuid::new_v4().simple()),
+        password: PASSWORD.to_owned(),
+        name: "Ada Lovelace".to_owned(),
+        discoverable: None,
+        nameable: None,
+    }
+}
+
+pub async fn register(app: &TestApp<Postgres>) -> AccountView {
+    app.ask(&application()).await.unwrap()
+}
+
+pub fn sign_in(account: &AccountView) -> OpenSession {
+    OpenSession { email: account.email.clone(), password: PASSWORD.to_owned(), device: "Firefox on Linux".to_owned() }
+}
+
+pub async fn signed_in(app: &TestApp<Postgres>) -> (AccountView, SessionView) {
+    let account = register(app).await;
+    let session = app.ask(&sign_in(&account)).await.unwrap();
+    (account, session)
+}

@@ -1,0 +1,303 @@
+//! Sessions are opened, refreshed and closed; stolen tokens end them.
+
+use crate::common::{register, sign_in, signed_in, signing_key, start, start_with};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use events::accounts::{
+    AccountView, CloseSession, GetSigningKeys, OpenSession, RefreshSession, SessionEnded, SessionEndedReason,
+    SessionView, SignedIn,
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, decode, decode_header, jwk::Jwk};
+use serde_json::Value;
+use skeleton::{Asking, Postgres, Problem, testing::TestApp};
+use uuid::Uuid;
+
+fn refresh(session: &SessionView) -> RefreshSession {
+    RefreshSession { refresh_token: session.refresh_token.clone() }
+}
+
+async fn let_time_pass(app: &TestApp<Postgres>, seconds: i32) {
+    let sql = "update refresh_tokens set issued_at = issued_at - make_interval(secs => $1),
+         replaced_at = replaced_at - make_interval(secs => $1)";
+    app.parts().store.execute(sql, &[&f64::from(seconds)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_access_token_is_good_under_the_keys_that_are_given_out() {
+    let app = start().await;
+    let (account, session) = signed_in(&app).await;
+    let keys = app.ask(&GetSigningKeys(serde_json::Map::new())).await.unwrap().keys;
+
+    let header = decode_header(&session.access_token).unwrap();
+    let key = keys.iter().find(|key| Some(&key.kid) == header.kid.as_ref()).expect("the token names a key");
+    let mut rules = Validation::new(Algorithm::EdDSA);
+    rules.set_issuer(&["kith"]);
+    rules.set_audience(&["kith-api"]);
+    rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    rules.validate_nbf = true;
+    rules.leeway = 5;
+    let claims = decode::<Value>(&session.access_token, &DecodingKey::from_ed_components(&key.x).unwrap(), &rules)
+        .unwrap()
+        .claims;
+
+    assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+    assert_eq!((key.kty.as_str(), key.crv.as_str(), session.expires_in), ("OKP", "Ed25519", 900));
+    assert_eq!(claims["sub"], account.account_id.to_string());
+    assert_eq!(claims["sid"], session.session_id.to_string());
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
+    assert!(claims["jti"].as_str().unwrap().parse::<Uuid>().is_ok());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn previous_keys_are_given_out_beside_the_one_in_use() {
+    let previous = EncodingKey::from_ed_pem(signing_key(3).as_bytes()).unwrap();
+    let jwk = serde_json::to_value(Jwk::from_encoding_key(&previous, Algorithm::EdDSA).unwrap()).unwrap();
+    // The frame of a public key (SPKI) for Ed25519, then the key.
+    let mut der = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    der.extend(BASE64_URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap());
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        base64::prelude::BASE64_STANDARD.encode(der)
+    );
+
+    let app = start_with(&[("tokens", "previous_keys", &pem)]).await;
+
+    let keys = app.ask(&GetSigningKeys(serde_json::Map::new())).await.unwrap().keys;
+    assert_eq!(keys.len(), 2);
+    assert_eq!(keys[1].x, jwk["x"].as_str().unwrap());
+    assert_ne!(keys[0].kid, keys[1].kid);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn signing_in_again_from_another_device_is_told_as_new() {
+    let app = start().await;
+    let account = register(&app).await;
+    let from = |device: &str| OpenSession { device: device.to_owned(), ..sign_in(&account) };
+
+    for device in ["laptop", "laptop", "phone", "phone"] {
+        app.ask(&from(device)).await.unwrap();
+    }
+
+    let events = app.published::<SignedIn>().await;
+    let seen: Vec<_> = events.iter().map(|event| (event.device.as_str(), event.new_device)).collect();
+    assert_eq!(seen, [("laptop", false), ("laptop", false), ("phone", true), ("phone", false)]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn signing_in_twice_under_one_request_id_opens_one_session() {
+    let app = start().await;
+    let account = register(&app).await;
+    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+
+    let first = app.ask_as(&sign_in(&account), asking).await.unwrap();
+    let second = app.ask_as(&sign_in(&account), asking).await.unwrap();
+
+    assert_eq!((first.session_id, &first.refresh_token), (second.session_id, &second.refresh_token));
+    app.published_once::<SignedIn>(|_| true).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
+    let app = start().await;
+    let account = register(&app).await;
+
+    let wrong =
+        app.ask(&OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    let unknown =
+        app.ask(&OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    let nonsense = app.ask(&OpenSession { email: "no\0body".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+
+    assert_eq!((wrong.status, wrong.kind.as_str()), (401, "urn:kith:problem:wrong-credentials"));
+    assert_eq!(wrong, unknown);
+    assert_eq!(wrong, nonsense);
+    app.finish().await;
+}
+
+async fn fail(app: &TestApp<Postgres>, account: &AccountView, times: u32) -> Problem {
+    let wrong = OpenSession { password: "a wrong password".to_owned(), ..sign_in(account) };
+    for _ in 1..times {
+        app.ask(&wrong).await.unwrap_err();
+    }
+    app.ask(&wrong).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn after_too_many_wrong_passwords_even_the_right_one_has_to_wait() {
+    let app = start_with(&[("sign_in", "failures", "3")]).await;
+    let account = register(&app).await;
+
+    assert_eq!(fail(&app, &account, 3).await.status, 401);
+    let problem = app.ask(&sign_in(&account)).await.unwrap_err();
+
+    assert_eq!((problem.status, problem.kind.as_str()), (429, "urn:kith:problem:too-many-attempts"));
+    assert!((1..=901).contains(&problem.retry_after.unwrap()));
+    let store = &app.parts().store;
+    store.execute("update failed_sign_ins set since = since - interval '900 s'", &[]).await.unwrap();
+    app.ask(&sign_in(&account)).await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_right_password_begins_the_count_anew() {
+    let app = start_with(&[("sign_in", "failures", "3")]).await;
+    let account = register(&app).await;
+
+    fail(&app, &account, 2).await;
+    app.ask(&sign_in(&account)).await.unwrap();
+    fail(&app, &account, 2).await;
+
+    app.ask(&sign_in(&account)).await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn guessing_at_once_does_not_get_more_guesses() {
+    let app = start_with(&[("sign_in", "failures", "3")]).await;
+    let account = register(&app).await;
+    let wrong = OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) };
+
+    let answers = futures::future::join_all((0..12).map(|_| app.ask(&wrong))).await;
+
+    let refused = answers.iter().filter(|answer| answer.as_ref().unwrap_err().status == 401).count();
+    assert_eq!(refused, 3);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_exchanged_for_another_each_time() {
+    let app = start().await;
+    let (_, first) = signed_in(&app).await;
+
+    let second = app.ask(&refresh(&first)).await.unwrap();
+    let third = app.ask(&refresh(&second)).await.unwrap();
+
+    assert_eq!((second.session_id, third.session_id), (first.session_id, first.session_id));
+    assert!(first.refresh_token != second.refresh_token && second.refresh_token != third.refresh_token);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn refreshing_twice_at_once_gets_one_successor_and_locks_nobody_out() {
+    let app = start().await;
+    let (_, first) = signed_in(&app).await;
+    let asked = refresh(&first);
+
+    let answers = futures::future::join_all((0..8).map(|_| app.ask(&asked))).await;
+
+    let tokens: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().refresh_token).collect();
+    assert!(tokens.windows(2).all(|pair| pair[0] == pair[1]));
+    app.ask(&RefreshSession { refresh_token: tokens[0].clone() }).await.unwrap();
+    assert!(app.published::<SessionEnded>().await.is_empty());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_used_again_later_ends_the_session_once() {
+    let app = start().await;
+    let (account, first) = signed_in(&app).await;
+    let second = app.ask(&refresh(&first)).await.unwrap();
+    let_time_pass(&app, 11).await;
+
+    let problem = app.ask(&refresh(&first)).await.unwrap_err();
+    assert_eq!(app.ask(&refresh(&first)).await.unwrap_err(), problem);
+
+    assert_eq!((problem.status, problem.kind.as_str()), (401, "urn:kith:problem:session-over"));
+    assert_eq!(app.ask(&refresh(&second)).await.unwrap_err(), problem);
+    let ended = app.published_once::<SessionEnded>(|event| event.account_id == account.account_id).await;
+    assert_eq!((ended.session_id, ended.reason), (first.session_id, SessionEndedReason::TokenReused));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_successor_was_used_ends_the_session_at_once() {
+    let app = start().await;
+    let (_, first) = signed_in(&app).await;
+    let second = app.ask(&refresh(&first)).await.unwrap();
+    app.ask(&refresh(&second)).await.unwrap();
+
+    assert_eq!(app.ask(&refresh(&first)).await.unwrap_err().status, 401);
+
+    app.published_once::<SessionEnded>(|event| event.session_id == first.session_id).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_invented_or_expired_refresh_token_is_refused_and_ends_nothing() {
+    let app = start().await;
+    let (_, session) = signed_in(&app).await;
+
+    let invented = app.ask(&RefreshSession { refresh_token: "vT3l0b7iV6nq".to_owned() }).await.unwrap_err();
+    let access = app.ask(&RefreshSession { refresh_token: session.access_token.clone() }).await.unwrap_err();
+    let_time_pass(&app, 31 * 24 * 3600).await;
+    let expired = app.ask(&refresh(&session)).await.unwrap_err();
+
+    assert_eq!(invented.status, 401);
+    assert_eq!((&invented, &invented), (&access, &expired));
+    assert!(app.published::<SessionEnded>().await.is_empty());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_closed_session_is_over_and_others_go_on() {
+    let app = start().await;
+    let (account, closed) = signed_in(&app).await;
+    let other = app.ask(&sign_in(&account)).await.unwrap();
+    let asked = CloseSession { account_id: account.account_id, session_id: closed.session_id };
+    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+
+    app.ask_as(&asked, asking).await.unwrap();
+    app.ask_as(&asked, asking).await.unwrap();
+
+    let ended = app.published_once::<SessionEnded>(|_| true).await;
+    assert_eq!((ended.session_id, ended.reason), (closed.session_id, SessionEndedReason::LoggedOut));
+    assert_eq!(app.ask(&refresh(&closed)).await.unwrap_err().status, 401);
+    app.ask(&refresh(&other)).await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn another_accounts_session_cannot_be_closed() {
+    let app = start().await;
+    let (_, session) = signed_in(&app).await;
+    let stranger = register(&app).await;
+
+    let asked = CloseSession { account_id: stranger.account_id, session_id: session.session_id };
+    let problem = app.ask(&asked).await.unwrap_err();
+
+    assert_eq!(problem.status, 404);
+    app.ask(&refresh(&session)).await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "measures time: run it on a quiet machine"]
+async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+    let app = start_with(&[
+        ("passwords", "memory_kib", "19456"),
+        ("passwords", "rounds", "2"),
+        ("sign_in", "failures", "100000"),
+    ])
+    .await;
+    let known = OpenSession { password: "a wrong password".to_owned(), ..sign_in(&register(&app).await) };
+    let unknown = OpenSession { email: "nobody@example.org".to_owned(), ..known.clone() };
+
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..300 {
+        for (asked, times) in [&known, &unknown].into_iter().zip(&mut times) {
+            let began = std::time::Instant::now();
+            app.ask(asked).await.unwrap_err();
+            times.push(began.elapsed());
+        }
+    }
+
+    let [known, unknown] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    });
+    println!("medians: known {known:.5} s, unknown {unknown:.5} s");
+    assert!((known - unknown).abs() / known < 0.05);
+    app.finish().await;
+}

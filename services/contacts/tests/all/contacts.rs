@@ -1,0 +1,152 @@
+//! Contacts by hand: each works, is refused, and never shows another's.
+
+use crate::book::{app, book, import};
+use events::{
+    contacts::{
+        AddContact, ChangeContact, ContactAdded, ContactChanged, ContactRemoved, ExportContacts, GetContact,
+        ListContacts, RemoveContact, StartImport, SubmitImport, Texts,
+    },
+    network::IdentityLinked,
+    samples,
+};
+use skeleton::Asking;
+use uuid::Uuid;
+
+fn zoe(account: Uuid) -> AddContact {
+    AddContact { account_id: account, name: "Zoë Müller".to_owned(), ..samples::contacts::add_contact() }
+}
+
+#[tokio::test]
+async fn a_contact_is_added_once_even_if_asked_twice() {
+    let app = app().await;
+    let account = Uuid::new_v4();
+    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+
+    let first = app.ask_as(&zoe(account), asking).await.unwrap();
+    let second = app.ask_as(&zoe(account), asking).await.unwrap();
+
+    assert_eq!(first, second);
+    app.published_once::<ContactAdded>(|event| event.owner_id == account).await;
+    let again = app.ask(&zoe(account)).await.unwrap_err();
+    assert_eq!((again.status, again.kind.as_str()), (409, "urn:kith:problem:contact-exists"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_contact_is_changed_and_removed_by_its_owner_alone() {
+    let app = app().await;
+    let (owner, stranger) = (Uuid::new_v4(), Uuid::new_v4());
+    let contact = app.ask(&zoe(owner)).await.unwrap().contact_id;
+    let change = |account_id| ChangeContact {
+        contact_id: contact,
+        account_id,
+        emails: Some(Texts(vec!["Zoe@Example.ORG".to_owned()])),
+        ..samples::contacts::change_contact()
+    };
+
+    assert_eq!(app.ask(&change(stranger)).await.unwrap_err().status, 404);
+    assert_eq!(app.ask(&RemoveContact { contact_id: contact, account_id: stranger }).await.unwrap_err().status, 404);
+    assert_eq!(app.ask(&GetContact { contact_id: contact, account_id: stranger }).await.unwrap_err().status, 404);
+
+    let changed = app.ask(&change(owner)).await.unwrap();
+    assert_eq!(
+        (changed.emails, changed.notes.as_deref()),
+        (vec!["zoe@example.org".to_owned()], Some("moved to Berlin"))
+    );
+    app.published_once::<ContactChanged>(|event| event.contact_id == contact).await;
+    app.ask(&RemoveContact { contact_id: contact, account_id: owner }).await.unwrap();
+    app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
+    assert_eq!(app.ask(&GetContact { contact_id: contact, account_id: owner }).await.unwrap_err().status, 404);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_body_is_refused_with_its_field() {
+    let app = app().await;
+    let nameless = AddContact { name: " ".to_owned(), ..zoe(Uuid::new_v4()) };
+    let malformed = AddContact { emails: vec!["zoe".to_owned()], ..zoe(Uuid::new_v4()) };
+
+    for (asked, field) in [(nameless, "name"), (malformed, "emails")] {
+        let problem = app.ask(&asked).await.unwrap_err();
+        assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, field));
+    }
+    let limit = app.ask(&ListContacts { account_id: Uuid::new_v4(), cursor: None, limit: Some(0) }).await.unwrap_err();
+    assert_eq!(limit.status, 422);
+    let cursor = ListContacts { account_id: Uuid::new_v4(), cursor: Some("?".to_owned()), limit: None };
+    assert_eq!(app.ask(&cursor).await.unwrap_err().status, 422);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_export_comes_back_as_the_same_contacts() {
+    let app = app().await;
+    let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+    app.ask(&AddContact { notes: Some("two\nlines; and, signs".to_owned()), ..zoe(one) }).await.unwrap();
+    app.ask(&AddContact { name: "李 明".to_owned(), emails: Vec::new(), ..zoe(one) }).await.unwrap();
+
+    let export = app.ask(&ExportContacts { account_id: one, cursor: None }).await.unwrap();
+    let done = import(&app, other, "kith.vcf", export.vcards.as_bytes()).await;
+
+    assert_eq!((done.added, done.failed, export.next_cursor), (2, 0, None));
+    let details = |contacts: Vec<events::contacts::ContactView>| {
+        contacts.into_iter().map(|contact| (contact.name, contact.emails, contact.notes)).collect::<Vec<_>>()
+    };
+    assert_eq!(details(book(&app, one).await), details(book(&app, other).await));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_newest_word_on_who_a_contact_is_counts() {
+    let app = app().await;
+    let account = Uuid::new_v4();
+    let contact = app.ask(&zoe(account)).await.unwrap().contact_id;
+    let linked = |person_id| IdentityLinked {
+        contact_id: contact,
+        owner_id: account,
+        person_id,
+        ..samples::network::identity_linked()
+    };
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+
+    app.receives_as(&linked(second), 2).await;
+    app.receives_as(&linked(first), 1).await;
+
+    let seen = app.ask(&GetContact { contact_id: contact, account_id: account }).await.unwrap();
+    assert_eq!(seen.person_id, Some(second));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_erased_account_leaves_nothing_and_takes_nothing_more() {
+    let app = app().await;
+    let account = Uuid::new_v4();
+    app.ask(&zoe(account)).await.unwrap();
+    let erased = events::accounts::Erased { account_id: account, ..samples::accounts::erased() };
+    let envelope = app.world().envelope_for(&erased);
+
+    app.receives_in(&erased, &envelope).await;
+    app.receives_in(&erased, &envelope).await;
+
+    assert!(book(&app, account).await.is_empty());
+    assert_eq!(app.ask(&zoe(account)).await.unwrap_err().status, 404);
+    let start = StartImport { account_id: account, file_name: None, size: None };
+    assert_eq!(app.ask(&start).await.unwrap_err().status, 404);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_is_read_only_when_all_of_it_has_come() {
+    let app = app().await;
+    let account = Uuid::new_v4();
+    let started = app.ask(&StartImport { account_id: account, file_name: None, size: None }).await.unwrap();
+
+    let early =
+        app.ask(&SubmitImport { account_id: account, import_id: started.import_id, parts: 2 }).await.unwrap_err();
+    let foreign = app
+        .ask(&SubmitImport { account_id: Uuid::new_v4(), import_id: started.import_id, parts: 0 })
+        .await
+        .unwrap_err();
+
+    assert_eq!((early.status, foreign.status), (409, 404));
+    app.finish().await;
+}

@@ -1,0 +1,8 @@
+//! Contacts as a whole, on a real broker and a real Postgres.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
+mod book;
+mod contacts;
+mod files;
+mod imports;

@@ -1,0 +1,69 @@
+//! What the tests of this service share: its start beside a mail server, a member, and what happens to them.
+
+use events::{
+    accounts::{Registered, SignedIn},
+    contacts::{ContactAdded, ImportFailed, ImportFinished},
+    network::IdentityLinked,
+    notifications::{ListNotifications, NotificationPage},
+    samples,
+};
+use skeleton::{
+    Postgres,
+    testing::{SmtpSink, TestApp},
+};
+use uuid::Uuid;
+
+/// The service, the mail server it sends to, and a member.
+pub struct Scene {
+    pub app: TestApp<Postgres>,
+    pub sink: SmtpSink,
+    pub member: Uuid,
+}
+
+pub async fn start() -> Scene {
+    let scene = start_without_member().await;
+    scene.app.receives(&registered(scene.member, "ada@example.org")).await;
+    scene
+}
+
+pub async fn start_without_member() -> Scene {
+    let sink = SmtpSink::start().await;
+    let app = TestApp::start(notifications::service(), &[("mail", "url", &sink.url())]).await;
+    Scene { app, sink, member: Uuid::new_v4() }
+}
+
+pub fn registered(account_id: Uuid, email: &str) -> Registered {
+    Registered { account_id, email: email.to_owned(), ..samples::accounts::registered() }
+}
+
+pub fn signed_in(account_id: Uuid, new_device: bool) -> SignedIn {
+    SignedIn { account_id, session_id: Uuid::new_v4(), new_device, ..samples::accounts::signed_in() }
+}
+
+pub fn added(owner_id: Uuid, name: &str) -> ContactAdded {
+    ContactAdded { contact_id: Uuid::new_v4(), owner_id, name: name.to_owned(), ..samples::contacts::contact_added() }
+}
+
+pub fn joined(contact_id: Uuid, owner_id: Uuid) -> IdentityLinked {
+    IdentityLinked { contact_id, owner_id, joined: true, ..samples::network::identity_linked() }
+}
+
+pub fn import_finished(account_id: Uuid) -> ImportFinished {
+    ImportFinished { import_id: Uuid::new_v4(), account_id, ..samples::contacts::import_finished() }
+}
+
+pub fn import_failed(account_id: Uuid) -> ImportFailed {
+    ImportFailed { import_id: Uuid::new_v4(), account_id, ..samples::contacts::import_failed() }
+}
+
+impl Scene {
+    /// The first page of the member's feed.
+    pub async fn feed(&self) -> NotificationPage {
+        self.app.ask(&ListNotifications { account_id: self.member, cursor: None, limit: None }).await.unwrap()
+    }
+
+    /// The titles in the member's feed, newest first.
+    pub async fn titles(&self) -> Vec<String> {
+        self.feed().await.items.into_iter().map(|item| item.title).collect()
+    }
+}

@@ -1,0 +1,9 @@
+//! Notifications as a whole, on a real broker, a real Postgres and real SMTP.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
+mod common;
+mod domain;
+mod mail;
+mod news;
+mod requests;

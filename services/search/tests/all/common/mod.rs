@@ -1,0 +1,95 @@
+//! What the tests of search share: an app, contacts, and questions to it.
+
+use events::{
+    contacts::{ContactAdded, ContactChanged, ContactRemoved},
+    samples,
+    search::{Found, Search, SearchKind},
+};
+use skeleton::{
+    Elasticsearch, Problem,
+    testing::{TestApp, eventually},
+};
+use uuid::Uuid;
+
+pub type App = TestApp<Elasticsearch>;
+
+pub async fn start() -> App {
+    TestApp::start(search::service(), &[]).await
+}
+
+/// A contact of this account, of whom nothing but the name is known.
+pub fn contact(owner: Uuid, name: &str) -> ContactAdded {
+    ContactAdded {
+        contact_id: Uuid::new_v4(),
+        owner_id: owner,
+        name: name.to_owned(),
+        given_name: None,
+        family_name: None,
+        emails: Vec::new(),
+        phones: Vec::new(),
+        company: None,
+        title: None,
+        notes: None,
+        urls: Vec::new(),
+        ..samples::contacts::contact_added()
+    }
+}
+
+pub fn changed(contact: &ContactAdded, name: &str) -> ContactChanged {
+    ContactChanged {
+        contact_id: contact.contact_id,
+        owner_id: contact.owner_id,
+        name: name.to_owned(),
+        ..samples::contacts::contact_changed()
+    }
+}
+
+pub fn removed(contact: &ContactAdded) -> ContactRemoved {
+    ContactRemoved {
+        contact_id: contact.contact_id,
+        owner_id: contact.owner_id,
+        ..samples::contacts::contact_removed()
+    }
+}
+
+pub fn question(owner: Uuid, text: &str) -> Search {
+    Search { account_id: owner, text: text.to_owned(), kind: None, limit: Some(50) }
+}
+
+/// Publishes many contacts, and waits until all are handled.
+pub async fn filled_with(app: &App, contacts: &[ContactAdded]) {
+    let Some((last, rest)) = contacts.split_last() else { return };
+    for contact in rest {
+        let envelope = app.world().envelope_for(contact);
+        app.world().publish(contact, &envelope).await;
+    }
+    app.receives(last).await;
+    app.parts().store.refresh().await.unwrap();
+}
+
+/// What an account finds.
+pub async fn finds(app: &App, owner: Uuid, text: &str) -> Result<Vec<Found>, Problem> {
+    Ok(app.ask(&question(owner, text)).await?.items)
+}
+
+/// The names of the people an account finds.
+pub async fn people(app: &App, owner: Uuid, text: &str) -> Vec<String> {
+    titles(app, Search { kind: Some(SearchKind::Person), ..question(owner, text) }).await
+}
+
+pub async fn companies(app: &App, owner: Uuid, text: &str) -> Vec<String> {
+    titles(app, Search { kind: Some(SearchKind::Company), ..question(owner, text) }).await
+}
+
+pub async fn titles(app: &App, asked: Search) -> Vec<String> {
+    app.ask(&asked).await.unwrap().items.into_iter().map(|found| found.title).collect()
+}
+
+/// Waits until an account finds exactly these people.
+pub async fn finds_in_the_end(app: &App, owner: Uuid, text: &str, expected: &[&str]) {
+    eventually(&format!("{text} to find {expected:?}"), async || match people(app, owner, text).await {
+        found if found == expected => Ok(()),
+        found => Err(format!("{found:?}")),
+    })
+    .await;
+}

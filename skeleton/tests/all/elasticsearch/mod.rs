@@ -1,0 +1,8 @@
+//! What the skeleton promises of Elasticsearch, on a real server.
+
+mod away;
+mod bench;
+mod erasing;
+mod indices;
+mod set_aside;
+mod writing;

@@ -1,0 +1,14 @@
+//! Every promise of the skeleton, on real servers.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
+mod black_hole;
+mod elasticsearch;
+mod http;
+mod http_answers;
+mod http_client;
+mod messaging;
+mod neo4j;
+mod pipelining;
+mod probe;
+mod requests;

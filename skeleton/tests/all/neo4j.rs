@@ -1,0 +1,413 @@
+//! What the skeleton promises of Neo4j, on a real server.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::black_hole::BlackHole;
+use chrono::{SubsecRound, Utc};
+use events::{contacts::ContactRemoved, samples};
+use skeleton::{
+    Neo4j, Publish, Settings, Surroundings,
+    failure::StoreErrorKind,
+    store::{
+        Counts, Filter, Outbox, Plan, ServiceContext, SetAside, State, Store, Transaction,
+        neo4j::{Tx, query, record},
+    },
+    testing::{Provisioned, TestStore},
+};
+use tokio::{task::JoinSet, time::Instant};
+use uuid::Uuid;
+
+const MIGRATIONS: &[(&str, &str)] = &[(
+    "V1__things",
+    "CREATE CONSTRAINT thing_name IF NOT EXISTS FOR (thing:Thing) REQUIRE thing.name IS UNIQUE;\n
+     MERGE (thing:Thing {name: 'first'}) ON CREATE SET thing.made = 0 SET thing.made = thing.made + 1;\n",
+)];
+
+/// A turn on the server, until the end of the test, with a store that is up to date.
+struct Bench {
+    provisioned: Provisioned,
+    store: Neo4j,
+    service: Arc<ServiceContext>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let provisioned = Neo4j::provision("neo4j").await;
+        let store = open(&provisioned, &[]);
+        store.migrate().await.unwrap();
+        Self { provisioned, store, service: Arc::new(ServiceContext::new("contacts", Surroundings::system())) }
+    }
+
+    async fn begin(&self, take_in: &[Uuid]) -> Tx {
+        self.store.begin(&self.service, take_in).await.unwrap()
+    }
+
+    async fn things(&self) -> i64 {
+        count(&self.store, "MATCH (thing:Thing) RETURN count(thing)").await
+    }
+}
+
+fn open(provisioned: &Provisioned, overrides: &[(&str, &str)]) -> Neo4j {
+    let mut settings = Settings::read_with("network", "", Default::default()).unwrap();
+    let given = provisioned.settings.iter().map(|(key, value)| (*key, value.as_str()));
+    for (key, value) in given.chain(overrides.iter().copied()) {
+        settings.set("store", key, value);
+    }
+    Neo4j::migrated_by(MIGRATIONS).open(&settings).unwrap()
+}
+
+async fn count(store: &Neo4j, question: &str) -> i64 {
+    store.query_opt(query(question)).await.unwrap().unwrap()
+}
+
+/// Takes away what earlier tests have left of the structure.
+async fn without_structure(store: &Neo4j) {
+    let constraints: Vec<String> = store.query(query("SHOW CONSTRAINTS YIELD name")).await.unwrap();
+    for name in constraints {
+        store.execute(query(&format!("DROP CONSTRAINT {name}"))).await.unwrap();
+    }
+    let indexes = "SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP' RETURN name";
+    let indexes: Vec<String> = store.query(query(indexes)).await.unwrap();
+    for name in indexes {
+        store.execute(query(&format!("DROP INDEX {name}"))).await.unwrap();
+    }
+}
+
+fn removed(contact: Uuid) -> ContactRemoved {
+    ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }
+}
+
+fn make(name: &str) -> skeleton::store::neo4j::Query {
+    query("CREATE (:Thing {name: $name})").param("name", name)
+}
+
+fn waiting(message: Uuid) -> SetAside {
+    let now = Utc::now().trunc_subsecs(6);
+    SetAside {
+        message,
+        queue: "network.events".to_owned(),
+        name: "contacts.contact-added.v1".to_owned(),
+        subject: None,
+        headers: BTreeMap::from([("cloudEvents:id".to_owned(), message.to_string())]),
+        body: vec![b'{', 0xff, 0, b'}'],
+        state: State::Waiting,
+        attempts: 1,
+        due_at: now - chrono::Duration::seconds(1),
+        reason: "the account is not known yet".to_owned(),
+        first_failed_at: now,
+        last_failed_at: now,
+    }
+}
+
+#[tokio::test]
+async fn of_two_transactions_with_the_same_message_one_handles_it() {
+    let bench = Bench::new().await;
+    let message = Uuid::new_v4();
+    let first = bench.begin(&[message]).await;
+    let second = tokio::spawn({
+        let (store, service) = (bench.store.clone(), bench.service.clone());
+        async move { store.begin(&service, &[message]).await }
+    });
+
+    let first_is_new = first.is_new(message);
+    first.commit().await.unwrap();
+    let second = second.await.unwrap().unwrap();
+
+    assert_eq!((first_is_new, second.is_new(message)), (true, false));
+    second.rollback().await;
+}
+
+#[tokio::test]
+async fn what_is_taken_in_and_not_committed_is_new_again() {
+    let bench = Bench::new().await;
+    let messages: Vec<Uuid> = (0..64).map(|_| Uuid::new_v4()).collect();
+
+    bench.begin(&messages).await.rollback().await;
+    let again = bench.begin(&messages).await;
+
+    assert!(messages.iter().all(|message| again.is_new(*message)));
+    again.rollback().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_leaves_nothing_and_holds_nobody_up() {
+    let bench = Bench::new().await;
+    let message = Uuid::new_v4();
+    let mut dropped = bench.begin(&[message]).await;
+    dropped.execute(make("dropped")).await.unwrap();
+    dropped.publish(removed(message)).unwrap();
+
+    drop(dropped);
+    let mut next = bench.begin(&[message]).await;
+    next.execute(make("dropped")).await.unwrap();
+
+    assert!(next.is_new(message));
+    next.commit().await.unwrap();
+    assert_eq!((bench.things().await, bench.store.counts().await.unwrap().outbox), (2, 0));
+    assert_eq!(bench.store.connections(), (0, 8));
+}
+
+#[tokio::test]
+async fn a_change_left_for_later_is_made_before_anything_asks_about_it_and_with_the_commit() {
+    const LATER: &str = "UNWIND $rows AS row CREATE (:Thing {name: row.name})";
+    let bench = Bench::new().await;
+    let mut tx = bench.begin(&[]).await;
+    for name in ["one", "two"] {
+        tx.execute_later(vec![name.to_owned()], LATER, record([("name", name.into())]));
+    }
+    let things = || query("MATCH (thing:Thing) RETURN count(thing)");
+
+    let aside: Vec<i64> = tx.query_about(&["three".to_owned()], things()).await.unwrap();
+    let about: Vec<i64> = tx.query_about(&["three".to_owned(), "two".to_owned()], things()).await.unwrap();
+    tx.execute_later(vec!["three".to_owned()], LATER, record([("name", "three".into())]));
+    let all: i64 = tx.query_one(things()).await.unwrap();
+    tx.execute_later(vec!["four".to_owned()], LATER, record([("name", "four".into())]));
+    tx.commit().await.unwrap();
+
+    assert_eq!((aside, about, all), (vec![1], vec![3], 4));
+    assert_eq!(bench.things().await, 5);
+}
+
+#[tokio::test]
+async fn a_transaction_that_failed_has_ended_and_its_neighbours_go_on() {
+    let bench = Bench::new().await;
+    let mut failing = bench.begin(&[]).await;
+
+    let twice = failing.execute(make("first")).await.unwrap_err();
+    let wrong = bench.begin(&[]).await.execute(query("MAKE (:Thing)")).await.unwrap_err();
+
+    assert_eq!((twice.kind, wrong.kind), (StoreErrorKind::Conflict, StoreErrorKind::Broken));
+    assert!(!twice.to_string().contains("first"), "{twice}");
+    assert!(failing.execute(make("second")).await.is_err());
+    assert!(failing.commit().await.is_err());
+    assert_eq!(bench.things().await, 1);
+}
+
+#[tokio::test]
+async fn two_transactions_that_wait_for_each_other_are_told_to_try_again() {
+    let bench = Bench::new().await;
+    bench.store.execute(make("second")).await.unwrap();
+    let lock = |name: &str| query("MATCH (thing:Thing {name: $name}) SET thing.taken = true").param("name", name);
+    let (mut one, mut other) = (bench.begin(&[]).await, bench.begin(&[]).await);
+    one.execute(lock("first")).await.unwrap();
+    other.execute(lock("second")).await.unwrap();
+
+    let (one, other) = tokio::join!(one.execute(lock("second")), other.execute(lock("first")));
+
+    let errors: Vec<_> = [one, other].into_iter().filter_map(Result::err).map(|error| error.kind).collect();
+    assert_eq!(errors, [StoreErrorKind::Conflict]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_writers_at_once_give_each_subject_its_numbers_in_the_order_of_the_outbox() {
+    let bench = Bench::new().await;
+    let subjects: Vec<Uuid> = (0..3).map(|_| Uuid::new_v4()).collect();
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let (store, service, subjects) = (bench.store.clone(), bench.service.clone(), subjects.clone());
+        writers.spawn(async move {
+            for turn in 0..10 {
+                let mut tx = store.begin(&service, &[Uuid::new_v4()]).await.unwrap();
+                for place in 0..4 {
+                    tx.publish(removed(subjects[(writer + turn + place) % 3])).unwrap();
+                }
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+
+    let rows = bench.store.next(1000).await.unwrap().unwrap();
+
+    let positions: Vec<i64> = rows.iter().map(|row| row.position).collect();
+    assert_eq!(positions, (1..=320).collect::<Vec<_>>());
+    for subject in subjects {
+        let about = |row: &&skeleton::store::OutboxRow| row.envelope.subject == Some(subject.to_string());
+        let numbers: Vec<_> = rows.iter().filter(about).map(|row| row.envelope.sequence.unwrap()).collect();
+        assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn the_outbox_keeps_a_message_as_it_was_until_it_is_removed() {
+    let bench = Bench::new().await;
+    let mut tx = bench.begin(&[]).await;
+    let now = tx.now();
+    tx.publish(removed(Uuid::nil())).unwrap();
+    tx.commit().await.unwrap();
+
+    let rows = bench.store.next(10).await.unwrap().unwrap();
+    let counts = bench.store.counts().await.unwrap();
+    bench.store.remove(&[rows[0].position]).await.unwrap();
+
+    assert_eq!((rows[0].exchange.as_str(), rows[0].routing_key.as_str()), ("events.contacts", "contact-removed.v1"));
+    assert_eq!(serde_json::from_slice::<ContactRemoved>(&rows[0].body).unwrap().contact_id, Uuid::nil());
+    assert!(rows[0].envelope.time - now < chrono::Duration::seconds(5));
+    assert!(counts.outbox == 1 && counts.outbox_age_seconds < 10.0, "{counts:?}");
+    assert_eq!(bench.store.counts().await.unwrap().outbox, 0);
+}
+
+#[tokio::test]
+async fn one_replica_relays_and_another_takes_over_when_its_lease_has_ended() {
+    let bench = Bench::new().await;
+    let other = open(&bench.provisioned, &[]);
+    let mut tx = bench.begin(&[]).await;
+    tx.publish(removed(Uuid::nil())).unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(bench.store.next(10).await.unwrap().unwrap().len(), 1);
+    assert!(other.next(10).await.unwrap().is_none());
+
+    bench
+        .store
+        .execute(query("MATCH (lease:Lease) SET lease.expires_at = datetime() - duration('PT1S')"))
+        .await
+        .unwrap();
+
+    let rows = other.next(10).await.unwrap().unwrap();
+    let late = bench.store.remove(&[rows[0].position]).await.unwrap_err();
+    assert_eq!((rows.len(), late.kind), (1, StoreErrorKind::Unavailable));
+    assert!(bench.store.next(10).await.unwrap().is_none());
+    other.remove(&[rows[0].position]).await.unwrap();
+    assert_eq!(bench.store.counts().await.unwrap().outbox, 0);
+}
+
+#[tokio::test]
+async fn a_message_set_aside_waits_is_parked_is_redriven_and_is_dropped() {
+    let bench = Bench::new().await;
+    let (store, message) = (&bench.store, Uuid::new_v4());
+    let first = waiting(message);
+    store.set_aside(&first).await.unwrap();
+    let filter = Filter { reason: Some("not known".to_owned()), ..Filter::default() };
+
+    assert_eq!(store.due("network.events", 10).await.unwrap(), [message]);
+    assert!(store.due("network.jobs", 10).await.unwrap().is_empty());
+    assert_eq!(store.failures_of(message).await.unwrap(), 1);
+    assert_eq!(store.list_set_aside(&filter, 10).await.unwrap(), std::slice::from_ref(&first));
+    let other = Filter { name: Some("accounts.erased.v1".to_owned()), ..Filter::default() };
+    assert!(store.list_set_aside(&other, 10).await.unwrap().is_empty());
+
+    let parked = SetAside { state: State::Parked, attempts: 5, reason: "no".to_owned(), ..first.clone() };
+    store.set_aside(&parked).await.unwrap();
+    assert_eq!(store.list_set_aside(&Filter::default(), 10).await.unwrap(), [parked]);
+    assert_eq!(store.counts().await.unwrap(), Counts { parked: 1, ..Counts::default() });
+    assert!(store.due("network.events", 10).await.unwrap().is_empty());
+
+    assert_eq!(store.redrive(&[message, Uuid::new_v4()]).await.unwrap(), 1);
+    assert_eq!((store.failures_of(message).await.unwrap(), store.drop_parked(&[message]).await.unwrap()), (0, 0));
+    let mut tx = bench.begin(&[message]).await;
+    let taken = tx.take_waiting(message).await.unwrap().unwrap();
+    assert_eq!((taken.attempts, taken.body), (0, first.body));
+    tx.commit().await.unwrap();
+    assert_eq!(store.counts().await.unwrap(), Counts::default());
+
+    store.set_aside(&SetAside { state: State::Parked, ..waiting(message) }).await.unwrap();
+    assert!(bench.begin(&[]).await.take_waiting(message).await.unwrap().is_none());
+    assert_eq!(store.drop_parked(&[message]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_first_reply_to_a_request_is_kept() {
+    let bench = Bench::new().await;
+    let request = Uuid::new_v4();
+    let mut tx = bench.begin(&[request]).await;
+    assert_eq!(tx.first_reply(request).await.unwrap(), None);
+    tx.keep_reply(request, b"{\"ok\":true}").await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut again = bench.begin(&[request]).await;
+
+    assert!(!again.is_new(request));
+    assert_eq!(again.first_reply(request).await.unwrap().as_deref(), Some(&b"{\"ok\":true}"[..]));
+    again.rollback().await;
+}
+
+#[tokio::test]
+async fn the_inbox_forgets_after_the_deduplication_window() {
+    let bench = Bench::new().await;
+    let (old, young) = (Uuid::new_v4(), Uuid::new_v4());
+    bench.begin(&[old, young]).await.commit().await.unwrap();
+    let aged = query("MATCH (entry:Inbox {id: $id}) SET entry.taken_in_at = datetime() - duration('P15D')");
+    bench.store.execute(aged.param("id", old.to_string())).await.unwrap();
+
+    assert_eq!(bench.store.clean_up().await.unwrap(), 1);
+
+    let tx = bench.begin(&[old, young]).await;
+    assert_eq!((tx.is_new(old), tx.is_new(young)), (true, false));
+    tx.rollback().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_replicas_that_start_at_once_migrate_once() {
+    let provisioned = Neo4j::provision("neo4j").await;
+    without_structure(&open(&provisioned, &[])).await;
+    let mut replicas = JoinSet::new();
+    for _ in 0..3 {
+        let store = open(&provisioned, &[]);
+        replicas.spawn(async move { store.migrate().await });
+    }
+
+    for outcome in replicas.join_all().await {
+        outcome.unwrap();
+    }
+
+    let store = open(&provisioned, &[]);
+    assert_eq!(count(&store, "MATCH (thing:Thing {name: 'first'}) RETURN thing.made").await, 1);
+    assert_eq!(count(&store, "MATCH (done:Migration) RETURN count(done)").await, 2);
+}
+
+#[tokio::test]
+async fn a_migration_that_has_changed_is_refused() {
+    let bench = Bench::new().await;
+    let changed = "MATCH (done:Migration {name: 'service V1__things'}) SET done.checksum = 'another'";
+    bench.store.execute(query(changed)).await.unwrap();
+
+    let error = bench.store.migrate().await.unwrap_err();
+
+    assert_eq!(error.kind, StoreErrorKind::Broken);
+    assert!(error.to_string().contains("V1__things has changed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answering_holds_nobody_up_and_is_used_again_when_it_is_back() {
+    let bench = Bench::new().await;
+    let (url, _) = bench.provisioned.settings[0].1.rsplit_once('@').unwrap();
+    let server = bench.provisioned.settings[0].1.rsplit_once('@').unwrap().1;
+    let hole = BlackHole::before(server).await;
+    let store = open(
+        &bench.provisioned,
+        &[("url", &format!("{url}@{}", hole.address())), ("connections", "2"), ("query_timeout_ms", "1000")],
+    );
+    store.ping().await.unwrap();
+    let mut open_one = store.begin(&bench.service, &[]).await.unwrap();
+    open_one.execute(make("lost")).await.unwrap();
+
+    hole.swallow();
+    let began = Instant::now();
+    let (asked, begun, going_on) =
+        tokio::join!(store.ping(), store.begin(&bench.service, &[]), open_one.execute(make("lost too")));
+    let took = began.elapsed();
+    drop(open_one);
+    hole.forward();
+
+    let kinds = [asked.unwrap_err().kind, begun.err().unwrap().kind, going_on.unwrap_err().kind];
+    assert_eq!(kinds, [StoreErrorKind::Unavailable; 3]);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let (mut one, mut other) =
+        (store.begin(&bench.service, &[]).await.unwrap(), store.begin(&bench.service, &[]).await.unwrap());
+    one.execute(make("one")).await.unwrap();
+    other.execute(make("other")).await.unwrap();
+    one.commit().await.unwrap();
+    other.commit().await.unwrap();
+    assert_eq!((bench.things().await, store.connections()), (3, (0, 2)));
+}
+
+#[tokio::test]
+async fn a_question_that_takes_too_long_is_not_taken_for_a_server_that_is_down() {
+    let bench = Bench::new().await;
+    let store = open(&bench.provisioned, &[("query_timeout_ms", "200")]);
+    let slow = "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b RETURN sum(a * b)";
+
+    let error = store.query::<i64>(query(slow)).await.unwrap_err();
+
+    assert_eq!(error.kind, StoreErrorKind::Conflict);
+}
