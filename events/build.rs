@@ -218,7 +218,11 @@ fn samples(files: &[&SchemaFile]) -> String {
 fn catalogue(files: &[&SchemaFile]) -> String {
     let rows: String = files
         .iter()
-        .map(|file| format!("    crate::catalogue::entry::<crate::{}::{}>(),\n", file.service, file.type_name()))
+        .map(|file| {
+            // With a version before it, the type must say how that one is read: without it, it does not compile.
+            let entry = if file.version > 1 { "entry_after" } else { "entry" };
+            format!("    crate::catalogue::{entry}::<crate::{}::{}>(),\n", file.service, file.type_name())
+        })
         .collect();
     format!("/// Every message there is.\npub static CATALOGUE: &[Entry] = &[\n{rows}];\n")
 }

@@ -1,12 +1,19 @@
 //! A table of every message, for tools that go through all of them.
 
-use crate::{Kind, Message};
+use std::{collections::HashMap, sync::LazyLock};
+
+use crate::{
+    Kind, Message,
+    versions::{Older, Supersedes},
+};
 
 /// What is known of a message without having one.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Its full name.
     pub name: &'static str,
+    /// Its routing key.
+    pub key: &'static str,
     /// The service that owns it.
     pub service: &'static str,
     /// Its version.
@@ -20,16 +27,39 @@ pub struct Entry {
     /// # Errors
     /// The text of serde's error where the JSON does not fit the type.
     pub round_trip: fn(serde_json::Value) -> Result<serde_json::Value, String>,
+    /// Its version before, where it has one.
+    pub older: Option<Older>,
+}
+
+/// The message of a full name. `None` where there is none in this build.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    static BY_NAME: LazyLock<HashMap<&str, &Entry>> =
+        LazyLock::new(|| CATALOGUE.iter().map(|entry| (entry.name, entry)).collect());
+    BY_NAME.get(name).copied()
+}
+
+/// What is known of a message type.
+///
+/// # Panics
+/// Never for the types of this crate, which are the catalogue.
+pub fn entry_of<M: Message>() -> &'static Entry {
+    find(M::NAME).unwrap_or_else(|| panic!("{} is not in the catalogue", M::NAME))
+}
+
+const fn entry_after<M: Supersedes>() -> Entry {
+    Entry { older: Some(Older::of::<M>()), ..entry::<M>() }
 }
 
 const fn entry<M: Message>() -> Entry {
     Entry {
         name: M::NAME,
+        key: M::KEY,
         service: M::SERVICE,
         version: M::VERSION,
         kind: M::KIND,
         schema: M::SCHEMA,
         round_trip: round_trip::<M>,
+        older: None,
     }
 }
 

@@ -5,9 +5,20 @@
 
 pub mod catalogue;
 mod envelope;
+mod excerpt;
+mod fields;
+mod personal;
+mod validation;
+pub mod versions;
 
 pub use envelope::{Envelope, EnvelopeError, TraceParent};
+pub use excerpt::{Excerpt, fields_read};
+pub use personal::{MASK, masked};
+pub use validation::{Validator, Violation};
 
+/// For [`excerpt!`], which derives in crates that need not know serde themselves.
+#[doc(hidden)]
+pub use serde;
 use serde::{Serialize, de::DeserializeOwned};
 
 include!(concat!(env!("OUT_DIR"), "/services.rs"));

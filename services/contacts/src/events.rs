@@ -1,25 +1,23 @@
 //! How contacts and imports become events.
 
 use ::events::contacts::{
-    ContactAdded, ContactChanged, ContactRemoved, ImportFailed, ImportFinished, ImportProgressed, ImportStarted,
+    ContactAddedV2, ContactChangedV2, ContactRemoved, ImportFailed, ImportFinished, ImportProgressed, ImportStarted,
+    PersonName, Work,
 };
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Contact, Import};
+use crate::domain::{Contact, Import, files::Card};
 
 /// A contact has come in.
-pub fn added(contact: &Contact) -> ContactAdded {
+pub fn added(contact: &Contact) -> ContactAddedV2 {
     let card = contact.card.clone();
-    ContactAdded {
+    ContactAddedV2 {
         contact_id: contact.id,
         owner_id: contact.owner_id,
-        name: card.name,
-        given_name: card.given_name,
-        family_name: card.family_name,
+        name: name(&card),
+        work: work(&card),
         emails: card.emails,
         phones: card.phones,
-        company: card.company,
-        title: card.title,
         notes: card.notes,
         urls: card.urls,
         added_at: contact.created_at,
@@ -27,22 +25,28 @@ pub fn added(contact: &Contact) -> ContactAdded {
 }
 
 /// A contact has changed.
-pub fn changed(contact: &Contact) -> ContactChanged {
+pub fn changed(contact: &Contact) -> ContactChangedV2 {
     let card = contact.card.clone();
-    ContactChanged {
+    ContactChangedV2 {
         contact_id: contact.id,
         owner_id: contact.owner_id,
-        name: card.name,
-        given_name: card.given_name,
-        family_name: card.family_name,
+        name: name(&card),
+        work: work(&card),
         emails: card.emails,
         phones: card.phones,
-        company: card.company,
-        title: card.title,
         notes: card.notes,
         urls: card.urls,
         changed_at: contact.changed_at,
     }
+}
+
+fn name(card: &Card) -> PersonName {
+    PersonName { full: card.name.clone(), given: card.given_name.clone(), family: card.family_name.clone() }
+}
+
+fn work(card: &Card) -> Option<Work> {
+    let Card { company, title, .. } = card;
+    (company.is_some() || title.is_some()).then(|| Work { company: company.clone(), title: title.clone() })
 }
 
 /// A contact has gone.

@@ -1,17 +1,16 @@
 //! What happens elsewhere that changes who knows whom.
 
-use ::events::{
-    accounts::{Erased, ProfileChanged, Registered},
-    contacts::{ContactAdded, ContactChanged, ContactRemoved},
-};
+use ::events::accounts::Erased;
 use skeleton::{
     Failure, Handled, Publish, Subscriptions,
     store::{Transaction, neo4j::Tx},
 };
 
 use crate::{
-    domain::{Card, Key, Pepper, Profile, Standing},
-    events, store,
+    domain::{Card, Pepper, Profile, Standing},
+    events,
+    excerpts::{ChangedContact, ChangedMember, Contact, Member, NewContact, NewMember, RemovedContact},
+    store,
 };
 
 /// The events that network listens to.
@@ -26,32 +25,30 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 }
 
 /// Someone has become a member: they are the person whom others have under this address.
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
-    let profile = Profile {
-        account_id: registered.account_id,
-        key: key_of(&registered.email, tx)?,
-        name: registered.name,
-        discoverable: registered.discoverable,
-        nameable: registered.nameable,
-        sequence: sequence(tx),
-    };
+async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> Handled {
+    let profile = profile_of(member, tx)?;
     let standing = store::standing_of(tx, &profile).await?;
     enrol(&profile, &standing, tx).await
 }
 
 /// A member is called otherwise, or lets others see more or less.
-async fn on_profile_changed(changed: ProfileChanged, tx: &mut Tx) -> Handled {
-    let profile = Profile {
-        account_id: changed.account_id,
-        key: key_of(&changed.email, tx)?,
-        name: changed.name,
-        discoverable: changed.discoverable,
-        nameable: changed.nameable,
-        sequence: sequence(tx),
-    };
+async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> Handled {
+    let profile = profile_of(member, tx)?;
     let standing = store::standing_of(tx, &profile).await?;
     standing.must_be_known().map_err(Failure::retry)?;
     enrol(&profile, &standing, tx).await
+}
+
+fn profile_of(member: Member, tx: &Tx) -> Result<Profile, Failure> {
+    let key = tx.resource::<Pepper>().email(&member.email);
+    Ok(Profile {
+        account_id: member.account_id,
+        key: key.ok_or_else(|| Failure::bug("an account has an address that is none"))?,
+        name: member.name,
+        discoverable: member.discoverable,
+        nameable: member.nameable,
+        sequence: sequence(tx),
+    })
 }
 
 async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handled {
@@ -71,27 +68,23 @@ async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
 }
 
 /// A member has someone in their address book: the two have a tie.
-async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
-    let card = Card {
-        contact_id: added.contact_id,
-        owner_id: added.owner_id,
-        name: added.name,
-        keys: tx.resource::<Pepper>().keys(&added.emails, &added.phones, &added.urls),
-        sequence: sequence(tx),
-    };
-    place(&card, tx).await
+async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> Handled {
+    place(&card_of(contact, tx), tx).await
 }
 
 /// A contact may be someone else now.
-async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> Handled {
-    let card = Card {
-        contact_id: changed.contact_id,
-        owner_id: changed.owner_id,
-        name: changed.name,
-        keys: tx.resource::<Pepper>().keys(&changed.emails, &changed.phones, &changed.urls),
+async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> Handled {
+    place(&card_of(contact, tx), tx).await
+}
+
+fn card_of(contact: Contact, tx: &Tx) -> Card {
+    Card {
+        contact_id: contact.contact_id,
+        owner_id: contact.owner_id,
+        name: contact.name.full,
+        keys: tx.resource::<Pepper>().keys(&contact.emails, &contact.phones, &contact.urls),
         sequence: sequence(tx),
-    };
-    place(&card, tx).await
+    }
 }
 
 async fn place(card: &Card, tx: &mut Tx) -> Handled {
@@ -108,16 +101,12 @@ async fn place(card: &Card, tx: &mut Tx) -> Handled {
 }
 
 /// A member has someone in their address book no more.
-async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
     let sequence = sequence(tx);
     let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, sequence, &[]).await?;
     let Some(_) = situation.taken_in_by(sequence).map_err(Failure::retry)? else { return Ok(()) };
     store::remove(tx, removed.contact_id, sequence).await?;
     Ok(())
-}
-
-fn key_of(email: &str, tx: &Tx) -> Result<Key, Failure> {
-    tx.resource::<Pepper>().email(email).ok_or_else(|| Failure::bug("an account has an address that is none"))
 }
 
 /// Which change of its subject this is.

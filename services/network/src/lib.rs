@@ -3,6 +3,7 @@
 mod consumers;
 pub mod domain;
 mod events;
+mod excerpts;
 mod requests;
 mod store;
 

@@ -1,9 +1,8 @@
 //! What happens elsewhere that members are told, or that is needed to tell them.
 
 use ::events::{
-    accounts::{Erased, ProfileChanged, Registered, SignedIn},
-    contacts::{ContactAdded, ContactChanged, ContactRemoved, ImportFailed, ImportFinished},
-    network::IdentityLinked,
+    accounts::{Erased, SignedIn},
+    contacts::{ImportFailed, ImportFinished},
     notifications::{DeliveredChannel, SendMail},
 };
 use skeleton::{
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     domain::News,
     events::delivered,
+    excerpts::{ChangedContact, ChangedMember, LinkedContact, NewContact, NewMember, RemovedContact},
     store::{self, ContactName, Recipient},
 };
 
@@ -34,15 +34,15 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 }
 
 /// A new member can be told something, in the app and by mail.
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> Handled {
     let sequence = sequence_of(tx)?;
-    Ok(store::put_recipient(tx, registered.account_id, &registered.email, sequence).await?)
+    Ok(store::put_recipient(tx, member.account_id, &member.email, sequence).await?)
 }
 
 /// Mail goes to the newest address.
-async fn on_profile_changed(changed: ProfileChanged, tx: &mut Tx) -> Handled {
+async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> Handled {
     let sequence = sequence_of(tx)?;
-    Ok(store::put_recipient(tx, changed.account_id, &changed.email, sequence).await?)
+    Ok(store::put_recipient(tx, member.account_id, &member.email, sequence).await?)
 }
 
 /// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
@@ -60,19 +60,19 @@ async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> Handled {
 }
 
 /// The contact has a name, should there be something to tell of them.
-async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
+async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> Handled {
     let sequence = sequence_of(tx)?;
-    Ok(store::put_contact_name(tx, added.contact_id, added.owner_id, Some(&added.name), sequence).await?)
+    Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full), sequence).await?)
 }
 
 /// The contact may have another name.
-async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> Handled {
+async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> Handled {
     let sequence = sequence_of(tx)?;
-    Ok(store::put_contact_name(tx, changed.contact_id, changed.owner_id, Some(&changed.name), sequence).await?)
+    Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full), sequence).await?)
 }
 
 /// There is nothing more to tell of the contact.
-async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
     let sequence = sequence_of(tx)?;
     Ok(store::put_contact_name(tx, removed.contact_id, removed.owner_id, None, sequence).await?)
 }
@@ -97,7 +97,7 @@ async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> Handled {
 }
 
 /// Someone is glad to hear that a person they know has joined.
-async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
+async fn on_identity_linked(linked: LinkedContact, tx: &mut Tx) -> Handled {
     if !linked.joined {
         return Ok(());
     }

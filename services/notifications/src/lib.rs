@@ -3,6 +3,7 @@
 mod consumers;
 pub mod domain;
 mod events;
+mod excerpts;
 mod jobs;
 mod mails;
 mod requests;

@@ -1,12 +1,12 @@
 //! What search listens to: address books, and the end of an account.
 
-use events::{
-    accounts::Erased,
-    contacts::{ContactAdded, ContactChanged, ContactRemoved},
-};
+use events::accounts::Erased;
 use skeleton::{Handled, Index, Subscriptions};
 
-use crate::store::{self, ContactDocument};
+use crate::{
+    excerpts::{ChangedContact, NewContact, RemovedContact},
+    store::{self, ContactDocument},
+};
 
 /// Every event that search listens to.
 pub fn subscriptions() -> Subscriptions<Index> {
@@ -14,17 +14,17 @@ pub fn subscriptions() -> Subscriptions<Index> {
 }
 
 /// Search finds a contact as soon as it is in an address book.
-pub async fn on_contact_added(added: ContactAdded, index: &mut Index) -> Handled {
-    store::put(index, &ContactDocument::from(added))
+pub async fn on_contact_added(NewContact(contact): NewContact, index: &mut Index) -> Handled {
+    store::put(index, &ContactDocument::from(contact))
 }
 
 /// Search finds a contact as it is now, and no longer as it was.
-pub async fn on_contact_changed(changed: ContactChanged, index: &mut Index) -> Handled {
-    store::put(index, &ContactDocument::from(changed))
+pub async fn on_contact_changed(ChangedContact(contact): ChangedContact, index: &mut Index) -> Handled {
+    store::put(index, &ContactDocument::from(contact))
 }
 
 /// Search no longer finds a contact that has left its address book.
-pub async fn on_contact_removed(removed: ContactRemoved, index: &mut Index) -> Handled {
+pub async fn on_contact_removed(removed: RemovedContact, index: &mut Index) -> Handled {
     store::bury(index, removed.contact_id)
 }
 

@@ -2,6 +2,7 @@
 
 mod consumers;
 pub mod domain;
+mod excerpts;
 mod requests;
 mod store;
 

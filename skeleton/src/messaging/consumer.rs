@@ -8,7 +8,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use events::Envelope;
+use events::{Envelope, versions::is_version_of};
 use futures::FutureExt;
 use metrics::{counter, histogram};
 use tracing::{Instrument, debug, error, info, warn};
@@ -183,8 +183,7 @@ impl<S: Store> Queue<S> {
     /// Calls the handler, and makes a failure of a panic and of a handler that takes too long.
     async fn call(&self, envelope: &Envelope, body: &[u8], tx: &mut S::Tx) -> Handled {
         let Some(handler) = self.handlers.get(envelope.name.as_str()) else {
-            let detail = format!("this version of {} does not know {}", self.service.name, envelope.name);
-            return Err(Problem::new(501, "unknown-message", detail).into());
+            return Err(self.unknown(&envelope.name));
         };
         tx.work_mut().caused_by(envelope);
         let span = telemetry::message_span(envelope);
@@ -200,6 +199,17 @@ impl<S: Store> Queue<S> {
             outcome
         };
         handling.instrument(span).await
+    }
+
+    /// What becomes of a message that nothing here handles.
+    fn unknown(&self, name: &str) -> Failure {
+        let detail = format!("this version of {} does not know {name}", self.service.name);
+        // While replicas are upgraded one after the other, those before their turn get messages of the next version:
+        // they leave them to the others. Should there be none, the message is parked in the end.
+        if self.handlers.keys().any(|known| is_version_of(known, name)) {
+            return Failure::retry(detail);
+        }
+        Problem::new(501, "unknown-message", detail).into()
     }
 
     /// Handles a waiting message again.

@@ -4,11 +4,17 @@ use std::{
     any::Any,
     collections::BTreeMap,
     future::{Future, ready},
+    iter,
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
 };
 
-use events::{Event, Job, Message, Request};
+use events::{
+    Event, Excerpt, Job, Message, Request, Validator,
+    catalogue::Entry,
+    versions::{is_published_beside, older_than, read_as},
+};
 use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
@@ -49,6 +55,22 @@ pub type ByName<Tx> = BTreeMap<&'static str, Boxed<Tx>>;
 pub struct Subscriptions<Tx> {
     pub(crate) handlers: ByName<Tx>,
     pub(crate) bindings: Vec<Binding>,
+    pub(crate) reads: Vec<Reads>,
+}
+
+/// A message that a service reads, and what of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reads {
+    /// Its full name, in the version that the service is written against.
+    pub message: &'static str,
+    /// The fields that the handler's type reads, as pointers.
+    pub fields: fn() -> Vec<String>,
+}
+
+impl Reads {
+    fn of<E: Excerpt>() -> Self {
+        Self { message: E::Of::NAME, fields: events::fields_read::<E> }
+    }
 }
 
 /// What a queue is bound to.
@@ -63,17 +85,28 @@ pub struct Binding {
 impl<Tx: Transaction + 'static> Subscriptions<Tx> {
     /// None yet.
     pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new() }
+        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
     }
 
-    /// Handles an event with this function.
+    /// Handles an event with this function; its argument is the event, or an [`Excerpt`] of it.
+    ///
+    /// Older versions of the event come to the same function, upcast. The queue is bound to those that are still
+    /// published: a producer that is not upgraded yet is heard, and of two copies of one event one is handled.
     pub fn on<E, H>(mut self, handler: H) -> Self
     where
-        E: Event,
+        E: Excerpt,
+        E::Of: Event,
         H: for<'a> Handler<'a, E, Tx, ()> + 'static,
     {
-        self.bindings.push(Binding { exchange: format!("events.{}", E::SERVICE), routing_key: E::KEY.to_owned() });
-        self.handlers.insert(E::NAME, boxed(handler));
+        self.reads.push(Reads::of::<E>());
+        let (exchange, handler) = (format!("events.{}", E::Of::SERVICE), Arc::new(handler));
+        for reader in Reader::<E>::of_all_versions() {
+            if reader.is_published() {
+                let routing_key = reader.version.key.to_owned();
+                self.bindings.push(Binding { exchange: exchange.clone(), routing_key });
+            }
+            reader.keep(&mut self.handlers, boxed(reader.clone(), handler.clone()));
+        }
         self
     }
 }
@@ -84,24 +117,75 @@ impl<Tx: Transaction + 'static> Default for Subscriptions<Tx> {
     }
 }
 
-fn boxed<M, Tx, H>(handler: H) -> Boxed<Tx>
+fn boxed<E, Tx, H>(reader: Reader<E>, handler: Arc<H>) -> Boxed<Tx>
 where
-    M: Message,
+    E: Excerpt,
     Tx: Transaction + 'static,
-    H: for<'a> Handler<'a, M, Tx, ()> + 'static,
+    H: for<'a> Handler<'a, E, Tx, ()> + 'static,
 {
-    Arc::new(move |body, tx| match read::<M>(body) {
+    Arc::new(move |body, tx| match reader.read(body) {
         Ok(message) => Box::pin(handler.call(message, tx)),
         Err(failure) => Box::pin(async move { Err(failure) }),
     })
 }
 
-/// Reads a message's data. The error names the place, never the value.
-fn read<M: Message>(body: &[u8]) -> Result<M, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("the data is no {}: line {}, column {}", M::NAME, error.line(), error.column());
-        Problem::new(400, "malformed-message", detail).into()
-    })
+/// Reads one version of a message as what its handler takes.
+struct Reader<E> {
+    version: &'static Entry,
+    validator: Validator,
+    reads: PhantomData<fn() -> E>,
+}
+
+impl<E> Clone for Reader<E> {
+    fn clone(&self) -> Self {
+        Self { version: self.version, validator: self.validator.clone(), reads: PhantomData }
+    }
+}
+
+impl<E: Excerpt> Reader<E> {
+    /// Reads the version that the type is written against.
+    fn of_its_version() -> Self {
+        Self::of(events::catalogue::entry_of::<E::Of>())
+    }
+
+    /// Reads that version, and every older one.
+    fn of_all_versions() -> impl Iterator<Item = Self> {
+        iter::once(Self::of_its_version()).chain(older_than(E::Of::NAME).map(Self::of))
+    }
+
+    fn of(version: &'static Entry) -> Self {
+        Self { version, validator: Validator::of(version), reads: PhantomData }
+    }
+
+    /// Whether producers write this version.
+    fn is_published(&self) -> bool {
+        self.version.name == E::Of::NAME || is_published_beside(self.version.name)
+    }
+
+    /// Keeps what handles this version; a handler written against an older version itself goes before an upcaster.
+    fn keep<H>(&self, handlers: &mut BTreeMap<&'static str, H>, handler: H) {
+        if self.version.name == E::Of::NAME {
+            handlers.insert(self.version.name, handler);
+        } else {
+            handlers.entry(self.version.name).or_insert(handler);
+        }
+    }
+
+    /// Reads a message's data, checked against the schema of its version. The error names the place, never the value.
+    fn read(&self, body: &[u8]) -> Result<E, Failure> {
+        let name = self.version.name;
+        let data = serde_json::from_slice(body).map_err(|error| {
+            let detail = format!("the data is no JSON: line {}, column {}", error.line(), error.column());
+            Problem::new(400, "malformed-message", detail)
+        })?;
+        self.validator
+            .check(&data)
+            .map_err(|violation| Problem::new(400, "schema-violation", violation.to_string()))?;
+        let data = read_as(E::Of::NAME, name, data).map_err(Failure::bug)?;
+        E::deserialize(data).map_err(|_| {
+            Problem::new(400, "malformed-message", format!("the data fits the schema of {name}, not its type")).into()
+        })
+    }
 }
 
 /// How far a step of a job has come.
@@ -119,34 +203,46 @@ pub enum Progress<J> {
 pub struct Jobs<Tx> {
     pub(crate) handlers: ByName<Tx>,
     pub(crate) bindings: Vec<Binding>,
+    pub(crate) reads: Vec<Reads>,
 }
 
 impl<Tx: Publish + 'static> Jobs<Tx> {
     /// None yet.
     pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new() }
+        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
     }
 
-    /// Works off a job with this function, one step a call.
+    /// Works off a job with this function, one step a call. Jobs of older versions come to it upcast.
     pub fn on<J, H>(mut self, handler: H) -> Self
     where
         J: Job,
         H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
     {
+        self.reads.push(Reads::of::<J>());
         self.bindings.push(Binding { exchange: format!("jobs.{}", J::SERVICE), routing_key: J::KEY.to_owned() });
         let handler = Arc::new(handler);
-        let step: Boxed<Tx> = Arc::new(move |body, tx| {
-            let (job, handler) = (read::<J>(body), handler.clone());
-            Box::pin(async move {
-                match handler.call(job?, tx).await? {
-                    Progress::More(next) => tx.enqueue(next).map(drop),
-                    Progress::Done => Ok(()),
-                }
-            })
-        });
-        self.handlers.insert(J::NAME, step);
+        for reader in Reader::<J>::of_all_versions() {
+            reader.keep(&mut self.handlers, one_step(reader.clone(), handler.clone()));
+        }
         self
     }
+}
+
+fn one_step<J, Tx, H>(reader: Reader<J>, handler: Arc<H>) -> Boxed<Tx>
+where
+    J: Job,
+    Tx: Publish + 'static,
+    H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
+{
+    Arc::new(move |body, tx| {
+        let (job, handler) = (reader.read(body), handler.clone());
+        Box::pin(async move {
+            match handler.call(job?, tx).await? {
+                Progress::More(next) => tx.enqueue(next).map(drop),
+                Progress::Done => Ok(()),
+            }
+        })
+    })
 }
 
 impl<Tx: Publish + 'static> Default for Jobs<Tx> {
@@ -225,12 +321,13 @@ impl<S> std::ops::Deref for Reading<S> {
 pub struct Answers<S: Store> {
     pub(crate) handlers: BTreeMap<&'static str, Answer<S>>,
     pub(crate) bindings: Vec<Binding>,
+    pub(crate) reads: Vec<Reads>,
 }
 
 impl<S: Store> Answers<S> {
     /// None yet.
     pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new() }
+        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
     }
 
     /// Answers a question with this function: `async fn(R, Reading<S>) -> Answered<R::Reply>`.
@@ -241,7 +338,8 @@ impl<S: Store> Answers<S> {
         Out: Future<Output = Answered<R::Reply>> + Send + 'static,
     {
         self.bind::<R>();
-        let answer: BoxedRead<Reading<S>> = Arc::new(move |body, store| match read::<R>(&body) {
+        let reader = Reader::<R>::of_its_version();
+        let answer: BoxedRead<Reading<S>> = Arc::new(move |body, store| match reader.read(&body) {
             Ok(asked) => Box::pin(handler(asked, store).map(|answered| written(&answered?))),
             Err(failure) => Box::pin(async move { Err(failure) }),
         });
@@ -300,6 +398,7 @@ impl<S: Store> Answers<S> {
     }
 
     fn bind<R: Request>(&mut self) {
+        self.reads.push(Reads::of::<R>());
         self.bindings.push(Binding { exchange: format!("requests.{}", R::SERVICE), routing_key: R::KEY.to_owned() });
     }
 }
@@ -320,9 +419,9 @@ where
     H: for<'a> Handler<'a, P, S::Tx, T> + 'static,
     T: serde::Serialize + Send + 'static,
 {
-    let handler = Arc::new(handler);
+    let (reader, handler) = (Reader::<R>::of_its_version(), Arc::new(handler));
     Arc::new(move |body, reading| {
-        let (preparing, handler) = (read::<R>(body).map(|asked| prepare(asked, reading)), handler.clone());
+        let (preparing, handler) = (reader.read(body).map(|asked| prepare(asked, reading)), handler.clone());
         Box::pin(async move {
             let prepared = preparing?.await?;
             let rest: Prepared<S::Tx> =

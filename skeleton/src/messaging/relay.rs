@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::{Envelope, versions};
 use metrics::counter;
 use tracing::{info, warn};
 
@@ -14,6 +15,7 @@ use crate::{
     failure::StoreError,
     stop::Stop,
     store::{Outbox, OutboxRow},
+    telemetry::report_bug,
 };
 
 /// How long the relay sleeps when nobody wakes it: also how soon a replica takes over from one that died.
@@ -70,14 +72,17 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         if rows.is_empty() {
             return Ok(Turn::Empty);
         }
-        let messages: Vec<Outgoing> = rows.iter().cloned().map(Outgoing::from).collect();
-        let outcomes = self.publisher.publish(messages).await;
-        let done: Vec<i64> = rows
-            .iter()
-            .zip(&outcomes)
-            .filter(|(row, outcome)| is_done(row, **outcome))
-            .map(|(row, _)| row.position)
-            .collect();
+        let copies: Vec<Vec<Outgoing>> = rows.iter().cloned().map(in_all_versions).collect();
+        let counts: Vec<usize> = copies.iter().map(Vec::len).collect();
+        let mut outcomes = self.publisher.publish(copies.into_iter().flatten().collect()).await.into_iter();
+        let mut done = Vec::with_capacity(rows.len());
+        for (row, count) in rows.iter().zip(counts) {
+            // Each is looked at, so that each is counted.
+            let left = outcomes.by_ref().take(count).filter(|outcome| !is_done(row, *outcome)).count();
+            if left == 0 {
+                done.push(row.position);
+            }
+        }
         counter!("outbox_relayed_total").increment(done.len() as u64);
         if !done.is_empty() {
             self.store.remove(&done).await?;
@@ -95,6 +100,25 @@ enum Turn {
     Empty,
     /// Another replica relays.
     Elsewhere,
+}
+
+/// A message as it goes out: its own version first, then those that are published beside it, under the same id.
+fn in_all_versions(row: OutboxRow) -> Vec<Outgoing> {
+    let newest = Outgoing::from(row);
+    let beside = versions::beside(&newest.envelope.name, &newest.body).unwrap_or_else(|error| {
+        // Written by this service's own types: only a row of a broken build comes here.
+        report_bug(&format!("{} cannot be published in its older versions: {error}", newest.envelope.name));
+        Vec::new()
+    });
+    let older = beside.into_iter().map(|(version, body)| Outgoing {
+        routing_key: version.key.to_owned(),
+        envelope: Envelope { name: version.name.to_owned(), ..newest.envelope.clone() },
+        body: body.into(),
+        exchange: newest.exchange.clone(),
+    });
+    let mut all: Vec<Outgoing> = older.collect();
+    all.insert(0, newest);
+    all
 }
 
 fn is_done(row: &OutboxRow, outcome: Outcome) -> bool {

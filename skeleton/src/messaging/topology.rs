@@ -167,7 +167,8 @@ impl Admin {
         Self { http: Client::new(), url: url.trim_end_matches('/').to_owned(), vhost: encoded(vhost) }
     }
 
-    /// Makes everything of a topology that is not there, and its user with this password.
+    /// Makes everything of a topology that is not there, unbinds its queues from what is no longer part of it, and
+    /// makes its user with this password.
     ///
     /// # Errors
     /// Where the broker cannot be reached, or has something of the name that is not the same.
@@ -185,6 +186,7 @@ impl Admin {
                 let path = format!("bindings/{vhost}/e/{}/q/{name}", encoded(&binding.exchange));
                 self.send(Method::POST, &path, &json!({ "routing_key": binding.routing_key })).await?;
             }
+            self.unbind_what_is_not_in(queue).await?;
         }
         let service = encoded(&topology.service);
         let (path, user) = (format!("users/{service}"), json!({ "password": password, "tags": "" }));
@@ -201,6 +203,24 @@ impl Admin {
             &json!({ "configure": configure, "write": write, "read": read }),
         )
         .await
+    }
+
+    /// Unbinds a queue from what an earlier version of the service listened to.
+    async fn unbind_what_is_not_in(&self, queue: &QueuePlan) -> Result<(), TopologyError> {
+        let (vhost, name) = (&self.vhost, encoded(&queue.name));
+        let bound = self.get(&format!("queues/{vhost}/{name}/bindings")).await?;
+        for binding in bound.as_array().into_iter().flatten() {
+            let text = |key: &str| binding[key].as_str().unwrap_or_default();
+            let is_planned =
+                |plan: &Binding| plan.exchange == text("source") && plan.routing_key == text("routing_key");
+            // Every queue is bound to the default exchange under its name, and nobody can change that.
+            if text("source").is_empty() || queue.bindings.iter().any(is_planned) {
+                continue;
+            }
+            let (exchange, key) = (encoded(text("source")), encoded(text("properties_key")));
+            self.delete(&format!("bindings/{vhost}/e/{exchange}/q/{name}/{key}")).await?;
+        }
+        Ok(())
     }
 
     /// Makes something, or leaves it as it is where it is there just so.

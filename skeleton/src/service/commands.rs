@@ -55,6 +55,8 @@ enum Command {
     Run,
     /// Show the settings in force, secrets hidden, and check them.
     Config,
+    /// Which messages the service reads and what of them, and what it needs on the broker; as JSON.
+    Contract,
     /// What the service needs on the broker.
     Topology {
         #[command(subcommand)]
@@ -124,6 +126,10 @@ impl<S: Store> Service<S> {
             // Boxed, and so is the start: deep types of stores would make the compiler slow, or give up.
             Command::Run => Box::pin(self.run_until_stopped(settings)).await,
             Command::Config => self.show_settings(settings),
+            Command::Contract => {
+                println!("{:#}", self.contract());
+                Exit::well()
+            }
             Command::Topology { command } => Box::pin(self.topology(command, settings)).await,
             Command::Parked { command } => match self.open_store(&settings) {
                 Ok(store) => Box::pin(parked(&store, command)).await.unwrap_or_else(|error| Exit::failed(1, error)),
@@ -252,13 +258,13 @@ fn line(message: &SetAside) -> String {
     format!("{id}  {name}  {attempts} attempts since {}  {reason}", first_failed_at.format("%Y-%m-%dT%H:%M:%SZ"))
 }
 
-/// Everything but the data's values, which may be personal: of those only the names of the fields.
+/// Everything, with personal data masked.
 fn whole(message: &SetAside) -> String {
-    let fields = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&message.body)
-        .map_or_else(|_| "not JSON".to_owned(), |body| body.keys().cloned().collect::<Vec<_>>().join(", "));
+    let data = serde_json::from_slice(&message.body)
+        .map_or_else(|_| "not JSON".to_owned(), |data| format!("{:#}", events::masked(&message.name, &data)));
     let headers: String = message.headers.iter().map(|(name, value)| format!("\n  {name}: {value}")).collect();
     format!(
-        "message {}\nname {}\nsubject {}\nqueue {}\nstate {}\nattempts {}\nfailed first {}, last {}\nreason {}\nfields {fields} ({} bytes)\nheaders{headers}",
+        "message {}\nname {}\nsubject {}\nqueue {}\nstate {}\nattempts {}\nfailed first {}, last {}\nreason {}\nheaders{headers}\ndata ({} bytes) {data}",
         message.message,
         message.name,
         message.subject.as_deref().unwrap_or("-"),

@@ -1,6 +1,7 @@
 //! The assembly of a service, and its life from start to drain.
 
 mod commands;
+mod contract;
 mod running;
 
 use std::{any::Any, sync::Arc};
@@ -13,7 +14,7 @@ use crate::{
     failure::StoreError,
     http::{HttpSettings, Routes},
     messaging::{
-        handlers::{Answers, Jobs, Subscriptions},
+        handlers::{Answers, Binding, ByName, Jobs, Reads, Subscriptions},
         rabbit::RabbitPublisher,
         relay::Relay,
         requests::Requests,
@@ -50,6 +51,13 @@ impl<S> App<S> {
     }
 }
 
+/// The jobs of a service, whatever its store: only those that publish have any.
+struct Worked<Tx> {
+    handlers: ByName<Tx>,
+    bindings: Vec<Binding>,
+    reads: Vec<Reads>,
+}
+
 /// A service, assembled and not yet started.
 pub struct Service<S: Store> {
     name: &'static str,
@@ -58,7 +66,7 @@ pub struct Service<S: Store> {
     relaying: Option<Relaying<S>>,
     subscriptions: Subscriptions<S::Tx>,
     answers: Answers<S>,
-    jobs: Vec<(crate::messaging::handlers::ByName<S::Tx>, Vec<crate::messaging::handlers::Binding>)>,
+    jobs: Option<Worked<S::Tx>>,
     callers: Vec<String>,
     asks: Vec<String>,
     providers: Vec<Provider>,
@@ -76,7 +84,7 @@ impl<S: Store> Service<S> {
             relaying: None,
             subscriptions: Subscriptions::new(),
             answers: Answers::new(),
-            jobs: Vec::new(),
+            jobs: None,
             callers: Vec::new(),
             asks: Vec::new(),
             providers: Vec::new(),
@@ -121,7 +129,7 @@ impl<S: Store> Service<S> {
     where
         S::Tx: Publish,
     {
-        self.jobs.push((jobs.handlers, jobs.bindings));
+        self.jobs = Some(Worked { handlers: jobs.handlers, bindings: jobs.bindings, reads: jobs.reads });
         self
     }
 
@@ -198,7 +206,7 @@ impl<S: Store> Service<S> {
         Dealings {
             service: self.name.to_owned(),
             events: self.subscriptions.bindings.clone(),
-            jobs: self.jobs.iter().flat_map(|(_, bindings)| bindings.clone()).collect(),
+            jobs: self.jobs.iter().flat_map(|jobs| jobs.bindings.clone()).collect(),
             requests: self.answers.bindings.clone(),
             callers: self.callers.clone(),
             asks: self.asks.clone(),

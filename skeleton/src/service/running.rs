@@ -186,10 +186,10 @@ impl<S: Store> Service<S> {
                 &doors_stop,
             );
         }
-        for (handlers, _) in &self.jobs {
+        if let Some(jobs) = &self.jobs {
             // One at a time: a step of a job may be long, and others are to have their turn.
-            doors.consume("jobs consumer", queue("jobs", handlers, false), &consuming, 1, 1, &doors_stop);
-            all.extend(handlers.iter().map(|(name, handler)| (*name, handler.clone())));
+            doors.consume("jobs consumer", queue("jobs", &jobs.handlers, false), &consuming, 1, 1, &doors_stop);
+            all.extend(jobs.handlers.iter().map(|(name, handler)| (*name, handler.clone())));
         }
         doors.consume("dead-letter consumer", queue("dead", &all, true), &consuming, 16, 1, &doors_stop);
         if !self.answers.bindings.is_empty() {

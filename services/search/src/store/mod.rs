@@ -2,7 +2,6 @@
 
 mod questions;
 
-use events::contacts::{ContactAdded, ContactChanged};
 use serde::{Deserialize, Serialize};
 use skeleton::{
     Elasticsearch, Handled, Index, StoreError,
@@ -10,7 +9,10 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::domain::{Finding, Kind, Query, people_there, subtitle};
+use crate::{
+    domain::{Finding, Kind, Query, people_there, subtitle},
+    excerpts::Contact,
+};
 
 /// The indices of this service.
 pub const INDICES: &[IndexPlan] =
@@ -89,34 +91,19 @@ impl ContactDocument {
     }
 }
 
-impl From<ContactAdded> for ContactDocument {
-    fn from(added: ContactAdded) -> Self {
+impl From<Contact> for ContactDocument {
+    fn from(contact: Contact) -> Self {
+        let work = contact.work.unwrap_or_default();
         Self {
-            owner_id: added.owner_id,
-            contact_id: added.contact_id,
-            name: added.name,
-            company: added.company,
-            title: added.title,
-            notes: added.notes,
-            emails: added.emails,
-            phones: added.phones,
-            urls: added.urls,
-        }
-    }
-}
-
-impl From<ContactChanged> for ContactDocument {
-    fn from(changed: ContactChanged) -> Self {
-        Self {
-            owner_id: changed.owner_id,
-            contact_id: changed.contact_id,
-            name: changed.name,
-            company: changed.company,
-            title: changed.title,
-            notes: changed.notes,
-            emails: changed.emails,
-            phones: changed.phones,
-            urls: changed.urls,
+            owner_id: contact.owner_id,
+            contact_id: contact.contact_id,
+            name: contact.name.full,
+            company: work.company,
+            title: work.title,
+            notes: contact.notes,
+            emails: contact.emails,
+            phones: contact.phones,
+            urls: contact.urls,
         }
     }
 }

@@ -1,0 +1,102 @@
+//! What a consumer reads of a message.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Message, catalogue::entry_of, fields::fields_of};
+
+/// What a consumer reads of a message: the whole, or a type of its own with only the fields that it needs.
+///
+/// The fewer fields a consumer reads, the fewer changes of the message touch it. [`excerpt!`](crate::excerpt) makes
+/// such types.
+pub trait Excerpt: DeserializeOwned + Send + 'static {
+    /// The message.
+    type Of: Message;
+}
+
+impl<M: Message> Excerpt for M {
+    type Of = M;
+}
+
+/// Makes types that read a part of a message.
+///
+/// ```
+/// use events::contacts::{ContactAddedV2, ContactChangedV2};
+///
+/// events::excerpt! {
+///     /// What a contact is called.
+///     struct Called { contact_id: uuid::Uuid, name: Name }
+///     /// A name.
+///     struct Name { full: String }
+///     /// A contact that has come in.
+///     struct Added(Called) of ContactAddedV2;
+///     /// A contact that is otherwise than before.
+///     struct Changed(Called) of ContactChangedV2;
+/// }
+///
+/// assert_eq!(events::fields_read::<Added>(), ["/contact_id", "/name", "/name/full"]);
+/// ```
+#[macro_export]
+macro_rules! excerpt {
+    () => {};
+    ($(#[$note:meta])* $vis:vis struct $name:ident ($inner:ty) of $message:ty; $($rest:tt)*) => {
+        $(#[$note])*
+        #[derive($crate::serde::Deserialize)]
+        #[serde(crate = "events::serde")]
+        $vis struct $name(pub $inner);
+        impl $crate::Excerpt for $name { type Of = $message; }
+        $crate::excerpt! { $($rest)* }
+    };
+    ($(#[$note:meta])* $vis:vis struct $name:ident { $($field:ident : $type:ty),* $(,)? } of $message:ty; $($rest:tt)*) => {
+        $crate::excerpt! { $(#[$note])* $vis struct $name { $($field: $type),* } }
+        impl $crate::Excerpt for $name { type Of = $message; }
+        $crate::excerpt! { $($rest)* }
+    };
+    ($(#[$note:meta])* $vis:vis struct $name:ident { $($field:ident : $type:ty),* $(,)? } $($rest:tt)*) => {
+        $(#[$note])*
+        #[derive($crate::serde::Deserialize)]
+        #[serde(crate = "events::serde")]
+        $vis struct $name { $(#[allow(missing_docs)] pub $field: $type),* }
+        $crate::excerpt! { $($rest)* }
+    };
+}
+
+/// The fields of the message that the type reads, as pointers; `*` stands for every item of a list.
+///
+/// Found by reading the schema's examples as the type and seeing what it passes over. A field that no example has
+/// counts as read.
+///
+/// # Panics
+/// Where the type cannot read an example of its message: the type is wrong.
+pub fn fields_read<E: Excerpt>() -> Vec<String> {
+    let name = E::Of::NAME;
+    let entry = entry_of::<E::Of>();
+    let schema: Value = serde_json::from_str(entry.schema).unwrap_or_default();
+    let mut ignored = BTreeSet::new();
+    for example in schema["examples"].as_array().into_iter().flatten() {
+        let read: Result<E, _> = serde_ignored::deserialize(example.clone(), |path| {
+            ignored.insert(pointer(&path));
+        });
+        if let Err(error) = read {
+            panic!("{} does not read an example of {name}: {error}", std::any::type_name::<E>());
+        }
+    }
+    let is_ignored = |field: &String| {
+        ignored.iter().any(|ignored| {
+            field.strip_prefix(ignored.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    fields_of(entry).into_keys().filter(|field| !is_ignored(field)).collect()
+}
+
+fn pointer(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, .. } => format!("{}/*", pointer(parent)),
+        Path::Map { parent, key } => format!("{}/{}", pointer(parent), key.replace('~', "~0").replace('/', "~1")),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => pointer(parent),
+    }
+}

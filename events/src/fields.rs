@@ -1,0 +1,76 @@
+//! The fields of a message, as its schema names them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::catalogue::{Entry, find};
+
+/// The fields of a message by their pointer; `*` stands for every item of a list and every key of a map. The value
+/// says whether it holds personal data.
+pub type Fields = BTreeMap<String, bool>;
+
+/// How deep a schema is followed that refers to itself.
+const DEEPEST: usize = 12;
+
+/// Every field that a message's schema names.
+pub fn fields_of(entry: &Entry) -> Fields {
+    let mut walk = Walk { found: Fields::new() };
+    let document = Document::of(entry);
+    walk.schema(&document, &document.root, "", false, 0);
+    walk.found
+}
+
+/// A schema file in memory.
+struct Document {
+    service: &'static str,
+    root: Value,
+}
+
+impl Document {
+    fn of(entry: &Entry) -> Self {
+        // The build has read every schema: this is JSON.
+        Self { service: entry.service, root: serde_json::from_str(entry.schema).unwrap_or_default() }
+    }
+
+    /// The document that a reference names, and the place in it.
+    fn at<'a>(&self, reference: &'a str) -> Option<(Option<Self>, &'a str)> {
+        let (file, place) = reference.split_once('#').unwrap_or((reference, ""));
+        let Some(key) = file.strip_suffix(".json") else { return Some((None, place)) };
+        Some((Some(Self::of(find(&format!("{}.{key}", self.service))?)), place))
+    }
+}
+
+struct Walk {
+    found: Fields,
+}
+
+impl Walk {
+    fn schema(&mut self, document: &Document, schema: &Value, path: &str, personal: bool, depth: usize) {
+        let personal = personal || schema["x-personal-data"] == true;
+        if !path.is_empty() {
+            *self.found.entry(path.to_owned()).or_default() |= personal;
+        }
+        if depth == DEEPEST {
+            return;
+        }
+        if let Some((other, place)) = schema["$ref"].as_str().and_then(|reference| document.at(reference)) {
+            let document = other.as_ref().unwrap_or(document);
+            if let Some(target) = document.root.pointer(place) {
+                self.schema(document, target, path, personal, depth + 1);
+            }
+        }
+        for (field, inner) in schema["properties"].as_object().into_iter().flatten() {
+            let field = field.replace('~', "~0").replace('/', "~1");
+            self.schema(document, inner, &format!("{path}/{field}"), personal, depth + 1);
+        }
+        for inner in ["items", "additionalProperties"].iter().filter_map(|key| schema.get(key)) {
+            if inner.is_object() {
+                self.schema(document, inner, &format!("{path}/*"), personal, depth + 1);
+            }
+        }
+        for variant in ["oneOf", "anyOf", "allOf"].iter().flat_map(|key| schema[key].as_array()).flatten() {
+            self.schema(document, variant, path, personal, depth + 1);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Checks the data of a message against the schema of its exact version.
+
+use std::{fmt, sync::Arc};
+
+use jsonschema::{Retrieve, Uri};
+use serde_json::Value;
+
+use crate::catalogue::{Entry, find};
+
+/// Where schemas are looked for when one refers to another: each beside its neighbours, as the files are.
+const ROOT: &str = "kith:///";
+
+/// Checks the data of one message.
+#[derive(Clone)]
+pub struct Validator {
+    name: &'static str,
+    compiled: Arc<jsonschema::Validator>,
+}
+
+/// How data breaks its schema. Says where and which rule, never the value, which may be personal.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub struct Violation {
+    /// The message.
+    pub name: String,
+    /// The field, as a pointer into the data; empty for the whole.
+    pub path: String,
+    /// The rule, a keyword of JSON Schema: `type`, `required`, `format`.
+    pub rule: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.path.is_empty() { "the whole" } else { &self.path };
+        write!(formatter, "{place} breaks the rule {:?} of {}", self.rule, self.name)
+    }
+}
+
+impl Validator {
+    /// The check of a message.
+    ///
+    /// # Panics
+    /// Where its schema cannot be compiled: the tests compile all of them.
+    pub fn of(entry: &Entry) -> Self {
+        let compiled = jsonschema::draft202012::options()
+            .with_base_uri(format!("{ROOT}{}/{}.json", entry.service, entry.key))
+            .with_retriever(Neighbours)
+            .should_validate_formats(true)
+            .build(&schema_of(entry))
+            .unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+        Self { name: entry.name, compiled: Arc::new(compiled) }
+    }
+
+    /// Checks data.
+    ///
+    /// # Errors
+    /// The first rule that it breaks, and where.
+    pub fn check(&self, data: &Value) -> Result<(), Violation> {
+        self.compiled.validate(data).map_err(|error| Violation {
+            name: self.name.to_owned(),
+            path: error.instance_path().to_string(),
+            rule: error.kind().keyword().to_owned(),
+        })
+    }
+}
+
+/// The schema as it is looked up: by the name of its file, not by its `$id`.
+fn schema_of(entry: &Entry) -> Value {
+    let mut schema: Value = serde_json::from_str(entry.schema).unwrap_or_default();
+    if let Some(fields) = schema.as_object_mut() {
+        fields.remove("$id");
+    }
+    schema
+}
+
+/// Finds the schemas that others refer to.
+struct Neighbours;
+
+impl Retrieve for Neighbours {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        let place = uri.as_str().strip_prefix(ROOT).and_then(|file| file.strip_suffix(".json"));
+        let entry = place.and_then(|place| find(&place.replacen('/', ".", 1)));
+        Ok(schema_of(entry.ok_or_else(|| format!("there is no schema {uri}"))?))
+    }
+}
