@@ -3,7 +3,7 @@
 use crate::book::{app, book, import};
 use events::{
     contacts::{
-        AddContact, ChangeContact, ContactAdded, ContactChanged, ContactRemoved, ExportContacts, GetContact,
+        AddContact, ChangeContact, ContactAddedV2, ContactChangedV2, ContactRemoved, ExportContacts, GetContact,
         ListContacts, RemoveContact, StartImport, SubmitImport, Texts,
     },
     network::IdentityLinked,
@@ -26,7 +26,7 @@ async fn a_contact_is_added_once_even_if_asked_twice() {
     let second = app.ask_as(&zoe(account), asking).await.unwrap();
 
     assert_eq!(first, second);
-    app.published_once::<ContactAdded>(|event| event.owner_id == account).await;
+    app.published_once::<ContactAddedV2>(|event| event.owner_id == account).await;
     let again = app.ask(&zoe(account)).await.unwrap_err();
     assert_eq!((again.status, again.kind.as_str()), (409, "urn:kith:problem:contact-exists"));
     app.finish().await;
@@ -53,7 +53,7 @@ async fn a_contact_is_changed_and_removed_by_its_owner_alone() {
         (changed.emails, changed.notes.as_deref()),
         (vec!["zoe@example.org".to_owned()], Some("moved to Berlin"))
     );
-    app.published_once::<ContactChanged>(|event| event.contact_id == contact).await;
+    app.published_once::<ContactChangedV2>(|event| event.contact_id == contact).await;
     app.ask(&RemoveContact { contact_id: contact, account_id: owner }).await.unwrap();
     app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
     assert_eq!(app.ask(&GetContact { contact_id: contact, account_id: owner }).await.unwrap_err().status, 404);

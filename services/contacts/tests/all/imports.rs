@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::book::{app, book, import};
 use events::contacts::{
-    ContactAdded, ContactChanged, ImportFailed, ImportFinished, ImportProgressed, ImportViewStatus,
+    ContactAddedV2, ContactChangedV2, ImportFailed, ImportFinished, ImportProgressed, ImportViewStatus,
 };
 use skeleton::testing::test_data;
 use uuid::Uuid;
@@ -31,8 +31,8 @@ async fn a_file_comes_in_and_the_same_file_again_changes_nothing() {
     assert_eq!(first.format.as_deref(), Some("vcard"));
     let names: Vec<_> = book(&app, account).await.into_iter().map(|contact| contact.name).collect();
     assert_eq!(names, ["Ada Lovelace", "Zoë Müller"]);
-    assert_eq!(app.published::<ContactAdded>().await.len(), 2);
-    assert!(app.published::<ContactChanged>().await.is_empty());
+    assert_eq!(app.published::<ContactAddedV2>().await.len(), 2);
+    assert!(app.published::<ContactChangedV2>().await.is_empty());
     app.published_once::<ImportFinished>(|event| event.import_id == first.import_id && event.added == 2).await;
     app.finish().await;
 }

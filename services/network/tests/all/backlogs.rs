@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use crate::people::*;
 use events::{
     accounts::{Erased, Registered},
-    contacts::{ContactAdded, ContactChanged, ContactRemoved},
+    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved},
 };
 use skeleton::{
     Neo4j, Settings, Surroundings,
@@ -21,8 +21,8 @@ const NAMES: [&str; 7] = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Fay", "Gus"];
 enum Event {
     Registered(Registered),
     Erased(Erased),
-    Added(ContactAdded),
-    Changed(ContactChanged),
+    Added(ContactAddedV2),
+    Changed(ContactChangedV2),
     Removed(ContactRemoved),
 }
 
@@ -48,7 +48,7 @@ impl Dice {
 fn history(seed: u64, length: usize) -> Vec<Event> {
     let mut dice = Dice(seed);
     let mut members: Vec<Registered> = Vec::new();
-    let mut contacts: Vec<ContactAdded> = Vec::new();
+    let mut contacts: Vec<ContactAddedV2> = Vec::new();
     let mut events = Vec::new();
     while events.len() < length {
         let name = NAMES[dice.below(NAMES.len())];
@@ -65,7 +65,7 @@ fn history(seed: u64, length: usize) -> Vec<Event> {
             }
             4..=12 if !members.is_empty() => {
                 let owner = &members[dice.below(members.len())];
-                let contact = ContactAdded { contact_id: dice.id(), ..added(owner, &dice.some_names()) };
+                let contact = ContactAddedV2 { contact_id: dice.id(), ..added(owner, &dice.some_names()) };
                 contacts.push(contact.clone());
                 events.push(Event::Added(contact));
             }

@@ -165,7 +165,7 @@ async fn a_contact_that_changes_its_name_only_is_not_linked_again() {
     let app = start().await;
     let [ada] = members(&app, ["Ada"]).await;
     let contact = lists(&app, &ada, "Zoe").await;
-    let renamed = events::contacts::ContactChanged { name: "Zoë".to_owned(), ..changed(&contact, &["Zoe"]) };
+    let renamed = events::contacts::ContactChangedV2 { name: called("Zoë"), ..changed(&contact, &["Zoe"]) };
     let envelope = app.world().envelope_for(&renamed);
 
     app.receives_in(&renamed, &envelope).await;

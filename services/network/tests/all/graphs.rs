@@ -56,7 +56,7 @@ async fn load(app: &TestApp<Neo4j>, ties: &[(String, String)]) -> HashMap<String
     }
     for some in ties.chunks(256) {
         join_all(some.iter().map(async |(one, other)| {
-            let contact = events::contacts::ContactAdded {
+            let contact = events::contacts::ContactAddedV2 {
                 emails: vec![members[other].email.clone()],
                 ..added(&members[one], &[])
             };

@@ -1,11 +1,11 @@
 //! What happens elsewhere is told, once, to whom it concerns.
 
 use crate::common::{
-    Scene, added, import_failed, import_finished, joined, registered, signed_in, start, start_without_member,
+    Scene, added, called, import_failed, import_finished, joined, registered, signed_in, start, start_without_member,
 };
 use events::{
     accounts::{Erased, ProfileChanged},
-    contacts::{ContactChanged, ContactRemoved},
+    contacts::{ContactChangedV2, ContactRemoved},
     network::IdentityLinked,
     notifications::{Delivered, DeliveredChannel, DeliveredKind},
     samples,
@@ -77,11 +77,11 @@ async fn a_new_device_is_told_once_and_a_known_one_is_not() {
 async fn someone_imported_who_joins_is_told_once_by_their_newest_name() {
     let scene = start().await;
     let contact = added(scene.member, "Zoe M.");
-    let changed = ContactChanged {
+    let changed = ContactChangedV2 {
         contact_id: contact.contact_id,
         owner_id: scene.member,
-        name: "Zoe Miller".to_owned(),
-        ..samples::contacts::contact_changed()
+        name: called("Zoe Miller"),
+        ..samples::contacts::contact_changed_v2()
     };
     let linked = joined(contact.contact_id, scene.member);
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{changed, contact, finds, finds_in_the_end, people, removed, start};
-use events::{accounts::Erased, contacts::ContactAdded, samples};
+use crate::common::{changed, contact, finds, finds_in_the_end, people, removed, start, working};
+use events::{accounts::Erased, contacts::ContactAddedV2, samples};
 use skeleton::store::State;
 use uuid::Uuid;
 
@@ -126,9 +126,8 @@ async fn a_contact_without_a_number_is_parked() {
 async fn what_is_long_or_odd_is_taken_and_found() {
     let app = start().await;
     let owner = Uuid::new_v4();
-    let odd = ContactAdded {
-        company: Some("c".repeat(40_000)),
-        title: Some("t ".repeat(20_000)),
+    let odd = ContactAddedV2 {
+        work: working("c".repeat(40_000), "t ".repeat(20_000)),
         notes: Some(format!("{} needle", "haystack \u{1F600} ".repeat(3_000))),
         emails: vec!["x".repeat(40_000), "a@b@c@d".to_owned(), "@".to_owned(), String::new()],
         phones: vec!["1".repeat(1_000), "none".to_owned()],

@@ -1,14 +1,14 @@
 //! What is found, how it is shown, and in which order.
 
-use crate::common::{companies, contact, filled_with, finds, people, question, start, titles};
+use crate::common::{companies, contact, filled_with, finds, people, question, start, titles, working};
 use events::{
-    contacts::ContactAdded,
+    contacts::ContactAddedV2,
     search::{FoundKind, Search, SearchKind},
 };
 use uuid::Uuid;
 
-fn at(owner: Uuid, name: &str, company: &str, title: &str) -> ContactAdded {
-    ContactAdded { company: Some(company.to_owned()), title: Some(title.to_owned()), ..contact(owner, name) }
+fn at(owner: Uuid, name: &str, company: &str, title: &str) -> ContactAddedV2 {
+    ContactAddedV2 { work: working(company, title), ..contact(owner, name) }
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn as_typed_comes_before_beginnings_and_beginnings_before_slips() {
 async fn people_are_found_by_address_number_company_and_title() {
     let app = start().await;
     let owner = Uuid::new_v4();
-    let zoe = ContactAdded {
+    let zoe = ContactAddedV2 {
         emails: vec!["zoe.mueller+x@analytical.example.org".to_owned()],
         phones: vec!["+49 (30) 90 18 20".to_owned()],
         urls: vec!["https://www.linkedin.com/in/zoe-m-1815".to_owned()],
@@ -172,7 +172,7 @@ async fn a_company_is_found_once_with_how_many_one_knows_there() {
 async fn a_note_is_found_with_the_words_around_the_match() {
     let app = start().await;
     let owner = Uuid::new_v4();
-    let noted = |name: &str, notes: &str| ContactAdded { notes: Some(notes.to_owned()), ..contact(owner, name) };
+    let noted = |name: &str, notes: &str| ContactAddedV2 { notes: Some(notes.to_owned()), ..contact(owner, name) };
     let contacts = [
         noted("Zoë Müller", "Met at the fair in Zürich. Likes <b>sailing</b> & old maps."),
         noted("山田 太郎", "東京で会った。寿司が好き。"),
@@ -205,7 +205,7 @@ async fn without_a_kind_all_come_together_best_first() {
     let contacts = [
         at(owner, "Ada Stone", "Acme", "Clerk"),
         contact(owner, "Acme Jones"),
-        ContactAdded { notes: Some("left acme last year".to_owned()), ..contact(owner, "Bob Stone") },
+        ContactAddedV2 { notes: Some("left acme last year".to_owned()), ..contact(owner, "Bob Stone") },
     ];
     filled_with(&app, &contacts).await;
 

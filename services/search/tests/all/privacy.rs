@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{contact, filled_with, question, start};
+use crate::common::{contact, filled_with, question, start, working};
 use events::{
-    contacts::ContactAdded,
+    contacts::ContactAddedV2,
     search::{Search, SearchKind},
 };
 use skeleton::testing::test_data;
@@ -14,10 +14,9 @@ const KINDS: [Option<SearchKind>; 4] =
     [None, Some(SearchKind::Person), Some(SearchKind::Company), Some(SearchKind::Note)];
 
 /// A contact with something in every field.
-fn full(owner: Uuid, word: &str) -> ContactAdded {
-    ContactAdded {
-        company: Some(format!("{word} Corporation")),
-        title: Some(format!("{word} officer")),
+fn full(owner: Uuid, word: &str) -> ContactAddedV2 {
+    ContactAddedV2 {
+        work: working(format!("{word} Corporation"), format!("{word} officer")),
         notes: Some(format!("all about {word} and everything")),
         emails: vec![format!("{word}@example.org")],
         phones: vec!["+49 30 901820".to_owned()],
@@ -27,7 +26,7 @@ fn full(owner: Uuid, word: &str) -> ContactAdded {
 }
 
 /// Texts that mean something to one part of the server or another.
-fn attempts(victim: Uuid, secret: &ContactAdded) -> Vec<String> {
+fn attempts(victim: Uuid, secret: &ContactAddedV2) -> Vec<String> {
     let mut texts: Vec<String> = [
         "*",
         "?",
@@ -95,7 +94,7 @@ fn attempts(victim: Uuid, secret: &ContactAdded) -> Vec<String> {
         secret.contact_id.to_string(),
     ]);
     texts.extend((b'a'..=b'z').map(|letter| char::from(letter).to_string()));
-    texts.extend([secret.name.clone(), "secret ".repeat(28), "a ".repeat(100), "*".repeat(200), "山".repeat(200)]);
+    texts.extend([secret.name.full.clone(), "secret ".repeat(28), "a ".repeat(100), "*".repeat(200), "山".repeat(200)]);
     texts.extend([
         "martin-".repeat(28),
         "\u{1F600}".repeat(200),
@@ -140,8 +139,8 @@ async fn naughty_strings_are_taken_as_names_and_as_texts() {
     let strings: Vec<String> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let app = start().await;
     let (owner, stranger) = (Uuid::new_v4(), Uuid::new_v4());
-    let naughty = |name: &String| ContactAdded {
-        company: Some(name.clone()),
+    let naughty = |name: &String| ContactAddedV2 {
+        work: working(name, ""),
         notes: Some(name.clone()),
         emails: vec![name.clone()],
         phones: vec![name.clone()],

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use crate::common::{App, contact, filled_with, question, start};
+use crate::common::{App, contact, filled_with, question, start, working};
 use events::{
-    contacts::ContactAdded,
+    contacts::ContactAddedV2,
     search::{Search, SearchKind},
 };
 use skeleton::testing::test_data;
@@ -115,18 +115,17 @@ async fn the_first_hit_is_the_right_one() {
     let app = start().await;
     let owner = Uuid::new_v4();
     let mut seen = BTreeSet::new();
-    let contacts: Vec<ContactAdded> = rows
+    let contacts: Vec<ContactAddedV2> = rows
         .iter()
         .filter(|row| seen.insert(&row[1]))
-        .map(|row| ContactAdded {
-            company: Some(row[2].to_owned()),
-            title: Some(row[3].to_owned()),
+        .map(|row| ContactAddedV2 {
+            work: working(&row[2], &row[3]),
             phones: vec![row[5].to_owned()],
             ..contact(owner, &row[1])
         })
         .collect();
     filled_with(&app, &contacts).await;
-    let names: Vec<&str> = contacts.iter().step_by(10).map(|contact| contact.name.as_str()).collect();
+    let names: Vec<&str> = contacts.iter().step_by(10).map(|contact| contact.name.full.as_str()).collect();
     let typed = |how: &dyn Fn(usize, &str) -> Option<String>| -> Vec<(String, &str)> {
         names.iter().enumerate().filter_map(|(turn, name)| Some((how(turn, name)?, *name))).collect()
     };

@@ -2,7 +2,7 @@
 
 use events::{
     accounts::{Erased, ProfileChanged, Registered},
-    contacts::{ContactAdded, ContactChanged, ContactRemoved},
+    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName},
     network::{DegreesView, FindPaths, GetDegrees, IdentityLinked, PathsView},
     samples,
 };
@@ -38,33 +38,37 @@ pub fn erased(member: &Registered) -> Erased {
 }
 
 /// A member has someone with the addresses of these names, and with nothing else.
-pub fn added(owner: &Registered, names: &[&str]) -> ContactAdded {
-    ContactAdded {
+pub fn added(owner: &Registered, names: &[&str]) -> ContactAddedV2 {
+    ContactAddedV2 {
         contact_id: Uuid::new_v4(),
         owner_id: owner.account_id,
-        name: format!("my {}", names.first().unwrap_or(&"friend")),
+        name: called(format!("my {}", names.first().unwrap_or(&"friend"))),
         emails: names.iter().map(|name| email(name)).collect(),
         phones: Vec::new(),
         urls: Vec::new(),
-        ..samples::contacts::contact_added()
+        ..samples::contacts::contact_added_v2()
     }
 }
 
+pub fn called(name: impl Into<String>) -> PersonName {
+    PersonName { full: name.into(), given: None, family: None }
+}
+
 /// A contact has the addresses of these names from now on.
-pub fn changed(contact: &ContactAdded, names: &[&str]) -> ContactChanged {
-    ContactChanged {
+pub fn changed(contact: &ContactAddedV2, names: &[&str]) -> ContactChangedV2 {
+    ContactChangedV2 {
         contact_id: contact.contact_id,
         owner_id: contact.owner_id,
         name: contact.name.clone(),
         emails: names.iter().map(|name| email(name)).collect(),
         phones: contact.phones.clone(),
         urls: contact.urls.clone(),
-        ..samples::contacts::contact_changed()
+        ..samples::contacts::contact_changed_v2()
     }
 }
 
 /// A contact is removed.
-pub fn removed(contact: &ContactAdded) -> ContactRemoved {
+pub fn removed(contact: &ContactAddedV2) -> ContactRemoved {
     let (contact_id, owner_id) = (contact.contact_id, contact.owner_id);
     ContactRemoved { contact_id, owner_id, ..samples::contacts::contact_removed() }
 }
@@ -83,7 +87,7 @@ pub async fn members<const N: usize>(app: &TestApp<Neo4j>, names: [&str; N]) -> 
 }
 
 /// A member gets someone into their address book.
-pub async fn lists(app: &TestApp<Neo4j>, owner: &Registered, name: &str) -> ContactAdded {
+pub async fn lists(app: &TestApp<Neo4j>, owner: &Registered, name: &str) -> ContactAddedV2 {
     let contact = added(owner, &[name]);
     app.receives(&contact).await;
     contact

@@ -2,7 +2,7 @@
 
 use events::{
     accounts::{Registered, SignedIn},
-    contacts::{ContactAdded, ImportFailed, ImportFinished},
+    contacts::{ContactAddedV2, ImportFailed, ImportFinished, PersonName},
     network::IdentityLinked,
     notifications::{ListNotifications, NotificationPage},
     samples,
@@ -40,8 +40,12 @@ pub fn signed_in(account_id: Uuid, new_device: bool) -> SignedIn {
     SignedIn { account_id, session_id: Uuid::new_v4(), new_device, ..samples::accounts::signed_in() }
 }
 
-pub fn added(owner_id: Uuid, name: &str) -> ContactAdded {
-    ContactAdded { contact_id: Uuid::new_v4(), owner_id, name: name.to_owned(), ..samples::contacts::contact_added() }
+pub fn called(name: &str) -> PersonName {
+    PersonName { full: name.to_owned(), given: None, family: None }
+}
+
+pub fn added(owner_id: Uuid, name: &str) -> ContactAddedV2 {
+    ContactAddedV2 { contact_id: Uuid::new_v4(), owner_id, name: called(name), ..samples::contacts::contact_added_v2() }
 }
 
 pub fn joined(contact_id: Uuid, owner_id: Uuid) -> IdentityLinked {

@@ -1,7 +1,7 @@
 //! What the tests of search share: an app, contacts, and questions to it.
 
 use events::{
-    contacts::{ContactAdded, ContactChanged, ContactRemoved},
+    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName, Work},
     samples,
     search::{Found, Search, SearchKind},
 };
@@ -18,33 +18,38 @@ pub async fn start() -> App {
 }
 
 /// A contact of this account, of whom nothing but the name is known.
-pub fn contact(owner: Uuid, name: &str) -> ContactAdded {
-    ContactAdded {
+pub fn contact(owner: Uuid, name: &str) -> ContactAddedV2 {
+    ContactAddedV2 {
         contact_id: Uuid::new_v4(),
         owner_id: owner,
-        name: name.to_owned(),
-        given_name: None,
-        family_name: None,
+        name: called(name),
         emails: Vec::new(),
         phones: Vec::new(),
-        company: None,
-        title: None,
+        work: None,
         notes: None,
         urls: Vec::new(),
-        ..samples::contacts::contact_added()
+        ..samples::contacts::contact_added_v2()
     }
 }
 
-pub fn changed(contact: &ContactAdded, name: &str) -> ContactChanged {
-    ContactChanged {
+pub fn called(name: &str) -> PersonName {
+    PersonName { full: name.to_owned(), given: None, family: None }
+}
+
+pub fn working(company: impl Into<String>, title: impl Into<String>) -> Option<Work> {
+    Some(Work { company: Some(company.into()), title: Some(title.into()) })
+}
+
+pub fn changed(contact: &ContactAddedV2, name: &str) -> ContactChangedV2 {
+    ContactChangedV2 {
         contact_id: contact.contact_id,
         owner_id: contact.owner_id,
-        name: name.to_owned(),
-        ..samples::contacts::contact_changed()
+        name: called(name),
+        ..samples::contacts::contact_changed_v2()
     }
 }
 
-pub fn removed(contact: &ContactAdded) -> ContactRemoved {
+pub fn removed(contact: &ContactAddedV2) -> ContactRemoved {
     ContactRemoved {
         contact_id: contact.contact_id,
         owner_id: contact.owner_id,
@@ -57,7 +62,7 @@ pub fn question(owner: Uuid, text: &str) -> Search {
 }
 
 /// Publishes many contacts, and waits until all are handled.
-pub async fn filled_with(app: &App, contacts: &[ContactAdded]) {
+pub async fn filled_with(app: &App, contacts: &[ContactAddedV2]) {
     let Some((last, rest)) = contacts.split_last() else { return };
     for contact in rest {
         let envelope = app.world().envelope_for(contact);
