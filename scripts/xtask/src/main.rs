@@ -2,6 +2,7 @@
 
 mod asker;
 mod bench;
+mod canary;
 mod demo;
 mod kills;
 mod native;
@@ -25,10 +26,14 @@ enum Command {
     Edges,
     /// Kill services and the broker while events flow, and count what was lost or doubled.
     Kills(kills::Kills),
+    /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
+    Upgrade(kills::Upgrade),
     #[command(hide = true)]
     Tally(kills::Tally),
     /// Try, with each service's credentials, what it must not be able to do: each must be refused.
     Rights(rights::Rights),
+    /// Send marked personal data through the running services and look for it where it must not be.
+    Canary(canary::Canary),
     /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
     Truth(truth::Truth),
     /// Measure what the design asks for, each beside a baseline in the same run.
@@ -43,8 +48,10 @@ async fn main() -> anyhow::Result<()> {
             demo::print_edges();
             Ok(())
         }
+        Command::Canary(canary) => canary.run().await,
         Command::Rights(rights) => rights.run().await,
         Command::Kills(kills) => kills.run().await,
+        Command::Upgrade(upgrade) => upgrade.run().await,
         Command::Tally(tally) => tally.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,

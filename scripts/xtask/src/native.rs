@@ -9,10 +9,12 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use tokio::process::Command;
 
-/// The repository's folder.
+/// The repository's folder: that around the current folder, or else the one that this was built in.
 pub fn repository() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+    let here = env::current_dir().unwrap_or_default();
+    let around = here.ancestors().find(|folder| folder.join("events/schemas").is_dir());
+    let built_in = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    around.or_else(built_in).unwrap_or(&here).to_path_buf()
 }
 
 /// A setting that is in `servers.env`.
@@ -51,4 +53,39 @@ pub async fn run(script: &mut Command) -> Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
+}
+
+/// The program of one of the services, with the settings that `deploy/native` starts it with.
+pub struct ServiceProgram {
+    name: String,
+    settings: Vec<(String, String)>,
+}
+
+impl ServiceProgram {
+    /// The program beside this one.
+    pub async fn of(name: &str) -> Result<Self> {
+        let output = script("services").args(["env", name]).output().await?;
+        ensure!(output.status.success(), "deploy/native/services env {name} failed");
+        let text = String::from_utf8(output.stdout)?;
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        let settings = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Self { name: name.to_owned(), settings })
+    }
+
+    /// One of its settings, by the end of its name.
+    pub fn setting(&self, name: &str) -> Result<&str> {
+        let variable = format!("{}__{name}", self.name.to_uppercase());
+        let found = self.settings.iter().find(|(name, _)| *name == variable);
+        found.map(|(_, value)| &**value).with_context(|| format!("{variable} is not set"))
+    }
+
+    /// Runs one of its commands to its end. Returns what it prints.
+    pub async fn run(&self, arguments: &[&str]) -> Result<String> {
+        let program = env::current_exe()?.with_file_name(&self.name);
+        let settings = self.settings.iter().map(|(name, value)| (name, value));
+        let output = Command::new(program).args(arguments).envs(settings).output().await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} {}: {text}", self.name, arguments.join(" "));
+        Ok(text)
+    }
 }

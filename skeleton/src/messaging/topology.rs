@@ -250,6 +250,14 @@ impl Admin {
         self.send(Method::GET, path, &Value::Null).await
     }
 
+    /// Has the broker do something.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached or refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, TopologyError> {
+        self.send(Method::POST, path, body).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, TopologyError> {
         let mut request = self.http.request(method, format!("{}/api/{path}", self.url));
         if !body.is_null() {

@@ -25,6 +25,7 @@ pub struct TestApp<S: TestStore> {
     spy: Spy,
     requests: Requests,
     provisioned: Provisioned,
+    settings: Settings,
     parked_is_expected: std::sync::atomic::AtomicBool,
 }
 
@@ -68,9 +69,16 @@ impl<S: TestStore> TestApp<S> {
         let spy = world.spy_on(name).await;
         let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;
-        let running =
-            service.start(settings, world.surroundings.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { running, world, spy, requests, provisioned, parked_is_expected: false.into() }
+        let starting = service.start(settings.clone(), world.surroundings.clone());
+        let running = starting.await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { running, world, spy, requests, provisioned, settings, parked_is_expected: false.into() }
+    }
+
+    /// One more process of the service, maybe of another version, on the same queues and the same store.
+    pub async fn replica(&self, service: Service<S>) -> Running<S> {
+        let name = service.name();
+        let starting = service.start(self.settings.clone(), self.world.surroundings.clone());
+        starting.await.unwrap_or_else(|error| panic!("a replica of {name}: {error}"))
     }
 
     /// The world it lives in.

@@ -184,10 +184,14 @@ impl World {
             events::Kind::Request | events::Kind::Reply => panic!("ask requests, do not publish them"),
         };
         let body = serde_json::to_vec(message).expect("a message can be written");
-        // The administrator publishes for the owner, and may not say that it is the owner.
-        let properties = without_user(properties(envelope, ""));
-        self.publish_raw(&format!("{kind}.{}", M::SERVICE), M::KEY, &body, properties).await;
+        self.publish_data(&format!("{kind}.{}", M::SERVICE), M::KEY, envelope, &body).await;
         envelope.id
+    }
+
+    /// Publishes data, whatever it is, in an envelope.
+    pub async fn publish_data(&self, exchange: &str, routing_key: &str, envelope: &Envelope, body: &[u8]) {
+        // The administrator publishes for the owner, and may not say that it is the owner.
+        self.publish_raw(exchange, routing_key, body, without_user(properties(envelope, ""))).await;
     }
 
     /// Publishes anything, and waits until the broker has it in a queue.

@@ -12,3 +12,4 @@ mod neo4j;
 mod pipelining;
 mod probe;
 mod requests;
+mod versions;

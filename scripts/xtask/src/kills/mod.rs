@@ -8,6 +8,7 @@
 //! counts every event it takes in.
 
 mod tally;
+mod upgrade;
 
 use std::{
     env, fs,
@@ -32,6 +33,7 @@ use crate::{
 
 pub use tally::Tally;
 use tally::{Counting, TALLY};
+pub use upgrade::Upgrade;
 
 const SERVICES: [&str; 7] = ["accounts", "contacts", TALLY, "network", "search", "notifications", "gateway"];
 
@@ -77,48 +79,15 @@ struct Ledger {
 impl Kills {
     /// Runs it. Fails when anything was lost or doubled.
     pub async fn run(self) -> Result<()> {
-        let (stopper, stop) = stop::channel();
-        let asker = Asker::connect(stop).await?;
-        // Numbers that no other run has used, so that everything counted is this run's.
-        let first = u64::from(rand::random::<u32>()) << 20;
-        let owners = (self.events / 100).max(1);
-        let people: Vec<Person> = (0..self.events as u64).map(|number| plausible(first + number)).collect();
-
-        let progress = Progress::new("accounts", owners);
-        let accounts: Vec<Uuid> = stream::iter(&people[..owners])
-            .map(|person| asker.account_of(person, &progress))
-            .buffered(8)
-            .try_collect()
-            .await?;
-
+        let flow = Flow::start(self.events).await?;
         let mut counting = Counting::start().await?;
-        let (importing, killing) = tokio::join!(self.import(&asker, &accounts, &people), self.kill(&mut counting));
+        let (importing, killing) = tokio::join!(flow.run(), self.kill(&mut counting));
         importing?;
         let (kills, broker_kills) = killing?;
-        let last_kill = Instant::now();
-        let ledger = settled(&accounts, people.len() as i64).await?;
+        let ledger = Ledger { kills, broker_kills, ..flow.settled().await? };
         counting.finish().await?;
-        stopper.stop();
-        let ledger = Ledger {
-            events: people.len(),
-            kills,
-            broker_kills,
-            seconds_to_settle: last_kill.elapsed().as_secs(),
-            ..ledger
-        };
         println!("{}", serde_json::to_string(&ledger)?);
         ensure!(ledger.lost == 0 && ledger.doubled == 0, "{} lost, {} doubled", ledger.lost, ledger.doubled);
-        Ok(())
-    }
-
-    /// Everyone imports their hundred contacts, one after the other, so that events flow while there are kills.
-    async fn import(&self, asker: &Asker, accounts: &[Uuid], people: &[Person]) -> Result<()> {
-        let progress = Progress::new("address books", accounts.len());
-        stream::iter(accounts.iter().zip(people.chunks(people.len().div_ceil(accounts.len()))))
-            .map(|(account, people)| asker.import(*account, people.iter(), &progress))
-            .buffer_unordered(1)
-            .try_collect::<Vec<()>>()
-            .await?;
         Ok(())
     }
 
@@ -155,6 +124,56 @@ fn run_folder() -> PathBuf {
     env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
 }
 
+/// Events that flow: people who import an address book each.
+struct Flow {
+    asker: Asker,
+    accounts: Vec<Uuid>,
+    people: Vec<Person>,
+    /// Dropped, it ends the asker's connection.
+    _asking: stop::StopSender,
+}
+
+impl Flow {
+    /// Opens the accounts: one for each hundred of the people that are imported.
+    async fn start(events: usize) -> Result<Self> {
+        let (asking, stop) = stop::channel();
+        let asker = Asker::connect(stop).await?;
+        // Numbers that no other run has used, so that everything counted is this run's.
+        let first = u64::from(rand::random::<u32>()) << 20;
+        let people: Vec<Person> = (0..events as u64).map(|number| plausible(first + number)).collect();
+        let owners = (events / 100).max(1);
+        let progress = Progress::new("accounts", owners);
+        let opening = stream::iter(&people[..owners]).map(|person| asker.account_of(person, &progress));
+        let accounts = opening.buffered(8).try_collect().await?;
+        Ok(Self { asker, accounts, people, _asking: asking })
+    }
+
+    /// Everyone imports their hundred contacts, one after the other, so that events flow while there is trouble.
+    async fn run(&self) -> Result<()> {
+        let progress = Progress::new("address books", self.accounts.len());
+        for (account, people) in self.accounts.iter().zip(self.people.chunks(100)) {
+            self.asker.import(*account, people.iter(), &progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every effect is there, or time is over, and counts.
+    async fn settled(&self) -> Result<Ledger> {
+        let (began, mut told) = (Instant::now(), Instant::now());
+        loop {
+            let ledger = count(&self.accounts, self.people.len()).await?;
+            if ledger.lost == 0 || began.elapsed() > SETTLING {
+                return Ok(Ledger { seconds_to_settle: began.elapsed().as_secs(), ..ledger });
+            }
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                println!("settling: {} effects are still missing", ledger.lost);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
 /// Sends a signal to a process that deploy/native has started, and says which process that is.
 fn signal(name: &str, signal: &str) -> Result<String> {
     let pid = native::pid_of(&run_folder(), name)?;
@@ -178,24 +197,8 @@ fn is_alive(pid: &str) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
-/// Waits until every effect is there, or time is over, and counts.
-async fn settled(accounts: &[Uuid], events: i64) -> Result<Ledger> {
-    let deadline = Instant::now() + SETTLING;
-    let mut told = Instant::now();
-    loop {
-        let ledger = count(accounts, events).await?;
-        if ledger.lost == 0 || Instant::now() > deadline {
-            return Ok(ledger);
-        }
-        if told.elapsed() > Duration::from_secs(10) {
-            told = Instant::now();
-            println!("settling: {} effects are still missing", ledger.lost);
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-async fn count(accounts: &[Uuid], events: i64) -> Result<Ledger> {
+async fn count(accounts: &[Uuid], sent: usize) -> Result<Ledger> {
+    let events = i64::try_from(sent)?;
     let contacts = ask_postgres(
         "contacts",
         "select count(*), count(*) filter (where linked_sequence = 0), count(*) filter (where linked_sequence > 1)
@@ -223,6 +226,7 @@ async fn count(accounts: &[Uuid], events: i64) -> Result<Ledger> {
     let found = search_count(accounts).await?;
     let owners = i64::try_from(accounts.len())?;
     Ok(Ledger {
+        events: sent,
         lost: (events - here)
             + unlinked
             + (events - found).max(0)

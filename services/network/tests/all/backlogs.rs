@@ -1,6 +1,6 @@
 //! Many events at once come to the same as one after the other, and leave the graph sound.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use crate::people::*;
 use events::{
@@ -8,10 +8,9 @@ use events::{
     contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved},
 };
 use skeleton::{
-    Neo4j, Settings, Surroundings,
-    service::Running,
+    Neo4j,
     store::{Filter, Store, Transaction, neo4j::query},
-    testing::{Servers, TestApp, broker_password},
+    testing::TestApp,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -178,22 +177,6 @@ async fn another_backlog_comes_to_the_same_as_one_event_after_the_other() {
     come_to_the_same(20_261_122).await;
 }
 
-/// One more process of the service, on the same queue and the same graph.
-async fn another_replica(app: &TestApp<Neo4j>) -> Running<Neo4j> {
-    let service = network::service();
-    let mut settings = Settings::read_with("network", service.defaults(), HashMap::new()).unwrap();
-    let neo4j = Servers::from_env().neo4j;
-    let (login, place) = neo4j.trim_start_matches("bolt://").rsplit_once('@').unwrap();
-    let (user, password) = login.split_once(':').unwrap();
-    settings.set("store", "url", format!("bolt://{user}@{place}"));
-    settings.set("store", "password", password);
-    settings.set("broker", "url", app.world().amqp_url("network"));
-    settings.set("broker", "password", broker_password("network"));
-    settings.set("admin", "address", "127.0.0.1:0");
-    settings.set("identity", "pepper", "test");
-    service.start(settings, Surroundings::system()).await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_at_once_leave_the_graph_sound() {
     let app = start().await;
@@ -205,7 +188,7 @@ async fn two_replicas_at_once_leave_the_graph_sound() {
     }
     has_handled(&app, first.len()).await;
 
-    let replica = another_replica(&app).await;
+    let replica = app.replica(network::service()).await;
     for event in rest {
         publish(&app, event).await;
     }

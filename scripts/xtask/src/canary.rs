@@ -1,0 +1,212 @@
+//! Sends words through the running services that stand where personal data stands, makes messages fail in every way,
+//! and then looks for the words where none must be: logs, metrics, and the listings of parked messages.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use chrono::Utc;
+use clap::Args;
+use contracts::Contracts;
+use events::{Envelope, MASK, catalogue::Entry, masked};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use skeleton::messaging::topology::Admin;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::native::{ServiceProgram, repository, setting};
+
+/// How long the services may take to bring the messages to an end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Send marked personal data through the running services and look for it where it must not be.
+#[derive(Args)]
+pub struct Canary {
+    /// Where the gateway is.
+    #[arg(long, env = "KITH_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+}
+
+impl Canary {
+    pub async fn run(self) -> Result<()> {
+        let word = format!("canary{}", &Uuid::new_v4().simple().to_string()[..12]);
+        a_persons_day(&self.url, &word).await?;
+        let contracts = Contracts::read(&repository())?;
+        let (mut sent, mut leaks) = (0, Vec::new());
+        let admin = Admin::new(&setting("KITH_RABBIT_API")?, "/");
+        for name in read_by_somebody(&contracts) {
+            let entry = events::catalogue::find(&name).with_context(|| format!("{name} is not in this build"))?;
+            for body in bodies(entry, &word) {
+                publish(&admin, entry, &body).await?;
+                sent += 1;
+            }
+        }
+        queues_are_empty(&admin).await?;
+        for service in contracts.services.keys() {
+            let program = ServiceProgram::of(service).await?;
+            leaks.extend(leaks_in(&format!("the metrics of {service}"), &metrics(&program).await?, &word));
+            let shown = parked(&program).await?;
+            let is_shown = shown.contains(MASK) || contracts.services[service].consumes.is_empty();
+            ensure!(is_shown, "{service} has nothing parked: what was sent to it has not failed");
+            leaks.extend(leaks_in(&format!("{service} parked"), &shown, &word));
+        }
+        let mut looked_through = 0;
+        for path in logs()? {
+            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+            looked_through += text.len();
+            leaks.extend(leaks_in(&path.display().to_string(), &text, &word));
+        }
+        leaks.iter().for_each(|leak| println!("{leak}"));
+        println!("{sent} messages with personal data, {} kB of logs: {} leaks", looked_through / 1024, leaks.len());
+        ensure!(leaks.is_empty(), "personal data is where it must not be");
+        Ok(())
+    }
+}
+
+/// What a person does whose every word is marked, and what goes wrong for them.
+async fn a_persons_day(url: &str, word: &str) -> Result<()> {
+    let http = Client::new();
+    let email = format!("{word}@example.org");
+    let call = async |method: Method, path: &str, token: &str, body: Value| -> Result<Value> {
+        let call = http.request(method, format!("{url}/api/v1/{path}")).bearer_auth(token);
+        let answer = call.header("idempotency-key", Uuid::new_v4().to_string()).json(&body).send().await?;
+        Ok(answer.json().await.unwrap_or_default())
+    };
+    let account = json!({ "email": email, "name": word, "password": format!("{word} {word}") });
+    call(Method::POST, "accounts", "", account.clone()).await?;
+    call(Method::POST, "accounts", "", account).await?;
+    let wrong = json!({ "email": email, "password": format!("not {word}"), "device": word });
+    call(Method::POST, "sessions", "", wrong).await?;
+    let session = json!({ "email": email, "password": format!("{word} {word}"), "device": word });
+    let opened = call(Method::POST, "sessions", "", session).await?;
+    let token = opened["access_token"].as_str().ok_or_else(|| anyhow!("no session: {opened}"))?.to_owned();
+    let contact = json!({
+        "name": word, "given_name": word, "family_name": word, "emails": [email], "phones": [word], "company": word,
+        "title": word, "notes": word, "urls": [format!("https://example.org/{word}")],
+    });
+    let added = call(Method::POST, "contacts", &token, contact).await?;
+    ensure!(added["contact_id"].is_string(), "the contact was not added: {added}");
+    call(Method::POST, "contacts", &token, json!({ "name": [word] })).await?;
+    for path in [format!("search?q={word}"), format!("network/paths?to={email}"), format!("contacts/{word}")] {
+        call(Method::GET, &path, &token, Value::Null).await?;
+    }
+    let file = format!("BEGIN:VCARD\nVERSION:3.0\nFN:{word}\nEMAIL:{word}@\nEND:VCARD\nBEGIN:VCARD\n{word}\n");
+    let import = http.post(format!("{url}/api/v1/imports?name={word}.vcf")).bearer_auth(&token).body(file);
+    let import = import.header("content-type", "text/vcard").header("idempotency-key", word).send().await?;
+    ensure!(import.status().is_success(), "the import was refused: {}", import.text().await?);
+    Ok(())
+}
+
+/// The events and jobs that somebody reads.
+fn read_by_somebody(contracts: &Contracts) -> BTreeSet<String> {
+    let services = contracts.services.values();
+    services
+        .flat_map(|service| service.consumes.iter().chain(&service.jobs))
+        .map(|read| read.message.to_string())
+        .collect()
+}
+
+/// The message with marked data, valid and then wrong in several ways.
+fn bodies(entry: &Entry, word: &str) -> Vec<String> {
+    let schema: Value = serde_json::from_str(entry.schema).unwrap_or_default();
+    let example = &schema["examples"][0];
+    let marked = marked(example, &masked(entry.name, example), word);
+    let mut bodies = vec![marked.to_string(), format!("{{\"name\": \"{word}\", "), json!({ "name": word }).to_string()];
+    for field in marked.as_object().into_iter().flat_map(|fields| fields.keys()) {
+        let mut wrong = marked.clone();
+        wrong[field] = json!([{ (word): word }, word]);
+        bodies.push(wrong.to_string());
+    }
+    bodies
+}
+
+/// The example with the word wherever personal data stands.
+fn marked(example: &Value, masked: &Value, word: &str) -> Value {
+    match (example, masked) {
+        (Value::Object(fields), _) => {
+            fields.iter().map(|(field, value)| (field.clone(), marked(value, &masked[field], word))).collect()
+        }
+        (Value::Array(items), _) => {
+            items.iter().enumerate().map(|(place, item)| marked(item, &masked[place], word)).collect()
+        }
+        (Value::String(text), Value::String(mask)) if mask == MASK && text.contains('@') => {
+            format!("{word}@example.org").into()
+        }
+        (_, Value::String(mask)) if mask == MASK => word.into(),
+        (value, _) => value.clone(),
+    }
+}
+
+async fn publish(admin: &Admin, entry: &Entry, body: &str) -> Result<()> {
+    let kind = if entry.kind == events::Kind::Job { "jobs" } else { "events" };
+    let subject = Some(Uuid::new_v4().to_string());
+    let envelope = Envelope {
+        id: Uuid::now_v7(),
+        name: entry.name.to_owned(),
+        source: format!("/{}", entry.service),
+        time: Utc::now(),
+        subject,
+        sequence: Some(1),
+        trace: None,
+        correlation_id: None,
+        causation_id: None,
+        actor: None,
+        deadline: None,
+    };
+    let sent = admin
+        .post(
+            &format!("exchanges/%2F/{kind}.{}/publish", entry.service),
+            &json!({
+                "properties": { "headers": envelope.to_headers(), "delivery_mode": 2 },
+                "routing_key": entry.key, "payload": body, "payload_encoding": "string",
+            }),
+        )
+        .await?;
+    ensure!(sent["routed"] == true, "no queue takes {}: is the topology applied?", entry.name);
+    Ok(())
+}
+
+async fn queues_are_empty(admin: &Admin) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let queues = admin.get("queues/%2F").await?;
+        let full: Vec<&Value> =
+            queues.as_array().into_iter().flatten().filter(|queue| queue["messages"].as_u64() > Some(0)).collect();
+        if full.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = full.iter().map(|queue| queue["name"].as_str().unwrap_or_default()).collect();
+        ensure!(Instant::now() < deadline, "not worked off within {} s: {}", PATIENCE.as_secs(), names.join(", "));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn metrics(program: &ServiceProgram) -> Result<String> {
+    let address = program.setting("ADMIN__ADDRESS")?;
+    Ok(reqwest::get(format!("http://{address}/metrics")).await?.error_for_status()?.text().await?)
+}
+
+/// Everything that the service's own commands show of parked messages. Drops them: they were made to fail.
+async fn parked(program: &ServiceProgram) -> Result<String> {
+    let list = program.run(&["parked", "list", "--limit", "1000"]).await?;
+    let mut shown = list.clone();
+    for id in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        shown += &program.run(&["parked", "show", id]).await?;
+        program.run(&["parked", "drop", "--id", id]).await?;
+    }
+    Ok(shown)
+}
+
+/// The logs of services and servers.
+fn logs() -> Result<Vec<PathBuf>> {
+    let folder = PathBuf::from(setting("KITH_RUN")?).join("log");
+    let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.is_file());
+    Ok(paths)
+}
+
+fn leaks_in(place: &str, text: &str, word: &str) -> Vec<String> {
+    let lines = text.lines().enumerate().filter(|(_, line)| line.contains(word));
+    lines.map(|(number, line)| format!("{place}, line {}: {line}", number + 1)).collect()
+}

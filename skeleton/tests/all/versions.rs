@@ -1,0 +1,197 @@
+//! What the skeleton promises about versions of an event side by side, on a real broker and a real Postgres.
+
+use events::{
+    Envelope, Message,
+    accounts::Registered,
+    contacts::{ContactAdded, ContactAddedV2},
+    samples,
+    versions::Supersedes,
+};
+use skeleton::{
+    Handled, Postgres, Publish, Service, Subscriptions,
+    store::{SetAside, State, Store, postgres::Tx},
+    testing::{TestApp, eventually},
+};
+use uuid::Uuid;
+
+const MIGRATIONS: &[(&str, &str)] =
+    &[("V1__names", "create table names (contact_id uuid not null, name text not null, version integer not null)")];
+
+/// The build before: it is written against version 1.
+fn older_build() -> Service<Postgres> {
+    async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
+        note(tx, added.contact_id, &added.name, 1).await
+    }
+    build(Subscriptions::new().on(on_contact_added))
+}
+
+/// The build after, written against version 2.
+fn newer_build() -> Service<Postgres> {
+    async fn on_contact_added(added: ContactAddedV2, tx: &mut Tx) -> Handled {
+        note(tx, added.contact_id, &added.name.full, 2).await
+    }
+    build(Subscriptions::new().on(on_contact_added))
+}
+
+fn build(subscriptions: Subscriptions<Tx>) -> Service<Postgres> {
+    Service::named("notifications").store(Postgres::migrated_by(MIGRATIONS)).consumes(subscriptions)
+}
+
+async fn note(tx: &mut Tx, contact: Uuid, name: &str, version: i32) -> Handled {
+    tx.execute("insert into names values ($1, $2, $3)", &[&contact, &name, &version]).await?;
+    Ok(())
+}
+
+async fn start() -> TestApp<Postgres> {
+    TestApp::start(newer_build(), &[("retry", "waits_ms", "[50, 50, 50, 50]")]).await
+}
+
+async fn names(app: &TestApp<Postgres>) -> Vec<(String, i32)> {
+    let rows = app.parts().store.query("select name, version from names order by name", &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+fn contact(name: &str) -> ContactAddedV2 {
+    let mut added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() };
+    added.name.full = name.to_owned();
+    added
+}
+
+fn older(added: &ContactAddedV2) -> ContactAdded {
+    ContactAddedV2::DOWNCAST.unwrap()(added)
+}
+
+/// The same event under the name of another version.
+fn under_the_name_of<M: Message>(envelope: &Envelope) -> Envelope {
+    Envelope { name: M::NAME.to_owned(), ..envelope.clone() }
+}
+
+#[tokio::test]
+async fn an_older_version_is_read_by_a_newer_consumer() {
+    let app = start().await;
+
+    let ending = app.receives(&older(&contact("Zoë"))).await;
+
+    assert_eq!(ending.outcome, "done");
+    assert_eq!(names(&app).await, [("Zoë".to_owned(), 2)]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_two_versions_of_one_event_one_is_handled_whichever_comes_first() {
+    let app = start().await;
+
+    for (name, is_older_first) in [("Ada", true), ("Bob", false)] {
+        let added = contact(name);
+        let newer = app.world().envelope_for(&added);
+        let before = under_the_name_of::<ContactAdded>(&newer);
+        if is_older_first {
+            app.receives_in(&older(&added), &before).await;
+            app.receives_in(&added, &newer).await;
+        } else {
+            app.receives_in(&added, &newer).await;
+            app.receives_in(&older(&added), &before).await;
+        }
+    }
+
+    assert_eq!(names(&app).await, [("Ada".to_owned(), 2), ("Bob".to_owned(), 2)]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_is_published_in_its_older_version_too_as_the_same_event() {
+    async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+        tx.publish(ContactAddedV2 { contact_id: registered.account_id, ..contact(&registered.name) })
+    }
+    let producer = Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS));
+    let app = TestApp::start(producer.consumes(Subscriptions::new().on(on_registered)), &[]).await;
+    let registered = samples::accounts::registered();
+
+    app.receives(&registered).await;
+
+    let (newer, added) = app.published_once_in::<ContactAddedV2>(|_| true).await;
+    let (before, as_before) = app.published_once_in::<ContactAdded>(|_| true).await;
+    assert_eq!(before, under_the_name_of::<ContactAdded>(&newer));
+    assert_eq!((as_before, before.sequence), (older(&added), Some(1)));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_an_older_build_has_parked_is_redriven_by_a_newer_one() {
+    let app = start().await;
+    let (added, now) = (older(&contact("Zoë")), app.world().envelope_for(&contact("Zoë")).time);
+    let envelope = under_the_name_of::<ContactAdded>(&app.world().envelope_for(&added));
+    let parked = SetAside {
+        message: envelope.id,
+        queue: "notifications.events".to_owned(),
+        name: envelope.name.clone(),
+        subject: envelope.subject.clone(),
+        headers: envelope.to_headers(),
+        body: serde_json::to_vec(&added).unwrap(),
+        state: State::Parked,
+        attempts: 5,
+        due_at: now,
+        reason: "parked before the upgrade".to_owned(),
+        first_failed_at: now,
+        last_failed_at: now,
+    };
+    app.parts().store.set_aside(&parked).await.unwrap();
+
+    app.parts().store.redrive(&[envelope.id]).await.unwrap();
+
+    eventually("it is handled", async || match &names(&app).await[..] {
+        [(name, 2)] if name == "Zoë" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_older_and_a_newer_build_share_a_queue_and_nothing_is_lost_doubled_or_parked() {
+    let app = start().await;
+    let old_replica = app.replica(older_build()).await;
+    let contacts: Vec<ContactAddedV2> = (0..60).map(|number| contact(&format!("{number:02}"))).collect();
+
+    for (number, added) in contacts.iter().enumerate() {
+        let newer = app.world().envelope_for(added);
+        // Producers are upgraded one after the other as well: a third of them writes the older version alone.
+        if number % 3 != 0 {
+            app.world().publish(added, &newer).await;
+        }
+        app.world().publish(&older(added), &under_the_name_of::<ContactAdded>(&newer)).await;
+    }
+
+    let expected: Vec<String> = contacts.iter().map(|added| added.name.full.clone()).collect();
+    eventually("all are handled and none waits", async || {
+        let (handled, waiting) = (names(&app).await.len(), app.counts().await.waiting);
+        if handled >= expected.len() && waiting == 0 {
+            Ok(())
+        } else {
+            Err(format!("{handled} handled, {waiting} wait"))
+        }
+    })
+    .await;
+    let noted = names(&app).await;
+    assert_eq!(noted.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), expected);
+    assert!(noted.iter().any(|(_, version)| *version == 1) && noted.iter().any(|(_, version)| *version == 2));
+    assert!(old_replica.stop().await);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn data_that_breaks_its_schema_is_parked_with_the_field_and_without_the_value() {
+    let app = start().await;
+    let added = contact("Zoë");
+    let mut body = serde_json::to_value(&added).unwrap();
+    body["emails"] = serde_json::json!(["zoe@example.org", {"secret": "zoe@example.com"}]);
+    let envelope = app.world().envelope_for(&added);
+    let mut endings = app.parts().service.endings();
+
+    app.world().publish_data("events.contacts", ContactAddedV2::KEY, &envelope, body.to_string().as_bytes()).await;
+
+    assert_eq!(endings.recv().await.unwrap().outcome, "parked");
+    let parked = app.parked().await;
+    assert_eq!(parked[0].reason, "/emails/1 breaks the rule \"type\" of contacts.contact-added.v2");
+    app.finish().await;
+}
