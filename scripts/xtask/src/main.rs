@@ -4,6 +4,7 @@ mod asker;
 mod bench;
 mod canary;
 mod demo;
+mod guide;
 mod kills;
 mod native;
 mod rights;
@@ -24,6 +25,8 @@ enum Command {
     Demo(demo::Demo),
     /// Print the ties of the made-up network, `a b` on each line.
     Edges,
+    /// Follow a guide step by step in a copy of the repository.
+    Guide(guide::Guide),
     /// Kill services and the broker while events flow, and count what was lost or doubled.
     Kills(kills::Kills),
     /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
@@ -50,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Canary(canary) => canary.run().await,
         Command::Rights(rights) => rights.run().await,
+        Command::Guide(guide) => guide.run().await,
         Command::Kills(kills) => kills.run().await,
         Command::Upgrade(upgrade) => upgrade.run().await,
         Command::Tally(tally) => tally.run().await,

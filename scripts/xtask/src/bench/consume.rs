@@ -51,6 +51,11 @@ pub async fn measure_backlog(size: Size, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// How many messages a second a service consumes from a backlog, its statements going out with the commit.
+pub async fn rate_of_backlog(count: usize) -> Result<f64> {
+    by_service(&bare::samples(count), Coming::InBatches, Way::Pipelined).await
+}
+
 /// One message a transaction.
 pub async fn measure_singly(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(7, 1), size.choose(1000, 300));

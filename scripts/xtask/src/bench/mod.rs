@@ -11,6 +11,7 @@ mod publish_consume;
 mod report;
 mod request;
 mod start;
+mod validation;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -58,6 +59,8 @@ enum Row {
     Consume,
     /// The same, messages coming singly.
     ConsumeSingle,
+    /// Checking what is consumed against its schema, as a part of a consume.
+    Validation,
     /// Request and reply, beside the bare broker library.
     Request,
     /// From a commit to the delivery of what it published.
@@ -87,6 +90,7 @@ impl Row {
             Self::PublishConsume => publish_consume::measure(size, report).await,
             Self::Consume => consume::measure_backlog(size, report).await,
             Self::ConsumeSingle => consume::measure_singly(size, report).await,
+            Self::Validation => validation::measure(size, report).await,
             Self::Request => request::measure(size, report).await,
             Self::Outbox => outbox::measure(size, report).await,
             Self::Start => start::measure(size, report).await,
