@@ -14,6 +14,7 @@ from kith import Member, eventually, program, setting
 from kith_events import Envelope, NotPublished, connect
 from kith_events.messages.contacts import ContactAdded, ContactRemoved
 from kith_events.messages.network import IdentityLinked
+from kith_events.messages.notifications import Failed
 
 
 @asynccontextmanager
@@ -149,6 +150,16 @@ async def test_what_is_another_program_s_is_refused():
                 await client.publish(removed, sequence=1)
             with pytest.raises(ChannelAccessRefused):
                 await client.consume("contacts.events", {})
+
+
+async def test_an_event_that_nobody_listens_to_is_not_published():
+    ids = {"notification_id": uuid4(), "account_id": uuid4()}
+    said = {"kind": "import-finished", "channel": "email", "reason": "no such mailbox"}
+    failed = Failed(**ids, **said, failed_at="2026-11-01T09:30:00Z")
+    with program(publishes=[Failed]) as (_, url):
+        async with connect(url, source="/notifications") as client:
+            with pytest.raises(NotPublished, match="no queue is bound to it"):
+                await client.publish(failed, sequence=1)
 
 
 async def published_by_hand(queue: str, body: bytes) -> None:
