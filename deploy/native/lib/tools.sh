@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What is needed to build: Rust, a linker, Node.
+# What is needed to build and to test: Rust, a linker, Node, a browser, Python.
 
 WEB="$REPOSITORY/services/gateway/web"
 
@@ -16,6 +16,15 @@ need_browser() {
     local -a missing
     read -ra missing <<<"$(missing_packages chromium chromium)"
     install_packages "${missing[@]}"
+}
+
+# Python for the client of the events in it, with what makes environments, which Debian has in a package of its own.
+need_python() {
+    local -a missing
+    read -ra missing <<<"$(missing_packages python3 python3)"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    install_packages "${missing[@]}"
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$(python3 --version) is too old: version 3.11 or newer is needed"
 }
 
 # Builds the web app when its sources are not those of the last build.
