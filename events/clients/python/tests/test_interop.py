@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import aio_pika
@@ -82,6 +85,28 @@ async def test_an_event_of_a_service_of_kith_is_received_typed():
     assert (envelope.subject, envelope.sequence) == (str(contact_id), 1)
     assert envelope.actor == member.account_id
     assert envelope.traceparent and envelope.correlation_id
+
+
+async def test_the_example_of_the_guide_greets_a_new_contact():
+    example = Path(__file__).parents[1] / "examples/greeter.py"
+    assert example.read_text() in (Path(__file__).parents[2] / "README.md").read_text(), "the guide shows another text"
+
+    with program(consumes=[ContactAdded]) as (needs, url):
+        surroundings = os.environ | {"BROKER_URL": url, "QUEUE": needs.queue}
+        greeter = await asyncio.create_subprocess_exec(
+            sys.executable, example, env=surroundings, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            name = f"Zoë {uuid4()}"
+            await (await Member.register()).adds_contact(name)
+            async with asyncio.timeout(30):
+                while (line := (await greeter.stdout.readline()).decode()) and name not in line:
+                    pass
+        finally:
+            greeter.terminate()
+            await greeter.wait()
+
+    assert line == f"hello {name}, told by /contacts\n"
 
 
 async def test_an_invalid_document_is_refused_with_its_path_and_without_its_value(caplog):

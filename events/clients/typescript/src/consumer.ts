@@ -68,6 +68,8 @@ async function takeFrom(url: string, queue: string, settings: Settings): Promise
   // Errors of the connection come with its end, which is what counts.
   connection.on('error', () => undefined).on('close', ended)
   settings.signal.addEventListener('abort', ended, { once: true })
+  // It may have been stopped while the connection was made.
+  if (settings.signal.aborted) ended()
   try {
     const channel = await connection.createChannel()
     channel.on('error', () => undefined).on('close', ended)

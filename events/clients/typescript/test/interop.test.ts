@@ -1,7 +1,11 @@
 // The client and the six services, on a real broker.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { connect as open } from 'amqplib'
 import { NotPublished, connect, on, type Client, type ConsumeOptions, type Envelope, type Subscription } from '../src/index.js'
 import { ContactAdded, ContactRemoved } from '../src/messages/contacts.js'
@@ -66,6 +70,29 @@ test('an event of a service of Kith is received typed', async () => {
         assert.ok(envelope.traceparent && envelope.correlationId)
       })
     }))
+})
+
+test('the example of the guide greets a new contact', async () => {
+  const example = fileURLToPath(new URL('../examples/greeter.js', import.meta.url))
+  const guide = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
+  assert.ok(guide.includes(readFileSync(new URL('../../examples/greeter.ts', import.meta.url), 'utf8')), 'the guide shows another text')
+
+  await withProgram({ consumes: [ContactAdded] }, async ({ queue }, url) => {
+    const greeter = spawn(process.execPath, [example], { env: { ...process.env, BROKER_URL: url, QUEUE: queue } })
+    let said = ''
+    greeter.stdout.on('data', (chunk) => (said += chunk))
+    greeter.stderr.on('data', (chunk) => (said += chunk))
+    const name = `Zoë ${randomUUID()}`
+    await (await Member.register()).addsContact(name)
+    const exit = once(greeter, 'exit')
+    try {
+      const greets = async () => said.includes(`hello ${name}, told by /contacts`) || undefined
+      await eventually('it greets', greets).catch((error) => assert.fail(`${error.message}; it says ${said}`))
+    } finally {
+      greeter.kill('SIGTERM')
+    }
+    assert.deepEqual(await exit, [0, null])
+  })
 })
 
 test('an invalid document is refused with its path and without its value', async () => {
