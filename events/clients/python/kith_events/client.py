@@ -108,10 +108,11 @@ class Client:
         waits: Sequence[float] = (1.0, 5.0, 30.0),
         prefetch: int = 16,
     ) -> None:
-        """Handles the messages of a queue one by one, in their order, until cancelled; what is in hand then comes again.
+        """Handles the messages of a queue one by one, in their order, until cancelled.
 
-        Each is acknowledged after its handler has returned. A handler that fails is called again after each of the
-        `waits` (seconds), then the message is given up; one that cannot be read, or whose handler raises Refused, is
-        given up at once. What is given up goes to the queue's dead-letter exchange, and is logged with its reason.
+        What is in hand then comes again. Each is acknowledged after its handler has returned. A handler that fails is
+        called again after each of the `waits` (seconds), then the message is given up; one that cannot be read, or
+        whose handler raises Refused, is given up at once. What is given up goes to the queue's dead-letter exchange,
+        and is logged with its reason.
         """
         await consume(self._url, queue, handlers, waits, prefetch)

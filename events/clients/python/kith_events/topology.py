@@ -3,6 +3,7 @@
 The program itself may configure nothing, as Kith's services.
 """
 
+import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -89,7 +90,7 @@ def exchanges(messages: Sequence[Message]) -> list[str]:
 
 def any_of(names: Sequence[str]) -> str:
     """The pattern of these names and no other."""
-    return "^(" + "|".join(name.replace(".", "\\.") for name in names) + ")$" if names else "^$"
+    return "^(" + "|".join(map(re.escape, names)) + ")$" if names else "^$"
 
 
 def administrator(management_url: str) -> httpx.Client:

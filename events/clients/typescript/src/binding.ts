@@ -1,4 +1,4 @@
-// Any CloudEvent as an AMQP message and back, in the binary mode of CloudEvents' AMQP binding, which the SDK does not have.
+// Any CloudEvent as an AMQP message and back: the binary mode of CloudEvents' AMQP binding, which the SDK has not.
 import { CloudEvent, ValidationError, type CloudEventV1 } from 'cloudevents'
 
 const WRITTEN = 'cloudEvents:'

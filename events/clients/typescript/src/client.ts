@@ -71,10 +71,11 @@ export class Client {
    * is bound to it.
    */
   async publish<T>(message: Message<T>, data: T, { causedBy, ...attributes }: PublishOptions = {}): Promise<Envelope> {
-    if (message.kind !== 'event') throw new TypeError(`${message.name} is a ${message.kind}: only events can be published`)
+    const { name, kind } = message
+    if (kind !== 'event') throw new TypeError(`${name} is a ${kind}: only events can be published`)
     const body = message.write(data)
     const subject = attributes.subject ?? message.subject(data)
-    const envelope = newEnvelope(message.name, this.source, { ...attributes, ...(subject && { subject }) }, causedBy)
+    const envelope = newEnvelope(name, this.source, { ...attributes, ...(subject && { subject }) }, causedBy)
     const { headers, contentType } = toMessage(toCloudEvent(envelope, body))
     const fixed = { userId: this.#user, persistent: true, mandatory: true }
     const properties = { headers, contentType, messageId: envelope.id, ...fixed }

@@ -16,7 +16,8 @@ export interface Needs {
 
 const encoded = encodeURIComponent
 /** The pattern of these names and no other. */
-const anyOf = (names: string[]) => (names.length ? `^(${names.map((name) => name.replaceAll('.', '\\.')).join('|')})$` : '^$')
+const anyOf = (names: string[]) => (names.length ? `^(${names.map(literal).join('|')})$` : '^$')
+const literal = (name: string) => name.replace(/[^\w]/g, '\\$&')
 const exchangesOf = (messages: Route[]) => [...new Set(messages.map(({ exchange }) => exchange))].sort()
 
 /** What the program `name` needs: the user `name`, the queues `<name>.events` and `<name>.dead`. */
@@ -60,7 +61,9 @@ export class Topology {
     await this.#bind(call, this.#deadExchange, this.deadQueue, '')
     const limited = { ...lasting, 'x-delivery-limit': DELIVERY_LIMIT, 'x-dead-letter-exchange': this.#deadExchange }
     await call('PUT', this.#of('queues', this.queue), { durable: true, arguments: limited })
-    for (const { exchange, routingKey } of this.#needs.consumes) await this.#bind(call, exchange, this.queue, routingKey)
+    for (const { exchange, routingKey } of this.#needs.consumes) {
+      await this.#bind(call, exchange, this.queue, routingKey)
+    }
   }
 
   async #bind(call: Call, exchange: string, queue: string, routingKey: string): Promise<void> {
@@ -94,7 +97,8 @@ function administrator(managementUrl: string): Call {
   const headers = { authorization: `Basic ${login}`, 'content-type': 'application/json' }
   return async (method, path, body) => {
     const url = `${origin}${pathname.replace(/\/$/, '')}/api/${path}`
-    const answer = await fetch(url, { method, headers, ...(body && { body: JSON.stringify(body) }), signal: AbortSignal.timeout(30_000) })
+    const signal = AbortSignal.timeout(30_000)
+    const answer = await fetch(url, { method, headers, signal, ...(body && { body: JSON.stringify(body) }) })
     const isAway = method === 'DELETE' && answer.status === 404
     if (!answer.ok && !isAway) throw new Error(`${method} ${path}: the broker refuses: ${await answer.text()}`)
   }
