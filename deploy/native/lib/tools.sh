@@ -6,7 +6,14 @@ WEB="$REPOSITORY/services/gateway/web"
 need_tools() {
     local -a missing
     command -v cargo >/dev/null || die "Rust is missing: install it as https://rustup.rs says, then run this again"
-    read -ra missing <<<"$(missing_packages cc build-essential curl curl node nodejs npm npm)"
+    read -ra missing <<<"$(missing_packages cc build-essential curl curl)"
+    install_packages "${missing[@]}"
+    need_node
+}
+
+need_node() {
+    local -a missing
+    read -ra missing <<<"$(missing_packages node nodejs npm npm)"
     install_packages "${missing[@]}"
     (("$(node -p 'process.versions.node.split(".")[0]')" >= 18)) || die "Node $(node --version) is too old: version 18 or newer is needed"
 }
