@@ -1,12 +1,19 @@
 # shellcheck shell=bash
-# What is needed to build: Rust, a linker, Node.
+# What is needed to build and to test: Rust, a linker, Node, a browser, Python.
 
 WEB="$REPOSITORY/services/gateway/web"
 
 need_tools() {
     local -a missing
     command -v cargo >/dev/null || die "Rust is missing: install it as https://rustup.rs says, then run this again"
-    read -ra missing <<<"$(missing_packages cc build-essential curl curl node nodejs npm npm)"
+    read -ra missing <<<"$(missing_packages cc build-essential curl curl)"
+    install_packages "${missing[@]}"
+    need_node
+}
+
+need_node() {
+    local -a missing
+    read -ra missing <<<"$(missing_packages node nodejs npm npm)"
     install_packages "${missing[@]}"
     (("$(node -p 'process.versions.node.split(".")[0]')" >= 18)) || die "Node $(node --version) is too old: version 18 or newer is needed"
 }
@@ -16,6 +23,15 @@ need_browser() {
     local -a missing
     read -ra missing <<<"$(missing_packages chromium chromium)"
     install_packages "${missing[@]}"
+}
+
+# Python for the client of the events in it, with what makes environments, which Debian has in a package of its own.
+need_python() {
+    local -a missing
+    read -ra missing <<<"$(missing_packages python3 python3)"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    install_packages "${missing[@]}"
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$(python3 --version) is too old: version 3.11 or newer is needed"
 }
 
 # Builds the web app when its sources are not those of the last build.

@@ -1,0 +1,106 @@
+// What is known of a message of Kith beside its data: CloudEvents' attributes, and the extensions that Kith has.
+import { randomUUID } from 'node:crypto'
+import type { CloudEventV1 } from 'cloudevents'
+
+/** The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and there is always a time. */
+export interface Envelope {
+  /** The message's full name, `contacts.contact-added.v1`: the CloudEvents type. */
+  name: string
+  /** Who sent it, `/contacts`. */
+  source: string
+  /** Tells this message from every other; the same again is the same message. */
+  id: string
+  /** When it was written: RFC 3339. */
+  time: string
+  /** What it is about. */
+  subject?: string
+  /** Counts up per subject from 1. Who publishes gives it, in the transaction that wrote the change. */
+  sequence?: number
+  /** W3C trace context: which trace and span it was sent from. */
+  traceparent?: string
+  /** The first message of the chain that this one belongs to. */
+  correlationId?: string
+  /** The message whose handling sent this one. */
+  causationId?: string
+  /** The account on whose behalf it was sent. */
+  actor?: string
+}
+
+/** What may be said of a message that is published; the rest is made. */
+export type Attributes = Partial<Omit<Envelope, 'name' | 'source'>>
+
+/** An attribute that is missing or not in its form. */
+export class EnvelopeError extends Error {
+  override name = 'EnvelopeError'
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
+const isUuid = (value: string) => UUID.test(value)
+
+const FORMS: [keyof Envelope, (value: string) => boolean, string][] = [
+  ['id', isUuid, 'a UUID'],
+  ['time', (value) => TIME.test(value) && !Number.isNaN(Date.parse(value)), 'a timestamp of RFC 3339'],
+  ['sequence', (value) => /^[1-9]\d*$/.test(value) && Number.isSafeInteger(Number(value)), 'a whole number from 1'],
+  ['traceparent', (value) => TRACEPARENT.test(value), 'a W3C traceparent'],
+  ['correlationId', isUuid, 'a UUID'],
+  ['causationId', isUuid, 'a UUID'],
+  ['actor', isUuid, 'a UUID'],
+]
+
+/** Checks what is there. Throws EnvelopeError. */
+function checked(envelope: Envelope): Envelope {
+  for (const [name, isInForm, form] of FORMS) {
+    const value = envelope[name]
+    if (value !== undefined && !isInForm(String(value))) {
+      throw new EnvelopeError(`the attribute ${name.toLowerCase()} cannot be read: it should be ${form}`)
+    }
+  }
+  return envelope
+}
+
+/** An envelope with what is said, an id and a time; in the chain of the message whose handling sends it, if any. */
+export function newEnvelope(name: string, source: string, attributes: Attributes, cause?: Envelope): Envelope {
+  const chain = cause && {
+    correlationId: cause.correlationId ?? cause.id,
+    causationId: cause.id,
+    ...withoutUnset({ actor: cause.actor, traceparent: cause.traceparent }),
+  }
+  const made = { id: randomUUID(), time: new Date().toISOString() }
+  return checked({ name, source, ...made, ...chain, ...withoutUnset(attributes) })
+}
+
+/** A CloudEvent with these attributes and JSON for data. */
+export function toCloudEvent(envelope: Envelope, body: Buffer): CloudEventV1<Buffer> {
+  const { name, sequence, correlationId, causationId, ...same } = envelope
+  const extensions = { sequence: sequence?.toString(), correlationid: correlationId, causationid: causationId }
+  const fixed = { specversion: '1.0', type: name, datacontenttype: 'application/json' }
+  return { ...fixed, ...same, ...withoutUnset(extensions), data: body }
+}
+
+/** The envelope of a CloudEvent; attributes that Kith does not know are left out. Throws EnvelopeError. */
+export function fromCloudEvent(event: CloudEventV1<Buffer>): Envelope {
+  if (event.time === undefined) throw new EnvelopeError('the attribute time is missing')
+  const text = (name: string) => (event[name] === undefined ? undefined : String(event[name]))
+  const sequence = text('sequence')
+  const envelope = {
+    name: event.type,
+    source: event.source,
+    id: event.id,
+    time: event.time,
+    subject: event.subject,
+    sequence: sequence === undefined ? undefined : Number(sequence),
+    traceparent: text('traceparent'),
+    correlationId: text('correlationid'),
+    causationId: text('causationid'),
+    actor: text('actor'),
+  }
+  return checked(withoutUnset(envelope) as unknown as Envelope)
+}
+
+type Set<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> }
+
+function withoutUnset<T extends object>(attributes: T): Set<T> {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined)) as Set<T>
+}

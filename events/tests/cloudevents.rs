@@ -1,0 +1,149 @@
+//! The CloudEvents project's own material, as far as it says something of the envelope.
+//!
+//! It lies outside of the repository, in the folder that `KITH_TEST_DATA` names; where it is not there the tests say so
+//! and are skipped.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use events::{Envelope, EnvelopeError, TraceParent};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+fn material(file: &str) -> Option<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = std::env::var_os("KITH_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let path = folder.join("contracts/cloudevents").join(file);
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!("skipped: {} is not there (set KITH_TEST_DATA)", path.display());
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// The events among the examples of the specification; two examples are parts of other formats.
+fn spec_examples() -> Option<Vec<Map<String, Value>>> {
+    let examples = material("spec-examples.json")?;
+    let events = examples.as_array().unwrap().iter().filter_map(|example| example["event"].as_object().cloned());
+    Some(events.collect())
+}
+
+/// The headers of an event in binary mode. An attribute that is null is one that is not set, says the JSON format.
+fn headers_of(event: &Map<String, Value>) -> BTreeMap<String, String> {
+    let attributes = event.iter().filter(|(name, value)| !value.is_null() && !name.starts_with("data"));
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    attributes.map(|(name, value)| (format!("cloudEvents:{name}"), text(value))).collect()
+}
+
+fn read(headers: &BTreeMap<String, String>) -> Result<Envelope, EnvelopeError> {
+    Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        id: Uuid::from_u128(7),
+        name: "contacts.contact-added.v1".to_owned(),
+        source: "/contacts".to_owned(),
+        time: "2026-11-01T09:30:00.000001Z".parse().unwrap(),
+        subject: Some("s".to_owned()),
+        sequence: Some(3),
+        trace: Some(TraceParent { trace_id: 1, span_id: 2, sampled: true }),
+        correlation_id: Some(Uuid::from_u128(8)),
+        causation_id: Some(Uuid::from_u128(9)),
+        actor: Some(Uuid::from_u128(10)),
+        deadline: Some("2026-11-01T09:30:05Z".parse().unwrap()),
+    }
+}
+
+#[test]
+fn what_an_envelope_writes_is_a_cloud_event_by_the_specifications_schema() {
+    let Some(schema) = material("cloudevents.schema.json") else { return };
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let bare = Envelope { subject: None, sequence: None, trace: None, actor: None, ..envelope() };
+
+    for envelope in [envelope(), bare] {
+        let written: Map<String, Value> = envelope
+            .to_headers()
+            .into_iter()
+            .map(|(name, value)| (name.strip_prefix("cloudEvents:").unwrap().to_owned(), Value::String(value)))
+            .collect();
+
+        // The rule for names of attributes is in the text of the specification, not in its schema.
+        assert!(written.keys().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())));
+        if let Err(error) = validator.validate(&Value::Object(written)) {
+            panic!("{error} at {}", error.instance_path());
+        }
+    }
+}
+
+#[test]
+fn extensions_of_others_are_no_obstacle() {
+    let Some(examples) = spec_examples() else { return };
+    for example in examples {
+        // What Kith asks of an event is added to the example; everything else of it stays.
+        let mut headers = headers_of(&example);
+        let own = [("id", Uuid::from_u128(7).to_string()), ("time", "2018-04-05T17:31:00Z".to_owned())];
+        headers.extend(own.map(|(name, value)| (format!("cloudEvents:{name}"), value)));
+        headers.retain(|name, _| !["cloudEvents:correlationid", "cloudEvents:causationid"].contains(&name.as_str()));
+
+        let underscored = headers.iter().map(|(name, value)| (name.replacen(':', "_", 1), value.clone())).collect();
+
+        for headers in [&headers, &underscored] {
+            let envelope = read(headers).unwrap();
+            assert_eq!(envelope.name, example["type"]);
+            assert_eq!(envelope.source, example["source"]);
+            assert_eq!(envelope.subject, None);
+        }
+    }
+}
+
+#[test]
+fn an_envelope_is_stricter_than_the_specification_and_says_where() {
+    let Some(examples) = spec_examples() else { return };
+    let refusals: Vec<(String, EnvelopeError)> = examples
+        .iter()
+        .map(|example| (example["id"].as_str().unwrap().to_owned(), read(&headers_of(example)).unwrap_err()))
+        .collect();
+
+    // Every one of them: an id must be a UUID, which is what the inbox keeps.
+    let all_for_their_id = EnvelopeError::Malformed("id", "a UUID");
+    let seen: BTreeSet<&str> = refusals.iter().map(|(id, _)| id.as_str()).collect();
+    let expected = [
+        "1",
+        "A234-1234-1234",
+        "B234-1234-1234",
+        "C234-1234-1234",
+        "D234-1234-1234",
+        "error-345",
+        "inventory-456",
+        "notify-email-890",
+        "order-123",
+    ];
+    assert_eq!(seen, BTreeSet::from(expected));
+    for (id, refusal) in refusals {
+        assert_eq!(refusal, all_for_their_id, "{id}");
+    }
+}
+
+#[test]
+fn with_a_uuid_the_next_thing_an_example_lacks_is_named() {
+    let Some(examples) = spec_examples() else { return };
+    let refused_for = |example: &Map<String, Value>| {
+        let mut headers = headers_of(example);
+        headers.insert("cloudEvents:id".to_owned(), Uuid::from_u128(7).to_string());
+        read(&headers).err()
+    };
+
+    for example in &examples {
+        let expected = (!example.contains_key("time")).then_some(EnvelopeError::Missing("time"));
+        assert_eq!(refused_for(example), expected, "{}", example["id"]);
+        let timed = example.clone().into_iter().chain([("time".to_owned(), "2018-04-05T17:31:00Z".into())]).collect();
+        // The chain's ids are UUIDs too: the examples of the correlation extension have text there.
+        let expected =
+            example.contains_key("correlationid").then_some(EnvelopeError::Malformed("correlationid", "a UUID"));
+        assert_eq!(refused_for(&timed), expected, "{}", example["id"]);
+    }
+}
