@@ -95,7 +95,7 @@ impl Envelope {
             id: parsed(text("id"), "id", "a UUID")?.ok_or(EnvelopeError::Missing("id"))?,
             name: text("type").ok_or(EnvelopeError::Missing("type"))?.to_owned(),
             source: text("source").ok_or(EnvelopeError::Missing("source"))?.to_owned(),
-            time: parsed(text("time"), "time", "a timestamp of RFC 3339")?.ok_or(EnvelopeError::Missing("time"))?,
+            time: moment(text("time").ok_or(EnvelopeError::Missing("time"))?)?,
             subject: text("subject").map(str::to_owned),
             sequence: parsed(text("sequence"), "sequence", "a whole number")?,
             trace: parsed(text("traceparent"), "traceparent", "a W3C traceparent")?,
@@ -109,6 +109,14 @@ impl Envelope {
 
 fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// RFC 3339, or whole milliseconds since 1970: what the binding's own type for a time comes to in AMQP 0.9.1, and what
+/// the Python SDK writes.
+fn moment(text: &str) -> Result<DateTime<Utc>, EnvelopeError> {
+    let milliseconds = text.parse().ok().and_then(DateTime::from_timestamp_millis);
+    let read = milliseconds.or_else(|| text.parse().ok());
+    read.ok_or(EnvelopeError::Malformed("time", "a timestamp of RFC 3339"))
 }
 
 fn parsed<T: FromStr>(text: Option<&str>, name: &'static str, form: &'static str) -> Result<Option<T>, EnvelopeError> {
@@ -196,6 +204,16 @@ mod tests {
 
         assert_eq!(read, Ok(envelope()));
         assert_eq!(headers["cloudEvents:traceparent"], "00-00000000000000000000000000000001-0000000000000002-01");
+    }
+
+    #[test]
+    fn a_time_in_milliseconds_is_read_as_well() {
+        let mut headers = envelope().to_headers();
+        headers.insert("cloudEvents:time".to_owned(), "1793525400000".to_owned());
+
+        let read = Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+
+        assert_eq!(read.unwrap().time.to_rfc3339(), "2026-11-01T09:30:00+00:00");
     }
 
     #[test]
