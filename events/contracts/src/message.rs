@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ContractError;
+use crate::{ContractError, file::SchemaFile};
 
 /// The full name of a message, `contacts.contact-added.v1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -95,6 +95,8 @@ pub struct Message {
     pub reply: Option<MessageName>,
     /// The field that says what it is about.
     pub subject: Option<String>,
+    /// The earlier version whose messages an upcaster turns into this one.
+    pub upcast_from: Option<u32>,
     /// Its file.
     pub path: PathBuf,
     /// The text of its file.
@@ -105,12 +107,20 @@ pub struct Message {
     pub bundled: Value,
 }
 
+impl Message {
+    /// Its file below `events/schemas`, `contacts/contact-added.v1.json`.
+    pub fn file(&self) -> String {
+        format!("{}/{}.json", self.name.owner, self.name.key())
+    }
+}
+
 /// What a file says beside its schema.
 #[derive(Deserialize)]
 struct Note {
     kind: Kind,
     reply: Option<String>,
     subject: Option<String>,
+    upcast_from: Option<u32>,
 }
 
 /// Every message below a folder `schemas`.
@@ -136,8 +146,8 @@ pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
 fn read(path: &Path) -> Result<Message, ContractError> {
     let malformed = |why: String| ContractError::malformed(path, why);
     let name = name_of(path).ok_or_else(|| malformed("call it <owner>/<name>.v<number>.json".to_owned()))?;
-    let (text, schema) = json(path)?;
-    let note: Note = serde_json::from_value(schema["x-kith"].clone()).map_err(|error| {
+    let SchemaFile { text, schema, bundled } = SchemaFile::read(path)?;
+    let note = Note::deserialize(&schema["x-kith"]).map_err(|error| {
         malformed(format!(
             "x-kith: {error}; say {{\"kind\": \"event\"}}, or request, reply, job, and its subject or reply"
         ))
@@ -146,20 +156,12 @@ fn read(path: &Path) -> Result<Message, ContractError> {
         Some(reply) => Some(format!("{}.{reply}", name.owner).parse().map_err(malformed)?),
         None => None,
     };
-    let folder = path.parent().unwrap_or(path);
-    let bundled = schema_compat::bundled(&schema, |file| json(&folder.join(file)).ok().map(|(_, schema)| schema));
-    Ok(Message { kind: note.kind, subject: note.subject, path: path.to_path_buf(), name, reply, text, schema, bundled })
+    let Note { kind, subject, upcast_from, .. } = note;
+    Ok(Message { name, kind, reply, subject, upcast_from, path: path.to_path_buf(), text, schema, bundled })
 }
 
 fn name_of(path: &Path) -> Option<MessageName> {
     let owner = path.parent()?.file_name()?.to_str()?;
     let key = path.file_name()?.to_str()?.strip_suffix(".json")?;
     format!("{owner}.{key}").parse().ok()
-}
-
-fn json(path: &Path) -> Result<(String, Value), ContractError> {
-    let unreadable = |error| ContractError::Unreadable { path: path.to_path_buf(), error };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let value = serde_json::from_str(&text).map_err(|error| ContractError::malformed(path, error))?;
-    Ok((text, value))
 }
