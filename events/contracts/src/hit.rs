@@ -48,7 +48,8 @@ impl Contracts {
         asks.map(|service| service.service.clone()).collect()
     }
 
-    /// Who reads a field of a message, or what lies in it. For a reply: all that ask its owner.
+    /// Who reads a field of a message, what lies in it, or what it lies in; all of it where the path is empty. For a
+    /// reply: all that ask its owner.
     pub(crate) fn readers_at(&self, message: &Message, path: &str) -> Vec<Reader> {
         let name = &message.name;
         if message.kind == Kind::Reply {
@@ -59,7 +60,10 @@ impl Contracts {
             let reads: Vec<_> = reading.reads.iter().filter(|read| overlap(read, path)).cloned().collect();
             Reader { service: service.to_owned(), message: name.clone(), reads: Some(reads) }
         });
-        touched.filter(|reader| reader.reads.as_ref().is_some_and(|reads| !reads.is_empty())).collect()
+        // The whole message matters even to a service that only wants to know that it came.
+        touched
+            .filter(|reader| path.is_empty() || reader.reads.as_ref().is_some_and(|reads| !reads.is_empty()))
+            .collect()
     }
 
     /// Whom a break between an old and a new version of a message hits. They may be two texts of the same version.
@@ -113,6 +117,7 @@ impl Reader {
     pub(crate) fn text(&self) -> String {
         let Self { service, message, reads } = self;
         match reads {
+            Some(reads) if reads.is_empty() => format!("{service}, which reads no field of {message}"),
             Some(reads) => format!("{service}, which reads {} of {message}", reads.join(", ")),
             None => {
                 format!("{service}, which may ask for {message}; its contract does not say what it reads of replies")

@@ -3,7 +3,10 @@
 //! Read from files alone, so that a pipeline can check a change before anything is compiled: the schemas under
 //! `events/schemas`, and the `contract.json` that every service prints of itself (`<service> contract`).
 
+mod broker;
 mod check;
+mod consumers;
+mod drift;
 mod error;
 mod file;
 mod history;
@@ -13,12 +16,16 @@ mod message;
 mod pair;
 mod pointer;
 mod release;
+mod removal;
 mod report;
 mod service;
 
 use std::{collections::BTreeMap, path::Path};
 
+pub use broker::Broker;
 pub use check::{check, check_repository};
+pub use consumers::consumers_text;
+pub use drift::{Difference, Drift, drift};
 pub use error::ContractError;
 pub use history::Earlier;
 pub use hit::{Hit, Reader};
@@ -26,6 +33,7 @@ pub use lock::Lock;
 pub use message::{Kind, Message, MessageName};
 pub use pair::{compare_files, comparison_text};
 pub use release::{Release, release};
+pub use removal::{Removal, can_remove};
 pub use report::{Remark, Report};
 pub use schema_compat::Comparison;
 pub use service::{Binding, Exchange, Queue, Reading, ServiceContract, Topology};

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod broker;
 mod compat;
+mod consumers;
+mod drift;
 mod lock;
 mod readings;
 mod released;
+mod removal;
 mod repository;
 mod versions;
