@@ -7,6 +7,7 @@ mod compat;
 mod consumers;
 mod drift;
 mod lock;
+mod page;
 mod readings;
 mod released;
 mod removal;
