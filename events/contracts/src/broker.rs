@@ -31,7 +31,7 @@ pub(crate) struct LiveQueue {
     pub(crate) consumers: Option<u64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct LiveBinding {
     pub(crate) source: String,
     pub(crate) destination: String,

@@ -177,7 +177,10 @@ fn bindings(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     let unknown = unknown.filter(|live| !live.destination.starts_with("amq.") && !is_planned(planned, live));
     found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.destination)).map(|live| {
         let name = binding_name(&live.source, &live.destination, &live.routing_key);
-        surplus("binding", name, String::new(), broker.removing(&format!("bindings/{}", live.place())))
+        match planned.queues.get(&*live.destination) {
+            Some((service, _)) => Drift { is: Difference::Surplus, ..missing("binding", name, service) },
+            None => surplus("binding", name, String::new(), broker.removing(&format!("bindings/{}", live.place()))),
+        }
     }));
     found
 }
@@ -198,6 +201,7 @@ fn binding_name(exchange: &str, queue: &str, routing_key: &str) -> String {
     format!("{exchange} -> {queue} with {routing_key:?}")
 }
 
+/// What is missing, and what a service unbinds its queue from, is mended by the same command.
 fn missing(what: &'static str, name: String, service: &str) -> Drift {
     let todo = format!("{service} topology apply");
     Drift { is: Difference::Missing, what, name, says: String::new(), todo }

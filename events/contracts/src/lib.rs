@@ -19,6 +19,7 @@ mod release;
 mod removal;
 mod report;
 mod service;
+mod upcasters;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -54,7 +55,7 @@ impl Contracts {
     /// Where a file cannot be read or is not what its name says; the text names the file and what to do.
     pub fn read(repository: &Path) -> Result<Self, ContractError> {
         Ok(Self {
-            messages: message::read_all(&repository.join("events/schemas"))?,
+            messages: message::read_all(repository)?,
             services: service::read_all(&repository.join("services"))?,
         })
     }

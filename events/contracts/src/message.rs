@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ContractError, file::SchemaFile};
+use crate::{ContractError, file::SchemaFile, upcasters::Upcasters};
 
 /// The full name of a message, `contacts.contact-added.v1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -95,8 +95,8 @@ pub struct Message {
     pub reply: Option<MessageName>,
     /// The field that says what it is about.
     pub subject: Option<String>,
-    /// The earlier version whose messages an upcaster turns into this one.
-    pub upcast_from: Option<u32>,
+    /// Whether the code names an upcaster to it, which makes it from the version before.
+    pub has_upcaster: bool,
     /// Its file.
     pub path: PathBuf,
     /// The text of its file.
@@ -120,15 +120,16 @@ struct Note {
     kind: Kind,
     reply: Option<String>,
     subject: Option<String>,
-    upcast_from: Option<u32>,
 }
 
-/// Every message below a folder `schemas`.
-pub(crate) fn read_all(schemas: &Path) -> Result<BTreeMap<MessageName, Message>, ContractError> {
+/// Every message of a repository.
+pub(crate) fn read_all(repository: &Path) -> Result<BTreeMap<MessageName, Message>, ContractError> {
     let mut found = BTreeMap::new();
-    for folder in sorted(schemas)? {
+    for folder in sorted(&repository.join("events/schemas"))? {
+        let owner = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let upcasters = Upcasters::read(repository, owner)?;
         for file in sorted(&folder)? {
-            let message = read(&file)?;
+            let message = read(&file, &upcasters)?;
             found.insert(message.name.clone(), message);
         }
     }
@@ -143,7 +144,7 @@ pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
     Ok(paths)
 }
 
-fn read(path: &Path) -> Result<Message, ContractError> {
+fn read(path: &Path, upcasters: &Upcasters) -> Result<Message, ContractError> {
     let malformed = |why: String| ContractError::malformed(path, why);
     let name = name_of(path).ok_or_else(|| malformed("call it <owner>/<name>.v<number>.json".to_owned()))?;
     let SchemaFile { text, schema, bundled } = SchemaFile::read(path)?;
@@ -156,8 +157,9 @@ fn read(path: &Path) -> Result<Message, ContractError> {
         Some(reply) => Some(format!("{}.{reply}", name.owner).parse().map_err(malformed)?),
         None => None,
     };
-    let Note { kind, subject, upcast_from, .. } = note;
-    Ok(Message { name, kind, reply, subject, upcast_from, path: path.to_path_buf(), text, schema, bundled })
+    let Note { kind, subject, .. } = note;
+    let has_upcaster = upcasters.lead_to(&name);
+    Ok(Message { name, kind, reply, subject, has_upcaster, path: path.to_path_buf(), text, schema, bundled })
 }
 
 fn name_of(path: &Path) -> Option<MessageName> {

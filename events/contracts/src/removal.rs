@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     Broker, ContractError, Contracts, Kind, Message, MessageName,
     broker::{LiveBinding, topic_matches},
+    upcasters::file_of,
 };
 
 /// Who still needs a message.
@@ -32,20 +33,64 @@ pub fn can_remove(
     broker: Option<&Broker>,
 ) -> Result<Removal, ContractError> {
     let message = contracts.message(name)?;
-    let mut users: Vec<_> = contracts.readers_at(message, "").iter().map(|reader| reader.text()).collect();
-    if message.kind == Kind::Reply {
-        // Those that ask for it are found by the requests that name it.
-        users.clear();
+    let mut removal = Removal { name: name.clone(), users: vec![], newer: None, notes: vec![] };
+    if message.kind != Kind::Reply {
+        // Those that ask for a reply are found by the requests that name it.
+        removal.users.extend(contracts.readers_at(message, "").iter().map(|reader| reader.text()));
     }
-    users.extend(contracts.messages.values().filter_map(|other| needs(other, message)));
-    users.extend(broker.into_iter().flat_map(|broker| bound(broker, message)));
-    let newer = contracts.versions_of(name).map(|other| &other.name).filter(|other| other.version > name.version);
-    Ok(Removal {
-        name: name.clone(),
-        users,
-        newer: newer.max().cloned(),
-        notes: notes(contracts, message, broker.is_some()),
-    })
+    removal.users.extend(contracts.messages.values().filter_map(|other| needs(other, message)));
+    match broker {
+        Some(broker) => removal.add_bindings(contracts, broker, message),
+        None => removal.note("the broker was not asked: a service of an older build may still listen"),
+    }
+    removal.newer = contracts.newer_than(message).last().map(|newer| newer.name.clone());
+    removal.add_writers(contracts, message);
+    removal.note(format!("messages that were set aside are not seen here: <service> parked list --name {name}"));
+    Ok(removal)
+}
+
+impl Removal {
+    /// Whether nobody needs it.
+    pub fn ok(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    fn add_bindings(&mut self, contracts: &Contracts, broker: &Broker, message: &Message) {
+        for binding in broker.bindings.iter().filter(|binding| carries(binding, message)) {
+            let bound = bound(broker, binding);
+            match in_its_place(contracts, broker, binding, message) {
+                // A queue is bound to every version that is published; the newer one is what its service needs.
+                Some(newer) => self.note(format!("{bound}, gets {newer} too, and that is what its service reads")),
+                None => self.users.push(bound),
+            }
+        }
+    }
+
+    fn add_writers(&mut self, contracts: &Contracts, message: &Message) {
+        let next = contracts.newer_than(message).next();
+        match next.filter(|_| matches!(message.kind, Kind::Event | Kind::Job)) {
+            Some(next) => self.note(format!(
+                "it is written until DOWNCAST of {} is None in {}; its file stays, for what is parked or in history",
+                next.name,
+                file_of(&message.name.owner)
+            )),
+            None => {
+                let writers = contracts.writers_of(message).join(", ");
+                self.note(format!("contracts do not say what a service writes; this could come from: {writers}"));
+                self.note("when it goes, its file and its line in events/released.lock go in one change");
+            }
+        }
+    }
+}
+
+impl Contracts {
+    fn newer_than<'a>(&'a self, message: &'a Message) -> impl Iterator<Item = &'a Message> {
+        self.versions_of(&message.name).filter(|other| other.name.version > message.name.version)
+    }
 }
 
 /// How one message needs another.
@@ -72,12 +117,7 @@ fn refers_to(schema: &Value, file: &str) -> bool {
     }
 }
 
-/// The queues that get it.
-fn bound(broker: &Broker, message: &Message) -> Vec<String> {
-    let bindings = broker.bindings.iter().filter(|binding| carries(binding, message));
-    bindings.map(|binding| place(broker, binding)).collect()
-}
-
+/// Whether a binding brings a message to its queue.
 fn carries(binding: &LiveBinding, message: &Message) -> bool {
     let MessageName { owner, .. } = &message.name;
     let key = message.name.key();
@@ -90,40 +130,35 @@ fn carries(binding: &LiveBinding, message: &Message) -> bool {
     }
 }
 
-fn place(broker: &Broker, binding: &LiveBinding) -> String {
+/// The newer version that a queue gets by a binding of its own, and that its service is written against.
+fn in_its_place<'a>(
+    contracts: &'a Contracts,
+    broker: &Broker,
+    binding: &LiveBinding,
+    message: &'a Message,
+) -> Option<&'a MessageName> {
+    let mut services = contracts.services.values();
+    let service =
+        services.find(|service| service.topology.queues.iter().any(|queue| queue.name == binding.destination))?;
+    let mut newer =
+        contracts.newer_than(message).filter(|newer| service.readings().any(|read| read.message == newer.name));
+    let others =
+        || broker.bindings.iter().filter(|other| *other != binding && other.destination == binding.destination);
+    newer.find(|newer| others().any(|other| carries(other, newer))).map(|newer| &newer.name)
+}
+
+fn bound(broker: &Broker, binding: &LiveBinding) -> String {
     let LiveBinding { destination, destination_type, routing_key, .. } = binding;
     let queue = broker.queues.iter().find(|queue| destination_type == "queue" && queue.name == *destination);
     let counts = queue.map_or_else(String::new, |queue| format!(" ({})", queue.counts()));
     format!("the {destination_type} {destination} on the broker, bound with {routing_key}{counts}")
 }
 
-fn notes(contracts: &Contracts, message: &Message, asked_broker: bool) -> Vec<String> {
-    let name = &message.name;
-    let mut notes = vec![];
-    if !asked_broker {
-        notes.push("the broker was not asked: a service of an older build may still listen".to_owned());
-    }
-    let writers = contracts.writers_of(message);
-    if !writers.is_empty() {
-        let may = if message.kind == Kind::Request { "may still send it" } else { "must not write it any more" };
-        notes.push(format!("{} {may}: contracts do not say what a service writes", writers.join(", ")));
-    }
-    notes.push(format!("messages that were set aside are not seen here: <service> parked list --name {name}"));
-    notes
-}
-
-impl Removal {
-    /// Whether nobody needs it.
-    pub fn ok(&self) -> bool {
-        self.users.is_empty()
-    }
-}
-
 impl fmt::Display for Removal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         if self.ok() {
-            writeln!(formatter, "{name} can be removed: its file and its line in events/released.lock, in one change")?;
+            writeln!(formatter, "{name} can be removed")?;
         } else {
             writeln!(formatter, "{name} is still in use by")?;
             self.users.iter().try_for_each(|user| writeln!(formatter, "  {user}"))?;

@@ -2,25 +2,15 @@
 
 use schema_compat::{Comparison, compare_with_released};
 
-use crate::{Contracts, Kind, Message, Remark, Report};
+use crate::{Contracts, Kind, Message, Remark, Report, upcasters::file_of};
 
 pub(super) fn check(contracts: &Contracts, report: &mut Report) {
     for new in contracts.messages.values() {
-        check_upcaster(new, report);
         let earlier: Vec<&Message> = contracts.earlier_than(new).collect();
         let told = compare_with_released(earlier.iter().map(|old| ("", &old.bundled)), &new.bundled);
         for (old, (_, told)) in earlier.into_iter().zip(&told.versions) {
             compared(contracts, old, new, told, report);
         }
-    }
-}
-
-fn check_upcaster(message: &Message, report: &mut Report) {
-    let version = message.name.version;
-    if let Some(from) = message.upcast_from.filter(|from| *from >= version) {
-        let says = format!("x-kith says upcast_from {from}, which is no earlier version");
-        let remark = Remark::new("upcaster-wrong", &message.name, says);
-        report.problems.push(remark.todo(format!("name the version that it is made from, below {version}")));
     }
 }
 
@@ -30,24 +20,17 @@ fn compared(contracts: &Contracts, old: &Message, new: &Message, told: &Comparis
     }
     let breaks: Vec<_> = told.breaks.iter().map(|shown| contracts.hit(old, new, shown)).collect();
     let version = old.name.version;
-    let beside = beside(new.kind, version);
-    match cover(contracts, old, new, told) {
-        Some(cover) => {
-            let says = format!("breaks with v{version}: {cover}; {beside}");
-            report.notes.push(Remark::new("version-breaks", &new.name, says).breaks(breaks));
-        }
-        None => {
-            let says =
-                format!("breaks with v{version}, and nothing reads the messages of v{version} that are still around");
-            let mut todo = format!(
-                "write the upcaster that makes it from v{version}, and say \"upcast_from\": {version} in its x-kith"
-            );
-            if new.kind == Kind::Request {
-                todo.push_str(&format!("; or let {} answer v{version} too", new.name.owner));
-            }
-            report.problems.push(Remark::new("upcaster-missing", &new.name, says).todo(todo).breaks(breaks));
-        }
+    if let Some(cover) = cover(contracts, old, new, told) {
+        let says = format!("breaks with v{version}: {cover}; {}", beside(new.kind, version));
+        report.notes.push(Remark::new("version-breaks", &new.name, says).breaks(breaks));
+        return;
     }
+    let says = format!("breaks with v{version}, and nothing reads the messages of v{version} that are still around");
+    let todo = match new.kind {
+        Kind::Request => format!("let {} answer v{version} too", new.name.owner),
+        _ => format!("write the upcasters from v{version} on in {}", file_of(&new.name.owner)),
+    };
+    report.problems.push(Remark::new("old-messages-unread", &new.name, says).todo(todo).breaks(breaks));
 }
 
 /// Why readers of the new version are not hit by messages of the old one.
@@ -55,13 +38,10 @@ fn cover(contracts: &Contracts, old: &Message, new: &Message, told: &Comparison)
     if told.backward.is_compatible() {
         return Some("its readers read the old messages too, but not the other way round");
     }
-    if contracts.is_upcast(old, new) {
-        return Some("covered by the upcaster");
-    }
     match new.kind {
+        Kind::Event | Kind::Job => contracts.is_upcast(old, new).then_some("covered by the upcaster"),
+        Kind::Request => contracts.answers(old).then_some("both are answered"),
         Kind::Reply => Some("it is only sent to requests that name it"),
-        Kind::Request if contracts.answers(old) => Some("both are answered"),
-        _ => None,
     }
 }
 
@@ -81,17 +61,8 @@ impl Contracts {
 
     /// Whether upcasters lead from one version to another, one or several in a row.
     fn is_upcast(&self, old: &Message, new: &Message) -> bool {
-        let mut at = new;
-        loop {
-            let Some(from) = at.upcast_from.filter(|from| *from >= old.name.version && *from < at.name.version) else {
-                return false;
-            };
-            if from == old.name.version {
-                return true;
-            }
-            let Some(between) = self.messages.get(&at.name.in_version(from)) else { return false };
-            at = between;
-        }
+        let steps = old.name.version + 1..=new.name.version;
+        self.versions_of(&new.name).filter(|version| steps.contains(&version.name.version)).all(|to| to.has_upcaster)
     }
 
     fn answers(&self, request: &Message) -> bool {

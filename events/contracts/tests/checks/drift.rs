@@ -36,7 +36,8 @@ fn what_no_contract_names_is_surplus() {
     let mut answers = Answers::new();
     answers.add_exchange("events.old");
     answers.add_queue("old.events");
-    answers.bind("events.contacts", "search.events", "a#b", "a%23b");
+    answers.bind("events.contacts", "old.events", "a#b", "a%23b");
+    answers.bind("events.contacts", "search.events", "contact-added.v9", "contact-added.v9");
 
     assert_eq!(
         lines(&answers),
@@ -45,8 +46,9 @@ fn what_no_contract_names_is_surplus() {
              curl -X DELETE \"$KITH_RABBIT_API/api/exchanges/%2F/events.old?if-unused=true\"",
             "surplus queue old.events (messages: unknown, consumers: unknown); do: when nobody needs it, \
              curl -X DELETE \"$KITH_RABBIT_API/api/queues/%2F/old.events?if-unused=true&if-empty=true\"",
-            "surplus binding events.contacts -> search.events with \"a#b\"; do: when nobody needs it, \
-             curl -X DELETE \"$KITH_RABBIT_API/api/bindings/%2F/e/events.contacts/q/search.events/a%23b\"",
+            "surplus binding events.contacts -> old.events with \"a#b\"; do: when nobody needs it, \
+             curl -X DELETE \"$KITH_RABBIT_API/api/bindings/%2F/e/events.contacts/q/old.events/a%23b\"",
+            "surplus binding events.contacts -> search.events with \"contact-added.v9\"; do: search topology apply",
         ]
     );
 }

@@ -39,17 +39,44 @@ fn code_and_broker_say_who_still_consumes_an_event() {
 }
 
 #[test]
-fn a_binding_that_is_left_on_the_broker_counts_though_the_code_has_moved() {
-    let repository = moved();
+fn a_binding_of_an_older_build_counts_though_the_code_has_moved() {
+    let told = asked(&moved(), "contacts.contact-added.v1", Some(&Answers::new()));
 
-    let told = asked(&repository, "contacts.contact-added.v1", Some(&Answers::new()));
     assert_eq!(told.users.len(), 1, "{told}");
-    let told = asked(&repository, "contacts.contact-added.v1", Some(&Answers::new().without_binding("search.events")));
+    assert!(told.users[0].starts_with("the queue search.events on the broker, bound with contact-added.v1"), "{told}");
+}
+
+#[test]
+fn a_queue_that_gets_the_newer_version_too_needs_the_older_no_more() {
+    let mut answers = Answers::new();
+    answers.bind("events.contacts", "search.events", "contact-added.v2", "contact-added.v2");
+
+    let told = asked(&moved(), "contacts.contact-added.v1", Some(&answers));
     assert!(told.ok(), "{told}");
-    let text = told.to_string();
-    assert!(text.starts_with("contacts.contact-added.v1 can be removed"), "{text}");
-    assert!(text.contains("\nnewer: contacts.contact-added.v2\n"), "{text}");
-    assert!(text.contains("parked list --name contacts.contact-added.v1"), "{text}");
+    assert!(
+        told.notes[0].ends_with("gets contacts.contact-added.v2 too, and that is what its service reads"),
+        "{told}"
+    );
+
+    let not_moved = Repository::new();
+    not_moved.schema("contacts/contact-added.v2.json", contact_added());
+    assert!(!asked(&not_moved, "contacts.contact-added.v1", Some(&answers)).ok());
+    answers.bind("events.contacts", "stranger", "contact-added.v1", "contact-added.v1");
+    answers.bind("events.contacts", "stranger", "contact-added.v2", "contact-added.v2");
+    assert_eq!(asked(&moved(), "contacts.contact-added.v1", Some(&answers)).users.len(), 1);
+}
+
+#[test]
+fn what_nobody_needs_can_be_removed_and_it_is_said_how() {
+    let answers = Answers::new().without_binding("search.events");
+
+    let told = asked(&moved(), "contacts.contact-added.v1", Some(&answers)).to_string();
+    assert!(told.starts_with("contacts.contact-added.v1 can be removed\nnewer: contacts.contact-added.v2\n"), "{told}");
+    assert!(told.contains("until DOWNCAST of contacts.contact-added.v2 is None"), "{told}");
+    assert!(told.contains("parked list --name contacts.contact-added.v1"), "{told}");
+
+    let told = asked(&moved(), "contacts.contact-added.v2", None).to_string();
+    assert!(told.contains("there is no newer version") && told.contains("go in one change"), "{told}");
 }
 
 #[test]
@@ -82,7 +109,7 @@ fn a_request_and_a_job_are_needed_by_who_answers_and_works() {
     let told = asked(&repository, "contacts.get-contact.v1", Some(&Answers::new()));
     assert_eq!(told.users[0], "contacts, which reads /contact_id of contacts.get-contact.v1");
     assert!(told.users[1].starts_with("the queue contacts.requests on the broker"), "{told}");
-    assert!(told.notes[0].starts_with("search may still send it"), "{told}");
+    assert!(told.notes[0].ends_with("this could come from: search"), "{told}");
     let told = asked(&repository, "contacts.import-file.v1", Some(&Answers::new()));
     assert!(told.users[1].starts_with("the queue contacts.jobs on the broker"), "{told}");
 }
