@@ -64,10 +64,7 @@ pub(crate) struct Document {
 impl Document {
     /// Reads a schema; the error says why it cannot be compared.
     pub(crate) fn read(schema: &Value) -> Result<Self, String> {
-        let schema = &in_ours(schema)?;
-        if !jsonschema::meta::is_valid(schema) {
-            return Err("it is not a valid JSON Schema".to_owned());
-        }
+        let schema = &valid(schema)?;
         let mut reader = Reader { source: schema, names: BTreeMap::new(), waiting: vec![], anchors: BTreeMap::new() };
         reader.find_anchors(schema, "", true)?;
         reader.name("");
@@ -87,6 +84,15 @@ impl Document {
     /// The whole as one JSON Schema.
     pub(crate) fn to_schema(&self) -> Value {
         with_table(self.defs[ROOT].clone(), &self.defs)
+    }
+}
+
+/// The schema in our dialect; the error says why it is none.
+pub(crate) fn valid(schema: &Value) -> Result<Value, String> {
+    let schema = in_ours(schema)?;
+    match jsonschema::meta::validate(&schema) {
+        Ok(()) => Ok(schema),
+        Err(error) => Err(format!("it is not a valid JSON Schema: {error} at {:?}", error.instance_path().as_str())),
     }
 }
 

@@ -30,6 +30,14 @@ use serde_json::Value;
 
 use crate::{document::Document, judge::judged};
 
+/// Whether something is a schema at all, of 2020-12 or a dialect that is put into its words.
+///
+/// # Errors
+/// Says what it is instead. Comparing it would be undecided.
+pub fn accept(schema: &Value) -> Result<(), String> {
+    document::valid(schema).map(drop)
+}
+
 /// Compares two versions of a schema both ways.
 pub fn compare(old: &Value, new: &Value) -> Comparison {
     let (old, new) = (Document::read(old), Document::read(new));

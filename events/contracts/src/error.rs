@@ -21,6 +21,9 @@ pub enum ContractError {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// There is nothing of the name that was asked for.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 impl ContractError {

@@ -3,14 +3,40 @@
 //! Read from files alone, so that a pipeline can check a change before anything is compiled: the schemas under
 //! `events/schemas`, and the `contract.json` that every service prints of itself (`<service> contract`).
 
+mod broker;
+mod check;
+mod consumers;
+mod drift;
 mod error;
+mod file;
+mod history;
+mod hit;
+mod lock;
 mod message;
+mod pair;
+mod pointer;
+mod release;
+mod removal;
+mod report;
 mod service;
+mod upcasters;
 
 use std::{collections::BTreeMap, path::Path};
 
+pub use broker::Broker;
+pub use check::{check, check_repository};
+pub use consumers::consumers_text;
+pub use drift::{Difference, Drift, drift};
 pub use error::ContractError;
+pub use history::Earlier;
+pub use hit::{Hit, Reader};
+pub use lock::Lock;
 pub use message::{Kind, Message, MessageName};
+pub use pair::{compare_files, comparison_text};
+pub use release::{Release, release};
+pub use removal::{Removal, can_remove};
+pub use report::{Remark, Report};
+pub use schema_compat::Comparison;
 pub use service::{Binding, Exchange, Queue, Reading, ServiceContract, Topology};
 
 /// Every message there is, and what every service says of itself.
@@ -29,7 +55,7 @@ impl Contracts {
     /// Where a file cannot be read or is not what its name says; the text names the file and what to do.
     pub fn read(repository: &Path) -> Result<Self, ContractError> {
         Ok(Self {
-            messages: message::read_all(&repository.join("events/schemas"))?,
+            messages: message::read_all(repository)?,
             services: service::read_all(&repository.join("services"))?,
         })
     }
@@ -42,5 +68,16 @@ impl Contracts {
                 .filter(move |reading| reading.message == *message)
                 .map(|reading| (&*service.service, reading))
         })
+    }
+
+    /// All versions of a message that have a file, the oldest first.
+    pub fn versions_of<'a>(&'a self, message: &'a MessageName) -> impl Iterator<Item = &'a Message> {
+        self.messages.values().filter(|other| other.name.owner == message.owner && other.name.name == message.name)
+    }
+
+    /// The name of the version that comes after all that there are.
+    pub fn next_version(&self, message: &MessageName) -> MessageName {
+        let last = self.versions_of(message).map(|other| other.name.version).max().unwrap_or(message.version);
+        message.in_version(last + 1)
     }
 }

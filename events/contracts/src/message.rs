@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ContractError;
+use crate::{ContractError, file::SchemaFile, upcasters::Upcasters};
 
 /// The full name of a message, `contacts.contact-added.v1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -95,6 +95,8 @@ pub struct Message {
     pub reply: Option<MessageName>,
     /// The field that says what it is about.
     pub subject: Option<String>,
+    /// Whether the code names an upcaster to it, which makes it from the version before.
+    pub has_upcaster: bool,
     /// Its file.
     pub path: PathBuf,
     /// The text of its file.
@@ -105,6 +107,13 @@ pub struct Message {
     pub bundled: Value,
 }
 
+impl Message {
+    /// Its file below `events/schemas`, `contacts/contact-added.v1.json`.
+    pub fn file(&self) -> String {
+        format!("{}/{}.json", self.name.owner, self.name.key())
+    }
+}
+
 /// What a file says beside its schema.
 #[derive(Deserialize)]
 struct Note {
@@ -113,12 +122,14 @@ struct Note {
     subject: Option<String>,
 }
 
-/// Every message below a folder `schemas`.
-pub(crate) fn read_all(schemas: &Path) -> Result<BTreeMap<MessageName, Message>, ContractError> {
+/// Every message of a repository.
+pub(crate) fn read_all(repository: &Path) -> Result<BTreeMap<MessageName, Message>, ContractError> {
     let mut found = BTreeMap::new();
-    for folder in sorted(schemas)? {
+    for folder in sorted(&repository.join("events/schemas"))? {
+        let owner = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let upcasters = Upcasters::read(repository, owner)?;
         for file in sorted(&folder)? {
-            let message = read(&file)?;
+            let message = read(&file, &upcasters)?;
             found.insert(message.name.clone(), message);
         }
     }
@@ -133,11 +144,11 @@ pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
     Ok(paths)
 }
 
-fn read(path: &Path) -> Result<Message, ContractError> {
+fn read(path: &Path, upcasters: &Upcasters) -> Result<Message, ContractError> {
     let malformed = |why: String| ContractError::malformed(path, why);
     let name = name_of(path).ok_or_else(|| malformed("call it <owner>/<name>.v<number>.json".to_owned()))?;
-    let (text, schema) = json(path)?;
-    let note: Note = serde_json::from_value(schema["x-kith"].clone()).map_err(|error| {
+    let SchemaFile { text, schema, bundled } = SchemaFile::read(path)?;
+    let note = Note::deserialize(&schema["x-kith"]).map_err(|error| {
         malformed(format!(
             "x-kith: {error}; say {{\"kind\": \"event\"}}, or request, reply, job, and its subject or reply"
         ))
@@ -146,20 +157,13 @@ fn read(path: &Path) -> Result<Message, ContractError> {
         Some(reply) => Some(format!("{}.{reply}", name.owner).parse().map_err(malformed)?),
         None => None,
     };
-    let folder = path.parent().unwrap_or(path);
-    let bundled = schema_compat::bundled(&schema, |file| json(&folder.join(file)).ok().map(|(_, schema)| schema));
-    Ok(Message { kind: note.kind, subject: note.subject, path: path.to_path_buf(), name, reply, text, schema, bundled })
+    let Note { kind, subject, .. } = note;
+    let has_upcaster = upcasters.lead_to(&name);
+    Ok(Message { name, kind, reply, subject, has_upcaster, path: path.to_path_buf(), text, schema, bundled })
 }
 
 fn name_of(path: &Path) -> Option<MessageName> {
     let owner = path.parent()?.file_name()?.to_str()?;
     let key = path.file_name()?.to_str()?.strip_suffix(".json")?;
     format!("{owner}.{key}").parse().ok()
-}
-
-fn json(path: &Path) -> Result<(String, Value), ContractError> {
-    let unreadable = |error| ContractError::Unreadable { path: path.to_path_buf(), error };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let value = serde_json::from_str(&text).map_err(|error| ContractError::malformed(path, error))?;
-    Ok((text, value))
 }

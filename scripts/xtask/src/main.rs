@@ -4,11 +4,14 @@ mod asker;
 mod bench;
 mod canary;
 mod demo;
+mod events;
 mod guide;
 mod kills;
 mod native;
 mod rights;
 mod truth;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -39,13 +42,16 @@ enum Command {
     Canary(canary::Canary),
     /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
     Truth(truth::Truth),
+    /// Look at the messages: what goes together, who reads what, what the broker has.
+    Events(events::Events),
     /// Measure what the design asks for, each beside a baseline in the same run.
     Bench(bench::Bench),
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    match CommandLine::parse().command {
+async fn main() -> anyhow::Result<ExitCode> {
+    let done = match CommandLine::parse().command {
+        Command::Events(events) => return Ok(events.run().await),
         Command::Demo(demo) => demo.run().await,
         Command::Edges => {
             demo::print_edges();
@@ -59,5 +65,6 @@ async fn main() -> anyhow::Result<()> {
         Command::Tally(tally) => tally.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -1,0 +1,35 @@
+//! `cargo xtask events check`: what is wrong with the messages, before anything is compiled.
+
+mod readings;
+mod references;
+mod released;
+mod versions;
+
+use std::path::Path;
+
+use crate::{
+    ContractError, Contracts, Lock, Report,
+    history::{Earlier, in_git},
+};
+
+/// Checks a repository's messages: the released files, the versions beside each other, and what the services read.
+///
+/// # Errors
+/// Where a file cannot be read or is not what it should be.
+pub fn check_repository(repository: &Path) -> Result<Report, ContractError> {
+    let lock = Lock::read(repository)?;
+    check(&Contracts::read(repository)?, lock.as_ref(), &in_git(repository))
+}
+
+/// The same for what is read already. `earlier` finds the text of a released file that was changed.
+///
+/// # Errors
+/// Where a released text that was found is not JSON.
+pub fn check(contracts: &Contracts, lock: Option<&Lock>, earlier: &Earlier<'_>) -> Result<Report, ContractError> {
+    let mut report = Report::default();
+    released::check(contracts, lock, earlier, &mut report)?;
+    versions::check(contracts, &mut report);
+    references::check(contracts, &mut report);
+    readings::check(contracts, &mut report);
+    Ok(report)
+}

@@ -1,0 +1,217 @@
+//! `cargo xtask events drift`: what the contracts say of the broker, beside what is there.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    Binding, Broker, Contracts, Exchange, Queue,
+    broker::{LiveBinding, LiveQueue, encoded},
+};
+
+/// One difference between the contracts and a broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// How they differ.
+    pub is: Difference,
+    /// `exchange`, `queue` or `binding`.
+    pub what: &'static str,
+    /// Its name; of a binding `<exchange> -> <queue> with <routing key>`.
+    pub name: String,
+    /// More of it, where there is more to say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub says: String,
+    /// What to do.
+    #[serde(rename = "do")]
+    pub todo: String,
+}
+
+/// How the contracts and a broker differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Difference {
+    /// A contract names it, and it is not there.
+    Missing,
+    /// It is there, and no contract names it.
+    Surplus,
+    /// It is there, but otherwise.
+    Different,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { is, what, name, says, todo } = self;
+        let is = match is {
+            Difference::Missing => "missing",
+            Difference::Surplus => "surplus",
+            Difference::Different => "different",
+        };
+        let says = if says.is_empty() { String::new() } else { format!(" ({says})") };
+        write!(formatter, "{is} {what} {name}{says}; do: {todo}")
+    }
+}
+
+/// Compares all contracts with a running broker. Users and their rights are not looked at.
+pub fn drift(contracts: &Contracts, broker: &Broker) -> Vec<Drift> {
+    let planned = Planned::of(contracts);
+    let mut found = exchanges(&planned, broker);
+    found.extend(queues(&planned, broker));
+    found.extend(bindings(&planned, broker));
+    found
+}
+
+/// What all contracts name, each with a service that makes it.
+struct Planned<'a> {
+    services: Vec<&'a str>,
+    exchanges: BTreeMap<&'a str, (&'a str, &'a Exchange)>,
+    queues: BTreeMap<&'a str, (&'a str, &'a Queue)>,
+}
+
+impl<'a> Planned<'a> {
+    fn of(contracts: &'a Contracts) -> Self {
+        let mut planned = Self { services: vec![], exchanges: BTreeMap::new(), queues: BTreeMap::new() };
+        for contract in contracts.services.values() {
+            let service = &*contract.service;
+            planned.services.push(service);
+            for exchange in &contract.topology.exchanges {
+                planned.exchanges.insert(&exchange.name, (service, exchange));
+            }
+            for queue in &contract.topology.queues {
+                planned.queues.insert(&queue.name, (service, queue));
+            }
+        }
+        planned
+    }
+
+    /// A queue that a running instance makes for itself, and that goes with it.
+    fn is_of_an_instance(&self, queue: &str) -> bool {
+        let rest = self.services.iter().filter_map(|service| queue.strip_prefix(service));
+        rest.into_iter().any(|rest| rest.starts_with(".replies."))
+    }
+}
+
+fn exchanges(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
+    let mut found = vec![];
+    for (name, (service, exchange)) in &planned.exchanges {
+        let Some(live) = broker.exchanges.iter().find(|live| live.name == *name) else {
+            found.push(missing("exchange", (*name).to_owned(), service));
+            continue;
+        };
+        let mut differences = vec![];
+        if live.kind != exchange.kind {
+            differences.push(format!("{} instead of {}", live.kind, exchange.kind));
+        }
+        differences.extend((!live.durable).then(|| "not durable".to_owned()));
+        if !differences.is_empty() {
+            let remove = broker.removing(&format!("exchanges/{}", encoded(name)));
+            let todo = format!("stop who uses it, {remove}, then every service: topology apply");
+            found.push(different("exchange", name, differences, todo));
+        }
+    }
+    let unknown = broker.exchanges.iter().filter(|live| !live.name.is_empty() && !live.name.starts_with("amq."));
+    let unknown = unknown.filter(|live| !planned.exchanges.contains_key(&*live.name));
+    found.extend(unknown.map(|live| {
+        let todo = broker.removing(&format!("exchanges/{}?if-unused=true", encoded(&live.name)));
+        surplus("exchange", live.name.clone(), String::new(), todo)
+    }));
+    found
+}
+
+fn queues(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
+    let mut found = vec![];
+    for (name, (service, queue)) in &planned.queues {
+        let Some(live) = broker.queues.iter().find(|live| live.name == *name) else {
+            found.push(missing("queue", (*name).to_owned(), service));
+            continue;
+        };
+        let differences = differences(queue, live);
+        if !differences.is_empty() {
+            // A broker changes no queue that is there.
+            let remove = broker.removing(&format!("queues/{}?if-empty=true", encoded(name)));
+            let todo = format!("let {service} empty it, stop {service}, {remove}, then {service} topology apply");
+            found.push(different("queue", name, differences, todo));
+        }
+    }
+    let unknown = broker.queues.iter().filter(|live| !live.name.starts_with("amq."));
+    let unknown = unknown.filter(|live| !planned.queues.contains_key(&*live.name));
+    found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.name)).map(|live| {
+        let todo = broker.removing(&format!("queues/{}?if-unused=true&if-empty=true", encoded(&live.name)));
+        surplus("queue", live.name.clone(), live.counts(), todo)
+    }));
+    found
+}
+
+fn differences(queue: &Queue, live: &LiveQueue) -> Vec<String> {
+    let nothing = Map::new();
+    let planned = queue.arguments.as_object().unwrap_or(&nothing);
+    let mut found = vec![];
+    for (name, value) in planned {
+        match live.arguments.get(name) {
+            Some(other) if other == value => {}
+            Some(other) => found.push(format!("{name} is {other} instead of {value}")),
+            None => found.push(format!("{name} is not set instead of {value}")),
+        }
+    }
+    // Newer brokers write their own default for the type into queues that name none.
+    let unknown = live.arguments.iter().filter(|(name, _)| !planned.contains_key(*name) && *name != "x-queue-type");
+    found.extend(unknown.map(|(name, value): (_, &Value)| format!("{name} is {value} instead of not set")));
+    found.extend((!live.durable).then(|| "not durable".to_owned()));
+    found
+}
+
+fn bindings(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
+    let mut found = vec![];
+    for (service, queue) in planned.queues.values() {
+        for binding in &queue.bindings {
+            if !broker.bindings.iter().any(|live| is(live, queue, binding)) {
+                found.push(missing(
+                    "binding",
+                    binding_name(&binding.exchange, &queue.name, &binding.routing_key),
+                    service,
+                ));
+            }
+        }
+    }
+    let unknown = broker.bindings.iter().filter(|live| !live.is_default() && !live.source.starts_with("amq."));
+    let unknown = unknown.filter(|live| !live.destination.starts_with("amq.") && !is_planned(planned, live));
+    found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.destination)).map(|live| {
+        let name = binding_name(&live.source, &live.destination, &live.routing_key);
+        match planned.queues.get(&*live.destination) {
+            Some((service, _)) => Drift { is: Difference::Surplus, ..missing("binding", name, service) },
+            None => surplus("binding", name, String::new(), broker.removing(&format!("bindings/{}", live.place()))),
+        }
+    }));
+    found
+}
+
+fn is(live: &LiveBinding, queue: &Queue, binding: &Binding) -> bool {
+    live.destination_type == "queue"
+        && live.destination == queue.name
+        && live.source == binding.exchange
+        && live.routing_key == binding.routing_key
+}
+
+fn is_planned(planned: &Planned<'_>, live: &LiveBinding) -> bool {
+    let queue = planned.queues.get(&*live.destination);
+    queue.is_some_and(|(_, queue)| queue.bindings.iter().any(|binding| is(live, queue, binding)))
+}
+
+fn binding_name(exchange: &str, queue: &str, routing_key: &str) -> String {
+    format!("{exchange} -> {queue} with {routing_key:?}")
+}
+
+/// What is missing, and what a service unbinds its queue from, is mended by the same command.
+fn missing(what: &'static str, name: String, service: &str) -> Drift {
+    let todo = format!("{service} topology apply");
+    Drift { is: Difference::Missing, what, name, says: String::new(), todo }
+}
+
+fn surplus(what: &'static str, name: String, says: String, todo: String) -> Drift {
+    let todo = format!("when nobody needs it, {todo}");
+    Drift { is: Difference::Surplus, what, name, says, todo }
+}
+
+fn different(what: &'static str, name: &str, differences: Vec<String>, todo: String) -> Drift {
+    Drift { is: Difference::Different, what, name: name.to_owned(), says: differences.join(", "), todo }
+}

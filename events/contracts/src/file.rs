@@ -1,0 +1,58 @@
+//! A schema file, read with the files that it refers to.
+
+use std::{cell::RefCell, fs, io, path::Path};
+
+use schema_compat::bundled;
+use serde_json::Value;
+
+use crate::ContractError;
+
+/// A schema file.
+pub(crate) struct SchemaFile {
+    /// Its text.
+    pub(crate) text: String,
+    /// Its schema, as the file has it.
+    pub(crate) schema: Value,
+    /// Its schema with every other that it refers to inside it.
+    pub(crate) bundled: Value,
+}
+
+impl SchemaFile {
+    pub(crate) fn read(path: &Path) -> Result<Self, ContractError> {
+        let text = text_of(path)?;
+        Self::from_text(path, text)
+    }
+
+    /// Another text of the file that lies there: what it refers to is looked for beside it.
+    pub(crate) fn from_text(path: &Path, text: String) -> Result<Self, ContractError> {
+        let schema = json(path, &text)?;
+        let bundled = bundled_beside(path, &schema)?;
+        Ok(Self { text, schema, bundled })
+    }
+}
+
+fn bundled_beside(path: &Path, schema: &Value) -> Result<Value, ContractError> {
+    let folder = path.parent().unwrap_or(path);
+    let broken = RefCell::new(None);
+    let found = bundled(schema, |file| {
+        let beside = folder.join(file);
+        match text_of(&beside).and_then(|text| json(&beside, &text)) {
+            Ok(schema) => Some(schema),
+            // It stays a reference, and the comparison says that it cannot follow it.
+            Err(ContractError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                broken.borrow_mut().get_or_insert(error);
+                None
+            }
+        }
+    });
+    broken.into_inner().map_or(Ok(found), Err)
+}
+
+fn text_of(path: &Path) -> Result<String, ContractError> {
+    fs::read_to_string(path).map_err(|error| ContractError::Unreadable { path: path.to_path_buf(), error })
+}
+
+fn json(path: &Path, text: &str) -> Result<Value, ContractError> {
+    serde_json::from_str(text).map_err(|error| ContractError::malformed(path, format!("it is not JSON: {error}")))
+}

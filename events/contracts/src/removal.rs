@@ -1,0 +1,172 @@
+//! `cargo xtask events can-remove`: who still needs a message, from the code and from a running broker.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{
+    Broker, ContractError, Contracts, Kind, Message, MessageName,
+    broker::{LiveBinding, topic_matches},
+    upcasters::file_of,
+};
+
+/// Who still needs a message.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The message.
+    pub name: MessageName,
+    /// Who needs it, and how: each a part of a sentence.
+    pub users: Vec<String>,
+    /// The newest version after it.
+    pub newer: Option<MessageName>,
+    /// What else is to be thought of.
+    pub notes: Vec<String>,
+}
+
+/// Says who still needs a message. Without a broker only what the code says.
+///
+/// # Errors
+/// Where there is no such message.
+pub fn can_remove(
+    contracts: &Contracts,
+    name: &MessageName,
+    broker: Option<&Broker>,
+) -> Result<Removal, ContractError> {
+    let message = contracts.message(name)?;
+    let mut removal = Removal { name: name.clone(), users: vec![], newer: None, notes: vec![] };
+    if message.kind != Kind::Reply {
+        // Those that ask for a reply are found by the requests that name it.
+        removal.users.extend(contracts.readers_at(message, "").iter().map(|reader| reader.text()));
+    }
+    removal.users.extend(contracts.messages.values().filter_map(|other| needs(other, message)));
+    match broker {
+        Some(broker) => removal.add_bindings(contracts, broker, message),
+        None => removal.note("the broker was not asked: a service of an older build may still listen"),
+    }
+    removal.newer = contracts.newer_than(message).last().map(|newer| newer.name.clone());
+    removal.add_writers(contracts, message);
+    removal.note(format!("messages that were set aside are not seen here: <service> parked list --name {name}"));
+    Ok(removal)
+}
+
+impl Removal {
+    /// Whether nobody needs it.
+    pub fn ok(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    fn add_bindings(&mut self, contracts: &Contracts, broker: &Broker, message: &Message) {
+        for binding in broker.bindings.iter().filter(|binding| carries(binding, message)) {
+            let bound = bound(broker, binding);
+            match in_its_place(contracts, broker, binding, message) {
+                // A queue is bound to every version that is published; the newer one is what its service needs.
+                Some(newer) => self.note(format!("{bound}, gets {newer} too, and that is what its service reads")),
+                None => self.users.push(bound),
+            }
+        }
+    }
+
+    fn add_writers(&mut self, contracts: &Contracts, message: &Message) {
+        let next = contracts.newer_than(message).next();
+        match next.filter(|_| matches!(message.kind, Kind::Event | Kind::Job)) {
+            Some(next) => self.note(format!(
+                "it is written until DOWNCAST of {} is None in {}; its file stays, for what is parked or in history",
+                next.name,
+                file_of(&message.name.owner)
+            )),
+            None => {
+                let writers = contracts.writers_of(message).join(", ");
+                self.note(format!("contracts do not say what a service writes; this could come from: {writers}"));
+                self.note("when it goes, its file and its line in events/released.lock go in one change");
+            }
+        }
+    }
+}
+
+impl Contracts {
+    fn newer_than<'a>(&'a self, message: &'a Message) -> impl Iterator<Item = &'a Message> {
+        self.versions_of(&message.name).filter(|other| other.name.version > message.name.version)
+    }
+}
+
+/// How one message needs another.
+fn needs(other: &Message, message: &Message) -> Option<String> {
+    if other.name == message.name {
+        return None;
+    }
+    if other.reply.as_ref() == Some(&message.name) {
+        return Some(format!("the request {}, whose reply it is", other.name));
+    }
+    let file = format!("{}.json", message.name.key());
+    let refers = other.name.owner == message.name.owner && refers_to(&other.schema, &file);
+    refers.then(|| format!("the schema of {}, which refers to it", other.name))
+}
+
+fn refers_to(schema: &Value, file: &str) -> bool {
+    match schema {
+        Value::Object(fields) => fields.iter().any(|(key, value)| {
+            let target = value.as_str().filter(|_| key == "$ref").and_then(|target| target.split('#').next());
+            target == Some(file) || refers_to(value, file)
+        }),
+        Value::Array(items) => items.iter().any(|item| refers_to(item, file)),
+        _ => false,
+    }
+}
+
+/// Whether a binding brings a message to its queue.
+fn carries(binding: &LiveBinding, message: &Message) -> bool {
+    let MessageName { owner, .. } = &message.name;
+    let key = message.name.key();
+    match message.kind {
+        Kind::Event => binding.source == format!("events.{owner}") && topic_matches(&binding.routing_key, &key),
+        Kind::Request => binding.source == format!("requests.{owner}") && binding.routing_key == key,
+        Kind::Job => binding.source == format!("jobs.{owner}") && binding.routing_key == key,
+        // It goes to the queue of whoever asked.
+        Kind::Reply => false,
+    }
+}
+
+/// The newer version that a queue gets by a binding of its own, and that its service is written against.
+fn in_its_place<'a>(
+    contracts: &'a Contracts,
+    broker: &Broker,
+    binding: &LiveBinding,
+    message: &'a Message,
+) -> Option<&'a MessageName> {
+    let mut services = contracts.services.values();
+    let service =
+        services.find(|service| service.topology.queues.iter().any(|queue| queue.name == binding.destination))?;
+    let mut newer =
+        contracts.newer_than(message).filter(|newer| service.readings().any(|read| read.message == newer.name));
+    let others =
+        || broker.bindings.iter().filter(|other| *other != binding && other.destination == binding.destination);
+    newer.find(|newer| others().any(|other| carries(other, newer))).map(|newer| &newer.name)
+}
+
+fn bound(broker: &Broker, binding: &LiveBinding) -> String {
+    let LiveBinding { destination, destination_type, routing_key, .. } = binding;
+    let queue = broker.queues.iter().find(|queue| destination_type == "queue" && queue.name == *destination);
+    let counts = queue.map_or_else(String::new, |queue| format!(" ({})", queue.counts()));
+    format!("the {destination_type} {destination} on the broker, bound with {routing_key}{counts}")
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        if self.ok() {
+            writeln!(formatter, "{name} can be removed")?;
+        } else {
+            writeln!(formatter, "{name} is still in use by")?;
+            self.users.iter().try_for_each(|user| writeln!(formatter, "  {user}"))?;
+        }
+        match &self.newer {
+            Some(newer) => write!(formatter, "newer: {newer}")?,
+            None => write!(formatter, "there is no newer version: without it the message is gone altogether")?,
+        }
+        self.notes.iter().try_for_each(|note| write!(formatter, "\nnote: {note}"))
+    }
+}

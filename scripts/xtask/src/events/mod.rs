@@ -1,0 +1,150 @@
+//! `cargo xtask events`: what is true of the messages, from their files and from a running broker.
+
+mod broker;
+mod contracts;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use ::contracts::{Contracts, MessageName};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::native::repository;
+
+/// What goes together, who reads what, and what the broker has. See docs/schema-checks.md.
+#[derive(Args)]
+pub struct Events {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compare two schema files: 0 when they go together both ways, 1 when not, 2 when one is no schema.
+    Compat {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// The schema that is in use.
+        old: PathBuf,
+        /// The schema that is to come.
+        new: PathBuf,
+    },
+    /// Check all messages: released files, versions, and what the services read.
+    Check {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write what each built service says of itself into its folder.
+    Contracts(contracts::Write),
+    /// Add every new schema file to events/released.lock; from then on it never changes.
+    Release {
+        /// Only say which it would be.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say who reads a message, or a field of it.
+    Consumers {
+        /// The message, `contacts.contact-added.v1`.
+        message: MessageName,
+        /// The field, `/name` or `/emails/*`.
+        field: Option<String>,
+    },
+    /// Say who still needs a message: 0 when nobody does.
+    CanRemove {
+        /// The message, `contacts.contact-added.v1`.
+        message: MessageName,
+        /// Ask only the code, not the broker.
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        broker: broker::Address,
+    },
+    /// Compare what the services need on the broker with what is there: 0 when it is the same.
+    Drift {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        broker: broker::Address,
+    },
+}
+
+impl Events {
+    /// Runs the command: 0 when all is well, 1 when something is to be mended, 2 when that cannot be said.
+    pub async fn run(self) -> ExitCode {
+        match self.command.run().await {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(1),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+impl Command {
+    async fn run(self) -> Result<bool> {
+        match self {
+            Self::Compat { json, old, new } => {
+                let told = ::contracts::compare_files(&old, &new)?;
+                if json {
+                    print_json(&told)?
+                } else {
+                    print!("{}", ::contracts::comparison_text(&told))
+                }
+                Ok(told.full())
+            }
+            Self::Check { json } => {
+                let report = ::contracts::check_repository(&repository())?;
+                if json {
+                    print_json(&report)?
+                } else {
+                    println!("{report}")
+                }
+                Ok(report.ok())
+            }
+            Self::Contracts(write) => write.run().await,
+            Self::Release { dry_run } => {
+                let release = ::contracts::release(&repository(), dry_run)?;
+                println!("{release}");
+                Ok(release.ok())
+            }
+            Self::Consumers { message, field } => {
+                let contracts = Contracts::read(&repository())?;
+                println!("{}", ::contracts::consumers_text(&contracts, &message, field.as_deref())?);
+                Ok(true)
+            }
+            Self::CanRemove { message, offline, broker } => can_remove(&message, offline, &broker).await,
+            Self::Drift { json, broker } => drift(json, &broker).await,
+        }
+    }
+}
+
+async fn can_remove(message: &MessageName, offline: bool, address: &broker::Address) -> Result<bool> {
+    let contracts = Contracts::read(&repository())?;
+    let broker = if offline { None } else { Some(address.ask().await?) };
+    let removal = ::contracts::can_remove(&contracts, message, broker.as_ref())?;
+    println!("{removal}");
+    Ok(removal.ok())
+}
+
+async fn drift(json: bool, address: &broker::Address) -> Result<bool> {
+    let found = ::contracts::drift(&Contracts::read(&repository())?, &address.ask().await?);
+    if json {
+        print_json(&serde_json::json!({ "drift": found }))?;
+    } else if found.is_empty() {
+        println!("the broker has what the services need, and nothing else");
+    } else {
+        found.iter().for_each(|drift| println!("{drift}"));
+    }
+    Ok(found.is_empty())
+}
+
+fn print_json(told: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(told)?);
+    Ok(())
+}
