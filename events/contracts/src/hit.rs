@@ -57,7 +57,7 @@ impl Contracts {
             return self.askers_of(&name.owner).into_iter().map(reader).collect();
         }
         let touched = self.readers_of(name).map(|(service, reading)| {
-            let reads: Vec<_> = reading.reads.iter().filter(|read| overlap(read, path)).cloned().collect();
+            let reads: Vec<_> = reading.innermost().filter(|read| overlap(read, path)).cloned().collect();
             Reader { service: service.to_owned(), message: name.clone(), reads: Some(reads) }
         });
         // The whole message matters even to a service that only wants to know that it came.

@@ -44,6 +44,14 @@ pub struct Reading {
     pub reads: Vec<String>,
 }
 
+impl Reading {
+    /// The fields that it reads, without those that it only reads something in: `/name/full`, not `/name` as well.
+    pub(crate) fn innermost(&self) -> impl Iterator<Item = &String> {
+        let holds = |outer: &str, inner: &String| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        self.reads.iter().filter(move |read| !self.reads.iter().any(|other| holds(read, other)))
+    }
+}
+
 /// What a service needs on the broker.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

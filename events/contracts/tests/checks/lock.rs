@@ -69,6 +69,17 @@ fn a_line_that_is_not_understood_is_named() {
 }
 
 #[test]
+fn a_released_file_keeps_its_first_digest() {
+    let mut lock = Lock::default();
+    lock.add("contacts/a.v1.json".to_owned(), "one");
+    let before = lock.clone();
+
+    lock.add("contacts/a.v1.json".to_owned(), "another");
+
+    assert_eq!(lock, before);
+}
+
+#[test]
 fn its_digests_are_those_of_sha256sum() {
     let repository = Repository::released();
     let output = std::process::Command::new("sha256sum")

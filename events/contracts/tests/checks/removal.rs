@@ -60,7 +60,7 @@ fn a_queue_that_gets_the_newer_version_too_needs_the_older_no_more() {
 
     let not_moved = Repository::new();
     not_moved.schema("contacts/contact-added.v2.json", contact_added());
-    assert!(!asked(&not_moved, "contacts.contact-added.v1", Some(&answers)).ok());
+    assert_eq!(asked(&not_moved, "contacts.contact-added.v1", Some(&answers)).users.len(), 2);
     answers.bind("events.contacts", "stranger", "contact-added.v1", "contact-added.v1");
     answers.bind("events.contacts", "stranger", "contact-added.v2", "contact-added.v2");
     assert_eq!(asked(&moved(), "contacts.contact-added.v1", Some(&answers)).users.len(), 1);
