@@ -50,6 +50,26 @@ fn every_example_fits_its_schema_and_its_type() {
 }
 
 #[test]
+fn every_field_is_in_an_example() {
+    for entry in CATALOGUE {
+        let examples = schema_of(entry)["examples"].as_array().cloned().unwrap_or_default();
+        for field in entry.fields().keys() {
+            let has = |example: &Value| is_in(example, &field.split('/').skip(1).collect::<Vec<_>>());
+            assert!(examples.iter().any(has), "{}: no example has the field {field}", entry.name);
+        }
+    }
+}
+
+fn is_in(value: &Value, steps: &[&str]) -> bool {
+    match (steps, value) {
+        ([], _) => true,
+        (["*", rest @ ..], Value::Array(items)) => items.iter().any(|item| is_in(item, rest)),
+        (["*", rest @ ..], Value::Object(fields)) => fields.values().any(|value| is_in(value, rest)),
+        ([field, rest @ ..], _) => value.get(field).is_some_and(|value| is_in(value, rest)),
+    }
+}
+
+#[test]
 fn a_missing_required_field_is_refused_by_schema_and_type_alike() {
     for entry in CATALOGUE {
         let schema = schema_of(entry);

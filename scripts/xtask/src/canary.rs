@@ -65,7 +65,7 @@ impl Canary {
 
 /// What a person does whose every word is marked, and what goes wrong for them.
 async fn a_persons_day(url: &str, word: &str) -> Result<()> {
-    let http = Client::new();
+    let http = Client::builder().user_agent(word).build()?;
     let email = format!("{word}@example.org");
     let call = async |method: Method, path: &str, token: &str, body: Value| -> Result<Value> {
         let call = http.request(method, format!("{url}/api/v1/{path}")).bearer_auth(token);
@@ -75,9 +75,9 @@ async fn a_persons_day(url: &str, word: &str) -> Result<()> {
     let account = json!({ "email": email, "name": word, "password": format!("{word} {word}") });
     call(Method::POST, "accounts", "", account.clone()).await?;
     call(Method::POST, "accounts", "", account).await?;
-    let wrong = json!({ "email": email, "password": format!("not {word}"), "device": word });
+    let wrong = json!({ "email": email, "password": format!("not {word}") });
     call(Method::POST, "sessions", "", wrong).await?;
-    let session = json!({ "email": email, "password": format!("{word} {word}"), "device": word });
+    let session = json!({ "email": email, "password": format!("{word} {word}") });
     let opened = call(Method::POST, "sessions", "", session).await?;
     let token = opened["access_token"].as_str().ok_or_else(|| anyhow!("no session: {opened}"))?.to_owned();
     let contact = json!({
@@ -85,7 +85,7 @@ async fn a_persons_day(url: &str, word: &str) -> Result<()> {
         "title": word, "notes": word, "urls": [format!("https://example.org/{word}")],
     });
     let added = call(Method::POST, "contacts", &token, contact).await?;
-    ensure!(added["contact_id"].is_string(), "the contact was not added: {added}");
+    ensure!(added["id"].is_string(), "the contact was not added: {added}");
     call(Method::POST, "contacts", &token, json!({ "name": [word] })).await?;
     for path in [format!("search?q={word}"), format!("network/paths?to={email}"), format!("contacts/{word}")] {
         call(Method::GET, &path, &token, Value::Null).await?;
