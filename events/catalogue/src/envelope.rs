@@ -65,13 +65,6 @@ fn attributes(message: &Message, data: &Value) -> Vec<Attribute> {
         required("type", kind, json!(sent_as)),
         required("source", sender, json!(sent_by)),
         required("time", time("when it was written"), json!(TIME)),
-        optional("traceparent", text("W3C trace context"), json!(TRACE)),
-        Attribute {
-            required: is_reply,
-            ..optional("correlationid", if is_reply { answered } else { first }, json!(FIRST))
-        },
-        optional("causationid", uuid("the message whose handling sent this one"), json!(FIRST)),
-        optional("actor", uuid("the account on whose behalf"), json!(ACTOR)),
     ];
     if message.subject.is_some() {
         all.push(optional("subject", text("what it is about"), subject));
@@ -80,6 +73,15 @@ fn attributes(message: &Message, data: &Value) -> Vec<Attribute> {
         let number = json!({ "type": "string", "pattern": "^[1-9][0-9]*$", "description": "counts up per subject" });
         all.push(optional("sequence", number, json!("1")));
     }
+    all.extend([
+        optional("traceparent", text("W3C trace context"), json!(TRACE)),
+        Attribute {
+            required: is_reply,
+            ..optional("correlationid", if is_reply { answered } else { first }, json!(FIRST))
+        },
+        optional("causationid", uuid("the message whose handling sent this one"), json!(FIRST)),
+        optional("actor", uuid("the account on whose behalf"), json!(ACTOR)),
+    ]);
     if message.kind == Kind::Request {
         all.push(optional("deadline", time("when the one who asks stops waiting"), json!(DEADLINE)));
     }

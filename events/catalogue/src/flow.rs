@@ -46,6 +46,11 @@ impl Flow {
         }
     }
 
+    /// The way back of a request that came this way.
+    pub(crate) fn back(&self) -> Self {
+        replying(self.receivers().into_iter().map(str::to_owned).collect(), self.senders.clone())
+    }
+
     /// Who receives it.
     pub fn receivers(&self) -> BTreeSet<&str> {
         self.hops.iter().map(|hop| &*hop.receiver).collect()
@@ -112,19 +117,21 @@ fn forward(contracts: &Contracts, message: &Message, kind: Kind) -> Flow {
 fn reply(contracts: &Contracts, message: &Message) -> Flow {
     let requests: Vec<Flow> =
         requests_for(contracts, &message.name).map(|request| Flow::of(contracts, request)).collect();
-    let receivers: BTreeSet<String> = requests.iter().flat_map(|request| request.senders.clone()).collect();
+    replying(
+        requests.iter().flat_map(Flow::receivers).map(str::to_owned).collect(),
+        requests.iter().flat_map(|request| request.senders.clone()).collect(),
+    )
+}
+
+fn replying(senders: BTreeSet<String>, askers: BTreeSet<String>) -> Flow {
     let hop = |receiver: String| Hop {
         exchange: format!("replies.{receiver}"),
         queue: format!("{receiver}.replies.<instance>"),
         receiver,
         reads: None,
     };
-    let hops: Vec<Hop> = receivers.into_iter().map(hop).collect();
-    Flow {
-        senders: requests.iter().flat_map(Flow::receivers).map(str::to_owned).collect(),
-        exchanges: hops.iter().map(|hop| hop.exchange.clone()).collect(),
-        hops,
-    }
+    let hops: Vec<Hop> = askers.into_iter().map(hop).collect();
+    Flow { senders, exchanges: hops.iter().map(|hop| hop.exchange.clone()).collect(), hops }
 }
 
 fn doors(service: &ServiceContract, kind: Kind) -> &[Reading] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A schema inside a document, and the document, which its references point into.
 #[derive(Clone, Copy)]
@@ -112,4 +112,48 @@ impl<'a> Applied<'a> {
 
 fn target<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(reference.strip_prefix('#')?)
+}
+
+const MAPS: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+const ONE: [&str; 10] = [
+    "items",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+];
+
+/// A document with every schema in it, and itself, made anew; the innermost first. Names of fields are no keywords.
+pub(crate) fn rewritten(schema: &Value, rewrite: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
+    let Value::Object(keywords) = schema else { return schema.clone() };
+    let made = keywords.iter().map(|(keyword, value)| {
+        let value = match value {
+            Value::Object(schemas) if MAPS.contains(&&**keyword) => {
+                let schemas = schemas.iter().map(|(name, schema)| (name.clone(), rewritten(schema, rewrite)));
+                schemas.collect::<Map<_, _>>().into()
+            }
+            Value::Array(schemas) if LISTS.contains(&&**keyword) => {
+                schemas.iter().map(|schema| rewritten(schema, rewrite)).collect()
+            }
+            value if ONE.contains(&&**keyword) => rewritten(value, rewrite),
+            value => value.clone(),
+        };
+        (keyword.clone(), value)
+    });
+    rewrite(made.collect()).into()
+}
+
+/// Takes out of a schema what may show personal data: examples, and what a marked field is where it is absent.
+pub(crate) fn without_examples(mut keywords: Map<String, Value>) -> Map<String, Value> {
+    keywords.remove("examples");
+    if keywords.get("x-personal-data").is_some_and(|mark| mark == true) {
+        keywords.remove("default");
+    }
+    keywords
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use contracts::{Contracts, MessageName};
 use serde_json::{Map, Value, json};
 
+pub(crate) use messages::{examples, word};
+
 use crate::Files;
 
 /// The version of AsyncAPI that the documents follow.

@@ -4,8 +4,12 @@
 //! the name of `$defs` and for keywords beside a `$ref`; so it is written as draft 7. A schema with a keyword that draft 7
 //! does not have goes as 2020-12, as it is. Why: `docs/decisions/0008-asyncapi.md`.
 
+use std::cell::Cell;
+
 use contracts::Message;
 use serde_json::{Map, Value, json};
+
+use crate::schema::{rewritten, without_examples};
 
 const DRAFT_07: &str = "application/schema+json;version=draft-07";
 const DRAFT_2020_12: &str = "application/schema+json;version=2020-12";
@@ -24,98 +28,87 @@ const NEW: [&str; 11] = [
     "$dynamicAnchor",
     "$vocabulary",
 ];
-/// Keywords of the file; examples are the message's, where they are masked.
-const DROPPED: [&str; 5] = ["$schema", "$id", "x-kith", "examples", "$comment"];
-
-const MAPS: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const ONE: [&str; 10] = [
-    "items",
-    "additionalProperties",
-    "unevaluatedProperties",
-    "unevaluatedItems",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "propertyNames",
-];
+/// Keywords of a file; in the document its message has them.
+const OF_A_FILE: [&str; 4] = ["$schema", "$id", "x-kith", "$comment"];
 
 /// The payload of a message as AsyncAPI has it: the schema with the format that it is in.
 pub(super) fn of(message: &Message) -> Value {
     let place = format!("#/components/messages/{}/payload/schema", message.name);
-    let is_new = any_schema(&message.bundled, &|schema| NEW.iter().any(|keyword| schema.contains_key(*keyword)));
-    let (format, definitions) = if is_new { (DRAFT_2020_12, "$defs") } else { (DRAFT_07, "definitions") };
-    let writer = Writer { place: &place, definitions };
-    json!({ "schemaFormat": format, "schema": writer.written(&message.bundled) })
+    let (format, definitions) =
+        if needs_2020_12(&message.bundled) { (DRAFT_2020_12, "$defs") } else { (DRAFT_07, "definitions") };
+    let schema = rewritten(&message.bundled, &|keywords| placed(keywords, &place, definitions));
+    json!({ "schemaFormat": format, "schema": schema })
 }
 
-/// Writes a schema so that it can stand inside another document.
-struct Writer<'a> {
-    /// Where it stands.
-    place: &'a str,
-    /// What its definitions are called.
-    definitions: &'a str,
+fn needs_2020_12(schema: &Value) -> bool {
+    let found = Cell::new(false);
+    rewritten(schema, &|keywords| {
+        found.set(found.get() || NEW.iter().any(|keyword| keywords.contains_key(*keyword)));
+        keywords
+    });
+    found.get()
 }
 
-impl Writer<'_> {
-    fn written(&self, schema: &Value) -> Value {
-        let Value::Object(fields) = schema else { return schema.clone() };
-        let is_personal = fields.get("x-personal-data").is_some_and(|mark| mark == true);
-        let mut made = Map::new();
-        for (keyword, value) in fields {
-            let is_shown = !DROPPED.contains(&&**keyword) && !(is_personal && keyword == "default");
-            if is_shown {
-                let name = if keyword == "$defs" { self.definitions } else { keyword };
-                made.insert(name.to_owned(), self.keyword(keyword, value));
-            }
-        }
-        // In draft 7, and for whoever resolves references, what stands beside one does not count.
-        if made.len() > 1
-            && let Some(reference) = made.remove("$ref")
-            && let Value::Array(all) = made.entry("allOf").or_insert_with(|| json!([]))
-        {
-            all.insert(0, json!({ "$ref": reference }));
-        }
-        made.into()
+/// A schema as it can stand inside another document, at a place, with its definitions under their name.
+fn placed(keywords: Map<String, Value>, place: &str, definitions: &str) -> Map<String, Value> {
+    let mut made = without_examples(keywords);
+    made.retain(|keyword, _| !OF_A_FILE.contains(&&**keyword));
+    if let Some(defined) = made.remove("$defs") {
+        made.insert(definitions.to_owned(), defined);
     }
-
-    fn keyword(&self, keyword: &str, value: &Value) -> Value {
-        match value {
-            Value::String(target) if keyword == "$ref" => self.reference(target).into(),
-            Value::Object(schemas) if MAPS.contains(&keyword) => {
-                schemas.iter().map(|(name, schema)| (name.clone(), self.written(schema))).collect::<Map<_, _>>().into()
-            }
-            Value::Array(schemas) if LISTS.contains(&keyword) => {
-                schemas.iter().map(|schema| self.written(schema)).collect()
-            }
-            _ if ONE.contains(&keyword) => self.written(value),
-            _ => value.clone(),
-        }
+    let pointer = made.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+    if let Some(pointer) = pointer {
+        let pointer = pointer.replace("/$defs/", &format!("/{definitions}/"));
+        made.insert("$ref".to_owned(), format!("{place}{pointer}").into());
     }
-
-    fn reference(&self, target: &str) -> String {
-        match target.strip_prefix('#') {
-            Some(pointer) => {
-                format!("{}{}", self.place, pointer.replace("/$defs/", &format!("/{}/", self.definitions)))
-            }
-            None => target.to_owned(),
-        }
+    // In draft 7, and for whoever resolves references, what stands beside one does not count.
+    if made.len() > 1
+        && let Some(reference) = made.remove("$ref")
+        && let Value::Array(all) = made.entry("allOf").or_insert_with(|| json!([]))
+    {
+        all.insert(0, json!({ "$ref": reference }));
     }
+    made
 }
 
-/// Whether something holds for any schema in a schema. Names of fields are no keywords.
-fn any_schema(schema: &Value, holds: &dyn Fn(&Map<String, Value>) -> bool) -> bool {
-    let Value::Object(fields) = schema else { return false };
-    holds(fields)
-        || fields.iter().any(|(keyword, value)| match value {
-            Value::Object(schemas) if MAPS.contains(&&**keyword) => {
-                schemas.values().any(|schema| any_schema(schema, holds))
-            }
-            Value::Array(schemas) if LISTS.contains(&&**keyword) => {
-                schemas.iter().any(|schema| any_schema(schema, holds))
-            }
-            _ => ONE.contains(&&**keyword) && any_schema(value, holds),
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: &str = "#/here";
+
+    fn written(schema: &Value, definitions: &str) -> Value {
+        rewritten(schema, &|keywords| placed(keywords, PLACE, definitions))
+    }
+
+    #[test]
+    fn definitions_get_the_name_of_draft_7_and_references_find_them() {
+        let schema = json!({
+            "$id": "urn:x", "x-kith": {"kind": "reply"}, "examples": [{"name": "Ada"}],
+            "properties": {
+                "who": {"$ref": "#/$defs/Who", "description": "who it is"},
+                "$defs": {"type": "string"},
+                "examples": {"type": "string", "x-personal-data": true, "default": "Ada", "examples": ["Ada"]},
+            },
+            "$defs": {"Who": {"$ref": "#"}},
+        });
+
+        assert_eq!(
+            written(&schema, "definitions"),
+            json!({
+                "properties": {
+                    "who": {"allOf": [{"$ref": "#/here/definitions/Who"}], "description": "who it is"},
+                    "$defs": {"type": "string"},
+                    "examples": {"type": "string", "x-personal-data": true},
+                },
+                "definitions": {"Who": {"$ref": "#/here"}},
+            })
+        );
+    }
+
+    #[test]
+    fn what_draft_7_cannot_say_stays_2020_12() {
+        assert!(needs_2020_12(&json!({"properties": {"pair": {"prefixItems": [{"type": "string"}]}}})));
+        assert!(!needs_2020_12(&json!({"properties": {"prefixItems": {"type": "string"}}})));
+    }
 }

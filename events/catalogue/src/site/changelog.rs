@@ -1,0 +1,75 @@
+//! What changed from one version of a message to the next, and who would notice.
+
+use maud::{Markup, html};
+use schema_compat::{Break, Comparison, Direction, Verdict, compare};
+
+use super::{Version, frame};
+use crate::changes::{Change, changes};
+
+/// The step from a version to the next.
+pub(super) fn step(old: &Version, new: &Version) -> Markup {
+    let told = compare(&old.message.bundled, &new.message.bundled);
+    let (before, after) = (old.message.name.version, new.message.name.version);
+    html! {
+        section .step {
+            h3 { "From v" (before) " to v" (after) }
+            (list(&changes(&old.fields, &new.fields)))
+            (verdict(&told, Direction::Backward, &format!("Who reads v{after} can read what was written as v{before}")))
+            (verdict(&told, Direction::Forward, &format!("Who reads v{before} can read what is written as v{after}")))
+        }
+    }
+}
+
+fn list(changes: &[Change]) -> Markup {
+    html! {
+        @if changes.is_empty() { p { "The fields are the same." } }
+        ul .changes {
+            @for change in changes {
+                @match change {
+                    Change::Added(field) => li .added {
+                        b { "added" } " " code { (dotted(&field.path)) } " " span .aside { (field.form) @if !field.required { ", optional" } " · " (field.description) }
+                    },
+                    Change::Removed(field) => li .removed {
+                        b { "removed" } " " code { (dotted(&field.path)) } " " span .aside { (field.form) @if !field.required { ", optional" } " · " (field.description) }
+                    },
+                    Change::Changed { path, how } => li .changed {
+                        b { "changed" } " " code { (dotted(path)) } " " span .aside { (how.join("; ")) }
+                    },
+                }
+            }
+        }
+    }
+}
+
+fn verdict(told: &Comparison, direction: Direction, claim: &str) -> Markup {
+    let verdict = if direction == Direction::Backward { &told.backward } else { &told.forward };
+    let (class, answer) = match verdict {
+        Verdict::Compatible => ("yes", "yes"),
+        Verdict::Incompatible => ("no", "no"),
+        Verdict::Unknown(_) => ("no", "not known, which counts as no"),
+    };
+    html! {
+        div class={ "verdict " (class) } {
+            p { (claim) ": " b { (answer) } "." }
+            @if let Verdict::Unknown(why) = verdict { p .aside { (why) } }
+            @for broken in told.breaks.iter().filter(|broken| broken.direction == direction) { (shown(broken)) }
+        }
+    }
+}
+
+fn shown(broken: &Break) -> Markup {
+    html! {
+        details {
+            summary { (broken.message) " " code { (broken.rule) } }
+            p { "Hits " (broken.hits) "." }
+            @if let Some(witness) = &broken.witness {
+                p { "A message that is written and not read:" }
+                (frame::json(witness))
+            }
+        }
+    }
+}
+
+fn dotted(path: &str) -> String {
+    path.trim_start_matches('/').replace('/', ".")
+}
