@@ -1,6 +1,6 @@
 //! The envelope of a message: its CloudEvents attributes, as headers.
 
-use contracts::{Kind, Message};
+use contracts::{Kind, Message, MessageName};
 use serde_json::{Map, Value, json};
 
 /// What comes before every attribute's name in a header.
@@ -27,7 +27,7 @@ pub(crate) fn header(attribute: &str) -> String {
 
 /// The schema of a message's headers.
 pub(crate) fn schema(message: &Message) -> Value {
-    let attributes = attributes(message, &Value::Null);
+    let attributes = attributes(message, &Value::Null, None);
     let required: Vec<String> =
         attributes.iter().filter(|attribute| attribute.required).map(|attribute| header(attribute.name)).collect();
     let properties: Map<String, Value> =
@@ -35,13 +35,14 @@ pub(crate) fn schema(message: &Message) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-/// Headers as they go with an example, in the order that people read them in. The example is masked already.
-pub(crate) fn example(message: &Message, data: &Value) -> Vec<(String, Value)> {
-    let attributes = attributes(message, data).into_iter().filter(|attribute| !attribute.example.is_null());
+/// Headers as they go with an example, in the order that people read them in. The example is masked already; a reply is
+/// shown as the answer to a request.
+pub(crate) fn example(message: &Message, data: &Value, request: Option<&MessageName>) -> Vec<(String, Value)> {
+    let attributes = attributes(message, data, request).into_iter().filter(|attribute| !attribute.example.is_null());
     attributes.map(|attribute| (header(attribute.name), attribute.example)).collect()
 }
 
-fn attributes(message: &Message, data: &Value) -> Vec<Attribute> {
+fn attributes(message: &Message, data: &Value, request: Option<&MessageName>) -> Vec<Attribute> {
     let name = message.name.to_string();
     let owner = format!("/{}", message.name.owner);
     let (kind, sender) = match message.kind {
@@ -51,7 +52,7 @@ fn attributes(message: &Message, data: &Value) -> Vec<Attribute> {
         Kind::Event | Kind::Job => (json!({ "const": name }), json!({ "const": owner })),
     };
     let (sent_as, sent_by) = match message.kind {
-        Kind::Reply => (format!("{}.<request>.reply", message.name.owner), owner),
+        Kind::Reply => (request.map(|request| format!("{request}.reply")).unwrap_or_default(), owner),
         Kind::Request => (name, "/gateway".to_owned()),
         Kind::Event | Kind::Job => (name, owner),
     };

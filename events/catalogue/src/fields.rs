@@ -21,6 +21,11 @@ pub struct Field {
     pub personal: bool,
 }
 
+/// Those fields that are read, given the pointers that a contract lists.
+pub(crate) fn read_of<'f>(fields: &'f [Field], reads: &[String]) -> Vec<&'f Field> {
+    fields.iter().filter(|field| reads.contains(&field.path)).collect()
+}
+
 /// The fields of a schema, those that are always there first; each is followed by the fields in it.
 pub fn fields(schema: &Value) -> Vec<Field> {
     let mut found = vec![];

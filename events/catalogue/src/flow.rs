@@ -33,8 +33,19 @@ pub struct Hop {
     pub queue: String,
     /// Who receives.
     pub receiver: String,
-    /// The fields that it reads, where its contract says so.
-    pub reads: Option<Vec<String>>,
+    /// What is read of it.
+    pub reads: Reads,
+}
+
+/// What one who receives a message reads of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reads {
+    /// These fields, as its contract says.
+    Fields(Vec<String>),
+    /// The message is brought up to a newer version first, and read as that.
+    As(u32),
+    /// Contracts do not say it: of replies.
+    NotListed,
 }
 
 impl Flow {
@@ -103,15 +114,23 @@ fn forward(contracts: &Contracts, message: &Message, kind: Kind) -> Flow {
         _ => BTreeSet::from([message.name.owner.clone()]),
     };
     let hops = contracts.services.values().filter_map(|service| {
-        let reading = doors(service, kind).iter().find(|reading| reading.message == message.name)?;
-        Some(Hop {
-            exchange: exchange.clone(),
-            queue: queue_of(service, &exchange, &message.name).unwrap_or_else(|| default_queue(service, kind)),
-            receiver: service.service.clone(),
-            reads: Some(reading.reads.clone()),
-        })
+        let queue = queue_of(service, &exchange, &message.name);
+        let reads = reads(doors(service, kind), &message.name, queue.is_some())?;
+        let queue = queue.unwrap_or_else(|| default_queue(service, kind));
+        Some(Hop { exchange: exchange.clone(), queue, receiver: service.service.clone(), reads })
     });
     Flow { senders, hops: hops.collect(), exchanges: BTreeSet::from([exchange]) }
+}
+
+/// What a service reads of a message. One that only lies in its queue is an older version of what it reads.
+fn reads(doors: &[Reading], message: &MessageName, is_bound: bool) -> Option<Reads> {
+    if let Some(reading) = doors.iter().find(|reading| reading.message == *message) {
+        return Some(Reads::Fields(reading.reads.clone()));
+    }
+    let newer = doors.iter().map(|reading| &reading.message).filter(|other| {
+        is_bound && (&other.owner, &other.name) == (&message.owner, &message.name) && other.version > message.version
+    });
+    newer.map(|other| other.version).min().map(Reads::As)
 }
 
 fn reply(contracts: &Contracts, message: &Message) -> Flow {
@@ -128,7 +147,7 @@ fn replying(senders: BTreeSet<String>, askers: BTreeSet<String>) -> Flow {
         exchange: format!("replies.{receiver}"),
         queue: format!("{receiver}.replies.<instance>"),
         receiver,
-        reads: None,
+        reads: Reads::NotListed,
     };
     let hops: Vec<Hop> = askers.into_iter().map(hop).collect();
     Flow { senders, exchanges: hops.iter().map(|hop| hop.exchange.clone()).collect(), hops }

@@ -22,7 +22,7 @@ pub use changes::{Change, changes};
 pub use error::CatalogueError;
 pub use fields::{Field, fields};
 pub use files::Files;
-pub use flow::{Flow, Hop};
+pub use flow::{Flow, Hop, Reads};
 pub use mask::masked;
 
 /// Builds the catalogue of a repository into a folder, which is made anew. Says how many files there are.

@@ -1,10 +1,10 @@
 //! Messages: headers, payload, and examples with personal data masked.
 
-use contracts::{Kind, Message};
+use contracts::{Contracts, Kind, Message, MessageName};
 use serde_json::{Map, Value, json};
 
 use super::{channels::text, payload};
-use crate::{envelope, mask::masked};
+use crate::{envelope, flow::requests_for, mask::masked};
 
 /// The reply to a request that has no other.
 pub(super) const DONE: &str = "done";
@@ -12,9 +12,10 @@ pub(super) const DONE: &str = "done";
 pub(super) const PROBLEM: &str = "problem";
 
 /// A message as a component of the document.
-pub(super) fn message(message: &Message) -> Value {
+pub(super) fn message(contracts: &Contracts, message: &Message) -> Value {
     let name = message.name.to_string();
-    let examples: Vec<Value> = examples(message).map(|data| example(message, data)).collect();
+    let request = requests_for(contracts, &message.name).next().map(|request| &request.name);
+    let examples: Vec<Value> = examples(message).map(|data| example(message, data, request)).collect();
     let mut made = json!({
         "name": name,
         "title": message.schema["title"].as_str().unwrap_or(&name),
@@ -105,7 +106,7 @@ fn correlation(kind: Kind) -> Value {
     json!({ "location": format!("$message.header#/{}", envelope::header(attribute)), "description": description })
 }
 
-fn example(message: &Message, data: Value) -> Value {
-    let headers: Map<String, Value> = envelope::example(message, &data).into_iter().collect();
+fn example(message: &Message, data: Value, request: Option<&MessageName>) -> Value {
+    let headers: Map<String, Value> = envelope::example(message, &data, request).into_iter().collect();
     json!({ "name": "masked", "summary": "Personal data is masked.", "headers": headers, "payload": data })
 }

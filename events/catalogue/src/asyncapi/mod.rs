@@ -69,7 +69,7 @@ impl<'a> Document<'a> {
     fn finished(self, id: &str, title: &str, description: &str) -> Value {
         let messages = self.messages.iter().filter_map(|name| self.contracts.messages.get(name));
         let mut components: Map<String, Value> =
-            messages.map(|message| (message.name.to_string(), messages::message(message))).collect();
+            messages.map(|message| (message.name.to_string(), messages::message(self.contracts, message))).collect();
         if self.operations.values().any(|operation| operation.get("reply").is_some()) {
             components.extend(messages::common_replies());
         }

@@ -1,6 +1,6 @@
 //! Operations: what one service sends and receives.
 
-use contracts::{Kind, Message, Reading, ServiceContract};
+use contracts::{Kind, Message};
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     messages::{DONE, PROBLEM},
     reference,
 };
-use crate::flow::{Flow, exchange_of};
+use crate::flow::{Flow, Hop, Reads, exchange_of};
 
 impl<'a> Document<'a> {
     /// Adds what a service sends and receives, and its queues.
@@ -17,17 +17,19 @@ impl<'a> Document<'a> {
         let contracts = self.contracts;
         for message in contracts.messages.values() {
             let flow = Flow::of(contracts, message);
-            if flow.senders.contains(service) && message.kind != Kind::Reply {
+            // A reply is a part of its request's operation.
+            if message.kind == Kind::Reply {
+                continue;
+            }
+            if flow.senders.contains(service) {
                 self.send(service, message);
             }
-        }
-        let Some(contract) = contracts.services.get(service) else { return };
-        for reading in contract.readings() {
-            if let Some(message) = contracts.messages.get(&reading.message) {
-                self.receive(contract, message, reading);
+            if let Some(hop) = flow.hops.iter().find(|hop| hop.receiver == service) {
+                self.receive(message, hop);
             }
         }
-        for queue in &contract.topology.queues {
+        let queues = contracts.services.get(service).map(|contract| &contract.topology.queues);
+        for queue in queues.into_iter().flatten() {
             self.queue(queue);
         }
     }
@@ -45,14 +47,16 @@ impl<'a> Document<'a> {
         self.operations.insert(format!("{service}.send.{}", message.name), operation);
     }
 
-    fn receive(&mut self, service: &ServiceContract, message: &'a Message, reading: &Reading) {
-        let name = &service.service;
-        let flow = Flow::of(self.contracts, message);
-        let queue = flow.hops.iter().find(|hop| hop.receiver == *name).map(|hop| hop.queue.clone());
+    fn receive(&mut self, message: &'a Message, hop: &Hop) {
+        let name = &hop.receiver;
         let mut operation = self.operation("receive", name, message);
         operation["bindings"] = json!({ "amqp": { "ack": true, "bindingVersion": "0.3.0" } });
-        operation["x-queue"] = json!(queue);
-        operation["x-reads"] = json!(reading.reads);
+        operation["x-queue"] = json!(hop.queue);
+        match &hop.reads {
+            Reads::Fields(fields) => operation["x-reads"] = json!(fields),
+            Reads::As(version) => operation["x-read-as"] = json!(message.name.in_version(*version)),
+            Reads::NotListed => {}
+        }
         if message.kind == Kind::Request {
             let replies = self.replies_from(name);
             operation["reply"] = reply(message, &replies);

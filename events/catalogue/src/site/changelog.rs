@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use schema_compat::{Break, Comparison, Direction, Verdict, compare};
 
-use super::{Version, frame};
+use super::{Version, dotted, frame};
 use crate::changes::{Change, changes};
 
 /// The step from a version to the next.
@@ -68,8 +68,4 @@ fn shown(broken: &Break) -> Markup {
             }
         }
     }
-}
-
-fn dotted(path: &str) -> String {
-    path.trim_start_matches('/').replace('/', ".")
 }

@@ -49,7 +49,7 @@ fn section(site: &Site, version: &Version, means_other: bool) -> Markup {
             h3 { "Fields" }
             (tables::fields(site, TOP, version))
             div .columns {
-                @for example in &version.examples { (shown(version, example)) }
+                @for example in &version.examples { (shown(site, version, example)) }
             }
         }
     }
@@ -106,7 +106,8 @@ fn picture(site: &Site, version: &Version) -> Markup {
     }
 }
 
-fn shown(version: &Version, example: &Value) -> Markup {
+fn shown(site: &Site, version: &Version, example: &Value) -> Markup {
+    let request = requests_for(site.contracts, &version.message.name).next().map(|request| &request.name);
     html! {
         section {
             h3 { "Example" }
@@ -115,7 +116,7 @@ fn shown(version: &Version, example: &Value) -> Markup {
         }
         section {
             h3 { "Its headers " span .aside { "CloudEvents 1.0" } }
-            (tables::headers(&envelope::example(version.message, example)))
+            (tables::headers(&envelope::example(version.message, example, request)))
         }
     }
 }

@@ -95,6 +95,11 @@ fn meaning(message: &Message) -> &str {
     message.schema["description"].as_str().unwrap_or_default()
 }
 
+/// A field's path as people write it, `people.*.name`.
+fn dotted(path: &str) -> String {
+    path.trim_start_matches('/').replace('/', ".")
+}
+
 /// The kinds in the order that people meet them in.
 const KINDS: [Kind; 4] = [Kind::Event, Kind::Request, Kind::Reply, Kind::Job];
 

@@ -38,7 +38,7 @@ fn controls(site: &Site) -> Markup {
         search .controls {
             label .searchbox {
                 span .hidden { "Search" }
-                input #search type="search" placeholder="Search by name, field, meaning or service" autocomplete="off" spellcheck="false";
+                input #search type="search" placeholder="Name, field, meaning or service" autocomplete="off" spellcheck="false";
                 kbd aria-hidden="true" { "/" }
             }
             div .kinds role="group" aria-label="Kinds" {

@@ -4,16 +4,19 @@ use contracts::Reading;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{Site, Version, frame};
-use crate::{Hop, fields::Field};
+use super::{Site, Version, dotted, frame};
+use crate::{
+    Hop, Reads,
+    fields::{Field, read_of},
+};
 
 /// Every field with its meaning, and who reads it.
 pub(super) fn fields(site: &Site, top: &str, version: &Version) -> Markup {
     let readers = |path: &str| {
-        let reads = |hop: &&Hop| hop.reads.as_ref().is_some_and(|reads| reads.iter().any(|read| read == path));
+        let reads = |hop: &&Hop| matches!(&hop.reads, Reads::Fields(reads) if reads.iter().any(|read| read == path));
         version.flow.hops.iter().filter(reads).map(|hop| &*hop.receiver).collect::<Vec<_>>()
     };
-    let is_read = version.flow.hops.iter().any(|hop| hop.reads.is_some());
+    let is_read = version.flow.hops.iter().any(|hop| matches!(hop.reads, Reads::Fields(_)));
     html! {
         @if version.fields.is_empty() { p { "It has no fields." } } @else {
             table .fields {
@@ -42,7 +45,7 @@ fn path(field: &Field) -> Markup {
     let (before, name) =
         field.path.trim_start_matches('/').rsplit_once('/').unwrap_or(("", field.path.trim_start_matches('/')));
     html! {
-        code { @if !before.is_empty() { span .before { (before.replace('/', ".")) "." } wbr; } (name) }
+        code { @if !before.is_empty() { span .before { (before) "." } wbr; } (name) }
     }
 }
 
@@ -65,16 +68,19 @@ pub(super) fn receivers(site: &Site, top: &str, version: &Version) -> Markup {
 }
 
 fn reads(hop: &Hop, fields: &[Field]) -> Markup {
+    let reads = match &hop.reads {
+        Reads::NotListed => return html! { "not listed: it has asked for them" },
+        Reads::As(version) => return html! { "brought up to v" (version) " first: see there" },
+        Reads::Fields(reads) => read_of(fields, reads),
+    };
+    // Who reads `name.full` reads `name`; the longer one says both.
+    let is_inner = |field: &&&Field| !reads.iter().any(|other| other.path.starts_with(&format!("{}/", field.path)));
     html! {
-        @match &hop.reads {
-            None => "all: it asked for them",
-            Some(reads) if reads.len() == fields.len() => { "all " (fields.len()) },
-            Some(reads) => {
-                (reads.len()) " of " (fields.len()) ": "
-                @for (index, read) in reads.iter().enumerate() {
-                    @if index > 0 { ", " }
-                    code { (read.trim_start_matches('/').replace('/', ".")) }
-                }
+        @if reads.len() == fields.len() { "all " (fields.len()) } @else {
+            (reads.len()) " of " (fields.len()) ": "
+            @for (index, field) in reads.iter().filter(is_inner).enumerate() {
+                @if index > 0 { ", " }
+                code { (dotted(&field.path)) }
             }
         }
     }
@@ -103,7 +109,7 @@ pub(super) fn readings(site: &Site, top: &str, readings: &[Reading]) -> Markup {
                     (frame::message(top, &reading.message))
                     @if let Some(version) = version {
                         span .aside { (super::meaning(version.message)) }
-                        span .share { (reading.reads.len()) " of " (version.fields.len()) " fields" }
+                        span .share { (read_of(&version.fields, &reading.reads).len()) " of " (version.fields.len()) " fields" }
                     }
                 }
             }
