@@ -2,6 +2,7 @@
 
 mod asker;
 mod bench;
+mod catalogue;
 mod demo;
 mod kills;
 mod native;
@@ -31,6 +32,8 @@ enum Command {
     Rights(rights::Rights),
     /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
     Truth(truth::Truth),
+    /// Build the catalogue of the messages: a site, and AsyncAPI documents.
+    Catalogue(catalogue::Catalogue),
     /// Measure what the design asks for, each beside a baseline in the same run.
     Bench(bench::Bench),
 }
@@ -43,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
             demo::print_edges();
             Ok(())
         }
+        Command::Catalogue(catalogue) => catalogue.run(),
         Command::Rights(rights) => rights.run().await,
         Command::Kills(kills) => kills.run().await,
         Command::Tally(tally) => tally.run().await,
