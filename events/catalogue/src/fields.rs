@@ -21,9 +21,23 @@ pub struct Field {
     pub personal: bool,
 }
 
-/// Those fields that are read, given the pointers that a contract lists.
+/// Those fields that are read, given the pointers that a contract lists. Who reads `name.full` reads `name`; the longer
+/// one says both.
 pub(crate) fn read_of<'f>(fields: &'f [Field], reads: &[String]) -> Vec<&'f Field> {
-    fields.iter().filter(|field| reads.contains(&field.path)).collect()
+    innermost(fields.iter().filter(|field| reads.contains(&field.path)).collect())
+}
+
+/// How many fields there are to read, not counting those that only hold others.
+pub(crate) fn count(fields: &[Field]) -> usize {
+    innermost(fields.iter().collect()).len()
+}
+
+fn innermost(fields: Vec<&Field>) -> Vec<&Field> {
+    let holds_another = |field: &&Field| {
+        let inside = format!("{}/", field.path);
+        fields.iter().any(|other| other.path.starts_with(&inside))
+    };
+    fields.iter().copied().filter(|field| !holds_another(field)).collect()
 }
 
 /// The fields of a schema, those that are always there first; each is followed by the fields in it.
@@ -206,5 +220,16 @@ mod tests {
         let paths: Vec<_> = fields(&schema).into_iter().map(|field| field.path).collect();
 
         assert_eq!(paths, ["/by_name", "/next"]);
+    }
+
+    #[test]
+    fn a_field_that_only_holds_others_does_not_count() {
+        let name = json!({"properties": {"full": {"type": "string"}, "given": {"type": "string"}}});
+        let listed = fields(&json!({"properties": {"name": name, "id": {"type": "string"}}}));
+
+        let read = read_of(&listed, &["/name".to_owned(), "/name/full".to_owned()]);
+
+        assert_eq!(read.iter().map(|field| &*field.path).collect::<Vec<_>>(), ["/name/full"]);
+        assert_eq!(count(&listed), 3);
     }
 }

@@ -1,10 +1,10 @@
 //! Messages: headers, payload, and examples with personal data masked.
 
-use contracts::{Contracts, Kind, Message, MessageName};
+use contracts::{Contracts, Kind, Message};
 use serde_json::{Map, Value, json};
 
 use super::{channels::text, payload};
-use crate::{envelope, flow::requests_for, mask::masked};
+use crate::{envelope, mask::masked};
 
 /// The reply to a request that has no other.
 pub(super) const DONE: &str = "done";
@@ -14,8 +14,7 @@ pub(super) const PROBLEM: &str = "problem";
 /// A message as a component of the document.
 pub(super) fn message(contracts: &Contracts, message: &Message) -> Value {
     let name = message.name.to_string();
-    let request = requests_for(contracts, &message.name).next().map(|request| &request.name);
-    let examples: Vec<Value> = examples(message).map(|data| example(message, data, request)).collect();
+    let examples: Vec<Value> = examples(message).map(|data| example(contracts, message, data)).collect();
     let mut made = json!({
         "name": name,
         "title": message.schema["title"].as_str().unwrap_or(&name),
@@ -106,7 +105,7 @@ fn correlation(kind: Kind) -> Value {
     json!({ "location": format!("$message.header#/{}", envelope::header(attribute)), "description": description })
 }
 
-fn example(message: &Message, data: Value, request: Option<&MessageName>) -> Value {
-    let headers: Map<String, Value> = envelope::example(message, &data, request).into_iter().collect();
+fn example(contracts: &Contracts, message: &Message, data: Value) -> Value {
+    let headers: Map<String, Value> = envelope::example(contracts, message, &data).into_iter().collect();
     json!({ "name": "masked", "summary": "Personal data is masked.", "headers": headers, "payload": data })
 }

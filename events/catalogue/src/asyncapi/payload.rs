@@ -1,8 +1,8 @@
 //! The schema of a payload, in the dialect that AsyncAPI's tools know.
 //!
 //! Our schemas are JSON Schema 2020-12, the official parser knows draft 7. What we use means the same in both, but for
-//! the name of `$defs` and for keywords beside a `$ref`; so it is written as draft 7. A schema with a keyword that draft 7
-//! does not have goes as 2020-12, as it is. Why: `docs/decisions/0008-asyncapi.md`.
+//! the name of `$defs` and for keywords beside a `$ref`; so it is written as draft 7. A schema with a keyword that
+//! draft 7 does not have goes as 2020-12. Why: `docs/decisions/0008-asyncapi.md`.
 
 use std::cell::Cell;
 

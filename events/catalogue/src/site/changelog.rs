@@ -4,7 +4,10 @@ use maud::{Markup, html};
 use schema_compat::{Break, Comparison, Direction, Verdict, compare};
 
 use super::{Version, dotted, frame};
-use crate::changes::{Change, changes};
+use crate::{
+    changes::{Change, changes},
+    fields::Field,
+};
 
 /// The step from a version to the next.
 pub(super) fn step(old: &Version, new: &Version) -> Markup {
@@ -26,19 +29,22 @@ fn list(changes: &[Change]) -> Markup {
         ul .changes {
             @for change in changes {
                 @match change {
-                    Change::Added(field) => li .added {
-                        b { "added" } " " code { (dotted(&field.path)) } " " span .aside { (field.form) @if !field.required { ", optional" } " · " (field.description) }
-                    },
-                    Change::Removed(field) => li .removed {
-                        b { "removed" } " " code { (dotted(&field.path)) } " " span .aside { (field.form) @if !field.required { ", optional" } " · " (field.description) }
-                    },
-                    Change::Changed { path, how } => li .changed {
-                        b { "changed" } " " code { (dotted(path)) } " " span .aside { (how.join("; ")) }
-                    },
+                    Change::Added(field) => (line("added", &field.path, &told(field))),
+                    Change::Removed(field) => (line("removed", &field.path, &told(field))),
+                    Change::Changed { path, how } => (line("changed", path, &how.join("; "))),
                 }
             }
         }
     }
+}
+
+fn line(word: &str, path: &str, how: &str) -> Markup {
+    html! { li class=(word) { b { (word) } " " code { (dotted(path)) } " " span .aside { (how) } } }
+}
+
+fn told(field: &Field) -> String {
+    let optional = if field.required { "" } else { ", optional" };
+    format!("{}{optional} · {}", field.form, field.description)
 }
 
 fn verdict(told: &Comparison, direction: Direction, claim: &str) -> Markup {

@@ -70,10 +70,14 @@ pub(super) fn kind(kind: Kind) -> Markup {
 
 /// A message as a link to its version on its page.
 pub(super) fn message(top: &str, name: &MessageName) -> Markup {
-    html! { a .message href={ (top) (page_of(name)) } { (name.owner) "." wbr; (name.name) span .number { ".v" (name.version) } } }
+    html! {
+        a .message href={ (top) (page_of(name)) } {
+            (name.owner) "." wbr; (name.name) span .number { ".v" (name.version) }
+        }
+    }
 }
 
-/// A value as text that is coloured a little, so that the eye finds its way.
+/// A value as text, a line for each of its parts.
 pub(super) fn json(value: &serde_json::Value) -> Markup {
     html! { pre tabindex="0" { code { (format!("{value:#}")) } } }
 }

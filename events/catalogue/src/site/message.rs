@@ -13,7 +13,9 @@ const TOP: &str = "../";
 pub(super) fn page(site: &Site, versions: &[Version]) -> String {
     let latest = newest(versions).message;
     let body = html! {
-        p .crumbs { a href={ (TOP) "index.html" } { "All messages" } " / " (frame::service(site, TOP, &latest.name.owner)) }
+        p .crumbs {
+            a href={ (TOP) "index.html" } { "All messages" } " / " (frame::service(site, TOP, &latest.name.owner))
+        }
         h1 { span .owner { (latest.name.owner) "." } wbr; (latest.name.name) }
         div .under { (frame::kind(latest.kind)) (versions_bar(versions)) }
         p .lead { (meaning(latest)) }
@@ -28,9 +30,11 @@ pub(super) fn page(site: &Site, versions: &[Version]) -> String {
 fn versions_bar(versions: &[Version]) -> Markup {
     html! {
         span .versions {
-            @for version in versions.iter().rev() {
+            @for (age, version) in versions.iter().rev().enumerate() {
                 @let number = version.message.name.version;
-                a .version href={ "#v" (number) } { "v" (number) @if versions.len() > 1 && number == newest(versions).message.name.version { " newest" } }
+                a .version href={ "#v" (number) } {
+                    "v" (number) @if versions.len() > 1 && age == 0 { " newest" }
+                }
             }
         }
     }
@@ -107,7 +111,6 @@ fn picture(site: &Site, version: &Version) -> Markup {
 }
 
 fn shown(site: &Site, version: &Version, example: &Value) -> Markup {
-    let request = requests_for(site.contracts, &version.message.name).next().map(|request| &request.name);
     html! {
         section {
             h3 { "Example" }
@@ -116,7 +119,7 @@ fn shown(site: &Site, version: &Version, example: &Value) -> Markup {
         }
         section {
             h3 { "Its headers " span .aside { "CloudEvents 1.0" } }
-            (tables::headers(&envelope::example(version.message, example, request)))
+            (tables::headers(&envelope::example(site.contracts, version.message, example)))
         }
     }
 }

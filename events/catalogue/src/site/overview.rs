@@ -3,7 +3,7 @@
 use contracts::Kind;
 use maud::{Markup, PreEscaped, html};
 
-use super::{Site, Version, newest, page_of, way::curve};
+use super::{Site, Version, newest, page_of, way::arrow};
 
 const WIDTH: usize = 976;
 const BOX: usize = 140;
@@ -55,7 +55,7 @@ pub(super) fn picture(site: &Site) -> Markup {
         place
     });
     let svg = html! {
-        svg #overview viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height) role="img" {
+        svg #overview viewBox={ "-2 0 " (WIDTH + 4) " " (height + 2) } width=(WIDTH + 4) height=(height + 2) role="img" {
             title { "Events between services: publishers on the left, listeners on the right" }
             text .head x=(BOX / 2) y="16" { "publishes" }
             text .head x=(EVENT_LEFT + EVENT / 2) y="16" { "event" }
@@ -121,7 +121,7 @@ fn listens(site: &Site, listener: &Listener, top: usize) -> Markup {
     html! {
         @for (port, (y, from, event)) in listener.arrows.iter().enumerate() {
             path class={ "edge hue-" (site.hue(from)) } data-event=(event) data-from=(from) data-to=(listener.service)
-                d=(curve(EVENT_LEFT + EVENT, *y, RIGHT, first + port * PORT)) {}
+                d=(arrow(EVENT_LEFT + EVENT, *y, RIGHT, first + port * PORT)) {}
         }
         (service(site, listener.service, "to", RIGHT, top, height))
     }

@@ -2,6 +2,7 @@
 
 use contracts::{Kind, Message, Queue, ServiceContract};
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::{Site, Version, frame, meaning, tables};
 use crate::flow::askers_of;
@@ -108,8 +109,13 @@ fn bound(site: &Site, binding: &contracts::Binding) -> Markup {
     html! {
         tr {
             td .name { code { (binding.exchange) } }
-            td data-label="key" { code { @if binding.routing_key.is_empty() { "any" } @else { (binding.routing_key) } } }
-            td data-label="message" { @if let Some(version) = version { (frame::message(TOP, &version.message.name)) } @else { "what was given up" } }
+            td data-label="key" {
+                @if binding.routing_key.is_empty() { "any" } @else { code { (binding.routing_key) } }
+            }
+            td data-label="message" {
+                @if let Some(version) = version { (frame::message(TOP, &version.message.name)) }
+                @else { "what the broker gives up" }
+            }
         }
     }
 }
@@ -121,9 +127,10 @@ fn described(queue: &Queue) -> String {
 }
 
 fn arguments(queue: &Queue) -> Markup {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     html! {
         @if let Some(arguments) = queue.arguments.as_object() {
-            p .arguments { @for (name, value) in arguments { code { (name) "=" (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) } " " } }
+            p .arguments { @for (name, value) in arguments { code { (name) "=" (text(value)) } " " } }
         }
     }
 }

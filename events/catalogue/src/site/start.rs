@@ -14,8 +14,8 @@ pub(super) fn page(site: &Site) -> String {
     let body = html! {
         h1 { "What the services tell each other" }
         p .lead {
-            (messages) " messages between " (services) " services. An event is a fact for whoever listens, a request is a "
-            "question to one service, a reply answers it, a job is work a service has put into its own queue."
+            (messages) " messages between " (services) " services. An event is a fact for whoever listens, a request "
+            "is a question to one service, a reply answers it, a job is work a service has put into its own queue."
         }
         (controls(site))
         section #picture {
@@ -25,7 +25,9 @@ pub(super) fn page(site: &Site) -> String {
         section {
             h2 #count aria-live="polite" { "All " (messages) " messages" }
             (table(site))
-            p #nothing hidden { "Nothing fits. Try fewer letters, or another word: names, fields, meanings and services are searched." }
+            p #nothing hidden {
+                "Nothing fits. Try fewer letters, or another word: names, fields, meanings and services are searched."
+            }
         }
         (search::index(site))
     };
@@ -38,7 +40,8 @@ fn controls(site: &Site) -> Markup {
         search .controls {
             label .searchbox {
                 span .hidden { "Search" }
-                input #search type="search" placeholder="Name, field, meaning or service" autocomplete="off" spellcheck="false";
+                input #search type="search" placeholder="Name, field, meaning or service" autocomplete="off"
+                    spellcheck="false";
                 kbd aria-hidden="true" { "/" }
             }
             div .kinds role="group" aria-label="Kinds" {

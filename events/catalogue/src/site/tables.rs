@@ -4,10 +4,10 @@ use contracts::Reading;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{Site, Version, dotted, frame};
+use super::{Site, Version, dotted, frame, meaning};
 use crate::{
     Hop, Reads,
-    fields::{Field, read_of},
+    fields::{Field, count, read_of},
 };
 
 /// Every field with its meaning, and who reads it.
@@ -31,7 +31,9 @@ pub(super) fn fields(site: &Site, top: &str, version: &Version) -> Markup {
                                 @if field.personal { " " span .mark.personal { "personal data" } }
                             }
                             td .meaning { (field.description) }
-                            @if is_read { td data-label="read by" { (frame::services(site, top, readers(&field.path))) } }
+                            @if is_read {
+                                td data-label="read by" { (frame::services(site, top, readers(&field.path))) }
+                            }
                         }
                     }
                 }
@@ -73,12 +75,11 @@ fn reads(hop: &Hop, fields: &[Field]) -> Markup {
         Reads::As(version) => return html! { "brought up to v" (version) " first: see there" },
         Reads::Fields(reads) => read_of(fields, reads),
     };
-    // Who reads `name.full` reads `name`; the longer one says both.
-    let is_inner = |field: &&&Field| !reads.iter().any(|other| other.path.starts_with(&format!("{}/", field.path)));
+    let all = count(fields);
     html! {
-        @if reads.len() == fields.len() { "all " (fields.len()) } @else {
-            (reads.len()) " of " (fields.len()) ": "
-            @for (index, field) in reads.iter().filter(is_inner).enumerate() {
+        @if reads.len() == all { "all " (all) } @else {
+            (reads.len()) " of " (all) @if !reads.is_empty() { ": " }
+            @for (index, field) in reads.iter().enumerate() {
                 @if index > 0 { ", " }
                 code { (dotted(&field.path)) }
             }
@@ -107,9 +108,9 @@ pub(super) fn readings(site: &Site, top: &str, readings: &[Reading]) -> Markup {
                 @let version = site.versions().find(|version| version.message.name == reading.message);
                 li {
                     (frame::message(top, &reading.message))
-                    @if let Some(version) = version {
-                        span .aside { (super::meaning(version.message)) }
-                        span .share { (read_of(&version.fields, &reading.reads).len()) " of " (version.fields.len()) " fields" }
+                    @if let Some(Version { message, fields, .. }) = version {
+                        span .aside { (meaning(message)) }
+                        span .share { (read_of(fields, &reading.reads).len()) " of " (count(fields)) " fields" }
                     }
                 }
             }

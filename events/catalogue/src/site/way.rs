@@ -22,45 +22,83 @@ struct Stop<'a> {
     link: Option<String>,
 }
 
+/// The middle of a box's left side.
+#[derive(Clone, Copy)]
+struct Spot {
+    x: usize,
+    y: usize,
+}
+
+/// Who and what a message passes, in the order that it does.
+struct Columns<'a> {
+    names: [Vec<&'a str>; 4],
+    rows: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn of(flow: &'a Flow) -> Self {
+        let queues: BTreeSet<&str> = flow.hops.iter().map(|hop| &*hop.queue).collect();
+        let names = [
+            flow.senders.iter().map(String::as_str).collect(),
+            flow.exchanges.iter().map(String::as_str).collect(),
+            queues.into_iter().collect(),
+            flow.receivers().into_iter().collect(),
+        ];
+        let rows = names.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        Self { names, rows }
+    }
+
+    fn height(&self) -> usize {
+        TOP + (self.rows - 1) * STEP + HEIGHT + 2
+    }
+
+    /// A column with few boxes has them in its middle.
+    fn spot(&self, column: usize, row: usize) -> Spot {
+        let above = (self.rows - self.names[column].len()) * STEP / 2;
+        Spot { x: column * (WIDTH + GAP), y: TOP + above + row * STEP + HEIGHT / 2 }
+    }
+
+    fn spots(&self) -> impl Iterator<Item = (usize, &'a str, Spot)> {
+        let in_column = move |column: usize| {
+            let names = self.names[column].iter().enumerate();
+            names.map(move |(row, name)| (column, *name, self.spot(column, row)))
+        };
+        (0..self.names.len()).flat_map(in_column)
+    }
+
+    fn spot_of(&self, column: usize, name: &str) -> Option<Spot> {
+        self.names[column].iter().position(|other| *other == name).map(|row| self.spot(column, row))
+    }
+
+    /// Each step from one box to the next.
+    fn steps(&self, flow: &Flow) -> Vec<(Spot, Spot)> {
+        let mut steps = vec![];
+        let mut add = |column: usize, from: &str, to: &str| {
+            steps.extend(self.spot_of(column, from).zip(self.spot_of(column + 1, to)));
+        };
+        for sender in &flow.senders {
+            flow.exchanges.iter().for_each(|exchange| add(0, sender, exchange));
+        }
+        for hop in &flow.hops {
+            add(1, &hop.exchange, &hop.queue);
+            add(2, &hop.queue, &hop.receiver);
+        }
+        steps
+    }
+}
+
 /// Draws a way; `note` stands in the exchange: the routing key.
 pub(super) fn picture(site: &Site, top: &str, flow: &Flow, note: &str) -> Markup {
-    let names = |texts: BTreeSet<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let columns = [
-        names(flow.senders.iter().map(String::as_str).collect()),
-        names(flow.exchanges.iter().map(String::as_str).collect()),
-        names(flow.hops.iter().map(|hop| &*hop.queue).collect()),
-        names(flow.receivers()),
-    ];
-    let rows = columns.iter().map(Vec::len).max().unwrap_or(1).max(1);
-    let (width, height) = (4 * WIDTH + 3 * GAP, TOP + (rows - 1) * STEP + HEIGHT + 2);
-    let middle = |column: usize, row: usize| {
-        let free = (rows - columns[column].len()) * STEP / 2;
-        (TOP + free + row * STEP + HEIGHT / 2, column * (WIDTH + GAP))
-    };
-    let place = |column: usize, name: &str| {
-        columns[column].iter().position(|other| other == name).map(|row| middle(column, row))
-    };
-    let line = |from: Option<(usize, usize)>, to: Option<(usize, usize)>| {
-        html! { @if let (Some((y, x)), Some((to_y, to_x))) = (from, to) { path .edge d=(curve(x + WIDTH, y, to_x, to_y)) {} } }
-    };
+    let columns = Columns::of(flow);
+    let (width, height) = (4 * WIDTH + 3 * GAP + 4, columns.height());
     let svg = html! {
-        svg viewBox={ "-2 0 " (width + 4) " " (height) } width=(width + 4) height=(height) role="img" {
+        svg viewBox={ "-2 0 " (width) " " (height) } width=(width) height=(height) role="img" {
             title { (told(flow)) }
             @for (column, head) in HEADS.iter().enumerate() {
                 text .head x=(column * (WIDTH + GAP) + WIDTH / 2) y="16" { (head) }
             }
-            @for (sender, exchange) in flow.senders.iter().flat_map(|one| flow.exchanges.iter().map(move |two| (one, two))) {
-                (line(place(0, sender), place(1, exchange)))
-            }
-            @for hop in &flow.hops {
-                (line(place(1, &hop.exchange), place(2, &hop.queue)))
-                (line(place(2, &hop.queue), place(3, &hop.receiver)))
-            }
-            @for (column, names) in columns.iter().enumerate() {
-                @for (row, name) in names.iter().enumerate() {
-                    (drawn(&stop(site, top, column, name, note), middle(column, row)))
-                }
-            }
+            @for (from, to) in columns.steps(flow) { path .edge d=(arrow(from.x + WIDTH, from.y, to.x, to.y)) {} }
+            @for (column, name, spot) in columns.spots() { (drawn(&stop(site, top, column, name, note), spot)) }
             @if flow.hops.is_empty() {
                 text .nobody x=(2 * (WIDTH + GAP) + WIDTH / 2) y=(TOP + HEIGHT / 2 + 5) { "nobody listens" }
             }
@@ -83,7 +121,7 @@ fn stop<'a>(site: &Site, top: &str, column: usize, name: &'a str, note: &'a str)
     }
 }
 
-fn drawn(stop: &Stop, (middle, left): (usize, usize)) -> Markup {
+fn drawn(stop: &Stop, Spot { x: left, y: middle }: Spot) -> Markup {
     let baseline = if stop.note.is_empty() { middle + 5 } else { middle - 3 };
     // Longer than a box is wide, in the usual size.
     let class = if stop.text.chars().count() > 25 { "long" } else { "" };
@@ -97,10 +135,11 @@ fn drawn(stop: &Stop, (middle, left): (usize, usize)) -> Markup {
     html! { @if let Some(link) = &stop.link { a href=(link) { (body) } } @else { (body) } }
 }
 
-/// A line that leaves and arrives level.
-pub(super) fn curve(x: usize, y: usize, to_x: usize, to_y: usize) -> String {
-    let half = (x + to_x) / 2;
-    format!("M{x} {y}C{half} {y} {half} {to_y} {to_x} {to_y}")
+/// An arrow that leaves and arrives level.
+pub(super) fn arrow(x: usize, y: usize, to_x: usize, to_y: usize) -> String {
+    let (half, barb) = ((x + to_x) / 2, to_x - 6);
+    let (above, below) = (to_y - 3, to_y + 3);
+    format!("M{x} {y}C{half} {y} {half} {to_y} {to_x} {to_y}M{barb} {above}L{to_x} {to_y}L{barb} {below}")
 }
 
 fn told(flow: &Flow) -> String {

@@ -76,7 +76,10 @@ fn schemas(folder: &Folder) {
     second["properties"].as_object_mut().unwrap().remove("coupon");
     second["required"] = json!(["order_id", "buyer", "items"]);
     second["examples"][0]["items"] = json!(3);
-    let message = |kind: &str, properties: Value| json!({"description": "One of the others.", "x-kith": {"kind": kind}, "type": "object", "properties": properties});
+    let message = |kind: &str, fields: Value| {
+        let description = format!("A {kind}.");
+        json!({"description": description, "x-kith": {"kind": kind}, "type": "object", "properties": fields})
+    };
     let mut find = message("request", json!({"order_id": {"type": "string"}}));
     find["x-kith"]["reply"] = json!("order-view.v1");
     let person = json!({"type": "object", "properties": {"name": {"type": "string", "x-personal-data": true}}});
