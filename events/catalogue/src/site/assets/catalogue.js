@@ -69,7 +69,8 @@ function tellFields(entry, words) {
   const place = entry.row.querySelector('.found')
   place.hidden = paths.size === 0
   const named = [...paths].slice(0, 6).flatMap((path, at) => [at > 0 ? ', ' : '', ...marked(path, words)])
-  place.replaceChildren(paths.size === 1 ? 'field ' : 'fields ', ...named, paths.size > 6 ? ` and ${paths.size - 6} more` : '')
+  const more = paths.size > 6 ? ` and ${paths.size - 6} more` : ''
+  place.replaceChildren(paths.size === 1 ? 'field ' : 'fields ', ...named, more)
 }
 
 function marked(text, words) {
