@@ -28,14 +28,20 @@ pub fn changes(old: &[Field], new: &[Field]) -> Vec<Change> {
     let others = new.iter().filter_map(|field| match before.get(&*field.path) {
         None => Some(Change::Added(field.clone())),
         Some(old) => {
-            let how = differences(old, field);
+            let how = differences(old, field, holds_others(field, new));
             (!how.is_empty()).then(|| Change::Changed { path: field.path.clone(), how })
         }
     });
     others.chain(removed).collect()
 }
 
-fn differences(old: &Field, new: &Field) -> Vec<String> {
+fn holds_others(field: &Field, all: &[Field]) -> bool {
+    let inside = format!("{}/", field.path);
+    all.iter().any(|other| other.path.starts_with(&inside))
+}
+
+/// What holds other fields need not be marked: they are, each for itself.
+fn differences(old: &Field, new: &Field, holds_others: bool) -> Vec<String> {
     let mut how = vec![];
     if old.form != new.form {
         how.push(format!("was {}, is {}", old.form, new.form));
@@ -46,7 +52,7 @@ fn differences(old: &Field, new: &Field) -> Vec<String> {
         _ => {}
     }
     match (old.personal, new.personal) {
-        (true, false) => how.push("is no longer marked as personal data".to_owned()),
+        (true, false) if !holds_others => how.push("is no longer marked as personal data".to_owned()),
         (false, true) => how.push("is marked as personal data".to_owned()),
         _ => {}
     }
@@ -87,5 +93,16 @@ mod tests {
                 Change::Removed(field("/title")),
             ]
         );
+    }
+
+    #[test]
+    fn a_mark_that_moves_inside_is_not_lost_but_one_that_goes_is_told() {
+        let old = [Field { personal: true, ..field("/name") }, Field { personal: true, ..field("/email") }];
+        let new = [field("/name"), Field { personal: true, ..field("/name/full") }, field("/email")];
+
+        let told = changes(&old, &new);
+
+        let how = vec!["is no longer marked as personal data".to_owned()];
+        assert_eq!(told, [Change::Added(new[1].clone()), Change::Changed { path: "/email".to_owned(), how }]);
     }
 }

@@ -66,7 +66,10 @@ fn verdict(told: &Comparison, direction: Direction, claim: &str) -> Markup {
 fn shown(broken: &Break) -> Markup {
     html! {
         details {
-            summary { (broken.message) " " code { (broken.rule) } }
+            summary {
+                @if !broken.path.is_empty() { code .place { (dotted(&broken.path)) } ": " }
+                (broken.message) " " code { (broken.rule) }
+            }
             p { "Hits " (broken.hits) "." }
             @if let Some(witness) = &broken.witness {
                 p { "A message that is written and not read:" }
