@@ -2,7 +2,7 @@
 //!
 //! Our schemas are JSON Schema 2020-12, the official parser knows draft 7. What we use means the same in both, but for
 //! the name of `$defs` and for keywords beside a `$ref`; so it is written as draft 7. A schema with a keyword that
-//! draft 7 does not have goes as 2020-12. Why: `docs/decisions/0008-asyncapi.md`.
+//! draft 7 does not have goes as 2020-12. Why: `docs/decisions/0010-asyncapi.md`.
 
 use std::cell::Cell;
 
