@@ -18,7 +18,7 @@ need_node() {
     (("$(node -p 'process.versions.node.split(".")[0]')" >= 18)) || die "Node $(node --version) is too old: version 18 or newer is needed"
 }
 
-# A browser for the tests of the web app.
+# A browser for the tests of what is shown in one.
 need_browser() {
     local -a missing
     read -ra missing <<<"$(missing_packages chromium chromium)"
@@ -34,20 +34,25 @@ need_python() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$(python3 --version) is too old: version 3.11 or newer is needed"
 }
 
+# Installs a folder's Node packages when its lock file is not that of the last time.
+need_packages() {
+    local folder="$1" lock stamp="$1/node_modules/.kith/packages"
+    lock="$(sha256sum <"$folder/package-lock.json")"
+    [[ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]] || return 0
+    say "installing the packages of ${folder#"$REPOSITORY"/}"
+    (cd "$folder" && npm ci --no-audit --no-fund)
+    mkdir -p "$(dirname "$stamp")"
+    echo "$lock" >"$stamp"
+}
+
 # Builds the web app when its sources are not those of the last build.
 build_web() {
-    local packages sources stamps="$WEB/node_modules/.kith"
-    packages="$(sha256sum <"$WEB/package-lock.json")"
+    local sources stamp="$WEB/node_modules/.kith/sources"
+    need_packages "$WEB"
     sources="$(cd "$WEB" && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)"
-    if [[ "$(cat "$stamps/packages" 2>/dev/null)" != "$packages" ]]; then
-        say "installing the web app's packages"
-        (cd "$WEB" && npm ci --no-audit --no-fund)
-        mkdir -p "$stamps"
-        echo "$packages" >"$stamps/packages"
-    fi
-    if [[ ! -d "$WEB/dist" || "$(cat "$stamps/sources" 2>/dev/null)" != "$sources" ]]; then
+    if [[ ! -d "$WEB/dist" || "$(cat "$stamp" 2>/dev/null)" != "$sources" ]]; then
         say "building the web app"
         (cd "$WEB" && npm run build)
-        echo "$sources" >"$stamps/sources"
+        echo "$sources" >"$stamp"
     fi
 }

@@ -1,0 +1,47 @@
+//! The catalogue of the messages: a static site for people, and AsyncAPI documents for their tools.
+//!
+//! Made from files alone, as the crate `contracts` reads them. The same files give the same bytes.
+
+mod asyncapi;
+mod changes;
+mod envelope;
+mod error;
+mod fields;
+mod files;
+mod flow;
+mod mask;
+mod schema;
+mod site;
+
+use std::path::Path;
+
+use contracts::Contracts;
+
+pub use asyncapi::{document_of_all, document_of_service};
+pub use changes::{Change, changes};
+pub use error::CatalogueError;
+pub use fields::{Field, fields};
+pub use files::Files;
+pub use flow::{Flow, Hop, Reads};
+pub use mask::masked;
+
+/// Builds the catalogue of a repository into a folder, which is made anew. Says how many files there are.
+///
+/// # Errors
+/// Where the contracts cannot be read or contradict each other, or where the folder holds something else.
+pub fn build(repository: &Path, out: &Path) -> Result<usize, CatalogueError> {
+    let files = files_of(&Contracts::read(repository)?)?;
+    files::write(&files, out)?;
+    Ok(files.len())
+}
+
+/// Every file of the catalogue, by its path.
+///
+/// # Errors
+/// Where a service reads a message that has no schema.
+pub fn files_of(contracts: &Contracts) -> Result<Files, CatalogueError> {
+    flow::check(contracts)?;
+    let mut files = site::files(contracts);
+    files.extend(asyncapi::files(contracts));
+    Ok(files)
+}

@@ -1,0 +1,19 @@
+//! Builds the catalogue of a repository; `scripts/docs` runs it.
+
+use std::{env, path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [repository, out] = &arguments[..] else {
+        eprintln!("usage: catalogue <repository> <out>");
+        return ExitCode::from(2);
+    };
+    match catalogue::build(Path::new(repository), Path::new(out)) {
+        Ok(files) => println!("{files} files in {out}"),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

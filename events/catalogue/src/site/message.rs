@@ -1,0 +1,125 @@
+//! The page of a message: all its versions, what changed between them, and who sends and reads each.
+
+use contracts::Kind;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{Site, Version, changelog, frame, meaning, newest, schema_of, tables, topic_of, way};
+use crate::{envelope, flow::requests_for};
+
+const TOP: &str = "../";
+
+/// The page of a message, given its versions from the oldest to the newest.
+pub(super) fn page(site: &Site, versions: &[Version]) -> String {
+    let latest = newest(versions).message;
+    let body = html! {
+        p .crumbs {
+            a href={ (TOP) "index.html" } { "All messages" } " / " (frame::service(site, TOP, &latest.name.owner))
+        }
+        h1 { span .owner { (latest.name.owner) "." } wbr; (latest.name.name) }
+        div .under { (frame::kind(latest.kind)) (versions_bar(versions)) }
+        p .lead { (meaning(latest)) }
+        @for (index, version) in versions.iter().enumerate().rev() {
+            (section(site, version, meaning(version.message) != meaning(latest)))
+            @if index > 0 { (changelog::step(&versions[index - 1], version)) }
+        }
+    };
+    frame::page(site, TOP, &topic_of(&latest.name), body)
+}
+
+fn versions_bar(versions: &[Version]) -> Markup {
+    html! {
+        span .versions {
+            @for (age, version) in versions.iter().rev().enumerate() {
+                @let number = version.message.name.version;
+                a .version href={ "#v" (number) } {
+                    "v" (number) @if versions.len() > 1 && age == 0 { " newest" }
+                }
+            }
+        }
+    }
+}
+
+fn section(site: &Site, version: &Version, means_other: bool) -> Markup {
+    let message = version.message;
+    let number = message.name.version;
+    html! {
+        article .version-of id={ "v" (number) } {
+            h2 { "Version " (number) }
+            @if means_other { p { (meaning(message)) } }
+            (facts(site, version))
+            (picture(site, version))
+            @if !version.flow.hops.is_empty() { h3 { "Who reads it" } (tables::receivers(site, TOP, version)) }
+            h3 { "Fields" }
+            (tables::fields(site, TOP, version))
+            div .columns {
+                @for example in &version.examples { (shown(site, version, example)) }
+            }
+        }
+    }
+}
+
+fn facts(site: &Site, version: &Version) -> Markup {
+    let message = version.message;
+    let file = schema_of(&message.name);
+    html! {
+        dl .facts {
+            dt { "Full name" } dd { code { (message.name) } }
+            dt { "Owner" } dd { (frame::service(site, TOP, &message.name.owner)) }
+            dt { "Sent by" } dd { (frame::services(site, TOP, version.flow.senders.iter().map(String::as_str))) }
+            dt { "Read by" } dd { (frame::services(site, TOP, version.flow.receivers())) }
+            @if let Some(subject) = &message.subject { dt { "In order per" } dd { code { (subject) } } }
+            @if message.kind == Kind::Request { dt { "Reply" } dd { (reply(version)) } }
+            @if message.kind == Kind::Reply { dt { "Answers" } dd { (answers(site, version)) } }
+            dt { "For tools" } dd {
+                a href={ (TOP) (file) } { "JSON Schema" } " · "
+                a href={ (TOP) "asyncapi/" (message.name.owner) ".json" } { "AsyncAPI of " (message.name.owner) }
+            }
+        }
+    }
+}
+
+fn reply(version: &Version) -> Markup {
+    html! {
+        @match &version.message.reply {
+            Some(reply) => (frame::message(TOP, reply)),
+            None => "only that it is done",
+        }
+        ", or a problem"
+    }
+}
+
+fn answers(site: &Site, version: &Version) -> Markup {
+    html! {
+        @for (index, request) in requests_for(site.contracts, &version.message.name).enumerate() {
+            @if index > 0 { ", " }
+            (frame::message(TOP, &request.name))
+        }
+    }
+}
+
+fn picture(site: &Site, version: &Version) -> Markup {
+    let key = version.message.name.key();
+    let note = if version.message.kind == Kind::Reply { "the asking instance" } else { &key };
+    html! {
+        (way::picture(site, TOP, &version.flow, note))
+        @if version.message.kind == Kind::Request {
+            h3 { "The way back" }
+            (way::picture(site, TOP, &version.flow.back(), "the asking instance"))
+        }
+    }
+}
+
+fn shown(site: &Site, version: &Version, example: &Value) -> Markup {
+    html! {
+        section {
+            h3 { "Example" }
+            @if version.fields.iter().any(|field| field.personal) { p .aside { "Personal data is masked: •••" } }
+            (frame::json(example))
+        }
+        section {
+            h3 { "Its headers " span .aside { "CloudEvents 1.0" } }
+            (tables::headers(&envelope::example(site.contracts, version.message, example)))
+        }
+    }
+}

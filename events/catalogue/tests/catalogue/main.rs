@@ -1,0 +1,7 @@
+//! The catalogue of a small made-up repository: orders are placed, and billed.
+#![allow(clippy::unwrap_used)]
+
+mod asyncapi;
+mod build;
+mod pages;
+mod repository;

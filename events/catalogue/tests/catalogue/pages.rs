@@ -1,0 +1,91 @@
+//! What is to be read on the pages.
+
+use catalogue::{Files, files_of};
+
+use crate::repository::repository;
+
+fn files() -> Files {
+    files_of(&repository().contracts()).unwrap()
+}
+
+/// A page as its words alone, so that a sentence is found whatever its marks.
+fn words(page: &str) -> String {
+    let mut words = String::new();
+    for part in page.split('<') {
+        words.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    words
+}
+
+#[test]
+fn a_message_has_one_page_with_all_its_versions() {
+    let files = files();
+
+    let page = words(&files["messages/orders.order-placed.html"]);
+
+    assert!(page.contains("Version 2") && page.contains("Version 1"), "{page}");
+    assert!(page.contains("From v1 to v2"));
+    assert!(page.contains("added items integer · how many things"));
+    assert!(page.contains("removed coupon string, optional · what made it cheaper"));
+    assert!(page.contains("Who reads v2 can read what was written as v1: no."));
+    assert!(page.contains("Who reads v1 can read what is written as v2: yes."));
+}
+
+#[test]
+fn the_page_of_a_message_names_who_reads_which_fields() {
+    let files = files();
+
+    let page = words(&files["messages/orders.order-placed.html"]);
+
+    assert!(page.contains("2 of 3: order_id, items"), "{page}");
+    assert!(page.contains("brought up to v2 first"));
+}
+
+#[test]
+fn every_service_has_a_page_with_what_it_does() {
+    let files = files();
+
+    let (orders, billing) = (words(&files["services/orders.html"]), words(&files["services/billing.html"]));
+
+    for part in ["Publishes", "Answers", "Works off", "Queues"] {
+        assert!(orders.contains(part), "{part} is not in {orders}");
+    }
+    assert!(!orders.contains("Consumes") && !orders.contains("Asks "));
+    assert!(billing.contains("Consumes") && billing.contains("Asks") && !billing.contains("Publishes"));
+}
+
+#[test]
+fn personal_data_of_examples_is_nowhere() {
+    let files = files();
+
+    let shown: Vec<_> = files.iter().filter(|(_, text)| text.contains("Grace")).map(|(name, _)| name).collect();
+
+    assert_eq!(shown, Vec::<&String>::new());
+    assert!(files["messages/orders.order-placed.html"].contains("&quot;buyer&quot;: &quot;•••&quot;"));
+    assert!(files["schemas/orders/order-placed.v1.json"].contains("\"buyer\": \"•••\""));
+}
+
+#[test]
+fn what_a_schema_says_cannot_become_a_part_of_the_page() {
+    let files = files();
+
+    let start = &files["index.html"];
+
+    assert!(start.contains("Someone has ordered &lt;things&gt;.&lt;/script&gt;"));
+    let index = start.split_once("application/json\">").unwrap().1;
+    assert!(index.starts_with('[') && index.split_once("</script>").unwrap().0.contains("\\u003cthings>"));
+    assert!(!start.contains("<things>"));
+}
+
+#[test]
+fn the_index_finds_fields_and_services() {
+    let files = files();
+
+    let start = &files["index.html"];
+    let index = start.split_once("application/json\">").unwrap().1.split_once("</script>").unwrap().0;
+    let index: serde_json::Value = serde_json::from_str(index).unwrap();
+
+    let placed = index.as_array().unwrap().iter().find(|entry| entry["topic"] == "orders.order-placed").unwrap();
+    assert_eq!(placed["services"], serde_json::json!(["billing", "orders"]));
+    assert!(placed["fields"].as_array().unwrap().contains(&serde_json::json!(["/coupon", "what made it cheaper"])));
+}
