@@ -1,12 +1,17 @@
 //! Upgrades the six services, one after the other, from one build to another while events flow, and counts what was
 //! lost, doubled or parked.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde::Serialize;
+use skeleton::messaging::topology::Admin;
 
 use super::{Flow, Ledger, tally::Counting};
 use crate::native::{self, ServiceProgram};
@@ -46,9 +51,7 @@ impl Upgrade {
     pub async fn run(self) -> Result<()> {
         let own = env::current_exe()?;
         let to = self.to.clone().or_else(|| own.parent().map(PathBuf::from)).context("name a folder with --to")?;
-        for service in SERVICES {
-            replace(service, &self.from).await?;
-        }
+        begin_with(&self.from).await?;
         let flow = Flow::start(self.events).await?;
         // It is written against version 1 of the event, and stays so.
         let counting = Counting::start().await?;
@@ -63,7 +66,7 @@ impl Upgrade {
     }
 
     /// Each in turn, in an order and at moments of chance.
-    async fn upgrade(&self, to: &PathBuf) -> Result<Vec<&'static str>> {
+    async fn upgrade(&self, to: &Path) -> Result<Vec<&'static str>> {
         let mut chance = StdRng::seed_from_u64(self.seed);
         let mut order = SERVICES.to_vec();
         order.shuffle(&mut chance);
@@ -76,8 +79,22 @@ impl Upgrade {
     }
 }
 
+/// Starts the build before, as if the build after had never been: without its bindings and what it has parked.
+async fn begin_with(build: &Path) -> Result<()> {
+    let admin = Admin::new(&native::setting("KITH_RABBIT_API")?, "/");
+    for service in SERVICES {
+        native::run(native::script("services").args(["stop", service])).await?;
+        admin.delete(&format!("queues/%2F/{service}.events")).await?;
+        ServiceProgram::of(service).await?.run(&["parked", "drop", "--all"]).await?;
+    }
+    for service in SERVICES {
+        replace(service, build).await?;
+    }
+    Ok(())
+}
+
 /// Drains the service, makes what its other build needs on the broker, and starts that.
-async fn replace(service: &str, build: &PathBuf) -> Result<()> {
+async fn replace(service: &str, build: &Path) -> Result<()> {
     native::run(native::script("services").args(["stop", service])).await?;
     for step in ["topology", "start"] {
         native::run(native::script("services").args([step, service]).env("KITH_BIN", build)).await?;
