@@ -1,6 +1,9 @@
 //! `cargo xtask events drift`: what the contracts say of the broker, beside what is there.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -64,13 +67,18 @@ pub fn drift(contracts: &Contracts, broker: &Broker) -> Vec<Drift> {
 /// What all contracts name, each with a service that makes it.
 struct Planned<'a> {
     services: Vec<&'a str>,
+    /// Who may ask services and has no contract here: programs from outside.
+    outsiders: BTreeSet<&'a str>,
     exchanges: BTreeMap<&'a str, (&'a str, &'a Exchange)>,
     queues: BTreeMap<&'a str, (&'a str, &'a Queue)>,
 }
 
 impl<'a> Planned<'a> {
     fn of(contracts: &'a Contracts) -> Self {
-        let mut planned = Self { services: vec![], exchanges: BTreeMap::new(), queues: BTreeMap::new() };
+        let callers = contracts.services.values().flat_map(|contract| &contract.callers);
+        let outsiders = callers.map(|caller| &**caller).filter(|caller| !contracts.services.contains_key(*caller));
+        let (exchanges, queues) = (BTreeMap::new(), BTreeMap::new());
+        let mut planned = Self { services: vec![], outsiders: outsiders.collect(), exchanges, queues };
         for contract in contracts.services.values() {
             let service = &*contract.service;
             planned.services.push(service);
@@ -82,6 +90,12 @@ impl<'a> Planned<'a> {
             }
         }
         planned
+    }
+
+    /// What a program from outside has for itself, `replies.demo` or `demo.dead`. What it binds to events of ours is told.
+    fn is_of_an_outsider(&self, name: &str) -> bool {
+        let mut parts = name.split('.');
+        parts.by_ref().take(2).any(|part| self.outsiders.contains(part))
     }
 
     /// A queue that a running instance makes for itself, and that goes with it.
@@ -111,6 +125,7 @@ fn exchanges(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     }
     let unknown = broker.exchanges.iter().filter(|live| !live.name.is_empty() && !live.name.starts_with("amq."));
     let unknown = unknown.filter(|live| !planned.exchanges.contains_key(&*live.name));
+    let unknown = unknown.filter(|live| !planned.is_of_an_outsider(&live.name));
     found.extend(unknown.map(|live| {
         let todo = broker.removing(&format!("exchanges/{}?if-unused=true", encoded(&live.name)));
         surplus("exchange", live.name.clone(), String::new(), todo)
@@ -135,6 +150,7 @@ fn queues(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     }
     let unknown = broker.queues.iter().filter(|live| !live.name.starts_with("amq."));
     let unknown = unknown.filter(|live| !planned.queues.contains_key(&*live.name));
+    let unknown = unknown.filter(|live| !planned.is_of_an_outsider(&live.name));
     found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.name)).map(|live| {
         let todo = broker.removing(&format!("queues/{}?if-unused=true&if-empty=true", encoded(&live.name)));
         surplus("queue", live.name.clone(), live.counts(), todo)
@@ -175,6 +191,9 @@ fn bindings(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     }
     let unknown = broker.bindings.iter().filter(|live| !live.is_default() && !live.source.starts_with("amq."));
     let unknown = unknown.filter(|live| !live.destination.starts_with("amq.") && !is_planned(planned, live));
+    let is_outside =
+        |live: &LiveBinding| [&live.source, &live.destination].iter().all(|name| planned.is_of_an_outsider(name));
+    let unknown = unknown.filter(|live| !is_outside(live));
     found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.destination)).map(|live| {
         let name = binding_name(&live.source, &live.destination, &live.routing_key);
         match planned.queues.get(&*live.destination) {

@@ -73,7 +73,7 @@ impl Block {
     async fn follow(&self, copy: &Path) -> Result<()> {
         match self {
             Self::File(path, text) => Ok(fs::write(copy.join(path), text)?),
-            Self::Diff(diff) => run(Command::new("git").args(["apply", "--recount", "-"]), copy, diff).await,
+            Self::Diff(diff) => run(Command::new("git").args(["apply", "-"]), copy, diff).await,
             Self::Commands(commands) => {
                 run(Command::new("bash").args(["-euxo", "pipefail", "-s"]), copy, commands).await
             }

@@ -54,6 +54,24 @@ fn what_no_contract_names_is_surplus() {
 }
 
 #[test]
+fn what_a_caller_from_outside_has_is_its_own_but_not_what_it_binds_to_events() {
+    let mut contracts = Repository::new().contracts();
+    contracts.services.get_mut("contacts").unwrap().callers.push("demo".to_owned());
+    let mut answers = Answers::new();
+    answers.add_exchange("replies.demo");
+    answers.add_queue("demo.dead");
+    answers.bind("replies.demo", "demo.dead", "", "~");
+    let told = |answers: &Answers| drift(&contracts, &answers.broker()).into_iter().map(|drift| drift.name).collect();
+    let found: Vec<String> = told(&answers);
+    assert_eq!(found, [""; 0]);
+
+    answers.bind("events.contacts", "demo.dead", "#", "%23");
+
+    let found: Vec<String> = told(&answers);
+    assert_eq!(found, ["events.contacts -> demo.dead with \"#\""]);
+}
+
+#[test]
 fn the_brokers_own_and_the_queues_of_instances_are_left_out() {
     let mut answers = Answers::new();
     answers.add_queue("amq.gen-JzTY20BRgKO-HjmUJj0wLg");
