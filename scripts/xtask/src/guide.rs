@@ -3,7 +3,10 @@
 //! Of its code blocks, `json file=<path>` and the like are written to that file, `diff` is applied, and `sh` is run.
 
 use std::{
-    fs,
+    env,
+    ffi::OsString,
+    fs, iter,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -83,9 +86,9 @@ impl Block {
 
 /// Runs a command in the copy, with the same build folder as here, and gives it this to read.
 async fn run(command: &mut Command, copy: &Path, input: &str) -> Result<()> {
-    let target =
-        std::env::current_exe()?.ancestors().nth(2).map(PathBuf::from).context("this runs outside of a build")?;
+    let target = env::current_exe()?.ancestors().nth(2).map(PathBuf::from).context("this runs outside of a build")?;
     command.current_dir(copy).env("CARGO_TARGET_DIR", target).env_remove("KITH_BIN").stdin(Stdio::piped());
+    command.env("PATH", path_with_this_as_xtask(copy)?);
     let mut child = command.spawn()?;
     let mut stdin = child.stdin.take().context("it has an input")?;
     stdin.write_all(input.as_bytes()).await?;
@@ -93,6 +96,19 @@ async fn run(command: &mut Command, copy: &Path, input: &str) -> Result<()> {
     let status = child.wait().await?;
     ensure!(status.success(), "{status} after:\n{input}");
     Ok(())
+}
+
+/// A PATH on which `cargo xtask` is this program: no step changes it, and to build it once more takes minutes.
+fn path_with_this_as_xtask(copy: &Path) -> Result<OsString> {
+    let folder = copy.join(".git/programs");
+    fs::create_dir_all(&folder)?;
+    let (cargo, path) = (env!("CARGO"), env::var_os("PATH").unwrap_or_default());
+    let this = env::current_exe()?;
+    let text =
+        format!("#!/bin/sh\nif [ \"$1\" = xtask ]; then shift; exec {this:?} \"$@\"; fi\nexec {cargo:?} \"$@\"\n");
+    fs::write(folder.join("cargo"), text)?;
+    fs::set_permissions(folder.join("cargo"), fs::Permissions::from_mode(0o755))?;
+    Ok(env::join_paths(iter::once(folder).chain(env::split_paths(&path)))?)
 }
 
 /// A copy of the repository as it is now, with what is not committed and without what is ignored.

@@ -1,8 +1,10 @@
 //! The rules of the tree: who may depend on whom, and who may know the broker.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 fn root() -> PathBuf {
@@ -100,4 +102,22 @@ fn every_service_has_its_page_and_its_settings_with_comments() {
             assert!(folder.join(file).exists(), "{} has no {file}", name(&folder));
         }
     }
+}
+
+/// Every package with its features, when it is built for these kinds of dependencies.
+fn packages(kinds: &str) -> BTreeSet<String> {
+    let tree = ["tree", "--workspace", "--locked", "--offline", "--format", "{p} {f}", "--prefix", "none", "--edges"];
+    let output = Command::new(env!("CARGO")).args(tree).arg(kinds).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+#[test]
+fn tests_need_nothing_that_programs_are_built_otherwise_with() {
+    let (programs, tests) = (packages("normal,build"), packages("normal,build,dev"));
+
+    let twice: Vec<_> = programs.difference(&tests).collect();
+
+    assert!(twice.is_empty(), "built twice; name what the tests use in xtask's dependencies as well: {twice:?}");
 }

@@ -1,5 +1,6 @@
 // The gateway's REST API, typed.
 import { send, sendJson } from './http'
+import { lost } from './problem'
 import type { Tokens } from './tokens'
 
 export interface Page<T> {
@@ -132,7 +133,7 @@ export const changeContact = (id: string, json: ContactFields) =>
   sendJson<Contact>(`/contacts/${at(id)}`, { method: 'PATCH', json })
 export const removeContact = (id: string) => send(`/contacts/${at(id)}`, { method: 'DELETE' })
 export const exportContacts = async () =>
-  (await send('/contacts/export', { headers: { accept: 'text/vcard' } })).blob()
+  (await send('/contacts/export', { headers: { accept: 'text/vcard' } })).blob().catch(lost)
 
 export const readDegrees = () => sendJson<{ degrees: Degree[] }>('/network/degrees')
 export const findPaths = (to: string, signal?: AbortSignal) =>

@@ -1,6 +1,6 @@
 // Sends one request to the gateway: bearer token, one refresh on 401, a stated wait on 429 and 503, errors as problems.
 import { ref } from 'vue'
-import { duration, problemFrom, secondsToWait, unreachable } from './problem'
+import { duration, lost, problemFrom, secondsToWait } from './problem'
 import { accessToken, renewedToken, signedIn } from './tokens'
 
 export interface Request {
@@ -24,9 +24,7 @@ export async function send(path: string, request: Request = {}): Promise<Respons
   let token = request.anonymous ? null : await currentToken()
   let refreshed = false
   for (let waits = 0; ; ) {
-    const response = await fetch(`/api/v1${path}`, toInit(request, token)).catch((thrown) => {
-      throw request.signal?.aborted ? thrown : unreachable()
-    })
+    const response = await fetch(`/api/v1${path}`, toInit(request, token)).catch(lost)
     if (response.ok) return response
     if (response.status === 401 && !request.anonymous && !refreshed) {
       refreshed = true
@@ -41,7 +39,9 @@ export async function send(path: string, request: Request = {}): Promise<Respons
 
 /** Sends a request and reads its JSON answer. */
 export async function sendJson<T>(path: string, request: Request = {}): Promise<T> {
-  return (await send(path, request)).json() as Promise<T>
+  const response = await send(path, request)
+  // A connection may break off in the middle of an answer, too.
+  return response.json().catch(lost) as Promise<T>
 }
 
 /** Waits, unless the signal says to stop; then it throws as an aborted `fetch` does. */

@@ -24,10 +24,15 @@ export class Problem extends Error {
 }
 
 /** The gateway did not answer at all. */
-export function unreachable(): Problem {
+function unreachable(): Problem {
   return navigator.onLine
     ? new Problem(0, 'Kith does not answer', 'Please try again in a moment.')
     : new Problem(0, 'You are offline', 'Nothing was sent. Try again when you are connected.')
+}
+
+/** Told when a request or its answer breaks off: without a connection that is a `TypeError`, given up by us it is not. */
+export function lost(thrown: unknown): never {
+  throw thrown instanceof TypeError ? unreachable() : thrown
 }
 
 /** What any thrown value means to the person using the app; `null` for a request we gave up ourselves. */

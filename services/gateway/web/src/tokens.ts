@@ -1,5 +1,5 @@
 // The two tokens of a sign-in: access in memory only, refresh in this tab's session storage.
-import { Problem, problemFrom, unreachable } from './problem'
+import { lost, Problem, problemFrom } from './problem'
 
 export interface Tokens {
   access_token: string
@@ -43,11 +43,9 @@ async function renew(): Promise<string | null> {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ refresh_token }),
-  }).catch(() => {
-    throw unreachable()
-  })
+  }).catch(lost)
   if (response.ok) {
-    keepTokens((await response.json()) as Tokens)
+    keepTokens((await response.json().catch(lost)) as Tokens)
     return access
   }
   const problem: Problem = await problemFrom(response)
