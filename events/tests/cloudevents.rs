@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +19,8 @@ fn material(file: &str) -> Option<Value> {
     let folder = std::env::var_os("KITH_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
     let path = folder.join("contracts/cloudevents").join(file);
     let Ok(text) = fs::read_to_string(&path) else {
-        println!("skipped: {} is not there (set KITH_TEST_DATA)", path.display());
+        // Not `println!`: it would be heard only when the test fails.
+        let _ = writeln!(std::io::stderr(), "skipped: {} is not there (set KITH_TEST_DATA)", path.display());
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())

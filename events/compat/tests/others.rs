@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -47,7 +48,7 @@ fn table(name: &str) -> Option<Value> {
     let folder = std::env::var_os("KITH_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
     let path = folder.join("contracts/schema-compat").join(name);
     let Ok(text) = fs::read_to_string(&path) else {
-        eprintln!("skipped: {} is not there", path.display());
+        tell(&format!("skipped: {} is not there", path.display()));
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())
@@ -92,8 +93,13 @@ fn compare_with(table: &str, cases: Vec<Case>) {
             ));
         }
     }
-    println!("{table}: {same} of {total} the same; otherwise: {reasons:?}");
+    tell(&format!("{table}: {same} of {total} the same; otherwise: {reasons:?}"));
     assert!(changed.is_empty(), "{} cases changed their side:\n{}", changed.len(), changed.join("\n"));
+}
+
+/// Said even where the test passes: `eprintln!` would be heard only when it fails.
+fn tell(text: &str) {
+    writeln!(io::stderr(), "{text}").unwrap();
 }
 
 /// This checker asks whether the new schema reads what the old one wrote: our backward.

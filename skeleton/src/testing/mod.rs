@@ -28,7 +28,7 @@ pub use smtp::{ReceivedMail, SmtpSink};
 pub use stores::{Provisioned, TestStore};
 pub use world::{PASSWORD, World, broker_password};
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{future::Future, io::Write as _, path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
@@ -62,6 +62,7 @@ pub fn test_data(path: &str) -> Option<PathBuf> {
     if found.exists() {
         return Some(found);
     }
-    println!("skipped: {} is not there (set KITH_TEST_DATA)", found.display());
+    // Not `println!`: it would be heard only when the test fails.
+    let _ = writeln!(std::io::stderr(), "skipped: {} is not there (set KITH_TEST_DATA)", found.display());
     None
 }

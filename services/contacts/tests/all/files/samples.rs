@@ -1,6 +1,7 @@
 //! Other people's files, which are never part of this repository.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The folder of sample files, or `None`, saying so, where there is none.
@@ -9,7 +10,8 @@ pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("KITH_TEST_DATA").map_or(next_to_the_repository, PathBuf::from);
     let found = folder.join("vcard").is_dir() && folder.join("contacts-csv").is_dir();
     if !found {
-        println!("skipped: no sample files in {}; set KITH_TEST_DATA", folder.display());
+        // Not `println!`: it would be heard only when the test fails.
+        let _ = writeln!(std::io::stderr(), "skipped: no sample files in {}; set KITH_TEST_DATA", folder.display());
     }
     found.then_some(folder)
 }
