@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Message, catalogue::entry_of, fields::fields_of};
+use crate::{
+    Message,
+    catalogue::entry_of,
+    fields::{field_in, fields_of},
+};
 
 /// What a consumer reads of a message: the whole, or a type of its own with only the fields that it needs.
 ///
@@ -96,7 +100,7 @@ fn pointer(path: &serde_ignored::Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, .. } => format!("{}/*", pointer(parent)),
-        Path::Map { parent, key } => format!("{}/{}", pointer(parent), key.replace('~', "~0").replace('/', "~1")),
+        Path::Map { parent, key } => field_in(&pointer(parent), key),
         Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => pointer(parent),
     }
 }

@@ -21,6 +21,11 @@ pub fn fields_of(entry: &Entry) -> Fields {
     walk.found
 }
 
+/// The pointer of a field in what another points to (RFC 6901).
+pub(crate) fn field_in(path: &str, field: &str) -> String {
+    format!("{path}/{}", field.replace('~', "~0").replace('/', "~1"))
+}
+
 /// A schema file in memory.
 struct Document {
     service: &'static str,
@@ -61,8 +66,7 @@ impl Walk {
             }
         }
         for (field, inner) in schema["properties"].as_object().into_iter().flatten() {
-            let field = field.replace('~', "~0").replace('/', "~1");
-            self.schema(document, inner, &format!("{path}/{field}"), personal, depth + 1);
+            self.schema(document, inner, &field_in(path, field), personal, depth + 1);
         }
         for inner in ["items", "additionalProperties"].iter().filter_map(|key| schema.get(key)) {
             if inner.is_object() {

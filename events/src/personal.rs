@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     catalogue::find,
-    fields::{Fields, fields_of},
+    fields::{Fields, field_in, fields_of},
 };
 
 /// What is shown in place of personal data.
@@ -48,7 +48,7 @@ fn has_parts(fields: &Fields, path: &str) -> bool {
 
 /// A name that the schema does not know may be somebody's, as a value may.
 fn masked_field(field: &str, value: &Value, path: &str, fields: &Fields) -> (String, Value) {
-    let named = format!("{path}/{}", field.replace('~', "~0").replace('/', "~1"));
+    let named = field_in(path, field);
     if fields.contains_key(&named) {
         (field.to_owned(), mask(value, &named, fields))
     } else {

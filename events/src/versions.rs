@@ -73,8 +73,8 @@ pub fn older_than(name: &str) -> impl Iterator<Item = &'static Entry> {
 
 /// Whether this message is an older or newer version of the other.
 pub fn is_version_of(name: &str, other: &str) -> bool {
-    let stem = |name: &str| name.rsplit_once(".v").map(|(stem, _)| stem.to_owned());
-    stem(name).is_some() && stem(name) == stem(other)
+    let both = name.rsplit_once(".v").zip(other.rsplit_once(".v"));
+    both.is_some_and(|((one, _), (other, _))| one == other)
 }
 
 /// Whether a version is still published beside the one that took its place.

@@ -55,6 +55,14 @@ pub async fn run(script: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// The six services.
+pub const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+
+/// The program of a service: it is beside this one.
+pub fn program(service: &str) -> Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(service))
+}
+
 /// The program of one of the services, with the settings that `deploy/native` starts it with.
 pub struct ServiceProgram {
     name: String,
@@ -81,9 +89,8 @@ impl ServiceProgram {
 
     /// Runs one of its commands to its end. Returns what it prints.
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
-        let program = env::current_exe()?.with_file_name(&self.name);
         let settings = self.settings.iter().map(|(name, value)| (name, value));
-        let output = Command::new(program).args(arguments).envs(settings).output().await?;
+        let output = Command::new(program(&self.name)?).args(arguments).envs(settings).output().await?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{} {}: {text}", self.name, arguments.join(" "));
         Ok(text)

@@ -11,11 +11,12 @@ use lapin::{
 };
 use tokio_postgres::NoTls;
 
+use crate::native::SERVICES;
+
 /// Try, with each service's credentials, what it must not be able to do: each must be refused.
 #[derive(Args)]
 pub struct Rights {}
 
-const SERVICES: [&str; 6] = ["gateway", "accounts", "contacts", "network", "search", "notifications"];
 const ON_POSTGRES: [&str; 4] = ["gateway", "accounts", "contacts", "notifications"];
 
 impl Rights {

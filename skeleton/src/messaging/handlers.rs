@@ -4,21 +4,16 @@ use std::{
     any::Any,
     collections::BTreeMap,
     future::{Future, ready},
-    iter,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
 };
 
-use events::{
-    Event, Excerpt, Job, Message, Request, Validator,
-    catalogue::Entry,
-    versions::{is_published_beside, older_than, read_as},
-};
+use events::{Event, Excerpt, Job, Message, Request};
 use futures::{FutureExt, future::BoxFuture};
 
+use super::reader::Reader;
 use crate::{
-    failure::{Answered, Failure, Handled, Problem},
+    failure::{Answered, Failure, Handled},
     store::{Publish, Store, Transaction},
 };
 
@@ -74,7 +69,7 @@ impl Reads {
 }
 
 /// What a queue is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Binding {
     /// The exchange.
     pub exchange: String,
@@ -127,65 +122,6 @@ where
         Ok(message) => Box::pin(handler.call(message, tx)),
         Err(failure) => Box::pin(async move { Err(failure) }),
     })
-}
-
-/// Reads one version of a message as what its handler takes.
-struct Reader<E> {
-    version: &'static Entry,
-    validator: Validator,
-    reads: PhantomData<fn() -> E>,
-}
-
-impl<E> Clone for Reader<E> {
-    fn clone(&self) -> Self {
-        Self { version: self.version, validator: self.validator.clone(), reads: PhantomData }
-    }
-}
-
-impl<E: Excerpt> Reader<E> {
-    /// Reads the version that the type is written against.
-    fn of_its_version() -> Self {
-        Self::of(events::catalogue::entry_of::<E::Of>())
-    }
-
-    /// Reads that version, and every older one.
-    fn of_all_versions() -> impl Iterator<Item = Self> {
-        iter::once(Self::of_its_version()).chain(older_than(E::Of::NAME).map(Self::of))
-    }
-
-    fn of(version: &'static Entry) -> Self {
-        Self { version, validator: Validator::of(version), reads: PhantomData }
-    }
-
-    /// Whether producers write this version.
-    fn is_published(&self) -> bool {
-        self.version.name == E::Of::NAME || is_published_beside(self.version.name)
-    }
-
-    /// Keeps what handles this version; a handler written against an older version itself goes before an upcaster.
-    fn keep<H>(&self, handlers: &mut BTreeMap<&'static str, H>, handler: H) {
-        if self.version.name == E::Of::NAME {
-            handlers.insert(self.version.name, handler);
-        } else {
-            handlers.entry(self.version.name).or_insert(handler);
-        }
-    }
-
-    /// Reads a message's data, checked against the schema of its version. The error names the place, never the value.
-    fn read(&self, body: &[u8]) -> Result<E, Failure> {
-        let name = self.version.name;
-        let data = serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("the data is no JSON: line {}, column {}", error.line(), error.column());
-            Problem::new(400, "malformed-message", detail)
-        })?;
-        self.validator
-            .check(&data)
-            .map_err(|violation| Problem::new(400, "schema-violation", violation.to_string()))?;
-        let data = read_as(E::Of::NAME, name, data).map_err(Failure::bug)?;
-        E::deserialize(data).map_err(|_| {
-            Problem::new(400, "malformed-message", format!("the data fits the schema of {name}, not its type")).into()
-        })
-    }
 }
 
 /// How far a step of a job has come.

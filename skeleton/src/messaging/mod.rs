@@ -3,6 +3,7 @@
 pub mod consumer;
 pub mod handlers;
 pub mod rabbit;
+mod reader;
 pub mod relay;
 pub mod requests;
 pub mod retry;

@@ -6,12 +6,13 @@
 use std::fmt;
 
 use reqwest::{Client, Method, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::handlers::Binding;
 
 /// A queue and what it is bound to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct QueuePlan {
     /// Its name, `<service>.<kind>`.
     pub name: String,
@@ -184,7 +185,7 @@ impl Admin {
                 .await?;
             for binding in &queue.bindings {
                 let path = format!("bindings/{vhost}/e/{}/q/{name}", encoded(&binding.exchange));
-                self.send(Method::POST, &path, &json!({ "routing_key": binding.routing_key })).await?;
+                self.post(&path, &json!({ "routing_key": binding.routing_key })).await?;
             }
             self.unbind_what_is_not_in(queue).await?;
         }

@@ -35,11 +35,5 @@ fn readings<'a>(reads: impl IntoIterator<Item = &'a Reads>) -> Vec<Value> {
 
 fn needs(topology: &Topology) -> Value {
     let exchanges = topology.exchanges.iter().map(|(name, kind)| json!({ "name": name, "kind": kind }));
-    let queues = topology.queues.iter().map(|queue| {
-        let bindings = queue.bindings.iter();
-        let bindings =
-            bindings.map(|binding| json!({ "exchange": binding.exchange, "routing_key": binding.routing_key }));
-        json!({ "name": queue.name, "arguments": queue.arguments, "bindings": bindings.collect::<Vec<_>>() })
-    });
-    json!({ "exchanges": exchanges.collect::<Vec<_>>(), "queues": queues.collect::<Vec<_>>() })
+    json!({ "exchanges": exchanges.collect::<Vec<_>>(), "queues": topology.queues })
 }

@@ -14,7 +14,7 @@ use crate::{
     failure::StoreError,
     http::{HttpSettings, Routes},
     messaging::{
-        handlers::{Answers, Binding, ByName, Jobs, Reads, Subscriptions},
+        handlers::{Answers, Jobs, Subscriptions},
         rabbit::RabbitPublisher,
         relay::Relay,
         requests::Requests,
@@ -51,13 +51,6 @@ impl<S> App<S> {
     }
 }
 
-/// The jobs of a service, whatever its store: only those that publish have any.
-struct Worked<Tx> {
-    handlers: ByName<Tx>,
-    bindings: Vec<Binding>,
-    reads: Vec<Reads>,
-}
-
 /// A service, assembled and not yet started.
 pub struct Service<S: Store> {
     name: &'static str,
@@ -66,7 +59,7 @@ pub struct Service<S: Store> {
     relaying: Option<Relaying<S>>,
     subscriptions: Subscriptions<S::Tx>,
     answers: Answers<S>,
-    jobs: Option<Worked<S::Tx>>,
+    jobs: Option<Jobs<S::Tx>>,
     callers: Vec<String>,
     asks: Vec<String>,
     providers: Vec<Provider>,
@@ -129,7 +122,7 @@ impl<S: Store> Service<S> {
     where
         S::Tx: Publish,
     {
-        self.jobs = Some(Worked { handlers: jobs.handlers, bindings: jobs.bindings, reads: jobs.reads });
+        self.jobs = Some(jobs);
         self
     }
 

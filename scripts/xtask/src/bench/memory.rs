@@ -8,9 +8,7 @@ use super::{
     Size, programs,
     report::{Aim, Finding, Report},
 };
-use crate::native;
-
-const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+use crate::native::{self, SERVICES};
 
 /// Starts all six the way an operator does, and reads what the system says they hold.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {

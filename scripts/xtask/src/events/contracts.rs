@@ -1,12 +1,12 @@
 //! Writes what each service says of itself into its folder, where others read it without building the service.
 
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::process::Command;
 
-use crate::native::repository;
+use crate::native::{program, repository};
 
 /// Write `services/<name>/contract.json` from what the built services say of themselves.
 #[derive(Args)]
@@ -48,12 +48,13 @@ fn services() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a service says of itself; its program is beside this one.
+/// What a service says of itself.
 async fn said_by(service: &str) -> Result<String> {
-    let program = env::current_exe()?.with_file_name(service);
-    let output = Command::new(&program).arg("contract").output().await.with_context(|| {
-        format!("{} cannot be run: build it with cargo build --workspace --bins", program.display())
-    })?;
+    let path = program(service)?;
+    let output =
+        Command::new(&path).arg("contract").output().await.with_context(|| {
+            format!("{} cannot be run: build it with cargo build --workspace --bins", path.display())
+        })?;
     ensure!(output.status.success(), "{service} contract: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

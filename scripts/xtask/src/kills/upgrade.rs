@@ -14,9 +14,7 @@ use serde::Serialize;
 use skeleton::messaging::topology::Admin;
 
 use super::{Flow, Ledger, tally::Counting};
-use crate::native::{self, ServiceProgram};
-
-const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+use crate::native::{self, SERVICES, ServiceProgram};
 
 /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
 ///

@@ -1,19 +1,14 @@
 //! Other people's files, which are never part of this repository.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+use skeleton::testing::test_data;
 
 /// The folder of sample files, or `None`, saying so, where there is none.
 pub fn folder() -> Option<PathBuf> {
-    let next_to_the_repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("KITH_TEST_DATA").map_or(next_to_the_repository, PathBuf::from);
-    let found = folder.join("vcard").is_dir() && folder.join("contacts-csv").is_dir();
-    if !found {
-        // Not `println!`: it would be heard only when the test fails.
-        let _ = writeln!(std::io::stderr(), "skipped: no sample files in {}; set KITH_TEST_DATA", folder.display());
-    }
-    found.then_some(folder)
+    test_data("vcard")?;
+    test_data("contacts-csv")?.parent().map(Path::to_path_buf)
 }
 
 /// The contact files of the folder as `folder/name` and content, in order.
