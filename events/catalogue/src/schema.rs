@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schema_compat::applicators::{LISTS, MAPS, ONE};
 use serde_json::{Map, Value};
 
 /// A schema inside a document, and the document, which its references point into.
@@ -114,27 +115,15 @@ fn target<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(reference.strip_prefix('#')?)
 }
 
-const MAPS: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const ONE: [&str; 10] = [
-    "items",
-    "additionalProperties",
-    "unevaluatedProperties",
-    "unevaluatedItems",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "propertyNames",
-];
+/// Those that keep schemas by name for others to refer to, in this and in older drafts.
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
 /// A document with every schema in it, and itself, made anew; the innermost first. Names of fields are no keywords.
 pub(crate) fn rewritten(schema: &Value, rewrite: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
     let Value::Object(keywords) = schema else { return schema.clone() };
     let made = keywords.iter().map(|(keyword, value)| {
         let value = match value {
-            Value::Object(schemas) if MAPS.contains(&&**keyword) => {
+            Value::Object(schemas) if MAPS.iter().chain(&DEFINITIONS).any(|holder| holder == keyword) => {
                 let schemas = schemas.iter().map(|(name, schema)| (name.clone(), rewritten(schema, rewrite)));
                 schemas.collect::<Map<_, _>>().into()
             }

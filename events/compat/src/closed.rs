@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    document::{Document, IN_PLACE, LISTS, MAPS, ONE, ROOT, with_table},
+    applicators::{LISTS, MAPS, ONE},
+    document::{Document, IN_PLACE, ROOT, with_table},
     named::{in_place, is_closed},
     values::fits_pattern,
 };

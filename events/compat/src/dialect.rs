@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::document::ONE;
+use crate::applicators::ONE;
 
 /// The dialect that everything is compared in.
 pub(crate) const OURS: &str = "https://json-schema.org/draft/2020-12/schema";

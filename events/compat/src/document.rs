@@ -4,26 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{OURS, in_ours};
+use crate::{
+    applicators::{LISTS, MAPS, ONE},
+    dialect::{OURS, in_ours},
+};
 
 /// The name of the document itself in its table.
 pub(crate) const ROOT: &str = "root";
-
-/// Keywords that hold one schema, a list of them, or a map of them.
-pub(crate) const ONE: [&str; 10] = [
-    "items",
-    "additionalProperties",
-    "unevaluatedProperties",
-    "unevaluatedItems",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "propertyNames",
-];
-pub(crate) const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-pub(crate) const MAPS: [&str; 3] = ["properties", "patternProperties", "dependentSchemas"];
 
 /// Keywords whose schemas apply to the very same value.
 pub(crate) const IN_PLACE: [&str; 9] =

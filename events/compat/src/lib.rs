@@ -4,6 +4,7 @@
 //! name. Every break comes with a document that can be written and is not read, and what cannot be decided counts as a
 //! break. How it decides, and where others decide differently: `docs/schema-compatibility.md`.
 
+pub mod applicators;
 mod bundle;
 mod children;
 mod closed;
