@@ -127,7 +127,7 @@ async fn the_women_of_the_south_are_as_far_apart_as_they_were() {
 
 /// 4,039 members with 176,468 contacts: says how long that takes, and how long questions take then.
 #[tokio::test]
-#[ignore = "takes minutes: cargo test -p network --test network-tests graphs -- --ignored --nocapture"]
+#[ignore = "takes minutes: cargo test --workspace --test network-tests graphs -- --ignored --nocapture"]
 async fn a_large_network_is_loaded_and_asked() {
     let Some(graph) = Graph::read("facebook_combined", "facebook_combined.txt") else { return };
     let mut ties = graph.ties.clone();
