@@ -16,7 +16,8 @@ use uuid::Uuid;
 use super::error::{store_error, unavailable};
 use crate::failure::{StoreError, StoreErrorKind};
 
-const MESSAGING: [(&str, &str); 1] = [("V1__messaging", include_str!("V1__messaging.cypher"))];
+/// What the skeleton keeps beside a service's own nodes, in order.
+const MESSAGING: &[(&str, &str)] = &[("V1__messaging", include_str!("V1__messaging.cypher"))];
 
 /// How long replicas that start together wait for each other.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,7 +34,7 @@ const NOTE: &str = "CREATE (:Migration {name: $name, checksum: $checksum, applie
 pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result<(), StoreError> {
     let deadline = Instant::now() + PATIENCE;
     again_until(deadline, || Box::pin(async { Graph::connect(config.clone())?.run(query(ONE_LOCK)).await })).await?;
-    for (owner, migrations) in [("skeleton", &MESSAGING[..]), ("service", service)] {
+    for (owner, migrations) in [("skeleton", MESSAGING), ("service", service)] {
         for (name, text) in migrations {
             let name = format!("{owner} {name}");
             let checksum = again_until(deadline, || Box::pin(apply(config, &name, text))).await?;

@@ -34,7 +34,8 @@ use crate::{
     failure::StoreError,
 };
 
-const MESSAGING: &str = include_str!("V1__messaging.sql");
+/// What the skeleton keeps beside a service's own tables, in order.
+const MESSAGING: &[(&str, &str)] = &[("V1__messaging", include_str!("V1__messaging.sql"))];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
@@ -168,7 +169,7 @@ impl Store for Postgres {
         let mut client = self.connect().await?;
         // The lock goes with the session. Without it, replicas that start together hurt each other.
         client.batch_execute(&format!("set lock_timeout = '120s'; select pg_advisory_lock({MIGRATION_LOCK}); create schema if not exists skeleton")).await.map_err(store_error)?;
-        migrate(&mut client, "skeleton.skeleton_migrations", &[("V1__messaging", MESSAGING)]).await?;
+        migrate(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
         migrate(&mut client, "skeleton.service_migrations", self.migrations).await
     }
 
