@@ -39,6 +39,8 @@ pub struct BrokerSettings {
     pub prefetch: u16,
     /// How many messages share one transaction under a backlog, at most.
     pub batch: usize,
+    /// Into how many queues, by subject, the service's events are split.
+    pub partitions: u32,
     /// How many messages the relay sends before it waits for their confirms.
     pub window: i64,
     /// How long a confirm may take, in milliseconds, before the message is sent again.
@@ -61,6 +63,30 @@ pub struct RetrySettings {
     pub poll_ms: u64,
     /// A message that has been delivered more often than this without an end is handled alone and counted.
     pub suspect_after: u32,
+}
+
+/// What is otherwise for one consumer: the sections `[retry_events]` and `[retry_jobs]`, or the service's assembly.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryOverrides {
+    /// As [`RetrySettings::waits_ms`].
+    pub waits_ms: Option<Vec<u64>>,
+    /// As [`RetrySettings::jitter`].
+    pub jitter: Option<f64>,
+    /// As [`RetrySettings::handler_timeout_ms`].
+    pub handler_timeout_ms: Option<u64>,
+}
+
+impl RetrySettings {
+    /// These settings, but for what is otherwise.
+    pub fn but(&self, otherwise: &RetryOverrides) -> Self {
+        Self {
+            waits_ms: otherwise.waits_ms.clone().unwrap_or_else(|| self.waits_ms.clone()),
+            jitter: otherwise.jitter.unwrap_or(self.jitter),
+            handler_timeout_ms: otherwise.handler_timeout_ms.unwrap_or(self.handler_timeout_ms),
+            ..self.clone()
+        }
+    }
 }
 
 /// Requests asked and answered.

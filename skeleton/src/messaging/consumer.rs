@@ -2,21 +2,23 @@
 //!
 //! It promises: a message is acknowledged after the transaction that handled it has committed, or after it was set
 //! aside; what comes again is recognised by the inbox. Messages that wait in the queue share a transaction; when one
-//! of them fails, all of it is undone and they are handled one by one. While the store does not answer, nothing is
-//! counted as a failure: the consumer waits. A message that was handed out often without an end may be killing its
+//! of them fails, all of it is undone and they are handled one by one. While the store, or whatever else a handler
+//! needs, does not answer, nothing is counted as a failure: the consumer pauses. Whose turn it is not yet, where the
+//! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may be killing its
 //! process: it is handled alone, each attempt noted before it begins, and parked when they are used up.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use events::{Envelope, versions::is_version_of};
 use futures::FutureExt;
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use tracing::{Instrument, debug, error, info, warn};
 use uuid::Uuid;
 
 use super::{
     Deliveries, Incoming,
     handlers::ByName,
+    order::{Lines, Order, Orders, Place, Turn},
     retry::{self, Decision},
 };
 use crate::{
@@ -35,6 +37,8 @@ pub struct Queue<S: Store> {
     pub store: S,
     /// Who handles what.
     pub handlers: ByName<S::Tx>,
+    /// Who needs what of the order.
+    pub orders: Orders,
     /// What happens after a failure.
     pub retry: RetrySettings,
     /// The running service.
@@ -51,7 +55,7 @@ pub async fn consume<S: Store>(queue: Arc<Queue<S>>, mut deliveries: impl Delive
             () = stop.stopped() => break,
             messages = deliveries.next(batch) => messages,
         };
-        if !queue.work_off(&messages, &mut deliveries, &stop).await {
+        if messages.is_empty() || !queue.work_off(&messages, &mut deliveries, &stop).await {
             break;
         }
     }
@@ -60,16 +64,37 @@ pub async fn consume<S: Store>(queue: Arc<Queue<S>>, mut deliveries: impl Delive
 
 /// Handles set-aside messages whose wait is over, until told to stop.
 pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
+    let poll = Duration::from_millis(queue.retry.poll_ms);
+    let mut wait = poll;
     while !stop.is_stopped() {
         // An error here is the store's: its own checks report it, and the next look may work.
-        for message in queue.store.due(&queue.name, 64).await.unwrap_or_default() {
-            queue.retry(message).await;
+        let due = queue.store.due(&queue.name, 64).await.unwrap_or_default();
+        match queue.retry_all(&due).await {
+            // What comes after these in their lines may be due now.
+            Ok(handled) if handled > 0 => continue,
+            Ok(_) => wait = poll,
+            Err(Paused) => wait = (wait * 2).min(LONGEST_PAUSE.max(poll)),
         }
         tokio::select! {
             () = stop.stopped() => {}
-            () = tokio::time::sleep(Duration::from_millis(queue.retry.poll_ms)) => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// How long a consumer waits at most before it looks again whether what it needs answers.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Something that the handlers need does not answer.
+struct Paused;
+
+/// How the handling of messages ended, where nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// They are done.
+    Done,
+    /// It is not the turn of one of them: this number of its line has not been handled.
+    Early { missing: i64 },
 }
 
 impl<S: Store> Queue<S> {
@@ -85,7 +110,7 @@ impl<S: Store> Queue<S> {
                 .iter()
                 .filter_map(|message| Some((message.envelope.as_ref().ok()?, &message.body[..])))
                 .collect();
-            if self.handle(&calls).await.is_ok() {
+            if matches!(self.handle(&calls).await, Ok(Ended::Done)) {
                 deliveries.acknowledge_through(last).await;
                 return true;
             }
@@ -101,22 +126,29 @@ impl<S: Store> Queue<S> {
 
     /// Brings one message to an end: handled, waiting or parked. False when told to stop before that.
     async fn finish(&self, message: &Incoming, stop: &Stop) -> bool {
+        let mut pause = Duration::from_millis(100);
         loop {
-            let outcome = self.attempt(message).await;
-            let outcome = match outcome {
+            let outcome = match self.attempt(message).await {
                 Err(failure) if failure.is_unavailable() => Err(failure),
                 Err(failure) => self.keep(message.into(), &failure, None).await.map_err(Failure::from),
-                Ok(()) => Ok(()),
+                Ok(Ended::Early { missing }) => {
+                    self.keep_behind(message.into(), missing, 0).await.map_err(Failure::from)
+                }
+                Ok(Ended::Done) => Ok(()),
             };
-            let Err(trouble) = outcome else { return true };
-            warn!(queue = self.name, error = %trouble, "the store does not answer: the consumer waits for it");
-            if !self.store_is_back(stop).await {
+            let Err(trouble) = outcome else {
+                gauge!("consumer_paused", "queue" => self.name.clone()).set(0.0);
+                return true;
+            };
+            gauge!("consumer_paused", "queue" => self.name.clone()).set(1.0);
+            warn!(queue = self.name, error = %trouble, "something that the handlers need does not answer: the consumer pauses");
+            if !self.is_over(&mut pause, stop).await {
                 return false;
             }
         }
     }
 
-    async fn attempt(&self, message: &Incoming) -> Handled {
+    async fn attempt(&self, message: &Incoming) -> Result<Ended, Failure> {
         let envelope = match &message.envelope {
             Ok(envelope) => envelope,
             Err(error) => return Err(Problem::new(400, "malformed-message", error.to_string()).into()),
@@ -155,29 +187,81 @@ impl<S: Store> Queue<S> {
         Ok(())
     }
 
-    /// Handles messages in one transaction; what was handled before is left out.
-    async fn handle(&self, messages: &[(&Envelope, &[u8])]) -> Handled {
+    /// Handles messages in one transaction; what was handled before is left out. Nothing stays of any of them where one
+    /// fails or comes too early.
+    async fn handle(&self, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
         let ids: Vec<Uuid> = messages.iter().map(|(envelope, _)| envelope.id).collect();
         let mut tx = self.store.begin(&self.service, &ids).await?;
-        let mut handled = Vec::with_capacity(ids.len());
-        for (envelope, body) in messages {
-            if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {
-                counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
-                continue;
-            }
-            handled.push(envelope.id);
-            if let Err(failure) = self.call(envelope, body, &mut tx).await {
+        match self.handle_in(&mut tx, messages).await {
+            Ok(Ended::Done) => tx.commit().await?,
+            other => {
                 tx.rollback().await;
-                return Err(failure);
+                return other;
             }
         }
-        tx.commit().await?;
         for (envelope, _) in messages {
             counter!("messages_handled_total", "queue" => self.name.clone(), "name" => envelope.name.clone(), "outcome" => "done")
                 .increment(1);
             self.service.ended(envelope.id, "done", None);
         }
-        Ok(())
+        Ok(Ended::Done)
+    }
+
+    async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
+        let places = messages.iter().filter_map(|(envelope, _)| self.place_of(envelope));
+        let mut lines = Lines::locked(tx, places.map(|(_, place)| place)).await?;
+        let mut handled = Vec::with_capacity(messages.len());
+        for (envelope, body) in self.in_line(messages) {
+            if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {
+                counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
+                continue;
+            }
+            handled.push(envelope.id);
+            match self.call_in_turn(envelope, body, tx, &mut lines).await? {
+                Ended::Done => {}
+                early => return Ok(early),
+            }
+        }
+        lines.keep(tx).await?;
+        Ok(Ended::Done)
+    }
+
+    /// The messages as they are to be handled: those with a place in a line by their number.
+    fn in_line<'a>(&self, messages: &[(&'a Envelope, &'a [u8])]) -> Vec<(&'a Envelope, &'a [u8])> {
+        let mut messages = messages.to_vec();
+        if self.orders.any_in_order() {
+            // Stable: those without a place keep their order, before the others.
+            messages.sort_by_key(|(envelope, _)| self.orders.waiting_place_of(envelope).map(|place| place.number));
+        }
+        messages
+    }
+
+    fn place_of(&self, envelope: &Envelope) -> Option<(Order, Place)> {
+        let place = self.orders.place_of(envelope).filter(|_| S::KEEPS_LINES)?;
+        Some((self.orders.of(&envelope.name), place))
+    }
+
+    /// Calls the handler if it is the message's turn. Passes a message over whose turn has passed.
+    async fn call_in_turn(
+        &self,
+        envelope: &Envelope,
+        body: &[u8],
+        tx: &mut S::Tx,
+        lines: &mut Lines,
+    ) -> Result<Ended, Failure> {
+        let Some((order, place)) = self.place_of(envelope) else {
+            return self.call(envelope, body, tx).await.map(|()| Ended::Done);
+        };
+        match lines.turn(order, &place) {
+            Turn::Now => self.call(envelope, body, tx).await?,
+            Turn::Passed => {
+                counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
+                return Ok(Ended::Done);
+            }
+            Turn::Early { missing } => return Ok(Ended::Early { missing }),
+        }
+        lines.advance(place);
+        Ok(Ended::Done)
     }
 
     /// Calls the handler, and makes a failure of a panic and of a handler that takes too long.
@@ -212,46 +296,85 @@ impl<S: Store> Queue<S> {
         Problem::new(501, "unknown-message", detail).into()
     }
 
-    /// Handles a waiting message again.
-    async fn retry(&self, id: Uuid) {
+    /// Handles messages again whose wait is over. Returns how many came to an end.
+    async fn retry_all(&self, due: &[Uuid]) -> Result<usize, Paused> {
+        let mut ended = 0;
+        for message in due {
+            ended += usize::from(self.retry(*message).await?);
+        }
+        Ok(ended)
+    }
+
+    /// Handles a waiting message again. Returns whether that was its end.
+    async fn retry(&self, id: Uuid) -> Result<bool, Paused> {
         let attempt = async {
             let mut tx = self.store.begin(&self.service, &[id]).await.map_err(|error| (None, error.into()))?;
             let Some(waiting) = tx.take_waiting(id).await.map_err(|error| (None, error.into()))? else {
                 tx.rollback().await;
-                return Ok(());
+                return Ok(None);
             };
             let envelope =
                 Envelope::from_headers(waiting.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
             let handled = match envelope {
-                Ok(envelope) if tx.is_new(id) => self.call(&envelope, &waiting.body, &mut tx).await,
-                Ok(_) => Ok(()),
+                Ok(envelope) => self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await,
                 Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
             };
-            if let Err(failure) = handled {
-                tx.rollback().await;
-                return Err((Some(waiting), failure));
+            match handled {
+                Ok(Ended::Done) => {}
+                Ok(Ended::Early { missing }) => {
+                    tx.rollback().await;
+                    return Ok(Some((waiting, missing)));
+                }
+                Err(failure) => {
+                    tx.rollback().await;
+                    return Err((Some(waiting), failure));
+                }
             }
             let name = waiting.name.clone();
             tx.commit().await.map_err(|error| (Some(waiting), Failure::from(error)))?;
             self.service.ended(id, "done", None);
             counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name, "outcome" => "retried")
                 .increment(1);
-            Ok(())
+            Ok(None)
         };
         match attempt.await {
-            Ok(()) => {}
+            Ok(None) => return Ok(true),
+            Ok(Some((waiting, missing))) => {
+                let attempts = waiting.attempts;
+                self.put_back(self.keep_behind(waiting.into(), missing, attempts).await);
+            }
             // The row is still there with its due time: the next look finds it.
             Err((_, failure)) if failure.is_unavailable() => {
-                warn!(queue = self.name, error = %failure, "the store does not answer")
+                warn!(queue = self.name, error = %failure, "something that the handlers need does not answer: retries pause");
+                return Err(Paused);
             }
             Err((None, failure)) => warn!(queue = self.name, error = %failure, "a waiting message cannot be read"),
             Err((Some(waiting), failure)) => {
                 let first = (waiting.attempts, waiting.first_failed_at);
-                if let Err(error) = self.keep(waiting.into(), &failure, Some(first)).await {
-                    warn!(queue = self.name, %error, "a waiting message cannot be put back: it is tried again");
-                }
+                self.put_back(self.keep(waiting.into(), &failure, Some(first)).await);
             }
         }
+        Ok(false)
+    }
+
+    fn put_back(&self, kept: Result<(), StoreError>) {
+        if let Err(error) = kept {
+            warn!(queue = self.name, %error, "a waiting message cannot be put back: it is tried again");
+        }
+    }
+
+    /// Sets a message aside whose turn it is not yet. That is no failure: nothing is counted.
+    async fn keep_behind(&self, message: Raw, missing: i64, attempts: u32) -> Result<(), StoreError> {
+        let entry = SetAside {
+            state: State::Behind,
+            attempts,
+            ..self.entry(message, &format!("number {missing} of its subject comes before it"))
+        };
+        self.store.set_aside(&entry).await?;
+        self.service.ended(entry.message, "behind", Some(&entry.reason));
+        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => "behind").increment(1);
+        debug!(message.id = %entry.message, message.name = entry.name, reason = entry.reason, "a message waits for the one before it");
+        Ok(())
     }
 
     /// Sets a failed message aside, to wait or parked.
@@ -305,6 +428,7 @@ impl<S: Store> Queue<S> {
         SetAside {
             message: message.id,
             queue: self.name.clone(),
+            place: self.waiting_place_of(&message),
             name: message.name,
             subject: message.subject,
             headers: message.headers,
@@ -318,18 +442,22 @@ impl<S: Store> Queue<S> {
         }
     }
 
-    /// Waits until the store answers. False when told to stop before that.
-    async fn store_is_back(&self, stop: &Stop) -> bool {
-        let mut wait = Duration::from_millis(100);
+    fn waiting_place_of(&self, message: &Raw) -> Option<Place> {
+        let headers = message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.orders.waiting_place_of(&Envelope::from_headers(headers).ok()?)
+    }
+
+    /// Waits for a pause, longer each time, and until the store answers. False when told to stop before that.
+    async fn is_over(&self, pause: &mut Duration, stop: &Stop) -> bool {
         loop {
             tokio::select! {
                 () = stop.stopped() => return false,
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(*pause) => {}
             }
+            *pause = (*pause * 2).min(LONGEST_PAUSE);
             if self.store.ping().await.is_ok() {
                 return true;
             }
-            wait = (wait * 2).min(Duration::from_secs(2));
         }
     }
 }

@@ -11,8 +11,12 @@ use std::{
 use events::{Event, Excerpt, Job, Message, Request};
 use futures::{FutureExt, future::BoxFuture};
 
-use super::reader::Reader;
+use super::{
+    order::{Order, Orders},
+    reader::Reader,
+};
 use crate::{
+    config::RetryOverrides,
     failure::{Answered, Failure, Handled},
     store::{Publish, Store, Transaction},
 };
@@ -51,6 +55,8 @@ pub struct Subscriptions<Tx> {
     pub(crate) handlers: ByName<Tx>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) reads: Vec<Reads>,
+    pub(crate) orders: Orders,
+    pub(crate) retry: RetryOverrides,
 }
 
 /// A message that a service reads, and what of it.
@@ -60,11 +66,13 @@ pub struct Reads {
     pub message: &'static str,
     /// The fields that the handler's type reads, as pointers.
     pub fields: fn() -> Vec<String>,
+    /// What it needs of their order.
+    pub order: Order,
 }
 
 impl Reads {
     fn of<E: Excerpt>() -> Self {
-        Self { message: E::Of::NAME, fields: events::fields_read::<E> }
+        Self { message: E::Of::NAME, fields: events::fields_read::<E>, order: Order::Any }
     }
 }
 
@@ -80,26 +88,68 @@ pub struct Binding {
 impl<Tx: Transaction + 'static> Subscriptions<Tx> {
     /// None yet.
     pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
+        Self {
+            handlers: BTreeMap::new(),
+            bindings: Vec::new(),
+            reads: Vec::new(),
+            orders: Orders::default(),
+            retry: RetryOverrides::default(),
+        }
     }
 
     /// Handles an event with this function; its argument is the event, or an [`Excerpt`] of it.
     ///
     /// Older versions of the event come to the same function, upcast. The queue is bound to those that are still
     /// published: a producer that is not upgraded yet is heard, and of two copies of one event one is handled.
-    pub fn on<E, H>(mut self, handler: H) -> Self
+    pub fn on<E, H>(self, handler: H) -> Self
     where
         E: Excerpt,
         E::Of: Event,
         H: for<'a> Handler<'a, E, Tx, ()> + 'static,
     {
-        self.reads.push(Reads::of::<E>());
+        self.add(Order::Any, handler)
+    }
+
+    /// The same; an event that is older than another of its subject that was handled by `on_latest` is skipped.
+    pub fn on_latest<E, H>(self, handler: H) -> Self
+    where
+        E: Excerpt,
+        E::Of: Event,
+        H: for<'a> Handler<'a, E, Tx, ()> + 'static,
+    {
+        self.add(Order::LatestWins, handler)
+    }
+
+    /// The same; each event of a subject is handled after the one before it. What comes too early waits, and so does
+    /// what comes after an event that failed. All events of the producer about such subjects must be taken so.
+    pub fn in_order<E, H>(self, handler: H) -> Self
+    where
+        E: Excerpt,
+        E::Of: Event,
+        H: for<'a> Handler<'a, E, Tx, ()> + 'static,
+    {
+        self.add(Order::InOrder, handler)
+    }
+
+    /// What happens to an event that fails, where it is not what the shared settings say.
+    pub fn retrying(self, retry: RetryOverrides) -> Self {
+        Self { retry, ..self }
+    }
+
+    fn add<E, H>(mut self, order: Order, handler: H) -> Self
+    where
+        E: Excerpt,
+        E::Of: Event,
+        H: for<'a> Handler<'a, E, Tx, ()> + 'static,
+    {
+        self.reads.push(Reads { order, ..Reads::of::<E>() });
         let (exchange, handler) = (format!("events.{}", E::Of::SERVICE), Arc::new(handler));
         for reader in Reader::<E>::of_all_versions() {
             if reader.is_published() {
                 let routing_key = reader.version.key.to_owned();
                 self.bindings.push(Binding { exchange: exchange.clone(), routing_key });
             }
+            self.orders.set(reader.version.name, order);
             reader.keep(&mut self.handlers, boxed(reader.clone(), handler.clone()));
         }
         self
@@ -140,12 +190,18 @@ pub struct Jobs<Tx> {
     pub(crate) handlers: ByName<Tx>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) reads: Vec<Reads>,
+    pub(crate) retry: RetryOverrides,
 }
 
 impl<Tx: Publish + 'static> Jobs<Tx> {
     /// None yet.
     pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
+        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new(), retry: RetryOverrides::default() }
+    }
+
+    /// What happens to a step that fails, where it is not what the shared settings say.
+    pub fn retrying(self, retry: RetryOverrides) -> Self {
+        Self { retry, ..self }
     }
 
     /// Works off a job with this function, one step a call. Jobs of older versions come to it upcast.

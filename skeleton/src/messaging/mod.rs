@@ -2,6 +2,7 @@
 
 pub mod consumer;
 pub mod handlers;
+pub mod order;
 pub mod rabbit;
 mod reader;
 pub mod relay;
@@ -76,7 +77,8 @@ pub struct Incoming {
 
 /// Hands out the messages of one queue.
 pub trait Deliveries: Send {
-    /// Waits for a message, and takes up to `most` that are there. Safe to drop while waiting: nothing is lost.
+    /// Waits for a message, and takes up to `most` that are there. None at all where there will never be any more. Safe
+    /// to drop while waiting: nothing is lost.
     fn next(&mut self, most: usize) -> impl Future<Output = Vec<Incoming>> + Send;
 
     /// Says that these are done: all that were handed out up to and with the last of them.

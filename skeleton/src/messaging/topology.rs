@@ -3,13 +3,16 @@
 //! Applied by an administrator, through the broker's management API, before the service starts. The service itself
 //! may configure nothing but queues of its own instances.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::handlers::Binding;
+
+/// The header that messages are split by: those of one subject come into one queue.
+const SUBJECT: &str = "cloudEvents:subject";
 
 /// A queue and what it is bound to.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +32,8 @@ pub struct Topology {
     pub service: String,
     /// Exchanges and their types.
     pub exchanges: Vec<(String, &'static str)>,
+    /// The exchange that splits the service's events by subject, and what it is bound to. `None` where they are not split.
+    pub splitter: Option<(String, Vec<Binding>)>,
     /// Queues.
     pub queues: Vec<QueuePlan>,
     /// What the user may configure, write to and read from (patterns of RabbitMQ).
@@ -53,6 +58,8 @@ pub struct Dealings {
     pub service: String,
     /// The events it listens to.
     pub events: Vec<Binding>,
+    /// Into how many queues they are split; one or none is one.
+    pub partitions: u32,
     /// The jobs it works off.
     pub jobs: Vec<Binding>,
     /// The requests it answers.
@@ -91,8 +98,14 @@ impl Dealings {
             bindings: bindings.to_vec(),
         };
         let mut queues = Vec::new();
-        if !self.events.is_empty() {
+        let mut splitter = None;
+        if !self.events.is_empty() && self.partitions <= 1 {
             queues.push(lasting("events", &self.events));
+        } else if !self.events.is_empty() {
+            let name = format!("{service}.split");
+            let partitions = (0..self.partitions).map(|nth| partition(lasting(&format!("events.{nth}"), &[]), &name));
+            queues.extend(partitions);
+            splitter = Some((name, self.events.clone()));
         }
         if !self.jobs.is_empty() {
             queues.push(lasting("jobs", &self.jobs));
@@ -107,7 +120,7 @@ impl Dealings {
             arguments: json!({ "x-queue-type": "quorum" }),
             bindings: vec![dead],
         });
-        Topology { service: service.clone(), exchanges, queues, rights: self.rights() }
+        Topology { service: service.clone(), exchanges, splitter, queues, rights: self.rights() }
     }
 
     fn rights(&self) -> Rights {
@@ -123,10 +136,25 @@ impl Dealings {
     }
 }
 
+/// The queue of one partition: the splitter gives it its share of the subjects, and one replica at a time reads it.
+fn partition(queue: QueuePlan, splitter: &str) -> QueuePlan {
+    let mut queue = queue;
+    queue.arguments["x-single-active-consumer"] = json!(true);
+    // The key is a weight: all have the same.
+    queue.bindings = vec![Binding { exchange: splitter.to_owned(), routing_key: "1".to_owned() }];
+    queue
+}
+
 impl fmt::Display for Topology {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, kind) in &self.exchanges {
             writeln!(formatter, "exchange {name} ({kind})")?;
+        }
+        if let Some((name, bindings)) = &self.splitter {
+            writeln!(formatter, "exchange {name} (x-consistent-hash by {SUBJECT})")?;
+            for binding in bindings {
+                writeln!(formatter, "  from {} with {}", binding.exchange, binding.routing_key)?;
+            }
         }
         for queue in &self.queues {
             writeln!(formatter, "queue {} {}", queue.name, queue.arguments)?;
@@ -155,6 +183,23 @@ pub enum TopologyError {
     },
 }
 
+/// The management API counts messages only every five seconds.
+const COUNTS_ARE_NEW_AFTER: Duration = Duration::from_secs(6);
+
+/// A queue of events as they were split before.
+struct FormerQueue {
+    name: String,
+    is_bound: bool,
+    messages: Option<u64>,
+}
+
+impl FormerQueue {
+    /// Whether it is, and stays so.
+    fn is_empty(&self) -> bool {
+        !self.is_bound && self.messages == Some(0)
+    }
+}
+
 /// A broker's administrator.
 pub struct Admin {
     http: Client,
@@ -179,16 +224,19 @@ impl Admin {
             let path = format!("exchanges/{vhost}/{}", encoded(name));
             self.put(&path, &json!({ "type": kind, "durable": true })).await?;
         }
+        if let Some((name, bindings)) = &topology.splitter {
+            let arguments = json!({ "hash-header": SUBJECT });
+            let path = format!("exchanges/{vhost}/{}", encoded(name));
+            self.put(&path, &json!({ "type": "x-consistent-hash", "durable": true, "arguments": arguments })).await?;
+            self.bind(&format!("e/{}", encoded(name)), bindings).await?;
+        }
         for queue in &topology.queues {
             let name = encoded(&queue.name);
             self.put(&format!("queues/{vhost}/{name}"), &json!({ "durable": true, "arguments": queue.arguments }))
                 .await?;
-            for binding in &queue.bindings {
-                let path = format!("bindings/{vhost}/e/{}/q/{name}", encoded(&binding.exchange));
-                self.post(&path, &json!({ "routing_key": binding.routing_key })).await?;
-            }
-            self.unbind_what_is_not_in(queue).await?;
+            self.bind(&format!("q/{name}"), &queue.bindings).await?;
         }
+        self.retire_event_queues(topology).await?;
         let service = encoded(&topology.service);
         let (path, user) = (format!("users/{service}"), json!({ "password": password, "tags": "" }));
         match self.put(&path, &user).await {
@@ -206,22 +254,68 @@ impl Admin {
         .await
     }
 
-    /// Unbinds a queue from what an earlier version of the service listened to.
-    async fn unbind_what_is_not_in(&self, queue: &QueuePlan) -> Result<(), TopologyError> {
-        let (vhost, name) = (&self.vhost, encoded(&queue.name));
-        let bound = self.get(&format!("queues/{vhost}/{name}/bindings")).await?;
+    /// Binds a queue (`q/<name>`) or an exchange (`e/<name>`) to what is planned, and unbinds it from what an earlier
+    /// version of the service listened to.
+    async fn bind(&self, place: &str, planned: &[Binding]) -> Result<(), TopologyError> {
+        let vhost = &self.vhost;
+        for binding in planned {
+            let path = format!("bindings/{vhost}/e/{}/{place}", encoded(&binding.exchange));
+            self.post(&path, &json!({ "routing_key": binding.routing_key })).await?;
+        }
+        let bound = match place.split_once('/') {
+            Some(("e", name)) => self.get(&format!("exchanges/{vhost}/{name}/bindings/destination")).await?,
+            _ => self.get(&format!("queues/{vhost}/{}/bindings", &place[2..])).await?,
+        };
         for binding in bound.as_array().into_iter().flatten() {
             let text = |key: &str| binding[key].as_str().unwrap_or_default();
             let is_planned =
                 |plan: &Binding| plan.exchange == text("source") && plan.routing_key == text("routing_key");
             // Every queue is bound to the default exchange under its name, and nobody can change that.
-            if text("source").is_empty() || queue.bindings.iter().any(is_planned) {
+            if text("source").is_empty() || planned.iter().any(is_planned) {
                 continue;
             }
             let (exchange, key) = (encoded(text("source")), encoded(text("properties_key")));
-            self.delete(&format!("bindings/{vhost}/e/{exchange}/q/{name}/{key}")).await?;
+            self.delete(&format!("bindings/{vhost}/e/{exchange}/{place}/{key}")).await?;
         }
         Ok(())
+    }
+
+    /// Queues of the service's events that are not planned any more, since they were split otherwise before: nothing
+    /// more comes into them, and replicas work them off. Those that are empty when this is done again are deleted.
+    async fn retire_event_queues(&self, topology: &Topology) -> Result<(), TopologyError> {
+        let mut retired = self.former_event_queues(topology).await?;
+        for queue in &retired {
+            self.bind(&format!("q/{}", encoded(&queue.name)), &[]).await?;
+        }
+        retired.retain(FormerQueue::is_empty);
+        if retired.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(COUNTS_ARE_NEW_AFTER).await;
+        for queue in self.former_event_queues(topology).await? {
+            if queue.is_empty() && retired.iter().any(|before| before.name == queue.name) {
+                self.delete(&format!("queues/{}/{}", self.vhost, encoded(&queue.name))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn former_event_queues(&self, topology: &Topology) -> Result<Vec<FormerQueue>, TopologyError> {
+        let events = format!("{}.events", topology.service);
+        let is_former = |queue: &str| {
+            let is_of_events = queue.strip_prefix(&events).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            is_of_events && !topology.queues.iter().any(|planned| planned.name == queue)
+        };
+        let queues = self.get(&format!("queues/{}?columns=name,messages", self.vhost)).await?;
+        let mut found = Vec::new();
+        for queue in queues.as_array().into_iter().flatten() {
+            let Some(name) = queue["name"].as_str().filter(|name| is_former(name)) else { continue };
+            let bound = self.get(&format!("queues/{}/{}/bindings", self.vhost, encoded(name))).await?;
+            // Every queue is bound to the default exchange.
+            let is_bound = bound.as_array().is_some_and(|bindings| bindings.len() > 1);
+            found.push(FormerQueue { name: name.to_owned(), is_bound, messages: queue["messages"].as_u64() });
+        }
+        Ok(found)
     }
 
     /// Makes something, or leaves it as it is where it is there just so.

@@ -126,10 +126,13 @@ impl<S: Store> Service<S> {
             // Boxed, and so is the start: deep types of stores would make the compiler slow, or give up.
             Command::Run => Box::pin(self.run_until_stopped(settings)).await,
             Command::Config => self.show_settings(settings),
-            Command::Contract => {
-                println!("{:#}", self.contract());
-                Exit::well()
-            }
+            Command::Contract => match self.contract(&settings) {
+                Ok(contract) => {
+                    println!("{contract:#}");
+                    Exit::well()
+                }
+                Err(error) => Exit::failed(WRONG_SETTINGS, error),
+            },
             Command::Topology { command } => Box::pin(self.topology(command, settings)).await,
             Command::Parked { command } => match self.open_store(&settings) {
                 Ok(store) => Box::pin(parked(&store, command)).await.unwrap_or_else(|error| Exit::failed(1, error)),
@@ -183,14 +186,14 @@ impl<S: Store> Service<S> {
     }
 
     async fn topology(self, command: TopologyCommand, settings: Settings) -> Exit {
-        let topology = self.dealings().topology();
-        let TopologyCommand::Apply { api } = command else {
-            println!("{topology}");
-            return Exit::well();
-        };
         let broker: crate::config::BrokerSettings = match settings.section("broker") {
             Ok(broker) => broker,
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        };
+        let topology = self.dealings(broker.partitions).topology();
+        let TopologyCommand::Apply { api } = command else {
+            println!("{topology}");
+            return Exit::well();
         };
         let vhost = broker.url.rsplit_once('/').map_or("/", |(_, vhost)| vhost).replace("%2f", "/").replace("%2F", "/");
         let vhost = if vhost.is_empty() { "/" } else { &vhost };

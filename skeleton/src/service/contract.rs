@@ -7,33 +7,49 @@ use serde_json::{Value, json};
 
 use super::Service;
 use crate::{
-    messaging::{handlers::Reads, topology::Topology},
+    config::{BrokerSettings, Settings, SettingsError},
+    messaging::{handlers::Reads, order::Order, topology::Topology},
     store::Store,
 };
 
 impl<S: Store> Service<S> {
     /// What the service says of itself, as `<service> contract` prints it.
-    pub fn contract(&self) -> Value {
+    ///
+    /// # Errors
+    /// Where the settings are wrong.
+    pub fn contract(&self, settings: &Settings) -> Result<Value, SettingsError> {
+        let broker: BrokerSettings = settings.section("broker")?;
         let jobs = self.jobs.iter().flat_map(|jobs| &jobs.reads);
-        json!({
+        Ok(json!({
             "service": self.name,
             "consumes": readings(&self.subscriptions.reads),
             "answers": readings(&self.answers.reads),
             "jobs": readings(jobs),
             "asks": self.asks,
             "callers": self.callers,
-            "topology": needs(&self.dealings().topology()),
-        })
+            "topology": needs(&self.dealings(broker.partitions).topology()),
+        }))
     }
 }
 
 fn readings<'a>(reads: impl IntoIterator<Item = &'a Reads>) -> Vec<Value> {
     let mut reads: Vec<&Reads> = reads.into_iter().collect();
     reads.sort_by_key(|reads| reads.message);
-    reads.into_iter().map(|reads| json!({ "message": reads.message, "reads": (reads.fields)() })).collect()
+    reads.into_iter().map(reading).collect()
+}
+
+fn reading(reads: &Reads) -> Value {
+    let mut reading = json!({ "message": reads.message, "reads": (reads.fields)() });
+    if reads.order != Order::Any {
+        reading["order"] = json!(reads.order);
+    }
+    reading
 }
 
 fn needs(topology: &Topology) -> Value {
     let exchanges = topology.exchanges.iter().map(|(name, kind)| json!({ "name": name, "kind": kind }));
-    json!({ "exchanges": exchanges.collect::<Vec<_>>(), "queues": topology.queues })
+    let splitter = topology.splitter.iter();
+    let splitter =
+        splitter.map(|(name, bindings)| json!({ "name": name, "kind": "x-consistent-hash", "bindings": bindings }));
+    json!({ "exchanges": exchanges.chain(splitter).collect::<Vec<_>>(), "queues": topology.queues })
 }

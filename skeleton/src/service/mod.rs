@@ -194,16 +194,27 @@ impl<S: Store> Service<S> {
         self.defaults
     }
 
-    /// What it deals with on the broker.
-    pub fn dealings(&self) -> Dealings {
+    /// What it deals with on the broker, its events split into so many queues.
+    pub fn dealings(&self, partitions: u32) -> Dealings {
         Dealings {
             service: self.name.to_owned(),
             events: self.subscriptions.bindings.clone(),
+            partitions,
             jobs: self.jobs.iter().flat_map(|jobs| jobs.bindings.clone()).collect(),
             requests: self.answers.bindings.clone(),
             callers: self.callers.clone(),
             asks: self.asks.clone(),
         }
+    }
+
+    /// What is wrong with how the service is assembled.
+    fn mistakes(&self) -> Vec<String> {
+        let orders = &self.subscriptions.orders;
+        let mut mistakes = orders.mistakes();
+        if orders.any_in_order() && !S::KEEPS_LINES {
+            mistakes.push("its store keeps no lines, so nothing can be taken in order: take the latest".to_owned());
+        }
+        mistakes
     }
 
     fn open_store(&self, settings: &Settings) -> Result<S, StoreError> {
@@ -221,6 +232,8 @@ impl<S: Store> Service<S> {
 struct CommonSettings {
     broker: crate::config::BrokerSettings,
     retry: crate::config::RetrySettings,
+    retry_events: crate::config::RetryOverrides,
+    retry_jobs: crate::config::RetryOverrides,
     requests: crate::config::RequestSettings,
     admin: crate::config::AdminSettings,
     life: crate::config::LifeSettings,
@@ -232,12 +245,23 @@ impl CommonSettings {
     fn read(settings: &mut Settings, has_http: bool, mistakes: &mut Vec<String>) -> Option<Self> {
         let broker = settings.expect("broker", mistakes);
         let retry = settings.expect("retry", mistakes);
+        let (retry_events, retry_jobs) =
+            (settings.expect("retry_events", mistakes), settings.expect("retry_jobs", mistakes));
         let requests = settings.expect("requests", mistakes);
         let admin = settings.expect("admin", mistakes);
         let life = settings.expect("life", mistakes);
         settings.expect::<crate::config::LogSettings>("log", mistakes);
         let http = if has_http { Some(settings.expect("http", mistakes)?) } else { None };
-        Some(Self { broker: broker?, retry: retry?, requests: requests?, admin: admin?, life: life?, http })
+        Some(Self {
+            broker: broker?,
+            retry: retry?,
+            retry_events: retry_events?,
+            retry_jobs: retry_jobs?,
+            requests: requests?,
+            admin: admin?,
+            life: life?,
+            http,
+        })
     }
 }
 

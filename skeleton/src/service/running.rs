@@ -2,7 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, future::join_all};
 use metrics::{counter, gauge};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
@@ -18,7 +18,8 @@ use crate::{
     messaging::{
         consumer::{self, Queue},
         handlers::ByName,
-        rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
+        order::Orders,
+        rabbit::{Link, Login, Partition, RabbitDeliveries, RabbitPublisher, event_queues, former_event_queues, share},
         requests::{Requests, Server, serve},
     },
     stop::{self, Stop, StopSender},
@@ -93,7 +94,7 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
     pub async fn start(mut self, mut settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
-        let mut mistakes = Vec::new();
+        let mut mistakes = self.mistakes();
         let common = CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
         let mut context = ServiceContext::new(self.name, surroundings.clone());
         for provider in std::mem::take(&mut self.providers) {
@@ -164,34 +165,33 @@ impl<S: Store> Service<S> {
         for task in std::mem::take(&mut self.background) {
             doors.parts.push(tokio::spawn(task(app.clone(), doors_stop.clone())));
         }
-        let queue = |kind: &str, handlers: &ByName<S::Tx>, park_all: bool| {
-            Arc::new(Queue {
-                name: format!("{}.{kind}", self.name),
-                store: store.clone(),
-                handlers: handlers.clone(),
-                retry: common.retry.clone(),
-                service: service.clone(),
-                park_all,
-            })
+        let queue = |kind: &str, handlers: &ByName<S::Tx>| Queue {
+            name: format!("{}.{kind}", self.name),
+            store: store.clone(),
+            handlers: handlers.clone(),
+            orders: Orders::default(),
+            retry: common.retry.clone(),
+            service: service.clone(),
+            park_all: false,
         };
         let mut all = self.subscriptions.handlers.clone();
         if !self.subscriptions.bindings.is_empty() {
-            let events = queue("events", &self.subscriptions.handlers, false);
-            doors.consume(
-                "events consumer",
-                events,
-                &consuming,
-                common.broker.prefetch,
-                common.broker.batch,
-                &doors_stop,
-            );
+            let events = Queue {
+                orders: self.subscriptions.orders.clone(),
+                retry: common.retry.but(&self.subscriptions.retry).but(&common.retry_events),
+                ..queue("events", &self.subscriptions.handlers)
+            };
+            doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
         }
         if let Some(jobs) = &self.jobs {
+            let retry = common.retry.but(&jobs.retry).but(&common.retry_jobs);
             // One at a time: a step of a job may be long, and others are to have their turn.
-            doors.consume("jobs consumer", queue("jobs", &jobs.handlers, false), &consuming, 1, 1, &doors_stop);
+            let jobs_queue = Arc::new(Queue { retry, ..queue("jobs", &jobs.handlers) });
+            doors.consume("jobs consumer", jobs_queue, &consuming, 1, 1, &doors_stop);
             all.extend(jobs.handlers.iter().map(|(name, handler)| (*name, handler.clone())));
         }
-        doors.consume("dead-letter consumer", queue("dead", &all, true), &consuming, 16, 1, &doors_stop);
+        let dead = Arc::new(Queue { orders: self.subscriptions.orders.clone(), park_all: true, ..queue("dead", &all) });
+        doors.consume("dead-letter consumer", dead, &consuming, 16, 1, &doors_stop);
         if !self.answers.bindings.is_empty() {
             let answers = std::mem::take(&mut self.answers.handlers);
             let server = Arc::new(Server::new(
@@ -239,13 +239,69 @@ impl Phase {
         batch: usize,
         stop: &Stop,
     ) {
-        let (again, link, stopping) = (queue.clone(), link.clone(), stop.clone());
-        self.supervise(part, stop.clone(), move || {
-            let deliveries = RabbitDeliveries::new(link.clone(), queue.name.clone(), prefetch);
-            consumer::consume(queue.clone(), deliveries, batch, stopping.clone())
+        let (link, name) = (link.clone(), queue.name.clone());
+        let deliveries = move || RabbitDeliveries::new(link.clone(), name.clone(), prefetch);
+        self.read(part, queue.clone(), deliveries, batch, stop);
+        self.retry(queue, stop);
+    }
+
+    /// Consumes the service's events, from one queue or from one for each partition, and what is left in queues from
+    /// when they were split otherwise.
+    fn consume_events<S: Store>(&mut self, queue: Arc<Queue<S>>, link: &Link, broker: &BrokerSettings, stop: &Stop) {
+        const PART: &str = "events consumer";
+        let (prefetch, batch) = (broker.prefetch, broker.batch);
+        let (service, count) = (queue.service.name.clone(), broker.partitions);
+        if count > 1 {
+            let partitions: Vec<_> = event_queues(&service, count).into_iter().map(Partition::of).collect();
+            for partition in partitions.iter().cloned() {
+                let link = link.clone();
+                let deliveries = move || RabbitDeliveries::of_partition(link.clone(), partition.clone(), prefetch);
+                self.read(PART, queue.clone(), deliveries, batch, stop);
+            }
+            let (link, service, stopping) = (link.clone(), service.clone(), stop.clone());
+            self.supervise("partitions", stop.clone(), move || {
+                share(link.clone(), service.clone(), partitions.clone(), stopping.clone())
+            });
+            self.retry(queue.clone(), stop);
+        } else {
+            self.consume(PART, queue.clone(), link, prefetch, batch, stop);
+        }
+        let (link, stopping) = (link.clone(), stop.clone());
+        self.supervise("former partitions", stop.clone(), move || {
+            let (queue, link, service, stop) = (queue.clone(), link.clone(), service.clone(), stopping.clone());
+            async move {
+                let former = tokio::select! {
+                    () = stop.stopped() => return,
+                    former = former_event_queues(&link, &service, count) => former.unwrap_or_default(),
+                };
+                join_all(former.into_iter().map(|name| {
+                    let deliveries = RabbitDeliveries::until_gone(link.clone(), name, prefetch);
+                    consumer::consume(queue.clone(), deliveries, batch, stop.clone())
+                }))
+                .await;
+            }
         });
+    }
+
+    /// Reads a queue.
+    fn read<S: Store>(
+        &mut self,
+        part: &'static str,
+        queue: Arc<Queue<S>>,
+        deliveries: impl Fn() -> RabbitDeliveries + Send + 'static,
+        batch: usize,
+        stop: &Stop,
+    ) {
         let stopping = stop.clone();
-        self.supervise("retries", stop.clone(), move || consumer::retry_due(again.clone(), stopping.clone()));
+        self.supervise(part, stop.clone(), move || {
+            consumer::consume(queue.clone(), deliveries(), batch, stopping.clone())
+        });
+    }
+
+    /// Handles what is set aside of a queue, when it is due.
+    fn retry<S: Store>(&mut self, queue: Arc<Queue<S>>, stop: &Stop) {
+        let stopping = stop.clone();
+        self.supervise("retries", stop.clone(), move || consumer::retry_due(queue.clone(), stopping.clone()));
     }
 }
 
@@ -317,6 +373,7 @@ impl<S: Store> Checks<S> {
                     gauge!("outbox_messages").set(counts.outbox as f64);
                     gauge!("outbox_oldest_age_seconds").set(counts.outbox_age_seconds);
                     gauge!("messages_waiting").set(counts.waiting as f64);
+                    gauge!("messages_behind").set(counts.behind as f64);
                     gauge!("messages_parked").set(counts.parked as f64);
                     Ok(())
                 }

@@ -40,6 +40,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One transaction: what a handler works in.
     type Tx: Transaction;
 
+    /// Whether its transactions can keep how far lines have come. One that cannot has the latest win by itself, and can
+    /// have nothing handled in order.
+    const KEEPS_LINES: bool = true;
+
     /// Begins a transaction and takes these messages in: each is handled in this transaction or in none. Which of
     /// them are new, [`Transaction::is_new`] tells.
     fn begin(
@@ -70,10 +74,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<SetAside>, StoreError>> + Send;
 
-    /// Lets parked messages be handled again, with all their attempts before them. Returns how many.
+    /// Lets parked messages be handled again, with all their attempts before them. For messages that are behind: gives
+    /// up what is missing before them and is nowhere set aside. Returns how many.
     fn redrive(&self, messages: &[Uuid]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Forgets parked messages for good. Returns how many.
+    /// Forgets messages that are parked or behind, for good: what comes after them in their line does not wait for them.
+    /// Returns how many.
     fn drop_parked(&self, messages: &[Uuid]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// How many messages wait to be sent, wait to be retried, and are parked.
@@ -92,6 +98,8 @@ pub struct Counts {
     pub outbox_age_seconds: f64,
     /// Waiting for their next attempt.
     pub waiting: i64,
+    /// Waiting for the message before them in their line.
+    pub behind: i64,
     /// Set aside for a person to decide.
     pub parked: i64,
 }
@@ -106,6 +114,13 @@ pub trait Transaction: Send {
 
     /// Whether a message that this transaction took in has not been handled before.
     fn is_new(&self, message: Uuid) -> bool;
+
+    /// Locks how far these lines have come until the transaction ends, and tells it: the number of the last message that
+    /// was handled or given up. 0 where there was none. The lines come sorted.
+    fn lock_lines(&mut self, lines: &[String]) -> impl Future<Output = Result<Vec<(String, i64)>, StoreError>> + Send;
+
+    /// Notes how far lines have come that this transaction has locked.
+    fn advance_lines(&mut self, reached: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes a waiting message out, locked against others. `None` where another has it, or it waits no more.
     fn take_waiting(&mut self, message: Uuid) -> impl Future<Output = Result<Option<SetAside>, StoreError>> + Send;

@@ -6,12 +6,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::messaging::order::Place;
+
 /// What a set-aside message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The next attempt, at its due time.
     Waiting,
+    /// The message before it in its line.
+    Behind,
     /// A person's word.
     Parked,
 }
@@ -21,13 +25,18 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Behind => "behind",
             Self::Parked => "parked",
         }
     }
 
     /// Reads the word that stores keep.
     pub fn from_word(word: &str) -> Self {
-        if word == "parked" { Self::Parked } else { Self::Waiting }
+        match word {
+            "parked" => Self::Parked,
+            "behind" => Self::Behind,
+            _ => Self::Waiting,
+        }
     }
 }
 
@@ -46,6 +55,8 @@ pub struct SetAside {
     pub headers: BTreeMap<String, String>,
     /// Its data as it came.
     pub body: Vec<u8>,
+    /// Its place, where it must be handled in order.
+    pub place: Option<Place>,
     /// What it waits for.
     pub state: State,
     /// How often it has failed.

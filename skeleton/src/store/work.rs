@@ -91,6 +91,13 @@ pub struct Staged {
     pub body: String,
 }
 
+impl Staged {
+    /// The subject whose next number the message gets. Jobs get none: the numbers of a subject's events have no gaps.
+    pub fn numbered_subject(&self) -> Option<&str> {
+        self.envelope.subject.as_deref().filter(|_| self.exchange.starts_with("events."))
+    }
+}
+
 /// What the skeleton keeps beside a transaction.
 pub struct Work {
     service: Arc<ServiceContext>,

@@ -8,14 +8,15 @@ use uuid::Uuid;
 
 use super::{PATIENCE, Provisioned, TestStore, World, broker_password, eventually, spy::Spy};
 use crate::{
-    config::Settings,
+    config::{BrokerSettings, Settings},
     failure::Problem,
     messaging::{
         handlers::Answers,
         requests::{Asking, Requests},
+        topology::Dealings,
     },
-    service::{App, Running, Service},
-    store::{Counts, Ending, Filter, SetAside, State},
+    service::{App, Running, Service, StartError},
+    store::{Counts, Ending, Filter, SetAside, State, Store},
 };
 
 /// A service that runs in the test's own process, in a world of its own.
@@ -49,23 +50,11 @@ impl<S: TestStore> TestApp<S> {
         for (key, value) in &provisioned.settings {
             settings.set("store", key, value.as_str());
         }
-        for (section, key, value) in overrides {
-            match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
-                Some(list) => {
-                    settings.set(section, key, list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>())
-                }
-                None => settings.set(section, key, *value),
-            }
-        }
+        let mut settings = with(settings, overrides);
         if !service.has_http() {
             settings.forget("http");
         }
-        let dealings = service.dealings();
-        world
-            .admin
-            .apply(&dealings.topology(), &broker_password(name))
-            .await
-            .expect("the service's topology can be made");
+        let dealings = apply_topology(&world, &service, &settings).await;
         let spy = world.spy_on(name).await;
         let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;
@@ -77,8 +66,33 @@ impl<S: TestStore> TestApp<S> {
     /// One more process of the service, maybe of another version, on the same queues and the same store.
     pub async fn replica(&self, service: Service<S>) -> Running<S> {
         let name = service.name();
-        let starting = service.start(self.settings.clone(), self.world.surroundings.clone());
-        starting.await.unwrap_or_else(|error| panic!("a replica of {name}: {error}"))
+        self.try_replica(service, &[]).await.unwrap_or_else(|error| panic!("a replica of {name}: {error}"))
+    }
+
+    /// The same under settings that are otherwise.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn try_replica(
+        &self,
+        service: Service<S>,
+        overrides: &[(&str, &str, &str)],
+    ) -> Result<Running<S>, StartError> {
+        let settings = with(self.settings.clone(), overrides);
+        service.start(settings, self.world.surroundings.clone()).await
+    }
+
+    /// Makes on the broker what a service needs under these settings, as an administrator would.
+    pub async fn apply_topology(&self, service: Service<S>, overrides: &[(&str, &str, &str)]) {
+        let settings = with(self.settings.clone(), overrides);
+        apply_topology(&self.world, &service, &settings).await;
+    }
+
+    /// The queues that there are on the broker.
+    pub async fn queues(&self) -> Vec<String> {
+        let path = format!("queues/{}?columns=name", self.world.vhost);
+        let queues = self.world.admin.get(&path).await.expect("the broker lists its queues");
+        queues.as_array().into_iter().flatten().filter_map(|queue| Some(queue["name"].as_str()?.to_owned())).collect()
     }
 
     /// The world it lives in.
@@ -211,6 +225,7 @@ impl<S: TestStore> TestApp<S> {
             assert!(parked.is_empty(), "messages are parked: {reasons:?}");
         }
         assert_eq!(counts.waiting, 0, "messages wait for another attempt");
+        assert_eq!(counts.behind, 0, "messages wait for the one before them");
         self.stop().await;
     }
 
@@ -220,6 +235,27 @@ impl<S: TestStore> TestApp<S> {
         S::remove(self.provisioned).await;
         self.world.remove().await;
     }
+}
+
+/// Settings that are otherwise in part: section, key and value; a list is `[1, 2]`.
+fn with(mut settings: Settings, overrides: &[(&str, &str, &str)]) -> Settings {
+    for (section, key, value) in overrides {
+        match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
+            Some(list) => {
+                settings.set(section, key, list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>())
+            }
+            None => settings.set(section, key, *value),
+        }
+    }
+    settings
+}
+
+async fn apply_topology<S: Store>(world: &World, service: &Service<S>, settings: &Settings) -> Dealings {
+    let broker: BrokerSettings = settings.section("broker").expect("the settings of the broker are good");
+    let dealings = service.dealings(broker.partitions);
+    let applied = world.admin.apply(&dealings.topology(), &broker_password(service.name())).await;
+    applied.expect("the service's topology can be made");
+    dealings
 }
 
 /// Waits until a message's handling has ended.

@@ -146,6 +146,7 @@ impl World {
             password: broker_password(user).as_str().into(),
             prefetch: 256,
             batch: 64,
+            partitions: 1,
             window: 256,
             confirm_timeout_ms: 5000,
             reconnect_max_ms: 500,

@@ -9,6 +9,7 @@ mod http_answers;
 mod http_client;
 mod messaging;
 mod neo4j;
+mod order;
 mod pipelining;
 mod probe;
 mod requests;

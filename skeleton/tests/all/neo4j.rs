@@ -90,6 +90,7 @@ fn waiting(message: Uuid) -> SetAside {
         subject: None,
         headers: BTreeMap::from([("cloudEvents:id".to_owned(), message.to_string())]),
         body: vec![b'{', 0xff, 0, b'}'],
+        place: None,
         state: State::Waiting,
         attempts: 1,
         due_at: now - chrono::Duration::seconds(1),

@@ -128,6 +128,7 @@ async fn what_an_older_build_has_parked_is_redriven_by_a_newer_one() {
         subject: envelope.subject.clone(),
         headers: envelope.to_headers(),
         body: serde_json::to_vec(&added).unwrap(),
+        place: None,
         state: State::Parked,
         attempts: 5,
         due_at: now,

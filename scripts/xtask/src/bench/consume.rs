@@ -100,7 +100,7 @@ async fn by_service(samples: &[Sample], coming: Coming, way: Way) -> Result<f64>
     };
     let service = service.consumes(subscriptions).with(counter.clone());
     let world = World::new().await;
-    world.admin().apply(&service.dealings().topology(), &broker_password(service.name())).await?;
+    world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await?;
     let connection = bare::connect(&world).await?;
     bare::seed(&connection, "events.accounts", Registered::KEY, samples).await?;
     let batch = if coming == Coming::Singly { "1" } else { "64" };

@@ -121,7 +121,7 @@ async fn handle(handling: &mut Finding, samples: &[Sample]) -> Result<()> {
         .consumes(Subscriptions::new().on(on_registered))
         .with(counter.clone());
     let world = World::new().await;
-    world.admin().apply(&service.dealings().topology(), &broker_password(service.name())).await?;
+    world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await?;
     let connection = bare::connect(&world).await?;
     bare::quorum_queue(&connection.create_channel().await?, BARE).await?;
     bare::seed(&connection, "", BARE, samples).await?;

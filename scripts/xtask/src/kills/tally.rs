@@ -85,7 +85,7 @@ impl Counting {
         client.batch_execute("drop database if exists tally with (force)").await?;
         client.batch_execute("create database tally").await?;
         let admin = Admin::new(&setting("KITH_RABBIT_API")?, "/");
-        admin.apply(&service().dealings().topology(), PASSWORD).await?;
+        admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
         Ok(Self { process: spawn()?, admin })
     }
 

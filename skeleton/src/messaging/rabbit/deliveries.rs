@@ -1,6 +1,6 @@
 //! The messages of one queue.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
 use lapin::{
@@ -12,7 +12,7 @@ use lapin::{
 use metrics::counter;
 use tracing::warn;
 
-use super::{Link, answered, incoming};
+use super::{Link, Partition, answered, incoming};
 use crate::messaging::{Deliveries, Incoming};
 
 /// The wait after the broker has refused us as a consumer.
@@ -23,6 +23,8 @@ pub struct RabbitDeliveries {
     link: Link,
     queue: String,
     prefetch: u16,
+    partition: Option<Arc<Partition>>,
+    may_go: bool,
     open: Option<Open>,
 }
 
@@ -34,20 +36,40 @@ struct Open {
 impl RabbitDeliveries {
     /// The messages of a queue, at most `prefetch` of them in hand.
     pub fn new(link: Link, queue: impl Into<String>, prefetch: u16) -> Self {
-        Self { link, queue: queue.into(), prefetch, open: None }
+        Self { link, queue: queue.into(), prefetch, partition: None, may_go: false, open: None }
     }
 
-    async fn opened(&mut self) -> &mut Open {
+    /// The messages of a partition, which this replica gives back when it has more than its share.
+    pub fn of_partition(link: Link, partition: Arc<Partition>, prefetch: u16) -> Self {
+        Self { partition: Some(partition.clone()), ..Self::new(link, partition.queue.clone(), prefetch) }
+    }
+
+    /// The messages of a queue that goes once it is empty; that is then their end.
+    pub fn until_gone(link: Link, queue: impl Into<String>, prefetch: u16) -> Self {
+        Self { may_go: true, ..Self::new(link, queue, prefetch) }
+    }
+
+    /// Waits for a consumer. `None` where the queue has gone, as it may.
+    async fn opened(&mut self) -> Option<&mut Open> {
         while self.open.is_none() {
             match self.try_open().await {
                 Ok(open) => self.open = Some(open),
+                Err(error) if self.may_go && error.contains("NOT") && error.contains("FOUND") => return None,
                 Err(error) => {
                     warn!(queue = self.queue, error, "the queue cannot be read: trying until it can");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
-        self.open.as_mut().unwrap_or_else(|| unreachable!("the loop above ends with a consumer"))
+        self.open.as_mut()
+    }
+
+    /// Has no consumer any more. Returns the one there was.
+    fn forget(&mut self) -> Option<Open> {
+        if let Some(partition) = &self.partition {
+            partition.set_busy(false);
+        }
+        self.open.take()
     }
 
     async fn try_open(&self) -> Result<Open, String> {
@@ -59,27 +81,51 @@ impl RabbitDeliveries {
         Ok(Open { channel, consumer })
     }
 
-    /// Waits for a delivery; a consumer that has ended is replaced.
-    async fn wait(&mut self) -> Delivery {
+    /// Waits for a delivery; a consumer that has ended is replaced. `None` where the queue has gone, as it may.
+    async fn wait(&mut self) -> Option<Delivery> {
         loop {
-            match self.opened().await.consumer.next().await {
-                Some(Ok(delivery)) => return delivery,
+            let partition = self.partition.clone();
+            let consumer = &mut self.opened().await?.consumer;
+            let next = tokio::select! {
+                biased;
+                () = wanted_elsewhere(partition.as_deref()) => {
+                    self.close().await;
+                    continue;
+                }
+                next = consumer.next() => next,
+            };
+            match next {
+                Some(Ok(delivery)) => {
+                    if let Some(partition) = &self.partition {
+                        partition.set_busy(true);
+                    }
+                    return Some(delivery);
+                }
                 ended => {
                     let why =
                         ended.and_then(Result::err).map_or("the broker ended it".to_owned(), |error| error.to_string());
                     warn!(queue = self.queue, why, "the consumer has ended: opening another");
                     counter!("consumer_restarts_total", "queue" => self.queue.clone()).increment(1);
-                    self.open = None;
+                    self.forget();
                 }
             }
         }
     }
 }
 
+/// Waits until another replica is to have this partition; for ever where it is none.
+async fn wanted_elsewhere(partition: Option<&Partition>) {
+    match partition {
+        Some(partition) => partition.wanted_elsewhere().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Deliveries for RabbitDeliveries {
     async fn next(&mut self, most: usize) -> Vec<Incoming> {
         let mut messages = Vec::with_capacity(most);
-        messages.push(incoming(self.wait().await));
+        let Some(first) = self.wait().await else { return messages };
+        messages.push(incoming(first));
         if let Some(open) = &mut self.open {
             while messages.len() < most
                 && let Some(Some(Ok(delivery))) = open.consumer.next().now_or_never()
@@ -101,7 +147,7 @@ impl Deliveries for RabbitDeliveries {
     }
 
     async fn close(&mut self) {
-        if let Some(open) = self.open.take() {
+        if let Some(open) = self.forget() {
             let _ = answered(open.channel.close(200, "bye".into())).await;
         }
     }

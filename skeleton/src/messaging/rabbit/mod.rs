@@ -6,6 +6,7 @@
 
 mod deliveries;
 mod link;
+mod partitions;
 mod publisher;
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
@@ -23,6 +24,7 @@ use super::{Incoming, Outgoing};
 
 pub use deliveries::RabbitDeliveries;
 pub use link::{Link, Login};
+pub use partitions::{Partition, event_queues, former_event_queues, share};
 pub use publisher::RabbitPublisher;
 pub(crate) use publisher::send;
 

@@ -132,6 +132,14 @@ impl Transaction for Index {
         true
     }
 
+    async fn lock_lines(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+        Err(StoreError::broken("elasticsearch keeps no lines"))
+    }
+
+    async fn advance_lines(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
+        Err(StoreError::broken("elasticsearch keeps no lines"))
+    }
+
     /// Takes the message out when the transaction commits. Nothing is locked: another replica may handle it as well,
     /// which does no harm.
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {

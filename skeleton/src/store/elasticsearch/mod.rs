@@ -124,6 +124,10 @@ impl Plan for ElasticsearchPlan {
 impl Store for Elasticsearch {
     type Tx = Index;
 
+    /// A document's version is the number of the event that wrote it: the latest wins by itself. Without transactions
+    /// nothing can be handled in order.
+    const KEEPS_LINES: bool = false;
+
     async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<Index, StoreError> {
         Ok(Index::new(self.clone(), Work::new(service.clone())))
     }

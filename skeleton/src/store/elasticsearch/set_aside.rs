@@ -194,6 +194,7 @@ impl TryFrom<Document> for SetAside {
             reason: kept.reason,
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
+            place: None,
         })
     }
 }

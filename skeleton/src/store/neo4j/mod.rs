@@ -201,9 +201,7 @@ impl Store for Neo4j {
     }
 
     async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-        let asked = "MATCH (kept:SetAside {queue: $queue, state: 'waiting'}) WHERE kept.due_at <= datetime()
-            RETURN kept.id AS id ORDER BY kept.due_at LIMIT $limit";
-        self.query(query(asked).param("queue", queue).param("limit", limit)).await
+        self.query(query(set_aside::DUE).param("queue", queue).param("limit", limit)).await
     }
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
@@ -212,22 +210,18 @@ impl Store for Neo4j {
     }
 
     async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        let redriven = "UNWIND $ids AS id MATCH (kept:SetAside {id: id, state: 'parked'})
-            SET kept.state = 'waiting', kept.attempts = 0, kept.due_at = datetime() RETURN count(kept) AS redriven";
-        self.count(query(redriven).param("ids", texts(messages))).await
+        self.count(query(set_aside::REDRIVE).param("ids", texts(messages))).await
     }
 
     async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        let dropped = "UNWIND $ids AS id MATCH (kept:SetAside {id: id, state: 'parked'})
-            DELETE kept RETURN count(*) AS dropped";
-        self.count(query(dropped).param("ids", texts(messages))).await
+        self.count(query(set_aside::DROP).param("ids", texts(messages))).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         let asked = "OPTIONAL MATCH (oldest:Outbox) WHERE oldest.position > 0
             WITH oldest ORDER BY oldest.position LIMIT 1
             RETURN COUNT { (:Outbox) } AS outbox, COUNT { (:SetAside {state: 'waiting'}) } AS waiting,
-                COUNT { (:SetAside {state: 'parked'}) } AS parked,
+                COUNT { (:SetAside {state: 'behind'}) } AS behind, COUNT { (:SetAside {state: 'parked'}) } AS parked,
                 toFloat(coalesce(datetime().epochMillis - oldest.written_at.epochMillis, 0)) / 1000 AS age";
         let counted: Option<Counted> = self.query_opt(query(asked)).await?;
         let counted = counted.ok_or_else(|| StoreError::broken("counting gave no row"))?;
@@ -235,6 +229,7 @@ impl Store for Neo4j {
             outbox: counted.outbox,
             outbox_age_seconds: counted.age.max(0.0),
             waiting: counted.waiting,
+            behind: counted.behind,
             parked: counted.parked,
         })
     }
@@ -250,6 +245,7 @@ impl Store for Neo4j {
 struct Counted {
     outbox: i64,
     waiting: i64,
+    behind: i64,
     parked: i64,
     age: f64,
 }

@@ -81,10 +81,10 @@ struct Message {
 
 /// Writes messages, giving each its subject's next number.
 pub(super) fn stage(staged: &[Staged]) -> Result<Query, StoreError> {
-    // Those about nothing share the empty name, whose count nobody uses.
+    // Those without a number share the empty name, whose count nobody uses.
     let mut subjects: BTreeMap<&str, Vec<BoltType>> = BTreeMap::new();
     for (place, message) in (1i64..).zip(staged) {
-        let messages = subjects.entry(message.envelope.subject.as_deref().unwrap_or("")).or_default();
+        let messages = subjects.entry(message.numbered_subject().unwrap_or("")).or_default();
         let envelope = serde_json::to_string(&message.envelope).map_err(StoreError::broken)?;
         let rank = messages.len() as i64 + 1;
         messages.push(record([

@@ -11,7 +11,7 @@ use super::{
     at_most_one,
     error::{store_error, unreadable},
     lanes::{Lane, Lanes},
-    outbox,
+    outbox, record,
     set_aside::Kept,
 };
 use crate::{
@@ -25,6 +25,17 @@ const TAKE_IN: &str = "UNWIND $ids AS id
     WITH entry, id WHERE entry.is_new
     SET entry.is_new = null, entry.taken_in_at = datetime()
     RETURN id";
+
+/// Locks lines, and reads how far they have come after that.
+const LOCK_LINES: &str = "UNWIND $lines AS name
+    MERGE (line:Line {name: name}) ON CREATE SET line.last = 0
+    SET line.is_taken = true
+    WITH line
+    OPTIONAL MATCH (given:GivenUp {line: line.name}) WHERE given.number > line.last
+    WITH line, given ORDER BY given.number
+    RETURN line.name AS line, line.last AS last, collect(given.number) AS given_up";
+
+const ADVANCE_LINES: &str = "UNWIND $rows AS row MATCH (line:Line {name: row.line}) SET line.last = row.last";
 
 /// A transaction. Dropped without a commit, or after anything in it has failed, its connection is closed: the server
 /// then undoes it at once.
@@ -181,10 +192,23 @@ impl Transaction for Tx {
         self.new.contains(&message)
     }
 
+    async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows: Vec<LineAt> = self.query(query(LOCK_LINES).param("lines", lines.to_vec())).await?;
+        Ok(rows.into_iter().map(LineAt::after_what_is_given_up).collect())
+    }
+
+    async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
+        for (line, last) in reached {
+            let row = record([("line", line.as_str().into()), ("last", (*last).into())]);
+            self.execute_later(Vec::new(), ADVANCE_LINES, row);
+        }
+        Ok(())
+    }
+
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         // Whoever waits for the lock and finds the node gone gets an error: it was handled elsewhere.
         let taken = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true
-            WITH kept WHERE kept.state = 'waiting'
+            WITH kept WHERE kept.state IN ['waiting', 'behind']
             WITH kept, properties(kept) AS properties
             DELETE kept RETURN properties";
         let row: Option<Kept> = self.query_opt(query(taken).param("id", message.to_string())).await?;
@@ -229,6 +253,22 @@ impl Transaction for Tx {
         if self.lanes.within(undoing).await.is_ok() {
             lane.give_back();
         }
+    }
+}
+
+/// How far a line has come, and which of its numbers after that are given up.
+#[derive(Deserialize)]
+struct LineAt {
+    line: String,
+    last: i64,
+    given_up: Vec<i64>,
+}
+
+impl LineAt {
+    fn after_what_is_given_up(self) -> (String, i64) {
+        let last =
+            self.given_up.iter().fold(self.last, |last, number| if *number == last + 1 { *number } else { last });
+        (self.line, last)
     }
 }
 

@@ -35,7 +35,8 @@ use crate::{
 };
 
 /// What the skeleton keeps beside a service's own tables, in order.
-const MESSAGING: &[(&str, &str)] = &[("V1__messaging", include_str!("V1__messaging.sql"))];
+const MESSAGING: &[(&str, &str)] =
+    &[("V1__messaging", include_str!("V1__messaging.sql")), ("V2__order", include_str!("V2__order.sql"))];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
@@ -188,6 +189,8 @@ impl Store for Postgres {
                 &kept.queue,
                 &kept.name,
                 &kept.subject,
+                &kept.place.as_ref().map(|place| &place.line),
+                &kept.place.as_ref().map(|place| place.number),
                 &Json(&kept.headers),
                 &kept.body,
                 &kept.state.as_str(),
@@ -215,26 +218,27 @@ impl Store for Postgres {
     }
 
     async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        let sql = "update skeleton.set_aside set state = 'waiting', attempts = 0, due_at = now() where message_id = any($1) and state = 'parked'";
-        self.execute(sql, &[&messages]).await
+        self.execute(set_aside::REDRIVE, &[&messages]).await
     }
 
     async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.execute("delete from skeleton.set_aside where message_id = any($1) and state = 'parked'", &[&messages])
-            .await
+        let dropped = self.query(set_aside::DROP, &[&messages]).await?;
+        Ok(dropped.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         let sql = "select (select count(*) from skeleton.outbox),
             coalesce((select extract(epoch from now() - min(written_at)) from skeleton.outbox), 0)::float8,
-            (select count(*) from skeleton.set_aside where state = 'waiting'), (select count(*) from skeleton.set_aside where state = 'parked')";
+            count(*) filter (where state = 'waiting'), count(*) filter (where state = 'behind'),
+            count(*) filter (where state = 'parked') from skeleton.set_aside";
         let rows = self.query(sql, &[]).await?;
         let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
         Ok(Counts {
             outbox: row.get(0),
             outbox_age_seconds: row.get::<_, f64>(1).max(0.0),
             waiting: row.get(2),
-            parked: row.get(3),
+            behind: row.get(3),
+            parked: row.get(4),
         })
     }
 

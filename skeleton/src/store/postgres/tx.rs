@@ -1,6 +1,9 @@
 //! A transaction: the inbox rows of what is handled, the handler's changes and the outbox rows commit together.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use deadpool_postgres::Object;
 use futures::{TryFutureExt, try_join};
@@ -35,6 +38,15 @@ const STAGE: &str = "with staged as (
     insert into skeleton.outbox (exchange, routing_key, sequence, envelope, body)
     select exchange, routing_key, last - c + row_number() over (partition by s.subject order by n), envelope, body
     from staged s left join heads using (subject) left join counts using (subject) order by n";
+
+/// Locks lines and tells how far they have come. Sorted, as they come: no deadlocks.
+const LOCK_LINES: &str = "insert into skeleton.lines as l (line, last) select line, 0 from unnest($1::text[]) as line
+    on conflict (line) do update set last = l.last returning line, last";
+
+const GIVEN_UP: &str = "select line, number from skeleton.given_up where line = any($1) order by number";
+
+const ADVANCE_LINES: &str = "update skeleton.lines as l set last = reached.last
+    from unnest($1::text[], $2::bigint[]) as reached (line, last) where l.line = reached.line";
 
 /// A transaction. Dropped without a commit, its connection is closed: the server rolls back at once.
 pub struct Tx {
@@ -153,6 +165,28 @@ impl Transaction for Tx {
         self.new.contains(&message)
     }
 
+    async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+        let client = self.client()?;
+        let (lock, given_up) =
+            try_join!(client.prepare_cached(LOCK_LINES), client.prepare_cached(GIVEN_UP)).map_err(store_error)?;
+        // Sent together, answered together: one round trip.
+        let parameters: [&(dyn ToSql + Sync); 1] = [&lines];
+        let (locked, given_up) =
+            try_join!(client.query(&lock, &parameters), client.query(&given_up, &parameters)).map_err(store_error)?;
+        let mut last: HashMap<String, i64> = locked.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for row in &given_up {
+            if let Some(last) = last.get_mut(row.get::<_, &str>(0)).filter(|last| **last + 1 == row.get::<_, i64>(1)) {
+                *last += 1;
+            }
+        }
+        Ok(last.into_iter().collect())
+    }
+
+    async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
+        let (lines, last): (Vec<&str>, Vec<i64>) = reached.iter().map(|(line, last)| (line.as_str(), *last)).unzip();
+        self.execute_later(ADVANCE_LINES, &[&lines, &last]).await
+    }
+
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         Ok(self.query_opt(set_aside::TAKE, &[&message]).await?.as_ref().map(set_aside::read))
     }
@@ -209,7 +243,7 @@ async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -
     let exchanges = column(|staged| &staged.exchange);
     let keys = column(|staged| &staged.routing_key);
     let bodies = column(|staged| &staged.body);
-    let subjects: Vec<Option<&str>> = staged.iter().map(|staged| staged.envelope.subject.as_deref()).collect();
+    let subjects: Vec<Option<&str>> = staged.iter().map(Staged::numbered_subject).collect();
     let envelopes = staged.iter().map(|staged| serde_json::to_string(&staged.envelope)).collect::<Result<Vec<_>, _>>();
     let envelopes = envelopes.map_err(StoreError::broken)?;
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];

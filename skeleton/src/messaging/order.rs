@@ -1,0 +1,209 @@
+//! Order: what a consumer needs of it, and whose turn it is.
+//!
+//! The producer numbers the events of each subject in the transaction that writes them. Here, the numbers of one
+//! subject of one producer make a *line*. How far a line has come is kept in the store and locked by the transaction
+//! that handles its next event, so the rule holds whatever the broker delivers, however many replicas share the work.
+//! An event that comes too early is set aside and waits for the one before it; so does what comes after an event that
+//! waits for another try or is parked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use events::{Envelope, Kind, catalogue};
+use serde::{Deserialize, Serialize};
+
+use crate::{failure::StoreError, store::Transaction};
+
+/// What a handler needs of the order of its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Nothing: each event stands alone.
+    #[default]
+    Any,
+    /// An event that is older than one of its subject handled before is skipped.
+    LatestWins,
+    /// Each event of a subject is handled after the one before it.
+    InOrder,
+}
+
+/// A message's place among those of its subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The producer and the subject.
+    pub line: String,
+    /// The message's number; the first has 1.
+    pub number: i64,
+}
+
+/// Whether it is a message's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is.
+    Now,
+    /// It has passed: a later one was handled, or this one itself.
+    Passed,
+    /// It is not yet: this number has not been handled.
+    Early {
+        /// The number that the line waits for.
+        missing: i64,
+    },
+}
+
+/// What the handlers of a service need, by the full name of their message. Those that are not in it need nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Orders(BTreeMap<&'static str, Order>);
+
+impl Orders {
+    pub(super) fn set(&mut self, name: &'static str, order: Order) {
+        if order != Order::Any {
+            self.0.insert(name, order);
+        }
+    }
+
+    /// What the handler of a message needs.
+    pub fn of(&self, name: &str) -> Order {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// Whether any needs its events in order.
+    pub fn any_in_order(&self) -> bool {
+        self.0.values().any(|order| *order == Order::InOrder)
+    }
+
+    /// A message's place, where its handler cares.
+    pub(super) fn place_of(&self, envelope: &Envelope) -> Option<Place> {
+        if self.of(&envelope.name) == Order::Any {
+            return None;
+        }
+        let producer = envelope.name.split('.').next().unwrap_or_default();
+        let (subject, number) = (envelope.subject.as_ref()?, envelope.sequence?);
+        Some(Place { line: format!("{producer} {subject}"), number })
+    }
+
+    /// A message's place, where it may have to wait for it.
+    pub(super) fn waiting_place_of(&self, envelope: &Envelope) -> Option<Place> {
+        self.place_of(envelope).filter(|_| self.of(&envelope.name) == Order::InOrder)
+    }
+
+    /// What is wrong with these needs, each with what to do. Who takes one event of a subject in order must take all:
+    /// the numbers of those it does not hear of would be missing for ever.
+    pub fn mistakes(&self) -> Vec<String> {
+        let in_order: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, order)| **order == Order::InOrder)
+            .filter_map(|(name, _)| line_kind(name))
+            .collect();
+        let mut mistakes = Vec::new();
+        for entry in catalogue::CATALOGUE.iter().filter(|entry| entry.kind == Kind::Event) {
+            let Some(kind) = line_kind(entry.name) else { continue };
+            let is_newest =
+                !catalogue::CATALOGUE.iter().any(|newer| newer.older.is_some_and(|old| old.name == entry.name));
+            if is_newest && in_order.contains(&kind) && self.of(entry.name) != Order::InOrder {
+                let (producer, subject) = kind;
+                mistakes.push(format!(
+                    "events of {producer} about one {subject} are taken in order: take {} in order too",
+                    entry.name
+                ));
+            }
+        }
+        mistakes
+    }
+}
+
+/// The producer of an event and what its subjects are: events with the same share their lines.
+fn line_kind(name: &str) -> Option<(&'static str, String)> {
+    let entry = catalogue::find(name)?;
+    let schema: serde_json::Value = serde_json::from_str(entry.schema).ok()?;
+    Some((entry.service, schema["x-kith"]["subject"].as_str()?.to_owned()))
+}
+
+/// Where the lines of some messages stand, locked until their transaction ends.
+#[derive(Default)]
+pub(super) struct Lines {
+    last: HashMap<String, i64>,
+    moved: BTreeSet<String>,
+}
+
+impl Lines {
+    /// The lines of these places.
+    pub(super) async fn locked<T: Transaction>(
+        tx: &mut T,
+        places: impl Iterator<Item = Place>,
+    ) -> Result<Self, StoreError> {
+        // Sorted: two transactions that want the same lines wait for each other instead of deadlocking.
+        let lines: BTreeSet<String> = places.map(|place| place.line).collect();
+        if lines.is_empty() {
+            return Ok(Self::default());
+        }
+        let lines: Vec<String> = lines.into_iter().collect();
+        let last = tx.lock_lines(&lines).await?.into_iter().collect();
+        Ok(Self { last, moved: BTreeSet::new() })
+    }
+
+    /// Whether it is the turn of a message in this place.
+    pub(super) fn turn(&self, order: Order, place: &Place) -> Turn {
+        let last = self.last.get(&place.line).copied().unwrap_or(0);
+        if place.number <= last {
+            return Turn::Passed;
+        }
+        if order == Order::InOrder && place.number > last + 1 {
+            return Turn::Early { missing: last + 1 };
+        }
+        Turn::Now
+    }
+
+    /// A message in this place was handled.
+    pub(super) fn advance(&mut self, place: Place) {
+        self.moved.insert(place.line.clone());
+        self.last.insert(place.line, place.number);
+    }
+
+    /// Keeps how far the lines have come, with the transaction.
+    pub(super) async fn keep<T: Transaction>(&self, tx: &mut T) -> Result<(), StoreError> {
+        if self.moved.is_empty() {
+            return Ok(());
+        }
+        let reached: Vec<(String, i64)> = self.moved.iter().map(|line| (line.clone(), self.last[line])).collect();
+        tx.advance_lines(&reached).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(number: i64) -> Place {
+        Place { line: "contacts 7".to_owned(), number }
+    }
+
+    #[test]
+    fn in_order_waits_for_the_one_before_and_passes_over_what_was() {
+        let lines = Lines { last: [("contacts 7".to_owned(), 4)].into(), ..Lines::default() };
+
+        assert_eq!(lines.turn(Order::InOrder, &place(4)), Turn::Passed);
+        assert_eq!(lines.turn(Order::InOrder, &place(5)), Turn::Now);
+        assert_eq!(lines.turn(Order::InOrder, &place(7)), Turn::Early { missing: 5 });
+    }
+
+    #[test]
+    fn the_latest_wins_whatever_is_missing() {
+        let lines = Lines { last: [("contacts 7".to_owned(), 4)].into(), ..Lines::default() };
+
+        assert_eq!(lines.turn(Order::LatestWins, &place(9)), Turn::Now);
+        assert_eq!(lines.turn(Order::LatestWins, &place(3)), Turn::Passed);
+    }
+
+    #[test]
+    fn who_takes_one_event_of_a_subject_in_order_must_take_all() {
+        let mut orders = Orders::default();
+        orders.set("contacts.import-started.v1", Order::InOrder);
+        orders.set("contacts.import-finished.v1", Order::InOrder);
+        orders.set("contacts.import-failed.v1", Order::InOrder);
+
+        let mistakes = orders.mistakes();
+
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].contains("take contacts.import-progressed.v1 in order too"), "{mistakes:?}");
+    }
+}
