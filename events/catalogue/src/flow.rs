@@ -164,7 +164,7 @@ fn doors(service: &ServiceContract, kind: Kind) -> &[Reading] {
 
 fn queue_of(service: &ServiceContract, exchange: &str, message: &MessageName) -> Option<String> {
     let is_bound = |binding: &contracts::Binding| binding.exchange == exchange && binding.routing_key == message.key();
-    service.topology.queues.iter().find(|queue| queue.bindings.iter().any(is_bound)).map(|queue| queue.name.clone())
+    service.topology.bound().find(|(_, _, bindings)| bindings.iter().any(is_bound)).map(|(_, name, _)| name.to_owned())
 }
 
 fn default_queue(service: &ServiceContract, kind: Kind) -> String {

@@ -65,20 +65,22 @@ pub fn drift(contracts: &Contracts, broker: &Broker) -> Vec<Drift> {
 }
 
 /// What all contracts name, each with a service that makes it.
+#[derive(Default)]
 struct Planned<'a> {
     services: Vec<&'a str>,
     /// Who may ask services and has no contract here: programs from outside.
     outsiders: BTreeSet<&'a str>,
     exchanges: BTreeMap<&'a str, (&'a str, &'a Exchange)>,
     queues: BTreeMap<&'a str, (&'a str, &'a Queue)>,
+    /// By kind and name of what is bound.
+    bindings: BTreeMap<(&'a str, &'a str), (&'a str, &'a [Binding])>,
 }
 
 impl<'a> Planned<'a> {
     fn of(contracts: &'a Contracts) -> Self {
         let callers = contracts.services.values().flat_map(|contract| &contract.callers);
         let outsiders = callers.map(|caller| &**caller).filter(|caller| !contracts.services.contains_key(*caller));
-        let (exchanges, queues) = (BTreeMap::new(), BTreeMap::new());
-        let mut planned = Self { services: vec![], outsiders: outsiders.collect(), exchanges, queues };
+        let mut planned = Self { outsiders: outsiders.collect(), ..Self::default() };
         for contract in contracts.services.values() {
             let service = &*contract.service;
             planned.services.push(service);
@@ -88,6 +90,8 @@ impl<'a> Planned<'a> {
             for queue in &contract.topology.queues {
                 planned.queues.insert(&queue.name, (service, queue));
             }
+            let bound = contract.topology.bound();
+            planned.bindings.extend(bound.map(|(kind, name, bindings)| ((kind, name), (service, bindings))));
         }
         planned
     }
@@ -178,14 +182,11 @@ fn differences(queue: &Queue, live: &LiveQueue) -> Vec<String> {
 
 fn bindings(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     let mut found = vec![];
-    for (service, queue) in planned.queues.values() {
-        for binding in &queue.bindings {
-            if !broker.bindings.iter().any(|live| is(live, queue, binding)) {
-                found.push(missing(
-                    "binding",
-                    binding_name(&binding.exchange, &queue.name, &binding.routing_key),
-                    service,
-                ));
+    for (place, (service, bindings)) in &planned.bindings {
+        for binding in *bindings {
+            if !broker.bindings.iter().any(|live| is(live, place, binding)) {
+                let name = binding_name(&binding.exchange, place.1, &binding.routing_key);
+                found.push(missing("binding", name, service));
             }
         }
     }
@@ -196,7 +197,7 @@ fn bindings(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     let unknown = unknown.filter(|live| !is_outside(live));
     found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.destination)).map(|live| {
         let name = binding_name(&live.source, &live.destination, &live.routing_key);
-        match planned.queues.get(&*live.destination) {
+        match planned.bindings.get(&(&*live.destination_type, &*live.destination)) {
             Some((service, _)) => Drift { is: Difference::Surplus, ..missing("binding", name, service) },
             None => surplus("binding", name, String::new(), broker.removing(&format!("bindings/{}", live.place()))),
         }
@@ -204,16 +205,17 @@ fn bindings(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     found
 }
 
-fn is(live: &LiveBinding, queue: &Queue, binding: &Binding) -> bool {
-    live.destination_type == "queue"
-        && live.destination == queue.name
+fn is(live: &LiveBinding, (kind, name): &(&str, &str), binding: &Binding) -> bool {
+    live.destination_type == *kind
+        && live.destination == *name
         && live.source == binding.exchange
         && live.routing_key == binding.routing_key
 }
 
 fn is_planned(planned: &Planned<'_>, live: &LiveBinding) -> bool {
-    let queue = planned.queues.get(&*live.destination);
-    queue.is_some_and(|(_, queue)| queue.bindings.iter().any(|binding| is(live, queue, binding)))
+    let place = (&*live.destination_type, &*live.destination);
+    let bindings = planned.bindings.get(&place);
+    bindings.is_some_and(|(_, bindings)| bindings.iter().any(|binding| is(live, &place, binding)))
 }
 
 fn binding_name(exchange: &str, queue: &str, routing_key: &str) -> String {

@@ -138,8 +138,7 @@ fn in_its_place<'a>(
     message: &'a Message,
 ) -> Option<&'a MessageName> {
     let mut services = contracts.services.values();
-    let service =
-        services.find(|service| service.topology.queues.iter().any(|queue| queue.name == binding.destination))?;
+    let service = services.find(|service| service.topology.bound().any(|(_, name, _)| name == binding.destination))?;
     let mut newer =
         contracts.newer_than(message).filter(|newer| service.readings().any(|read| read.message == newer.name));
     let others =

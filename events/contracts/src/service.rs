@@ -42,6 +42,9 @@ pub struct Reading {
     pub message: MessageName,
     /// The fields that its types read, as pointers; `*` stands for every item of a list and every key of a map.
     pub reads: Vec<String>,
+    /// What it needs of their order, `latest-wins` or `in-order`; nothing where it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
 }
 
 impl Reading {
@@ -62,14 +65,26 @@ pub struct Topology {
     pub queues: Vec<Queue>,
 }
 
+impl Topology {
+    /// What is bound: queues and exchanges, each with its kind, its name and its bindings.
+    pub fn bound(&self) -> impl Iterator<Item = (&'static str, &str, &[Binding])> {
+        let queues = self.queues.iter().map(|queue| ("queue", &*queue.name, &*queue.bindings));
+        let exchanges = self.exchanges.iter().map(|exchange| ("exchange", &*exchange.name, &*exchange.bindings));
+        queues.chain(exchanges.filter(|(_, _, bindings)| !bindings.is_empty()))
+    }
+}
+
 /// An exchange.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
     /// Its name.
     pub name: String,
-    /// Its type: `topic`, `direct` or `fanout`.
+    /// Its type: `topic`, `direct`, `fanout` or `x-consistent-hash`.
     pub kind: String,
+    /// What it is bound to; nothing but where it splits what comes among queues.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bindings: Vec<Binding>,
 }
 
 /// A queue and what it is bound to.

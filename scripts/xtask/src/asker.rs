@@ -59,6 +59,7 @@ impl Asker {
             password: Secret::from(password.trim()),
             prefetch: 64,
             batch: 1,
+            partitions: 1,
             window: 64,
             confirm_timeout_ms: 5000,
             reconnect_max_ms: 1000,

@@ -1,22 +1,18 @@
 //! What happens elsewhere that address books must know.
 
 use ::events::{accounts::Erased, network::IdentityLinked};
-use skeleton::{
-    Handled, Publish, Subscriptions,
-    store::{Transaction, postgres::Tx},
-};
+use skeleton::{Handled, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::store;
 
 /// The events that contacts listens to.
 pub fn subscriptions() -> Subscriptions<Tx> {
-    Subscriptions::new().on(on_identity_linked).on(on_erased)
+    Subscriptions::new().on_latest(on_identity_linked).on(on_erased)
 }
 
 /// A contact is known to be a person of the network. The newest word counts.
 async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
-    let sequence = tx.work().cause().and_then(|cause| cause.sequence).unwrap_or(0);
-    store::link(tx, linked.contact_id, linked.person_id, sequence).await?;
+    store::link(tx, linked.contact_id, linked.person_id).await?;
     Ok(())
 }
 

@@ -13,7 +13,10 @@ use crate::domain::{
 };
 
 /// What makes the database's structure.
-pub const MIGRATIONS: &[(&str, &str)] = &[("V1__contacts", include_str!("../migrations/V1__contacts.sql"))];
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__contacts", include_str!("../migrations/V1__contacts.sql")),
+    ("V2__order", include_str!("../migrations/V2__order.sql")),
+];
 
 /// The most problems that are kept and shown of one import.
 const MAX_PROBLEMS: usize = 1000;
@@ -110,9 +113,8 @@ pub async fn delete_contact(tx: &mut Tx, id: Uuid) -> Result<(), StoreError> {
 }
 
 /// Notes which person a contact is, unless something newer is known.
-pub async fn link(tx: &mut Tx, contact: Uuid, person: Uuid, sequence: i64) -> Result<(), StoreError> {
-    let sql = "update contacts set person_id = $2, linked_sequence = $3 where contact_id = $1 and linked_sequence < $3";
-    tx.execute(sql, &[&contact, &person, &sequence]).await.map(drop)
+pub async fn link(tx: &mut Tx, contact: Uuid, person: Uuid) -> Result<(), StoreError> {
+    tx.execute("update contacts set person_id = $2 where contact_id = $1", &[&contact, &person]).await.map(drop)
 }
 
 /// Removes everything of an account, and keeps in mind that it is gone.

@@ -8,10 +8,7 @@ use events::{
     notifications::{Delivered, DeliveredChannel},
 };
 use serde::Serialize;
-use skeleton::{
-    Failure, Handled, Publish, Subscriptions,
-    store::{Transaction, postgres::Tx},
-};
+use skeleton::{Failure, Handled, Publish, Subscriptions, store::postgres::Tx};
 use uuid::Uuid;
 
 use crate::{
@@ -31,10 +28,10 @@ pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
         .on(on_session_ended)
         .on(on_erased)
-        .on(on_import_started)
-        .on(on_import_progressed)
-        .on(on_import_finished)
-        .on(on_import_failed)
+        .in_order(on_import_started)
+        .in_order(on_import_progressed)
+        .in_order(on_import_finished)
+        .in_order(on_import_failed)
         .on(on_delivered)
         .on(on_identity_linked)
 }
@@ -90,13 +87,9 @@ async fn tell_import(tx: &mut Tx, account_id: Uuid, import: ImportView) -> Handl
 
 async fn tell(tx: &mut Tx, account_id: Uuid, topic: String, name: &str, data: &impl Serialize) -> Handled {
     let data = serde_json::to_string(data).map_err(Failure::bug)?;
-    // Numbers of one subject can be compared. The network's events have many subjects, and any of them will do.
-    let sequence = if name == "network" { 0 } else { tx.work().cause().and_then(|cause| cause.sequence).unwrap_or(0) };
-    let event = StreamEvent { account_id, topic, name, sequence, data };
-    if let Some(id) = store::append(tx, &event).await? {
-        let live = tx.resource::<Live>();
-        tx.after_commit(move || live.wake(account_id, id));
-    }
+    let id = store::append(tx, &StreamEvent { account_id, topic, name, data }).await?;
+    let live = tx.resource::<Live>();
+    tx.after_commit(move || live.wake(account_id, id));
     Ok(())
 }
 

@@ -5,7 +5,10 @@ use skeleton::{Postgres, StoreError, store::postgres::Tx};
 use uuid::Uuid;
 
 /// What makes the structure of the database, in order.
-pub const MIGRATIONS: &[(&str, &str)] = &[("V1__gateway", include_str!("../migrations/V1__gateway.sql"))];
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__gateway", include_str!("../migrations/V1__gateway.sql")),
+    ("V2__order", include_str!("../migrations/V2__order.sql")),
+];
 
 /// How many rows of an account's stream are kept.
 const STREAM_LENGTH: i64 = 1_000;
@@ -28,31 +31,27 @@ pub struct StreamEvent<'a> {
     pub topic: String,
     /// The event's name.
     pub name: &'a str,
-    /// Which of several about one topic is newer.
-    pub sequence: i64,
     /// The event's data, JSON without line ends.
     pub data: String,
 }
 
-/// Adds to an account's stream and returns the row's number; `None` where something newer is there.
-pub async fn append(tx: &mut Tx, event: &StreamEvent<'_>) -> Result<Option<i64>, StoreError> {
+/// Adds to an account's stream, in place of what it says about the same, and returns the row's number.
+pub async fn append(tx: &mut Tx, event: &StreamEvent<'_>) -> Result<i64, StoreError> {
     let sql = "with head as (
             insert into streams as s (account_id, last) values ($1, 1)
             on conflict (account_id) do update set last = s.last + 1 returning last
         )
-        insert into stream_events as e (account_id, topic, id, name, sequence, data)
-        select $1, $2, last, $3, $4, $5 from head
+        insert into stream_events as e (account_id, topic, id, name, data)
+        select $1, $2, last, $3, $4 from head
         on conflict (account_id, topic) do update
-            set id = excluded.id, name = excluded.name, sequence = excluded.sequence, data = excluded.data, at = now()
-            where excluded.sequence >= e.sequence
+            set id = excluded.id, name = excluded.name, data = excluded.data, at = now()
         returning id";
-    let StreamEvent { account_id, topic, name, sequence, data } = event;
-    let row = tx.query_opt(sql, &[account_id, topic, name, sequence, data]).await?;
-    let Some(id) = row.map(|row| row.get::<_, i64>(0)) else { return Ok(None) };
+    let StreamEvent { account_id, topic, name, data } = event;
+    let id: i64 = tx.query_one(sql, &[account_id, topic, name, data]).await?.get(0);
     if id % 100 == 0 {
         shorten(tx, *account_id).await?;
     }
-    Ok(Some(id))
+    Ok(id)
 }
 
 /// Forgets the oldest rows of a stream that has grown too long; looked at every hundred rows.

@@ -5,10 +5,7 @@ use ::events::{
     contacts::{ImportFailed, ImportFinished},
     notifications::{DeliveredChannel, SendMail},
 };
-use skeleton::{
-    Failure, Handled, Publish, Subscriptions,
-    store::{Transaction, postgres::Tx},
-};
+use skeleton::{Failure, Handled, Publish, Subscriptions, store::postgres::Tx};
 use uuid::Uuid;
 
 use crate::{
@@ -21,13 +18,13 @@ use crate::{
 /// The events that this service listens to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
-        .on(on_registered)
-        .on(on_profile_changed)
+        .on_latest(on_registered)
+        .on_latest(on_profile_changed)
         .on(on_erased)
         .on(on_signed_in)
-        .on(on_contact_added)
-        .on(on_contact_changed)
-        .on(on_contact_removed)
+        .on_latest(on_contact_added)
+        .on_latest(on_contact_changed)
+        .on_latest(on_contact_removed)
         .on(on_import_finished)
         .on(on_import_failed)
         .on(on_identity_linked)
@@ -35,14 +32,12 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 
 /// A new member can be told something, in the app and by mail.
 async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> Handled {
-    let sequence = sequence_of(tx)?;
-    Ok(store::put_recipient(tx, member.account_id, &member.email, sequence).await?)
+    Ok(store::put_recipient(tx, member.account_id, &member.email).await?)
 }
 
 /// Mail goes to the newest address.
 async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> Handled {
-    let sequence = sequence_of(tx)?;
-    Ok(store::put_recipient(tx, member.account_id, &member.email, sequence).await?)
+    Ok(store::put_recipient(tx, member.account_id, &member.email).await?)
 }
 
 /// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
@@ -61,20 +56,17 @@ async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> Handled {
 
 /// The contact has a name, should there be something to tell of them.
 async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> Handled {
-    let sequence = sequence_of(tx)?;
-    Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full), sequence).await?)
+    Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full)).await?)
 }
 
 /// The contact may have another name.
 async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> Handled {
-    let sequence = sequence_of(tx)?;
-    Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full), sequence).await?)
+    Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full)).await?)
 }
 
 /// There is nothing more to tell of the contact.
 async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
-    let sequence = sequence_of(tx)?;
-    Ok(store::put_contact_name(tx, removed.contact_id, removed.owner_id, None, sequence).await?)
+    Ok(store::put_contact_name(tx, removed.contact_id, removed.owner_id, None).await?)
 }
 
 /// Whoever has brought a file wants to know how it went.
@@ -131,10 +123,4 @@ async fn tell(tx: &mut Tx, account: Uuid, news: News) -> Handled {
         tx.enqueue(SendMail::from(&notification))?;
     }
     Ok(())
-}
-
-/// Where the event stands among those of its subject: an older one must not undo a newer one.
-fn sequence_of(tx: &Tx) -> Result<i64, Failure> {
-    let sequence = tx.work().cause().and_then(|event| event.sequence);
-    sequence.ok_or_else(|| Failure::bug("an event of a subject has no sequence"))
 }

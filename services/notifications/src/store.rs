@@ -8,7 +8,10 @@ use uuid::Uuid;
 use crate::domain::{Channels, Kind, Notification, Page, Preferences};
 
 /// The database's structure.
-pub const MIGRATIONS: &[(&str, &str)] = &[("V1__notifications", include_str!("../migrations/V1__notifications.sql"))];
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__notifications", include_str!("../migrations/V1__notifications.sql")),
+    ("V2__order", include_str!("../migrations/V2__order.sql")),
+];
 
 /// Whoever something is told to.
 pub enum Recipient {
@@ -46,16 +49,11 @@ pub struct ListedPage {
     pub next: Option<Uuid>,
 }
 
-/// Keeps a member's address, unless a newer event was heard of, or their erasure.
-pub async fn put_recipient(tx: &mut Tx, account: Uuid, email: &str, sequence: i64) -> Result<(), StoreError> {
-    tx.execute(
-        "insert into recipients as r (account_id, email, sequence) values ($1, $2, $3)
-         on conflict (account_id) do update set email = excluded.email, sequence = excluded.sequence
-         where r.email is not null and r.sequence < excluded.sequence",
-        &[&account, &email, &sequence],
-    )
-    .await
-    .map(drop)
+/// Keeps a member's address, unless their erasure was heard of.
+pub async fn put_recipient(tx: &mut Tx, account: Uuid, email: &str) -> Result<(), StoreError> {
+    let sql = "insert into recipients as r (account_id, email) values ($1, $2)
+         on conflict (account_id) do update set email = excluded.email where r.email is not null";
+    tx.execute(sql, &[&account, &email]).await.map(drop)
 }
 
 /// Whoever an account is. A member stays one until the transaction ends.
@@ -71,7 +69,7 @@ pub async fn recipient(tx: &mut Tx, account: Uuid) -> Result<Recipient, StoreErr
 /// Forgets all of an account but its id.
 pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
     tx.execute(
-        "insert into recipients (account_id, email, sequence) values ($1, null, 0)
+        "insert into recipients (account_id, email) values ($1, null)
          on conflict (account_id) do update set email = null",
         &[&account],
     )
@@ -81,23 +79,12 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
     tx.execute("delete from contact_names where owner_id = $1", &[&account]).await.map(drop)
 }
 
-/// Keeps a contact's name, `None` once they are removed, unless a newer event was heard of or the owner is erased.
-pub async fn put_contact_name(
-    tx: &mut Tx,
-    contact: Uuid,
-    owner: Uuid,
-    name: Option<&str>,
-    sequence: i64,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "insert into contact_names as c (contact_id, owner_id, name, sequence)
-         select $1, $2, $3, $4 where not exists (select from recipients where account_id = $2 and email is null)
-         on conflict (contact_id) do update set name = excluded.name, sequence = excluded.sequence
-         where c.sequence < excluded.sequence",
-        &[&contact, &owner, &name, &sequence],
-    )
-    .await
-    .map(drop)
+/// Keeps a contact's name, `None` once they are removed, unless the owner is erased.
+pub async fn put_contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid, name: Option<&str>) -> Result<(), StoreError> {
+    let sql = "insert into contact_names (contact_id, owner_id, name)
+         select $1, $2, $3 where not exists (select from recipients where account_id = $2 and email is null)
+         on conflict (contact_id) do update set name = excluded.name";
+    tx.execute(sql, &[&contact, &owner, &name]).await.map(drop)
 }
 
 /// What is known of a contact in an owner's address book.

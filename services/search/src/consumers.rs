@@ -10,7 +10,11 @@ use crate::{
 
 /// Every event that search listens to.
 pub fn subscriptions() -> Subscriptions<Index> {
-    Subscriptions::new().on(on_contact_added).on(on_contact_changed).on(on_contact_removed).on(on_erased)
+    Subscriptions::new()
+        .on_latest(on_contact_added)
+        .on_latest(on_contact_changed)
+        .on_latest(on_contact_removed)
+        .on(on_erased)
 }
 
 /// Search finds a contact as soon as it is in an address book.

@@ -108,6 +108,7 @@ pub fn broker(world: &World) -> BrokerSettings {
         password: "".into(),
         prefetch: WINDOW,
         batch: BATCH,
+        partitions: 1,
         window: i64::from(WINDOW),
         confirm_timeout_ms: 5000,
         reconnect_max_ms: 500,

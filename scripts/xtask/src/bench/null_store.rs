@@ -85,6 +85,14 @@ impl Transaction for NullTx {
         true
     }
 
+    async fn lock_lines(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn advance_lines(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn take_waiting(&mut self, _: Uuid) -> Result<Option<SetAside>, StoreError> {
         Ok(None)
     }
