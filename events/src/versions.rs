@@ -4,6 +4,7 @@
 //! A schema file with a predecessor does not compile without [`Supersedes`] for its type, so no version comes in
 //! whose older messages, still in queues, parked or in history, cannot be read.
 
+mod accounts;
 mod contacts;
 
 use serde_json::Value;

@@ -1,0 +1,17 @@
+//! What became of the messages of accounts.
+//!
+//! Version 2 of the order to erase an account is answered with a receipt.
+
+use super::Supersedes;
+use crate::accounts::{EraseAccount, EraseAccountV2};
+
+impl Supersedes for EraseAccountV2 {
+    type Old = EraseAccount;
+
+    /// A request is asked in one version: its reply goes with it.
+    const DOWNCAST: Option<fn(&Self) -> EraseAccount> = None;
+
+    fn upcast(old: EraseAccount) -> Self {
+        Self { account_id: old.account_id }
+    }
+}
