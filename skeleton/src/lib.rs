@@ -11,6 +11,7 @@ pub mod http;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod messaging;
+pub mod saga;
 pub mod service;
 pub mod stop;
 pub mod store;
@@ -23,6 +24,7 @@ pub use config::{Secret, Settings, SettingsError};
 pub use failure::{Answered, Failure, Handled, Problem, Refusal, StoreError};
 pub use messaging::handlers::{Answers, Jobs, Progress, Reading, Subscriptions};
 pub use messaging::requests::{Asking, Requests};
+pub use saga::{Saga, SagaState};
 pub use service::{App, Exit, Service};
 #[cfg(feature = "elasticsearch")]
 pub use store::elasticsearch::{Elasticsearch, Index};
@@ -30,5 +32,5 @@ pub use store::elasticsearch::{Elasticsearch, Index};
 pub use store::neo4j::Neo4j;
 #[cfg(feature = "postgres")]
 pub use store::postgres::Postgres;
-pub use store::{Publish, ServiceContext};
+pub use store::{Delay, Publish, ServiceContext};
 pub use surroundings::{Chance, Clock, Surroundings};

@@ -1,6 +1,7 @@
 //! Messages in and out. Only this module knows the broker; the loops in it know only the traits below.
 
 pub mod consumer;
+pub mod delays;
 pub mod handlers;
 pub mod order;
 pub mod rabbit;

@@ -103,7 +103,7 @@ enum Turn {
 }
 
 /// A message as it goes out: its own version first, then those that are published beside it, under the same id.
-fn in_all_versions(row: OutboxRow) -> Vec<Outgoing> {
+pub(crate) fn in_all_versions(row: OutboxRow) -> Vec<Outgoing> {
     let newest = Outgoing::from(row);
     let beside = versions::beside(&newest.envelope.name, &newest.body).unwrap_or_else(|error| {
         // Written by this service's own types: only a row of a broken build comes here.

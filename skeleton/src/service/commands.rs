@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
-use super::{CommonSettings, Service, StartError, mistakes_of};
+use super::{CommonSettings, Service, StartError, mistakes_of, sagas::SagaCommand};
 use crate::{
     config::Settings,
     messaging::topology::Admin,
@@ -66,6 +66,11 @@ enum Command {
     Parked {
         #[command(subcommand)]
         command: ParkedCommand,
+    },
+    /// What goes on over many messages.
+    Saga {
+        #[command(subcommand)]
+        command: SagaCommand,
     },
 }
 
@@ -138,6 +143,23 @@ impl<S: Store> Service<S> {
                 Ok(store) => Box::pin(parked(&store, command)).await.unwrap_or_else(|error| Exit::failed(1, error)),
                 Err(error) => Exit::failed(WRONG_SETTINGS, error),
             },
+            Command::Saga { command } => Box::pin(self.show_sagas(command, &settings)).await,
+        }
+    }
+
+    async fn show_sagas(self, command: SagaCommand, settings: &Settings) -> Exit {
+        let Some(show) = self.sagas else { return Exit::failed(2, format!("{} has no sagas", self.name)) };
+        let store = match self.open_store(settings) {
+            Ok(store) => store,
+            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        };
+        match show(store, command).await {
+            Ok(Some(text)) => {
+                println!("{text}");
+                Exit::well()
+            }
+            Ok(None) => Exit::failed(1, "there is no such saga"),
+            Err(error) => Exit::failed(1, error),
         }
     }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod contract;
 mod running;
+mod sagas;
 
 use std::{any::Any, sync::Arc};
 
@@ -14,6 +15,7 @@ use crate::{
     failure::StoreError,
     http::{HttpSettings, Routes},
     messaging::{
+        delays::release_due,
         handlers::{Answers, Jobs, Subscriptions},
         rabbit::RabbitPublisher,
         relay::Relay,
@@ -21,7 +23,7 @@ use crate::{
         topology::Dealings,
     },
     stop::Stop,
-    store::{Outbox, Plan, Publish, ServiceContext, Store},
+    store::{Delays, Plan, Publish, Sagas, ServiceContext, Store},
 };
 
 pub use commands::Exit;
@@ -29,6 +31,7 @@ pub use running::{Running, StartError};
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
 type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
+type Delaying<S> = fn(S, Arc<ServiceContext>, Stop) -> BoxFuture<'static, ()>;
 type Provider = Box<dyn FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
 type Background<S> = Box<dyn FnOnce(App<S>, Stop) -> BoxFuture<'static, ()> + Send>;
@@ -57,6 +60,8 @@ pub struct Service<S: Store> {
     defaults: &'static str,
     opener: Option<Opener<S>>,
     relaying: Option<Relaying<S>>,
+    delaying: Option<Delaying<S>>,
+    sagas: Option<sagas::Commands<S>>,
     subscriptions: Subscriptions<S::Tx>,
     answers: Answers<S>,
     jobs: Option<Jobs<S::Tx>>,
@@ -75,6 +80,8 @@ impl<S: Store> Service<S> {
             defaults: "",
             opener: None,
             relaying: None,
+            delaying: None,
+            sagas: None,
             subscriptions: Subscriptions::new(),
             answers: Answers::new(),
             jobs: None,
@@ -94,12 +101,21 @@ impl<S: Store> Service<S> {
     /// Keeps its data here, and publishes what it commits.
     pub fn store(self, plan: impl Plan<Store = S>) -> Self
     where
-        S: Outbox,
+        S: Delays,
     {
         Self {
             relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))),
+            delaying: Some(|store, service, stop| Box::pin(release_due(store, service, stop))),
             ..self.projects_into(plan)
         }
+    }
+
+    /// Has sagas, which its command `saga` shows.
+    pub fn sagas(self) -> Self
+    where
+        S: Sagas,
+    {
+        Self { sagas: Some(sagas::commands()), ..self }
     }
 
     /// Keeps its data here, in a store that cannot publish.

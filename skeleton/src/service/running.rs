@@ -134,6 +134,7 @@ impl<S: Store> Service<S> {
         let (publishing, consuming) = (link("publishing"), link("consuming"));
         let confirm_timeout = Duration::from_millis(common.broker.confirm_timeout_ms);
         let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
+        service.sends_with(publisher.clone());
         let requests = Requests::start(
             self.name,
             consuming.clone(),
@@ -154,6 +155,12 @@ impl<S: Store> Service<S> {
         }
 
         let (mut doors, doors_stop) = Phase::new("doors");
+        if let Some(delaying) = self.delaying {
+            let (store, service, stop) = (store.clone(), service.clone(), doors_stop.clone());
+            doors.supervise("delayed jobs", doors_stop.clone(), move || {
+                delaying(store.clone(), service.clone(), stop.clone())
+            });
+        }
         if let (Some(routing), Some((listener, _)), Some(mut http)) =
             (self.routing.take(), http_listener, common.http.clone())
         {

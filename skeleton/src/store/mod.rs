@@ -4,12 +4,14 @@
 //! The relay, the consumer and the retry loop are written against these traits alone, so that they run against a
 //! store in memory as well.
 
+mod delays;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod sagas;
 mod set_aside;
 mod work;
 
@@ -20,6 +22,8 @@ use uuid::Uuid;
 
 use crate::{config::Settings, failure::StoreError};
 
+pub use delays::{Delay, Delays};
+pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use set_aside::{Filter, SetAside, State};
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 

@@ -3,17 +3,19 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use chrono::{DateTime, Utc};
 use events::{Envelope, Event, Job, Message, TraceParent};
-use tokio::sync::broadcast;
+use futures::future::BoxFuture;
+use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
 use super::Transaction;
 use crate::{
     failure::{Failure, Problem},
+    messaging::{Outcome, Outgoing, Publisher},
     surroundings::Surroundings,
 };
 
@@ -26,9 +28,15 @@ pub struct ServiceContext {
     pub name: String,
     /// Clock and chance.
     pub surroundings: Surroundings,
+    /// Rings when a transaction of this process has committed delayed jobs.
+    pub(crate) delays: Notify,
+    sender: OnceLock<Sender>,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     endings: broadcast::Sender<Ending>,
 }
+
+/// Sends messages past the outbox; true once the broker has all of them.
+type Sender = Box<dyn Fn(Vec<Outgoing>) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// How the handling of a message ended.
 #[derive(Clone, Debug)]
@@ -46,7 +54,32 @@ impl ServiceContext {
     pub fn new(name: impl Into<String>, surroundings: Surroundings) -> Self {
         // Whoever watches and falls behind misses the oldest: nothing depends on it but tests.
         let (endings, _) = broadcast::channel(4096);
-        Self { name: name.into(), surroundings, resources: HashMap::new(), endings }
+        Self {
+            name: name.into(),
+            surroundings,
+            delays: Notify::new(),
+            sender: OnceLock::new(),
+            resources: HashMap::new(),
+            endings,
+        }
+    }
+
+    /// Says how messages are sent past the outbox: once, at the start.
+    pub(crate) fn sends_with<P: Publisher + 'static>(&self, publisher: Arc<P>) {
+        let sender: Sender = Box::new(move |messages| {
+            let publisher = publisher.clone();
+            Box::pin(async move { publisher.publish(messages).await.iter().all(|it| *it != Outcome::Unknown) })
+        });
+        // A second start of one context would find the first publisher, which is as good.
+        let _ = self.sender.set(sender);
+    }
+
+    /// Sends messages past the outbox. True once the broker has all of them, in whatever queue wants them.
+    pub(crate) async fn send(&self, messages: Vec<Outgoing>) -> bool {
+        match self.sender.get() {
+            Some(send) => send(messages).await,
+            None => false,
+        }
     }
 
     /// Watches how the handling of messages ends.
@@ -104,13 +137,14 @@ pub struct Work {
     cause: Option<Envelope>,
     trace: TraceParent,
     staged: Vec<Staged>,
+    has_delays: bool,
 }
 
 impl Work {
     /// Work of a service that nothing has caused yet.
     pub fn new(service: Arc<ServiceContext>) -> Self {
         let trace = service.surroundings.new_trace();
-        Self { service, cause: None, trace, staged: Vec::new() }
+        Self { service, cause: None, trace, staged: Vec::new(), has_delays: false }
     }
 
     /// From here on the work is done because of this message.
@@ -135,6 +169,35 @@ impl Work {
     }
 
     fn stage<M: Message>(&mut self, exchange: String, message: &M) -> Result<Uuid, Failure> {
+        let staged = self.written(exchange, message)?;
+        let id = staged.envelope.id;
+        self.staged.push(staged);
+        Ok(id)
+    }
+
+    /// Lets messages leave with the transaction that were written earlier.
+    pub(crate) fn release(&mut self, written: Vec<Staged>) {
+        self.staged.extend(written);
+    }
+
+    /// Notes that the transaction holds delayed jobs.
+    pub(crate) fn delays(&mut self) {
+        self.has_delays = true;
+    }
+
+    /// Wakes who waits for what the transaction, now committed, has written.
+    pub(crate) fn committed(&self) {
+        if self.has_delays {
+            self.service.delays.notify_one();
+        }
+    }
+
+    /// A job of this service as it will leave.
+    pub(crate) fn written_job<J: Job>(&self, job: &J) -> Result<Staged, Failure> {
+        self.written(format!("jobs.{}", self.service.name), job)
+    }
+
+    fn written<M: Message>(&self, exchange: String, message: &M) -> Result<Staged, Failure> {
         let body = serde_json::to_string(message).map_err(Failure::bug)?;
         if body.len() > MAX_BODY {
             let detail = format!("a message of {} kB is too large: the limit is 256 kB", body.len() / 1024);
@@ -142,9 +205,8 @@ impl Work {
         }
         let cause = self.cause.as_ref();
         let surroundings = &self.service.surroundings;
-        let id = surroundings.new_message_id();
         let envelope = Envelope {
-            id,
+            id: surroundings.new_message_id(),
             name: M::NAME.to_owned(),
             source: format!("/{}", self.service.name),
             time: surroundings.now(),
@@ -156,8 +218,7 @@ impl Work {
             actor: cause.and_then(|cause| cause.actor),
             deadline: None,
         };
-        self.staged.push(Staged { exchange, routing_key: M::KEY.to_owned(), envelope, body });
-        Ok(id)
+        Ok(Staged { exchange, routing_key: M::KEY.to_owned(), envelope, body })
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a handler writes to: writes are collected, and sent in one call when all handlers of the batch are done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use events::Event;
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::{
     Elasticsearch,
     bulk::{self, Write},
+    confirm::{self, Confirmation},
     owners,
     set_aside::SET_ASIDE,
 };
@@ -27,14 +29,16 @@ pub trait Document: Serialize + Send + Sync {
     fn owner(&self) -> Uuid;
 }
 
-/// The writes of one batch of messages. Nothing is sent before the commit, and nothing can be published with it.
+/// The writes of one batch of messages. Nothing is sent before the commit, and nothing can be published with it but
+/// that an account is erased.
 pub struct Index {
     store: Elasticsearch,
     work: Work,
     writes: Vec<Write>,
     /// Who owns the documents that are written: to be looked at again after the write.
     written: BTreeMap<Uuid, Vec<(&'static str, Uuid)>>,
-    erased: BTreeSet<Uuid>,
+    erased: HashMap<Uuid, u64>,
+    confirmations: Vec<Confirmation>,
     removals: Vec<Write>,
 }
 
@@ -45,7 +49,8 @@ impl Index {
             work,
             writes: Vec::new(),
             written: BTreeMap::new(),
-            erased: BTreeSet::new(),
+            erased: HashMap::new(),
+            confirmations: Vec::new(),
             removals: Vec::new(),
         }
     }
@@ -89,19 +94,35 @@ impl Index {
     /// Leaves tombstones in the place of all documents of an account, for good: no event brings one back.
     pub fn erase(&mut self, owner: Uuid) {
         self.writes.push(owners::mark(&self.store.names, owner, self.now()));
-        self.erased.insert(owner);
+        self.erased.insert(owner, 0);
     }
 
-    fn now(&self) -> DateTime<Utc> {
+    /// The same, and tells so when it is done, with how many documents it was: see [`confirm`].
+    ///
+    /// # Errors
+    /// A bug where no message is handled.
+    pub fn erase_and_confirm<E: Event>(
+        &mut self,
+        owner: Uuid,
+        event: impl FnOnce(u64) -> E + Send + Sync + 'static,
+    ) -> Result<(), Failure> {
+        self.confirmations.push(Confirmation::of(&self.work, owner, event)?);
+        self.erase(owner);
+        Ok(())
+    }
+
+    /// The time this work is done at.
+    pub fn now(&self) -> DateTime<Utc> {
         self.work.service().surroundings.now()
     }
 
     /// Buries what the marks of erased accounts ask for: see [`owners`].
-    async fn honour_marks(&self) -> Result<(), StoreError> {
+    async fn honour_marks(&mut self) -> Result<(), StoreError> {
+        let now = self.now();
         let Elasticsearch { client, names, plans, .. } = &self.store;
-        if !self.erased.is_empty() {
+        for (owner, buried) in &mut self.erased {
             for plan in *plans {
-                owners::bury_all_of(client, &names.alias(plan.name), &json!(self.erased), self.now()).await?;
+                *buried += owners::bury_all_of(client, &names.alias(plan.name), &json!([owner]), now).await?;
             }
         }
         let owners: Vec<Uuid> = self.written.keys().copied().collect();
@@ -110,7 +131,7 @@ impl Index {
         }
         for owner in owners::erased_of(client, names, &owners).await? {
             for (index, id) in self.written.get(&owner).into_iter().flatten() {
-                owners::bury(client, &names.alias(index), std::iter::once(*id), self.now()).await?;
+                owners::bury(client, &names.alias(index), std::iter::once(*id), now).await?;
             }
         }
         Ok(())
@@ -162,6 +183,7 @@ impl Transaction for Index {
     async fn commit(mut self) -> Result<(), StoreError> {
         bulk::send(&self.store.client, std::mem::take(&mut self.writes)).await?;
         self.honour_marks().await?;
+        confirm::send(self.work.service(), std::mem::take(&mut self.confirmations), &self.erased).await?;
         bulk::send(&self.store.client, std::mem::take(&mut self.removals)).await
     }
 

@@ -5,10 +5,11 @@
 //! no harm when it is handled again. Nothing is deleted on an event's word: the server forgets a deleted document's
 //! version after a minute, and an old event would bring it back. A tombstone stays in its place for 14 days.
 //! Such a service consumes events and answers questions. It cannot save and publish as one act, so it publishes
-//! nothing.
+//! nothing but confirmations (`confirm.rs`).
 
 mod bulk;
 mod client;
+mod confirm;
 mod find;
 mod index;
 mod names;

@@ -60,8 +60,9 @@ pub async fn bury(
     bulk::send(client, ids.map(|id| Write::versioned(index, id, LAST_VERSION, tombstone(at))).collect()).await
 }
 
-/// Makes tombstones of all documents of these accounts.
-pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateTime<Utc>) -> Result<(), StoreError> {
+/// Makes tombstones of all documents of these accounts. Returns of how many.
+pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateTime<Utc>) -> Result<u64, StoreError> {
+    let mut buried = 0;
     let owned = json!({ "bool": { "filter": { "terms": { "owner_id": owners } }, "must_not": { "term": { "deleted": true } } } });
     loop {
         client.refresh(index).await?;
@@ -69,8 +70,9 @@ pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateT
         let answer = client.post(&format!("{index}/_search?allow_partial_search_results=false"), asked).await?;
         let ids: Vec<Uuid> = hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect();
         if ids.is_empty() {
-            return Ok(());
+            return Ok(buried);
         }
+        buried += ids.len() as u64;
         bury(client, index, ids.into_iter(), at).await?;
     }
 }

@@ -17,8 +17,11 @@ use super::error::{store_error, unavailable};
 use crate::failure::{StoreError, StoreErrorKind};
 
 /// What the skeleton keeps beside a service's own nodes, in order.
-const MESSAGING: &[(&str, &str)] =
-    &[("V1__messaging", include_str!("V1__messaging.cypher")), ("V2__order", include_str!("V2__order.cypher"))];
+const MESSAGING: &[(&str, &str)] = &[
+    ("V1__messaging", include_str!("V1__messaging.cypher")),
+    ("V2__order", include_str!("V2__order.cypher")),
+    ("V4__delays", include_str!("V4__delays.cypher")),
+];
 
 /// How long replicas that start together wait for each other.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -244,6 +244,7 @@ impl Transaction for Tx {
         if !staged.is_empty() {
             self.bell.notify_one();
         }
+        self.work.committed();
         Ok(())
     }
 

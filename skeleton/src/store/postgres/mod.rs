@@ -5,9 +5,11 @@
 //! confirmed. Only the holder of an advisory lock relays; it deletes over the session that holds the lock, so a
 //! relay that has lost the lock cannot delete.
 
+mod delays;
 mod error;
 mod later;
 mod outbox;
+mod sagas;
 mod set_aside;
 mod tx;
 
@@ -35,8 +37,12 @@ use crate::{
 };
 
 /// What the skeleton keeps beside a service's own tables, in order.
-const MESSAGING: &[(&str, &str)] =
-    &[("V1__messaging", include_str!("V1__messaging.sql")), ("V2__order", include_str!("V2__order.sql"))];
+const MESSAGING: &[(&str, &str)] = &[
+    ("V1__messaging", include_str!("V1__messaging.sql")),
+    ("V2__order", include_str!("V2__order.sql")),
+    ("V4__delays", include_str!("V4__delays.sql")),
+    ("V5__sagas", include_str!("V5__sagas.sql")),
+];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
@@ -245,7 +251,7 @@ impl Store for Postgres {
     async fn clean_up(&self) -> Result<u64, StoreError> {
         let sql = "delete from skeleton.inbox where message_id = any(array(
             select message_id from skeleton.inbox where taken_in_at < now() - interval '14 days' limit 10000))";
-        self.execute(sql, &[]).await
+        Ok(self.execute(sql, &[]).await? + self.execute(sagas::FORGET, &[]).await?)
     }
 }
 

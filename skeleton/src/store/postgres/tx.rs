@@ -212,6 +212,7 @@ impl Transaction for Tx {
         if !staged.is_empty() {
             self.bell.notify_one();
         }
+        self.work.committed();
         for act in std::mem::take(&mut self.after_commit) {
             act();
         }

@@ -1,0 +1,73 @@
+//! Moves delayed jobs into the outbox when they are due.
+//!
+//! It promises: a delayed job goes out once, however many replicas there are, in the order of the due times, and never
+//! before its time by the store's clock. Moving it is one transaction: it is still delayed, or it is in the outbox,
+//! and a crash at any line changes nothing of that. Whoever cancels it before the move has cancelled it for good.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::{counter, gauge};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::{
+    failure::StoreError,
+    stop::Stop,
+    store::{Delay, Delays, ServiceContext, Transaction},
+};
+
+/// How long the loop sleeps when nothing is due before: also how late a job may be that another process has delayed.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The wait while another replica moves what is due.
+const ELSEWHERE: Duration = Duration::from_millis(50);
+
+/// How often the delayed jobs are counted.
+const COUNT: Duration = Duration::from_secs(3);
+
+/// How many jobs are moved in one transaction.
+const WINDOW: i64 = 256;
+
+/// Moves what is due until told to stop.
+pub async fn release_due<S: Delays>(store: S, service: Arc<ServiceContext>, stop: Stop) {
+    let (mut troubled, mut counted) = (false, None::<Instant>);
+    while !stop.is_stopped() {
+        let turn = turn(&store, &service).await;
+        match &turn {
+            Err(error) if !troubled => warn!(%error, "delayed jobs cannot be moved: trying until they can"),
+            Ok(_) if troubled => info!("delayed jobs can be moved again"),
+            _ => {}
+        }
+        troubled = turn.is_err();
+        if counted.is_none_or(|at| at.elapsed() > COUNT)
+            && let Ok(delayed) = store.delayed().await
+        {
+            counted = Some(Instant::now());
+            gauge!("messages_delayed").set(delayed as f64);
+        }
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = service.delays.notified() => {}
+            () = tokio::time::sleep(turn.unwrap_or(POLL)) => {}
+        }
+    }
+}
+
+/// Moves one window. Returns how long to wait for the next.
+async fn turn<S: Delays>(store: &S, service: &Arc<ServiceContext>) -> Result<Duration, StoreError> {
+    let Some(wait) = store.until_due().await? else { return Ok(POLL) };
+    if !wait.is_zero() {
+        return Ok(wait.min(POLL));
+    }
+    let mut tx = store.begin(service, &[]).await?;
+    let due = tx.take_due(WINDOW).await?;
+    if due.is_empty() {
+        tx.rollback().await;
+        return Ok(ELSEWHERE);
+    }
+    let moved = due.len() as u64;
+    tx.work_mut().release(due);
+    tx.commit().await?;
+    counter!("messages_delayed_released_total").increment(moved);
+    Ok(Duration::ZERO)
+}

@@ -1,0 +1,93 @@
+//! Delayed jobs, as nodes. One replica moves at a time, so that their order is kept. Whoever waits for a job that is
+//! being cancelled, or moved, finds it gone and gets an error: its transaction is undone and tried again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use neo4rs::query;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Neo4j, Tx};
+use crate::{
+    failure::StoreError,
+    store::{Delay, Delays, Staged},
+};
+
+const KEEP: &str = "CREATE (:Delayed {
+        id: $id, due_at: $due_at, written_at: datetime.realtime(), exchange: $exchange, routing_key: $routing_key,
+        envelope: $envelope, body: $body
+    })";
+
+const CANCEL: &str = "OPTIONAL MATCH (delayed:Delayed {id: $id})
+    SET delayed.is_taken = true
+    DELETE delayed
+    RETURN count(delayed) AS cancelled";
+
+const TAKE: &str = "MATCH (counter:Counter {name: 'delays'})
+    SET counter.is_taken = true
+    WITH counter
+    MATCH (delayed:Delayed) WHERE delayed.due_at <= datetime.realtime()
+    WITH delayed ORDER BY delayed.due_at, delayed.written_at LIMIT $limit
+    SET delayed.is_taken = true
+    WITH delayed, properties(delayed) AS taken
+    DELETE delayed
+    RETURN taken.exchange AS exchange, taken.routing_key AS routing_key, taken.envelope AS envelope, taken.body AS body
+    ORDER BY taken.due_at, taken.written_at";
+
+const UNTIL_DUE: &str = "MATCH (delayed:Delayed) WHERE delayed.due_at IS NOT NULL
+    WITH delayed.due_at AS next ORDER BY next LIMIT 1
+    RETURN next.epochMillis - datetime.realtime().epochMillis AS millis";
+
+#[derive(Deserialize)]
+struct Taken {
+    exchange: String,
+    routing_key: String,
+    envelope: String,
+    body: String,
+}
+
+impl Delay for Tx {
+    async fn cancel(&mut self, message: Uuid) -> Result<bool, StoreError> {
+        let cancelled: i64 = self.query_one(query(CANCEL).param("id", message.to_string())).await?;
+        Ok(cancelled > 0)
+    }
+
+    async fn keep_until(&mut self, due: DateTime<Utc>, message: &Staged) -> Result<(), StoreError> {
+        let envelope = serde_json::to_string(&message.envelope).map_err(StoreError::broken)?;
+        let kept = query(KEEP)
+            .param("id", message.envelope.id.to_string())
+            .param("due_at", due)
+            .param("exchange", message.exchange.as_str())
+            .param("routing_key", message.routing_key.as_str())
+            .param("envelope", envelope)
+            .param("body", message.body.as_str());
+        self.execute(kept).await
+    }
+
+    async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
+        let taken: Vec<Taken> = self.query(query(TAKE).param("limit", limit)).await?;
+        taken.into_iter().map(Staged::try_from).collect()
+    }
+}
+
+impl Delays for Neo4j {
+    async fn until_due(&self) -> Result<Option<Duration>, StoreError> {
+        let millis: Option<i64> = self.query_opt(query(UNTIL_DUE)).await?;
+        Ok(millis.map(|millis| Duration::from_millis(millis.max(0).unsigned_abs())))
+    }
+
+    async fn delayed(&self) -> Result<i64, StoreError> {
+        let counted = self.query_opt(query("RETURN COUNT { (:Delayed) } AS delayed")).await?;
+        Ok(counted.unwrap_or(0))
+    }
+}
+
+impl TryFrom<Taken> for Staged {
+    type Error = StoreError;
+
+    fn try_from(taken: Taken) -> Result<Self, StoreError> {
+        let envelope = serde_json::from_str(&taken.envelope).map_err(StoreError::broken)?;
+        Ok(Self { exchange: taken.exchange, routing_key: taken.routing_key, envelope, body: taken.body })
+    }
+}

@@ -1,0 +1,70 @@
+//! Delayed jobs: a table ordered by due time. One replica moves at a time, so that their order is kept; a job that is
+//! being cancelled in this moment is left to the next look.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Postgres, Tx};
+use crate::{
+    failure::StoreError,
+    store::{Delay, Delays, Staged},
+};
+
+/// Any number, the same in every replica: the lock of who moves what is due. It goes with the transaction.
+const LOCK: i64 = 0x6b69_7468_0003;
+
+const KEEP: &str = "insert into skeleton.delayed (message_id, due_at, exchange, routing_key, envelope, body) values ($1, $2, $3, $4, $5, $6)";
+
+const TAKE: &str = "delete from skeleton.delayed where position = any(array(
+        select position from skeleton.delayed where due_at <= now() order by due_at, position limit $1 for update skip locked))
+    returning due_at, position, exchange, routing_key, envelope, body";
+
+impl Delay for Tx {
+    async fn cancel(&mut self, message: Uuid) -> Result<bool, StoreError> {
+        Ok(self.execute("delete from skeleton.delayed where message_id = $1", &[&message]).await? > 0)
+    }
+
+    async fn keep_until(&mut self, due: DateTime<Utc>, message: &Staged) -> Result<(), StoreError> {
+        let envelope = serde_json::to_string(&message.envelope).map_err(StoreError::broken)?;
+        let Staged { exchange, routing_key, body, .. } = message;
+        self.execute_later(KEEP, &[&message.envelope.id, &due, exchange, routing_key, &envelope, body]).await
+    }
+
+    async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
+        // A statement of its own: the next one sees all that the holder before has committed.
+        let locked = self.query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await?;
+        if !locked.get::<_, bool>(0) {
+            return Ok(Vec::new());
+        }
+        let mut rows = self.query(TAKE, &[&limit]).await?;
+        rows.sort_by_key(|row| (row.get::<_, DateTime<Utc>>(0), row.get::<_, i64>(1)));
+        rows.iter().map(staged).collect()
+    }
+}
+
+impl Delays for Postgres {
+    async fn until_due(&self) -> Result<Option<Duration>, StoreError> {
+        let sql = "select extract(epoch from due_at - clock_timestamp())::float8 from skeleton.delayed order by due_at limit 1";
+        let row = self.query_opt(sql, &[]).await?;
+        // More than there is time for is as good as far away.
+        let wait = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+        Ok(row.map(|row| wait(row.get(0))))
+    }
+
+    async fn delayed(&self) -> Result<i64, StoreError> {
+        let row = self.query_opt("select count(*) from skeleton.delayed", &[]).await?;
+        Ok(row.map_or(0, |row| row.get(0)))
+    }
+}
+
+fn staged(row: &Row) -> Result<Staged, StoreError> {
+    Ok(Staged {
+        exchange: row.get(2),
+        routing_key: row.get(3),
+        envelope: serde_json::from_str(row.get(4)).map_err(StoreError::broken)?,
+        body: row.get(5),
+    })
+}
