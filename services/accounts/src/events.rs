@@ -1,10 +1,12 @@
 //! How accounts and sessions become events.
 
 use chrono::{DateTime, Utc};
-use events::accounts::{Erased, ProfileChanged, Registered, SessionEnded, SessionEndedReason, SignedIn};
+use events::accounts::{
+    Erased, ErasedPart, ErasureFinished, ProfileChanged, Registered, SessionEnded, SessionEndedReason, SignedIn,
+};
 use uuid::Uuid;
 
-use crate::domain::{Account, Device, Session};
+use crate::domain::{Account, Confirmed, Device, Erasure, Part, Session};
 
 impl From<&Account> for Registered {
     fn from(account: &Account) -> Self {
@@ -55,4 +57,14 @@ pub fn session_ended(session: &Session, reason: SessionEndedReason) -> SessionEn
 /// An account is gone.
 pub fn erased(account_id: Uuid, erased_at: DateTime<Utc>) -> Erased {
     Erased { account_id, erased_at }
+}
+
+/// The report of an erasure that everyone has confirmed.
+pub fn erasure_finished(account_id: Uuid, erasure: &Erasure, finished_at: DateTime<Utc>) -> ErasureFinished {
+    let part = |(part, confirmed): (Part, Option<Confirmed>)| {
+        let Confirmed { erased_at, removed } = confirmed?;
+        Some(ErasedPart { service: part.as_str().to_owned(), erased_at, removed })
+    };
+    let (begun_at, reminders) = (erasure.begun_at, u64::from(erasure.reminders));
+    ErasureFinished { account_id, begun_at, finished_at, reminders, parts: erasure.parts().filter_map(part).collect() }
 }

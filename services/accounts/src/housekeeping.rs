@@ -25,8 +25,8 @@ pub async fn run(app: App<Postgres>, stop: Stop) {
 async fn clean_up(app: &App<Postgres>) {
     let (tokens, throttle): (Arc<Tokens>, Arc<Throttle>) = (app.resource(), app.resource());
     let now = app.service.surroundings.now();
-    match store::clean_up(&app.store, now - tokens.rules().lifetime, now - throttle.window()).await {
-        Ok(rows) => info!(rows, "old sessions, tokens and failures are forgotten"),
+    match store::clean_up(&app.store, now, now - tokens.rules().lifetime, now - throttle.window()).await {
+        Ok(rows) => info!(rows, "old sessions, tokens, failures and receipts are forgotten"),
         Err(error) => warn!(%error, "cleaning up failed: trying again in an hour"),
     }
 }

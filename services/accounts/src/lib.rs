@@ -1,8 +1,11 @@
 //! Accounts: the people who sign in, their sessions and their profiles.
 
+mod consumers;
 pub mod domain;
+mod erasing;
 mod events;
 mod housekeeping;
+mod jobs;
 mod passwords;
 mod requests;
 mod store;
@@ -18,6 +21,10 @@ pub fn service() -> Service<Postgres> {
         .provides("passwords", passwords::Passwords::try_new)
         .provides("tokens", tokens::Tokens::try_new)
         .section::<domain::Throttle>("sign_in")
+        .provides("erasure", domain::Reminders::try_new)
+        .consumes(consumers::subscriptions())
+        .jobs(jobs::jobs())
+        .sagas()
         .answers(requests::answers(), &["gateway", "demo"])
         .background(housekeeping::run)
 }

@@ -1,22 +1,25 @@
 //! What the gateway asks of accounts.
 
 use events::accounts::{
-    AccountView, ChangeAccount, CloseSession, EraseAccount, GetAccount, GetSigningKeys, OpenSession, RefreshSession,
-    RegisterAccount, Registered, SessionEndedReason, SessionView, SigningKeysView,
+    AccountView, ChangeAccount, CloseSession, EraseAccount, EraseAccountV2, ErasureBegun, ErasurePart, ErasureView,
+    GetAccount, GetErasure, GetSigningKeys, OpenSession, RefreshSession, RegisterAccount, Registered,
+    SessionEndedReason, SessionView, SigningKeysView,
 };
+use events::versions::Supersedes;
 use sha2::{Digest, Sha256};
 use skeleton::{
-    Answered, Answers, Postgres, Problem, Publish, Reading,
+    Answered, Answers, Postgres, Problem, Publish, Reading, saga,
     store::{Transaction, postgres::Tx},
 };
 use uuid::Uuid;
 
 use crate::{
     domain::{
-        Account, AccountRefusal, Changes, Device, Email, Name, Password, Session, SessionOver, Throttle, Verdict,
-        WrongPassword,
+        Account, AccountRefusal, Changes, Device, Email, Erasure, Name, Password, Session, SessionOver, Throttle,
+        Verdict, WrongPassword,
     },
-    events::{erased, profile_changed, session_ended, signed_in},
+    erasing,
+    events::{profile_changed, session_ended, signed_in},
     passwords::Passwords,
     store,
     tokens::{RefreshToken, Tokens},
@@ -32,6 +35,8 @@ pub fn answers() -> Answers<Postgres> {
         .read(get_account)
         .write_after(prepare_change, change_account)
         .write(erase_account)
+        .write(erase_account_without_receipt)
+        .read(get_erasure)
         .read(get_signing_keys)
 }
 
@@ -205,14 +210,27 @@ async fn change_account(asked: Change, tx: &mut Tx) -> Answered<AccountView> {
     Ok(changed.into())
 }
 
-/// Answers `erase-account`: nothing of the account stays here, and everyone else is told.
-async fn erase_account(asked: EraseAccount, tx: &mut Tx) -> Answered<()> {
+/// Answers `erase-account`: nothing of the account stays here, and everyone else is told until they have confirmed.
+async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> Answered<ErasureBegun> {
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
-    end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
+    let sessions = end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
     store::forget_failures(tx, &address_digest(account.email.as_str())).await?;
-    store::delete_account(tx, account.id).await?;
-    tx.publish(erased(account.id, tx.now()))
+    let removed = sessions + store::delete_account(tx, account.id).await?;
+    Ok(ErasureBegun { receipt_id: erasing::begin(tx, account.id, removed).await? })
+}
+
+/// The same for a gateway of the release before, which knows no receipts.
+async fn erase_account_without_receipt(asked: EraseAccount, tx: &mut Tx) -> Answered<()> {
+    erase_account(EraseAccountV2::upcast(asked), tx).await.map(drop)
+}
+
+/// Answers `get-erasure`: which services have confirmed that they have erased their part.
+async fn get_erasure(asked: GetErasure, store: Reading<Postgres>) -> Answered<ErasureView> {
+    let receipt = || Problem::not_found("receipt");
+    let account = store::find_erased_account(&store, asked.receipt_id).await?.ok_or_else(receipt)?;
+    let erasure: Erasure = saga::state_of(&store.store, account).await?.ok_or_else(receipt)?;
+    Ok(erasure.into())
 }
 
 /// Answers `get-signing-keys`: the public keys of access tokens.
@@ -220,11 +238,13 @@ async fn get_signing_keys(_asked: GetSigningKeys, store: Reading<Postgres>) -> A
     Ok(store.resource::<Tokens>().signing_keys())
 }
 
-async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: SessionEndedReason) -> Answered<()> {
-    for session in store::delete_sessions(tx, account, but).await? {
-        tx.publish(session_ended(&session, reason))?;
+/// Ends sessions and says so. Returns how many it were.
+async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: SessionEndedReason) -> Answered<u64> {
+    let ended = store::delete_sessions(tx, account, but).await?;
+    for session in &ended {
+        tx.publish(session_ended(session, reason))?;
     }
-    Ok(())
+    Ok(ended.len() as u64)
 }
 
 /// What failures are counted by: the same for every way to write an address.
@@ -246,6 +266,21 @@ impl From<Account> for AccountView {
             discoverable: account.discoverable,
             nameable: account.nameable,
             created_at: account.created_at,
+        }
+    }
+}
+
+impl From<Erasure> for ErasureView {
+    fn from(erasure: Erasure) -> Self {
+        let parts = erasure.parts().map(|(part, confirmed)| ErasurePart {
+            service: part.as_str().to_owned(),
+            erased_at: confirmed.map(|confirmed| confirmed.erased_at),
+        });
+        Self {
+            parts: parts.collect(),
+            receipt_id: erasure.receipt_id,
+            begun_at: erasure.begun_at,
+            finished_at: erasure.finished_at,
         }
     }
 }

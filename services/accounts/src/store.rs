@@ -1,6 +1,6 @@
 //! Every query of this service.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use skeleton::{Failure, Postgres, StoreError, store::postgres::Tx};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -8,7 +8,13 @@ use uuid::Uuid;
 use crate::domain::{Account, AccountRefusal, Device, Email, Failures, KnownToken, Name, Session};
 
 /// The database's structure.
-pub const MIGRATIONS: &[(&str, &str)] = &[("V1__accounts", include_str!("../migrations/V1__accounts.sql"))];
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__accounts", include_str!("../migrations/V1__accounts.sql")),
+    ("V2__erasures", include_str!("../migrations/V2__erasures.sql")),
+];
+
+/// How long the receipt of an erasure is kept once it is finished.
+pub const RECEIPT_DAYS: i64 = 400;
 
 /// Adds an account.
 ///
@@ -51,9 +57,28 @@ pub async fn update_account(tx: &mut Tx, account: &Account) -> Result<(), StoreE
     tx.execute(sql, &[&account.id, &account.name.as_str(), &account.discoverable, &account.nameable]).await.map(drop)
 }
 
-/// Forgets an account and all that belongs to it, but not how often someone failed to sign in to it.
-pub async fn delete_account(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
-    tx.execute("delete from accounts where account_id = $1", &[&account]).await.map(drop)
+/// Forgets an account and all that belongs to it, but not how often someone failed to sign in to it. Returns how many
+/// devices it was known on, and one for the account itself.
+pub async fn delete_account(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
+    let devices = tx.execute("delete from known_devices where account_id = $1", &[&account]).await?;
+    Ok(devices + tx.execute("delete from accounts where account_id = $1", &[&account]).await?)
+}
+
+/// Keeps the receipt of an erasure that has begun.
+pub async fn insert_receipt(tx: &mut Tx, receipt: Uuid, account: Uuid, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let sql = "insert into erasure_receipts (receipt_id, account_id, begun_at) values ($1, $2, $3)";
+    tx.execute_later(sql, &[&receipt, &account, &at]).await
+}
+
+/// Notes on a receipt that all is done.
+pub async fn finish_receipt(tx: &mut Tx, receipt: Uuid, at: DateTime<Utc>) -> Result<(), StoreError> {
+    tx.execute_later("update erasure_receipts set finished_at = $2 where receipt_id = $1", &[&receipt, &at]).await
+}
+
+/// The account that a receipt is for.
+pub async fn find_erased_account(store: &Postgres, receipt: Uuid) -> Result<Option<Uuid>, StoreError> {
+    let row = store.query_opt("select account_id from erasure_receipts where receipt_id = $1", &[&receipt]).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// The account of an address, and the hash of its password.
@@ -189,16 +214,20 @@ pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> R
     Ok(tx.query(sql, &[&account, &but]).await?.into_iter().map(read_session).collect())
 }
 
-/// Forgets sessions and replaced tokens last used before `unused_since`, and failures from before `counted_since`.
+/// Forgets sessions and replaced tokens last used before `unused_since`, failures from before `counted_since`, and
+/// receipts that were kept long enough.
 pub async fn clean_up(
     store: &Postgres,
+    now: DateTime<Utc>,
     unused_since: DateTime<Utc>,
     counted_since: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
+    let kept_since = now - TimeDelta::days(RECEIPT_DAYS);
+    let receipts = store.execute("delete from erasure_receipts where finished_at < $1", &[&kept_since]).await?;
     let sessions = store.execute("delete from sessions where refreshed_at < $1", &[&unused_since]).await?;
     let tokens = store.execute("delete from refresh_tokens where replaced_at < $1", &[&unused_since]).await?;
     let failures = store.execute("delete from failed_sign_ins where since < $1", &[&counted_since]).await?;
-    Ok(sessions + tokens + failures)
+    Ok(receipts + sessions + tokens + failures)
 }
 
 fn read_account(row: Row) -> Result<Account, StoreError> {

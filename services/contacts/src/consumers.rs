@@ -1,7 +1,10 @@
 //! What happens elsewhere that address books must know.
 
-use ::events::{accounts::Erased, network::IdentityLinked};
-use skeleton::{Handled, Publish, Subscriptions, store::postgres::Tx};
+use ::events::{accounts::Erased, contacts::AccountDataErased, network::IdentityLinked};
+use skeleton::{
+    Handled, Publish, Subscriptions,
+    store::{Transaction, postgres::Tx},
+};
 
 use crate::store;
 
@@ -19,6 +22,6 @@ async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
 /// An erased account leaves no address book behind. The others hear of it themselves.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
     let now = tx.now();
-    store::erase(tx, erased.account_id, now).await?;
-    Ok(())
+    let removed = store::erase(tx, erased.account_id, now).await?;
+    tx.publish(AccountDataErased { account_id: erased.account_id, erased_at: now, removed })
 }

@@ -117,12 +117,12 @@ pub async fn link(tx: &mut Tx, contact: Uuid, person: Uuid) -> Result<(), StoreE
     tx.execute("update contacts set person_id = $2 where contact_id = $1", &[&contact, &person]).await.map(drop)
 }
 
-/// Removes everything of an account, and keeps in mind that it is gone.
-pub async fn erase(tx: &mut Tx, account: Uuid, at: DateTime<Utc>) -> Result<(), StoreError> {
+/// Removes everything of an account, and keeps in mind that it is gone. Returns how many records it was.
+pub async fn erase(tx: &mut Tx, account: Uuid, at: DateTime<Utc>) -> Result<u64, StoreError> {
     let sql = "insert into erased_accounts (account_id, erased_at) values ($1, $2) on conflict do nothing";
     tx.execute(sql, &[&account, &at]).await?;
-    tx.execute("delete from imports where account_id = $1", &[&account]).await?;
-    tx.execute("delete from contacts where owner_id = $1", &[&account]).await.map(drop)
+    let imports = tx.execute("delete from imports where account_id = $1", &[&account]).await?;
+    Ok(imports + tx.execute("delete from contacts where owner_id = $1", &[&account]).await?)
 }
 
 /// Whether an account is gone.

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use events::{
     accounts::{Erased, SessionEnded},
     contacts::{ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
+    gateway::AccountDataErased,
     network::IdentityLinked,
     notifications::{Delivered, DeliveredChannel},
 };
@@ -43,8 +44,10 @@ async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> Handled {
 
 /// An erased account's tokens are refused, and nothing of it is kept.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
-    store::forget_account(tx, erased.account_id).await?;
-    end(tx, erased.account_id, erased.erased_at + LONGEST_TOKEN).await
+    let removed = store::forget_account(tx, erased.account_id).await?;
+    end(tx, erased.account_id, erased.erased_at + LONGEST_TOKEN).await?;
+    let erased_at = tx.now();
+    tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
 /// Browsers see that a file is being read.

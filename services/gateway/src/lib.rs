@@ -17,7 +17,7 @@ use skeleton::{Postgres, Service, http::RateLimits};
 pub fn service() -> Service<Postgres> {
     Service::named("gateway")
         .settings(include_str!("../config/default.toml"))
-        .projects_into(Postgres::migrated_by(store::MIGRATIONS))
+        .store(Postgres::migrated_by(store::MIGRATIONS))
         .section::<http::WebSettings>("web")
         .provides("rates", |rates| Ok::<_, String>(RateLimits::new(&rates)))
         .with(tokens::Tokens::new())

@@ -104,12 +104,12 @@ pub async fn ended_since(store: &Postgres, since: DateTime<Utc>) -> Result<Ended
     Ok(EndedSince { looked_at: row.get(0), ended: ids.into_iter().zip(until).collect() })
 }
 
-/// Forgets everything that is kept for an account.
-pub async fn forget_account(tx: &mut Tx, account_id: Uuid) -> Result<(), StoreError> {
-    tx.execute("delete from stream_events where account_id = $1", &[&account_id]).await?;
-    tx.execute("delete from streams where account_id = $1", &[&account_id]).await?;
-    tx.execute("delete from idempotency_keys where account_id = $1", &[&account_id]).await?;
-    Ok(())
+/// Forgets everything that is kept for an account. Returns how many records it was.
+pub async fn forget_account(tx: &mut Tx, account_id: Uuid) -> Result<u64, StoreError> {
+    let told = tx.execute("delete from stream_events where account_id = $1", &[&account_id]).await?;
+    let streams = tx.execute("delete from streams where account_id = $1", &[&account_id]).await?;
+    let answers = tx.execute("delete from idempotency_keys where account_id = $1", &[&account_id]).await?;
+    Ok(told + streams + answers)
 }
 
 /// Forgets what has lived long enough.

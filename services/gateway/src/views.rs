@@ -48,6 +48,43 @@ impl From<accounts::SessionView> for TokensView {
     }
 }
 
+/// The receipt of an erasure that has begun.
+#[derive(Debug, Serialize)]
+pub struct ErasureBegunView {
+    /// Opens the receipt; nobody can guess it.
+    pub receipt_id: Uuid,
+}
+
+impl From<accounts::ErasureBegun> for ErasureBegunView {
+    fn from(begun: accounts::ErasureBegun) -> Self {
+        Self { receipt_id: begun.receipt_id }
+    }
+}
+
+/// How far an erasure is. Says nothing of whose account it was.
+#[derive(Debug, Serialize)]
+pub struct ErasureView {
+    receipt_id: Uuid,
+    begun_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    parts: Vec<ErasurePartView>,
+}
+
+/// One service's part of an erasure.
+#[derive(Debug, Serialize)]
+pub struct ErasurePartView {
+    service: String,
+    erased_at: Option<DateTime<Utc>>,
+}
+
+impl From<accounts::ErasureView> for ErasureView {
+    fn from(erasure: accounts::ErasureView) -> Self {
+        let accounts::ErasureView { receipt_id, begun_at, finished_at, parts } = erasure;
+        let part = |accounts::ErasurePart { service, erased_at }| ErasurePartView { service, erased_at };
+        Self { receipt_id, begun_at, finished_at, parts: parts.into_iter().map(part).collect() }
+    }
+}
+
 /// A contact, as its owner sees it.
 #[derive(Debug, Serialize)]
 pub struct ContactView {

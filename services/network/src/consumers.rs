@@ -1,6 +1,6 @@
 //! What happens elsewhere that changes who knows whom.
 
-use ::events::accounts::Erased;
+use ::events::{accounts::Erased, network::AccountDataErased};
 use skeleton::{
     Failure, Handled, Publish, Subscriptions,
     store::{Transaction, neo4j::Tx},
@@ -63,8 +63,9 @@ async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handled {
 
 /// A member is gone, with their address book; in the books of others they stay a person.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
-    store::erase(tx, erased.account_id).await?;
-    Ok(())
+    let removed = store::erase(tx, erased.account_id).await?;
+    let erased_at = tx.now();
+    tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
 /// A member has someone in their address book: the two have a tie.

@@ -3,7 +3,7 @@
 use ::events::{
     accounts::{Erased, SignedIn},
     contacts::{ImportFailed, ImportFinished},
-    notifications::{DeliveredChannel, SendMail},
+    notifications::{AccountDataErased, DeliveredChannel, SendMail},
 };
 use skeleton::{Failure, Handled, Publish, Subscriptions, store::postgres::Tx};
 use uuid::Uuid;
@@ -42,7 +42,9 @@ async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -
 
 /// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
-    Ok(store::erase(tx, erased.account_id).await?)
+    let removed = store::erase(tx, erased.account_id).await?;
+    let erased_at = tx.now();
+    tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
 /// Someone who signs in from a new device may not be the owner.

@@ -66,17 +66,17 @@ pub async fn recipient(tx: &mut Tx, account: Uuid) -> Result<Recipient, StoreErr
     })
 }
 
-/// Forgets all of an account but its id.
-pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
-    tx.execute(
-        "insert into recipients (account_id, email) values ($1, null)
-         on conflict (account_id) do update set email = null",
-        &[&account],
-    )
-    .await?;
-    tx.execute("delete from notifications where account_id = $1", &[&account]).await?;
-    tx.execute("delete from preferences where account_id = $1", &[&account]).await?;
-    tx.execute("delete from contact_names where owner_id = $1", &[&account]).await.map(drop)
+/// Forgets all of an account but its id. Returns how many records it was.
+pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
+    let known = "update recipients set email = null where account_id = $1 and email is not null";
+    let addresses = tx.execute(known, &[&account]).await?;
+    let mark = "insert into recipients (account_id, email) values ($1, null)
+         on conflict (account_id) do update set email = null";
+    tx.execute(mark, &[&account]).await?;
+    let notifications = tx.execute("delete from notifications where account_id = $1", &[&account]).await?;
+    let preferences = tx.execute("delete from preferences where account_id = $1", &[&account]).await?;
+    let names = tx.execute("delete from contact_names where owner_id = $1", &[&account]).await?;
+    Ok(addresses + notifications + preferences + names)
 }
 
 /// Keeps a contact's name, `None` once they are removed, unless the owner is erased.

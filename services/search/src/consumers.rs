@@ -1,6 +1,6 @@
 //! What search listens to: address books, and the end of an account.
 
-use events::accounts::Erased;
+use events::{accounts::Erased, search::AccountDataErased};
 use skeleton::{Handled, Index, Subscriptions};
 
 use crate::{
@@ -34,6 +34,6 @@ pub async fn on_contact_removed(removed: RemovedContact, index: &mut Index) -> H
 
 /// Nothing of an erased account is found or kept, whatever comes late.
 pub async fn on_erased(erased: Erased, index: &mut Index) -> Handled {
-    index.erase(erased.account_id);
-    Ok(())
+    let (account_id, erased_at) = (erased.account_id, index.now());
+    index.erase_and_confirm(account_id, move |removed| AccountDataErased { account_id, erased_at, removed })
 }

@@ -1,9 +1,11 @@
-//! What an account and a session are, and what is refused.
+//! What an account, a session and an erasure are, and what is refused.
 
 mod account;
+mod erasure;
 mod session;
 mod throttle;
 
 pub use account::{Account, AccountRefusal, Changes, Email, Name, Password, WrongPassword};
+pub use erasure::{Confirmed, Erasure, Part, Reminders};
 pub use session::{Device, KnownToken, RefreshRules, Session, SessionOver, Verdict};
 pub use throttle::{Failures, Throttle};

@@ -4,15 +4,16 @@ use events::accounts;
 use serde::Deserialize;
 use skeleton::{
     Problem,
-    http::{Created, Json, NoContent, Response, Routes, group, reply},
+    http::{Accepted, Created, Json, NoContent, Response, Routes, group, reply},
 };
+use uuid::Uuid;
 use warp::Filter;
 
 use super::Api;
 use crate::{
     caller::{Caller, Visitor},
     idempotency::Order,
-    views::{AccountView, TokensView},
+    views::{AccountView, ErasureBegunView, ErasureView, TokensView},
 };
 
 pub fn routes(api: &Api) -> Routes {
@@ -35,7 +36,9 @@ pub fn routes(api: &Api) -> Routes {
     let show = me().and(warp::get()).and(api.caller()).then(show_me).map(reply);
     let change = me().and(warp::patch()).and(api.order()).then(change_me);
     let erase = me().and(warp::delete()).and(api.plain_order()).then(erase_me);
-    let anonymous = register.or(sign_in).unify().or(refresh).unify();
+    let receipt = warp::path!("api" / "v1" / "erasures" / Uuid).and(warp::get());
+    let receipt = receipt.and(api.visitor()).then(show_erasure).map(reply);
+    let anonymous = register.or(sign_in).unify().or(refresh).unify().or(receipt).unify();
     group(anonymous.or(sign_out).unify().or(show).unify().or(change).unify().or(erase).unify())
 }
 
@@ -126,11 +129,18 @@ async fn change_me(order: Order<Caller, ChangeAccount>) -> Response {
     order.run(change).await
 }
 
-/// `DELETE /api/v1/me` - erases the caller's account.
+/// `DELETE /api/v1/me` - erases the caller's account, and gives a receipt that tells how far that is.
 async fn erase_me(order: Order<Caller, ()>) -> Response {
     let erase = |caller: Caller, ()| async move {
-        caller.ask(&accounts::EraseAccount { account_id: caller.account_id }).await?;
-        Ok(NoContent)
+        let begun = caller.ask(&accounts::EraseAccountV2 { account_id: caller.account_id }).await?;
+        let body = ErasureBegunView::from(begun);
+        Ok(Accepted { location: format!("/api/v1/erasures/{}", body.receipt_id), body })
     };
     order.run(erase).await
+}
+
+/// `GET /api/v1/erasures/{id}` - which services have confirmed that nothing of an erased account is kept any more.
+async fn show_erasure(receipt_id: Uuid, visitor: Visitor) -> Result<Json<ErasureView>, Problem> {
+    let erasure = visitor.ask(&accounts::GetErasure { receipt_id }).await?;
+    Ok(Json(erasure.into()))
 }

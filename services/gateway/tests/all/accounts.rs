@@ -76,14 +76,34 @@ async fn registering_takes_no_more_than_address_password_and_name() {
 }
 
 #[tokio::test]
-async fn signing_out_and_erasing_answer_without_a_body() {
+async fn signing_out_answers_without_a_body() {
     let gateway = Gateway::start().await;
     let member = Member::new();
 
-    for path in ["/api/v1/sessions/current", "/api/v1/me"] {
-        let answer = told(gateway.ask_as(&member, Method::DELETE, path).send().await.unwrap()).await;
+    let answer = told(gateway.ask_as(&member, Method::DELETE, "/api/v1/sessions/current").send().await.unwrap()).await;
 
-        assert_eq!(answer, (204, json!("")), "{path}");
-    }
+    assert_eq!(answer, (204, json!("")));
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn erasing_answers_with_a_receipt_that_anyone_who_has_it_may_look_at() {
+    let gateway = Gateway::start().await;
+    let response = gateway.ask_as(&Member::new(), Method::DELETE, "/api/v1/me").send().await.unwrap();
+    let receipt = response.headers()["location"].to_str().unwrap().to_owned();
+    let (status, begun) = told(response).await;
+
+    let seen = told(gateway.ask(Method::GET, &receipt).send().await.unwrap()).await;
+
+    let id = begun["receipt_id"].as_str().unwrap();
+    assert_eq!((status, receipt.as_str()), (202, format!("/api/v1/erasures/{id}").as_str()));
+    let parts = json!([
+        { "service": "accounts", "erased_at": "2026-11-01T09:30:00Z" },
+        { "service": "contacts", "erased_at": "2026-11-01T09:30:02Z" },
+    ]);
+    let expected = json!({
+        "receipt_id": id, "begun_at": "2026-11-01T09:30:00Z", "finished_at": "2026-11-01T09:30:02Z", "parts": parts,
+    });
+    assert_eq!(seen, (200, expected));
     gateway.app.finish().await;
 }

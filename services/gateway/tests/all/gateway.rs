@@ -129,7 +129,10 @@ pub fn accounts() -> Answers<Postgres> {
             Ok(accounts::AccountView { name, ..view })
         })
         .read(|_: accounts::CloseSession, _| async { Ok(()) })
-        .read(|_: accounts::EraseAccount, _| async { Ok(()) })
+        .read(|_: accounts::EraseAccountV2, _| async { Ok(samples::accounts::erasure_begun()) })
+        .read(|asked: accounts::GetErasure, _| async move {
+            Ok(accounts::ErasureView { receipt_id: asked.receipt_id, ..samples::accounts::erasure_view() })
+        })
 }
 
 /// Contacts: has one contact, of one owner; adds what it is told to, and tells what it heard.

@@ -46,7 +46,7 @@ fn every_route_is_described_and_every_description_has_a_route() {
         operations(&description()).into_iter().map(|(method, path, _)| (method, path)).collect();
 
     assert_eq!(described, routes_of_the_source());
-    assert_eq!(described.len(), 24);
+    assert_eq!(described.len(), 25);
 }
 
 #[tokio::test]

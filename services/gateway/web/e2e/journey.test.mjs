@@ -221,6 +221,12 @@ test('the account is deleted after typing its address', async () => {
   await at('confirm-email').fill(address('nadia'))
   await at('confirm').click()
 
+  await heading('Your account is deleted').waitFor()
+  await page.locator('[data-testid=erasure-status][data-finished=true]').waitFor()
+  assert.equal(await at('erasure-parts').locator('tbody tr').count(), 6)
+  assert.doesNotMatch(await at('erasure-parts').innerText(), /not confirmed/)
+
+  await page.goto('/login')
   await heading('Sign in to Kith').waitFor()
   await at('email').fill(address('nadia'))
   await at('password').fill(PASSWORD)

@@ -17,6 +17,14 @@ export interface Account {
   created_at: string
 }
 
+/** Which services have confirmed that they have erased their part of an account. */
+export interface Erasure {
+  receipt_id: string
+  begun_at: string
+  finished_at: string | null
+  parts: { service: string; erased_at: string | null }[]
+}
+
 export interface Contact extends ContactFields {
   id: string
   person_id: string | null
@@ -116,7 +124,8 @@ export const signOut = () => send('/sessions/current', { method: 'DELETE' })
 
 export const readMe = () => sendJson<Account>('/me')
 export const changeMe = (json: ProfileChange) => sendJson<Account>('/me', { method: 'PATCH', json })
-export const deleteMe = () => send('/me', { method: 'DELETE' })
+export const deleteMe = () => sendJson<{ receipt_id: string }>('/me', { method: 'DELETE' })
+export const readErasure = (id: string) => sendJson<Erasure>(`/erasures/${at(id)}`, { anonymous: true })
 
 export function startImport(file: File): Promise<Import> {
   const body = new FormData()

@@ -4,6 +4,7 @@ import { createRouter, createWebHistory } from 'vue-router'
 import ContactNewPage from './pages/ContactNewPage.vue'
 import ContactPage from './pages/ContactPage.vue'
 import ContactsPage from './pages/ContactsPage.vue'
+import ErasurePage from './pages/ErasurePage.vue'
 import HomePage from './pages/HomePage.vue'
 import ImportPage from './pages/ImportPage.vue'
 import ImportProgressPage from './pages/ImportProgressPage.vue'
@@ -24,6 +25,7 @@ export const router = createRouter({
     page('/', HomePage, 'My network'),
     page('/register', RegisterPage, 'Create an account', true),
     page('/login', LoginPage, 'Sign in', true),
+    page('/erasure/:id', ErasurePage, 'Account deleted', true),
     page('/import', ImportPage, 'Import contacts'),
     page('/import/:id', ImportProgressPage, 'Import'),
     page('/contacts', ContactsPage, 'Contacts'),

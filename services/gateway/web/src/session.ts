@@ -26,10 +26,11 @@ export async function signOut() {
   end()
 }
 
-/** Deletes the account and everything in it. */
-export async function deleteAccount() {
-  await api.deleteMe()
+/** Deletes the account and everything in it. Returns the id of the receipt. */
+export async function deleteAccount(): Promise<string> {
+  const { receipt_id } = await api.deleteMe()
   end()
+  return receipt_id
 }
 
 /** Forgets everything this tab knows about the account. */

@@ -12,6 +12,10 @@ export function plural(number: number, one: string, many = `${one}s`): string {
 
 export const day = (time: string) => dates.format(new Date(time))
 
+const moments = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' })
+
+export const moment = (time: string) => moments.format(new Date(time))
+
 /** How long ago, as people say it; a date for anything older than a week. */
 export function since(time: string, now = Date.now()): string {
   const minutes = Math.round((new Date(time).getTime() - now) / 60_000)

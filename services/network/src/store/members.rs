@@ -99,11 +99,12 @@ pub async fn contacts_of(tx: &mut Tx, person: Uuid) -> Result<Vec<Listed>, Store
     tx.query(query(asked).param("person", person.to_string())).await
 }
 
-/// Takes a member's address book away and all that was known of the member alone.
-pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
+/// Takes a member's address book away and all that was known of the member alone. Returns how many records it was.
+pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     let take = "MERGE (account:Account {id: $account}) SET account.is_erased = true
-        WITH account MATCH (person:Person {account_id: $account}) SET person.is_taken = true";
-    tx.execute(query(take).param("account", account.to_string())).await?;
+        WITH account OPTIONAL MATCH (person:Person {account_id: $account}) SET person.is_taken = true
+        RETURN count(person) AS members";
+    let members: u64 = tx.query_one(query(take).param("account", account.to_string())).await?;
     let asked = "MATCH (:Person {account_id: $account})-[:LISTS]->(contact:Contact) RETURN contact.id AS id";
     let contacts: Vec<Uuid> = tx.query(query(asked).param("account", account.to_string())).await?;
     unlink(tx, &contacts).await?;
@@ -124,5 +125,6 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
         DELETE of
         FOREACH (unused IN CASE WHEN EXISTS { (identifier)<-[:GIVES]-() } THEN [] ELSE [identifier] END | DELETE unused)
         FOREACH (unused IN CASE WHEN EXISTS { (person)<-[:IS]-() } THEN [] ELSE [person] END | DETACH DELETE unused)";
-    tx.execute(query(erase).param("account", account.to_string())).await
+    tx.execute(query(erase).param("account", account.to_string())).await?;
+    Ok(members + contacts.len() as u64)
 }

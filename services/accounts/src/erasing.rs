@@ -1,0 +1,65 @@
+//! The saga of an erasure: the account's own service erases at once and tells the others; each confirms; who has not is
+//! told again, until all have. Then there is a report.
+//!
+//! An erasure's id is its account's: an account is erased once. There is nothing to compensate, because an erasure is
+//! never taken back.
+
+use ::events::accounts::RemindErasure;
+use chrono::TimeDelta;
+use skeleton::{Failure, Handled, Progress, Publish, Saga, SagaState, store::postgres::Tx};
+use uuid::Uuid;
+
+use crate::{
+    domain::{Confirmed, Erasure, Part, Reminders},
+    events::{erased, erasure_finished},
+    store,
+};
+
+impl SagaState for Erasure {
+    const NAME: &'static str = "erasure";
+    const KEPT: TimeDelta = TimeDelta::days(store::RECEIPT_DAYS);
+}
+
+/// Begins the erasure of an account whose part here is done. Returns the receipt's id.
+pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Failure> {
+    let (now, receipt) = (tx.now(), tx.new_id());
+    let begun = Saga::begin(tx, account, Erasure::begin(receipt, now)).await?;
+    let mut erasure = begun.ok_or_else(|| Failure::bug("an account that is there was erased before"))?;
+    store::insert_receipt(tx, receipt, account, now).await?;
+    erasure.state.confirm(Part::Accounts, Confirmed { erased_at: now, removed });
+    erasure.step(tx, Part::Accounts.step()).await?;
+    tx.publish(erased(account, now))?;
+    wait(tx, &mut erasure).await?;
+    Ok(receipt)
+}
+
+/// A service has erased its part. The last one ends the erasure.
+pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirmed) -> Handled {
+    let Some(mut erasure) = Saga::<Erasure>::find(tx, account).await? else { return Ok(()) };
+    if !erasure.state.confirm(part, confirmed) {
+        return Ok(());
+    }
+    erasure.step(tx, part.step()).await?;
+    let now = tx.now();
+    if !erasure.state.finish(now) {
+        return Ok(());
+    }
+    store::finish_receipt(tx, erasure.state.receipt_id, now).await?;
+    tx.publish(erasure_finished(account, &erasure.state, now))?;
+    erasure.end(tx, "all have erased their part").await
+}
+
+/// Someone has not confirmed in time: all are told again. Who is done already confirms again, which changes nothing.
+pub async fn remind(job: RemindErasure, tx: &mut Tx) -> Result<Progress<RemindErasure>, Failure> {
+    let Some(mut erasure) = Saga::<Erasure>::timed_out(tx, job.account_id).await? else { return Ok(Progress::Done) };
+    erasure.state.reminders += 1;
+    tx.publish(erased(job.account_id, erasure.state.begun_at))?;
+    erasure.step(tx, "told those again who have not confirmed").await?;
+    wait(tx, &mut erasure).await?;
+    Ok(Progress::Done)
+}
+
+async fn wait(tx: &mut Tx, erasure: &mut Saga<Erasure>) -> Handled {
+    let due = tx.resource::<Reminders>().due(erasure.state.reminders, tx.now());
+    erasure.time_out(tx, RemindErasure { account_id: erasure.id() }, due).await
+}
