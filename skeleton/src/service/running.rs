@@ -155,7 +155,7 @@ impl<S: Store> Service<S> {
         }
 
         let (mut doors, doors_stop) = Phase::new("doors");
-        if let Some(delaying) = self.delaying {
+        if let Some(delaying) = self.delaying.filter(|_| self.jobs.is_some()) {
             let (store, service, stop) = (store.clone(), service.clone(), doors_stop.clone());
             doors.supervise("delayed jobs", doors_stop.clone(), move || {
                 delaying(store.clone(), service.clone(), stop.clone())

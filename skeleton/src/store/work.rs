@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use events::{Envelope, Event, Job, Message, TraceParent};
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
@@ -112,7 +113,7 @@ impl ServiceContext {
 }
 
 /// A message that leaves with the transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Staged {
     /// Where it goes.
     pub exchange: String,

@@ -6,7 +6,7 @@ use events::{Envelope, Event, Request};
 use tokio::{sync::broadcast, time::Instant};
 use uuid::Uuid;
 
-use super::{PATIENCE, Provisioned, TestStore, World, broker_password, eventually, spy::Spy};
+use super::{Neighbour, PATIENCE, Provisioned, TestStore, World, broker_password, eventually, spy::Spy};
 use crate::{
     config::{BrokerSettings, Settings},
     failure::Problem,
@@ -38,29 +38,20 @@ impl<S: TestStore> TestApp<S> {
 
     pub(super) async fn start_in(world: World, service: Service<S>, overrides: &[(&str, &str, &str)]) -> Self {
         let name = service.name();
-        let provisioned = S::provision(&format!("{}-{name}", world.vhost)).await;
-        let mut settings =
-            Settings::read_with(name, service.defaults(), Default::default()).expect("the defaults can be read");
-        settings.set("broker", "url", world.amqp_url(name));
-        settings.set("broker", "password", broker_password(name));
-        settings.set("broker", "reconnect_max_ms", 500);
-        settings.set("retry", "poll_ms", 50);
-        settings.set("http", "address", "127.0.0.1:0");
-        settings.set("admin", "address", "127.0.0.1:0");
-        for (key, value) in &provisioned.settings {
-            settings.set("store", key, value.as_str());
-        }
-        let mut settings = with(settings, overrides);
-        if !service.has_http() {
-            settings.forget("http");
-        }
-        let dealings = apply_topology(&world, &service, &settings).await;
+        let (provisioned, settings, dealings) = prepare(&world, &service, overrides).await;
         let spy = world.spy_on(name).await;
         let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;
         let starting = service.start(settings.clone(), world.surroundings.clone());
         let running = starting.await.unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { running, world, spy, requests, provisioned, settings, parked_is_expected: false.into() }
+    }
+
+    /// Makes room for another service in this one's world, with a store of its own. It does not run yet; what is sent
+    /// to it waits in its queues.
+    pub async fn neighbour<O: TestStore>(&self, service: &Service<O>, settings: &[(&str, &str, &str)]) -> Neighbour<O> {
+        let (provisioned, settings, _) = prepare(&self.world, service, settings).await;
+        Neighbour::new(provisioned, settings, self.world.surroundings.clone())
     }
 
     /// One more process of the service, maybe of another version, on the same queues and the same store.
@@ -188,6 +179,12 @@ impl<S: TestStore> TestApp<S> {
         self.spy.seen::<E>().into_iter().map(|(_, event)| event).collect()
     }
 
+    /// The ids of everything of one kind that the service has published, once all it has written is sent.
+    pub async fn published_ids<E: Event>(&self) -> Vec<Uuid> {
+        self.sent_everything().await;
+        self.spy.seen::<E>().into_iter().map(|(envelope, _)| envelope.id).collect()
+    }
+
     /// Waits until the outbox is empty and what it held has come to the spy.
     pub async fn sent_everything(&self) {
         eventually("an empty outbox", async || match self.counts().await {
@@ -235,6 +232,33 @@ impl<S: TestStore> TestApp<S> {
         S::remove(self.provisioned).await;
         self.world.remove().await;
     }
+}
+
+/// What a service needs in a world before it starts: a store of its own, its settings, its part of the broker.
+async fn prepare<S: TestStore>(
+    world: &World,
+    service: &Service<S>,
+    overrides: &[(&str, &str, &str)],
+) -> (Provisioned, Settings, Dealings) {
+    let name = service.name();
+    let provisioned = S::provision(&format!("{}-{name}", world.vhost)).await;
+    let mut settings =
+        Settings::read_with(name, service.defaults(), Default::default()).expect("the defaults can be read");
+    settings.set("broker", "url", world.amqp_url(name));
+    settings.set("broker", "password", broker_password(name));
+    settings.set("broker", "reconnect_max_ms", 500);
+    settings.set("retry", "poll_ms", 50);
+    settings.set("http", "address", "127.0.0.1:0");
+    settings.set("admin", "address", "127.0.0.1:0");
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+    let mut settings = with(settings, overrides);
+    if !service.has_http() {
+        settings.forget("http");
+    }
+    let dealings = apply_topology(world, service, &settings).await;
+    (provisioned, settings, dealings)
 }
 
 /// Settings that are otherwise in part: section, key and value; a list is `[1, 2]`.

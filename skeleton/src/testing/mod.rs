@@ -14,6 +14,7 @@
 mod app;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
+mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod servers;
@@ -23,6 +24,7 @@ mod stores;
 mod world;
 
 pub use app::TestApp;
+pub use neighbour::Neighbour;
 pub use servers::Servers;
 pub use smtp::{ReceivedMail, SmtpSink};
 pub use stores::{Provisioned, TestStore};

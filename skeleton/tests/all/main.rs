@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 mod black_hole;
+mod delays;
 mod elasticsearch;
 mod http;
 mod http_answers;
 mod http_client;
 mod messaging;
 mod neo4j;
+mod neo4j_delays;
+mod neo4j_sagas;
 mod order;
 mod pipelining;
 mod probe;
 mod requests;
+mod sagas;
 mod versions;

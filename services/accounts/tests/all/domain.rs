@@ -1,8 +1,8 @@
 //! The rules of accounts, sessions and throttling, without anything around them.
 
 use accounts::domain::{
-    Account, AccountRefusal, Changes, Device, Email, Failures, KnownToken, Name, Password, RefreshRules, Throttle,
-    Verdict,
+    Account, AccountRefusal, Changes, Confirmed, Device, Email, Erasure, Failures, KnownToken, Name, Part, Password,
+    RefreshRules, Reminders, Throttle, Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -112,4 +112,32 @@ fn an_address_with_too_many_failures_waits_for_its_window_to_end() {
     let problem = throttle.check(failures(10), noon() + TimeDelta::seconds(600)).unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (429, Some(301)));
     assert!(throttle.check(failures(10), noon() + TimeDelta::seconds(900)).is_ok());
+}
+
+#[test]
+fn an_erasure_ends_with_the_last_confirmation_and_each_counts_once() {
+    let mut erasure = Erasure::begin(Uuid::nil(), noon());
+    let confirmed = Confirmed { erased_at: noon(), removed: 3 };
+
+    for part in Part::ALL {
+        assert!(!erasure.finish(noon()), "before {part:?}");
+        assert!(erasure.confirm(part, confirmed));
+        assert!(!erasure.confirm(part, Confirmed { removed: 0, ..confirmed }), "{part:?} twice");
+    }
+
+    assert!(erasure.finish(noon()));
+    assert_eq!(erasure.finished_at, Some(noon()));
+    assert!(erasure.parts().all(|(_, seen)| seen == Some(confirmed)));
+}
+
+#[test]
+fn the_last_wait_for_confirmations_holds_from_then_on() {
+    let reminders = |waits: &str| serde_json::from_str::<Reminders>(&format!(r#"{{ "remind_after_ms": {waits} }}"#));
+    let waits = Reminders::try_new(reminders("[60000, 600000]").unwrap()).unwrap();
+
+    let due: Vec<i64> = (0..4).map(|times| (waits.due(times, noon()) - noon()).num_minutes()).collect();
+
+    assert_eq!(due, [1, 10, 10, 10]);
+    assert!(Reminders::try_new(reminders("[]").unwrap()).is_err());
+    assert!(Reminders::try_new(reminders("[1, 0]").unwrap()).is_err());
 }

@@ -5,5 +5,6 @@
 mod accounts;
 mod common;
 mod domain;
+mod erasures;
 mod secrets;
 mod sessions;

@@ -3,8 +3,8 @@
 use crate::book::{app, book, import};
 use events::{
     contacts::{
-        AddContact, ChangeContact, ContactAddedV2, ContactChangedV2, ContactRemoved, ExportContacts, GetContact,
-        ListContacts, RemoveContact, StartImport, SubmitImport, Texts,
+        AccountDataErased, AddContact, ChangeContact, ContactAddedV2, ContactChangedV2, ContactRemoved, ExportContacts,
+        GetContact, ListContacts, RemoveContact, StartImport, SubmitImport, Texts,
     },
     network::IdentityLinked,
     samples,
@@ -127,6 +127,11 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_more() {
     app.receives_in(&erased, &envelope).await;
     app.receives_in(&erased, &envelope).await;
 
+    let confirmed = app.published_once::<AccountDataErased>(|_| true).await;
+    assert_eq!((confirmed.account_id, confirmed.removed), (account, 1));
+    app.receives(&erased).await;
+    let removed: Vec<u64> = app.published::<AccountDataErased>().await.iter().map(|event| event.removed).collect();
+    assert_eq!(removed, [1, 0], "told anew, it is confirmed anew");
     assert!(book(&app, account).await.is_empty());
     assert_eq!(app.ask(&zoe(account)).await.unwrap_err().status, 404);
     let start = StartImport { account_id: account, file_name: None, size: None };

@@ -8,6 +8,7 @@ use std::sync::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use events::{
     accounts::{Erased, GetSigningKeys, SessionEnded, SigningKeysView},
+    gateway::AccountDataErased,
     samples,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
@@ -179,8 +180,12 @@ async fn an_erased_account_is_refused_on_all_devices_and_nothing_of_it_is_kept()
     let account_id = member.account_id;
     gateway.app.receives(&events::contacts::ImportStarted { account_id, ..samples::contacts::import_started() }).await;
 
-    gateway.app.receives(&Erased { account_id, erased_at: chrono::Utc::now() }).await;
+    let erased = Erased { account_id, erased_at: chrono::Utc::now() };
+    gateway.app.receives(&erased).await;
+    gateway.app.receives(&erased).await;
 
+    let confirmed = gateway.app.published::<AccountDataErased>().await;
+    assert_eq!(confirmed.iter().map(|event| event.removed).collect::<Vec<_>>(), [2, 0], "a row and its stream");
     assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 401);
     let sql = "select 1 from stream_events where account_id = $1 union all select 1 from streams where account_id = $1";
     assert!(gateway.app.parts().store.query(sql, &[&account_id]).await.unwrap().is_empty());

@@ -1,7 +1,10 @@
 //! Accounts open, change and end; the persons they are follow.
 
 use crate::people::*;
-use events::{accounts::ProfileChanged, network::IdentityLinked};
+use events::{
+    accounts::ProfileChanged,
+    network::{AccountDataErased, IdentityLinked},
+};
 
 #[tokio::test]
 async fn who_joins_is_the_person_others_have_already_and_they_are_told() {
@@ -178,7 +181,10 @@ async fn an_erased_account_whom_nobody_has_leaves_nothing() {
     lists(&app, &zoe, "Friend").await;
 
     app.receives(&erased(&zoe)).await;
+    app.receives(&erased(&zoe)).await;
 
+    let confirmed = app.published::<AccountDataErased>().await;
+    assert_eq!(confirmed.iter().map(|event| event.removed).collect::<Vec<_>>(), [2, 0], "the person and a contact");
     assert_eq!(
         count(&app, "MATCH (node) WHERE node:Person OR node:Contact OR node:Identifier RETURN count(node)").await,
         0

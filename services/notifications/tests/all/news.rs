@@ -7,7 +7,7 @@ use events::{
     accounts::{Erased, ProfileChanged},
     contacts::{ContactChangedV2, ContactRemoved},
     network::IdentityLinked,
-    notifications::{Delivered, DeliveredChannel, DeliveredKind},
+    notifications::{AccountDataErased, Delivered, DeliveredChannel, DeliveredKind},
     samples,
 };
 use skeleton::testing::eventually;
@@ -184,6 +184,9 @@ async fn of_an_erased_account_nothing_is_kept_and_what_comes_late_is_dropped() {
     scene.app.receives(&erased).await;
     scene.app.receives(&erased).await;
 
+    let confirmed = scene.app.published::<AccountDataErased>().await;
+    let removed: Vec<u64> = confirmed.iter().map(|event| event.removed).collect();
+    assert_eq!(removed, [3, 0], "the address, a notification and a contact's name; then nothing");
     nothing_is_kept_of(&scene).await;
     scene.app.receives_as(&registered(scene.member, "ada@example.org"), 9).await;
     scene.app.receives(&added(scene.member, "Max")).await;

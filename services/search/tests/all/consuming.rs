@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{changed, contact, finds, finds_in_the_end, people, removed, start, working};
-use events::{accounts::Erased, contacts::ContactAddedV2, samples};
+use events::{accounts::Erased, contacts::ContactAddedV2, samples, search::AccountDataErased};
 use skeleton::store::State;
 use uuid::Uuid;
 
@@ -96,6 +96,8 @@ async fn of_an_erased_account_nothing_is_found_whatever_comes_late() {
     app.receives(&contact(neighbour, "Anna Nachbar")).await;
 
     app.receives(&erased(owner)).await;
+    let confirmed = app.published_once::<AccountDataErased>(|event| event.account_id == owner).await;
+    assert_eq!(confirmed.removed, 1);
     app.receives(&erased(owner)).await;
     app.receives(&changed(&known, "Anna Weber")).await;
     app.receives(&contact(owner, "Anna Unseen")).await;

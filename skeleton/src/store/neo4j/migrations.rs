@@ -21,6 +21,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V1__messaging", include_str!("V1__messaging.cypher")),
     ("V2__order", include_str!("V2__order.cypher")),
     ("V4__delays", include_str!("V4__delays.cypher")),
+    ("V5__sagas", include_str!("V5__sagas.cypher")),
 ];
 
 /// How long replicas that start together wait for each other.

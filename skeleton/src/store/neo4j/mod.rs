@@ -8,6 +8,7 @@ mod error;
 mod lanes;
 mod migrations;
 mod outbox;
+mod sagas;
 mod set_aside;
 mod tx;
 
@@ -238,7 +239,7 @@ impl Store for Neo4j {
     async fn clean_up(&self) -> Result<u64, StoreError> {
         let removed = "MATCH (entry:Inbox) WHERE entry.taken_in_at < datetime() - duration('P14D')
             WITH entry LIMIT 10000 DELETE entry RETURN count(*) AS removed";
-        self.count(query(removed)).await
+        Ok(self.count(query(removed)).await? + self.count(query(sagas::FORGET)).await?)
     }
 }
 

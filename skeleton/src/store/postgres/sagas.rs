@@ -1,6 +1,5 @@
 //! Sagas: a row each, locked by whoever takes a step, and their log.
 
-use serde::{Deserialize, Serialize};
 use tokio_postgres::{Row, types::Json};
 use uuid::Uuid;
 
@@ -39,15 +38,6 @@ const TAKE_COMPENSATION: &str = "update skeleton.saga_steps taken set compensati
         where name = $1 and saga_id = $2 and compensation is not null order by position desc limit 1) newest
     where taken.position = newest.position returning newest.compensation";
 
-/// A message as it will leave, kept.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    exchange: String,
-    routing_key: String,
-    envelope: events::Envelope,
-    body: String,
-}
-
 impl KeepSagas for Tx {
     async fn insert_saga(&mut self, saga: &SagaRow) -> Result<bool, StoreError> {
         let (timeout, due) = saga.timeout.map(|timeout| (timeout.message, timeout.due)).unzip();
@@ -70,14 +60,14 @@ impl KeepSagas for Tx {
     }
 
     async fn add_saga_step(&mut self, saga: &SagaRow, step: &SagaStep) -> Result<(), StoreError> {
-        let compensation = step.compensation.as_ref().map(|message| Json(Kept::from(message)));
-        let SagaStep { at, what, message, .. } = step;
+        let SagaStep { at, what, message, compensation } = step;
+        let compensation = compensation.as_ref().map(Json);
         self.execute_later(ADD_STEP, &[&saga.name, &saga.id, at, what, message, &compensation]).await
     }
 
     async fn take_compensation(&mut self, saga: &SagaRow) -> Result<Option<Staged>, StoreError> {
         let taken = self.query_opt(TAKE_COMPENSATION, &[&saga.name, &saga.id]).await?;
-        Ok(taken.map(|row| row.get::<_, Json<Kept>>(0).0.into()))
+        Ok(taken.map(|row| row.get::<_, Json<Staged>>(0).0))
     }
 }
 
@@ -117,25 +107,7 @@ fn saga(row: &Row) -> Result<SagaRow, StoreError> {
 }
 
 fn step(row: &Row) -> SagaStep {
-    let compensation: Option<Json<Kept>> = row.get(3);
-    SagaStep {
-        at: row.get(0),
-        what: row.get(1),
-        message: row.get(2),
-        compensation: compensation.map(|Json(kept)| kept.into()),
-    }
-}
-
-impl From<&Staged> for Kept {
-    fn from(message: &Staged) -> Self {
-        let Staged { exchange, routing_key, envelope, body } = message.clone();
-        Self { exchange, routing_key, envelope, body }
-    }
-}
-
-impl From<Kept> for Staged {
-    fn from(kept: Kept) -> Self {
-        let Kept { exchange, routing_key, envelope, body } = kept;
-        Self { exchange, routing_key, envelope, body }
-    }
+    let compensation: Option<Json<Staged>> = row.get(3);
+    let compensation = compensation.map(|Json(message)| message);
+    SagaStep { at: row.get(0), what: row.get(1), message: row.get(2), compensation }
 }

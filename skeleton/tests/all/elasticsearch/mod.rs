@@ -2,6 +2,7 @@
 
 mod away;
 mod bench;
+mod confirming;
 mod erasing;
 mod indices;
 mod set_aside;

@@ -1,0 +1,152 @@
+//! An erasure goes on until all six services have confirmed that they keep nothing any more.
+
+use events::{
+    Event,
+    accounts::{EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetErasure},
+    contacts, gateway, network, notifications, samples, search,
+};
+use skeleton::{
+    Postgres,
+    store::{Delays, SagaPhase, Sagas},
+    testing::{TestApp, eventually},
+};
+use uuid::Uuid;
+
+use crate::common::{register, start, start_with};
+
+/// Nobody is told again while a test lasts.
+const PATIENT: &str = "[60000]";
+
+/// An account that is being erased, and its receipt.
+async fn erasing(app: &TestApp<Postgres>) -> (Uuid, Uuid) {
+    let account_id = register(app).await.account_id;
+    let begun = app.ask(&EraseAccountV2 { account_id }).await.unwrap();
+    (account_id, begun.receipt_id)
+}
+
+/// What the other five publish when they are done, but the last, which is search.
+async fn all_but_search_confirm(app: &TestApp<Postgres>, account_id: Uuid) {
+    confirm(app, contacts::AccountDataErased { account_id, ..samples::contacts::account_data_erased() }).await;
+    confirm(app, gateway::AccountDataErased { account_id, ..samples::gateway::account_data_erased() }).await;
+    confirm(app, network::AccountDataErased { account_id, ..samples::network::account_data_erased() }).await;
+    confirm(app, notifications::AccountDataErased { account_id, ..samples::notifications::account_data_erased() })
+        .await;
+}
+
+async fn search_confirms(app: &TestApp<Postgres>, account_id: Uuid) {
+    confirm(app, search::AccountDataErased { account_id, ..samples::search::account_data_erased() }).await;
+}
+
+/// Each comes twice under one id, and once more as a new event.
+async fn confirm<E: Event>(app: &TestApp<Postgres>, event: E) {
+    let envelope = app.world().envelope_for(&event);
+    for _ in 0..2 {
+        assert_eq!(app.receives_in(&event, &envelope).await.outcome, "done");
+    }
+    assert_eq!(app.receives(&event).await.outcome, "done");
+}
+
+async fn receipt(app: &TestApp<Postgres>, receipt_id: Uuid) -> ErasureView {
+    app.ask(&GetErasure { receipt_id }).await.unwrap()
+}
+
+fn missing(receipt: &ErasureView) -> Vec<&str> {
+    receipt.parts.iter().filter(|part| part.erased_at.is_none()).map(|part| part.service.as_str()).collect()
+}
+
+#[tokio::test]
+async fn an_erasure_is_finished_when_the_last_service_has_confirmed() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let (account_id, receipt_id) = erasing(&app).await;
+
+    all_but_search_confirm(&app, account_id).await;
+    let unfinished = receipt(&app, receipt_id).await;
+    search_confirms(&app, account_id).await;
+
+    assert_eq!((missing(&unfinished), unfinished.finished_at), (vec!["search"], None));
+    let report = app.published_once::<ErasureFinished>(|event| event.account_id == account_id).await;
+    assert_eq!((report.parts.len(), report.reminders), (6, 0));
+    let contacts = report.parts.iter().find(|part| part.service == "contacts").unwrap();
+    let sample = samples::contacts::account_data_erased();
+    assert_eq!((contacts.erased_at, contacts.removed), (sample.erased_at, sample.removed));
+    let finished = receipt(&app, receipt_id).await;
+    assert_eq!((missing(&finished), finished.finished_at), (vec![], Some(report.finished_at)));
+    app.published_once::<Erased>(|_| true).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_not_confirmed_is_told_again_and_nobody_after_the_end() {
+    let app = start_with(&[("erasure", "remind_after_ms", "[100, 200]")]).await;
+    let (account_id, receipt_id) = erasing(&app).await;
+    all_but_search_confirm(&app, account_id).await;
+
+    eventually("everyone is told three times", async || match app.published::<Erased>().await.len() {
+        0..3 => Err("not yet".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    search_confirms(&app, account_id).await;
+
+    let report = app.published_once::<ErasureFinished>(|_| true).await;
+    assert!(report.reminders >= 2);
+    let told = app.published::<Erased>().await;
+    assert!(told.iter().all(|erased| *erased == told[0]), "it is told as it was");
+    assert_eq!(app.parts().store.delayed().await.unwrap(), 0);
+    let saga = app.parts().store.find_saga("erasure", account_id).await.unwrap().unwrap();
+    assert_eq!((saga.phase, saga.timeout), (SagaPhase::Done, None));
+    assert_eq!(told.len() as u64, report.reminders + 1);
+    assert_eq!(missing(&receipt(&app, receipt_id).await), Vec::<&str>::new());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_first_word_of_a_service_counts() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let (account_id, receipt_id) = erasing(&app).await;
+    let sample = samples::contacts::account_data_erased();
+    app.receives(&contacts::AccountDataErased { account_id, ..sample.clone() }).await;
+
+    let later = chrono::Utc::now();
+    app.receives(&contacts::AccountDataErased { account_id, erased_at: later, removed: 0 }).await;
+
+    let parts = receipt(&app, receipt_id).await.parts;
+    assert_eq!(parts.iter().find(|part| part.service == "contacts").unwrap().erased_at, Some(sample.erased_at));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_confirmation_of_an_account_that_is_not_being_erased_changes_nothing() {
+    let app = start().await;
+
+    all_but_search_confirm(&app, register(&app).await.account_id).await;
+    search_confirms(&app, Uuid::new_v4()).await;
+
+    assert!(app.published::<ErasureFinished>().await.is_empty());
+    assert!(app.parts().store.list_sagas(None, 10).await.unwrap().is_empty());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_of_the_release_before_begins_the_same_erasure() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let account_id = register(&app).await.account_id;
+
+    app.ask(&EraseAccount { account_id }).await.unwrap();
+    all_but_search_confirm(&app, account_id).await;
+    search_confirms(&app, account_id).await;
+
+    app.published_once::<ErasureFinished>(|event| event.account_id == account_id).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_nobody_was_given_is_not_found() {
+    let app = start().await;
+    let (account_id, _) = erasing(&app).await;
+
+    for receipt_id in [Uuid::new_v4(), account_id] {
+        assert_eq!(app.ask(&GetErasure { receipt_id }).await.unwrap_err().status, 404);
+    }
+    app.stop().await;
+}

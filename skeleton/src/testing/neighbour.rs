@@ -1,0 +1,55 @@
+//! Other services in the world of the one under test.
+
+use super::{Provisioned, TestStore};
+use crate::{
+    config::Settings,
+    service::{Running, Service},
+    surroundings::Surroundings,
+};
+
+/// Another service in a test's world, which starts and stops when the test says so.
+pub struct Neighbour<S: TestStore> {
+    provisioned: Provisioned,
+    settings: Settings,
+    surroundings: Surroundings,
+    running: Option<Running<S>>,
+}
+
+impl<S: TestStore> Neighbour<S> {
+    pub(super) fn new(provisioned: Provisioned, settings: Settings, surroundings: Surroundings) -> Self {
+        Self { provisioned, settings, surroundings, running: None }
+    }
+
+    /// Starts it, or starts it again: on the same queues and the same store.
+    pub async fn start(&mut self, service: Service<S>) {
+        let name = service.name();
+        let starting = Box::pin(service.start(self.settings.clone(), self.surroundings.clone()));
+        self.running = Some(starting.await.unwrap_or_else(|error| panic!("{name}: {error}")));
+    }
+
+    /// Its store, while it runs.
+    pub fn store(&self) -> &S {
+        &self.running().app.store
+    }
+
+    /// The running service.
+    ///
+    /// # Panics
+    /// While it does not run.
+    pub fn running(&self) -> &Running<S> {
+        self.running.as_ref().expect("the service runs")
+    }
+
+    /// Stops it; its queues and its store stay.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            assert!(running.stop().await, "the service did not stop in time");
+        }
+    }
+
+    /// Stops it and takes its store away.
+    pub async fn remove(mut self) {
+        self.stop().await;
+        S::remove(self.provisioned).await;
+    }
+}

@@ -1,0 +1,65 @@
+//! A confirmation says that a message was handled to its end: after the writes, at least once, under one id.
+
+use events::{accounts::Erased, samples, search::AccountDataErased};
+use serde_json::json;
+use skeleton::{
+    Elasticsearch, Handled, Index, Service, Subscriptions,
+    store::{Store, Transaction},
+    testing::{TestApp, eventually},
+};
+use uuid::Uuid;
+
+use super::bench::{FIRST, Thing};
+
+fn service() -> Service<Elasticsearch> {
+    let subscriptions = Subscriptions::new().on(on_erased);
+    Service::named("search").projects_into(Elasticsearch::indexed_by(FIRST)).consumes(subscriptions)
+}
+
+async fn on_erased(erased: Erased, index: &mut Index) -> Handled {
+    let (account_id, erased_at) = (erased.account_id, erased.erased_at);
+    index.erase_and_confirm(account_id, move |removed| AccountDataErased { account_id, erased_at, removed })
+}
+
+async fn put(app: &TestApp<Elasticsearch>, owner_id: Uuid, count: usize) {
+    let mut index = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
+    for number in 0..count {
+        let thing = Thing { owner_id, name: format!("thing {number}"), size: json!(1) };
+        index.put(Uuid::new_v4(), 1, &thing).unwrap();
+    }
+    index.commit().await.unwrap();
+}
+
+/// The ids of the confirmations, once there are so many.
+async fn ids(app: &TestApp<Elasticsearch>, count: usize) -> Vec<Uuid> {
+    eventually(&format!("{count} confirmations"), async || match app.published_ids::<AccountDataErased>().await {
+        ids if ids.len() >= count => Ok(ids),
+        ids => Err(format!("{} came", ids.len())),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_erasure_is_confirmed_with_what_it_removed_and_a_repeat_is_the_same_event() {
+    let app = TestApp::start(service(), &[]).await;
+    let erased = Erased { account_id: Uuid::new_v4(), ..samples::accounts::erased() };
+    put(&app, erased.account_id, 7).await;
+    let envelope = app.world().envelope_for(&erased);
+
+    assert_eq!(app.receives_in(&erased, &envelope).await.outcome, "done");
+    let (first, confirmed) = app.published_once_in::<AccountDataErased>(|_| true).await;
+    assert_eq!((confirmed.account_id, confirmed.removed), (erased.account_id, 7));
+    assert_eq!((first.causation_id, first.sequence, first.subject), (Some(envelope.id), None, None));
+    assert_eq!(first.trace.unwrap().trace_id, envelope.trace.unwrap().trace_id);
+
+    // As after a crash between the confirmation and the acknowledgement.
+    app.receives_in(&erased, &envelope).await;
+    assert_eq!(ids(&app, 2).await, [first.id, first.id]);
+    // Told anew, it is confirmed anew.
+    app.receives(&erased).await;
+    let ids = ids(&app, 3).await;
+    assert!(ids[2] != first.id, "{ids:?}");
+    let removed: Vec<u64> = app.published::<AccountDataErased>().await.iter().map(|event| event.removed).collect();
+    assert_eq!(removed, [7, 0, 0]);
+    app.stop().await;
+}
