@@ -71,6 +71,7 @@ async fn register_account(asked: Application, tx: &mut Tx) -> Answered<AccountVi
     };
     store::insert_account(tx, &account, &asked.password_hash).await?;
     tx.publish(Registered::from(&account))?;
+    tx.work_mut().reply_is_about(account.id);
     Ok(account.into())
 }
 
@@ -216,6 +217,7 @@ async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> Answered<ErasureBe
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
     let sessions = end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
     store::forget_failures(tx, &address_digest(account.email.as_str())).await?;
+    tx.forget_replies_to(account.id).await?;
     let removed = sessions + store::delete_account(tx, account.id).await?;
     Ok(ErasureBegun { receipt_id: erasing::begin(tx, account.id, removed).await? })
 }

@@ -23,5 +23,6 @@ async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
 async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
     let now = tx.now();
     let removed = store::erase(tx, erased.account_id, now).await?;
+    tx.forget_replies_to(erased.account_id).await?;
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at: now, removed })
 }

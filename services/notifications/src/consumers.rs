@@ -43,6 +43,7 @@ async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -
 /// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
     let removed = store::erase(tx, erased.account_id).await?;
+    tx.forget_replies_to(erased.account_id).await?;
     let erased_at = tx.now();
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }

@@ -139,13 +139,14 @@ pub struct Work {
     trace: TraceParent,
     staged: Vec<Staged>,
     has_delays: bool,
+    account: Option<Uuid>,
 }
 
 impl Work {
     /// Work of a service that nothing has caused yet.
     pub fn new(service: Arc<ServiceContext>) -> Self {
         let trace = service.surroundings.new_trace();
-        Self { service, cause: None, trace, staged: Vec::new(), has_delays: false }
+        Self { service, cause: None, trace, staged: Vec::new(), has_delays: false, account: None }
     }
 
     /// From here on the work is done because of this message.
@@ -162,6 +163,17 @@ impl Work {
     /// The envelope of the message that is handled.
     pub fn cause(&self) -> Option<&Envelope> {
         self.cause.as_ref()
+    }
+
+    /// The reply to the request that is handled is about this account, and goes with it when it is erased. Needs to be
+    /// said only where the request does not come on the account's behalf.
+    pub fn reply_is_about(&mut self, account: Uuid) {
+        self.account = Some(account);
+    }
+
+    /// Whom the reply to the request that is handled is about.
+    pub(crate) fn account(&self) -> Option<Uuid> {
+        self.account.or_else(|| self.cause.as_ref().and_then(|cause| cause.actor))
     }
 
     /// What leaves with the transaction, taken out.

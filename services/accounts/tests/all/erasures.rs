@@ -150,3 +150,38 @@ async fn a_receipt_that_nobody_was_given_is_not_found() {
     }
     app.stop().await;
 }
+
+/// What the program prints when it is asked about sagas in the test's database.
+async fn saga_command(app: &TestApp<Postgres>, arguments: &[&str]) -> String {
+    let database = app.parts().store.query_opt("select current_database()::text", &[]).await.unwrap().unwrap();
+    let servers = skeleton::testing::Servers::from_env();
+    let (place, _) = servers.postgres.rsplit_once('/').unwrap();
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_accounts"));
+    program.arg("saga").args(arguments);
+    program.env("ACCOUNTS__STORE__URL", format!("{place}/{}", database.get::<_, &str>(0)));
+    let output = tokio::task::spawn_blocking(move || program.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_person_sees_how_far_an_erasure_is_and_what_comes_next() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let (going_on, _) = erasing(&app).await;
+    let (finished, _) = erasing(&app).await;
+    all_but_search_confirm(&app, finished).await;
+    search_confirms(&app, finished).await;
+
+    let running = saga_command(&app, &["list", "--state", "running"]).await;
+    let shown = saga_command(&app, &["show", &going_on.to_string()]).await;
+    let ended = saga_command(&app, &["show", &finished.to_string()]).await;
+
+    assert!(running.contains(&going_on.to_string()) && !running.contains(&finished.to_string()), "{running}");
+    let saga = app.parts().store.find_saga("erasure", going_on).await.unwrap().unwrap();
+    let job = saga.timeout.unwrap().message.to_string();
+    assert!(shown.contains("phase running") && shown.contains(&job), "{shown}");
+    assert!(shown.contains("accounts has erased its part") && !shown.contains("search has"), "{shown}");
+    assert!(ended.contains("phase done") && ended.contains("next time-out -"), "{ended}");
+    assert!(ended.contains("all have erased their part") && ended.contains("search has erased its part"), "{ended}");
+    app.finish().await;
+}

@@ -27,3 +27,7 @@ create table skeleton.saga_steps (
     foreign key (name, saga_id) references skeleton.sagas on delete cascade
 );
 create index steps_of_saga on skeleton.saga_steps (name, saga_id, position);
+
+-- Whose data a kept reply holds, so that it can be forgotten with them.
+alter table skeleton.inbox add column account_id uuid;
+create index replies_of_account on skeleton.inbox (account_id) where account_id is not null;

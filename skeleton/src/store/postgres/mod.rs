@@ -9,6 +9,7 @@ mod delays;
 mod error;
 mod later;
 mod outbox;
+mod replies;
 mod sagas;
 mod set_aside;
 mod tx;

@@ -15,7 +15,7 @@ use super::{
     at_most_one,
     error::store_error,
     later::{self, Later},
-    set_aside,
+    replies, set_aside,
 };
 use crate::{
     failure::StoreError,
@@ -197,7 +197,8 @@ impl Transaction for Tx {
     }
 
     async fn keep_reply(&mut self, request: Uuid, reply: &[u8]) -> Result<(), StoreError> {
-        self.execute_later("update skeleton.inbox set reply = $2 where message_id = $1", &[&request, &reply]).await
+        let account = self.work.account();
+        self.execute_later(replies::KEEP, &[&request, &reply, &account]).await
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
