@@ -119,14 +119,17 @@ pub async fn link(tx: &mut Tx, contact: Uuid, person: Uuid) -> Result<(), StoreE
 
 /// Removes everything of an account, and keeps in mind that it is gone. Returns how many records it was.
 pub async fn erase(tx: &mut Tx, account: Uuid, at: DateTime<Utc>) -> Result<u64, StoreError> {
+    // Whoever is adding something for the account is waited for, and seen below.
+    tx.execute_later("select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", &[&account]).await?;
     let sql = "insert into erased_accounts (account_id, erased_at) values ($1, $2) on conflict do nothing";
     tx.execute(sql, &[&account, &at]).await?;
     let imports = tx.execute("delete from imports where account_id = $1", &[&account]).await?;
     Ok(imports + tx.execute("delete from contacts where owner_id = $1", &[&account]).await?)
 }
 
-/// Whether an account is gone.
+/// Whether an account is gone. One that is not stays until the transaction ends.
 pub async fn is_erased(tx: &mut Tx, account: Uuid) -> Result<bool, StoreError> {
+    tx.execute_later("select pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0))", &[&account]).await?;
     let row = tx.query_opt("select 1 from erased_accounts where account_id = $1", &[&account]).await?;
     Ok(row.is_some())
 }

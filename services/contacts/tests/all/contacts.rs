@@ -140,6 +140,20 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_more() {
 }
 
 #[tokio::test]
+async fn what_is_added_while_the_account_is_erased_is_erased_as_well() {
+    let app = app().await;
+    let account = Uuid::new_v4();
+    let erased = events::accounts::Erased { account_id: account, ..samples::accounts::erased() };
+
+    let orders: Vec<_> = (0..40).map(|_| zoe(account)).collect();
+    let adding = futures::future::join_all(orders.iter().map(|order| app.ask(order)));
+    let (added, _) = tokio::join!(adding, app.receives(&erased));
+
+    assert!(book(&app, account).await.is_empty(), "{} were added before", added.iter().filter(|it| it.is_ok()).count());
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_file_is_read_only_when_all_of_it_has_come() {
     let app = app().await;
     let account = Uuid::new_v4();
