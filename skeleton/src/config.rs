@@ -115,7 +115,9 @@ pub struct AdminSettings {
 pub struct LifeSettings {
     /// How long the broker and the store are waited for at the start, in seconds, before the process gives up.
     pub patience_s: u64,
-    /// How long work in hand may take to finish once a stop was asked for, in milliseconds.
+    /// How long a public port stays open after readiness went off, in milliseconds, for balancers to hear of it.
+    pub notice_ms: u64,
+    /// How long work in hand may take to finish after that, in milliseconds.
     pub drain_ms: u64,
 }
 

@@ -14,8 +14,10 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::{Semaphore, watch};
 use tower::Service;
 use tracing::Instrument;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use warp::http::{Method, StatusCode};
+use warp::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use warp::http::{Method, StatusCode, Version};
 
 use super::guard::{BodyProgress, Fault, GuardedBody};
 use super::problem::{internal_error, problem_response, too_large, too_slow};
@@ -66,6 +68,7 @@ impl Answers {
         let trace = trace_of(request.headers());
         let trace_id = HeaderValue::from_str(trace.trace_id());
         let method = request.method().clone();
+        let keeps_alive_by_default = request.version() == Version::HTTP_11;
         let path = path_without_ids(request.uri().path());
         let span = tracing::info_span!("request", trace_id = trace.trace_id());
 
@@ -76,6 +79,10 @@ impl Answers {
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         if let Ok(trace_id) = trace_id {
             headers.insert(X_TRACE_ID, trace_id);
+        }
+        if keeps_alive_by_default && self.stop.is_announced() {
+            // The next request goes over another connection, which a balancer opens to another replica.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         span.in_scope(|| record(&method, &path, response.status(), begun.elapsed()));
         response

@@ -37,8 +37,14 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         Self { store, publisher, window }
     }
 
-    /// Relays until told to stop, and then once more what is there, as far as the broker takes it.
+    /// Relays until told to stop, and then once more what is there, as far as the broker takes it. What is left is for
+    /// another replica.
     pub async fn run(self, stop: Stop) {
+        self.relay_until(stop).await;
+        self.store.resign().await;
+    }
+
+    async fn relay_until(&self, stop: Stop) {
         let mut troubled = false;
         loop {
             let turn = self.turn().await;

@@ -56,6 +56,7 @@ pub struct Running<S> {
     /// Where its admin port is.
     pub admin_address: SocketAddr,
     health: Arc<Health>,
+    notice: Duration,
     drain: Duration,
     phases: Vec<Phase>,
 }
@@ -213,6 +214,11 @@ impl<S: Store> Service<S> {
                 serve(server.clone(), consuming.clone(), replying.clone(), stop.clone())
             });
         }
+        last.parts.push(tokio::spawn(start_is_over(
+            health.clone(),
+            [publishing.clone(), consuming.clone()],
+            last_stop.clone(),
+        )));
         let checks = Checks {
             store,
             publishing,
@@ -222,7 +228,6 @@ impl<S: Store> Service<S> {
         };
         last.parts.push(tokio::spawn(checks.run(last_stop)));
 
-        health.set_started();
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
         let phases = vec![doors, sending, last];
         Ok(Running {
@@ -230,6 +235,7 @@ impl<S: Store> Service<S> {
             http_address,
             admin_address,
             health,
+            notice: Duration::from_millis(common.life.notice_ms),
             drain: Duration::from_millis(common.life.drain_ms),
             phases,
         })
@@ -318,10 +324,11 @@ impl<S> Running<S> {
         &self.health
     }
 
-    /// Stops in order: no more work comes in, what is in hand is finished, what was committed is sent, and the
-    /// connections are closed. Returns false where that was not done within the stated time.
+    /// Stops in order: readiness goes off, no more work comes in, what is in hand is finished, what was committed is
+    /// sent, and the connections are closed. Returns false where that was not done within the stated time.
     pub async fn stop(self) -> bool {
         self.health.set_draining();
+        self.give_notice().await;
         let deadline = Instant::now() + self.drain;
         let mut clean = true;
         for phase in self.phases {
@@ -336,6 +343,32 @@ impl<S> Running<S> {
         }
         info!(clean, "stopped");
         clean
+    }
+
+    /// Leaves the public port open until balancers have heard that readiness is off. The broker needs no notice: it
+    /// knows its consumers.
+    async fn give_notice(&self) {
+        if self.http_address.is_none() || self.notice.is_zero() {
+            return;
+        }
+        self.phases.iter().for_each(|phase| phase.stop.announce());
+        info!(notice_ms = self.notice.as_millis() as u64, "stopping: the public port closes after the notice");
+        tokio::time::sleep(self.notice).await;
+    }
+}
+
+/// Says that the start is over once both connections to the broker are up: before that, a replica would count as ready
+/// that takes no messages, and the one it replaces would go.
+async fn start_is_over(health: Arc<Health>, links: [Link; 2], stop: Stop) {
+    let connected = async {
+        for link in &links {
+            link.up().await;
+        }
+        health.set_started();
+    };
+    tokio::select! {
+        () = connected => {}
+        () = stop.stopped() => {}
     }
 }
 

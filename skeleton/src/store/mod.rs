@@ -150,6 +150,9 @@ pub trait Outbox: Store {
     /// Forgets messages that the broker has confirmed.
     fn remove(&self, positions: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Lets another replica relay from now on, where this one did: it need not wait until this one is known to be gone.
+    fn resign(&self) -> impl Future<Output = ()> + Send;
+
     /// Rings when a transaction of this process has committed messages.
     fn bell(&self) -> &Notify;
 }

@@ -15,6 +15,8 @@ mod neo4j_sagas;
 mod order;
 mod pipelining;
 mod probe;
+mod relay;
+mod replicas;
 mod requests;
 mod sagas;
 mod versions;

@@ -273,6 +273,19 @@ async fn one_replica_relays_and_another_takes_over_when_its_lease_has_ended() {
 }
 
 #[tokio::test]
+async fn a_relay_that_stops_lets_another_go_on_at_once() {
+    let bench = Bench::new().await;
+    let other = open(&bench.provisioned, &[]);
+    assert!(bench.store.next(10).await.unwrap().is_some());
+    assert!(other.next(10).await.unwrap().is_none());
+
+    bench.store.resign().await;
+
+    assert!(other.next(10).await.unwrap().is_some());
+    assert!(bench.store.next(10).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_message_set_aside_waits_is_parked_is_redriven_and_is_dropped() {
     let bench = Bench::new().await;
     let (store, message) = (&bench.store, Uuid::new_v4());

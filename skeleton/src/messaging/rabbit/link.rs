@@ -101,6 +101,12 @@ impl Link {
         }
     }
 
+    /// Waits until there is a connection, or none will ever be.
+    pub(crate) async fn up(&self) {
+        // No connection any more: the process is stopping, which is heard elsewhere.
+        let _ = self.live().await;
+    }
+
     async fn live(&self) -> Result<Live, String> {
         let mut current = self.current.clone();
         let live = current.wait_for(Option::is_some).await.map_err(|_| "the link is closed".to_owned())?;

@@ -7,7 +7,10 @@ use futures::{FutureExt, StreamExt};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use lapin::{
     Channel, Consumer,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions},
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+        BasicRejectOptions,
+    },
     types::FieldTable,
 };
 use metrics::{counter, histogram};
@@ -75,13 +78,14 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
             continue;
         };
         loop {
+            // The slot first: a request that was taken and waits for one could not be handed back.
+            let next = async { (slots.clone().acquire_owned().await, requests.next().await) };
             let next = tokio::select! {
                 biased;
                 () = stop.stopped() => break,
-                next = requests.next() => next,
+                next = next => next,
             };
-            let Some(Ok(delivery)) = next else { break };
-            let Ok(slot) = slots.clone().acquire_owned().await else { break };
+            let (Ok(slot), Some(Ok(delivery))) = next else { break };
             let (server, replies) = (server.clone(), replies.clone());
             let acker = delivery.acker.clone();
             let message = incoming(delivery);
@@ -93,6 +97,7 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
             });
         }
         if stop.is_stopped() {
+            hand_back(&channel, &mut requests).await;
             // Every slot free again: all that was in hand is answered.
             let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
             let _ = slots.acquire_many(all).await;
@@ -100,6 +105,15 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
             return;
         }
         warn!(queue = server.queue, "requests no longer come in: opening the queue again");
+    }
+}
+
+/// Takes no more requests, and gives those that nobody has begun with to another replica at once: their callers wait.
+async fn hand_back(channel: &Channel, requests: &mut Consumer) {
+    let _ = answered(channel.basic_cancel(requests.tag(), BasicCancelOptions::default())).await;
+    while let Some(Some(Ok(delivery))) = requests.next().now_or_never() {
+        // Lost with its channel: then the broker hands it to another replica all the same.
+        let _ = delivery.acker.reject(BasicRejectOptions { requeue: true }).await;
     }
 }
 

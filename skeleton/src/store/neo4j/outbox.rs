@@ -63,6 +63,11 @@ const REMOVE: &str = "MATCH (lease:Lease {name: 'relay'})
     DELETE message
     RETURN count(*) AS checked";
 
+const RESIGN: &str = "MATCH (lease:Lease {name: 'relay'})
+    SET lease.is_taken = true
+    WITH lease WHERE lease.holder = $holder
+    SET lease.expires_at = datetime() - duration('PT1S')";
+
 /// What a replica knows of its right to relay.
 pub(super) struct Relay {
     holder: String,
@@ -135,6 +140,13 @@ impl Outbox for Neo4j {
             return Err(unavailable("another replica relays now"));
         }
         Ok(())
+    }
+
+    async fn resign(&self) {
+        if self.relay.renewed.lock().await.take().is_some() {
+            // Not done, it ends by itself.
+            let _ = self.execute(query(RESIGN).param("holder", self.relay.holder.as_str())).await;
+        }
     }
 
     fn bell(&self) -> &Notify {

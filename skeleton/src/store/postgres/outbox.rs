@@ -55,6 +55,11 @@ impl Outbox for Postgres {
         removed.map(drop)
     }
 
+    async fn resign(&self) {
+        // The lock goes with the session.
+        *self.relay.lock().await = None;
+    }
+
     fn bell(&self) -> &Notify {
         &self.bell
     }

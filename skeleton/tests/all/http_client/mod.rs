@@ -50,7 +50,7 @@ impl Server {
     }
 
     pub async fn call(&self) -> Caller {
-        Caller { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+        Caller::of(self.address).await
     }
 
     pub async fn drained(self) -> Drained {
@@ -65,6 +65,10 @@ pub struct Caller {
 }
 
 impl Caller {
+    pub async fn of(server: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(server).await.unwrap(), read: Vec::new() }
+    }
+
     pub async fn say(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
