@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::native::{repository, setting};
+use crate::copy::{build_folder, copied};
 
 /// The most steps that a guide may have.
 const STEPS: usize = 9;
@@ -40,7 +40,7 @@ impl Guide {
         let text = fs::read_to_string(&self.guide).with_context(|| self.guide.display().to_string())?;
         let steps = steps(&text)?;
         ensure!(!steps.is_empty() && steps.len() <= STEPS, "{} steps: a guide has {STEPS} at most", steps.len());
-        let copy = copied().await?;
+        let copy = copied("guide").await?;
         for (title, blocks) in steps {
             println!("-- {title}");
             for block in blocks {
@@ -86,8 +86,7 @@ impl Block {
 
 /// Runs a command in the copy, with the same build folder as here, and gives it this to read.
 async fn run(command: &mut Command, copy: &Path, input: &str) -> Result<()> {
-    let target = env::current_exe()?.ancestors().nth(2).map(PathBuf::from).context("this runs outside of a build")?;
-    command.current_dir(copy).env("CARGO_TARGET_DIR", target).env_remove("KITH_BIN").stdin(Stdio::piped());
+    command.current_dir(copy).env("CARGO_TARGET_DIR", build_folder()?).env_remove("KITH_BIN").stdin(Stdio::piped());
     command.env("PATH", path_with_this_as_xtask(copy)?);
     let mut child = command.spawn()?;
     let mut stdin = child.stdin.take().context("it has an input")?;
@@ -109,19 +108,6 @@ fn path_with_this_as_xtask(copy: &Path) -> Result<OsString> {
     fs::write(folder.join("cargo"), text)?;
     fs::set_permissions(folder.join("cargo"), fs::Permissions::from_mode(0o755))?;
     Ok(env::join_paths(iter::once(folder).chain(env::split_paths(&path)))?)
-}
-
-/// A copy of the repository as it is now, with what is not committed and without what is ignored.
-async fn copied() -> Result<PathBuf> {
-    let copy = PathBuf::from(setting("KITH_RUN")?).join("guide");
-    if copy.exists() {
-        fs::remove_dir_all(&copy)?;
-    }
-    fs::create_dir_all(&copy)?;
-    let script = "git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t \"$0\" && git -C \"$0\" init --quiet";
-    let status = Command::new("bash").args(["-euc", script]).arg(&copy).current_dir(repository()).status().await?;
-    ensure!(status.success(), "the repository cannot be copied to {}", copy.display());
-    Ok(copy)
 }
 
 #[cfg(test)]

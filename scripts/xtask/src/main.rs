@@ -3,12 +3,15 @@
 mod asker;
 mod bench;
 mod canary;
+mod copy;
 mod demo;
 mod events;
 mod guide;
 mod kills;
 mod native;
+mod removals;
 mod rights;
+mod rolling;
 mod truth;
 
 use std::process::ExitCode;
@@ -34,6 +37,10 @@ enum Command {
     Kills(kills::Kills),
     /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
     Upgrade(kills::Upgrade),
+    /// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
+    Rolling(rolling::Rolling),
+    /// Take each safety mechanism out of a copy of the repository, one after the other: a named test must turn red.
+    Removals(removals::Removals),
     #[command(hide = true)]
     Tally(kills::Tally),
     /// Try, with each service's credentials, what it must not be able to do: each must be refused.
@@ -62,6 +69,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Guide(guide) => guide.run().await,
         Command::Kills(kills) => kills.run().await,
         Command::Upgrade(upgrade) => upgrade.run().await,
+        Command::Rolling(rolling) => rolling.run().await,
+        Command::Removals(removals) => removals.run().await,
         Command::Tally(tally) => tally.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,

@@ -1,13 +1,14 @@
 //! What `deploy/native` runs: its scripts, where its servers are, and its processes.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// The repository's folder: that around the current folder, or else the one that this was built in.
 pub fn repository() -> PathBuf {
@@ -27,6 +28,11 @@ pub fn postgres(database: &str) -> Result<String> {
     let url = setting("KITH_POSTGRES_URL")?;
     let (place, _) = url.rsplit_once('/').context("KITH_POSTGRES_URL names no database")?;
     Ok(format!("{place}/{database}"))
+}
+
+/// Where the servers' state, logs and secrets are.
+pub fn run_folder() -> PathBuf {
+    env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
 }
 
 /// The process of a server or service, from the folder that its state is in.
@@ -85,6 +91,21 @@ impl ServiceProgram {
         let variable = format!("{}__{name}", self.name.to_uppercase());
         let found = self.settings.iter().find(|(name, _)| *name == variable);
         found.map(|(_, value)| &**value).with_context(|| format!("{variable} is not set"))
+    }
+
+    /// Starts it as `deploy/native` does, with these settings over its own (by the end of their names). It writes into
+    /// the service's log, and is killed when it is dropped.
+    pub fn start(&self, settings: &[(&str, &str)]) -> Result<Child> {
+        let logs = run_folder().join("log");
+        fs::create_dir_all(&logs)?;
+        let log = File::options().create(true).append(true).open(logs.join(format!("{}.log", self.name)))?;
+        let prefix = self.name.to_uppercase();
+        let mut command = Command::new(program(&self.name)?);
+        command.env_clear().envs([("LANG", "C.UTF-8"), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")]);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.envs(settings.iter().map(|(name, value)| (format!("{prefix}__{name}"), value)));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command.spawn().with_context(|| format!("{} does not start", self.name))
     }
 
     /// Runs one of its commands to its end. Returns what it prints.

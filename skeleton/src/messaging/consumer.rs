@@ -69,7 +69,7 @@ pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
     while !stop.is_stopped() {
         // An error here is the store's: its own checks report it, and the next look may work.
         let due = queue.store.due(&queue.name, 64).await.unwrap_or_default();
-        match queue.retry_all(&due).await {
+        match queue.retry_all(&due, &stop).await {
             // What comes after these in their lines may be due now.
             Ok(handled) if handled > 0 => continue,
             Ok(_) => wait = poll,
@@ -116,7 +116,8 @@ impl<S: Store> Queue<S> {
             }
         }
         for message in messages {
-            if !self.finish(message, stop).await {
+            // What is not begun goes to another replica: a batch that failed may be long.
+            if stop.is_stopped() || !self.finish(message, stop).await {
                 return false;
             }
             deliveries.acknowledge_through(message).await;
@@ -297,9 +298,12 @@ impl<S: Store> Queue<S> {
     }
 
     /// Handles messages again whose wait is over. Returns how many came to an end.
-    async fn retry_all(&self, due: &[Uuid]) -> Result<usize, Paused> {
+    async fn retry_all(&self, due: &[Uuid], stop: &Stop) -> Result<usize, Paused> {
         let mut ended = 0;
         for message in due {
+            if stop.is_stopped() {
+                break;
+            }
             ended += usize::from(self.retry(*message).await?);
         }
         Ok(ended)

@@ -11,8 +11,7 @@ mod tally;
 mod upgrade;
 
 use std::{
-    env, fs,
-    path::PathBuf,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -28,11 +27,11 @@ use uuid::Uuid;
 use crate::{
     asker::{Asker, Progress},
     demo::{Person, plausible},
-    native,
+    native::{self, run_folder},
 };
 
-pub use tally::Tally;
-use tally::{Counting, TALLY};
+use tally::TALLY;
+pub use tally::{Counting, Tally};
 pub use upgrade::Upgrade;
 
 const SERVICES: [&str; 7] = ["accounts", "contacts", TALLY, "network", "search", "notifications", "gateway"];
@@ -61,7 +60,7 @@ pub struct Kills {
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Serialize)]
-struct Ledger {
+pub struct Ledger {
     /// Events of new contacts that were sent.
     events: usize,
     /// Kills of services.
@@ -69,9 +68,9 @@ struct Ledger {
     /// Kills of the broker.
     broker_kills: usize,
     /// Effects that are missing.
-    lost: i64,
+    pub lost: i64,
     /// Effects that are there more than once.
-    doubled: i64,
+    pub doubled: i64,
     /// How long it took after the last kill until all effects were there.
     seconds_to_settle: u64,
 }
@@ -120,10 +119,6 @@ impl Kills {
     }
 }
 
-fn run_folder() -> PathBuf {
-    env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
-}
-
 /// Events that flow: people who import an address book each.
 struct Flow {
     asker: Asker,
@@ -157,20 +152,25 @@ impl Flow {
         Ok(())
     }
 
-    /// Waits until every effect is there, or time is over, and counts.
     async fn settled(&self) -> Result<Ledger> {
-        let (began, mut told) = (Instant::now(), Instant::now());
-        loop {
-            let ledger = count(&self.accounts, self.people.len()).await?;
-            if ledger.lost == 0 || began.elapsed() > SETTLING {
-                return Ok(Ledger { seconds_to_settle: began.elapsed().as_secs(), ..ledger });
-            }
-            if told.elapsed() > Duration::from_secs(10) {
-                told = Instant::now();
-                println!("settling: {} effects are still missing", ledger.lost);
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        settled(&self.accounts, self.people.len()).await
+    }
+}
+
+/// Waits until every effect of so many contacts is there, added by these accounts with one import each, or time is over,
+/// and counts.
+pub async fn settled(accounts: &[Uuid], contacts: usize) -> Result<Ledger> {
+    let (began, mut told) = (Instant::now(), Instant::now());
+    loop {
+        let ledger = count(accounts, contacts).await?;
+        if ledger.lost <= 0 || began.elapsed() > SETTLING {
+            return Ok(Ledger { seconds_to_settle: began.elapsed().as_secs(), ..ledger });
         }
+        if told.elapsed() > Duration::from_secs(10) {
+            told = Instant::now();
+            eprintln!("settling: {} effects are still missing", ledger.lost);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
@@ -227,12 +227,12 @@ async fn count(accounts: &[Uuid], sent: usize) -> Result<Ledger> {
     let owners = i64::try_from(accounts.len())?;
     Ok(Ledger {
         events: sent,
-        lost: (events - here)
+        lost: (events - here).max(0)
             + unlinked
             + (events - found).max(0)
             + (owners - told)
-            + (events - added)
-            + (events - linked),
+            + (events - added).max(0)
+            + (events - linked).max(0),
         doubled: (here - events).max(0)
             + linked_twice
             + (found - events).max(0)

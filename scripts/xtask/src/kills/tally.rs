@@ -18,8 +18,7 @@ use skeleton::{
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use super::run_folder;
-use crate::native::{postgres, setting};
+use crate::native::{postgres, run_folder, setting};
 
 /// The name of the service, its database and its user.
 pub const TALLY: &str = "tally";

@@ -6,7 +6,7 @@ use futures::{FutureExt, StreamExt};
 use lapin::{
     Channel, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
 use metrics::counter;
@@ -148,6 +148,9 @@ impl Deliveries for RabbitDeliveries {
 
     async fn close(&mut self) {
         if let Some(open) = self.forget() {
+            // First no more deliveries: one that meets a channel that is being closed costs lapin the whole connection,
+            // and with it the acknowledgements of all other queues.
+            let _ = answered(open.channel.basic_cancel(open.consumer.tag(), BasicCancelOptions::default())).await;
             let _ = answered(open.channel.close(200, "bye".into())).await;
         }
     }

@@ -1,0 +1,94 @@
+//! The safety mechanisms: where each is in the source, what is there without it, and the test that misses it.
+
+/// One mechanism. To add one: its lines as they are, the least change that takes it away and still builds, and a test
+/// that is red then.
+pub struct Removal {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What goes wrong without it.
+    pub without: &'static str,
+    /// Where it is.
+    pub file: &'static str,
+    /// The text that makes it work; it is there once.
+    pub find: &'static str,
+    /// What is put in its place.
+    pub replace: &'static str,
+    /// The test that turns red, one of `skeleton-tests`.
+    pub test: &'static str,
+}
+
+/// All of them.
+pub const REMOVALS: &[Removal] = &[
+    Removal {
+        name: "inbox",
+        without: "a message that comes again is handled again",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {",
+        replace: "if handled.contains(&envelope.id) {",
+        test: "messaging::an_event_delivered_three_times_has_one_effect",
+    },
+    Removal {
+        name: "mandatory",
+        without: "a job whose queue is missing is confirmed and gone",
+        file: "skeleton/src/messaging/rabbit/publisher.rs",
+        find: "BasicPublishOptions { mandatory: true, ..Default::default() }",
+        replace: "BasicPublishOptions { mandatory: false, ..Default::default() }",
+        test: "relay::a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_there_is_one",
+    },
+    Removal {
+        name: "confirms",
+        without: "what was sent to a broker that dies is forgotten",
+        file: "skeleton/src/messaging/rabbit/publisher.rs",
+        find: "match tokio::time::timeout(self.confirm_timeout, confirm).await {",
+        replace: "drop(confirm);\n        match Ok::<lapin::Result<Confirmation>, ()>(Ok(Confirmation::Ack(None))) {",
+        test: "relay::what_a_broker_that_died_has_not_confirmed_is_sent_again",
+    },
+    Removal {
+        name: "relay-fencing-postgres",
+        without: "a relay that has lost its lock removes what another is sending",
+        file: "skeleton/src/store/postgres/outbox.rs",
+        find: "let removed = within(LIMIT, session.client.execute(&session.remove, &[&positions])).await;",
+        replace: "let _ = &session.remove;\n        let sql = \"delete from skeleton.outbox where position = any($1)\";\n        let removed = self.execute(sql, &[&positions]).await;",
+        test: "relay::a_relay_that_has_lost_its_lock_cannot_remove_what_another_is_sending",
+    },
+    Removal {
+        name: "relay-fencing-neo4j",
+        without: "a relay whose lease has ended removes what another is sending",
+        file: "skeleton/src/store/neo4j/outbox.rs",
+        find: "    WITH lease WHERE lease.holder = $holder AND lease.expires_at >= datetime()\n    UNWIND",
+        replace: "    WITH lease, $holder AS holder\n    UNWIND",
+        test: "neo4j::one_replica_relays_and_another_takes_over_when_its_lease_has_ended",
+    },
+    Removal {
+        name: "order",
+        without: "an event is handled before the one before it",
+        file: "skeleton/src/messaging/order.rs",
+        find: "if order == Order::InOrder && place.number > last + 1 {",
+        replace: "if order == Order::InOrder && place.number > last + 1 && last < 0 {",
+        test: "order::what_comes_too_early_waits_for_what_is_before_it",
+    },
+    Removal {
+        name: "drain",
+        without: "what is in hand when the stop comes is cut off",
+        file: "skeleton/src/service/running.rs",
+        find: "let deadline = Instant::now() + self.drain;",
+        replace: "let _ = self.drain;\n        let deadline = Instant::now();",
+        test: "replicas::a_message_in_hand_when_the_stop_comes_has_its_effect_once_and_is_acknowledged",
+    },
+    Removal {
+        name: "handing-back",
+        without: "requests behind the one in hand wait for a replica that stops",
+        file: "skeleton/src/messaging/requests/server.rs",
+        find: "hand_back(&channel, &mut requests).await;",
+        replace: "let _ = hand_back;",
+        test: "replicas::a_request_in_hand_when_the_stop_comes_is_answered_and_those_behind_it_go_to_another_replica_at_once",
+    },
+    Removal {
+        name: "notice",
+        without: "the public port closes before a balancer can know",
+        file: "skeleton/src/service/running.rs",
+        find: "self.give_notice().await;",
+        replace: "let _ = Self::give_notice;",
+        test: "replicas::during_the_notice_readiness_is_off_and_requests_are_answered_and_told_to_go_elsewhere",
+    },
+];

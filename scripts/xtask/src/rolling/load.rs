@@ -1,0 +1,284 @@
+//! A steady load on the public API: requests go out at their time, whether or not those before them are answered.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinSet};
+use uuid::Uuid;
+
+use super::balancer::Balancer;
+
+/// How long a caller waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shorter than the gateway's own (`http.header_timeout_ms`), as with every balancer: whoever closes an idle connection
+/// must be who would send on it.
+const KEPT_IDLE: Duration = Duration::from_secs(2);
+
+/// How long the services may take to know a new account, or a contacts file.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// How many contacts each file has that is imported.
+pub const CONTACTS_A_FILE: usize = 3;
+
+/// What is asked, out of a hundred. An import comes once a second.
+const MIX: [(Kind, u32); 8] = [
+    (Kind::AddContact, 30),
+    (Kind::ChangeMe, 5),
+    (Kind::ShowContact, 15),
+    (Kind::ListContacts, 10),
+    (Kind::Search, 15),
+    (Kind::Degrees, 10),
+    (Kind::Me, 5),
+    (Kind::Notifications, 10),
+];
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    AddContact,
+    Import,
+    ChangeMe,
+    ShowContact,
+    ListContacts,
+    Search,
+    Degrees,
+    Me,
+    Notifications,
+}
+
+/// What came of one request.
+pub struct Answer {
+    /// What was asked.
+    pub kind: Kind,
+    /// From the moment it was due until its answer was read.
+    pub took: Duration,
+    /// Why it is no good answer, where it is none.
+    pub failure: Option<String>,
+}
+
+/// The contacts that the public API shows.
+pub struct Shown {
+    /// How many different ones.
+    pub contacts: usize,
+    /// Acknowledged ones that are missing.
+    pub lost: i64,
+    /// Those that are there once more.
+    pub doubled: i64,
+}
+
+/// Members who ask.
+pub struct Load {
+    client: Client,
+    balancer: Balancer,
+    members: Vec<Member>,
+    /// Unlike those of any other run.
+    run: String,
+    /// What was acknowledged: names of contacts that must be there in the end.
+    acknowledged: Mutex<Vec<String>>,
+}
+
+struct Member {
+    account_id: Uuid,
+    token: String,
+    /// Their contacts, as far as acknowledged.
+    contacts: Mutex<Vec<Uuid>>,
+}
+
+impl Load {
+    /// Registers so many members and waits until every service knows them.
+    pub async fn prepare(balancer: Balancer, members: usize) -> Result<Arc<Self>> {
+        let client = Client::builder().timeout(PATIENCE).pool_idle_timeout(KEPT_IDLE).build()?;
+        let run = Uuid::new_v4().simple().to_string()[..12].to_owned();
+        let mut load = Self { client, balancer, members: Vec::new(), run, acknowledged: Mutex::default() };
+        let joining = stream::iter(0..members).map(|number| load.join(number)).buffered(4);
+        let members = joining.try_collect().await?;
+        load.members = members;
+        Ok(Arc::new(load))
+    }
+
+    async fn join(&self, number: usize) -> Result<Member> {
+        let (email, password) = (format!("{}-{number}@rolling.test", self.run), self.run.clone());
+        let account = json!({ "email": email, "password": password, "name": format!("Member {number}") });
+        let account = good(self.post("accounts", "")?.json(&account)).await?;
+        let session = good(self.post("sessions", "")?.json(&json!({ "email": email, "password": password }))).await?;
+        let token = session["access_token"].as_str().context("a session without a token")?.to_owned();
+        let began = Instant::now();
+        while let Err(error) = good(self.get("network/degrees", &token)?).await {
+            ensure!(began.elapsed() < SETTLING, "the network does not know a member: {error}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let account_id = account["id"].as_str().context("an account without an id")?.parse()?;
+        Ok(Member { account_id, token, contacts: Mutex::default() })
+    }
+
+    /// The accounts of those who ask.
+    pub fn accounts(&self) -> Vec<Uuid> {
+        self.members.iter().map(|member| member.account_id).collect()
+    }
+
+    /// Asks at this rate until told that it is enough. Once a second one of the members imports a file, each once.
+    pub async fn run(self: Arc<Self>, rate: u32, enough: watch::Receiver<bool>) -> Result<Vec<Answer>> {
+        let mut chance = StdRng::seed_from_u64(1);
+        let mut clock = tokio::time::interval(Duration::from_secs(1) / rate);
+        let (mut open, mut answers) = (JoinSet::new(), Vec::new());
+        let mut importers = 0..self.members.len();
+        for number in 0u64.. {
+            // When it was due, not when we came to it: waiting behind others counts.
+            let due = clock.tick().await;
+            if *enough.borrow() {
+                break;
+            }
+            let import = if number.is_multiple_of(rate.into()) { importers.next() } else { None };
+            let (kind, member) = match import {
+                Some(member) => (Kind::Import, member),
+                None => {
+                    let (kind, _) = MIX.choose_weighted(&mut chance, |(_, share)| *share)?;
+                    (*kind, chance.random_range(0..self.members.len()))
+                }
+            };
+            let load = self.clone();
+            open.spawn(async move {
+                let asked = load.ask(kind, member, number).await;
+                Answer { kind, took: due.elapsed(), failure: asked.err().map(|error| format!("{error:#}")) }
+            });
+            while let Some(answer) = open.try_join_next() {
+                answers.push(answer?);
+            }
+        }
+        answers.extend(open.join_all().await);
+        Ok(answers)
+    }
+
+    async fn ask(&self, kind: Kind, member: usize, number: u64) -> Result<()> {
+        let member = &self.members[member];
+        let token = &member.token;
+        let request = match kind {
+            Kind::AddContact => return self.add_contact(member, number).await,
+            Kind::Import => return self.import(member, number).await,
+            Kind::ChangeMe => self.patch("me", token)?.json(&json!({ "name": format!("Member {number}") })),
+            Kind::ShowContact => match chosen(&member.contacts) {
+                Some(contact) => self.get(&format!("contacts/{contact}"), token)?,
+                None => self.get("contacts?limit=1", token)?,
+            },
+            Kind::ListContacts => self.get("contacts?limit=20", token)?,
+            Kind::Search => self.get("search?q=Rolling&limit=10", token)?,
+            Kind::Degrees => self.get("network/degrees", token)?,
+            Kind::Me => self.get("me", token)?,
+            Kind::Notifications => self.get("notifications?limit=10", token)?,
+        };
+        good(request).await.map(drop)
+    }
+
+    async fn add_contact(&self, member: &Member, number: u64) -> Result<()> {
+        let (name, email) = self.contact(number, 0);
+        let contact = json!({ "name": name, "emails": [email] });
+        let added = good(self.post("contacts", &member.token)?.json(&contact)).await?;
+        let id = added["id"].as_str().context("a contact without an id")?.parse()?;
+        member.contacts.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.acknowledge([name]);
+        Ok(())
+    }
+
+    async fn import(&self, member: &Member, number: u64) -> Result<()> {
+        let contacts: Vec<_> = (0..CONTACTS_A_FILE).map(|place| self.contact(number, place)).collect();
+        let card = |(name, email): &(String, String)| {
+            format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nEMAIL:{email}\r\nEND:VCARD\r\n")
+        };
+        let file: String = contacts.iter().map(card).collect();
+        let request = self.post("imports?name=rolling.vcf", &member.token)?.header("content-type", "text/vcard");
+        good(request.body(file)).await?;
+        self.acknowledge(contacts.into_iter().map(|(name, _)| name));
+        Ok(())
+    }
+
+    /// The name and the address of a contact of which there is one.
+    fn contact(&self, number: u64, place: usize) -> (String, String) {
+        let unique = format!("{}-{number}-{place}", self.run);
+        (format!("Rolling {unique}"), format!("{unique}@rolling.test"))
+    }
+
+    fn acknowledge(&self, names: impl IntoIterator<Item = String>) {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+    }
+
+    /// Waits until the public API shows every acknowledged contact, or time is over, and counts.
+    pub async fn settled(&self) -> Result<Shown> {
+        let began = Instant::now();
+        loop {
+            let shown = self.shown().await?;
+            if shown.lost == 0 || began.elapsed() > SETTLING {
+                return Ok(shown);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn shown(&self) -> Result<Shown> {
+        let mut shown: HashMap<String, i64> = HashMap::new();
+        for member in &self.members {
+            let mut cursor: Option<String> = None;
+            loop {
+                let page = self.get("contacts?limit=200", &member.token)?.query(&[("cursor", &cursor)]);
+                let contacts = good(page).await?;
+                for contact in contacts["items"].as_array().context("a page without items")? {
+                    *shown.entry(contact["name"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                }
+                cursor = contacts["next_cursor"].as_str().map(str::to_owned);
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        let acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = acknowledged.iter().filter(|name| !shown.contains_key(*name)).count() as i64;
+        Ok(Shown { contacts: shown.len(), lost, doubled: shown.values().map(|times| times - 1).sum() })
+    }
+
+    fn get(&self, path: &str, token: &str) -> Result<RequestBuilder> {
+        Ok(self.client.get(format!("{}/api/v1/{path}", self.balancer.next()?)).bearer_auth(token))
+    }
+
+    fn post(&self, path: &str, token: &str) -> Result<RequestBuilder> {
+        self.order(Method::POST, path, token)
+    }
+
+    fn patch(&self, path: &str, token: &str) -> Result<RequestBuilder> {
+        self.order(Method::PATCH, path, token)
+    }
+
+    fn order(&self, method: Method, path: &str, token: &str) -> Result<RequestBuilder> {
+        let request = self.client.request(method, format!("{}/api/v1/{path}", self.balancer.next()?));
+        Ok(request.bearer_auth(token).header("idempotency-key", Uuid::new_v4().to_string()))
+    }
+}
+
+fn chosen(contacts: &Mutex<Vec<Uuid>>) -> Option<Uuid> {
+    contacts.lock().unwrap_or_else(PoisonError::into_inner).choose(&mut rand::rng()).copied()
+}
+
+/// The body of a good answer; whatever is none is a failure, whoever's.
+async fn good(request: RequestBuilder) -> Result<Value> {
+    let answer = request.send().await.map_err(|error| anyhow!(error))?;
+    let status = answer.status();
+    let body = answer.text().await?;
+    ensure!(status.is_success(), "{status}: {body}");
+    Ok(serde_json::from_str(&body)?)
+}
+
+/// The answers by what was asked.
+pub fn by_kind(answers: &[Answer]) -> BTreeMap<Kind, Vec<&Answer>> {
+    let mut kinds: BTreeMap<Kind, Vec<&Answer>> = BTreeMap::new();
+    for answer in answers {
+        kinds.entry(answer.kind).or_default().push(answer);
+    }
+    kinds
+}

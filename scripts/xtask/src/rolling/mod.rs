@@ -1,0 +1,182 @@
+//! Restarts all six services, replica by replica, under a steady load, and counts what failed, was lost or doubled.
+//!
+//! What an orchestrator does: of each service a new replica is started, and once it is ready the old one is asked to
+//! stop. Requests go through a balancer that looks at the gateways' readiness. What is counted at the end: requests
+//! without a good answer, and effects in contacts, the graph, the index, the notifications and a seventh service
+//! that only counts (see `kills`).
+
+mod balancer;
+mod load;
+mod replicas;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::{
+    kills::{Counting, settled},
+    native::{SERVICES, ServiceProgram},
+};
+use balancer::Balancer;
+use load::{Answer, Load};
+use replicas::Replicas;
+
+/// Between two restarts, so that each meets a system at work.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How many failures are shown.
+const SHOWN: usize = 10;
+
+/// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
+///
+/// The servers must be up (deploy/native). Services that run there are stopped first and started again in the end.
+#[derive(Args)]
+pub struct Rolling {
+    /// Requests a second.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// How long the load goes on at least; the round of restarts that is under way then is finished.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Print nothing but the line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Outcome {
+    /// Requests that were sent.
+    requests: usize,
+    /// Those without a good answer.
+    failed: usize,
+    /// Acknowledged effects that are missing.
+    lost: i64,
+    /// Effects that are there more than once.
+    doubled: i64,
+    /// Messages that were parked meanwhile.
+    parked: usize,
+    /// Replicas that were replaced.
+    restarts: usize,
+    /// Those of them that had to leave something undone at their deadline, for another to do again.
+    cut_off: usize,
+    /// How long half of the answers took at most.
+    p50_ms: u64,
+    /// How long 99 of 100 answers took at most.
+    p99_ms: u64,
+}
+
+impl Rolling {
+    /// Runs it. Fails when a request failed, or an effect was lost or doubled.
+    pub async fn run(self) -> Result<()> {
+        let balancer = Balancer::default();
+        let looking = tokio::spawn({
+            let balancer = balancer.clone();
+            async move { balancer.look().await }
+        });
+        let mut replicas = Replicas::in_place_of_native(balancer.clone()).await?;
+        let measured = self.measure(&mut replicas, balancer).await;
+        // In any case: who called wants their services back.
+        let handed_back = replicas.hand_back().await;
+        looking.abort();
+        let (outcome, answers) = measured?;
+        handed_back?;
+        if !self.json {
+            print_table(&answers);
+        }
+        println!("{}", serde_json::to_string(&outcome)?);
+        let Outcome { failed, lost, doubled, parked, .. } = outcome;
+        ensure!(failed == 0, "{failed} requests have failed");
+        ensure!((lost, doubled, parked) == (0, 0, 0), "{lost} effects lost, {doubled} doubled, {parked} parked");
+        Ok(())
+    }
+
+    async fn measure(&self, replicas: &mut Replicas, balancer: Balancer) -> Result<(Outcome, Vec<Answer>)> {
+        replicas.start_all().await?;
+        let parked_before = parked().await?;
+        let counting = Counting::start().await?;
+        let load = Load::prepare(balancer, usize::try_from(self.seconds)?).await?;
+        let (say_enough, enough) = watch::channel(false);
+        let restarting = async {
+            let restarts = self.restart_in_turn(replicas).await;
+            say_enough.send_replace(true);
+            restarts
+        };
+        let (answers, restarts) = tokio::join!(load.clone().run(self.rate, enough), restarting);
+        let (answers, (restarts, cut_off)) = (answers?, restarts?);
+        let shown = load.settled().await?;
+        // Against what is shown, not what was acknowledged: a request that failed may have been done.
+        let ledger = settled(&load.accounts(), shown.contacts).await?;
+        counting.finish().await?;
+        let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
+        let outcome = Outcome {
+            requests: answers.len(),
+            failed: failed(answers.iter()),
+            lost: shown.lost + ledger.lost,
+            doubled: shown.doubled + ledger.doubled,
+            parked: parked().await?.saturating_sub(parked_before),
+            restarts,
+            cut_off,
+            p50_ms: percentile(&mut times, 50),
+            p99_ms: percentile(&mut times, 99),
+        };
+        Ok((outcome, answers))
+    }
+
+    /// Round after round until the time is over, one round at least. Gives how many restarts, and how many were cut off.
+    async fn restart_in_turn(&self, replicas: &mut Replicas) -> Result<(usize, usize)> {
+        let (began, mut restarts, mut cut_off) = (Instant::now(), 0, 0);
+        while restarts == 0 || began.elapsed() < Duration::from_secs(self.seconds) {
+            for service in SERVICES {
+                tokio::time::sleep(PAUSE).await;
+                let since = Instant::now();
+                let has_finished = replicas.restart(service).await?;
+                restarts += 1;
+                cut_off += usize::from(!has_finished);
+                if !self.json {
+                    println!("replaced {service} in {} ms", since.elapsed().as_millis());
+                }
+            }
+        }
+        Ok((restarts, cut_off))
+    }
+}
+
+fn failed<'answers>(answers: impl Iterator<Item = &'answers Answer>) -> usize {
+    answers.filter(|answer| answer.failure.is_some()).count()
+}
+
+/// How long so many of a hundred took at most.
+fn percentile(times: &mut [Duration], of_hundred: usize) -> u64 {
+    times.sort();
+    let place = (times.len() * of_hundred).div_ceil(100).saturating_sub(1);
+    times.get(place).map_or(0, |time| time.as_millis() as u64)
+}
+
+fn print_table(answers: &[Answer]) {
+    println!("\n{:<14} {:>8} {:>7} {:>8} {:>8}", "asked", "requests", "failed", "p50 ms", "p99 ms");
+    for (kind, answers) in load::by_kind(answers) {
+        let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
+        let (half, most) = (percentile(&mut times, 50), percentile(&mut times, 99));
+        let failed = failed(answers.iter().copied());
+        let (asked, requests) = (format!("{kind:?}"), answers.len());
+        println!("{asked:<14} {requests:>8} {failed:>7} {half:>8} {most:>8}");
+    }
+    for answer in answers.iter().filter(|answer| answer.failure.is_some()).take(SHOWN) {
+        let failure = answer.failure.as_deref().unwrap_or_default();
+        println!("{:?} failed after {} ms: {failure}", answer.kind, answer.took.as_millis());
+    }
+}
+
+/// How many messages are parked in all services.
+async fn parked() -> Result<usize> {
+    let mut count = 0;
+    for service in SERVICES {
+        let list = ServiceProgram::of(service).await?.run(&["parked", "list", "--limit", "100000"]).await?;
+        count += list.lines().count();
+    }
+    Ok(count)
+}

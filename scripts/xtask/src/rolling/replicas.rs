@@ -1,0 +1,149 @@
+//! The replicas that a rolling restart starts and stops, in place of those that `deploy/native` runs.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::Client;
+use tokio::process::{Child, Command};
+
+use super::balancer::Balancer;
+use crate::native::{self, SERVICES, ServiceProgram};
+
+/// How long a gateway stays open after its readiness went off: ten looks of the balancer.
+const NOTICE_MS: u64 = 1000;
+
+/// How long a replica may take to be ready, and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a replica is looked at meanwhile.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Where a replica is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    admin: String,
+    /// The address of its public port. Only the gateway has one.
+    pub public: String,
+}
+
+impl Place {
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self, client: &Client) -> bool {
+        let answer = client.get(format!("http://{}/health/ready", self.admin)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+}
+
+/// A replica of each service.
+pub struct Replicas {
+    running: BTreeMap<&'static str, Replica>,
+    balancer: Balancer,
+    native_ran: bool,
+}
+
+struct Replica {
+    process: Child,
+    place: Place,
+}
+
+impl Replicas {
+    /// None yet. Those that `deploy/native` runs are stopped.
+    pub async fn in_place_of_native(balancer: Balancer) -> Result<Self> {
+        let native_ran = native::script("services").arg("status").output().await?.status.success();
+        native::run(native::script("services").arg("stop")).await?;
+        Ok(Self { running: BTreeMap::new(), balancer, native_ran })
+    }
+
+    /// Starts one of each.
+    pub async fn start_all(&mut self) -> Result<()> {
+        for service in SERVICES {
+            self.begin(service).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops them, and has `deploy/native` start its own again where it had.
+    pub async fn hand_back(mut self) -> Result<()> {
+        while let Some((service, replica)) = self.running.pop_last() {
+            replica.stop(service).await?;
+        }
+        if self.native_ran {
+            native::run(native::script("services").arg("start")).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a new replica in the place of the one that runs: first the new one is ready, then the old one is asked to
+    /// stop. Says whether that could finish all it had.
+    pub async fn restart(&mut self, service: &'static str) -> Result<bool> {
+        let Some(old) = self.begin(service).await? else { return Ok(true) };
+        let place = old.place.clone();
+        let has_finished = old.stop(service).await?;
+        self.balancer.remove(&place);
+        Ok(has_finished)
+    }
+
+    /// Starts one and waits until it is in use. Gives the one that ran.
+    async fn begin(&mut self, service: &'static str) -> Result<Option<Replica>> {
+        let replica = Replica::start(service).await?;
+        if service == "gateway" {
+            self.balancer.add(replica.place.clone());
+            eventually("the balancer to use a new gateway", async || self.balancer.uses(&replica.place)).await?;
+        }
+        Ok(self.running.insert(service, replica))
+    }
+}
+
+impl Replica {
+    async fn start(service: &'static str) -> Result<Self> {
+        let [admin, public] = two_free_ports()?;
+        let place = Place { admin, public: format!("http://{public}") };
+        let notice = NOTICE_MS.to_string();
+        let mut settings = vec![("ADMIN__ADDRESS", place.admin.as_str()), ("LIFE__NOTICE_MS", notice.as_str())];
+        if service == "gateway" {
+            settings.push(("HTTP__ADDRESS", public.as_str()));
+        }
+        let mut process = ServiceProgram::of(service).await?.start(&settings)?;
+        let client = Client::new();
+        let mut has_ended = false;
+        eventually(&format!("{service} to be ready"), async || {
+            has_ended = process.try_wait().is_ok_and(|status| status.is_some());
+            has_ended || place.is_ready(&client).await
+        })
+        .await?;
+        ensure!(!has_ended, "{service} ended while starting: its log tells why");
+        Ok(Self { process, place })
+    }
+
+    /// Asks it to stop, and waits until it is gone. Says whether it could finish all it had.
+    async fn stop(mut self, service: &str) -> Result<bool> {
+        let pid = self.process.id().with_context(|| format!("{service} has ended by itself"))?;
+        let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        ensure!(sent.success(), "{service} (process {pid}) was not there to be stopped");
+        let Ok(ended) = tokio::time::timeout(PATIENCE, self.process.wait()).await else {
+            bail!("{service} did not stop within {} s", PATIENCE.as_secs());
+        };
+        let status = ended?;
+        ensure!(matches!(status.code(), Some(0 | 1)), "{service} did not stop by itself: {status}");
+        Ok(status.success())
+    }
+}
+
+/// Two addresses that nobody listens on.
+fn two_free_ports() -> Result<[String; 2]> {
+    let [one, other] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([one.local_addr()?.to_string(), other.local_addr()?.to_string()])
+}
+
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> Result<()> {
+    let began = Instant::now();
+    while !is_so().await {
+        ensure!(began.elapsed() < PATIENCE, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        tokio::time::sleep(EVERY).await;
+    }
+    Ok(())
+}
