@@ -190,7 +190,8 @@ impl Settings {
             .try_parsing(true)
             .source(Some(variables));
         let all = sources.add_source(environment).build().map_err(|error| failed(error.to_string()))?;
-        let sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
+        let mut sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
+        lift_partners(&mut sections);
         let mut settings = Self { service: service.to_owned(), sections, known: Vec::new() };
         settings.take_in_secret_files().map_err(failed)?;
         Ok(settings)
@@ -228,7 +229,7 @@ impl Settings {
             mistakes: vec![format!(
                 "[{name}] {error} (set {}__{}__<KEY>, or the section [{name}] in the file that {}_CONFIG names)",
                 self.service.to_uppercase(),
-                name.to_uppercase(),
+                name.to_uppercase().replace('.', "__"),
                 self.service.to_uppercase(),
             )],
         })
@@ -272,6 +273,19 @@ impl Settings {
         self.sections.remove(section);
     }
 
+    /// The variables that set the same, secrets included; without lists, which no variable can set.
+    #[cfg(feature = "testing")]
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        for (section, value) in &self.sections {
+            let ValueKind::Table(keys) = &value.kind else { continue };
+            let single = keys.iter().filter(|(_, value)| !matches!(value.kind, ValueKind::Array(_)));
+            let name = |key: &str| format!("{}__{section}__{key}", self.service).to_uppercase().replace('.', "__");
+            variables.extend(single.map(|(key, value)| (name(key), value.to_string())));
+        }
+        variables
+    }
+
     /// Sets one value; for tests and for tools.
     pub fn set(&mut self, section: &str, key: &str, value: impl Into<ValueKind>) {
         let table = Value::new(None, ValueKind::Table(Default::default()));
@@ -279,6 +293,17 @@ impl Settings {
         if let ValueKind::Table(keys) = &mut entry.kind {
             keys.insert(key.to_owned(), Value::new(None, value));
         }
+    }
+}
+
+/// Makes `[partners.mail]` a section like any other, of the name `partners.mail`.
+fn lift_partners(sections: &mut BTreeMap<String, Value>) {
+    match sections.remove("partners") {
+        Some(Value { kind: ValueKind::Table(partners), .. }) => {
+            sections.extend(partners.into_iter().map(|(name, partner)| (format!("partners.{name}"), partner)));
+        }
+        Some(other) => drop(sections.insert("partners".to_owned(), other)),
+        None => {}
     }
 }
 
@@ -311,6 +336,19 @@ mod tests {
 
         assert!(error.contains("confirm_timeout`"), "{error}");
         assert!(error.contains("CONTACTS__BROKER__"), "{error}");
+    }
+
+    #[test]
+    fn a_partner_has_a_section_of_its_own() {
+        let settings = read(&[("CONTACTS__PARTNERS__MAIL__CALLS", "7")]);
+
+        let error = settings.section::<BrokerSettings>("partners.mail").unwrap_err().to_string();
+
+        assert_eq!(
+            settings.to_text().lines().find(|line| line.starts_with("partners")),
+            Some("partners.mail.calls = 7")
+        );
+        assert!(error.contains("CONTACTS__PARTNERS__MAIL__"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Mail by SMTP.
+//! Mail by SMTP, as much of it as the mail server allows.
 
 use std::time::Duration;
 
@@ -11,8 +11,13 @@ use serde::Deserialize;
 
 use crate::{
     config::Secret,
-    failure::{Failure, Problem, StoreError},
+    failure::{Failure, Problem},
+    partner::{Fault, Partner},
 };
+
+/// What a mail server answers when it takes no mail at all just now, from us or from anybody: it closes, is throttling,
+/// or does not let us in (RFC 5321, RFC 4954, RFC 7504).
+const TAKES_NO_MAIL: [u16; 8] = [421, 432, 454, 521, 530, 534, 535, 538];
 
 /// How mail is sent.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,31 +48,32 @@ pub struct Mail {
     pub id: String,
 }
 
-/// Sends mail.
+/// Sends mail. Each is one conversation with the server.
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
+    server: Partner,
 }
 
 impl Mailer {
-    /// A mailer as the settings say. Nothing is opened yet.
+    /// A mailer as the settings say, to a server with limits. Nothing is opened yet.
     ///
     /// # Errors
     /// Where the address of the server or of the sender is none.
-    pub fn new(settings: MailSettings) -> Result<Self, String> {
+    pub fn new(settings: MailSettings, server: Partner) -> Result<Self, String> {
         let from = settings.from.parse().map_err(|error| format!("from: {error}"))?;
         let mut transport =
             AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(|error| format!("url: {error}"))?;
         if !settings.user.is_empty() {
             transport = transport.credentials(Credentials::new(settings.user, settings.password.reveal().to_owned()));
         }
-        Ok(Self { transport: transport.timeout(Some(Duration::from_secs(10))).build(), from })
+        Ok(Self { transport: transport.timeout(Some(Duration::from_secs(10))).build(), from, server })
     }
 
-    /// Hands a mail to the server.
+    /// Hands a mail to the server, when it is its turn.
     ///
     /// # Errors
-    /// Retry where the server does not answer or says later; reject where it will never take this mail.
+    /// Retry where the server takes no mail now, or not this one; reject where it will never take this mail.
     pub async fn send(&self, mail: &Mail) -> Result<(), Failure> {
         let to: Mailbox = mail.to.parse().map_err(|_| refused("the address is not one that mail can be sent to"))?;
         let message = Message::builder()
@@ -78,15 +84,25 @@ impl Mailer {
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text.clone())
             .map_err(Failure::bug)?;
+        self.server.call(|| self.hand_over(message.clone())).await
+    }
+
+    async fn hand_over(&self, message: Message) -> Result<(), Fault> {
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
-            // The server's text may hold the address: only its kind is kept.
-            Err(error) if error.is_permanent() => Err(refused("the mail server refuses this mail for good")),
-            Err(_) => Err(Failure::Retry(StoreError::new(
-                crate::failure::StoreErrorKind::Conflict,
-                "the mail server does not take mail just now",
-            ))),
+            Err(error) => Err(fault_of(&error)),
         }
+    }
+}
+
+/// The server's text may hold the address: only its kind is kept.
+fn fault_of(error: &lettre::transport::smtp::Error) -> Fault {
+    match error.status().map(u16::from) {
+        Some(code) if TAKES_NO_MAIL.contains(&code) => Fault::Away(format!("takes no mail just now: {code}")),
+        Some(_) if error.is_permanent() => Fault::Answer(refused("the mail server refuses this mail for good")),
+        Some(_) => Fault::Answer(Failure::retry("the mail server does not take this mail just now")),
+        None if error.is_timeout() => Fault::Away("does not answer in time".to_owned()),
+        None => Fault::Away("cannot be reached".to_owned()),
     }
 }
 

@@ -16,7 +16,7 @@ pub fn service() -> Service<Postgres> {
     Service::named("notifications")
         .settings(include_str!("../config/default.toml"))
         .store(Postgres::migrated_by(store::MIGRATIONS))
-        .provides("mail", Mailer::new)
+        .partner("mail", Mailer::new)
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway"])
         .jobs(jobs::jobs())

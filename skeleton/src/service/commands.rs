@@ -195,12 +195,7 @@ impl<S: Store> Service<S> {
         let mut mistakes = Vec::new();
         CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
         let mut context = crate::store::ServiceContext::new(self.name, Surroundings::system());
-        for provider in std::mem::take(&mut self.providers) {
-            provider(&mut settings, &mut mistakes, &mut context);
-        }
-        if let Err(error) = self.open_store(&settings) {
-            mistakes.push(format!("[store] {error}"));
-        }
+        self.provide(&mut settings, &mut mistakes, &mut context);
         match mistakes_of(&settings, mistakes) {
             Ok(()) => Exit::well(),
             Err(error) => Exit::failed(WRONG_SETTINGS, error),

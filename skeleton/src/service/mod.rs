@@ -2,6 +2,7 @@
 
 mod commands;
 mod contract;
+mod partners;
 mod running;
 mod sagas;
 
@@ -33,6 +34,7 @@ type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
 type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
 type Delaying<S> = fn(S, Arc<ServiceContext>, Stop) -> BoxFuture<'static, ()>;
 type Provider = Box<dyn FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
+type PartnerProvider<S> = Box<dyn FnOnce(Option<&S>, &mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
 type Background<S> = Box<dyn FnOnce(App<S>, Stop) -> BoxFuture<'static, ()> + Send>;
 
@@ -68,6 +70,7 @@ pub struct Service<S: Store> {
     callers: Vec<String>,
     asks: Vec<String>,
     providers: Vec<Provider>,
+    partners: Vec<PartnerProvider<S>>,
     routing: Option<Routing<S>>,
     background: Vec<Background<S>>,
 }
@@ -88,6 +91,7 @@ impl<S: Store> Service<S> {
             callers: Vec::new(),
             asks: Vec::new(),
             providers: Vec::new(),
+            partners: Vec::new(),
             routing: None,
             background: Vec::new(),
         }
@@ -231,6 +235,23 @@ impl<S: Store> Service<S> {
             mistakes.push("its store keeps no lines, so nothing can be taken in order: take the latest".to_owned());
         }
         mistakes
+    }
+
+    /// Opens the store and makes what handlers find by its type. All mistakes in the settings are added.
+    fn provide(
+        &mut self,
+        settings: &mut Settings,
+        mistakes: &mut Vec<String>,
+        context: &mut ServiceContext,
+    ) -> Option<S> {
+        for provider in std::mem::take(&mut self.providers) {
+            provider(settings, mistakes, context);
+        }
+        let store = self.open_store(settings).map_err(|error| mistakes.push(format!("[store] {error}"))).ok();
+        for partner in std::mem::take(&mut self.partners) {
+            partner(store.as_ref(), settings, mistakes, context);
+        }
+        store
     }
 
     fn open_store(&self, settings: &Settings) -> Result<S, StoreError> {

@@ -98,11 +98,8 @@ impl<S: Store> Service<S> {
         let mut mistakes = self.mistakes();
         let common = CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
         let mut context = ServiceContext::new(self.name, surroundings.clone());
-        for provider in std::mem::take(&mut self.providers) {
-            provider(&mut settings, &mut mistakes, &mut context);
-        }
         let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut mistakes);
-        let store = self.open_store(&settings).map_err(|error| mistakes.push(format!("[store] {error}"))).ok();
+        let store = self.provide(&mut settings, &mut mistakes, &mut context);
         let broker: Option<BrokerSettings> = settings.section("broker").ok();
         let login = broker.as_ref().map(Login::new).transpose();
         let login = login.map_err(|error| mistakes.push(format!("[broker] {error}"))).ok().flatten();

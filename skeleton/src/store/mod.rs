@@ -7,6 +7,7 @@
 mod delays;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
+pub mod limits;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
 #[cfg(feature = "postgres")]

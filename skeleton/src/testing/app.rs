@@ -26,7 +26,7 @@ pub struct TestApp<S: TestStore> {
     spy: Spy,
     requests: Requests,
     provisioned: Provisioned,
-    settings: Settings,
+    pub(super) settings: Settings,
     parked_is_expected: std::sync::atomic::AtomicBool,
 }
 

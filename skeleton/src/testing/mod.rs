@@ -17,17 +17,21 @@ mod elasticsearch;
 mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
+mod process;
 mod servers;
 mod smtp;
 mod spy;
 mod stores;
+mod visits;
 mod world;
 
 pub use app::TestApp;
 pub use neighbour::Neighbour;
+pub use process::Process;
 pub use servers::Servers;
 pub use smtp::{ReceivedMail, SmtpSink};
 pub use stores::{Provisioned, TestStore};
+pub use visits::{Visit, Visits};
 pub use world::{PASSWORD, World, broker_password};
 
 use std::{future::Future, io::Write as _, path::PathBuf, time::Duration};

@@ -1,6 +1,12 @@
-//! A mail server for tests: keeps what it is given, and sends none on.
+//! A mail server for tests: keeps what it is given, sends none on, and notes who was there when.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -9,6 +15,8 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
+
+use super::{Visit, Visits};
 
 /// A mail as the server was given it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,22 +31,34 @@ pub struct ReceivedMail {
 pub struct SmtpSink {
     address: std::net::SocketAddr,
     mails: Arc<Mutex<Vec<ReceivedMail>>>,
+    visits: Visits,
+    is_away: Arc<AtomicBool>,
 }
 
 impl SmtpSink {
     /// Starts one.
     pub async fn start() -> Self {
+        Self::start_slow(Duration::ZERO).await
+    }
+
+    /// Starts one that takes so long for each mail.
+    pub async fn start_slow(pace: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
-        let mails: Arc<Mutex<Vec<ReceivedMail>>> = Arc::default();
-        let kept = mails.clone();
+        let sink = Self { address, mails: Arc::default(), visits: Visits::default(), is_away: Arc::default() };
+        let (mails, visits, is_away) = (sink.mails.clone(), sink.visits.clone(), sink.is_away.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                let visit = visits.begin();
                 // A conversation that breaks off has promised nothing.
-                tokio::spawn(converse(stream, kept.clone()));
+                if is_away.load(Ordering::Relaxed) {
+                    tokio::spawn(send_away(stream, visit));
+                } else {
+                    tokio::spawn(converse(stream, mails.clone(), visit, pace));
+                }
             }
         });
-        Self { address, mails }
+        sink
     }
 
     /// `smtp://host:port`
@@ -50,9 +70,31 @@ impl SmtpSink {
     pub async fn mails(&self) -> Vec<ReceivedMail> {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Who was there when, mail or not.
+    pub fn visits(&self) -> &Visits {
+        &self.visits
+    }
+
+    /// From here on takes no mail, and says so (421), or takes it again.
+    pub fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
 }
 
-async fn converse(stream: TcpStream, mails: Arc<Mutex<Vec<ReceivedMail>>>) -> std::io::Result<()> {
+async fn send_away(stream: TcpStream, visit: Visit) -> std::io::Result<()> {
+    let (_, mut writing) = stream.into_split();
+    drop(visit);
+    say(&mut writing, "421 closed for now").await
+}
+
+/// The visit ends before the visitor hears the last word: whoever waits for that word can only come later.
+async fn converse(
+    stream: TcpStream,
+    mails: Arc<Mutex<Vec<ReceivedMail>>>,
+    visit: Visit,
+    pace: Duration,
+) -> std::io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut lines = BufReader::new(reading).lines();
     let mut mail = ReceivedMail::default();
@@ -65,10 +107,14 @@ async fn converse(stream: TcpStream, mails: Arc<Mutex<Vec<ReceivedMail>>>) -> st
             "DATA" => {
                 say(&mut writing, "354 end with a single dot").await?;
                 mail.raw = text(&mut lines).await?;
+                tokio::time::sleep(pace).await;
                 mails.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut mail));
                 "250 kept"
             }
-            "QUIT" => return say(&mut writing, "221 bye").await,
+            "QUIT" => {
+                drop(visit);
+                return say(&mut writing, "221 bye").await;
+            }
             _ => "250 go on",
         };
         say(&mut writing, answer).await?;

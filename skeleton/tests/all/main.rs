@@ -13,6 +13,7 @@ mod neo4j;
 mod neo4j_delays;
 mod neo4j_sagas;
 mod order;
+mod partners;
 mod pipelining;
 mod probe;
 mod relay;

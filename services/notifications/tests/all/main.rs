@@ -6,4 +6,5 @@ mod common;
 mod domain;
 mod mail;
 mod news;
+mod provider;
 mod requests;

@@ -8,6 +8,7 @@
 mod delays;
 mod error;
 mod later;
+mod limits;
 mod outbox;
 mod replies;
 mod sagas;
@@ -43,6 +44,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V2__order", include_str!("V2__order.sql")),
     ("V4__delays", include_str!("V4__delays.sql")),
     ("V5__sagas", include_str!("V5__sagas.sql")),
+    ("V7__limits", include_str!("V7__limits.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.

@@ -27,8 +27,14 @@ pub async fn start() -> Scene {
 }
 
 pub async fn start_without_member() -> Scene {
-    let sink = SmtpSink::start().await;
-    let app = TestApp::start(notifications::service(), &[("mail", "url", &sink.url())]).await;
+    start_with(SmtpSink::start().await, &[]).await
+}
+
+/// The service with settings of one's own, beside this mail server.
+pub async fn start_with(sink: SmtpSink, settings: &[(&str, &str, &str)]) -> Scene {
+    let url = sink.url();
+    let settings: Vec<_> = settings.iter().copied().chain([("mail", "url", &*url)]).collect();
+    let app = TestApp::start(notifications::service(), &settings).await;
     Scene { app, sink, member: Uuid::new_v4() }
 }
 

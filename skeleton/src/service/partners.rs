@@ -1,0 +1,48 @@
+//! Partners of a service: clients of outside systems that keep to limits.
+
+use std::any::Any;
+
+use serde::de::DeserializeOwned;
+
+use super::Service;
+use crate::{
+    config::{RetrySettings, Settings},
+    partner::{Partner, PartnerSettings},
+    store::{Store, limits::SharedLimits},
+};
+
+impl<S: Store + SharedLimits> Service<S> {
+    /// Makes a client of an outside system that handlers find by its type, from the section of the settings with this
+    /// name. The client calls through the [`Partner`], whose limits are in the section `partners.<name>`.
+    pub fn partner<T, R, E>(
+        mut self,
+        name: &'static str,
+        make: impl FnOnce(T, Partner) -> Result<R, E> + Send + 'static,
+    ) -> Self
+    where
+        T: DeserializeOwned,
+        R: Any + Send + Sync,
+        E: std::fmt::Display,
+    {
+        self.partners.push(Box::new(move |store, settings, mistakes, context| {
+            let limits = limits_of(name, settings, mistakes);
+            let section = settings.expect::<T>(name, mistakes);
+            let (Some(store), Some(limits), Some(section)) = (store, limits, section) else { return };
+            let partner = Partner::new(name, limits, store.clone(), context.surroundings.clone());
+            match make(section, partner) {
+                Ok(client) => context.put(client),
+                Err(error) => mistakes.push(format!("[{name}] {error}")),
+            }
+        }));
+        self
+    }
+}
+
+fn limits_of(name: &str, settings: &mut Settings, mistakes: &mut Vec<String>) -> Option<PartnerSettings> {
+    let section = format!("partners.{name}");
+    let limits: PartnerSettings = settings.expect(&section, mistakes)?;
+    let retry: RetrySettings = settings.section("retry").ok()?;
+    let wrong = limits.mistakes(retry.handler_timeout_ms);
+    mistakes.extend(wrong.into_iter().map(|mistake| format!("[{section}] {mistake}")));
+    Some(limits)
+}

@@ -1,0 +1,48 @@
+//! A replica that is a process of its own, so that it can be killed.
+
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::{PATIENCE, TestApp, TestStore};
+
+/// A process of the service's program. Killed when dropped.
+pub struct Process {
+    child: Child,
+}
+
+impl<S: TestStore> TestApp<S> {
+    /// One more replica, run by the program at this path (`env!("CARGO_BIN_EXE_notifications")`), on the same queues
+    /// and the same store, with the same settings but for lists. Returns once it has started.
+    pub async fn process(&self, program: &str) -> Process {
+        let mut settings = self.settings.clone();
+        settings.set("log", "filter", "info");
+        let mut command = Command::new(program);
+        command.envs(settings.variables()).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
+        let mut lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
+        let started = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line.contains("\"started\"") {
+                    return true;
+                }
+            }
+            false
+        };
+        let started = tokio::time::timeout(PATIENCE, started).await;
+        assert_eq!(started, Ok(true), "{program} has not started");
+        // Read to the end: a process whose lines nobody takes would be stopped by them.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Process { child }
+    }
+}
+
+impl Process {
+    /// Kills it, as an operating system does that runs out of memory.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
+}
