@@ -1,10 +1,7 @@
 //! What happens elsewhere that address books must know.
 
 use ::events::{accounts::Erased, contacts::AccountDataErased, network::IdentityLinked};
-use skeleton::{
-    Handled, Publish, Subscriptions,
-    store::{Transaction, postgres::Tx},
-};
+use skeleton::{Handled, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::store;
 

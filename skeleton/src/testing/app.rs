@@ -179,10 +179,10 @@ impl<S: TestStore> TestApp<S> {
         self.spy.seen::<E>().into_iter().map(|(_, event)| event).collect()
     }
 
-    /// The ids of everything of one kind that the service has published, once all it has written is sent.
-    pub async fn published_ids<E: Event>(&self) -> Vec<Uuid> {
+    /// The same, with the envelopes.
+    pub async fn published_in<E: Event>(&self) -> Vec<(Envelope, E)> {
         self.sent_everything().await;
-        self.spy.seen::<E>().into_iter().map(|(envelope, _)| envelope.id).collect()
+        self.spy.seen::<E>()
     }
 
     /// Waits until the outbox is empty and what it held has come to the spy.

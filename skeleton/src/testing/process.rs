@@ -1,6 +1,6 @@
 //! A replica that is a process of its own, so that it can be killed.
 
-use std::process::Stdio;
+use std::{ffi::OsStr, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -18,11 +18,11 @@ impl<S: TestStore> TestApp<S> {
     /// One more replica, run by the program at this path (`env!("CARGO_BIN_EXE_notifications")`), on the same queues
     /// and the same store, with the same settings but for lists. Returns once it has started.
     pub async fn process(&self, program: &str) -> Process {
-        let mut settings = self.settings.clone();
-        settings.set("log", "filter", "info");
-        let mut command = Command::new(program);
-        command.envs(settings.variables()).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
+        let mut child = self
+            .command(program)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
         let mut lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
         let started = async {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -37,6 +37,15 @@ impl<S: TestStore> TestApp<S> {
         // Read to the end: a process whose lines nobody takes would be stopped by them.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Process { child }
+    }
+
+    /// How to run a program with the settings of this service but for lists. What it starts is killed when dropped.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut settings = self.settings.clone();
+        settings.set("log", "filter", "info");
+        let mut command = Command::new(program);
+        command.envs(settings.variables()).stdin(Stdio::null()).kill_on_drop(true);
+        command
     }
 }
 

@@ -5,6 +5,7 @@
 mod black_hole;
 mod delays;
 mod elasticsearch;
+mod failures;
 mod http;
 mod http_answers;
 mod http_client;

@@ -32,9 +32,10 @@ async fn put(app: &TestApp<Elasticsearch>, owner_id: Uuid, count: usize) {
 
 /// The ids of the confirmations, once there are so many.
 async fn ids(app: &TestApp<Elasticsearch>, count: usize) -> Vec<Uuid> {
-    eventually(&format!("{count} confirmations"), async || match app.published_ids::<AccountDataErased>().await {
-        ids if ids.len() >= count => Ok(ids),
-        ids => Err(format!("{} came", ids.len())),
+    eventually(&format!("{count} confirmations"), async || {
+        let confirmations = app.published_in::<AccountDataErased>().await;
+        let ids: Vec<Uuid> = confirmations.iter().map(|(envelope, _)| envelope.id).collect();
+        if ids.len() >= count { Ok(ids) } else { Err(format!("{} came", ids.len())) }
     })
     .await
 }
