@@ -101,12 +101,15 @@ pub struct RequestSettings {
     pub per_caller_per_second: u32,
 }
 
-/// The admin port: health and metrics.
+/// The admin port: health, metrics, and pages about parked messages.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSettings {
     /// The address it listens on.
     pub address: std::net::SocketAddr,
+    /// By which names its pages may be called, beside addresses and `localhost`; with commas between.
+    #[serde(default)]
+    pub hosts: String,
 }
 
 /// Starting and stopping.

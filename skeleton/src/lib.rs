@@ -11,6 +11,7 @@ pub mod http;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod messaging;
+pub mod parked;
 pub mod partner;
 pub mod saga;
 pub mod service;

@@ -5,15 +5,15 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use uuid::Uuid;
 
 use super::{CommonSettings, Service, StartError, mistakes_of, sagas::SagaCommand};
 use crate::{
     config::Settings,
     messaging::topology::Admin,
-    store::{Filter, SetAside, State, Store},
+    parked::{self, Refused},
+    store::Store,
     surroundings::Surroundings,
     telemetry,
 };
@@ -24,6 +24,9 @@ pub struct Exit(ExitCode);
 
 /// The settings are wrong: starting again will not help (`EX_CONFIG` of sysexits.h).
 const WRONG_SETTINGS: u8 = 78;
+
+/// The command is not complete: what clap itself ends with.
+const WRONG_USE: u8 = 2;
 
 impl Exit {
     fn well() -> Self {
@@ -65,7 +68,7 @@ enum Command {
     /// Messages set aside for a person to decide.
     Parked {
         #[command(subcommand)]
-        command: ParkedCommand,
+        command: parked::Command,
     },
     /// What goes on over many messages.
     Saga {
@@ -84,39 +87,6 @@ enum TopologyCommand {
         #[arg(long, env = "KITH_RABBIT_API")]
         api: String,
     },
-}
-
-#[derive(Subcommand)]
-enum ParkedCommand {
-    /// List them, oldest first.
-    List {
-        #[command(flatten)]
-        filter: Filter,
-        /// How many at most.
-        #[arg(long, default_value_t = 100)]
-        limit: i64,
-    },
-    /// Show one whole.
-    Show {
-        /// The message's id.
-        id: Uuid,
-    },
-    /// Handle them again, with all attempts before them.
-    Redrive(Chosen),
-    /// Forget them for good.
-    Drop(Chosen),
-}
-
-#[derive(Args)]
-struct Chosen {
-    #[command(flatten)]
-    filter: Filter,
-    /// Choose all that are parked, where no filter is given.
-    #[arg(long)]
-    all: bool,
-    /// Only say which it would be.
-    #[arg(long)]
-    dry_run: bool,
 }
 
 impl<S: Store> Service<S> {
@@ -140,7 +110,7 @@ impl<S: Store> Service<S> {
             },
             Command::Topology { command } => Box::pin(self.topology(command, settings)).await,
             Command::Parked { command } => match self.open_store(&settings) {
-                Ok(store) => Box::pin(parked(&store, command)).await.unwrap_or_else(|error| Exit::failed(1, error)),
+                Ok(store) => mend(&store, command).await,
                 Err(error) => Exit::failed(WRONG_SETTINGS, error),
             },
             Command::Saga { command } => Box::pin(self.show_sagas(command, &settings)).await,
@@ -221,79 +191,12 @@ impl<S: Store> Service<S> {
     }
 }
 
-async fn parked<S: Store>(store: &S, command: ParkedCommand) -> Result<Exit, crate::failure::StoreError> {
-    match command {
-        ParkedCommand::List { filter, limit } => {
-            for message in store.list_set_aside(&only_parked(filter), limit).await? {
-                println!("{}", line(&message));
-            }
+async fn mend<S: Store>(store: &S, command: parked::Command) -> Exit {
+    match Box::pin(parked::run(store, command, &mut std::io::stdout())).await {
+        Ok(()) => Exit::well(),
+        Err(refused @ (Refused::NothingChosen | Refused::NotConfirmed(_) | Refused::NotSigned(_))) => {
+            Exit::failed(WRONG_USE, refused)
         }
-        ParkedCommand::Show { id } => {
-            let filter = Filter { id: Some(id), ..Filter::default() };
-            let found = store.list_set_aside(&filter, 1).await?;
-            let Some(message) = found.first() else {
-                return Ok(Exit::failed(1, format!("no message {id} is set aside")));
-            };
-            println!("{}", whole(message));
-        }
-        ParkedCommand::Redrive(chosen) => {
-            let Some(messages) = choose(store, &chosen).await? else { return Ok(nothing_chosen()) };
-            let count = if chosen.dry_run { messages.len() as u64 } else { store.redrive(&messages).await? };
-            println!("{} {count}", if chosen.dry_run { "would redrive" } else { "redriven:" });
-        }
-        ParkedCommand::Drop(chosen) => {
-            let Some(messages) = choose(store, &chosen).await? else { return Ok(nothing_chosen()) };
-            let count = if chosen.dry_run { messages.len() as u64 } else { store.drop_parked(&messages).await? };
-            println!("{} {count}", if chosen.dry_run { "would drop" } else { "dropped:" });
-        }
+        Err(refused) => Exit::failed(1, refused),
     }
-    Ok(Exit::well())
-}
-
-fn nothing_chosen() -> Exit {
-    Exit::failed(2, "say which messages: --id, --name, --subject, --reason, or --all")
-}
-
-fn only_parked(filter: Filter) -> Filter {
-    Filter { state: Some(State::Parked), ..filter }
-}
-
-/// The messages meant; `None` where neither a filter nor `--all` is given.
-async fn choose<S: Store>(store: &S, chosen: &Chosen) -> Result<Option<Vec<Uuid>>, crate::failure::StoreError> {
-    let Filter { id, name, subject, reason, .. } = &chosen.filter;
-    if !chosen.all && id.is_none() && name.is_none() && subject.is_none() && reason.is_none() {
-        return Ok(None);
-    }
-    let found = store.list_set_aside(&only_parked(chosen.filter.clone()), 100_000).await?;
-    if chosen.dry_run {
-        for message in &found {
-            println!("{}", line(message));
-        }
-    }
-    Ok(Some(found.iter().map(|message| message.message).collect()))
-}
-
-fn line(message: &SetAside) -> String {
-    let SetAside { message: id, name, attempts, first_failed_at, reason, .. } = message;
-    format!("{id}  {name}  {attempts} attempts since {}  {reason}", first_failed_at.format("%Y-%m-%dT%H:%M:%SZ"))
-}
-
-/// Everything, with personal data masked.
-fn whole(message: &SetAside) -> String {
-    let data = serde_json::from_slice(&message.body)
-        .map_or_else(|_| "not JSON".to_owned(), |data| format!("{:#}", events::masked(&message.name, &data)));
-    let headers: String = message.headers.iter().map(|(name, value)| format!("\n  {name}: {value}")).collect();
-    format!(
-        "message {}\nname {}\nsubject {}\nqueue {}\nstate {}\nattempts {}\nfailed first {}, last {}\nreason {}\nheaders{headers}\ndata ({} bytes) {data}",
-        message.message,
-        message.name,
-        message.subject.as_deref().unwrap_or("-"),
-        message.queue,
-        message.state.as_str(),
-        message.attempts,
-        message.first_failed_at,
-        message.last_failed_at,
-        message.reason,
-        message.body.len(),
-    )
 }

@@ -6,6 +6,7 @@ use futures::{FutureExt, future::join_all};
 use metrics::{counter, gauge};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
+use warp::Filter as _;
 
 use super::{App, CommonSettings, Service, mistakes_of};
 use crate::{
@@ -22,8 +23,9 @@ use crate::{
         rabbit::{Link, Login, Partition, RabbitDeliveries, RabbitPublisher, event_queues, former_event_queues, share},
         requests::{Requests, Server, serve},
     },
+    parked::pages,
     stop::{self, Stop, StopSender},
-    store::{ServiceContext, Store},
+    store::{KEPT_DAYS, ServiceContext, Store},
     surroundings::Surroundings,
     telemetry,
 };
@@ -114,7 +116,10 @@ impl<S: Store> Service<S> {
         let (mut last, last_stop) = Phase::new("admin and connections");
         let (admin_listener, admin_address) = listen(common.admin.address).await?;
         let admin_routes = admin::routes(health.clone(), telemetry::metrics_text);
-        let admin_settings = http::HttpSettings { drain_ms: 500, ..Default::default() };
+        let admin_routes =
+            http::group(admin_routes.or(pages::routes(store.clone(), self.name, &common.admin.hosts)).unify());
+        let admin_settings =
+            http::HttpSettings { drain_ms: 500, ..Default::default() }.allow_body("/parked", pages::MAX_FORM);
         let admin = http::serve(admin_listener, admin_routes, admin_settings, last_stop.clone());
         last.parts.push(tokio::spawn(admin.map(drop)));
         let http_listener = match &common.http {
@@ -425,6 +430,10 @@ impl<S: Store> Checks<S> {
                 cleaned = Instant::now();
                 if let Err(error) = self.store.clean_up().await {
                     warn!(%error, "old inbox entries cannot be removed: trying again in ten minutes");
+                }
+                let kept_since = chrono::Utc::now() - chrono::Duration::days(KEPT_DAYS);
+                if let Err(error) = self.store.forget_decisions(kept_since).await {
+                    warn!(%error, "old decisions cannot be removed: trying again in ten minutes");
                 }
             }
             tokio::select! {

@@ -4,6 +4,7 @@
 //! The relay, the consumer and the retry loop are written against these traits alone, so that they run against a
 //! store in memory as well.
 
+mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
@@ -23,9 +24,11 @@ use uuid::Uuid;
 
 use crate::{config::Settings, failure::StoreError};
 
+pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
-pub use set_aside::{Filter, SetAside, State};
+pub use set_aside::{Filter, SetAside, State, moment};
+pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 
 /// How a service gets its store: what is known before the settings are read.
@@ -41,7 +44,7 @@ pub trait Plan: Send + Sync + 'static {
 }
 
 /// A store with transactions.
-pub trait Store: Clone + Send + Sync + 'static {
+pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// One transaction: what a handler works in.
     type Tx: Transaction;
 
@@ -78,14 +81,6 @@ pub trait Store: Clone + Send + Sync + 'static {
         filter: &Filter,
         limit: i64,
     ) -> impl Future<Output = Result<Vec<SetAside>, StoreError>> + Send;
-
-    /// Lets parked messages be handled again, with all their attempts before them. For messages that are behind: gives
-    /// up what is missing before them and is nowhere set aside. Returns how many.
-    fn redrive(&self, messages: &[Uuid]) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Forgets messages that are parked or behind, for good: what comes after them in their line does not wait for them.
-    /// Returns how many.
-    fn drop_parked(&self, messages: &[Uuid]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// How many messages wait to be sent, wait to be retried, and are parked.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;

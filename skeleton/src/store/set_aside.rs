@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::messaging::order::Place;
 
 /// What a set-aside message waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
 pub enum State {
     /// The next attempt, at its due time.
     Waiting,
@@ -72,7 +73,7 @@ pub struct SetAside {
 }
 
 /// Which set-aside messages are meant; what is not given lets everything through.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct Filter {
     /// Only this message.
     #[arg(long)]
@@ -86,7 +87,61 @@ pub struct Filter {
     /// Only messages whose reason contains this text.
     #[arg(long)]
     pub reason: Option<String>,
-    /// Only messages in this state; `None` for both.
+    /// Only messages that came from this queue, as in `contacts.events`.
+    #[arg(long)]
+    pub queue: Option<String>,
+    /// Only messages that failed first at this time or later: `2026-11-01` or `2026-11-01T09:30` (UTC).
+    #[arg(long, value_parser = moment)]
+    pub since: Option<DateTime<Utc>>,
+    /// Only messages that failed first before this time.
+    #[arg(long, value_parser = moment)]
+    pub until: Option<DateTime<Utc>>,
+    /// Only messages that have failed this often or oftener.
+    #[arg(long)]
+    pub attempts: Option<u32>,
+    /// Only messages in this state; `None` for every state.
     #[arg(skip)]
     pub state: Option<State>,
+}
+
+impl Filter {
+    /// Only this message, whatever its state.
+    pub fn of(message: Uuid) -> Self {
+        Self { id: Some(message), ..Self::default() }
+    }
+
+    /// The same, of parked messages only.
+    #[must_use]
+    pub fn only_parked(self) -> Self {
+        Self { state: Some(State::Parked), ..self }
+    }
+}
+
+/// A time as people write it: RFC 3339, or a date with or without a time of day, which is then UTC.
+///
+/// # Errors
+/// How to write it.
+pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN));
+    let of_day = || {
+        ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    };
+    let found = text.parse().ok().or_else(|| Some(day().or_else(of_day)?.and_utc()));
+    found.ok_or_else(|| "write a time as 2026-11-01, 2026-11-01T09:30 or 2026-11-01T09:30:00Z".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_may_be_written_short_and_is_then_utc() {
+        let midnight: DateTime<Utc> = "2026-11-01T00:00:00Z".parse().unwrap();
+
+        for text in ["2026-11-01", "2026-11-01T00:00", "2026-11-01T00:00:00", "2026-11-01T01:00:00+01:00"] {
+            assert_eq!(moment(text), Ok(midnight), "{text}");
+        }
+        assert!(moment("yesterday").is_err());
+    }
 }

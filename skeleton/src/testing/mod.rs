@@ -38,8 +38,18 @@ use std::{future::Future, io::Write as _, path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::store::Signed;
+
 /// How long a test waits for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who decides about parked messages in tests.
+///
+/// # Panics
+/// Never: it is a name.
+pub fn somebody() -> Signed {
+    Signed::try_new("a test", "").expect("it is a name")
+}
 
 /// Waits until something is so.
 ///

@@ -14,6 +14,7 @@ mod neo4j;
 mod neo4j_delays;
 mod neo4j_sagas;
 mod order;
+mod parked;
 mod partners;
 mod pipelining;
 mod probe;

@@ -7,8 +7,8 @@ use events::{
 };
 use skeleton::{
     Postgres, Surroundings,
-    store::Store,
-    testing::{TestApp, eventually},
+    store::{Decisions, Store},
+    testing::{TestApp, eventually, somebody},
 };
 use uuid::Uuid;
 
@@ -91,7 +91,7 @@ async fn a_failing_event_is_tried_again_parked_in_the_end_and_redriven() {
     let parked = app.parked().await;
     assert_eq!(parked[0].attempts, 3);
 
-    app.parts().store.redrive(&[parked[0].message]).await.unwrap();
+    app.parts().store.redrive(&[parked[0].message], &somebody()).await.unwrap();
 
     assert_eq!(endings.recv().await.unwrap().outcome, "waiting");
     app.stop().await;

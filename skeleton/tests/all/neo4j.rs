@@ -9,10 +9,10 @@ use skeleton::{
     Neo4j, Publish, Settings, Surroundings,
     failure::StoreErrorKind,
     store::{
-        Counts, Filter, Outbox, Plan, ServiceContext, SetAside, State, Store, Transaction,
+        Counts, Decisions, Filter, Outbox, Plan, ServiceContext, SetAside, State, Store, Transaction,
         neo4j::{Tx, query, record},
     },
-    testing::{Provisioned, TestStore},
+    testing::{Provisioned, TestStore, somebody},
 };
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
@@ -306,8 +306,11 @@ async fn a_message_set_aside_waits_is_parked_is_redriven_and_is_dropped() {
     assert_eq!(store.counts().await.unwrap(), Counts { parked: 1, ..Counts::default() });
     assert!(store.due("network.events", 10).await.unwrap().is_empty());
 
-    assert_eq!(store.redrive(&[message, Uuid::new_v4()]).await.unwrap(), 1);
-    assert_eq!((store.failures_of(message).await.unwrap(), store.drop_parked(&[message]).await.unwrap()), (0, 0));
+    assert_eq!(store.redrive(&[message, Uuid::new_v4()], &somebody()).await.unwrap(), 1);
+    assert_eq!(
+        (store.failures_of(message).await.unwrap(), store.drop_parked(&[message], &somebody()).await.unwrap()),
+        (0, 0)
+    );
     let mut tx = bench.begin(&[message]).await;
     let taken = tx.take_waiting(message).await.unwrap().unwrap();
     assert_eq!((taken.attempts, taken.body), (0, first.body));
@@ -316,7 +319,7 @@ async fn a_message_set_aside_waits_is_parked_is_redriven_and_is_dropped() {
 
     store.set_aside(&SetAside { state: State::Parked, ..waiting(message) }).await.unwrap();
     assert!(bench.begin(&[]).await.take_waiting(message).await.unwrap().is_none());
-    assert_eq!(store.drop_parked(&[message]).await.unwrap(), 1);
+    assert_eq!(store.drop_parked(&[message], &somebody()).await.unwrap(), 1);
 }
 
 #[tokio::test]

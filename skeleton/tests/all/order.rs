@@ -179,7 +179,7 @@ async fn what_comes_after_a_parked_event_waits<S: Book>(app: TestApp<S>, refused
 
     refused.0.store(0, Relaxed);
     let parked: Vec<Uuid> = app.parked().await.iter().map(|kept| kept.message).collect();
-    assert_eq!(app.parts().store.redrive(&parked).await.unwrap(), 1);
+    assert_eq!(app.parts().store.redrive(&parked, &somebody()).await.unwrap(), 1);
     sees(&app, import, &[1, 2, 3, 4]).await;
     app.finish().await;
 }
@@ -204,7 +204,7 @@ async fn what_a_person_drops<S: Book>(app: TestApp<S>, refused: Refused) {
     assert_eq!(ends(&app, import, 3).await, "behind");
 
     let parked: Vec<Uuid> = app.parked().await.iter().map(|kept| kept.message).collect();
-    assert_eq!(app.parts().store.drop_parked(&parked).await.unwrap(), 1);
+    assert_eq!(app.parts().store.drop_parked(&parked, &somebody()).await.unwrap(), 1);
     sees(&app, import, &[2, 3]).await;
     app.finish().await;
 }
@@ -228,7 +228,7 @@ async fn a_person_gives_up_what_is_missing<S: Book>(app: TestApp<S>) {
     let fourth = behind.iter().find(|kept| kept.place.as_ref().unwrap().number == 4).unwrap();
     assert_eq!(fourth.reason, "number 1 of its subject comes before it");
 
-    assert_eq!(store.redrive(&[fourth.message]).await.unwrap(), 1);
+    assert_eq!(store.redrive(&[fourth.message], &somebody()).await.unwrap(), 1);
     sees(&app, import, &[4]).await;
     assert_eq!(ends(&app, import, 2).await, "done", "given up is given up");
     assert_eq!(ends(&app, import, 5).await, "done");

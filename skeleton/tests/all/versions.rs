@@ -9,8 +9,9 @@ use events::{
 };
 use skeleton::{
     Handled, Postgres, Publish, Service, Subscriptions,
-    store::{SetAside, State, Store, postgres::Tx},
-    testing::{TestApp, eventually},
+    parked::{Checked, Edit, Refused},
+    store::{Decisions, SetAside, State, Store, postgres::Tx},
+    testing::{TestApp, eventually, somebody},
 };
 use uuid::Uuid;
 
@@ -116,18 +117,18 @@ async fn an_event_is_published_in_its_older_version_too_as_the_same_event() {
     app.finish().await;
 }
 
-#[tokio::test]
-async fn what_an_older_build_has_parked_is_redriven_by_a_newer_one() {
-    let app = start().await;
-    let (added, now) = (older(&contact("Zoë")), app.world().envelope_for(&contact("Zoë")).time);
+/// What an older build has parked, with this data.
+async fn parked_before_the_upgrade(app: &TestApp<Postgres>, data: &serde_json::Value) -> SetAside {
+    let added = older(&contact("Zoë"));
     let envelope = under_the_name_of::<ContactAdded>(&app.world().envelope_for(&added));
+    let now = envelope.time;
     let parked = SetAside {
         message: envelope.id,
         queue: "notifications.events".to_owned(),
         name: envelope.name.clone(),
         subject: envelope.subject.clone(),
         headers: envelope.to_headers(),
-        body: serde_json::to_vec(&added).unwrap(),
+        body: serde_json::to_vec(data).unwrap(),
         place: None,
         state: State::Parked,
         attempts: 5,
@@ -137,14 +138,44 @@ async fn what_an_older_build_has_parked_is_redriven_by_a_newer_one() {
         last_failed_at: now,
     };
     app.parts().store.set_aside(&parked).await.unwrap();
+    parked
+}
 
-    app.parts().store.redrive(&[envelope.id]).await.unwrap();
-
-    eventually("it is handled", async || match &names(&app).await[..] {
+async fn is_handled_as_version_2(app: &TestApp<Postgres>) {
+    eventually("it is handled", async || match &names(app).await[..] {
         [(name, 2)] if name == "Zoë" => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_an_older_build_has_parked_is_redriven_by_a_newer_one() {
+    let app = start().await;
+    let parked = parked_before_the_upgrade(&app, &serde_json::json!(older(&contact("Zoë")))).await;
+
+    app.parts().store.redrive(&[parked.message], &somebody()).await.unwrap();
+
+    is_handled_as_version_2(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_older_version_is_edited_as_what_it_is_and_redriven_as_the_newer_one() {
+    let app = start().await;
+    let good = serde_json::json!(older(&contact("Zoë")));
+    let mut bad = good.clone();
+    bad["emails"] = serde_json::json!("zoe@example.org");
+    let parked = parked_before_the_upgrade(&app, &bad).await;
+
+    let newer = serde_json::json!(contact("Zoë")).to_string();
+    assert!(matches!(Edit::of(parked.clone(), newer.as_bytes()), Err(Refused::Violation(_))));
+    let edit = Edit::of(parked.clone(), good.to_string().as_bytes()).unwrap();
+    assert_eq!(edit.checked, Checked::Schema(ContactAdded::NAME));
+    edit.keep(&app.parts().store, &somebody()).await.unwrap();
+    app.parts().store.redrive(&[parked.message], &somebody()).await.unwrap();
+
+    is_handled_as_version_2(&app).await;
     app.finish().await;
 }
 

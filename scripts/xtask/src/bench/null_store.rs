@@ -2,9 +2,12 @@
 
 use std::{future::Future, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use skeleton::{
     Settings, StoreError,
-    store::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Transaction, Work},
+    store::{
+        Counts, Decision, Decisions, Filter, Group, Plan, ServiceContext, SetAside, Signed, Store, Transaction, Work,
+    },
     testing::{Provisioned, TestStore},
 };
 use uuid::Uuid;
@@ -55,19 +58,41 @@ impl Store for NullStore {
         Ok(Vec::new())
     }
 
-    async fn redrive(&self, _: &[Uuid]) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn drop_parked(&self, _: &[Uuid]) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
     async fn counts(&self) -> Result<Counts, StoreError> {
         Ok(Counts::default())
     }
 
     async fn clean_up(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+impl Decisions for NullStore {
+    async fn ids_of(&self, _: &Filter, _: i64) -> Result<Vec<Uuid>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn groups_of(&self, _: &Filter, _: i64) -> Result<Vec<Group>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn redrive(&self, _: &[Uuid], _: &Signed) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn drop_parked(&self, _: &[Uuid], _: &Signed) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn edit(&self, _: &SetAside, _: &[u8], _: &Signed) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn trail(&self, _: Option<Uuid>, _: i64) -> Result<Vec<Decision>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_decisions(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
         Ok(0)
     }
 }

@@ -83,7 +83,7 @@ async fn begin_with(build: &Path) -> Result<()> {
     for service in SERVICES {
         native::run(native::script("services").args(["stop", service])).await?;
         admin.delete(&format!("queues/%2F/{service}.events")).await?;
-        ServiceProgram::of(service).await?.run(&["parked", "drop", "--all"]).await?;
+        ServiceProgram::of(service).await?.run(&["parked", "drop", "--all", "--yes", "--by", "upgrade"]).await?;
     }
     for service in SERVICES {
         replace(service, build).await?;

@@ -60,6 +60,11 @@ impl Seen {
         let number = |name: &str| answer[name].as_i64().unwrap_or_default();
         Self { seq_no: number("_seq_no"), primary_term: number("_primary_term") }
     }
+
+    /// The part of an address that makes a change depend on it.
+    pub fn as_condition(&self) -> String {
+        format!("if_seq_no={}&if_primary_term={}", self.seq_no, self.primary_term)
+    }
 }
 
 /// Makes these writes. A write that finds something newer there, or nothing to remove, has nothing left to do.

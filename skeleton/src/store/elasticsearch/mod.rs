@@ -10,6 +10,7 @@
 mod bulk;
 mod client;
 mod confirm;
+mod decisions;
 mod find;
 mod index;
 mod names;
@@ -34,14 +35,16 @@ pub use index::{Document, Index};
 pub use plan::IndexPlan;
 
 use client::Client;
+use decisions::DECISIONS;
 use names::Names;
 use owners::ERASED;
 use set_aside::{SET_ASIDE, Waiting};
 
 /// The indices that the skeleton keeps beside a service's own.
-const OWN: [IndexPlan; 2] = [
+const OWN: [IndexPlan; 3] = [
     IndexPlan { name: SET_ASIDE, version: 1, body: include_str!("indices/set_aside.json") },
     IndexPlan { name: ERASED, version: 1, body: include_str!("indices/erased.json") },
+    IndexPlan { name: DECISIONS, version: 1, body: include_str!("indices/decisions.json") },
 ];
 
 /// A part of an Elasticsearch server: the indices whose names begin with a service's prefix.
@@ -168,14 +171,6 @@ impl Store for Elasticsearch {
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
         self.waiting().list(filter, limit).await
-    }
-
-    async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.waiting().redrive(messages).await
-    }
-
-    async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.waiting().drop_parked(messages).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{bulk::Seen, client::Client, owners::hits};
+use super::{bulk::Seen, client::Client, decisions::About, owners::hits};
 use crate::{
     failure::StoreError,
-    store::{Counts, Filter, SetAside, State},
+    store::{Counts, Filter, Group, SetAside, State},
 };
 
 /// The index's name.
@@ -19,6 +19,9 @@ pub const SET_ASIDE: &str = "set-aside";
 
 /// How many messages are read in one call; each may be a few hundred kilobytes.
 const PAGE: i64 = 100;
+
+/// How many of their ids are.
+const PAGE_OF_IDS: i64 = 5000;
 
 /// The messages that have to wait.
 pub struct Waiting<'a> {
@@ -80,20 +83,72 @@ impl Waiting<'_> {
 
     /// The messages that a filter lets through, oldest first.
     pub async fn list(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
-        let mut found: Vec<SetAside> = Vec::new();
-        let mut asked =
-            json!({ "sort": ["first_failed_at", "message"], "query": { "bool": { "filter": conditions(filter) } } });
+        self.pages(json!({ "query": fits(filter) }), PAGE, limit, |hit| read(&hit["_source"])).await
+    }
+
+    /// Their ids.
+    pub async fn ids(&self, filter: &Filter, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        let asked = json!({ "query": fits(filter), "_source": false });
+        self.pages(asked, PAGE_OF_IDS, limit, id_of).await
+    }
+
+    /// How many of them share a name and a reason.
+    pub async fn groups(&self, filter: &Filter, limit: i64) -> Result<Vec<Group>, StoreError> {
+        let terms = json!([{ "field": "name" }, { "field": "reason", "missing": "" }]);
+        let groups = json!({ "groups": { "multi_terms": { "terms": terms, "size": limit } } });
+        let answer = self.search(json!({ "size": 0, "query": fits(filter), "aggs": groups })).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let group = |bucket: &Value| Group {
+            name: text(&bucket["key"][0]),
+            reason: text(&bucket["key"][1]),
+            messages: bucket["doc_count"].as_i64().unwrap_or_default(),
+        };
+        Ok(answer["aggregations"]["groups"]["buckets"].as_array().into_iter().flatten().map(group).collect())
+    }
+
+    /// Those of these messages that are parked, without their data; at most as many as the server gives at once.
+    pub async fn parked(&self, messages: &[Uuid]) -> Result<Vec<About>, StoreError> {
+        let asked = json!({
+            "size": messages.len(),
+            "_source": ["message", "queue", "name", "subject", "reason"],
+            "query": parked_among(messages),
+        });
+        let answer = self.search(asked).await?;
+        let about = |hit: &Value| serde_json::from_value(hit["_source"].clone()).map_err(StoreError::broken);
+        hits(&answer).iter().map(about).collect()
+    }
+
+    /// Gives a message other data, if nobody has changed it since it was read.
+    pub async fn replace_data(&self, message: Uuid, seen: &Seen, data: &[u8]) -> Result<bool, StoreError> {
+        let path = format!("{}/_update/{message}?require_alias=true&{}", self.index, seen.as_condition());
+        match self.client.post(&path, json!({ "doc": { "body": STANDARD.encode(data) } })).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.has_status(409) || error.has_status(404) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Everything that a question finds, oldest first, read page by page.
+    async fn pages<T>(
+        &self,
+        mut asked: Value,
+        at_once: i64,
+        limit: i64,
+        read: impl Fn(&Value) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        asked["sort"] = json!(["first_failed_at", "message"]);
         loop {
             let rest = limit - i64::try_from(found.len()).unwrap_or(limit);
             if rest <= 0 {
                 return Ok(found);
             }
-            asked["size"] = json!(rest.min(PAGE));
+            asked["size"] = json!(rest.min(at_once));
             let answer = self.search(asked.clone()).await?;
             let page = hits(&answer);
             let Some(last) = page.last() else { return Ok(found) };
             for hit in page {
-                found.push(read(&hit["_source"])?);
+                found.push(read(hit)?);
             }
             asked["search_after"] = last["sort"].clone();
         }
@@ -127,7 +182,7 @@ impl Waiting<'_> {
     /// Does something to those of these messages that are parked.
     async fn change(&self, action: &str, messages: &[Uuid], mut order: Value) -> Result<Value, StoreError> {
         self.client.refresh(&self.index).await?;
-        order["query"] = json!({ "bool": { "filter": [{ "ids": { "values": messages } }, { "term": { "state": State::Parked } }] } });
+        order["query"] = parked_among(messages);
         Ok(self.client.post(&format!("{}/{action}?conflicts=proceed&refresh=true", self.index), order).await?)
     }
 
@@ -137,7 +192,15 @@ impl Waiting<'_> {
     }
 }
 
-fn conditions(filter: &Filter) -> Vec<Value> {
+fn parked_among(messages: &[Uuid]) -> Value {
+    json!({ "bool": { "filter": [{ "ids": { "values": messages } }, { "term": { "state": State::Parked } }] } })
+}
+
+fn id_of(hit: &Value) -> Result<Uuid, StoreError> {
+    hit["_id"].as_str().unwrap_or_default().parse().map_err(StoreError::broken)
+}
+
+fn fits(filter: &Filter) -> Value {
     let contains = |text: &String| {
         let text = text.replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?");
         json!({ "wildcard": { "reason": { "value": format!("*{text}*") } } })
@@ -148,8 +211,12 @@ fn conditions(filter: &Filter) -> Vec<Value> {
         filter.subject.as_ref().map(|subject| json!({ "term": { "subject": subject } })),
         filter.reason.as_ref().map(contains),
         filter.state.map(|state| json!({ "term": { "state": state } })),
+        filter.queue.as_ref().map(|queue| json!({ "term": { "queue": queue } })),
+        filter.since.map(|since| json!({ "range": { "first_failed_at": { "gte": since } } })),
+        filter.until.map(|until| json!({ "range": { "first_failed_at": { "lt": until } } })),
+        filter.attempts.map(|attempts| json!({ "range": { "attempts": { "gte": attempts } } })),
     ];
-    conditions.into_iter().flatten().collect()
+    json!({ "bool": { "filter": conditions.into_iter().flatten().collect::<Vec<_>>() } })
 }
 
 fn read(source: &Value) -> Result<SetAside, StoreError> {

@@ -20,6 +20,7 @@ use crate::failure::{StoreError, StoreErrorKind};
 const MESSAGING: &[(&str, &str)] = &[
     ("V1__messaging", include_str!("V1__messaging.cypher")),
     ("V2__order", include_str!("V2__order.cypher")),
+    ("V3__decisions", include_str!("V3__decisions.cypher")),
     ("V4__delays", include_str!("V4__delays.cypher")),
     ("V5__sagas", include_str!("V5__sagas.cypher")),
 ];

@@ -3,6 +3,7 @@
 //! Every question has a limit of time, and a connection whose transaction has failed or hangs is closed, never used
 //! again: a server that stops answering holds nobody up for longer than the limit.
 
+mod decisions;
 mod delays;
 mod error;
 mod lanes;
@@ -211,14 +212,6 @@ impl Store for Neo4j {
         rows.into_iter().map(SetAside::try_from).collect()
     }
 
-    async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.count(query(set_aside::REDRIVE).param("ids", texts(messages))).await
-    }
-
-    async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.count(query(set_aside::DROP).param("ids", texts(messages))).await
-    }
-
     async fn counts(&self) -> Result<Counts, StoreError> {
         let asked = "OPTIONAL MATCH (oldest:Outbox) WHERE oldest.position > 0
             WITH oldest ORDER BY oldest.position LIMIT 1
@@ -255,10 +248,6 @@ struct Counted {
 /// A map with these keys: a row of a list that a statement unwinds, for instance.
 pub fn record<const N: usize>(fields: [(&str, BoltType); N]) -> BoltType {
     BoltType::Map(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
-}
-
-fn texts(ids: &[Uuid]) -> Vec<String> {
-    ids.iter().map(Uuid::to_string).collect()
 }
 
 fn at_most_one<T>(mut rows: Vec<T>) -> Result<Option<T>, StoreError> {

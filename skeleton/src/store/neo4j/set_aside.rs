@@ -89,51 +89,52 @@ pub(super) const DUE: &str = "CALL {
     }
     RETURN kept.id AS id ORDER BY kept.due_at LIMIT $limit";
 
-/// Lets parked messages wait for an attempt that is due. Where one is behind, the numbers before it that are nowhere
-/// set aside are given up: ten thousand at most, so that a number out of this world does no harm.
-pub(super) const REDRIVE: &str =
-    "UNWIND $ids AS id MATCH (kept:SetAside {id: id}) WHERE kept.state IN ['parked', 'behind']
-    OPTIONAL MATCH (line:Line {name: kept.line})
-    WITH kept, CASE kept.state WHEN 'behind' THEN coalesce(line.last, 0) ELSE null END AS last
-    CALL {
-        WITH kept, last WITH kept, last WHERE last IS NOT NULL
-        WITH kept, CASE WHEN last + 1 < kept.number - 10000 THEN kept.number - 10000 ELSE last + 1 END AS from
-        UNWIND range(from, kept.number - 1) AS number
-        WITH kept, number WHERE NOT EXISTS { (:SetAside {line: kept.line, number: number}) }
-        MERGE (:GivenUp {line: kept.line, number: number})
-        RETURN count(*) AS missing
-    }
-    SET kept.state = 'waiting', kept.attempts = 0, kept.due_at = datetime() RETURN count(kept) AS redriven";
-
-/// Forgets messages. Their numbers are given up, and those behind them look again whether it is their turn.
-pub(super) const DROP: &str =
-    "UNWIND $ids AS id MATCH (kept:SetAside {id: id}) WHERE kept.state IN ['parked', 'behind']
-    WITH kept, kept.line AS line, kept.number AS number
-    DELETE kept
-    WITH line, number
-    CALL {
-        WITH line, number WITH line, number WHERE line IS NOT NULL
-        MERGE (:GivenUp {line: line, number: number})
-        WITH line MATCH (next:SetAside {line: line, state: 'behind'})
-        SET next.state = 'waiting', next.due_at = datetime()
-        RETURN count(*) AS released
-    }
-    RETURN count(*) AS dropped";
-
-/// The messages that a filter lets through, oldest first.
-pub(super) fn list(filter: &Filter, limit: i64) -> Query {
-    // One that is handled in this moment may be found and have lost its properties already.
-    let statement = "MATCH (node:SetAside)
+/// What a filter lets through, as `kept`; the parameters are those of [`given`].
+macro_rules! that_fit {
+    () => {
+        // One that is handled in this moment may be found and have lost its properties already.
+        "MATCH (node:SetAside)
         WITH properties(node) AS kept
         WHERE kept.id IS NOT NULL AND ($id IS NULL OR kept.id = $id) AND ($name IS NULL OR kept.name = $name)
             AND ($subject IS NULL OR kept.subject = $subject) AND ($reason IS NULL OR kept.reason CONTAINS $reason)
-            AND ($state IS NULL OR kept.state = $state)
-        RETURN kept ORDER BY kept.first_failed_at, kept.id LIMIT $limit";
+            AND ($state IS NULL OR kept.state = $state) AND ($queue IS NULL OR kept.queue = $queue)
+            AND ($since IS NULL OR kept.first_failed_at >= $since)
+            AND ($until IS NULL OR kept.first_failed_at < $until) AND ($attempts IS NULL OR kept.attempts >= $attempts) "
+    };
+}
+
+/// The messages that a filter lets through, oldest first.
+pub(super) fn list(filter: &Filter, limit: i64) -> Query {
+    let statement = concat!(that_fit!(), "RETURN kept ORDER BY kept.first_failed_at, kept.id LIMIT $limit");
+    given(statement, filter, limit)
+}
+
+/// Their ids.
+pub(super) fn ids(filter: &Filter, limit: i64) -> Query {
+    let statement = concat!(that_fit!(), "RETURN kept.id AS id ORDER BY kept.first_failed_at, kept.id LIMIT $limit");
+    given(statement, filter, limit)
+}
+
+/// How many of them share a name and a reason.
+pub(super) fn groups(filter: &Filter, limit: i64) -> Query {
+    let statement = concat!(
+        that_fit!(),
+        "RETURN kept.name AS name, kept.reason AS reason, count(*) AS messages ORDER BY messages DESC, name, reason LIMIT $limit"
+    );
+    given(statement, filter, limit)
+}
+
+/// The parameters of a filter, and how many rows at most.
+fn given(statement: &str, filter: &Filter, limit: i64) -> Query {
     query(statement)
         .param("id", filter.id.map(|id| id.to_string()))
         .param("name", filter.name.clone())
         .param("subject", filter.subject.clone())
         .param("reason", filter.reason.clone())
         .param("state", filter.state.map(|state| state.as_str().to_owned()))
+        .param("queue", filter.queue.clone())
+        .param("since", filter.since)
+        .param("until", filter.until)
+        .param("attempts", filter.attempts.map(i64::from))
         .param("limit", limit)
 }

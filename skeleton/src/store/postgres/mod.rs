@@ -5,6 +5,7 @@
 //! confirmed. Only the holder of an advisory lock relays; it deletes over the session that holds the lock, so a
 //! relay that has lost the lock cannot delete.
 
+mod decisions;
 mod delays;
 mod error;
 mod later;
@@ -31,8 +32,9 @@ pub use self::tx::Tx;
 use self::{
     error::{store_error, unavailable},
     outbox::Relay,
+    set_aside::Conditions,
 };
-use super::{Counts, Filter, Plan, ServiceContext, SetAside, State, Store, Work};
+use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -42,6 +44,7 @@ use crate::{
 const MESSAGING: &[(&str, &str)] = &[
     ("V1__messaging", include_str!("V1__messaging.sql")),
     ("V2__order", include_str!("V2__order.sql")),
+    ("V3__decisions", include_str!("V3__decisions.sql")),
     ("V4__delays", include_str!("V4__delays.sql")),
     ("V5__sagas", include_str!("V5__sagas.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
@@ -219,20 +222,8 @@ impl Store for Postgres {
     }
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
-        let state = filter.state.map(State::as_str);
-        let rows = self
-            .query(set_aside::LIST, &[&filter.id, &filter.name, &filter.subject, &filter.reason, &state, &limit])
-            .await?;
+        let rows = self.query(set_aside::LIST, &Conditions::of(filter).then(&limit)).await?;
         Ok(rows.iter().map(set_aside::read).collect())
-    }
-
-    async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        self.execute(set_aside::REDRIVE, &[&messages]).await
-    }
-
-    async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
-        let dropped = self.query(set_aside::DROP, &[&messages]).await?;
-        Ok(dropped.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

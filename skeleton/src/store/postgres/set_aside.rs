@@ -1,10 +1,13 @@
 //! Messages that wait for another try or are parked: statements and rows.
 
-use tokio_postgres::{Row, types::Json};
+use tokio_postgres::{
+    Row,
+    types::{Json, ToSql},
+};
 
 use crate::{
     messaging::order::Place,
-    store::{SetAside, State},
+    store::{Filter, SetAside, State},
 };
 
 /// Keeps a message, or what is new about one that is kept.
@@ -21,40 +24,55 @@ pub(super) const DUE: &str = "select message_id from (
         where queue = $1 and state = 'behind' and number <= last + 1
     ) as due order by due_at limit $2";
 
-/// Lets parked messages wait for an attempt that is due. Where one is behind, the numbers before it that are nowhere
-/// set aside are given up: ten thousand at most, so that a number out of this world does no harm.
-pub(super) const REDRIVE: &str = "with chosen as (
-        select message_id, state, line, number from skeleton.set_aside
-        where message_id = any($1) and state in ('parked', 'behind') for update
-    ), missing as (
-        insert into skeleton.given_up (line, number)
-        select chosen.line, n from chosen left join skeleton.lines using (line),
-            generate_series(greatest(coalesce(last, 0) + 1, chosen.number - 10000), chosen.number - 1) as n
-        where chosen.state = 'behind'
-            and not exists (select from skeleton.set_aside kept where kept.line = chosen.line and kept.number = n)
-        on conflict do nothing
-    )
-    update skeleton.set_aside set state = 'waiting', attempts = 0, due_at = now()
-    where message_id in (select message_id from chosen)";
-
-/// Forgets messages. Their numbers are given up, and those behind them look again whether it is their turn.
-pub(super) const DROP: &str = "with dropped as (
-        delete from skeleton.set_aside where message_id = any($1) and state in ('parked', 'behind') returning line, number
-    ), numbers as (
-        insert into skeleton.given_up (line, number) select line, number from dropped where line is not null
-        on conflict do nothing
-    ), next as (
-        update skeleton.set_aside set state = 'waiting', due_at = now()
-        where state = 'behind' and line in (select line from dropped) and not message_id = any($1)
-    )
-    select count(*) from dropped";
+/// What a filter lets through; the parameters are those of [`Conditions`].
+macro_rules! that_fit {
+    () => {
+        "from skeleton.set_aside
+            where ($1::uuid is null or message_id = $1) and ($2::text is null or name = $2)
+                and ($3::text is null or subject = $3) and ($4::text is null or strpos(reason, $4) > 0)
+                and ($5::text is null or state = $5) and ($6::text is null or queue = $6)
+                and ($7::timestamptz is null or first_failed_at >= $7)
+                and ($8::timestamptz is null or first_failed_at < $8) and ($9::integer is null or attempts >= $9) "
+    };
+}
 
 /// The messages that a filter lets through, oldest first.
-pub(super) const LIST: &str = "select message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at
-    from skeleton.set_aside
-    where ($1::uuid is null or message_id = $1) and ($2::text is null or name = $2) and ($3::text is null or subject = $3)
-        and ($4::text is null or strpos(reason, $4) > 0) and ($5::text is null or state = $5)
-    order by first_failed_at, message_id limit $6";
+pub(super) const LIST: &str = concat!(
+    "select message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at ",
+    that_fit!(),
+    "order by first_failed_at, message_id limit $10"
+);
+
+/// Their ids.
+pub(super) const IDS: &str =
+    concat!("select message_id ", that_fit!(), "order by first_failed_at, message_id limit $10");
+
+/// How many of them share a name and a reason.
+pub(super) const GROUPS: &str = concat!(
+    "select name, reason, count(*) ",
+    that_fit!(),
+    "group by name, reason order by count(*) desc, name, reason limit $10"
+);
+
+/// The parameters of a filter.
+pub(super) struct Conditions<'a> {
+    filter: &'a Filter,
+    state: Option<&'static str>,
+    attempts: Option<i32>,
+}
+
+impl<'a> Conditions<'a> {
+    pub(super) fn of(filter: &'a Filter) -> Self {
+        let attempts = filter.attempts.map(|attempts| i32::try_from(attempts).unwrap_or(i32::MAX));
+        Self { filter, state: filter.state.map(State::as_str), attempts }
+    }
+
+    /// All of them, and how many rows at most.
+    pub(super) fn then<'b>(&'b self, limit: &'b i64) -> [&'b (dyn ToSql + Sync); 10] {
+        let Filter { id, name, subject, reason, queue, since, until, attempts: _, state: _ } = self.filter;
+        [id, name, subject, reason, &self.state, queue, since, until, &self.attempts, limit]
+    }
+}
 
 /// Takes a waiting message that nobody else is taking.
 pub(super) const TAKE: &str = "delete from skeleton.set_aside where message_id = (

@@ -5,7 +5,8 @@ use std::time::Duration;
 use skeleton::{
     StoreError,
     failure::StoreErrorKind,
-    store::{Filter, Store},
+    store::{Decisions, Filter, Store},
+    testing::somebody,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -27,7 +28,7 @@ async fn asked_everything(bench: &Bench) -> Duration {
     assert!(is_unavailable(store.failures_of(id).await));
     assert!(is_unavailable(store.due("search.events", 1).await));
     assert!(is_unavailable(store.list_set_aside(&Filter::default(), 1).await));
-    assert!(is_unavailable(store.redrive(&[id]).await));
+    assert!(is_unavailable(store.redrive(&[id], &somebody()).await));
     assert!(is_unavailable(store.counts().await));
     assert!(is_unavailable(store.clean_up().await));
     assert!(is_unavailable(store.find_of::<Thing>(id, &[]).await));

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{SubsecRound, Utc};
-use skeleton::store::{Counts, Filter, SetAside, State, Store, Transaction};
+use skeleton::{
+    store::{Counts, Decisions, Filter, SetAside, State, Store, Transaction},
+    testing::somebody,
+};
 use uuid::Uuid;
 
 use super::bench::Bench;
@@ -53,12 +56,12 @@ async fn a_message_waits_is_parked_is_redriven_and_is_dropped() {
     assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, parked: 1, ..Counts::default() });
     assert!(bench.begin().await.take_waiting(kept.message).await.unwrap().is_none());
 
-    assert_eq!(store.redrive(&[kept.message, later.message]).await.unwrap(), 1);
+    assert_eq!(store.redrive(&[kept.message, later.message], &somebody()).await.unwrap(), 1);
     assert_eq!(store.due("search.events", 64).await.unwrap(), [kept.message]);
     assert_eq!(store.failures_of(kept.message).await.unwrap(), 0);
 
     store.set_aside(&SetAside { state: State::Parked, ..kept.clone() }).await.unwrap();
-    assert_eq!(store.drop_parked(&[kept.message, later.message]).await.unwrap(), 1);
+    assert_eq!(store.drop_parked(&[kept.message, later.message], &somebody()).await.unwrap(), 1);
     assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, ..Counts::default() });
     bench.done().await;
 }

@@ -1,0 +1,268 @@
+//! `<service> parked ...`.
+
+use std::{
+    io::{Read as _, Write},
+    num::NonZeroU32,
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand, ValueEnum as _};
+use uuid::Uuid;
+
+use super::{Checked, Edit, MOST, Refused, drop_parked, find, redrive, shown};
+use crate::store::{Filter, Signed, State, Store};
+
+/// What can be done with messages that are set aside.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List them, oldest first.
+    List(List),
+    /// Show one whole, personal data masked.
+    Show(ShowOne),
+    /// Handle them again, with all attempts before them.
+    Redrive(RedriveSome),
+    /// Give one other data. It is checked against the schema of the message's own version; a mask left in it stands
+    /// for what is behind it. The message stays parked.
+    Edit(EditOne),
+    /// Forget them for good.
+    Drop(DropSome),
+    /// Who decided what, newest first.
+    Audit(AuditTrail),
+}
+
+/// Which message is shown.
+#[derive(Debug, Args)]
+pub struct ShowOne {
+    /// The message's id.
+    id: Uuid,
+    /// Only its data, as `edit` takes it.
+    #[arg(long)]
+    data: bool,
+}
+
+/// Which messages are handled again, and how fast.
+#[derive(Debug, Args)]
+pub struct RedriveSome {
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    signature: Signature,
+    /// Not more than so many in a second.
+    #[arg(long)]
+    rate: Option<NonZeroU32>,
+}
+
+/// Which messages are forgotten.
+#[derive(Debug, Args)]
+pub struct DropSome {
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    signature: Signature,
+    /// More than one is meant.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Which decisions are listed.
+#[derive(Debug, Args)]
+pub struct AuditTrail {
+    /// Only about this message.
+    #[arg(long)]
+    id: Option<Uuid>,
+    /// How many at most.
+    #[arg(long, default_value_t = 100)]
+    limit: i64,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which messages are listed, and how.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// In which state: `parked`, another, or `all`.
+    #[arg(long, default_value = "parked", value_parser = States::parse)]
+    state: States,
+    /// How many at most.
+    #[arg(long, default_value_t = 100)]
+    limit: i64,
+    /// One JSON object a line, without the data.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One state, or every one.
+#[derive(Clone, Copy, Debug)]
+struct States(Option<State>);
+
+impl States {
+    fn parse(word: &str) -> Result<Self, String> {
+        if word == "all" {
+            return Ok(Self(None));
+        }
+        let known: Vec<_> = State::value_variants().iter().map(|state| state.as_str()).collect();
+        let state = State::from_str(word, false).map_err(|_| format!("say {} or all", known.join(", ")))?;
+        Ok(Self(Some(state)))
+    }
+}
+
+/// Which parked messages are meant.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    #[command(flatten)]
+    filter: Filter,
+    /// Choose all that are parked, where no filter is given.
+    #[arg(long)]
+    all: bool,
+    /// Only say which it would be.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Who decides, and why.
+#[derive(Debug, Args)]
+pub struct Signature {
+    /// Who decides; kept in the audit trail.
+    #[arg(long, env = "USER", hide_env_values = true)]
+    by: String,
+    /// Why; kept in the audit trail.
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+impl Signature {
+    fn read(&self) -> Result<Signed, Refused> {
+        Ok(Signed::try_new(&self.by, &self.note)?)
+    }
+}
+
+/// Which message gets which data.
+#[derive(Debug, Args)]
+pub struct EditOne {
+    /// The message's id.
+    id: Uuid,
+    /// The file with the new data; `-` for the standard input.
+    #[arg(long)]
+    data: PathBuf,
+    /// Handle the message again at once.
+    #[arg(long)]
+    redrive: bool,
+    /// Only check the data.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    signature: Signature,
+}
+
+/// Does it, and writes what came of it.
+///
+/// # Errors
+/// Where it is refused or the store fails.
+pub async fn run<S: Store>(store: &S, command: Command, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    match command {
+        Command::List(asked) => list_messages(store, asked, out).await,
+        Command::Show(asked) => show_one(store, asked, out).await,
+        Command::Redrive(asked) => redrive_some(store, asked, out).await,
+        Command::Edit(asked) => edit_one(store, asked, out).await,
+        Command::Drop(asked) => drop_some(store, asked, out).await,
+        Command::Audit(asked) => list_decisions(store, asked, out).await,
+    }
+}
+
+async fn list_messages<S: Store>(store: &S, list: List, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    let filter = Filter { state: list.state.0, ..list.filter };
+    for message in store.list_set_aside(&filter, list.limit).await? {
+        let line = if list.json { shown::as_json(&message).to_string() } else { shown::line(&message) };
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// The parked messages meant. `None` after a dry run, which says which they are.
+async fn choose<S: Store>(
+    store: &S,
+    chosen: &Chosen,
+    act: &str,
+    out: &mut (impl Write + Send),
+) -> Result<Option<Vec<Uuid>>, Refused> {
+    if !chosen.all && chosen.filter == Filter::default() {
+        return Err(Refused::NothingChosen);
+    }
+    let filter = chosen.filter.clone().only_parked();
+    if !chosen.dry_run {
+        return Ok(Some(store.ids_of(&filter, MOST).await?));
+    }
+    let found = store.list_set_aside(&filter, MOST).await?;
+    for message in &found {
+        writeln!(out, "{}", shown::line(message))?;
+    }
+    writeln!(out, "would {act} {}", found.len())?;
+    Ok(None)
+}
+
+async fn show_one<S: Store>(store: &S, asked: ShowOne, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    let message = find(store, asked.id).await?;
+    let text = if asked.data { shown::data(&message) } else { Some(shown::whole(&message)) };
+    Ok(writeln!(out, "{}", text.as_deref().unwrap_or("not JSON"))?)
+}
+
+async fn redrive_some<S: Store>(store: &S, asked: RedriveSome, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    let signed = asked.signature.read()?;
+    let Some(messages) = choose(store, &asked.chosen, "redrive", out).await? else { return Ok(()) };
+    let count = redrive(store, &messages, asked.rate, &signed).await?;
+    Ok(writeln!(out, "redriven: {count}")?)
+}
+
+async fn drop_some<S: Store>(store: &S, asked: DropSome, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    let signed = asked.signature.read()?;
+    let Some(messages) = choose(store, &asked.chosen, "drop", out).await? else { return Ok(()) };
+    if messages.len() > 1 && !asked.yes {
+        return Err(Refused::NotConfirmed(messages.len()));
+    }
+    let count = drop_parked(store, &messages, &signed).await?;
+    Ok(writeln!(out, "dropped: {count}")?)
+}
+
+async fn list_decisions<S: Store>(store: &S, asked: AuditTrail, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    for decision in store.trail(asked.id, asked.limit).await? {
+        let line = if asked.json { serde_json::json!(decision).to_string() } else { shown::decision(&decision) };
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+async fn edit_one<S: Store>(store: &S, asked: EditOne, out: &mut (impl Write + Send)) -> Result<(), Refused> {
+    let signed = asked.signature.read()?;
+    let text = read(&asked.data).map_err(|error| Refused::Unreadable(asked.data.display().to_string(), error))?;
+    let edit = Edit::of(find(store, asked.id).await?, &text)?;
+    match edit.checked {
+        Checked::Schema(name) => writeln!(out, "the data fits the schema of {name}")?,
+        Checked::JsonAlone => writeln!(out, "only that the data is JSON was checked: this build has no schema of it")?,
+    }
+    if asked.dry_run {
+        return Ok(writeln!(out, "would edit {}", asked.id)?);
+    }
+    if edit.is_change() {
+        edit.keep(store, &signed).await?;
+        writeln!(out, "edited: {}", asked.id)?;
+    } else {
+        writeln!(out, "nothing is changed: the data is what it was")?;
+    }
+    if asked.redrive {
+        let count = redrive(store, &[asked.id], None, &signed).await?;
+        writeln!(out, "redriven: {count}")?;
+    }
+    Ok(())
+}
+
+fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
+    if path.as_os_str() != "-" {
+        return std::fs::read(path);
+    }
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text)?;
+    Ok(text)
+}

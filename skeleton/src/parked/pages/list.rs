@@ -1,0 +1,169 @@
+//! `GET /parked`: what is set aside, by name and reason, and one by one.
+
+use maud::{Markup, html};
+use serde::Deserialize;
+use warp::http::StatusCode;
+
+use clap::ValueEnum as _;
+
+use super::{
+    Desk, MOST_SHOWN,
+    frame::{alert, field, page, table},
+};
+use crate::{
+    failure::StoreError,
+    http::Response,
+    parked::shown::time,
+    store::{Filter, Group, SetAside, State, Store, moment},
+};
+
+/// How many names and reasons are counted.
+const MOST_GROUPS: i64 = 50;
+
+/// The filter as the form has it.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    name: String,
+    subject: String,
+    reason: String,
+    queue: String,
+    since: String,
+    until: String,
+    attempts: String,
+    state: String,
+    id: String,
+}
+
+impl Asked {
+    /// The filter that is meant, or what is wrong with it.
+    fn filter(&self) -> Result<Filter, String> {
+        let text = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        let time = |text: &str| if text.is_empty() { Ok(None) } else { moment(text).map(Some) };
+        let attempts = text(&self.attempts).map(|text| text.parse()).transpose();
+        let id = text(&self.id).map(|text| text.parse()).transpose();
+        Ok(Filter {
+            id: id.map_err(|_| "the id is no UUID".to_owned())?,
+            name: text(&self.name),
+            subject: text(&self.subject),
+            reason: text(&self.reason),
+            queue: text(&self.queue),
+            since: time(&self.since)?,
+            until: time(&self.until)?,
+            attempts: attempts.map_err(|_| "attempts: write a number".to_owned())?,
+            state: self.state()?,
+        })
+    }
+
+    fn state(&self) -> Result<Option<State>, String> {
+        match self.state.as_str() {
+            "" => Ok(Some(State::Parked)),
+            "all" => Ok(None),
+            word => State::from_str(word, false).map(Some).map_err(|_| "there is no such state".to_owned()),
+        }
+    }
+}
+
+/// `GET /parked` - what is set aside.
+pub(super) async fn show<S: Store>(asked: Asked, desk: Desk<S>) -> Response {
+    let (status, found) = match asked.filter() {
+        Err(mistake) => (StatusCode::UNPROCESSABLE_ENTITY, alert(&mistake)),
+        Ok(filter) => match look(&desk.store, &filter).await {
+            Ok((groups, messages)) => (StatusCode::OK, found(&asked, &groups, &messages)),
+            Err(error) => (StatusCode::SERVICE_UNAVAILABLE, alert(&format!("the store cannot be asked: {error}"))),
+        },
+    };
+    page(desk.service, status, "Parked messages", &html! { (form(&asked)) (found) })
+}
+
+async fn look<S: Store>(store: &S, filter: &Filter) -> Result<(Vec<Group>, Vec<SetAside>), StoreError> {
+    let groups = store.groups_of(filter, MOST_GROUPS).await?;
+    let messages = store.list_set_aside(filter, MOST_SHOWN as i64 + 1).await?;
+    Ok((groups, messages))
+}
+
+fn form(asked: &Asked) -> Markup {
+    let states =
+        State::value_variants().iter().map(|state| state.as_str()).filter(|state| *state != State::Parked.as_str());
+    html! {
+        form method="get" action="/parked" role="search" aria-label="Filter" {
+            (field("name", "name", "Name, whole", &asked.name))
+            (field("subject", "subject", "Subject, whole", &asked.subject))
+            (field("reason", "reason", "Reason contains", &asked.reason))
+            (field("queue", "queue", "Queue, whole", &asked.queue))
+            (field("since", "since", "Failed first since (UTC)", &asked.since))
+            (field("until", "until", "Failed first before (UTC)", &asked.until))
+            (field("attempts", "attempts", "Attempts at least", &asked.attempts))
+            (field("id", "id", "Id", &asked.id))
+            div class="field" {
+                label for="state" { "State" }
+                select id="state" name="state" {
+                    option value="" { (State::Parked.as_str()) }
+                    @for state in states.chain(["all"]) { option value=(state) selected[asked.state == state] { (state) } }
+                }
+            }
+            button { "Show" }
+        }
+    }
+}
+
+fn found(asked: &Asked, groups: &[Group], messages: &[SetAside]) -> Markup {
+    if messages.is_empty() {
+        return html! { p { "Nothing is set aside that fits." } };
+    }
+    let total: i64 = groups.iter().map(|group| group.messages).sum();
+    let more = messages.len() > MOST_SHOWN;
+    let counted = html! {
+        @for group in groups {
+            tr {
+                td class="number" { (group.messages) }
+                td { (group.name) }
+                td { a href=(address(asked, group)) { (group.reason) } }
+            }
+        }
+    };
+    let listed = html! {
+        @for message in messages.iter().take(MOST_SHOWN) { (row(message)) }
+    };
+    html! {
+        h2 { (total) @if groups.len() as i64 == MOST_GROUPS { " or more" } " by name and reason" }
+        (table("How many share a name and a reason", &["Messages", "Name", "Reason"], &counted))
+        h2 { "One by one, oldest first" }
+        @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter for others." } }
+        (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
+    }
+}
+
+fn row(message: &SetAside) -> Markup {
+    html! {
+        tr {
+            td { a href={ "/parked/" (message.message) } { (message.name) } br; small { (message.message) } }
+            td { (message.subject.as_deref().unwrap_or("-")) }
+            td { (message.reason) }
+            td class="number" { (message.attempts) }
+            td { (time(message.first_failed_at)) }
+            td { (message.state.as_str()) }
+        }
+    }
+}
+
+/// The same list, narrowed to a group.
+fn address(asked: &Asked, group: &Group) -> String {
+    let narrowed = Asked { name: group.name.clone(), reason: group.reason.clone(), ..asked.clone() };
+    let Asked { name, subject, reason, queue, since, until, attempts, state, id } = &narrowed;
+    let fields = [
+        ("name", name),
+        ("subject", subject),
+        ("reason", reason),
+        ("queue", queue),
+        ("since", since),
+        ("until", until),
+        ("attempts", attempts),
+        ("state", state),
+        ("id", id),
+    ];
+    let given = fields.iter().filter(|(_, value)| !value.is_empty());
+    // Its only way to write a query is one for a whole address.
+    let whole = reqwest::Url::parse_with_params("http://admin/parked", given);
+    whole.map_or_else(|_| "/parked".to_owned(), |url| format!("/parked?{}", url.query().unwrap_or_default()))
+}

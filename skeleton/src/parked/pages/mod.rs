@@ -1,0 +1,87 @@
+//! Parked messages as pages on the admin port, for people who would rather look.
+//!
+//! The pages are whole without scripts. Everything shown is escaped, personal data is masked, and what changes something
+//! is taken from these pages alone ([`guard`]). Who may reach the admin port may use them: it is not a public port.
+
+mod frame;
+mod guard;
+mod list;
+mod message;
+mod trail;
+
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+use warp::{
+    Filter as _, Rejection, Reply as _,
+    http::{StatusCode, header::LOCATION},
+};
+
+use super::Refused;
+use crate::{
+    http::{Response, Routes, group},
+    store::{NotSigned, Signed, Store},
+};
+
+/// The largest form: data of 256 kB in which every byte is written as three.
+pub(crate) const MAX_FORM: u64 = 1024 * 1024;
+
+/// Who decides, where nobody says.
+const NOBODY_NAMED: &str = "admin port";
+
+/// How many lines a page has at most.
+const MOST_SHOWN: usize = 100;
+
+/// What the pages are about.
+#[derive(Clone)]
+struct Desk<S> {
+    store: S,
+    service: &'static str,
+}
+
+/// `/parked`, `/parked/<id>` and `/parked/audit`, for the admin port; `hosts` are the names it answers to beside
+/// addresses and `localhost`, with commas between.
+pub(crate) fn routes<S: Store>(store: S, service: &'static str, hosts: &str) -> Routes {
+    let desk = Desk { store, service };
+    let desk = warp::any().map(move || desk.clone());
+    let list = warp::path::end().and(warp::get()).and(warp::query()).and(desk.clone()).then(list::show);
+    let trail = warp::path!("audit").and(warp::get()).and(warp::query()).and(desk.clone()).then(trail::show);
+    let one = warp::path!(Uuid).and(warp::get()).and(desk.clone()).then(message::show);
+    let redrive = warp::path!(Uuid / "redrive").and(warp::post()).and(form()).and(desk.clone()).then(message::redrive);
+    let edit = warp::path!(Uuid / "edit").and(warp::post()).and(form()).and(desk.clone()).then(message::edit);
+    let drop = warp::path!(Uuid / "drop").and(warp::post()).and(form()).and(desk).then(message::drop_one);
+    let looking = list.or(trail).unify().or(one).unify();
+    let deciding = redrive.or(edit).unify().or(drop).unify();
+    group(warp::path("parked").and(guard::from_our_pages(hosts)).and(looking.or(deciding).unify()))
+}
+
+fn form<T: DeserializeOwned + Send + 'static>() -> impl warp::Filter<Extract = (T,), Error = Rejection> + Clone {
+    warp::body::form()
+}
+
+/// The name that was typed in, if any, and the note.
+fn signed(by: &str, note: &str) -> Result<Signed, NotSigned> {
+    Signed::try_new(if by.trim().is_empty() { NOBODY_NAMED } else { by }, note)
+}
+
+/// Back to the page of a message, to see what came of it.
+fn see(message: Uuid) -> Response {
+    warp::reply::with_header(StatusCode::SEE_OTHER, LOCATION, format!("/parked/{message}")).into_response()
+}
+
+/// What a refusal is in HTTP.
+fn status_of(refused: &Refused) -> StatusCode {
+    match refused {
+        Refused::NotThere(_) => StatusCode::NOT_FOUND,
+        Refused::Changed(_) | Refused::NotParked(..) => StatusCode::CONFLICT,
+        Refused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Refused::NotSigned(_)
+        | Refused::NothingChosen
+        | Refused::NotConfirmed(_)
+        | Refused::NotJson { .. }
+        | Refused::NothingBehind(_)
+        | Refused::Violation(_)
+        | Refused::NotItsType(_)
+        | Refused::Unreadable(..) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Interrupted { .. } | Refused::Store(_) | Refused::Unwritten(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
