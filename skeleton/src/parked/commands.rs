@@ -1,161 +1,18 @@
-//! `<service> parked ...`.
+//! `<service> parked ...`: what each command does, and what it writes.
 
 use std::{
     io::{Read as _, Write},
-    num::NonZeroU32,
-    path::PathBuf,
+    path::Path,
 };
 
-use clap::{Args, Subcommand, ValueEnum as _};
 use uuid::Uuid;
 
-use super::{Checked, Edit, MOST, Refused, drop_parked, find, redrive, shown};
-use crate::store::{Filter, Signed, State, Store};
-
-/// What can be done with messages that are set aside.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// List them, oldest first.
-    List(List),
-    /// Show one whole, personal data masked.
-    Show(ShowOne),
-    /// Handle them again, with all attempts before them.
-    Redrive(RedriveSome),
-    /// Give one other data. It is checked against the schema of the message's own version; a mask left in it stands
-    /// for what is behind it. The message stays parked.
-    Edit(EditOne),
-    /// Forget them for good.
-    Drop(DropSome),
-    /// Who decided what, newest first.
-    Audit(AuditTrail),
-}
-
-/// Which message is shown.
-#[derive(Debug, Args)]
-pub struct ShowOne {
-    /// The message's id.
-    id: Uuid,
-    /// Only its data, as `edit` takes it.
-    #[arg(long)]
-    data: bool,
-}
-
-/// Which messages are handled again, and how fast.
-#[derive(Debug, Args)]
-pub struct RedriveSome {
-    #[command(flatten)]
-    chosen: Chosen,
-    #[command(flatten)]
-    signature: Signature,
-    /// Not more than so many in a second.
-    #[arg(long)]
-    rate: Option<NonZeroU32>,
-}
-
-/// Which messages are forgotten.
-#[derive(Debug, Args)]
-pub struct DropSome {
-    #[command(flatten)]
-    chosen: Chosen,
-    #[command(flatten)]
-    signature: Signature,
-    /// More than one is meant.
-    #[arg(long)]
-    yes: bool,
-}
-
-/// Which decisions are listed.
-#[derive(Debug, Args)]
-pub struct AuditTrail {
-    /// Only about this message.
-    #[arg(long)]
-    id: Option<Uuid>,
-    /// How many at most.
-    #[arg(long, default_value_t = 100)]
-    limit: i64,
-    /// One JSON object a line.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which messages are listed, and how.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    filter: Filter,
-    /// In which state: `parked`, another, or `all`.
-    #[arg(long, default_value = "parked", value_parser = States::parse)]
-    state: States,
-    /// How many at most.
-    #[arg(long, default_value_t = 100)]
-    limit: i64,
-    /// One JSON object a line, without the data.
-    #[arg(long)]
-    json: bool,
-}
-
-/// One state, or every one.
-#[derive(Clone, Copy, Debug)]
-struct States(Option<State>);
-
-impl States {
-    fn parse(word: &str) -> Result<Self, String> {
-        if word == "all" {
-            return Ok(Self(None));
-        }
-        let known: Vec<_> = State::value_variants().iter().map(|state| state.as_str()).collect();
-        let state = State::from_str(word, false).map_err(|_| format!("say {} or all", known.join(", ")))?;
-        Ok(Self(Some(state)))
-    }
-}
-
-/// Which parked messages are meant.
-#[derive(Debug, Args)]
-pub struct Chosen {
-    #[command(flatten)]
-    filter: Filter,
-    /// Choose all that are parked, where no filter is given.
-    #[arg(long)]
-    all: bool,
-    /// Only say which it would be.
-    #[arg(long)]
-    dry_run: bool,
-}
-
-/// Who decides, and why.
-#[derive(Debug, Args)]
-pub struct Signature {
-    /// Who decides; kept in the audit trail.
-    #[arg(long, env = "USER", hide_env_values = true)]
-    by: String,
-    /// Why; kept in the audit trail.
-    #[arg(long, default_value = "")]
-    note: String,
-}
-
-impl Signature {
-    fn read(&self) -> Result<Signed, Refused> {
-        Ok(Signed::try_new(&self.by, &self.note)?)
-    }
-}
-
-/// Which message gets which data.
-#[derive(Debug, Args)]
-pub struct EditOne {
-    /// The message's id.
-    id: Uuid,
-    /// The file with the new data; `-` for the standard input.
-    #[arg(long)]
-    data: PathBuf,
-    /// Handle the message again at once.
-    #[arg(long)]
-    redrive: bool,
-    /// Only check the data.
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    signature: Signature,
-}
+use super::{
+    Checked, Edit, MOST, Refused,
+    arguments::{AuditTrail, Chosen, Command, DropSome, EditOne, List, RedriveSome, ShowOne},
+    drop_parked, find, redrive, shown,
+};
+use crate::store::{Filter, Store};
 
 /// Does it, and writes what came of it.
 ///
@@ -258,7 +115,7 @@ async fn edit_one<S: Store>(store: &S, asked: EditOne, out: &mut (impl Write + S
     Ok(())
 }
 
-fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     if path.as_os_str() != "-" {
         return std::fs::read(path);
     }

@@ -3,6 +3,7 @@
 //! Both doors lead to the same few functions here. Personal data is masked whatever the door; who edits data leaves the
 //! masks where they are, and what they stand for stays.
 
+mod arguments;
 mod commands;
 mod edit;
 mod masks;
@@ -19,7 +20,8 @@ use crate::{
     store::{Filter, NotSigned, SetAside, Signed, State, Store},
 };
 
-pub use commands::{Command, run};
+pub use arguments::Command;
+pub use commands::run;
 pub use edit::{Checked, Edit};
 pub use masks::{MASK, NothingBehind};
 

@@ -148,7 +148,7 @@ fn whole(message: &SetAside, typed: Option<&Edited>) -> Markup {
         (facts(message))
         h2 { "Data" }
         p { (message.body.len()) " bytes. Personal data is masked." }
-        pre tabindex="0" aria-label="Data" { (data.as_deref().unwrap_or("not JSON")) }
+        pre tabindex="0" role="region" aria-label="Data" { (data.as_deref().unwrap_or("not JSON")) }
         h2 { "Headers" }
         dl { @for (name, value) in &message.headers { dt { (name) } dd { (value) } } }
         @if message.state == State::Parked {

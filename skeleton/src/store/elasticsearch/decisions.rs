@@ -2,7 +2,6 @@
 //! the trail does not have was not done.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -10,6 +9,7 @@ use super::{
     Elasticsearch,
     bulk::{self, Write},
     owners::hits,
+    parked::About,
 };
 use crate::{
     failure::StoreError,
@@ -21,17 +21,6 @@ pub const DECISIONS: &str = "decisions";
 
 /// How many messages are decided about in one round of calls.
 const AT_ONCE: usize = 1000;
-
-/// A message that is decided about.
-#[derive(Deserialize)]
-pub struct About {
-    /// Its id.
-    pub message: Uuid,
-    queue: String,
-    name: String,
-    subject: Option<String>,
-    reason: String,
-}
 
 impl Elasticsearch {
     /// Notes a decision about messages.

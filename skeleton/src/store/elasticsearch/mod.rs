@@ -15,6 +15,7 @@ mod find;
 mod index;
 mod names;
 mod owners;
+mod parked;
 mod plan;
 mod set_aside;
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{bulk::Seen, client::Client, decisions::About, owners::hits};
+use super::{bulk::Seen, client::Client, owners::hits};
 use crate::{
     failure::StoreError,
-    store::{Counts, Filter, Group, SetAside, State},
+    store::{Counts, Filter, SetAside, State},
 };
 
 /// The index's name.
@@ -92,42 +92,6 @@ impl Waiting<'_> {
         self.pages(asked, PAGE_OF_IDS, limit, id_of).await
     }
 
-    /// How many of them share a name and a reason.
-    pub async fn groups(&self, filter: &Filter, limit: i64) -> Result<Vec<Group>, StoreError> {
-        let terms = json!([{ "field": "name" }, { "field": "reason", "missing": "" }]);
-        let groups = json!({ "groups": { "multi_terms": { "terms": terms, "size": limit } } });
-        let answer = self.search(json!({ "size": 0, "query": fits(filter), "aggs": groups })).await?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let group = |bucket: &Value| Group {
-            name: text(&bucket["key"][0]),
-            reason: text(&bucket["key"][1]),
-            messages: bucket["doc_count"].as_i64().unwrap_or_default(),
-        };
-        Ok(answer["aggregations"]["groups"]["buckets"].as_array().into_iter().flatten().map(group).collect())
-    }
-
-    /// Those of these messages that are parked, without their data; at most as many as the server gives at once.
-    pub async fn parked(&self, messages: &[Uuid]) -> Result<Vec<About>, StoreError> {
-        let asked = json!({
-            "size": messages.len(),
-            "_source": ["message", "queue", "name", "subject", "reason"],
-            "query": parked_among(messages),
-        });
-        let answer = self.search(asked).await?;
-        let about = |hit: &Value| serde_json::from_value(hit["_source"].clone()).map_err(StoreError::broken);
-        hits(&answer).iter().map(about).collect()
-    }
-
-    /// Gives a message other data, if nobody has changed it since it was read.
-    pub async fn replace_data(&self, message: Uuid, seen: &Seen, data: &[u8]) -> Result<bool, StoreError> {
-        let path = format!("{}/_update/{message}?require_alias=true&{}", self.index, seen.as_condition());
-        match self.client.post(&path, json!({ "doc": { "body": STANDARD.encode(data) } })).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.has_status(409) || error.has_status(404) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Everything that a question finds, oldest first, read page by page.
     async fn pages<T>(
         &self,
@@ -186,13 +150,13 @@ impl Waiting<'_> {
         Ok(self.client.post(&format!("{}/{action}?conflicts=proceed&refresh=true", self.index), order).await?)
     }
 
-    async fn search(&self, asked: Value) -> Result<Value, StoreError> {
+    pub(super) async fn search(&self, asked: Value) -> Result<Value, StoreError> {
         self.client.refresh(&self.index).await?;
         Ok(self.client.post(&format!("{}/_search?allow_partial_search_results=false", self.index), asked).await?)
     }
 }
 
-fn parked_among(messages: &[Uuid]) -> Value {
+pub(super) fn parked_among(messages: &[Uuid]) -> Value {
     json!({ "bool": { "filter": [{ "ids": { "values": messages } }, { "term": { "state": State::Parked } }] } })
 }
 
@@ -200,7 +164,7 @@ fn id_of(hit: &Value) -> Result<Uuid, StoreError> {
     hit["_id"].as_str().unwrap_or_default().parse().map_err(StoreError::broken)
 }
 
-fn fits(filter: &Filter) -> Value {
+pub(super) fn fits(filter: &Filter) -> Value {
     let contains = |text: &String| {
         let text = text.replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?");
         json!({ "wildcard": { "reason": { "value": format!("*{text}*") } } })
