@@ -40,6 +40,12 @@ pub enum Refused {
     /// No filter is given.
     #[error("say which messages: --id, --name, --subject, --reason, --queue, --since, --until, --attempts, or --all")]
     NothingChosen,
+    /// The filter cannot be read.
+    #[error("{0}")]
+    WrongFilter(String),
+    /// Other messages than those that were seen are parked by now.
+    #[error("the filter lets other messages through by now: look at them again")]
+    OthersNow,
     /// More than one message would be gone.
     #[error("{0} messages would be gone for good: look at them with --dry-run, then say --yes")]
     NotConfirmed(usize),

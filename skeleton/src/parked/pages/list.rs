@@ -1,19 +1,20 @@
 //! `GET /parked`: what is set aside, by name and reason, and one by one.
 
+use clap::ValueEnum as _;
 use maud::{Markup, html};
 use serde::Deserialize;
 use warp::http::StatusCode;
 
-use clap::ValueEnum as _;
-
 use super::{
     Desk, MOST_SHOWN,
+    bulk::{MOST_AT_ONCE, forms},
     frame::{alert, field, page, table},
+    status_of,
 };
 use crate::{
     failure::StoreError,
     http::Response,
-    parked::shown::time,
+    parked::{Refused, shown::time},
     store::{Filter, Group, SetAside, State, Store, moment},
 };
 
@@ -37,7 +38,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// The filter that is meant, or what is wrong with it.
-    fn filter(&self) -> Result<Filter, String> {
+    pub(super) fn filter(&self) -> Result<Filter, String> {
         let text = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let time = |text: &str| if text.is_empty() { Ok(None) } else { moment(text).map(Some) };
         let attempts = text(&self.attempts).map(|text| text.parse()).transpose();
@@ -55,6 +56,21 @@ impl Asked {
         })
     }
 
+    /// The fields as the form has them, by their names.
+    pub(super) fn fields(&self) -> [(&'static str, &str); 9] {
+        [
+            ("name", &self.name),
+            ("subject", &self.subject),
+            ("reason", &self.reason),
+            ("queue", &self.queue),
+            ("since", &self.since),
+            ("until", &self.until),
+            ("attempts", &self.attempts),
+            ("state", &self.state),
+            ("id", &self.id),
+        ]
+    }
+
     fn state(&self) -> Result<Option<State>, String> {
         match self.state.as_str() {
             "" => Ok(Some(State::Parked)),
@@ -66,20 +82,38 @@ impl Asked {
 
 /// `GET /parked` - what is set aside.
 pub(super) async fn show<S: Store>(asked: Asked, desk: Desk<S>) -> Response {
+    page_of(&asked, &desk, None).await
+}
+
+/// The page, with what was refused.
+pub(super) async fn page_of<S: Store>(asked: &Asked, desk: &Desk<S>, refused: Option<&Refused>) -> Response {
     let (status, found) = match asked.filter() {
         Err(mistake) => (StatusCode::UNPROCESSABLE_ENTITY, alert(&mistake)),
-        Ok(filter) => match look(&desk.store, &filter).await {
-            Ok((groups, messages)) => (StatusCode::OK, found(&asked, &groups, &messages)),
+        Ok(filter) => match look(&desk.store, filter).await {
+            Ok(seen) => (refused.map_or(StatusCode::OK, status_of), found(asked, &seen)),
             Err(error) => (StatusCode::SERVICE_UNAVAILABLE, alert(&format!("the store cannot be asked: {error}"))),
         },
     };
-    page(desk.service, status, "Parked messages", &html! { (form(&asked)) (found) })
+    let told = refused.map(|refused| alert(&refused.to_string()));
+    let content = html! { @if let Some(told) = told { (told) } (form(asked)) (found) };
+    page(desk.service, status, "Parked messages", &content)
 }
 
-async fn look<S: Store>(store: &S, filter: &Filter) -> Result<(Vec<Group>, Vec<SetAside>), StoreError> {
-    let groups = store.groups_of(filter, MOST_GROUPS).await?;
-    let messages = store.list_set_aside(filter, MOST_SHOWN as i64 + 1).await?;
-    Ok((groups, messages))
+/// What a filter lets through.
+struct Seen {
+    groups: Vec<Group>,
+    messages: Vec<SetAside>,
+    /// How many of them can be decided about, counted to one more than may be at once.
+    parked: usize,
+}
+
+async fn look<S: Store>(store: &S, filter: Filter) -> Result<Seen, StoreError> {
+    let groups = store.groups_of(&filter, MOST_GROUPS).await?;
+    let messages = store.list_set_aside(&filter, MOST_SHOWN as i64 + 1).await?;
+    let is_about_parked = filter.state.is_none_or(|state| state == State::Parked);
+    let parked =
+        if is_about_parked { store.ids_of(&filter.only_parked(), MOST_AT_ONCE as i64 + 1).await?.len() } else { 0 };
+    Ok(Seen { groups, messages, parked })
 }
 
 fn form(asked: &Asked) -> Markup {
@@ -107,7 +141,8 @@ fn form(asked: &Asked) -> Markup {
     }
 }
 
-fn found(asked: &Asked, groups: &[Group], messages: &[SetAside]) -> Markup {
+fn found(asked: &Asked, seen: &Seen) -> Markup {
+    let Seen { groups, messages, parked } = seen;
     if messages.is_empty() {
         return html! { p { "Nothing is set aside that fits." } };
     }
@@ -131,6 +166,7 @@ fn found(asked: &Asked, groups: &[Group], messages: &[SetAside]) -> Markup {
         h2 { "One by one, oldest first" }
         @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter for others." } }
         (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
+        (forms(asked, *parked))
     }
 }
 
@@ -150,18 +186,7 @@ fn row(message: &SetAside) -> Markup {
 /// The same list, narrowed to a group.
 fn address(asked: &Asked, group: &Group) -> String {
     let narrowed = Asked { name: group.name.clone(), reason: group.reason.clone(), ..asked.clone() };
-    let Asked { name, subject, reason, queue, since, until, attempts, state, id } = &narrowed;
-    let fields = [
-        ("name", name),
-        ("subject", subject),
-        ("reason", reason),
-        ("queue", queue),
-        ("since", since),
-        ("until", until),
-        ("attempts", attempts),
-        ("state", state),
-        ("id", id),
-    ];
+    let fields = narrowed.fields();
     let given = fields.iter().filter(|(_, value)| !value.is_empty());
     // Its only way to write a query is one for a whole address.
     let whole = reqwest::Url::parse_with_params("http://admin/parked", given);

@@ -219,7 +219,8 @@ fn edit_form(message: &SetAside, data: Option<&str>, typed: Option<&Edited>) -> 
     }
 }
 
-fn signature(form: &str, by: &str, note: &str) -> Markup {
+/// Who decides, and why; the ids begin with the form's name.
+pub(super) fn signature(form: &str, by: &str, note: &str) -> Markup {
     html! {
         (field(&format!("{form}-by"), "by", "Your name, for the audit trail", by))
         (field(&format!("{form}-note"), "note", "Note", note))

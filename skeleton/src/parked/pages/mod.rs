@@ -3,6 +3,7 @@
 //! The pages are whole without scripts. Everything shown is escaped, personal data is masked, and what changes something
 //! is taken from these pages alone ([`guard`]). Who may reach the admin port may use them: it is not a public port.
 
+mod bulk;
 mod frame;
 mod guard;
 mod list;
@@ -38,7 +39,7 @@ struct Desk<S> {
     service: &'static str,
 }
 
-/// `/parked`, `/parked/<id>` and `/parked/audit`, for the admin port; `hosts` are the names it answers to beside
+/// `/parked`, `/parked/<id>` and `/parked/audit`, with their forms, for the admin port; `hosts` are the names it answers to beside
 /// addresses and `localhost`, with commas between.
 pub(crate) fn routes<S: Store>(store: S, service: &'static str, hosts: &str) -> Routes {
     let desk = Desk { store, service };
@@ -48,9 +49,11 @@ pub(crate) fn routes<S: Store>(store: S, service: &'static str, hosts: &str) -> 
     let one = warp::path!(Uuid).and(warp::get()).and(desk.clone()).then(message::show);
     let redrive = warp::path!(Uuid / "redrive").and(warp::post()).and(form()).and(desk.clone()).then(message::redrive);
     let edit = warp::path!(Uuid / "edit").and(warp::post()).and(form()).and(desk.clone()).then(message::edit);
-    let drop = warp::path!(Uuid / "drop").and(warp::post()).and(form()).and(desk).then(message::drop_one);
+    let drop = warp::path!(Uuid / "drop").and(warp::post()).and(form()).and(desk.clone()).then(message::drop_one);
+    let redrive_all = warp::path!("redrive").and(warp::post()).and(form()).and(desk.clone()).then(bulk::redrive_all);
+    let drop_all = warp::path!("drop").and(warp::post()).and(form()).and(desk).then(bulk::drop_all);
     let looking = list.or(trail).unify().or(one).unify();
-    let deciding = redrive.or(edit).unify().or(drop).unify();
+    let deciding = redrive.or(edit).unify().or(drop).unify().or(redrive_all).unify().or(drop_all).unify();
     group(warp::path("parked").and(guard::from_our_pages(hosts)).and(looking.or(deciding).unify()))
 }
 
@@ -72,10 +75,11 @@ fn see(message: Uuid) -> Response {
 fn status_of(refused: &Refused) -> StatusCode {
     match refused {
         Refused::NotThere(_) => StatusCode::NOT_FOUND,
-        Refused::Changed(_) | Refused::NotParked(..) => StatusCode::CONFLICT,
+        Refused::Changed(_) | Refused::NotParked(..) | Refused::OthersNow => StatusCode::CONFLICT,
         Refused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Refused::NotSigned(_)
         | Refused::NothingChosen
+        | Refused::WrongFilter(_)
         | Refused::NotConfirmed(_)
         | Refused::NotJson { .. }
         | Refused::NothingBehind(_)

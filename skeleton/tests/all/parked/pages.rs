@@ -5,7 +5,7 @@ use serde_json::Value;
 use skeleton::{
     Postgres,
     store::{Act, Decisions, Filter, SetAside, State, Store},
-    testing::{TestApp, eventually, test_data},
+    testing::{TestApp, eventually, somebody, test_data},
 };
 use uuid::Uuid;
 
@@ -268,6 +268,47 @@ async fn a_message_is_redriven_or_dropped_once_and_only_when_it_is_meant() {
 }
 
 #[tokio::test]
+async fn all_that_a_filter_lets_through_are_decided_about_if_they_are_those_that_were_seen() {
+    let desk = Desk::new().await;
+    let one_more = || SetAside { reason: "odd".to_owned(), ..parked() };
+    let (first, second, other) =
+        (desk.park(one_more()).await.message, desk.park(one_more()).await.message, desk.park(parked()).await.message);
+    let page = desk.get("/parked", &[("reason", "odd")]).await;
+    assert_eq!((page.value_of("counted"), page.text.contains("Forget all 2")), ("2".to_owned(), true));
+    labels_lead_to_their_fields(&page.text);
+
+    let form = [("reason", "odd"), ("state", ""), ("counted", "2"), ("by", "Zoë"), ("sure", "yes")];
+    let third = desk.park(one_more()).await.message;
+    let others_now = desk.post("/parked/drop", &form).await;
+    assert_eq!((others_now.status.as_u16(), desk.found(first).await.is_some()), (409, true));
+    desk.store().drop_parked(&[third], &somebody()).await.unwrap();
+    let unsure = desk.post("/parked/drop", &form[..4]).await;
+    assert_eq!((unsure.status.as_u16(), desk.found(first).await.is_some()), (422, true));
+    let of_waiting = desk.post("/parked/drop", &[("state", "waiting"), ("counted", "3"), ("sure", "yes")]).await;
+    assert_eq!((of_waiting.status.as_u16(), desk.found(other).await.is_some()), (422, true));
+
+    desk.post("/parked/drop", &form).await.leads_to("/parked/audit");
+
+    for id in [first, second] {
+        assert_eq!(desk.acts(id).await, [(Act::Dropped, "Zoë".to_owned(), None)]);
+        assert!(desk.found(id).await.is_none());
+    }
+    assert!(desk.found(other).await.is_some() && desk.acts(other).await.is_empty());
+    let again = [desk.park_account().await.message, desk.park_account().await.message];
+    let form = [("name", "accounts.registered.v1"), ("counted", "2"), ("note", "again")];
+    desk.post("/parked/redrive", &form).await.leads_to("/parked/audit");
+    for id in again {
+        assert_eq!(desk.acts(id).await, [(Act::Redriven, "admin port".to_owned(), Some("again".to_owned()))]);
+    }
+    eventually("both are parked again", async || match desk.app.counts().await.parked {
+        3 => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
+    desk.done().await;
+}
+
+#[tokio::test]
 async fn nothing_is_taken_from_other_sites_and_nothing_answered_under_their_names() {
     let desk = Desk::new().await;
     let message = desk.park(parked()).await;
@@ -349,7 +390,7 @@ async fn whatever_is_in_a_message_or_a_note_is_shown_as_text() {
         let message = desk.park(with(text)).await;
         let found = pages(message.message, text).await;
         assert_eq!(found, expected, "{text:?}");
-        desk.store().drop_parked(&[message.message], &skeleton::testing::somebody()).await.unwrap();
+        desk.store().drop_parked(&[message.message], &somebody()).await.unwrap();
         shown += 1;
     }
 
