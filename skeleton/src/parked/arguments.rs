@@ -90,6 +90,13 @@ pub struct List {
     pub(super) json: bool,
 }
 
+fn for_people(word: &str) -> Result<State, String> {
+    let states: Vec<State> = State::value_variants().iter().copied().filter(|state| state.is_for_people()).collect();
+    let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
+    let found = states.iter().find(|state| state.as_str() == word);
+    found.copied().ok_or_else(|| format!("say {}", words.join(" or ")))
+}
+
 /// One state, or every one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct States(pub(super) Option<State>);
@@ -105,12 +112,15 @@ impl States {
     }
 }
 
-/// Which parked messages are meant.
+/// Which messages are meant.
 #[derive(Debug, Args)]
 pub struct Chosen {
     #[command(flatten)]
     pub(super) filter: Filter,
-    /// Choose all that are parked, where no filter is given.
+    /// In which state: `parked`, or `behind` for those that wait for an earlier one of their subject.
+    #[arg(long, default_value = "parked", value_parser = for_people)]
+    pub(super) state: State,
+    /// Choose all in this state, where no filter is given.
     #[arg(long)]
     pub(super) all: bool,
     /// Only say which it would be.

@@ -38,7 +38,7 @@ async fn list_messages<S: Store>(store: &S, list: List, out: &mut (impl Write + 
     Ok(())
 }
 
-/// The parked messages meant. `None` after a dry run, which says which they are.
+/// The messages meant. `None` after a dry run, which says which they are.
 async fn choose<S: Store>(
     store: &S,
     chosen: &Chosen,
@@ -48,7 +48,7 @@ async fn choose<S: Store>(
     if !chosen.all && chosen.filter == Filter::default() {
         return Err(Refused::NothingChosen);
     }
-    let filter = chosen.filter.clone().only_parked();
+    let filter = chosen.filter.clone().in_state(chosen.state);
     if !chosen.dry_run {
         return Ok(Some(store.ids_of(&filter, MOST).await?));
     }

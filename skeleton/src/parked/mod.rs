@@ -52,8 +52,8 @@ pub enum Refused {
     /// There is no such message.
     #[error("no message {0} is set aside: it was handled or dropped; `parked audit --id {0}` may tell")]
     NotThere(Uuid),
-    /// It is not parked.
-    #[error("message {0} is {word}, not parked: only parked messages can be decided about", word = .1.as_str())]
+    /// It is in a state that this cannot be done in.
+    #[error("message {0} is {word}, not parked", word = .1.as_str())]
     NotParked(Uuid, State),
     /// Somebody was faster.
     #[error("message {0} has changed since it was read: look at it again")]

@@ -28,10 +28,12 @@ pub trait Decisions: Send + Sync {
     /// How many messages that a filter lets through share a name and a reason, the most first.
     fn groups_of(&self, filter: &Filter, limit: i64) -> impl Future<Output = Result<Vec<Group>, StoreError>> + Send;
 
-    /// Lets parked messages be handled again, with all their attempts before them. Returns how many.
+    /// Lets parked messages be handled again, with all their attempts before them. For messages that are behind: gives
+    /// up what is missing before them and is nowhere set aside. Returns how many.
     fn redrive(&self, messages: &[Uuid], signed: &Signed) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Forgets parked messages for good. Returns how many.
+    /// Forgets messages that are parked or behind, for good: what comes after them in their line does not wait for them.
+    /// Returns how many.
     fn drop_parked(&self, messages: &[Uuid], signed: &Signed) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Gives a parked message other data. False where it is no longer parked with the data that was seen.

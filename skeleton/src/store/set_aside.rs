@@ -31,6 +31,14 @@ impl State {
         }
     }
 
+    /// Whether a person may let such a message be handled again, or drop it.
+    pub fn is_for_people(self) -> bool {
+        match self {
+            Self::Behind | Self::Parked => true,
+            Self::Waiting => false,
+        }
+    }
+
     /// Reads the word that stores keep.
     pub fn from_word(word: &str) -> Self {
         match word {
@@ -110,10 +118,10 @@ impl Filter {
         Self { id: Some(message), ..Self::default() }
     }
 
-    /// The same, of parked messages only.
+    /// The same, of messages in one state.
     #[must_use]
-    pub fn only_parked(self) -> Self {
-        Self { state: Some(State::Parked), ..self }
+    pub fn in_state(self, state: State) -> Self {
+        Self { state: Some(state), ..self }
     }
 }
 

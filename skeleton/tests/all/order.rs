@@ -12,8 +12,8 @@ use events::{
 };
 use skeleton::{
     Handled, Neo4j, Postgres, Problem, Publish, Service, Subscriptions,
-    store::{Filter, SetAside, State, Store, neo4j, postgres},
-    testing::{TestApp, TestStore, World, eventually},
+    store::{Decisions, Filter, SetAside, State, Store, neo4j, postgres},
+    testing::{TestApp, TestStore, World, eventually, somebody},
 };
 use uuid::Uuid;
 

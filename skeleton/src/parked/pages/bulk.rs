@@ -17,7 +17,7 @@ use super::{
 use crate::{
     http::Response,
     parked::{Refused, drop_parked, redrive},
-    store::{Signed, State, Store},
+    store::{Filter, Signed, State, Store},
 };
 
 /// How many messages one form decides about at most: as many as are done well within the time of a request.
@@ -66,14 +66,18 @@ pub(super) async fn drop_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Respo
     }
 }
 
+/// The filter for those that can be decided about: where it is for every state, the parked ones are meant.
+pub(super) fn decided_about(filter: &Filter) -> Option<Filter> {
+    let state = filter.state.unwrap_or(State::Parked);
+    state.is_for_people().then(|| filter.clone().in_state(state))
+}
+
 /// The messages that were on the page; refused where the filter lets another number through by now.
 async fn meant<S: Store>(form: &DecidedAll, store: &S) -> Result<(Vec<Uuid>, Signed), Refused> {
     let signed = signed(&form.by, &form.note)?;
     let filter = form.asked.filter().map_err(Refused::WrongFilter)?;
-    if filter.state.is_some_and(|state| state != State::Parked) {
-        return Err(Refused::NothingChosen);
-    }
-    let messages = store.ids_of(&filter.only_parked(), MOST_AT_ONCE as i64 + 1).await?;
+    let filter = decided_about(&filter).ok_or(Refused::NothingChosen)?;
+    let messages = store.ids_of(&filter, MOST_AT_ONCE as i64 + 1).await?;
     if messages.len() != form.counted || messages.len() > MOST_AT_ONCE {
         return Err(Refused::OthersNow);
     }
@@ -93,7 +97,7 @@ pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
     }
     html! {
         @if counted > 1 {
-            h2 { "All " (counted) " that are parked" }
+            h2 { "All " (counted) " at once" }
             form method="post" action="/parked/redrive" {
                 (what_was_seen(asked, counted))
                 (signature("redrive-all", "", ""))

@@ -7,7 +7,7 @@ use warp::http::StatusCode;
 
 use super::{
     Desk, MOST_SHOWN,
-    bulk::{MOST_AT_ONCE, forms},
+    bulk::{self, MOST_AT_ONCE},
     frame::{alert, field, page, table},
     status_of,
 };
@@ -104,16 +104,17 @@ struct Seen {
     groups: Vec<Group>,
     messages: Vec<SetAside>,
     /// How many of them can be decided about, counted to one more than may be at once.
-    parked: usize,
+    decided: usize,
 }
 
 async fn look<S: Store>(store: &S, filter: Filter) -> Result<Seen, StoreError> {
     let groups = store.groups_of(&filter, MOST_GROUPS).await?;
     let messages = store.list_set_aside(&filter, MOST_SHOWN as i64 + 1).await?;
-    let is_about_parked = filter.state.is_none_or(|state| state == State::Parked);
-    let parked =
-        if is_about_parked { store.ids_of(&filter.only_parked(), MOST_AT_ONCE as i64 + 1).await?.len() } else { 0 };
-    Ok(Seen { groups, messages, parked })
+    let decided = match bulk::decided_about(&filter) {
+        Some(filter) => store.ids_of(&filter, MOST_AT_ONCE as i64 + 1).await?.len(),
+        None => 0,
+    };
+    Ok(Seen { groups, messages, decided })
 }
 
 fn form(asked: &Asked) -> Markup {
@@ -142,7 +143,7 @@ fn form(asked: &Asked) -> Markup {
 }
 
 fn found(asked: &Asked, seen: &Seen) -> Markup {
-    let Seen { groups, messages, parked } = seen;
+    let Seen { groups, messages, decided } = seen;
     if messages.is_empty() {
         return html! { p { "Nothing is set aside that fits." } };
     }
@@ -166,7 +167,7 @@ fn found(asked: &Asked, seen: &Seen) -> Markup {
         h2 { "One by one, oldest first" }
         @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter for others." } }
         (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
-        (forms(asked, *parked))
+        (bulk::forms(asked, *decided))
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn show<S: Store>(id: Uuid, desk: Desk<S>) -> Response {
 pub(super) async fn redrive<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) -> Response {
     let done = async {
         let signed = signed(&form.by, &form.note)?;
-        parked(&desk.store, id).await?;
+        for_people(&desk.store, id).await?;
         redriven(&desk.store, &[id], None, &signed).await
     };
     match done.await {
@@ -66,7 +66,7 @@ pub(super) async fn redrive<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) ->
 pub(super) async fn drop_one<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) -> Response {
     let done = async {
         let signed = signed(&form.by, &form.note)?;
-        parked(&desk.store, id).await?;
+        for_people(&desk.store, id).await?;
         if form.sure != "yes" {
             return Err(Refused::NotConfirmed(1));
         }
@@ -82,7 +82,7 @@ pub(super) async fn drop_one<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) -
 pub(super) async fn edit<S: Store>(id: Uuid, form: Edited, desk: Desk<S>) -> Response {
     let done = async {
         let signed = signed(&form.by, &form.note)?;
-        let seen = parked(&desk.store, id).await?;
+        let seen = find(&desk.store, id).await?;
         if Fingerprint::of(&seen.body).sha256 != form.seen {
             return Err(Refused::Changed(id));
         }
@@ -101,9 +101,9 @@ pub(super) async fn edit<S: Store>(id: Uuid, form: Edited, desk: Desk<S>) -> Res
     }
 }
 
-async fn parked<S: Store>(store: &S, id: Uuid) -> Result<SetAside, Refused> {
-    let message = find(store, id).await?;
-    if message.state == State::Parked { Ok(message) } else { Err(Refused::NotParked(id, message.state)) }
+async fn for_people<S: Store>(store: &S, id: Uuid) -> Result<(), Refused> {
+    let state = find(store, id).await?.state;
+    if state.is_for_people() { Ok(()) } else { Err(Refused::NotParked(id, state)) }
 }
 
 /// The page, with what was refused and the text that it was about.
@@ -151,13 +151,10 @@ fn whole(message: &SetAside, typed: Option<&Edited>) -> Markup {
         pre tabindex="0" role="region" aria-label="Data" { (data.as_deref().unwrap_or("not JSON")) }
         h2 { "Headers" }
         dl { @for (name, value) in &message.headers { dt { (name) } dd { (value) } } }
-        @if message.state == State::Parked {
-            (redrive_form(message.message))
-            (edit_form(message, data.as_deref(), typed))
-            (drop_form(message.message))
-        } @else {
-            p { "It is " (message.state.as_str()) ": only a parked message can be decided about." }
-        }
+        @if message.state.is_for_people() { (redrive_form(message.message)) }
+        @if message.state == State::Parked { (edit_form(message, data.as_deref(), typed)) }
+        @if message.state.is_for_people() { (drop_form(message.message)) }
+        @else { p { "It is " (message.state.as_str()) ": there is nothing to decide about it yet." } }
     }
 }
 

@@ -69,6 +69,7 @@ pub fn parked() -> SetAside {
         subject: Some(message.to_string()),
         headers: BTreeMap::from([("cloudEvents:id".to_owned(), message.to_string())]),
         body: broken_data().to_string().into_bytes(),
+        place: None,
         state: State::Parked,
         attempts: 5,
         due_at: hours_ago(1),

@@ -5,6 +5,7 @@ use clap::Parser;
 use serde_json::Value;
 use skeleton::{
     Postgres,
+    messaging::order::Place,
     parked::{Command, Refused, run},
     store::{Act, Decisions, Filter, SetAside, State, Store},
 };
@@ -117,6 +118,32 @@ async fn nobody_drops_many_or_everything_by_accident() {
     let trail = says(&bench, "audit").await.unwrap();
     assert_eq!(trail.lines().count(), 3);
     assert!(trail.lines().next().unwrap().contains("  Zoë  dropped  ") && trail.contains("note: done"), "{trail}");
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn what_is_behind_is_meant_only_where_that_is_said_and_what_waits_never() {
+    let bench = bench().await;
+    let place = Some(Place { line: "an import".to_owned(), number: 3 });
+    let [parked, behind, _] = bench
+        .keep([
+            SetAside { first_failed_at: hours_ago(9), ..parked() },
+            SetAside { first_failed_at: hours_ago(5), state: State::Behind, place, ..parked() },
+            SetAside { first_failed_at: hours_ago(1), state: State::Waiting, ..parked() },
+        ])
+        .await;
+
+    assert_eq!(says(&bench, "redrive --all --by Zoë").await.unwrap(), "redriven: 1\n");
+    assert_eq!(states(&bench).await, [State::Waiting, State::Behind, State::Waiting]);
+    assert_eq!(says(&bench, "redrive --all --state behind --by Zoë").await.unwrap(), "redriven: 1\n");
+    assert_eq!(states(&bench).await, [State::Waiting; 3]);
+    let given_up = bench.store.query("select number from skeleton.given_up order by number", &[]).await.unwrap();
+    assert_eq!(given_up.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [1, 2]);
+    let trail = bench.store.trail(None, 10).await.unwrap();
+    assert_eq!(trail.iter().map(|line| line.message).collect::<Vec<_>>(), [behind.message, parked.message]);
+    for line in ["redrive --all --state waiting --by Zoë", "drop --all --state all --by Zoë"] {
+        assert!(Line::try_parse_from(line.split(' ')).is_err(), "{line}");
+    }
     bench.done().await;
 }
 

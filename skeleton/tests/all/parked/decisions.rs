@@ -41,7 +41,7 @@ async fn filters_let_through_what_they_name<S: TestStore>(bench: &Bench<S>) {
     let all = vec![oldest.message, odd.message, waiting.message];
     let filters = [
         (Filter::default(), all.clone()),
-        (Filter::default().only_parked(), all[..2].to_vec()),
+        (Filter::default().in_state(State::Parked), all[..2].to_vec()),
         (Filter::of(odd.message), vec![odd.message]),
         (Filter { name: Some(odd.name.clone()), ..Filter::default() }, vec![odd.message]),
         (Filter { subject: oldest.subject.clone(), ..Filter::default() }, vec![oldest.message]),
