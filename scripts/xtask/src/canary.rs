@@ -182,18 +182,27 @@ async fn queues_are_empty(admin: &Admin) -> Result<()> {
 }
 
 async fn metrics(program: &ServiceProgram) -> Result<String> {
-    let address = program.setting("ADMIN__ADDRESS")?;
-    Ok(reqwest::get(format!("http://{address}/metrics")).await?.error_for_status()?.text().await?)
+    on_the_admin_port(program, "metrics").await
 }
 
-/// Everything that the service's own commands show of parked messages. Drops them: they were made to fail.
+async fn on_the_admin_port(program: &ServiceProgram, path: &str) -> Result<String> {
+    let address = program.setting("ADMIN__ADDRESS")?;
+    Ok(reqwest::get(format!("http://{address}/{path}")).await?.error_for_status()?.text().await?)
+}
+
+/// Everything that the service's own commands and pages show of parked messages and of what was decided about them.
+/// Drops the messages: they were made to fail.
 async fn parked(program: &ServiceProgram) -> Result<String> {
     let list = program.run(&["parked", "list", "--limit", "1000"]).await?;
     let mut shown = list.clone();
+    shown += &on_the_admin_port(program, "parked").await?;
     for id in list.lines().filter_map(|line| line.split_whitespace().next()) {
         shown += &program.run(&["parked", "show", id]).await?;
+        shown += &on_the_admin_port(program, &format!("parked/{id}")).await?;
         program.run(&["parked", "drop", "--id", id, "--by", "canary"]).await?;
     }
+    shown += &program.run(&["parked", "audit", "--limit", "1000"]).await?;
+    shown += &on_the_admin_port(program, "parked/audit").await?;
     Ok(shown)
 }
 
