@@ -42,6 +42,16 @@ async fn hold(app: &TestApp<Postgres>, contact: Uuid) -> Tx {
     tx
 }
 
+fn account(name: &str) -> Registered {
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+}
+
+async fn effects(app: &TestApp<Postgres>, added: &Registered) -> i32 {
+    let sql = "select times from effects where contact_id = $1";
+    let row = app.parts().store.query_opt(sql, &[&added.account_id]).await.unwrap();
+    row.map_or(0, |row| row.get(0))
+}
+
 async fn somebody_waits(app: &TestApp<Postgres>) {
     let sql = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
     eventually("somebody waits for the row", async || match app.parts().store.query(sql, &[]).await.unwrap().len() {
@@ -78,7 +88,7 @@ async fn a_message_in_hand_when_the_stop_comes_has_its_effect_once_and_is_acknow
     let app = look_on(&[]).await;
     let replica = app.replica(probe::service()).await;
     let health = replica.health().clone();
-    let added = Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() };
+    let added = account("Zoë");
     let held = hold(&app, added.account_id).await;
     app.world().publish(&added, &app.world().envelope_for(&added)).await;
     somebody_waits(&app).await;
@@ -90,10 +100,51 @@ async fn a_message_in_hand_when_the_stop_comes_has_its_effect_once_and_is_acknow
     let (is_clean, ()) = tokio::join!(replica.stop(), release);
 
     assert!(is_clean, "the message was cut off");
-    let sql = "select times from effects where contact_id = $1";
-    let row = app.parts().store.query_opt(sql, &[&added.account_id]).await.unwrap();
-    assert_eq!(row.map(|row| row.get::<_, i32>(0)), Some(1));
+    assert_eq!(effects(&app, &added).await, 1);
     assert_eq!(messages_in(&app, "contacts.events").await, 0);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_a_batch_that_failed_what_is_not_begun_when_the_stop_comes_is_left_to_another_replica() {
+    let app = look_on(&[]).await;
+    let first = app.replica(probe::service()).await;
+    let health = first.health().clone();
+    let [before, refused, in_hand, left] = ["Zoë", "refuse", "Zoë", "Zoë"].map(account);
+    let holding_up = hold(&app, before.account_id).await;
+    let held = hold(&app, in_hand.account_id).await;
+    for added in [&before, &refused, &in_hand, &left] {
+        app.world().publish(added, &app.world().envelope_for(added)).await;
+        // The first is in hand before there are others to share its transaction.
+        somebody_waits(&app).await;
+    }
+    eventually("all are with the first replica", async || match messages_in(&app, "contacts.events").await {
+        0 => Ok(()),
+        seen => Err(format!("{seen} are left")),
+    })
+    .await;
+    let mut endings = first.app.service.endings();
+    holding_up.rollback().await;
+    // The other three share a transaction, which the refused one undoes: now each has its own.
+    while endings.recv().await.unwrap().outcome != "parked" {}
+    somebody_waits(&app).await;
+
+    let release = async {
+        is_draining(&health).await;
+        held.rollback().await;
+    };
+    let (is_clean, ()) = tokio::join!(first.stop(), release);
+
+    assert!(is_clean);
+    assert_eq!((effects(&app, &in_hand).await, effects(&app, &left).await), (1, 0));
+    let second = app.replica(probe::service()).await;
+    eventually("the other replica has taken it up", async || match effects(&app, &left).await {
+        1 => Ok(()),
+        seen => Err(seen.to_string()),
+    })
+    .await;
+    assert!(second.stop().await);
+    assert_eq!(app.parked().await.len(), 1);
     app.finish().await;
 }
 

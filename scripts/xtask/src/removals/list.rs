@@ -76,6 +76,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "replicas::a_message_in_hand_when_the_stop_comes_has_its_effect_once_and_is_acknowledged",
     },
     Removal {
+        name: "drain-of-a-batch",
+        without: "a replica that stops works off the rest of a batch that failed, however long",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "if stop.is_stopped() || !self.finish(message, stop).await {",
+        replace: "if !self.finish(message, stop).await {",
+        test: "replicas::of_a_batch_that_failed_what_is_not_begun_when_the_stop_comes_is_left_to_another_replica",
+    },
+    Removal {
         name: "handing-back",
         without: "requests behind the one in hand wait for a replica that stops",
         file: "skeleton/src/messaging/requests/server.rs",
