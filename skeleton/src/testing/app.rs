@@ -266,7 +266,8 @@ fn with(mut settings: Settings, overrides: &[(&str, &str, &str)]) -> Settings {
     for (section, key, value) in overrides {
         match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
             Some(list) => {
-                settings.set(section, key, list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>())
+                let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+                settings.set(section, key, items.map(str::to_owned).collect::<Vec<_>>())
             }
             None => settings.set(section, key, *value),
         }

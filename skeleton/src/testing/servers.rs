@@ -37,8 +37,8 @@ impl Servers {
         }
     }
 
-    /// `user:password@host:port` split from an address: user, password, and the address without the password.
-    pub(crate) fn without_password(url: &str) -> (String, String) {
+    /// An address without the password, and the password.
+    pub fn without_password(url: &str) -> (String, String) {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let (login, place) = rest.split_once('@').unwrap_or(("", rest));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));

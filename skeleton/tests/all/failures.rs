@@ -154,7 +154,8 @@ async fn a_message_that_kills_its_process_is_parked_while_its_neighbours_go_on()
 
     // As a supervisor does: whenever it has died, it is started again.
     let mut deaths = 0;
-    while app.parked().await.is_empty() {
+    let is_done = async || !app.parked().await.is_empty() && effects(&app).await.len() == 10;
+    while !is_done().await {
         let mut process = app
             .command(std::env::current_exe().unwrap())
             .args(["failures::the_process_that_dies", "--exact", "--ignored"])
@@ -162,14 +163,14 @@ async fn a_message_that_kills_its_process_is_parked_while_its_neighbours_go_on()
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let is_parked = async {
-            while app.parked().await.is_empty() {
+        let all_is_done = async {
+            while !is_done().await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::select! {
             died = process.wait() => { died.unwrap(); deaths += 1 }
-            () = is_parked => process.kill().await.unwrap(),
+            () = all_is_done => process.kill().await.unwrap(),
         }
         assert!(deaths < 20, "it dies for ever");
     }

@@ -12,7 +12,7 @@ use events::{
 };
 use skeleton::{
     Handled, Neo4j, Postgres, Problem, Publish, Service, Subscriptions,
-    store::{Decisions, Filter, SetAside, State, Store, neo4j, postgres},
+    store::{Filter, SetAside, State, Store, neo4j, postgres},
     testing::{TestApp, TestStore, World, eventually, somebody},
 };
 use uuid::Uuid;

@@ -83,12 +83,14 @@ async fn what_a_killed_replica_held_is_free_when_its_call_could_have_lasted_no_l
         longest_call: Duration::from_millis(300),
     };
     let killed = Uuid::new_v4();
-    eventually("a turn", async || match store.take_turn(&limit, killed).await.unwrap() {
-        Turn::Now => Ok(()),
-        Turn::After(wait) => Err(format!("{wait:?}")),
+    let taken = eventually("a turn", async || {
+        let asked = tokio::time::Instant::now();
+        match store.take_turn(&limit, killed).await.unwrap() {
+            Turn::Now => Ok(asked),
+            Turn::After(wait) => Err(format!("{wait:?}")),
+        }
     })
     .await;
-    let taken = tokio::time::Instant::now();
 
     let visits = Visits::default();
     replicas(&app, &settings)[0].call(|| visit(&visits, Duration::ZERO)).await.unwrap();

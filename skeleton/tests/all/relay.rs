@@ -71,7 +71,7 @@ async fn a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_ther
         seen => Err(seen.to_string()),
     })
     .await;
-    let topology = probe::service().dealings().topology();
+    let topology = probe::service().dealings(1).topology();
     app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
     eventually("the job's one step", async || {
         let sql = "select position from steps where import_id = $1";

@@ -30,7 +30,7 @@ fn onlooker() -> Service<Postgres> {
 
 async fn look_on(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
     let app = TestApp::start(onlooker(), settings).await;
-    let topology = probe::service().dealings().topology();
+    let topology = probe::service().dealings(1).topology();
     app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
     app
 }
