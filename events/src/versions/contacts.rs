@@ -1,9 +1,13 @@
 //! What became of the messages of contacts.
 //!
 //! Version 2 of a contact's events has its name and its work as objects of their own, where more parts can come in.
+//! Version 2 of an import's view knows imports that were cancelled; version 2 of the question asks for it.
 
 use super::Supersedes;
-use crate::contacts::{ContactAdded, ContactAddedV2, ContactChanged, ContactChangedV2, PersonName, Work};
+use crate::contacts::{
+    ContactAdded, ContactAddedV2, ContactChanged, ContactChangedV2, GetImport, GetImportV2, ImportView,
+    ImportViewStatus, ImportViewV2, ImportViewV2Status, PersonName, Work,
+};
 
 /// Both events carry the whole contact; they differ in what they call their time.
 macro_rules! name_and_work_become_objects {
@@ -54,3 +58,45 @@ macro_rules! name_and_work_become_objects {
 
 name_and_work_become_objects!(ContactAddedV2, ContactAdded, added_at);
 name_and_work_become_objects!(ContactChangedV2, ContactChanged, changed_at);
+
+impl Supersedes for ImportViewV2 {
+    type Old = ImportView;
+
+    /// A reply goes to the one who asked, in the version that they asked for.
+    const DOWNCAST: Option<fn(&Self) -> ImportView> = None;
+
+    fn upcast(old: ImportView) -> Self {
+        let status = match old.status {
+            ImportViewStatus::Uploading => ImportViewV2Status::Uploading,
+            ImportViewStatus::Queued => ImportViewV2Status::Queued,
+            ImportViewStatus::Running => ImportViewV2Status::Running,
+            ImportViewStatus::Finished => ImportViewV2Status::Finished,
+            ImportViewStatus::Failed => ImportViewV2Status::Failed,
+        };
+        Self {
+            import_id: old.import_id,
+            account_id: old.account_id,
+            file_name: old.file_name,
+            format: old.format,
+            status,
+            total: old.total,
+            added: old.added,
+            changed: old.changed,
+            unchanged: old.unchanged,
+            failed: old.failed,
+            problems: old.problems,
+            error: old.error,
+            created_at: old.created_at,
+        }
+    }
+}
+
+impl Supersedes for GetImportV2 {
+    type Old = GetImport;
+
+    const DOWNCAST: Option<fn(&Self) -> GetImport> = None;
+
+    fn upcast(old: GetImport) -> Self {
+        Self { import_id: old.import_id, account_id: old.account_id }
+    }
+}
