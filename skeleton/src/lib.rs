@@ -8,12 +8,14 @@
 pub mod config;
 pub mod failure;
 pub mod http;
+mod lease;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod messaging;
 pub mod parked;
 pub mod partner;
 pub mod saga;
+pub mod schedule;
 pub mod service;
 pub mod stop;
 pub mod store;
@@ -24,9 +26,11 @@ pub mod testing;
 
 pub use config::{Secret, Settings, SettingsError};
 pub use failure::{Answered, Failure, Handled, Problem, Refusal, StoreError};
-pub use messaging::handlers::{Answers, Jobs, Progress, Reading, Subscriptions};
+pub use messaging::handlers::{Answers, Reading, Subscriptions};
+pub use messaging::jobs::{Jobs, Progress};
 pub use messaging::requests::{Asking, Requests};
 pub use saga::{Saga, SagaState};
+pub use schedule::{Missed, Schedules};
 pub use service::{App, Exit, Service};
 #[cfg(feature = "elasticsearch")]
 pub use store::elasticsearch::{Elasticsearch, Index};
@@ -34,5 +38,5 @@ pub use store::elasticsearch::{Elasticsearch, Index};
 pub use store::neo4j::Neo4j;
 #[cfg(feature = "postgres")]
 pub use store::postgres::Postgres;
-pub use store::{Delay, Publish, ServiceContext};
+pub use store::{Delay, Fenced, JobSteps, Lease, Leases, Publish, ServiceContext};
 pub use surroundings::{Chance, Clock, Surroundings};

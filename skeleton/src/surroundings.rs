@@ -48,6 +48,11 @@ impl Surroundings {
         Self::new(SystemClock, SystemChance)
     }
 
+    /// A clock of one's own, and the operating system's randomness.
+    pub fn with_clock(clock: impl Clock + 'static) -> Self {
+        Self::new(clock, SystemChance)
+    }
+
     /// A clock and a chance of one's own.
     pub fn new(clock: impl Clock + 'static, chance: impl Chance + 'static) -> Self {
         Self { clock: Arc::new(clock), chance: Arc::new(chance) }

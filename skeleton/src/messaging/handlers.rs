@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use events::{Event, Excerpt, Job, Message, Request};
+use events::{Event, Excerpt, Message, Request};
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::RetryOverrides,
     failure::{Answered, Failure, Handled},
-    store::{Publish, Store, Transaction},
+    store::{Store, Transaction},
 };
 
 /// A function that takes a message and a transaction.
@@ -71,7 +71,7 @@ pub struct Reads {
 }
 
 impl Reads {
-    fn of<E: Excerpt>() -> Self {
+    pub(super) fn of<E: Excerpt>() -> Self {
         Self { message: E::Of::NAME, fields: events::fields_read::<E>, order: Order::Any }
     }
 }
@@ -172,75 +172,6 @@ where
         Ok(message) => Box::pin(handler.call(message, tx)),
         Err(failure) => Box::pin(async move { Err(failure) }),
     })
-}
-
-/// How far a step of a job has come.
-pub enum Progress<J> {
-    /// There is more to do: this job goes into the queue for the next step.
-    More(J),
-    /// All is done.
-    Done,
-}
-
-/// The jobs that a service puts into its own queue.
-///
-/// A job is worked off in steps, each a message and a transaction of its own: a crash costs at most one step, and
-/// many long jobs take turns.
-pub struct Jobs<Tx> {
-    pub(crate) handlers: ByName<Tx>,
-    pub(crate) bindings: Vec<Binding>,
-    pub(crate) reads: Vec<Reads>,
-    pub(crate) retry: RetryOverrides,
-}
-
-impl<Tx: Publish + 'static> Jobs<Tx> {
-    /// None yet.
-    pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new(), retry: RetryOverrides::default() }
-    }
-
-    /// What happens to a step that fails, where it is not what the shared settings say.
-    pub fn retrying(self, retry: RetryOverrides) -> Self {
-        Self { retry, ..self }
-    }
-
-    /// Works off a job with this function, one step a call. Jobs of older versions come to it upcast.
-    pub fn on<J, H>(mut self, handler: H) -> Self
-    where
-        J: Job,
-        H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
-    {
-        self.reads.push(Reads::of::<J>());
-        self.bindings.push(Binding { exchange: format!("jobs.{}", J::SERVICE), routing_key: J::KEY.to_owned() });
-        let handler = Arc::new(handler);
-        for reader in Reader::<J>::of_all_versions() {
-            reader.keep(&mut self.handlers, one_step(reader.clone(), handler.clone()));
-        }
-        self
-    }
-}
-
-fn one_step<J, Tx, H>(reader: Reader<J>, handler: Arc<H>) -> Boxed<Tx>
-where
-    J: Job,
-    Tx: Publish + 'static,
-    H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
-{
-    Arc::new(move |body, tx| {
-        let (job, handler) = (reader.read(body), handler.clone());
-        Box::pin(async move {
-            match handler.call(job?, tx).await? {
-                Progress::More(next) => tx.enqueue(next).map(drop),
-                Progress::Done => Ok(()),
-            }
-        })
-    })
-}
-
-impl<Tx: Publish + 'static> Default for Jobs<Tx> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// A function that takes a question and a store.

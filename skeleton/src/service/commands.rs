@@ -8,7 +8,10 @@ use std::{
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CommonSettings, Service, StartError, mistakes_of, sagas::SagaCommand};
+use super::{
+    CommonSettings, Service, StartError, jobs::JobsCommand, mistakes_of, sagas::SagaCommand,
+    schedules::SchedulesCommand,
+};
 use crate::{
     config::Settings,
     messaging::topology::Admin,
@@ -23,17 +26,17 @@ use crate::{
 pub struct Exit(ExitCode);
 
 /// The settings are wrong: starting again will not help (`EX_CONFIG` of sysexits.h).
-const WRONG_SETTINGS: u8 = 78;
+pub(super) const WRONG_SETTINGS: u8 = 78;
 
 /// The command is not complete: what clap itself ends with.
 const WRONG_USE: u8 = 2;
 
 impl Exit {
-    fn well() -> Self {
+    pub(super) fn well() -> Self {
         Self(ExitCode::SUCCESS)
     }
 
-    fn failed(code: u8, error: impl std::fmt::Display) -> Self {
+    pub(super) fn failed(code: u8, error: impl std::fmt::Display) -> Self {
         eprintln!("{error}");
         Self(ExitCode::from(code))
     }
@@ -75,6 +78,16 @@ enum Command {
         #[command(subcommand)]
         command: SagaCommand,
     },
+    /// Work that the service has put into its own queue.
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
+    /// What the service does at which times.
+    Schedules {
+        #[command(subcommand)]
+        command: SchedulesCommand,
+    },
 }
 
 #[derive(Subcommand)]
@@ -114,6 +127,8 @@ impl<S: Store> Service<S> {
                 Err(error) => Exit::failed(WRONG_SETTINGS, error),
             },
             Command::Saga { command } => Box::pin(self.show_sagas(command, &settings)).await,
+            Command::Jobs { command } => Box::pin(self.jobs_command(command, settings)).await,
+            Command::Schedules { command } => Box::pin(self.schedules_command(command, settings)).await,
         }
     }
 

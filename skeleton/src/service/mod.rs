@@ -2,11 +2,13 @@
 
 mod commands;
 mod contract;
+mod jobs;
 mod partners;
 mod running;
 mod sagas;
+mod schedules;
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -15,16 +17,18 @@ use crate::{
     config::{Settings, SettingsError},
     failure::StoreError,
     http::{HttpSettings, Routes},
+    lease::{self, LeaseSettings},
     messaging::{
         delays::release_due,
-        handlers::{Answers, Jobs, Subscriptions},
+        handlers::{Answers, Subscriptions},
+        jobs::Jobs,
         rabbit::RabbitPublisher,
         relay::Relay,
         requests::Requests,
         topology::Dealings,
     },
     stop::Stop,
-    store::{Delays, Plan, Publish, Sagas, ServiceContext, Store},
+    store::{Delays, Lease, Leases, Plan, Publish, Sagas, ServiceContext, Store},
 };
 
 pub use commands::Exit;
@@ -73,6 +77,8 @@ pub struct Service<S: Store> {
     partners: Vec<PartnerProvider<S>>,
     routing: Option<Routing<S>>,
     background: Vec<Background<S>>,
+    job_desk: Option<jobs::Desk<S>>,
+    schedule_list: Option<schedules::List<S>>,
 }
 
 impl<S: Store> Service<S> {
@@ -94,6 +100,8 @@ impl<S: Store> Service<S> {
             partners: Vec::new(),
             routing: None,
             background: Vec::new(),
+            job_desk: None,
+            schedule_list: None,
         }
     }
 
@@ -135,15 +143,6 @@ impl<S: Store> Service<S> {
     /// Answers these requests, when one of these services asks.
     pub fn answers(self, answers: Answers<S>, callers: &[&str]) -> Self {
         Self { answers, callers: callers.iter().map(|caller| (*caller).to_owned()).collect(), ..self }
-    }
-
-    /// Works off these jobs.
-    pub fn jobs(mut self, jobs: Jobs<S::Tx>) -> Self
-    where
-        S::Tx: Publish,
-    {
-        self.jobs = Some(jobs);
-        self
     }
 
     /// Asks these services.
@@ -202,6 +201,25 @@ impl<S: Store> Service<S> {
     {
         self.background.push(Box::new(move |app, stop| Box::pin(task(app, stop))));
         self
+    }
+
+    /// Runs something on one replica at a time, told which lease it has. What it writes it makes depend on the lease with
+    /// `tx.fence(&lease)`. It is stopped when the lease is lost, and started again when it ends by itself.
+    pub fn singleton<Out>(
+        self,
+        name: &'static str,
+        task: impl Fn(App<S>, Lease, Stop) -> Out + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Leases,
+        Out: Future<Output = ()> + Send + 'static,
+    {
+        self.provides("lease", |settings: LeaseSettings| Ok::<_, String>(settings)).background(
+            move |app, stop| async move {
+                let lasts = Duration::from_millis(app.resource::<LeaseSettings>().lasts_ms);
+                lease::singleton(name, app, lasts, task, stop).await;
+            },
+        )
     }
 
     /// The service's name.

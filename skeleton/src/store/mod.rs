@@ -8,12 +8,15 @@ mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
+pub mod jobs;
+pub mod leases;
 pub mod limits;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod sagas;
+pub mod schedules;
 mod set_aside;
 mod work;
 
@@ -26,7 +29,10 @@ use crate::{config::Settings, failure::StoreError};
 
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
+pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};
+pub use leases::{Fenced, Lease, Leases};
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
+pub use schedules::ScheduleRuns;
 pub use set_aside::{Filter, SetAside, State, moment};
 pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};

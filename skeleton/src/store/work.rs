@@ -100,14 +100,17 @@ impl ServiceContext {
         self.resources.insert(TypeId::of::<T>(), Arc::new(resource));
     }
 
+    /// What was put in under this type, if anything was.
+    pub fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.resources.get(&TypeId::of::<T>()).and_then(|resource| resource.clone().downcast().ok())
+    }
+
     /// What was put in under this type.
     ///
     /// # Panics
     /// Where the service's assembly has put nothing of this type in: a mistake that the first test finds.
     pub fn get<T: Any + Send + Sync>(&self) -> Arc<T> {
-        self.resources
-            .get(&TypeId::of::<T>())
-            .and_then(|resource| resource.clone().downcast().ok())
+        self.find()
             .unwrap_or_else(|| panic!("{}: the service is assembled without {}", self.name, std::any::type_name::<T>()))
     }
 }
@@ -179,6 +182,16 @@ impl Work {
     /// What leaves with the transaction, taken out.
     pub fn take_staged(&mut self) -> Vec<Staged> {
         std::mem::take(&mut self.staged)
+    }
+
+    /// Has a message leave with the transaction that was staged, and kept, before.
+    pub(crate) fn stage_again(&mut self, staged: Staged) {
+        self.staged.push(staged);
+    }
+
+    /// Keeps a staged message from leaving.
+    pub(crate) fn unstage(&mut self, id: Uuid) {
+        self.staged.retain(|staged| staged.envelope.id != id);
     }
 
     fn stage<M: Message>(&mut self, exchange: String, message: &M) -> Result<Uuid, Failure> {

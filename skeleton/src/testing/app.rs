@@ -86,6 +86,21 @@ impl<S: TestStore> TestApp<S> {
         queues.as_array().into_iter().flatten().filter_map(|queue| Some(queue["name"].as_str()?.to_owned())).collect()
     }
 
+    /// The variables that give another process the same broker and store as this one.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let service = self.settings.service().to_uppercase();
+        let mut variables = Vec::new();
+        for section in ["broker", "store"] {
+            let keys: std::collections::BTreeMap<String, serde_json::Value> =
+                self.settings.section(section).expect("a section is a table");
+            for (key, value) in keys {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                variables.push((format!("{service}__{}__{}", section.to_uppercase(), key.to_uppercase()), text));
+            }
+        }
+        variables
+    }
+
     /// The world it lives in.
     pub fn world(&self) -> &World {
         &self.world

@@ -12,6 +12,7 @@
 //! ```
 
 mod app;
+mod clock;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
 mod neighbour;
@@ -26,6 +27,7 @@ mod visits;
 mod world;
 
 pub use app::TestApp;
+pub use clock::TestClock;
 pub use neighbour::Neighbour;
 pub use process::Process;
 pub use servers::Servers;

@@ -56,8 +56,12 @@ pub struct World {
 impl World {
     /// Makes one.
     pub async fn new() -> Self {
+        Self::in_surroundings(Surroundings::system()).await
+    }
+
+    /// Makes one with a clock or a chance of the test's own.
+    pub async fn in_surroundings(surroundings: Surroundings) -> Self {
         let servers = Servers::from_env();
-        let surroundings = Surroundings::system();
         let vhost = format!("test-{}", &surroundings.new_id().simple().to_string()[..12]);
         let admin = Admin::new(&servers.rabbit_api, &vhost);
         admin.put(&format!("vhosts/{vhost}"), &json!({})).await.expect("the test's broker makes a virtual host");

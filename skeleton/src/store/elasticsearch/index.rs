@@ -55,6 +55,11 @@ impl Index {
         }
     }
 
+    /// Where it writes to.
+    pub(super) fn store(&self) -> &Elasticsearch {
+        &self.store
+    }
+
     /// The number of the event that is handled among those about its subject.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod confirm;
 mod decisions;
 mod find;
 mod index;
+mod leases;
 mod names;
 mod owners;
 mod parked;
@@ -37,15 +38,17 @@ pub use plan::IndexPlan;
 
 use client::Client;
 use decisions::DECISIONS;
+use leases::LEASES;
 use names::Names;
 use owners::ERASED;
 use set_aside::{SET_ASIDE, Waiting};
 
 /// The indices that the skeleton keeps beside a service's own.
-const OWN: [IndexPlan; 3] = [
+const OWN: [IndexPlan; 4] = [
     IndexPlan { name: SET_ASIDE, version: 1, body: include_str!("indices/set_aside.json") },
     IndexPlan { name: ERASED, version: 1, body: include_str!("indices/erased.json") },
     IndexPlan { name: DECISIONS, version: 1, body: include_str!("indices/decisions.json") },
+    IndexPlan { name: LEASES, version: 1, body: include_str!("indices/leases.json") },
 ];
 
 /// A part of an Elasticsearch server: the indices whose names begin with a service's prefix.

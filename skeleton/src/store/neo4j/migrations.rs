@@ -23,6 +23,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V3__decisions", include_str!("V3__decisions.cypher")),
     ("V4__delays", include_str!("V4__delays.cypher")),
     ("V5__sagas", include_str!("V5__sagas.cypher")),
+    ("V6__schedules", include_str!("V6__schedules.cypher")),
 ];
 
 /// How long replicas that start together wait for each other.

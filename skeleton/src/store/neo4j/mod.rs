@@ -6,10 +6,13 @@
 mod decisions;
 mod delays;
 mod error;
+mod jobs;
 mod lanes;
+mod leases;
 mod migrations;
 mod outbox;
 mod sagas;
+mod schedules;
 mod set_aside;
 mod tx;
 

@@ -8,11 +8,14 @@
 mod decisions;
 mod delays;
 mod error;
+mod jobs;
 mod later;
+mod leases;
 mod limits;
 mod outbox;
 mod replies;
 mod sagas;
+mod schedules;
 mod set_aside;
 mod tx;
 
@@ -47,6 +50,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V3__decisions", include_str!("V3__decisions.sql")),
     ("V4__delays", include_str!("V4__delays.sql")),
     ("V5__sagas", include_str!("V5__sagas.sql")),
+    ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
 ];
 
@@ -245,7 +249,8 @@ impl Store for Postgres {
     async fn clean_up(&self) -> Result<u64, StoreError> {
         let sql = "delete from skeleton.inbox where message_id = any(array(
             select message_id from skeleton.inbox where taken_in_at < now() - interval '14 days' limit 10000))";
-        Ok(self.execute(sql, &[]).await? + self.execute(sagas::FORGET, &[]).await?)
+        let (sagas, jobs) = (self.execute(sagas::FORGET, &[]).await?, self.execute(jobs::FORGET, &[]).await?);
+        Ok(self.execute(sql, &[]).await? + sagas + jobs)
     }
 }
 

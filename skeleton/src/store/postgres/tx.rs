@@ -14,12 +14,13 @@ use uuid::Uuid;
 use super::{
     at_most_one,
     error::store_error,
+    jobs,
     later::{self, Later},
     replies, set_aside,
 };
 use crate::{
     failure::StoreError,
-    store::{Publish, SetAside, Staged, Transaction, Work},
+    store::{Publish, SetAside, Staged, Transaction, Work, jobs::job_name},
 };
 
 const TAKE_IN: &str =
@@ -204,7 +205,13 @@ impl Transaction for Tx {
     async fn commit(mut self) -> Result<(), StoreError> {
         let staged = self.work.take_staged();
         let client = self.client.take().ok_or_else(|| StoreError::broken("the transaction has ended"))?;
-        let outcome = write_and_commit(&client, &self.later, &staged).await;
+        let outcome = match record_jobs(&client, &staged).await {
+            Ok(recording) => {
+                self.later.extend(recording);
+                write_and_commit(&client, &self.later, &staged).await
+            }
+            Err(error) => Err(error),
+        };
         if outcome.is_err() {
             // Closed, not returned: whatever state it is in ends with it.
             drop(Object::take(client));
@@ -234,6 +241,19 @@ impl Drop for Tx {
             drop(Object::take(client));
         }
     }
+}
+
+/// What records the jobs among staged messages, where there are any.
+async fn record_jobs(client: &Object, staged: &[Staged]) -> Result<Option<Later>, StoreError> {
+    let jobs: Vec<_> = staged.iter().filter(|staged| staged.exchange.starts_with("jobs.")).collect();
+    if jobs.is_empty() {
+        return Ok(None);
+    }
+    let statement = client.prepare_cached(jobs::RECORD).await.map_err(store_error)?;
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.envelope.id).collect();
+    let names: Vec<&str> = jobs.iter().map(|job| job_name(&job.envelope.name)).collect();
+    let times: Vec<_> = jobs.iter().map(|job| job.envelope.time).collect();
+    Later::new(statement, &[&ids, &names, &times]).map(Some)
 }
 
 async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {

@@ -1,0 +1,121 @@
+//! Singletons: a task that runs on one replica at a time, under a lease of the store.
+//!
+//! The lease is renewed at a third of its length. A replica that cannot renew it stops the task before the lease runs
+//! out; one that was paused and does not know that it has run out is stopped by the fence: the task makes what it writes
+//! depend on the lease with `tx.fence(&lease)`.
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt;
+use metrics::gauge;
+use serde::Deserialize;
+use tokio::{task::JoinHandle, time::Instant};
+use tracing::{error, info, warn};
+
+use crate::{
+    service::App,
+    stop::{self, Stop, StopSender},
+    store::{Lease, Leases},
+    telemetry,
+};
+
+/// The section `lease` of the settings.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeaseSettings {
+    /// How long a lease lasts that is not renewed, in milliseconds: how long a dead replica's task stands still.
+    #[serde(default = "fifteen_seconds")]
+    pub lasts_ms: u64,
+}
+
+fn fifteen_seconds() -> u64 {
+    15_000
+}
+
+/// A task that runs, and how to stop it.
+struct Task {
+    lease: Lease,
+    stop: StopSender,
+    running: JoinHandle<()>,
+}
+
+/// Runs a task whenever this replica has the lease of its name, until told to stop.
+pub(crate) async fn singleton<S, F, Out>(name: &'static str, app: App<S>, lasts: Duration, task: F, stop: Stop)
+where
+    S: Leases,
+    F: Fn(App<S>, Lease, Stop) -> Out,
+    Out: Future<Output = ()> + Send + 'static,
+{
+    let holder = app.service.surroundings.new_id().to_string();
+    let mut running: Option<Task> = None;
+    let mut held_until = Instant::now();
+    while !stop.is_stopped() {
+        let asked_at = Instant::now();
+        // No answer in time is no lease: the other half of its length is for stopping.
+        let claimed = tokio::time::timeout(lasts / 3, app.store.claim(name, &holder, lasts)).await;
+        match claimed {
+            Ok(Ok(Some(lease))) => {
+                held_until = asked_at + lasts * 2 / 3;
+                running = Some(keep_running(name, running.take(), lease, &app, &task).await);
+            }
+            Ok(Ok(None)) => held_until = asked_at,
+            Ok(Err(error)) => warn!(singleton = name, %error, "the lease cannot be asked for: trying again"),
+            Err(_) => warn!(singleton = name, "no answer about the lease in time: trying again"),
+        }
+        if Instant::now() >= held_until
+            && let Some(lost) = running.take()
+        {
+            warn!(singleton = name, fence = lost.lease.fence, "the lease is lost: the task is stopped");
+            lost.end(name, lasts / 3).await;
+        }
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = tokio::time::sleep(lasts / 3) => {}
+        }
+    }
+    if let Some(task) = running {
+        let lease = task.lease.clone();
+        task.end(name, lasts / 3).await;
+        if let Err(error) = app.store.release(&lease).await {
+            warn!(singleton = name, %error, "the lease could not be given back: it runs out by itself");
+        }
+    }
+}
+
+/// The task of this lease: the one that runs, or a new one where it has ended or the lease is another.
+async fn keep_running<S, F, Out>(name: &'static str, there: Option<Task>, lease: Lease, app: &App<S>, task: &F) -> Task
+where
+    S: Leases,
+    F: Fn(App<S>, Lease, Stop) -> Out,
+    Out: Future<Output = ()> + Send + 'static,
+{
+    match there {
+        Some(running) if running.lease == lease && !running.running.is_finished() => return running,
+        Some(old) => old.end(name, Duration::ZERO).await,
+        None => {}
+    }
+    let (sender, stop) = stop::channel();
+    info!(singleton = name, fence = lease.fence, "this replica has the lease: the task starts");
+    gauge!("singleton_running", "singleton" => name).set(1.0);
+    let guarded = AssertUnwindSafe(task(app.clone(), lease.clone(), stop)).catch_unwind();
+    let running = tokio::spawn(async move {
+        if guarded.await.is_err() {
+            error!(singleton = name, "a singleton has panicked: it is started again");
+            telemetry::report_bug(&format!("the singleton {name} has panicked"));
+        }
+    });
+    Task { lease, stop: sender, running }
+}
+
+impl Task {
+    /// Tells the task to stop, and cuts it off where it does not.
+    async fn end(mut self, name: &'static str, patience: Duration) {
+        self.stop.stop();
+        if tokio::time::timeout(patience, &mut self.running).await.is_err() {
+            self.running.abort();
+            // Until it is really off: two of it must not run in one process.
+            let _ = self.running.await;
+        }
+        gauge!("singleton_running", "singleton" => name).set(0.0);
+    }
+}

@@ -1,0 +1,239 @@
+//! Jobs: work that a service puts into its own queue, worked off in steps.
+//!
+//! A step is a message and a transaction of its own. In that transaction the store's record of the job goes on as well:
+//! how far it is, whether somebody wants it to stop, and whether there is room for it beside others of its name.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use events::Job;
+use tracing::warn;
+
+use super::{
+    handlers::{Binding, Boxed, ByName, Handler, Reads},
+    reader::Reader,
+};
+use crate::{
+    config::RetryOverrides,
+    failure::{Failure, Handled},
+    service::App,
+    stop::Stop,
+    store::{
+        JobRecords, JobState, JobSteps, ServiceContext, Transaction,
+        jobs::{Turn, job_name},
+    },
+};
+
+/// How often a job that waits for room is looked for, should the end of another not have let it in.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// How far a step of a job has come.
+pub enum Progress<J> {
+    /// There is more to do: this job goes into the queue for the next step.
+    More(J),
+    /// The same, and so much of so much is done.
+    Measured {
+        /// The next step.
+        next: J,
+        /// How much is done.
+        done: u64,
+        /// How much there is to do in all.
+        total: u64,
+    },
+    /// All is done.
+    Done,
+}
+
+/// The jobs that a service puts into its own queue.
+///
+/// A job is worked off in steps, each a message and a transaction of its own: a crash costs at most one step, and
+/// many long jobs take turns.
+pub struct Jobs<Tx> {
+    pub(crate) handlers: ByName<Tx>,
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) reads: Vec<Reads>,
+    pub(crate) retry: RetryOverrides,
+    limits: BTreeMap<&'static str, Option<u32>>,
+}
+
+/// How many jobs of a name may run at a time, over all replicas.
+pub(crate) struct JobLimits(BTreeMap<&'static str, u32>);
+
+impl<Tx: JobSteps + 'static> Jobs<Tx> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self {
+            handlers: BTreeMap::new(),
+            bindings: Vec::new(),
+            reads: Vec::new(),
+            retry: RetryOverrides::default(),
+            limits: BTreeMap::new(),
+        }
+    }
+
+    /// What happens to a step that fails, where it is not what the shared settings say.
+    pub fn retrying(self, retry: RetryOverrides) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// Works off a job with this function, one step a call. Jobs of older versions come to it upcast.
+    pub fn on<J, H>(self, step: H) -> Self
+    where
+        J: Job,
+        H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
+    {
+        self.on_cancellable(step, nothing_to_clean_up)
+    }
+
+    /// The same; of a job that somebody wants to stop, the second function gets the step that does not run any more.
+    pub fn on_cancellable<J, H, C>(mut self, step: H, cancelled: C) -> Self
+    where
+        J: Job,
+        H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
+        C: for<'a> Handler<'a, J, Tx, ()> + 'static,
+    {
+        self.reads.push(Reads::of::<J>());
+        self.bindings.push(Binding { exchange: format!("jobs.{}", J::SERVICE), routing_key: J::KEY.to_owned() });
+        self.limits.entry(job_name(J::NAME)).or_default();
+        let (step, cancelled) = (Arc::new(step), Arc::new(cancelled));
+        for reader in Reader::<J>::of_all_versions() {
+            reader.keep(&mut self.handlers, one_step(reader.clone(), step.clone(), cancelled.clone()));
+        }
+        self
+    }
+
+    /// Lets so many jobs of this kind run at a time, over all replicas; `[jobs]` in the settings may say otherwise.
+    /// Others wait, and that is no failure.
+    pub fn at_most<J: Job>(mut self, limit: u32) -> Self {
+        self.limits.insert(job_name(J::NAME), Some(limit));
+        self
+    }
+
+    /// What the code says of how many may run.
+    pub(crate) fn limits(&self) -> DeclaredLimits {
+        DeclaredLimits(self.limits.clone())
+    }
+}
+
+/// How many jobs of each name may run at a time, as the code has it; `None` is any number.
+pub(crate) struct DeclaredLimits(BTreeMap<&'static str, Option<u32>>);
+
+impl DeclaredLimits {
+    /// What the code and the settings say together. `import_file_at_most` is the key for `import-file`.
+    pub(crate) fn changed_by(mut self, settings: &BTreeMap<String, u32>) -> Result<JobLimits, Vec<String>> {
+        let mut mistakes = Vec::new();
+        for (key, limit) in settings {
+            let name = key.strip_suffix("_at_most").map(|name| name.replace('_', "-"));
+            match name.and_then(|name| self.0.get_mut(name.as_str())) {
+                Some(_) if *limit == 0 => mistakes.push(format!("[jobs] {key}: at least 1 must be allowed to run")),
+                Some(found) => *found = Some(*limit),
+                None => mistakes.push(format!("[jobs] {key}: write <job>_at_most, with a job of this service")),
+            }
+        }
+        let limited = self.0.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
+        if mistakes.is_empty() { Ok(JobLimits(limited.collect())) } else { Err(mistakes) }
+    }
+}
+
+impl<Tx: JobSteps + 'static> Default for Jobs<Tx> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+async fn nothing_to_clean_up<J: Job, Tx: JobSteps>(_: J, _: &mut Tx) -> Handled {
+    Ok(())
+}
+
+fn one_step<J, Tx, H, C>(reader: Reader<J>, step: Arc<H>, cancelled: Arc<C>) -> Boxed<Tx>
+where
+    J: Job,
+    Tx: JobSteps + 'static,
+    H: for<'a> Handler<'a, J, Tx, Progress<J>> + 'static,
+    C: for<'a> Handler<'a, J, Tx, ()> + 'static,
+{
+    let name = job_name(J::NAME);
+    Arc::new(move |body, tx| {
+        let (job, step, cancelled) = (reader.read(body), step.clone(), cancelled.clone());
+        Box::pin(async move {
+            let job = job?;
+            let limit = limit_of(tx.work().service(), name);
+            match tx.begin_step(name, limit, body).await? {
+                Turn::Now(id) => {
+                    let (next, progress) = match step.call(job, tx).await? {
+                        Progress::More(next) => (next, None),
+                        Progress::Measured { next, done, total } => (next, Some((count(done), count(total)))),
+                        Progress::Done => return end(tx, id, name, limit, JobState::Done).await,
+                    };
+                    let next = tx.enqueue(next)?;
+                    Ok(tx.continue_job(id, next, progress).await?)
+                }
+                Turn::Stop(id) => {
+                    cancelled.call(job, tx).await?;
+                    end(tx, id, name, limit, JobState::Cancelled).await
+                }
+                Turn::Later | Turn::Never => Ok(()),
+            }
+        })
+    })
+}
+
+/// Ends a job, and lets the next of its name have its place.
+async fn end<Tx: JobSteps>(tx: &mut Tx, id: uuid::Uuid, name: &str, limit: Option<u32>, state: JobState) -> Handled {
+    tx.end_job(id, state).await?;
+    if let Some(limit) = limit {
+        tx.admit(name, limit).await?;
+    }
+    Ok(())
+}
+
+fn limit_of(service: &ServiceContext, name: &str) -> Option<u32> {
+    service.find::<JobLimits>()?.0.get(name).copied()
+}
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Makes room for limited jobs, and lets those in that wait for it, until told to stop.
+pub(crate) async fn admit_those_who_wait<S: JobRecords>(app: App<S>, stop: Stop)
+where
+    S::Tx: JobSteps,
+{
+    let limits = app.resource::<JobLimits>();
+    let mut are_open = false;
+    while !limits.0.is_empty() && !stop.is_stopped() {
+        let looked = async {
+            if !are_open {
+                open(&app, &limits).await?;
+            }
+            admit(&app, &limits).await
+        };
+        match looked.await {
+            Ok(()) => are_open = true,
+            Err(error) => warn!(%error, "jobs that wait for their turn cannot be looked for: trying again"),
+        }
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = tokio::time::sleep(BETWEEN_LOOKS) => {}
+        }
+    }
+}
+
+async fn open<S: JobRecords>(app: &App<S>, limits: &JobLimits) -> Handled {
+    for (name, limit) in &limits.0 {
+        app.store.open_slots(name, *limit).await?;
+    }
+    Ok(())
+}
+
+async fn admit<S: JobRecords>(app: &App<S>, limits: &JobLimits) -> Result<(), Failure>
+where
+    S::Tx: JobSteps,
+{
+    for (name, limit) in &limits.0 {
+        let mut tx = app.store.begin(&app.service, &[]).await?;
+        while tx.admit(name, *limit).await? {}
+        tx.commit().await?;
+    }
+    Ok(())
+}

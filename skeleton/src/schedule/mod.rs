@@ -1,0 +1,114 @@
+//! Schedules: at each due time a job is put into the service's own queue, once over all replicas.
+//!
+//! The transaction that puts the job in also settles the due time, in one row of the store that only goes forward. So
+//! replicas need not agree on who is to do it, and a clock that jumps back, or a replica that wakes up late, finds what
+//! is settled settled.
+
+mod rhythm;
+mod running;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use events::Job;
+use uuid::Uuid;
+
+use crate::{failure::Failure, store::Publish};
+
+pub use rhythm::Rhythm;
+pub(crate) use running::{list, run};
+
+/// The setting that names the time zone of all schedules of a service; UTC where it is not given.
+const TIME_ZONE: &str = "time_zone";
+
+/// The expression of a schedule that is never due.
+const OFF: &str = "off";
+
+/// What becomes of due times that passed while no replica ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// They are left out: what is more than a minute late does not run.
+    Skip,
+    /// The newest of them runs.
+    One,
+    /// All of them run, this many of the newest at most.
+    All(usize),
+}
+
+type Put<Tx> = Arc<dyn Fn(DateTime<Utc>, &mut Tx) -> Result<Uuid, Failure> + Send + Sync>;
+
+/// What a service does at which times.
+pub struct Schedules<Tx> {
+    declared: Vec<Declared<Tx>>,
+}
+
+struct Declared<Tx> {
+    name: &'static str,
+    expression: &'static str,
+    missed: Missed,
+    put: Put<Tx>,
+}
+
+/// The schedules of a running service, with what the settings say of them.
+pub(crate) struct Timetable<Tx> {
+    schedules: Vec<Schedule<Tx>>,
+}
+
+struct Schedule<Tx> {
+    name: &'static str,
+    rhythm: Rhythm,
+    missed: Missed,
+    put: Put<Tx>,
+}
+
+impl<Tx: Publish + 'static> Schedules<Tx> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { declared: Vec::new() }
+    }
+
+    /// Puts a job into the queue at these times: a cron expression of five fields, or six with seconds first. The job is
+    /// made from the time that it is due. `[schedules]` in the settings may give the name another expression, `off` for
+    /// none, and names the `time_zone` of all.
+    pub fn cron<J: Job>(
+        mut self,
+        name: &'static str,
+        expression: &'static str,
+        missed: Missed,
+        job: impl Fn(DateTime<Utc>) -> J + Send + Sync + 'static,
+    ) -> Self {
+        let put = Arc::new(move |due_at, tx: &mut Tx| tx.enqueue(job(due_at)));
+        self.declared.push(Declared { name, expression, missed, put });
+        self
+    }
+
+    /// The timetable that the settings make of it; every mistake, each with its name.
+    pub(crate) fn planned(self, mut settings: BTreeMap<String, String>) -> Result<Timetable<Tx>, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let zone_name = settings.remove(TIME_ZONE).unwrap_or_else(|| "UTC".to_owned());
+        let zone = zone_name.parse::<Tz>().unwrap_or_else(|_| {
+            mistakes.push(format!("[schedules] time_zone: {zone_name} is no time zone: write one like Europe/Berlin"));
+            Tz::UTC
+        });
+        let mut schedules = Vec::new();
+        for Declared { name, expression, missed, put } in self.declared {
+            let expression = settings.remove(name).unwrap_or_else(|| expression.to_owned());
+            if expression.trim() == OFF {
+                continue;
+            }
+            match Rhythm::parse(&expression, zone) {
+                Ok(rhythm) => schedules.push(Schedule { name, rhythm, missed, put }),
+                Err(error) => mistakes.push(format!("[schedules] {name}: {error}")),
+            }
+        }
+        mistakes.extend(settings.keys().map(|name| format!("[schedules] {name} is no schedule of this service")));
+        if mistakes.is_empty() { Ok(Timetable { schedules }) } else { Err(mistakes) }
+    }
+}
+
+impl<Tx: Publish + 'static> Default for Schedules<Tx> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

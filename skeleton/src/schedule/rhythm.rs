@@ -1,0 +1,61 @@
+//! When a schedule is due: a cron expression in a time zone.
+//!
+//! On days that a zone's clocks change, an expression of fixed hours and minutes is due once: in an hour that comes
+//! twice, the first time; in one that is left out, right after it. One with `*` or steps follows the clock on the wall.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+
+/// When a schedule is due.
+#[derive(Clone, Debug)]
+pub struct Rhythm {
+    cron: Cron,
+    zone: Tz,
+}
+
+impl Rhythm {
+    /// Reads a cron expression of five fields, or six with seconds first.
+    ///
+    /// # Errors
+    /// Where it is none, or names no time that will ever come.
+    pub fn parse(expression: &str, zone: Tz) -> Result<Self, String> {
+        let cron = Cron::from_str(expression)
+            .map_err(|error| format!("{expression} is no cron expression ({error}): write one like 0 8 * * MON"))?;
+        let rhythm = Self { cron, zone };
+        // Any time will do: leap days come within eight years.
+        match rhythm.next_after(DateTime::UNIX_EPOCH) {
+            Some(_) => Ok(rhythm),
+            None => Err(format!("{expression} is never due")),
+        }
+    }
+
+    /// The first due time after a time.
+    pub fn next_after(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let found = self.cron.find_next_occurrence(&at.with_timezone(&self.zone), false).ok()?;
+        Some(found.with_timezone(&Utc))
+    }
+
+    /// The due times after one time and up to another, the newest `most` of them, the oldest first.
+    pub fn between(&self, after: DateTime<Utc>, until: DateTime<Utc>, most: usize) -> Vec<DateTime<Utc>> {
+        let mut found = Vec::new();
+        let (mut at, mut inclusive) = (until.with_timezone(&self.zone), true);
+        while found.len() < most {
+            let Ok(due) = self.cron.find_previous_occurrence(&at, inclusive) else { break };
+            if due <= after {
+                break;
+            }
+            found.push(due.with_timezone(&Utc));
+            (at, inclusive) = (due, false);
+        }
+        found.reverse();
+        found
+    }
+
+    /// The expression and the zone, as the store keeps them: when they change, the past is settled.
+    pub fn to_text(&self) -> String {
+        format!("{} {}", self.cron.as_str(), self.zone)
+    }
+}

@@ -1,0 +1,137 @@
+//! What a replica does for its service's schedules: it looks whether one is due, and tries to be the one that settles it.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::counter;
+use tracing::{info, warn};
+
+use super::{Missed, Schedule, Timetable};
+use crate::{
+    failure::{Failure, StoreError},
+    service::App,
+    stop::Stop,
+    store::{
+        ScheduleRuns, Transaction,
+        schedules::{NoteRun, Run},
+    },
+};
+
+/// How often the clock is looked at. Not a sleep until the next due time: a clock can jump.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// How long a replica waits after trouble with the store.
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+
+/// What is later than this was missed.
+const ON_TIME: TimeDelta = TimeDelta::minutes(1);
+
+/// Settles due times until told to stop.
+pub(crate) async fn run<S: ScheduleRuns>(app: App<S>, timetable: Arc<Timetable<S::Tx>>, stop: Stop)
+where
+    S::Tx: NoteRun,
+{
+    // Up to when each schedule is settled, as far as this replica knows; nothing before it was asked.
+    let mut settled: Vec<Option<DateTime<Utc>>> = vec![None; timetable.schedules.len()];
+    while !timetable.schedules.is_empty() && !stop.is_stopped() {
+        let mut wait = BETWEEN_LOOKS;
+        for (schedule, settled) in timetable.schedules.iter().zip(&mut settled) {
+            if let Err(error) = look(&app, schedule, settled).await {
+                warn!(schedule = schedule.name, %error, "a schedule cannot be kept just now: trying again");
+                wait = AFTER_TROUBLE;
+            }
+        }
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Settles what is due of one schedule.
+async fn look<S: ScheduleRuns>(
+    app: &App<S>,
+    schedule: &Schedule<S::Tx>,
+    settled: &mut Option<DateTime<Utc>>,
+) -> Result<(), Failure>
+where
+    S::Tx: NoteRun,
+{
+    let now = app.service.surroundings.now();
+    let known = match *settled {
+        Some(known) => known,
+        None => app.store.adopt(schedule.name, &schedule.rhythm.to_text(), now).await?,
+    };
+    *settled = Some(known);
+    if schedule.rhythm.next_after(known).is_none_or(|next| next > now) {
+        return Ok(());
+    }
+    // Others may have settled more by now.
+    let known = app.store.settled_until(schedule.name).await?.unwrap_or(known);
+    for (due_at, is_to_run) in due_times(schedule, known, now) {
+        settle(app, schedule, due_at, is_to_run).await?;
+    }
+    *settled = app.store.settled_until(schedule.name).await?;
+    Ok(())
+}
+
+/// The due times to settle, the oldest first, and whether each is to run.
+fn due_times<Tx>(schedule: &Schedule<Tx>, after: DateTime<Utc>, now: DateTime<Utc>) -> Vec<(DateTime<Utc>, bool)> {
+    let most = match schedule.missed {
+        Missed::Skip | Missed::One => 1,
+        Missed::All(limit) => limit.max(1),
+    };
+    let is_to_run = |due_at| schedule.missed != Missed::Skip || now - due_at <= ON_TIME;
+    schedule.rhythm.between(after, now, most).into_iter().map(|due_at| (due_at, is_to_run(due_at))).collect()
+}
+
+/// Settles a due time, with its job where it is to run, unless another replica has.
+async fn settle<S: ScheduleRuns>(
+    app: &App<S>,
+    schedule: &Schedule<S::Tx>,
+    due_at: DateTime<Utc>,
+    is_to_run: bool,
+) -> Result<(), Failure>
+where
+    S::Tx: NoteRun,
+{
+    let mut tx = app.store.begin(&app.service, &[]).await?;
+    let job = if is_to_run { Some((schedule.put)(due_at, &mut tx)?) } else { None };
+    let run = Run { due_at, noted_at: app.service.surroundings.now(), job };
+    if !tx.note_run(schedule.name, &run).await? {
+        tx.rollback().await;
+        return Ok(());
+    }
+    tx.commit().await?;
+    let outcome = if is_to_run { "run" } else { "missed" };
+    counter!("schedule_runs_total", "schedule" => schedule.name, "outcome" => outcome).increment(1);
+    info!(schedule = schedule.name, %due_at, outcome, "a schedule was due");
+    Ok(())
+}
+
+/// One line a schedule: its rhythm, its last run and its next.
+pub(crate) async fn list<S: ScheduleRuns>(
+    store: &S,
+    timetable: &Timetable<S::Tx>,
+    now: DateTime<Utc>,
+) -> Result<String, StoreError>
+where
+    S::Tx: NoteRun,
+{
+    let mut lines = Vec::new();
+    for schedule in &timetable.schedules {
+        let (name, rhythm) = (schedule.name, schedule.rhythm.to_text());
+        let settled = store.settled_until(name).await?.map_or(now, |settled| settled.max(now));
+        let next = schedule.rhythm.next_after(settled).map_or_else(|| "never".to_owned(), in_words);
+        let last = match store.last_run(name).await? {
+            Some(Run { due_at, job: Some(job), .. }) => format!("{} as job {job}", in_words(due_at)),
+            _ => "never".to_owned(),
+        };
+        lines.push(format!("{name}  {rhythm}  last {last}  next {next}"));
+    }
+    Ok(lines.join("\n"))
+}
+
+fn in_words(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

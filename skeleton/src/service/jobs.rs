@@ -1,0 +1,155 @@
+//! Jobs as a part of a service: how it gets them, and the commands that look after them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use clap::Subcommand;
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use super::{Exit, Service, commands::WRONG_SETTINGS};
+use crate::{
+    config::Settings,
+    failure::Failure,
+    messaging::jobs::{Jobs, admit_those_who_wait},
+    store::{JobRecord, JobRecords, JobState, JobSteps, ServiceContext, Store, Transaction},
+    surroundings::Surroundings,
+};
+
+/// What does a command about jobs.
+pub(super) type Desk<S> = fn(S, Arc<ServiceContext>, JobsCommand) -> BoxFuture<'static, Result<Exit, Failure>>;
+
+#[derive(Subcommand)]
+pub(super) enum JobsCommand {
+    /// List them, newest first.
+    List {
+        /// Only those of this name: `import-file`.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only those in this state.
+        #[arg(long)]
+        state: Option<JobState>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+    /// Show one whole.
+    Show {
+        /// The job's id.
+        id: Uuid,
+    },
+    /// Stop one before its next step; what it has done stays.
+    Cancel {
+        /// The job's id.
+        id: Uuid,
+    },
+    /// Try the step again that a failed one was parked at.
+    Retry {
+        /// The job's id.
+        id: Uuid,
+    },
+}
+
+impl<S: Store> Service<S> {
+    /// Works off these jobs.
+    pub fn jobs(mut self, jobs: Jobs<S::Tx>) -> Self
+    where
+        S: JobRecords,
+        S::Tx: JobSteps,
+    {
+        let limits = jobs.limits();
+        self.jobs = Some(jobs);
+        self.job_desk = Some(|store, service, command| Box::pin(desk(store, service, command)));
+        let limited = self.provider(move |settings, mistakes, context| {
+            let Some(section) = settings.expect::<BTreeMap<String, u32>>("jobs", mistakes) else { return };
+            match limits.changed_by(&section) {
+                Ok(limits) => context.put(limits),
+                Err(wrong) => mistakes.extend(wrong),
+            }
+        });
+        limited.background(admit_those_who_wait)
+    }
+
+    pub(super) async fn jobs_command(self, command: JobsCommand, settings: Settings) -> Exit {
+        let Some(desk) = self.job_desk else { return Exit::failed(2, "this service has no jobs") };
+        let store = match self.open_store(&settings) {
+            Ok(store) => store,
+            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        };
+        let service = Arc::new(ServiceContext::new(self.name, Surroundings::system()));
+        desk(store, service, command).await.unwrap_or_else(|error| Exit::failed(1, error))
+    }
+}
+
+async fn desk<S: JobRecords>(store: S, service: Arc<ServiceContext>, command: JobsCommand) -> Result<Exit, Failure>
+where
+    S::Tx: JobSteps,
+{
+    match command {
+        JobsCommand::List { name, state, limit } => {
+            for job in store.list_jobs(name.as_deref(), state, limit).await? {
+                println!("{}", line(&job));
+            }
+        }
+        JobsCommand::Show { id } => {
+            let Some(job) = store.find_job(id).await? else {
+                return Ok(Exit::failed(
+                    1,
+                    format!("there is no job {id}: jobs are forgotten 14 days after their end"),
+                ));
+            };
+            println!("{}", whole(&job));
+        }
+        JobsCommand::Cancel { id } => {
+            let mut tx = store.begin(&service, &[]).await?;
+            if !tx.cancel_job(id).await? {
+                tx.rollback().await;
+                return Ok(Exit::failed(1, format!("job {id} is at its end, or there is none")));
+            }
+            tx.commit().await?;
+            println!("{id} stops before its next step");
+        }
+        JobsCommand::Retry { id } => {
+            if !store.retry_job(id).await? {
+                return Ok(Exit::failed(1, format!("no step of job {id} is parked")));
+            }
+            println!("{id} is tried again");
+        }
+    }
+    Ok(Exit::well())
+}
+
+fn line(job: &JobRecord) -> String {
+    let key = job.key.as_deref().map(|key| format!("  key {key}")).unwrap_or_default();
+    let error = job.error.as_deref().map(|error| format!("  {error}")).unwrap_or_default();
+    let queued = job.queued_at.format("%Y-%m-%dT%H:%M:%SZ");
+    format!("{}  {}  {}  {}  queued {queued}{key}{error}", job.id, job.name, state(job), progress(job))
+}
+
+fn whole(job: &JobRecord) -> String {
+    let time = |at: Option<chrono::DateTime<chrono::Utc>>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    format!(
+        "job {}\nname {}\nkey {}\nstate {}\nprogress {}\nqueued {}\nstarted {}\nended {}\nerror {}",
+        job.id,
+        job.name,
+        job.key.as_deref().unwrap_or("-"),
+        state(job),
+        progress(job),
+        job.queued_at,
+        time(job.started_at),
+        time(job.ended_at),
+        job.error.as_deref().unwrap_or("-"),
+    )
+}
+
+fn state(job: &JobRecord) -> String {
+    let is_over = matches!(job.state, JobState::Cancelled | JobState::Done | JobState::Failed);
+    let stopping = if job.is_to_stop && !is_over { ", to stop" } else { "" };
+    format!("{}{stopping}", job.state.as_str())
+}
+
+fn progress(job: &JobRecord) -> String {
+    match (job.done, job.total) {
+        (Some(done), Some(total)) => format!("{done}/{total}"),
+        _ => "-".to_owned(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Schedules as a part of a service: how it gets them, and the command that lists them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use clap::Subcommand;
+use futures::{FutureExt, future::BoxFuture};
+
+use super::{Exit, Service, commands::WRONG_SETTINGS, mistakes_of};
+use crate::{
+    config::Settings,
+    failure::StoreError,
+    schedule::{self, Schedules, Timetable},
+    store::{ScheduleRuns, ServiceContext, Store, schedules::NoteRun},
+    surroundings::Surroundings,
+};
+
+/// What lists the schedules of a service with their last and next runs.
+pub(super) type List<S> = fn(S, Arc<ServiceContext>) -> BoxFuture<'static, Result<String, StoreError>>;
+
+#[derive(Subcommand)]
+pub(super) enum SchedulesCommand {
+    /// List them, with their last and next runs.
+    List,
+}
+
+impl<S: Store> Service<S> {
+    /// Puts these jobs into its own queue when they are due.
+    pub fn schedules(mut self, schedules: Schedules<S::Tx>) -> Self
+    where
+        S: ScheduleRuns,
+        S::Tx: NoteRun,
+    {
+        self.schedule_list = Some(|store, service| {
+            let timetable = service.get::<Timetable<S::Tx>>();
+            async move { schedule::list(&store, &timetable, service.surroundings.now()).await }.boxed()
+        });
+        let planned = self.provider(move |settings, mistakes, context| {
+            let Some(section) = settings.expect::<BTreeMap<String, String>>("schedules", mistakes) else { return };
+            match schedules.planned(section) {
+                Ok(timetable) => context.put(timetable),
+                Err(wrong) => mistakes.extend(wrong),
+            }
+        });
+        planned.background(|app, stop| {
+            let timetable = app.resource::<Timetable<S::Tx>>();
+            schedule::run(app, timetable, stop)
+        })
+    }
+
+    pub(super) async fn schedules_command(mut self, command: SchedulesCommand, mut settings: Settings) -> Exit {
+        let SchedulesCommand::List = command;
+        let Some(list) = self.schedule_list else { return Exit::failed(2, "this service has no schedules") };
+        let store = match self.open_store(&settings) {
+            Ok(store) => store,
+            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        };
+        let (mut mistakes, mut context) = (Vec::new(), ServiceContext::new(self.name, Surroundings::system()));
+        for provider in std::mem::take(&mut self.providers) {
+            provider(&mut settings, &mut mistakes, &mut context);
+        }
+        if let Err(error) = mistakes_of(&settings, mistakes) {
+            return Exit::failed(WRONG_SETTINGS, error);
+        }
+        match list(store, Arc::new(context)).await {
+            Ok(lines) => {
+                println!("{lines}");
+                Exit::well()
+            }
+            Err(error) => Exit::failed(1, error),
+        }
+    }
+}

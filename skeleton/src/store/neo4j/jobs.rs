@@ -1,0 +1,66 @@
+//! Jobs on Neo4j: worked off step by step, and not recorded. No progress, cancelling, keys or limits: those are
+//! Postgres's alone.
+
+use uuid::Uuid;
+
+use super::{Neo4j, Tx};
+use crate::{
+    failure::{Failure, StoreError},
+    store::{
+        Transaction,
+        jobs::{JobRecord, JobRecords, JobState, JobSteps, Turn},
+    },
+};
+
+fn unrecorded() -> StoreError {
+    StoreError::broken("jobs are not recorded in Neo4j: keep them in a service on Postgres")
+}
+
+impl JobRecords for Neo4j {
+    async fn list_jobs(&self, _: Option<&str>, _: Option<JobState>, _: i64) -> Result<Vec<JobRecord>, StoreError> {
+        Err(unrecorded())
+    }
+
+    async fn find_job(&self, _: Uuid) -> Result<Option<JobRecord>, StoreError> {
+        Err(unrecorded())
+    }
+
+    async fn retry_job(&self, _: Uuid) -> Result<bool, StoreError> {
+        Err(unrecorded())
+    }
+
+    async fn open_slots(&self, _: &str, _: u32) -> Result<(), StoreError> {
+        Err(unrecorded())
+    }
+}
+
+impl JobSteps for Tx {
+    async fn begin_step(&mut self, _: &str, limit: Option<u32>, _: &[u8]) -> Result<Turn, StoreError> {
+        let message = self.work().cause().ok_or_else(|| StoreError::broken("a step has no message"))?.id;
+        limit.map_or(Ok(Turn::Now(message)), |_| Err(unrecorded()))
+    }
+
+    async fn continue_job(&mut self, _: Uuid, _: Uuid, _: Option<(i64, i64)>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn end_job(&mut self, _: Uuid, _: JobState) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn admit(&mut self, _: &str, _: u32) -> Result<bool, Failure> {
+        Err(unrecorded().into())
+    }
+
+    async fn record_once(&mut self, _: Uuid, _: &str, _: &str) -> Result<Option<Uuid>, Failure> {
+        Err(unrecorded().into())
+    }
+
+    async fn find_keyed(&mut self, _: &str, _: &str) -> Result<Option<Uuid>, StoreError> {
+        Err(unrecorded())
+    }
+
+    async fn cancel_job(&mut self, _: Uuid) -> Result<bool, Failure> {
+        Err(unrecorded().into())
+    }
+}

@@ -1,0 +1,215 @@
+//! Schedules: one run a due time, whatever replicas and clocks do.
+
+use crate::processes::Process;
+use chrono::{DateTime, TimeDelta, Utc};
+use events::notifications::GatherDigests;
+use skeleton::{
+    Failure, Jobs, Missed, Postgres, Progress, Schedules, Service, Settings, Surroundings,
+    store::postgres::Tx,
+    testing::{TestApp, TestClock, World, eventually},
+};
+
+const MIGRATIONS: &[(&str, &str)] =
+    &[("V1__runs", "create table runs (due_at timestamptz not null, position bigint generated always as identity)")];
+
+fn service(expression: &'static str, missed: Missed) -> Service<Postgres> {
+    let job = |due_at| GatherDigests { due_at, after: None };
+    Service::named("notifications")
+        .store(Postgres::migrated_by(MIGRATIONS))
+        .jobs(Jobs::new().on(note))
+        .schedules(Schedules::new().cron("digest", expression, missed, job))
+}
+
+async fn note(job: GatherDigests, tx: &mut Tx) -> Result<Progress<GatherDigests>, Failure> {
+    tx.execute("insert into runs (due_at) values ($1)", &[&job.due_at]).await?;
+    Ok(Progress::Done)
+}
+
+async fn start(clock: &TestClock, service: Service<Postgres>, settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
+    World::in_surroundings(clock.surroundings()).await.start(service, settings).await
+}
+
+async fn runs(app: &TestApp<Postgres>) -> Vec<DateTime<Utc>> {
+    let rows = app.parts().store.query("select due_at from runs order by due_at, position", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn runs_are(app: &TestApp<Postgres>, expected: &[&str]) {
+    let expected: Vec<DateTime<Utc>> = expected.iter().map(|time| time.parse().unwrap()).collect();
+    eventually("the runs", async || match runs(app).await {
+        seen if seen.len() >= expected.len() => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    })
+    .await;
+    assert_eq!(runs(app).await, expected);
+}
+
+async fn is_settled(app: &TestApp<Postgres>) {
+    eventually("a schedule that is known", async || {
+        let rows = app.parts().store.query("select from skeleton.schedules", &[]).await.unwrap();
+        if rows.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn eight_replicas_run_each_due_time_once_when_the_clock_jumps_forward_and_back() {
+    let clock = TestClock::at("2026-11-02T06:30:00Z");
+    let hourly = || service("0 * * * *", Missed::All(10));
+    let app = start(&clock, hourly(), &[]).await;
+    let mut replicas = Vec::new();
+    for _ in 0..7 {
+        replicas.push(app.replica(hourly()).await);
+    }
+    is_settled(&app).await;
+
+    clock.jump(TimeDelta::hours(1));
+    runs_are(&app, &["2026-11-02T07:00:00Z"]).await;
+    clock.jump(TimeDelta::hours(3));
+    let four = ["2026-11-02T07:00:00Z", "2026-11-02T08:00:00Z", "2026-11-02T09:00:00Z", "2026-11-02T10:00:00Z"];
+    runs_are(&app, &four).await;
+    clock.jump(TimeDelta::hours(-4));
+    clock.was_read(100).await;
+    for _ in 0..4 {
+        clock.jump(TimeDelta::hours(1));
+        clock.was_read(100).await;
+    }
+    clock.jump(TimeDelta::hours(1));
+
+    let five = [four.as_slice(), &["2026-11-02T11:00:00Z"]].concat();
+    runs_are(&app, &five).await;
+    clock.was_read(100).await;
+    app.sent_everything().await;
+    runs_are(&app, &five).await;
+    for replica in replicas {
+        assert!(replica.stop().await);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_missed_is_left_out_made_up_for_once_or_made_up_for_whole() {
+    let missed = [
+        (Missed::Skip, vec![]),
+        (Missed::One, vec!["2026-11-02T11:00:00Z"]),
+        (Missed::All(2), vec!["2026-11-02T10:00:00Z", "2026-11-02T11:00:00Z"]),
+    ];
+    for (policy, mut expected) in missed {
+        let clock = TestClock::at("2026-11-02T06:30:00Z");
+        let app = start(&clock, service("0 * * * *", policy), &[]).await;
+        is_settled(&app).await;
+
+        clock.jump(TimeDelta::hours(5));
+        runs_are(&app, &expected).await;
+        clock.was_read(10).await;
+        clock.jump(TimeDelta::minutes(30));
+
+        expected.push("2026-11-02T12:00:00Z");
+        runs_are(&app, &expected).await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn expression_and_zone_come_from_the_settings_and_the_day_of_the_long_night_has_each_run_once() {
+    let settings = [("schedules", "digest", "30 2 * * *"), ("schedules", "time_zone", "Europe/Berlin")];
+    let clock = TestClock::at("2026-10-24T23:50:00Z");
+    let app = start(&clock, service("0 0 1 1 *", Missed::One), &settings).await;
+    is_settled(&app).await;
+
+    for _ in 0..18 {
+        clock.jump(TimeDelta::minutes(10));
+        clock.was_read(4).await;
+    }
+    clock.jump(TimeDelta::hours(23));
+
+    runs_are(&app, &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn twice_an_hour_runs_four_times_in_the_two_hours_that_have_one_name() {
+    let settings = [("schedules", "time_zone", "Europe/Berlin")];
+    let clock = TestClock::at("2026-10-24T23:50:00Z");
+    let app = start(&clock, service("*/30 * * * *", Missed::All(10)), &settings).await;
+    is_settled(&app).await;
+
+    clock.jump(TimeDelta::hours(2));
+
+    let passes = ["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z"];
+    runs_are(&app, &passes).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_schedule_whose_expression_changes_starts_from_now() {
+    let clock = TestClock::at("2026-11-02T06:30:00Z");
+    let app = start(&clock, service("0 0 1 1 *", Missed::All(100)), &[]).await;
+    is_settled(&app).await;
+    clock.jump(TimeDelta::hours(5));
+
+    let changed = app.replica(service("0 * * * *", Missed::All(100))).await;
+    clock.was_read(20).await;
+    clock.jump(TimeDelta::hours(1));
+
+    runs_are(&app, &["2026-11-02T12:00:00Z"]).await;
+    assert!(changed.stop().await);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn wrong_schedules_stop_the_start_each_with_its_name() {
+    let mut settings = Settings::read_with("notifications", "", Default::default()).unwrap();
+    settings.set("schedules", "digest", "every monday");
+    settings.set("schedules", "time_zone", "Berlin");
+    settings.set("schedules", "digets", "0 8 * * MON");
+
+    let Err(error) = service("0 * * * *", Missed::One).start(settings, Surroundings::system()).await else {
+        panic!("it started")
+    };
+
+    let text = error.to_string();
+    for mistake in ["digest: every monday is no cron expression", "time_zone: Berlin", "digets is no schedule"] {
+        assert!(text.contains(mistake), "{mistake} is missing from:\n{text}");
+    }
+}
+
+/// Every second, from a process of its own.
+#[tokio::test]
+#[ignore = "the other processes of the test below"]
+async fn every_second() {
+    let settings = Settings::read("notifications", "").unwrap();
+    let service = service("* * * * * *", Missed::All(1000));
+    let running = service.start(settings, Surroundings::system()).await.unwrap();
+    std::future::pending::<()>().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_was_stopped_and_goes_on_repeats_nothing_and_nothing_is_left_out() {
+    let app = TestApp::start(service("* * * * * *", Missed::All(1000)), &[("schedules", "digest", "off")]).await;
+    let more = async |by: usize| {
+        let before = runs(&app).await.len();
+        eventually("more runs", async || match runs(&app).await.len() {
+            seen if seen >= before + by => Ok(()),
+            seen => Err(format!("{seen} runs, {before} before")),
+        })
+        .await;
+    };
+
+    let first = Process::start("schedules::every_second", &app.variables());
+    more(2).await;
+    let second = Process::start("schedules::every_second", &app.variables());
+    first.pause();
+    more(5).await;
+    first.resume();
+    more(2).await;
+    drop(second);
+    more(3).await;
+
+    let seen = runs(&app).await;
+    let steps: Vec<_> = seen.windows(2).map(|pair| (pair[1] - pair[0]).num_seconds()).collect();
+    assert!(steps.iter().all(|step| *step == 1), "{seen:?}");
+    drop(first);
+    app.stop().await;
+}
