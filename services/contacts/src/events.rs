@@ -1,8 +1,8 @@
 //! How contacts and imports become events.
 
 use ::events::contacts::{
-    ContactAddedV2, ContactChangedV2, ContactRemoved, ImportFailed, ImportFinished, ImportProgressed, ImportStarted,
-    PersonName, Work,
+    ContactAddedV2, ContactChangedV2, ContactRemoved, ImportCancelled, ImportFailed, ImportFinished, ImportProgressed,
+    ImportStarted, PersonName, Work,
 };
 use chrono::{DateTime, Utc};
 
@@ -74,6 +74,12 @@ pub fn progressed(import: &Import) -> ImportProgressed {
 pub fn finished(import: &Import, finished_at: DateTime<Utc>) -> ImportFinished {
     let Import { id, account_id, file_name, total, added, changed, unchanged, failed, .. } = import.clone();
     ImportFinished { import_id: id, account_id, file_name, total, added, changed, unchanged, failed, finished_at }
+}
+
+/// No more of a file comes in.
+pub fn cancelled(import: &Import, cancelled_at: DateTime<Utc>) -> ImportCancelled {
+    let Import { id, account_id, file_name, total, added, changed, unchanged, failed, .. } = import.clone();
+    ImportCancelled { import_id: id, account_id, file_name, total, added, changed, unchanged, failed, cancelled_at }
 }
 
 /// A file was no contacts file.

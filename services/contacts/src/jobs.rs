@@ -2,7 +2,7 @@
 
 use ::events::contacts::ImportFile;
 use serde::Deserialize;
-use skeleton::{Failure, Jobs, Progress, Publish, store::postgres::Tx};
+use skeleton::{Failure, Handled, Jobs, Progress, Publish, store::postgres::Tx};
 
 use crate::{
     domain::{
@@ -24,7 +24,7 @@ pub struct ImportSettings {
 
 /// The jobs of contacts.
 pub fn jobs() -> Jobs<Tx> {
-    Jobs::new().on(import_file)
+    Jobs::new().on_cancellable(import_file, import_cancelled).at_most::<ImportFile>(4)
 }
 
 /// Reads a file that has come, and takes its next stretch of cards in.
@@ -33,12 +33,24 @@ async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile
     let import = match import.status {
         Status::Queued => read_file(import, tx).await?,
         Status::Running => import,
-        Status::Uploading | Status::Finished | Status::Failed => return Ok(Progress::Done),
+        Status::Uploading | Status::Finished | Status::Failed | Status::Cancelled => return Ok(Progress::Done),
     };
     if import.status == Status::Failed {
         return Ok(Progress::Done);
     }
     take_in(import, tx).await
+}
+
+/// Stops an import whose job is cancelled, and forgets what of its file is not taken in.
+async fn import_cancelled(job: ImportFile, tx: &mut Tx) -> Handled {
+    let Some(import) = store::find_import(tx, job.import_id).await? else { return Ok(()) };
+    store::forget_entries(tx, import.id).await?;
+    store::forget_file(tx, import.id).await?;
+    // Its owner has stopped it already, or an operator has cancelled the job.
+    let Ok(Some(cancelled)) = import.cancel() else { return Ok(()) };
+    store::update_import(tx, &cancelled).await?;
+    let now = tx.now();
+    tx.publish(events::cancelled(&cancelled, now))
 }
 
 /// Reads the whole file and lays its cards out.
@@ -102,7 +114,9 @@ async fn take_in(import: Import, tx: &mut Tx) -> Result<Progress<ImportFile>, Fa
     if is_last {
         return Ok(Progress::Done);
     }
-    Ok(Progress::More(ImportFile { import_id: import.id, position: import.added + import.changed + import.unchanged }))
+    let (done, total) = (import.done().into(), import.total.into());
+    let position = import.added + import.changed + import.unchanged;
+    Ok(Progress::Measured { next: ImportFile { import_id: import.id, position }, done, total })
 }
 
 async fn save_cards(mut import: Import, cards: Vec<(String, Card)>, tx: &mut Tx) -> Result<Import, Failure> {

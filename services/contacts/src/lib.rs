@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod requests;
 mod store;
+mod views;
 
 use skeleton::{Postgres, Service};
 

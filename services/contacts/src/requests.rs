@@ -1,22 +1,23 @@
 //! What the gateway asks of contacts.
 
 use ::events::contacts::{
-    AddContact, AddImportPart, ChangeContact, ContactExport, ContactPage, ContactView, ExportContacts, GetContact,
-    GetImport, ImportFile, ImportProblem, ImportView, ImportViewStatus, ListContacts, RemoveContact, StartImport,
+    AddContact, AddImportPart, CancelImport, ChangeContact, ContactExport, ContactPage, ContactView, ExportContacts,
+    GetContact, GetImport, GetImportV2, ImportFile, ImportView, ImportViewV2, ListContacts, RemoveContact, StartImport,
     SubmitImport,
 };
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use skeleton::{Answered, Answers, Failure, Postgres, Problem, Publish, Reading, store::postgres::Tx};
+use skeleton::{Answered, Answers, Failure, JobSteps, Postgres, Problem, Publish, Reading, store::postgres::Tx};
 use uuid::Uuid;
 
 use crate::{
-    domain::{self, Change, Contact, ContactRefusal, Import, ImportRefusal, MAX_PART_BYTES, MAX_PARTS, Status, files},
+    domain::{Change, Contact, ContactRefusal, Import, ImportRefusal, MAX_PART_BYTES, MAX_PARTS, Status, files},
     events,
     jobs::ImportSettings,
     store,
+    views::{contact_view, import_view, import_view_v1},
 };
 
 /// How many contacts one stretch of an export holds.
@@ -28,7 +29,9 @@ pub fn answers() -> Answers<Postgres> {
         .write(start_import)
         .write(add_import_part)
         .write(submit_import)
+        .read(get_import_v1)
         .read(get_import)
+        .write(cancel_import)
         .read(list_contacts)
         .read(get_contact)
         .write(add_contact)
@@ -65,7 +68,7 @@ async fn start_import(asked: StartImport, tx: &mut Tx) -> Answered<ImportView> {
         created_at: now,
     };
     store::insert_import(tx, &import).await?;
-    Ok(import_view(import, Vec::new()))
+    Ok(import_view_v1(import, Vec::new()))
 }
 
 /// Answers `add-import-part`: keeps the next part of a file.
@@ -96,16 +99,32 @@ async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> Answered<ImportView>
     }
     let import = Import { status: Status::Queued, ..import };
     store::update_import(tx, &import).await?;
-    tx.enqueue(ImportFile { import_id: import.id, position: 0 })?;
-    Ok(import_view(import, Vec::new()))
+    tx.enqueue_once(&import.id.to_string(), ImportFile { import_id: import.id, position: 0 }).await?;
+    Ok(import_view_v1(import, Vec::new()))
+}
+
+/// Answers `get-import` as it was asked before imports could be cancelled: a cancelled one has finished early.
+async fn get_import_v1(asked: GetImport, store: Reading<Postgres>) -> Answered<ImportView> {
+    let (import, problems) = found_import(&store, asked.import_id, asked.account_id).await?;
+    Ok(import_view_v1(import, problems))
 }
 
 /// Answers `get-import`: how far an import is.
-async fn get_import(asked: GetImport, store: Reading<Postgres>) -> Answered<ImportView> {
-    let found = store::import_with_problems(&store, asked.import_id).await?;
-    let (import, problems) =
-        found.filter(|(import, _)| import.account_id == asked.account_id).ok_or(ImportRefusal::Missing)?;
+async fn get_import(asked: GetImportV2, store: Reading<Postgres>) -> Answered<ImportViewV2> {
+    let (import, problems) = found_import(&store, asked.import_id, asked.account_id).await?;
     Ok(import_view(import, problems))
+}
+
+/// Answers `cancel-import`: no more of the file comes in. Waits for the stretch that is being taken in.
+async fn cancel_import(asked: CancelImport, tx: &mut Tx) -> Answered<ImportViewV2> {
+    let import = import_of(tx, asked.import_id, asked.account_id).await?;
+    let Some(cancelled) = import.cancel()? else { return Ok(import_view(import, Vec::new())) };
+    store::update_import(tx, &cancelled).await?;
+    // The job ends, and forgets the rest of the file.
+    tx.cancel_keyed::<ImportFile>(&cancelled.id.to_string()).await?;
+    let now = tx.now();
+    tx.publish(events::cancelled(&cancelled, now))?;
+    Ok(import_view(cancelled, Vec::new()))
 }
 
 /// Answers `list-contacts`: a page of an address book, by name.
@@ -199,6 +218,11 @@ async fn import_of(tx: &mut Tx, id: Uuid, account: Uuid) -> Result<Import, Failu
     import.filter(|import| import.account_id == account).ok_or_else(|| ImportRefusal::Missing.into())
 }
 
+async fn found_import(store: &Postgres, id: Uuid, account: Uuid) -> Result<(Import, Vec<files::Problem>), Failure> {
+    let found = store::import_with_problems(store, id).await?;
+    found.filter(|(import, _)| import.account_id == account).ok_or_else(|| ImportRefusal::Missing.into())
+}
+
 /// A page, and where the next begins.
 async fn page(
     store: &Postgres,
@@ -228,64 +252,4 @@ fn read_cursor(cursor: &str) -> Option<(String, Uuid)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     let (id, name) = text.split_at_checked(32)?;
     Some((name.to_owned(), id.parse().ok()?))
-}
-
-fn contact_view(contact: Contact) -> ContactView {
-    let card = contact.card;
-    ContactView {
-        contact_id: contact.id,
-        owner_id: contact.owner_id,
-        person_id: contact.person_id,
-        name: card.name,
-        given_name: card.given_name,
-        family_name: card.family_name,
-        emails: card.emails,
-        phones: card.phones,
-        company: card.company,
-        title: card.title,
-        notes: card.notes,
-        urls: card.urls,
-        created_at: contact.created_at,
-        changed_at: contact.changed_at,
-    }
-}
-
-fn import_view(import: Import, problems: Vec<files::Problem>) -> ImportView {
-    let status = match import.status {
-        Status::Uploading => ImportViewStatus::Uploading,
-        Status::Queued => ImportViewStatus::Queued,
-        Status::Running => ImportViewStatus::Running,
-        Status::Finished => ImportViewStatus::Finished,
-        Status::Failed => ImportViewStatus::Failed,
-    };
-    let problem = |problem: files::Problem| ImportProblem { line: problem.line, reason: problem.reason };
-    let domain::Import {
-        id,
-        account_id,
-        file_name,
-        format,
-        total,
-        added,
-        changed,
-        unchanged,
-        failed,
-        error,
-        created_at,
-        ..
-    } = import;
-    ImportView {
-        import_id: id,
-        account_id,
-        file_name,
-        format,
-        status,
-        total,
-        added,
-        changed,
-        unchanged,
-        failed,
-        problems: problems.into_iter().map(problem).collect(),
-        error,
-        created_at,
-    }
 }

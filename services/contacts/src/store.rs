@@ -16,6 +16,7 @@ use crate::domain::{
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__contacts", include_str!("../migrations/V1__contacts.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
+    ("V6__cancelled_imports", include_str!("../migrations/V6__cancelled_imports.sql")),
 ];
 
 /// The most problems that are kept and shown of one import.
@@ -201,6 +202,11 @@ pub async fn forget_file(tx: &mut Tx, import: Uuid) -> Result<(), StoreError> {
     tx.execute("delete from import_parts where import_id = $1", &[&import]).await.map(drop)
 }
 
+/// Forgets the cards of a file that are not taken in.
+pub async fn forget_entries(tx: &mut Tx, import: Uuid) -> Result<(), StoreError> {
+    tx.execute("delete from import_entries where import_id = $1", &[&import]).await.map(drop)
+}
+
 /// Lays the cards of a file out, to be taken in stretch by stretch.
 pub async fn lay_out(tx: &mut Tx, import: Uuid, planned: &Planned) -> Result<(), StoreError> {
     let sql = "insert into import_entries (import_id, position, source_key, card)
@@ -268,6 +274,7 @@ fn word(status: Status) -> &'static str {
         Status::Running => "running",
         Status::Finished => "finished",
         Status::Failed => "failed",
+        Status::Cancelled => "cancelled",
     }
 }
 
@@ -278,6 +285,7 @@ fn status(word: &str) -> Status {
         "running" => Status::Running,
         "finished" => Status::Finished,
         "failed" => Status::Failed,
+        "cancelled" => Status::Cancelled,
         _ => Status::Uploading,
     }
 }

@@ -26,6 +26,8 @@ pub enum Status {
     Finished,
     /// The file was no contacts file.
     Failed,
+    /// Its owner wanted no more of it.
+    Cancelled,
 }
 
 /// A file on its way into an address book.
@@ -57,6 +59,27 @@ pub struct Import {
     pub created_at: DateTime<Utc>,
 }
 
+impl Import {
+    /// Stops it: what is in stays. `None` where it was stopped before.
+    ///
+    /// # Errors
+    /// Where it is at its end.
+    pub fn cancel(&self) -> Result<Option<Self>, ImportRefusal> {
+        match self.status {
+            Status::Uploading | Status::Queued | Status::Running => {
+                Ok(Some(Self { status: Status::Cancelled, ..self.clone() }))
+            }
+            Status::Cancelled => Ok(None),
+            Status::Finished | Status::Failed => Err(ImportRefusal::Ended),
+        }
+    }
+
+    /// How many cards or rows of the file are dealt with.
+    pub fn done(&self) -> u32 {
+        self.added + self.changed + self.unchanged + self.failed
+    }
+}
+
 /// Why an import cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefusal {
@@ -75,6 +98,9 @@ pub enum ImportRefusal {
     /// A part is too large, or no base64.
     #[error("a part of the file is malformed: send at most 128 KiB as base64")]
     MalformedPart,
+    /// It is at its end already.
+    #[error("this import is at its end: there is nothing to cancel")]
+    Ended,
     /// Too many at the same time.
     #[error("too many files are being read: wait until one of them is in")]
     TooMany,
@@ -84,7 +110,7 @@ impl Refusal for ImportRefusal {
     fn status(&self) -> u16 {
         match self {
             Self::Missing => 404,
-            Self::Submitted | Self::Incomplete => 409,
+            Self::Submitted | Self::Incomplete | Self::Ended => 409,
             Self::TooLarge => 413,
             Self::MalformedPart => 422,
             Self::TooMany => 429,
@@ -98,6 +124,7 @@ impl Refusal for ImportRefusal {
             Self::Incomplete => "import-incomplete",
             Self::TooLarge => "file-too-large",
             Self::MalformedPart => "part-malformed",
+            Self::Ended => "import-ended",
             Self::TooMany => "too-many-imports",
         }
     }

@@ -14,8 +14,8 @@ pub async fn app() -> TestApp<Postgres> {
     TestApp::start(contacts::service(), &[("imports", "stretch", "20")]).await
 }
 
-/// Sends a file and waits until it is in, or refused.
-pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> ImportView {
+/// Sends a file; the import's id.
+pub async fn send(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> Uuid {
     let started =
         app.ask(&StartImport { account_id: account, file_name: Some(name.to_owned()), size: None }).await.unwrap();
     let mut parts = 0;
@@ -30,8 +30,14 @@ pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[
         parts += 1;
     }
     app.ask(&SubmitImport { account_id: account, import_id: started.import_id, parts }).await.unwrap();
+    started.import_id
+}
+
+/// Sends a file and waits until it is in, or refused.
+pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> ImportView {
+    let import_id = send(app, account, name, file).await;
     eventually("the import's end", async || {
-        let view = app.ask(&GetImport { account_id: account, import_id: started.import_id }).await.unwrap();
+        let view = app.ask(&GetImport { account_id: account, import_id }).await.unwrap();
         match view.status {
             ImportViewStatus::Finished | ImportViewStatus::Failed => Ok(view),
             _ => Err(format!("{view:?}")),
