@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use events::{
     accounts::{Erased, SessionEnded},
-    contacts::{ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
+    contacts::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
     gateway::AccountDataErased,
     network::IdentityLinked,
     notifications::{Delivered, DeliveredChannel},
@@ -33,6 +33,7 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .in_order(on_import_progressed)
         .in_order(on_import_finished)
         .in_order(on_import_failed)
+        .in_order(on_import_cancelled)
         .on(on_delivered)
         .on(on_identity_linked)
 }
@@ -68,6 +69,11 @@ async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> Handled {
 /// Browsers see that a file could not be read.
 async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> Handled {
     tell_import(tx, failed.account_id, failed.into()).await
+}
+
+/// Browsers see that no more of a file is read.
+async fn on_import_cancelled(cancelled: ImportCancelled, tx: &mut Tx) -> Handled {
+    tell_import(tx, cancelled.account_id, cancelled.into()).await
 }
 
 /// Browsers show a new notification.

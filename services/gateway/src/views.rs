@@ -1,7 +1,7 @@
 //! What the API shows, made from the services' replies and events.
 
 use chrono::{DateTime, Utc};
-use events::{accounts, contacts, network, notifications, search};
+use events::{accounts, contacts, network, notifications, search, versions::Supersedes};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -143,6 +143,8 @@ pub enum ImportStatus {
     Finished,
     /// It could not be read as contacts at all.
     Failed,
+    /// Its owner wanted no more of it.
+    Cancelled,
 }
 
 /// An import, as its owner sees it.
@@ -185,14 +187,22 @@ impl ImportView {
 
 impl From<contacts::ImportView> for ImportView {
     fn from(import: contacts::ImportView) -> Self {
+        contacts::ImportViewV2::upcast(import).into()
+    }
+}
+
+impl From<contacts::ImportViewV2> for ImportView {
+    fn from(import: contacts::ImportViewV2) -> Self {
+        use contacts::ImportViewV2Status as Status;
         let status = match import.status {
             // Only the one who is sending it could see this, and for them it has not begun.
-            contacts::ImportViewStatus::Uploading | contacts::ImportViewStatus::Queued => ImportStatus::Queued,
-            contacts::ImportViewStatus::Running => ImportStatus::Running,
-            contacts::ImportViewStatus::Finished => ImportStatus::Finished,
-            contacts::ImportViewStatus::Failed => ImportStatus::Failed,
+            Status::Uploading | Status::Queued => ImportStatus::Queued,
+            Status::Running => ImportStatus::Running,
+            Status::Finished => ImportStatus::Finished,
+            Status::Failed => ImportStatus::Failed,
+            Status::Cancelled => ImportStatus::Cancelled,
         };
-        let contacts::ImportView { total, added, changed, unchanged, failed, format, problems, error, .. } = import;
+        let contacts::ImportViewV2 { total, added, changed, unchanged, failed, format, problems, error, .. } = import;
         let problems = Some(problems);
         Self {
             format,
@@ -226,6 +236,14 @@ impl From<contacts::ImportFinished> for ImportView {
     fn from(finished: contacts::ImportFinished) -> Self {
         let contacts::ImportFinished { import_id, file_name, total, added, changed, unchanged, failed, .. } = finished;
         Self { total, added, changed, unchanged, failed, ..Self::new(import_id, file_name, ImportStatus::Finished) }
+    }
+}
+
+impl From<contacts::ImportCancelled> for ImportView {
+    fn from(cancelled: contacts::ImportCancelled) -> Self {
+        let contacts::ImportCancelled { import_id, file_name, total, added, changed, unchanged, failed, .. } =
+            cancelled;
+        Self { total, added, changed, unchanged, failed, ..Self::new(import_id, file_name, ImportStatus::Cancelled) }
     }
 }
 
@@ -356,5 +374,17 @@ pub struct PreferencesView {
 impl From<notifications::PreferencesView> for PreferencesView {
     fn from(view: notifications::PreferencesView) -> Self {
         Self { items: view.items }
+    }
+}
+
+/// Whether an account wants the digest.
+#[derive(Debug, Serialize)]
+pub struct DigestView {
+    wanted: bool,
+}
+
+impl From<notifications::DigestView> for DigestView {
+    fn from(view: notifications::DigestView) -> Self {
+        Self { wanted: view.wanted }
     }
 }

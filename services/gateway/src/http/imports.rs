@@ -4,7 +4,7 @@ use std::io;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes, BytesMut};
-use events::contacts::{AddImportPart, GetImport, StartImport, SubmitImport};
+use events::contacts::{AddImportPart, CancelImport, GetImportV2, StartImport, SubmitImport};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use multer::{Constraints, Multipart};
 use skeleton::{
@@ -69,7 +69,9 @@ pub fn routes(api: &Api) -> Routes {
     });
     let show = warp::path!("api" / "v1" / "imports" / Uuid);
     let show = show.and(warp::get()).and(api.caller()).then(show_import).map(reply);
-    group(send.or(show).unify())
+    let cancel = warp::path!("api" / "v1" / "imports" / Uuid / "cancel");
+    let cancel = cancel.and(warp::post()).and(api.plain_order()).then(cancel_import);
+    group(send.or(show).unify().or(cancel).unify())
 }
 
 /// `POST /api/v1/imports` - takes a contacts file in; it is read afterwards.
@@ -89,8 +91,17 @@ async fn send_import(order: Order<Caller, Upload>) -> Response {
 
 /// `GET /api/v1/imports/{id}` - how far an import is.
 async fn show_import(import_id: Uuid, caller: Caller) -> Result<Json<ImportView>, Problem> {
-    let import = caller.ask(&GetImport { import_id, account_id: caller.account_id }).await?;
+    let import = caller.ask(&GetImportV2 { import_id, account_id: caller.account_id }).await?;
     Ok(Json(import.into()))
+}
+
+/// `POST /api/v1/imports/{id}/cancel` - stops an import; what was taken in stays.
+async fn cancel_import(import_id: Uuid, order: Order<Caller, ()>) -> Response {
+    let cancel = |caller: Caller, ()| async move {
+        let import = caller.ask(&CancelImport { import_id, account_id: caller.account_id }).await?;
+        Ok(Json(ImportView::from(import)))
+    };
+    order.run(cancel).await
 }
 
 /// A file on its way in.

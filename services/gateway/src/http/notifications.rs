@@ -1,6 +1,6 @@
 //! The caller's notifications, and which of them they want.
 
-use events::notifications::{self, GetPreferences, ListNotifications, MarkRead, PreferenceKind};
+use events::notifications::{self, GetDigest, GetPreferences, ListNotifications, MarkRead, PreferenceKind};
 use serde::Deserialize;
 use skeleton::{
     Problem,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     caller::Caller,
     idempotency::Order,
-    views::{FeedView, PreferencesView},
+    views::{DigestView, FeedView, PreferencesView},
 };
 
 pub fn routes(api: &Api) -> Routes {
@@ -27,7 +27,11 @@ pub fn routes(api: &Api) -> Routes {
     let preferences = || warp::path!("api" / "v1" / "notifications" / "preferences");
     let show = preferences().and(warp::get()).and(api.caller()).then(show_preferences).map(reply);
     let change = preferences().and(warp::put()).and(api.caller()).and(body()).then(change_preferences).map(reply);
-    group(list.or(read).unify().or(show).unify().or(change).unify())
+    let digest = || warp::path!("api" / "v1" / "notifications" / "digest");
+    let show_digest = digest().and(warp::get()).and(api.caller()).then(show_digest).map(reply);
+    let choose_digest = digest().and(warp::put()).and(api.caller()).and(body()).then(choose_digest).map(reply);
+    let digest = show_digest.or(choose_digest).unify();
+    group(list.or(read).unify().or(show).unify().or(change).unify().or(digest).unify())
 }
 
 #[derive(Deserialize)]
@@ -42,6 +46,12 @@ struct Preference {
     kind: PreferenceKind,
     in_app: bool,
     email: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChooseDigest {
+    wanted: bool,
 }
 
 /// `GET /api/v1/notifications` - a page of the caller's feed, newest first.
@@ -72,4 +82,16 @@ async fn change_preferences(caller: Caller, asked: ChangePreferences) -> Result<
     let items = asked.items.into_iter().map(wanted).collect();
     let preferences = caller.ask(&notifications::ChangePreferences { account_id: caller.account_id, items }).await?;
     Ok(Json(preferences.into()))
+}
+
+/// `GET /api/v1/notifications/digest` - whether the caller wants the digest of what is unread.
+async fn show_digest(caller: Caller) -> Result<Json<DigestView>, Problem> {
+    let digest = caller.ask(&GetDigest { account_id: caller.account_id }).await?;
+    Ok(Json(digest.into()))
+}
+
+/// `PUT /api/v1/notifications/digest` - sets whether the caller wants the digest.
+async fn choose_digest(caller: Caller, asked: ChooseDigest) -> Result<Json<DigestView>, Problem> {
+    let chosen = notifications::ChooseDigest { account_id: caller.account_id, wanted: asked.wanted };
+    Ok(Json(caller.ask(&chosen).await?.into()))
 }

@@ -155,8 +155,12 @@ pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> Answers<P
                 Ok(contacts::ContactView { name, contact_id: Uuid::new_v4(), ..samples::contacts::contact_view() })
             }
         })
-        .read(|asked: contacts::GetImport, _| async move {
-            Ok(contacts::ImportView { import_id: asked.import_id, ..samples::contacts::import_view() })
+        .read(|asked: contacts::GetImportV2, _| async move {
+            Ok(contacts::ImportViewV2 { import_id: asked.import_id, ..samples::contacts::import_view_v2() })
+        })
+        .read(|asked: contacts::CancelImport, _| async move {
+            let status = contacts::ImportViewV2Status::Cancelled;
+            Ok(contacts::ImportViewV2 { import_id: asked.import_id, status, ..samples::contacts::import_view_v2() })
         })
         .read(|asked: contacts::ExportContacts, _| async move {
             let vcards = |name: &str| format!("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:{name}\r\nEND:VCARD\r\n");
@@ -197,6 +201,10 @@ pub fn notifications() -> Answers<Postgres> {
         .read(|_: notifications::GetPreferences, _| async { Ok(samples::notifications::preferences_view()) })
         .read(|asked: notifications::ChangePreferences, _| async move {
             Ok(notifications::PreferencesView { items: asked.items })
+        })
+        .read(|_: notifications::GetDigest, _| async { Ok(samples::notifications::digest_view()) })
+        .read(|asked: notifications::ChooseDigest, _| async move {
+            Ok(notifications::DigestView { wanted: asked.wanted })
         })
 }
 

@@ -46,7 +46,7 @@ fn every_route_is_described_and_every_description_has_a_route() {
         operations(&description()).into_iter().map(|(method, path, _)| (method, path)).collect();
 
     assert_eq!(described, routes_of_the_source());
-    assert_eq!(described.len(), 25);
+    assert_eq!(described.len(), 28);
 }
 
 #[tokio::test]
@@ -82,6 +82,7 @@ async fn answers_have_the_described_shape() {
         "addContact": { "name": "Zoë" },
         "changeContact": { "notes": null },
         "changePreferences": { "items": [] },
+        "chooseDigest": { "wanted": false },
     });
 
     for (method, path, operation) in operations(&description) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use events::{
-    contacts::{ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
+    contacts::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
     network::IdentityLinked,
     notifications::{Delivered, DeliveredChannel},
     samples,
@@ -98,6 +98,24 @@ fn delivered(member: &Member) -> Delivered {
 
 fn linked(member: &Member) -> IdentityLinked {
     IdentityLinked { owner_id: member.account_id, contact_id: Uuid::new_v4(), ..samples::network::identity_linked() }
+}
+
+#[tokio::test]
+async fn a_browser_is_told_that_an_import_was_cancelled_and_what_is_in() {
+    let gateway = Gateway::start().await;
+    let member = Member::new();
+    let mut stream = Stream::open(&gateway, &member, None).await;
+    let cancelled = ImportCancelled { account_id: member.account_id, ..samples::contacts::import_cancelled() };
+
+    gateway.app.receives(&cancelled).await;
+
+    let told = stream.next().await;
+    assert_eq!(
+        (told.name.as_str(), &told.data["status"], &told.data["added"]),
+        ("import", &json!("cancelled"), &json!(60))
+    );
+    drop(stream);
+    gateway.app.finish().await;
 }
 
 #[tokio::test]

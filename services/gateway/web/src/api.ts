@@ -48,7 +48,7 @@ export interface Import {
   id: string
   file_name: string | null
   format: string
-  status: 'queued' | 'running' | 'finished' | 'failed'
+  status: 'queued' | 'running' | 'finished' | 'failed' | 'cancelled'
   total: number | null
   added: number
   changed: number
@@ -133,6 +133,7 @@ export function startImport(file: File): Promise<Import> {
   return sendJson<Import>('/imports', { method: 'POST', body })
 }
 export const readImport = (id: string, signal?: AbortSignal) => sendJson<Import>(`/imports/${at(id)}`, { signal })
+export const cancelImport = (id: string) => sendJson<Import>(`/imports/${at(id)}/cancel`, { method: 'POST' })
 
 export const listContacts = (cursor?: string | null, limit = 50) =>
   sendJson<Page<Contact>>(`/contacts${query({ cursor, limit })}`)
@@ -157,3 +158,5 @@ export const markRead = (id: string) => send(`/notifications/${at(id)}/read`, { 
 export const readPreferences = () => sendJson<{ items: Preference[] }>('/notifications/preferences')
 export const changePreferences = (items: Preference[]) =>
   send('/notifications/preferences', { method: 'PUT', json: { items } })
+export const readDigest = () => sendJson<{ wanted: boolean }>('/notifications/digest')
+export const chooseDigest = (wanted: boolean) => send('/notifications/digest', { method: 'PUT', json: { wanted } })
