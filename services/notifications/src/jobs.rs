@@ -4,6 +4,7 @@ use ::events::notifications::{DeliveredChannel, SendMail};
 use skeleton::{Failure, Jobs, Progress, Publish, mail::Mailer, store::postgres::Tx};
 
 use crate::{
+    digest::{gather_digests, mail_digest},
     events::{delivered, not_mailed},
     mails::mail_of,
     store::{self, Recipient},
@@ -11,7 +12,7 @@ use crate::{
 
 /// The jobs of this service.
 pub fn jobs() -> Jobs<Tx> {
-    Jobs::new().on(send_mail)
+    Jobs::new().on(send_mail).on(gather_digests).on(mail_digest)
 }
 
 /// Mails a notification. A crash between the mail server's word and the commit mails it again, under the same

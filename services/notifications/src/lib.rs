@@ -1,6 +1,7 @@
 //! Notifications: tells members what has happened, in the app and by mail.
 
 mod consumers;
+mod digest;
 pub mod domain;
 mod events;
 mod excerpts;
@@ -20,4 +21,5 @@ pub fn service() -> Service<Postgres> {
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway"])
         .jobs(jobs::jobs())
+        .schedules(digest::schedules())
 }

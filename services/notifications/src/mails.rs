@@ -1,13 +1,27 @@
 //! The mails: a notification, and what to do about it.
 
+use chrono::{DateTime, Utc};
 use skeleton::mail::Mail;
+use uuid::Uuid;
 
-use crate::domain::{Kind, Notification};
+use crate::domain::{Kind, Notification, amount};
 
 /// The mail that tells a notification. The same notification is always the same mail.
 pub fn mail_of(notification: &Notification, to: &str) -> Mail {
     let text = format!("Hello,\n\n{}\n\n{}\n\n--\n{FOOTER}\n", notification.body, advice(notification.kind));
     Mail { to: to.to_owned(), subject: notification.title.clone(), text, id: notification.id.to_string() }
+}
+
+/// The mail about what an account has not read. The same digest is always under the same id.
+pub fn digest_of(account: Uuid, due_at: DateTime<Utc>, titles: &[String], count: i64, to: &str) -> Mail {
+    let unread = amount(u32::try_from(count).unwrap_or(u32::MAX), "unread notification", "unread notifications");
+    let named: String = titles.iter().map(|title| format!("- {title}\n")).collect();
+    let more = count - i64::try_from(titles.len()).unwrap_or(count);
+    let rest = if more > 0 { format!("and {more} more\n") } else { String::new() };
+    let text =
+        format!("Hello,\n\nyou have {unread}:\n\n{named}{rest}\nSign in to Kith to read them.\n\n--\n{FOOTER}\n");
+    let id = format!("digest-{}-{account}", due_at.format("%Y%m%dT%H%M%S"));
+    Mail { to: to.to_owned(), subject: format!("You have {unread}"), text, id }
 }
 
 const FOOTER: &str = "Kith sends you this because you have an account.

@@ -7,13 +7,20 @@ use ::events::notifications::{
 use skeleton::{Answered, Answers, Postgres, Problem, Publish, Reading, store::postgres::Tx};
 
 use crate::{
+    digest::{choose_digest, get_digest},
     domain::{Channels, Kind, Page, PageRefusal, Preferences},
     store::{self, Listed},
 };
 
 /// The requests that this service answers.
 pub fn answers() -> Answers<Postgres> {
-    Answers::new().read(list_notifications).write(mark_read).read(get_preferences).write(change_preferences)
+    Answers::new()
+        .read(list_notifications)
+        .write(mark_read)
+        .read(get_preferences)
+        .write(change_preferences)
+        .read(get_digest)
+        .write(choose_digest)
 }
 
 /// Answers `list-notifications`: a page of an account's feed, newest first.

@@ -1,5 +1,7 @@
 //! Every query of this service.
 
+pub mod digests;
+
 use chrono::{DateTime, Utc};
 use skeleton::{Postgres, StoreError, store::postgres::Tx};
 use tokio_postgres::Row;
@@ -11,6 +13,7 @@ use crate::domain::{Channels, Kind, Notification, Page, Preferences};
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__notifications", include_str!("../migrations/V1__notifications.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
+    ("V6__digest", include_str!("../migrations/V6__digest.sql")),
 ];
 
 /// Whoever something is told to.
@@ -73,10 +76,11 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     let mark = "insert into recipients (account_id, email) values ($1, null)
          on conflict (account_id) do update set email = null";
     tx.execute(mark, &[&account]).await?;
+    let digests = digests::erase(tx, account).await?;
     let notifications = tx.execute("delete from notifications where account_id = $1", &[&account]).await?;
     let preferences = tx.execute("delete from preferences where account_id = $1", &[&account]).await?;
     let names = tx.execute("delete from contact_names where owner_id = $1", &[&account]).await?;
-    Ok(addresses + notifications + preferences + names)
+    Ok(addresses + digests + notifications + preferences + names)
 }
 
 /// Keeps a contact's name, `None` once they are removed, unless the owner is erased.

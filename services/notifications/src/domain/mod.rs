@@ -10,3 +10,4 @@ pub use device::in_words;
 pub use kind::{Channels, Kind, Preferences};
 pub use notification::{News, Notification};
 pub use page::{Page, PageRefusal};
+pub use words::amount;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 mod common;
+mod digest;
 mod domain;
 mod mail;
 mod news;

@@ -1,0 +1,65 @@
+//! The digest: once in a while a mail about what is unread, to those who want it.
+
+use ::events::notifications::{ChooseDigest, DigestView, GatherDigests, GetDigest, MailDigest};
+use chrono::TimeDelta;
+use skeleton::{
+    Answered, Failure, Missed, Postgres, Progress, Publish, Reading, Schedules, mail::Mailer, store::postgres::Tx,
+};
+
+use crate::{
+    mails::digest_of,
+    store::{
+        Recipient,
+        digests::{self, Unread},
+        recipient,
+    },
+};
+
+/// What is unread for less long is not worth a mail yet.
+const UNREAD_FOR: TimeDelta = TimeDelta::days(1);
+
+/// How many members are looked at in one step.
+const AT_ONCE: i64 = 200;
+
+/// How many notifications a digest names.
+const NAMED: i64 = 10;
+
+/// When the digest is due. One that was missed is made up for, once.
+pub fn schedules() -> Schedules<Tx> {
+    Schedules::new().cron("digest", "0 8 * * MON", Missed::One, |due_at| GatherDigests { due_at, after: None })
+}
+
+/// Finds the next members who are to get the digest, each once.
+pub async fn gather_digests(job: GatherDigests, tx: &mut Tx) -> Result<Progress<GatherDigests>, Failure> {
+    let members = digests::take_next(tx, job.due_at, job.due_at - UNREAD_FOR, job.after, AT_ONCE).await?;
+    let Some((last, _)) = members.last().copied() else { return Ok(Progress::Done) };
+    for (account_id, _) in members.into_iter().filter(|(_, is_taken)| *is_taken) {
+        tx.enqueue(MailDigest { due_at: job.due_at, account_id })?;
+    }
+    Ok(Progress::More(GatherDigests { after: Some(last), ..job }))
+}
+
+/// Mails a member the digest, unless there is nothing in it any more. What the mail server refuses for good is done
+/// with: there will be another digest.
+pub async fn mail_digest(job: MailDigest, tx: &mut Tx) -> Result<Progress<MailDigest>, Failure> {
+    let Recipient::Member(address) = recipient(tx, job.account_id).await? else { return Ok(Progress::Done) };
+    let Unread { titles, count } = digests::unread_of(tx, job.account_id, NAMED).await?;
+    if count == 0 || !digests::is_wanted(tx, job.account_id).await? {
+        return Ok(Progress::Done);
+    }
+    match tx.resource::<Mailer>().send(&digest_of(job.account_id, job.due_at, &titles, count, &address)).await {
+        Ok(()) | Err(Failure::Reject(_)) => Ok(Progress::Done),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Answers `get-digest`: whether an account wants the digest.
+pub async fn get_digest(asked: GetDigest, store: Reading<Postgres>) -> Answered<DigestView> {
+    Ok(DigestView { wanted: digests::find_choice(&store, asked.account_id).await? })
+}
+
+/// Answers `choose-digest`: keeps whether an account wants it.
+pub async fn choose_digest(asked: ChooseDigest, tx: &mut Tx) -> Answered<DigestView> {
+    digests::put_choice(tx, asked.account_id, asked.wanted).await?;
+    Ok(DigestView { wanted: asked.wanted })
+}
