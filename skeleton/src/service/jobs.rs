@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Exit, Service, commands::WRONG_SETTINGS};
+use super::{Exit, Service, commands::WRONG_SETTINGS, running::supervised};
 use crate::{
     config::Settings,
     failure::Failure,
@@ -66,7 +66,9 @@ impl<S: Store> Service<S> {
                 Err(wrong) => mistakes.extend(wrong),
             }
         });
-        limited.background(admit_those_who_wait)
+        limited.background(|app, stop| {
+            supervised("waiting jobs", stop.clone(), move || admit_those_who_wait(app.clone(), stop.clone()))
+        })
     }
 
     pub(super) async fn jobs_command(self, command: JobsCommand, settings: Settings) -> Exit {

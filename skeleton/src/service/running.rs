@@ -81,13 +81,16 @@ impl Phase {
     where
         Out: Future<Output = ()> + Send + 'static,
     {
-        self.parts.push(tokio::spawn(async move {
-            while AssertUnwindSafe(start()).catch_unwind().await.is_err() && !stop.is_stopped() {
-                counter!("parts_restarted_total", "part" => part).increment(1);
-                error!(part, "a part of the service has panicked: it is started again");
-                telemetry::report_bug(&format!("{part} has panicked"));
-            }
-        }));
+        self.parts.push(tokio::spawn(supervised(part, stop, start)));
+    }
+}
+
+/// Runs a part, and runs it again, and counts that, should it panic.
+pub(super) async fn supervised<Out: Future<Output = ()>>(part: &'static str, stop: Stop, start: impl Fn() -> Out) {
+    while AssertUnwindSafe(start()).catch_unwind().await.is_err() && !stop.is_stopped() {
+        counter!("parts_restarted_total", "part" => part).increment(1);
+        error!(part, "a part of the service has panicked: it is started again");
+        telemetry::report_bug(&format!("{part} has panicked"));
     }
 }
 

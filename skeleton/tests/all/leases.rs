@@ -17,6 +17,9 @@ const MIGRATIONS: &[(&str, &str)] = &[(
      create table refusals (writer text not null)",
 )];
 
+/// Tells the other process to leave out the fence.
+const UNFENCED: &str = "KITH_TEST_UNFENCED";
+
 const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(60);
 
@@ -140,9 +143,11 @@ async fn stubborn_leader() {
     let settings = Settings::read("contacts", "").unwrap();
     let store = Postgres::migrated_by(MIGRATIONS).open(&settings).unwrap();
     let lease = claimed(&store, "stubborn", Duration::from_secs(1)).await;
+    let is_fenced = std::env::var_os(UNFENCED).is_none();
     loop {
         store.claim("leader", "stubborn", Duration::from_secs(1)).await.unwrap();
-        match write(&store, "stubborn", &lease).await {
+        let written = if is_fenced { write(&store, "stubborn", &lease).await } else { write_unfenced(&store).await };
+        match written {
             Ok(()) => {}
             Err(error) if error.kind == StoreErrorKind::Conflict => break,
             // Its connection was cut while it stood still.
@@ -180,6 +185,36 @@ async fn a_leader_that_was_stopped_and_goes_on_writes_nothing_after_its_successo
     .await;
     assert_eq!(lease.fence, 2);
     app.finish().await;
+}
+
+/// The control: what the test above finds where nobody looks at the fence.
+#[tokio::test]
+async fn without_the_fence_it_does_write() {
+    let app = TestApp::start(service(), &[]).await;
+    let store = &app.parts().store;
+    let unfenced = [app.variables(), vec![(UNFENCED.to_owned(), "yes".to_owned())]].concat();
+    let old = Process::start("leases::stubborn_leader", &unfenced);
+    eventually("writes of the first leader", async || match writes(store).await.len() {
+        0..=3 => Err("too few".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+
+    old.pause();
+    let lease = claimed(store, "successor", LONG).await;
+    write(store, "successor", &lease).await.unwrap();
+    old.resume();
+
+    eventually("a write of the old leader after its successor's", async || match writes(store).await.last() {
+        Some((writer, 1)) if writer == "stubborn" => Ok(()),
+        last => Err(format!("{last:?}")),
+    })
+    .await;
+    app.finish().await;
+}
+
+async fn write_unfenced(store: &Postgres) -> Result<(), skeleton::StoreError> {
+    store.execute("insert into writes (writer, fence) values ('stubborn', 1)", &[]).await.map(drop)
 }
 
 async fn writes(store: &Postgres) -> Vec<(String, i64)> {

@@ -4,9 +4,13 @@ use crate::processes::Process;
 use chrono::{DateTime, TimeDelta, Utc};
 use events::notifications::GatherDigests;
 use skeleton::{
-    Failure, Jobs, Missed, Postgres, Progress, Schedules, Service, Settings, Surroundings,
-    store::postgres::Tx,
-    testing::{TestApp, TestClock, World, eventually},
+    Failure, Jobs, Missed, Neo4j, Postgres, Progress, Schedules, Service, ServiceContext, Settings, Surroundings,
+    store::{
+        Plan, ScheduleRuns, Store, Transaction, neo4j,
+        postgres::Tx,
+        schedules::{NoteRun, Run},
+    },
+    testing::{TestApp, TestClock, TestStore, World, eventually},
 };
 
 const MIGRATIONS: &[(&str, &str)] =
@@ -172,6 +176,86 @@ async fn wrong_schedules_stop_the_start_each_with_its_name() {
     for mistake in ["digest: every monday is no cron expression", "time_zone: Berlin", "digets is no schedule"] {
         assert!(text.contains(mistake), "{mistake} is missing from:\n{text}");
     }
+}
+
+fn on_a_graph(expression: &'static str) -> Service<Neo4j> {
+    async fn note(job: GatherDigests, tx: &mut neo4j::Tx) -> Result<Progress<GatherDigests>, Failure> {
+        tx.execute(neo4j::query("CREATE (:Seen {due_at: $at})").param("at", job.due_at.to_rfc3339())).await?;
+        Ok(Progress::Done)
+    }
+    let job = |due_at| GatherDigests { due_at, after: None };
+    Service::named("notifications")
+        .store(Neo4j::migrated_by(&[]))
+        .jobs(Jobs::new().on(note))
+        .schedules(Schedules::new().cron("digest", expression, Missed::One, job))
+}
+
+#[tokio::test]
+async fn on_neo4j_too_a_due_time_has_one_run() {
+    let clock = TestClock::at("2026-11-02T06:30:00Z");
+    let world = World::in_surroundings(clock.surroundings()).await;
+    let app = world.start(on_a_graph("0 * * * *"), &[]).await;
+    let replica = app.replica(on_a_graph("0 * * * *")).await;
+    let store = &app.parts().store;
+    let seen = async || -> Vec<String> {
+        store.query(neo4j::query("MATCH (seen:Seen) RETURN seen.due_at ORDER BY seen.due_at")).await.unwrap()
+    };
+    eventually("a schedule that is known", async || match store.settled_until("digest").await.unwrap() {
+        Some(_) => Ok(()),
+        None => Err("none".to_owned()),
+    })
+    .await;
+
+    clock.jump(TimeDelta::hours(1));
+    eventually("a run", async || match seen().await.len() {
+        1.. => Ok(()),
+        _ => Err("none".to_owned()),
+    })
+    .await;
+    clock.was_read(30).await;
+
+    assert_eq!(seen().await, ["2026-11-02T07:00:00+00:00"]);
+    assert!(replica.stop().await);
+    app.finish().await;
+}
+
+/// What every store with schedules promises.
+async fn promises<S: ScheduleRuns>(store: &S) {
+    let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+    let (start, due, later) = (at("2026-11-02T06:30:00Z"), at("2026-11-02T07:00:00Z"), at("2026-11-02T08:00:00Z"));
+    let service = std::sync::Arc::new(ServiceContext::new("notifications", Surroundings::system()));
+    let note = async |due_at| {
+        let mut tx = store.begin(&service, &[]).await.unwrap();
+        let run = Run { due_at, noted_at: due_at, job: Some(uuid::Uuid::new_v4()) };
+        let is_mine = tx.note_run("promised", &run).await.unwrap();
+        tx.commit().await.unwrap();
+        usize::from(is_mine)
+    };
+
+    assert_eq!(store.adopt("promised", "hourly", start).await.unwrap(), start);
+    assert_eq!(store.adopt("promised", "hourly", later).await.unwrap(), start, "it was adopted before");
+    let noted: usize = futures::future::join_all((0..6).map(|_| note(due))).await.into_iter().sum();
+    assert_eq!((noted, note(later).await, note(due).await), (1, 1, 0));
+    assert_eq!(store.settled_until("promised").await.unwrap(), Some(later));
+    assert_eq!(store.last_run("promised").await.unwrap().map(|run| run.due_at), Some(later));
+    assert_eq!(store.adopt("promised", "daily", start).await.unwrap(), start, "another rhythm starts from now");
+}
+
+#[tokio::test]
+async fn of_many_who_settle_a_due_time_one_does_and_none_an_older_one() {
+    let app = start(&TestClock::at("2026-11-02T06:30:00Z"), service("0 0 1 1 *", Missed::One), &[]).await;
+    promises(&app.parts().store).await;
+    app.finish().await;
+
+    let provisioned = Neo4j::provision("schedules").await;
+    let mut settings = Settings::read_with("network", "", Default::default()).unwrap();
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+    let store = Neo4j::migrated_by(&[]).open(&settings).unwrap();
+    store.migrate().await.unwrap();
+    promises(&store).await;
+    Neo4j::remove(provisioned).await;
 }
 
 /// Every second, from a process of its own.

@@ -235,7 +235,8 @@ impl Store for Neo4j {
     async fn clean_up(&self) -> Result<u64, StoreError> {
         let removed = "MATCH (entry:Inbox) WHERE entry.taken_in_at < datetime() - duration('P14D')
             WITH entry LIMIT 10000 DELETE entry RETURN count(*) AS removed";
-        Ok(self.count(query(removed)).await? + self.count(query(sagas::FORGET)).await?)
+        let (sagas, runs) = (self.count(query(sagas::FORGET)).await?, self.count(query(schedules::FORGET)).await?);
+        Ok(self.count(query(removed)).await? + sagas + runs)
     }
 }
 

@@ -27,6 +27,10 @@ const NOTE: &str = "MATCH (schedule:Schedule {name: $name})
 const LAST: &str = "MATCH (run:ScheduleRun {name: $name}) WHERE run.job IS NOT NULL
     RETURN run.due_at AS due_at, run.noted_at AS noted_at, run.job AS job ORDER BY due_at DESC LIMIT 1";
 
+/// Forgets runs of 90 days ago.
+pub(super) const FORGET: &str = "MATCH (run:ScheduleRun) WHERE run.noted_at < datetime() - duration('P90D')
+    WITH run LIMIT 10000 DELETE run RETURN count(*) AS removed";
+
 #[derive(Deserialize)]
 struct LastRun {
     due_at: DateTime<Utc>,
