@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     failure::Failure,
     messaging::jobs::{Jobs, admit_those_who_wait},
-    store::{JobRecord, JobRecords, JobState, JobSteps, ServiceContext, Store, Transaction},
+    store::{JobRecord, JobRecords, JobState, JobSteps, ServiceContext, Signed, Store, Transaction},
     surroundings::Surroundings,
 };
 
@@ -46,6 +46,12 @@ pub(super) enum JobsCommand {
     Retry {
         /// The job's id.
         id: Uuid,
+        /// Who decides; kept in the audit trail.
+        #[arg(long, env = "USER", hide_env_values = true)]
+        by: String,
+        /// Why; kept in the audit trail.
+        #[arg(long, default_value = "")]
+        note: String,
     },
 }
 
@@ -110,8 +116,12 @@ where
             tx.commit().await?;
             println!("{id} stops before its next step");
         }
-        JobsCommand::Retry { id } => {
-            if !store.retry_job(id).await? {
+        JobsCommand::Retry { id, by, note } => {
+            let signed = match Signed::try_new(&by, &note) {
+                Ok(signed) => signed,
+                Err(error) => return Ok(Exit::failed(2, error)),
+            };
+            if !store.retry_job(id, &signed).await? {
                 return Ok(Exit::failed(1, format!("no step of job {id} is parked")));
             }
             println!("{id} is tried again");

@@ -28,7 +28,7 @@ use crate::{
         topology::Dealings,
     },
     stop::Stop,
-    store::{Delays, Lease, Leases, Plan, Publish, Sagas, ServiceContext, Store},
+    store::{Delays, Lease, Leases, Plan, Sagas, ServiceContext, Store},
 };
 
 pub use commands::Exit;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use events::Job;
 use uuid::Uuid;
 
-use super::{Publish, Store};
+use super::{Publish, Signed, Store};
 use crate::failure::{Failure, StoreError};
 
 /// How far a job is.
@@ -79,8 +79,8 @@ pub trait JobRecords: Store<Tx: JobSteps> {
     /// One job.
     fn find_job(&self, id: Uuid) -> impl Future<Output = Result<Option<JobRecord>, StoreError>> + Send;
 
-    /// Tries the parked step of a job again, with all its attempts before it. Whether there was one.
-    fn retry_job(&self, id: Uuid) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Tries the parked step of a job again, with all its attempts before it, and keeps who said so. Whether there was one.
+    fn retry_job(&self, id: Uuid, signed: &Signed) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Makes room for so many jobs of a name at a time.
     fn open_slots(&self, name: &str, slots: u32) -> impl Future<Output = Result<(), StoreError>> + Send;

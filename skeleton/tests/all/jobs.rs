@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use events::contacts::ImportFile;
 use skeleton::{
     Failure, Handled, JobSteps, Jobs, Postgres, Problem, Progress, Service,
-    store::{JobRecord, JobRecords, JobState, Store, Transaction, postgres::Tx},
+    store::{JobRecord, JobRecords, JobState, Signed, Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -18,6 +18,10 @@ const MIGRATIONS: &[(&str, &str)] = &[(
 )];
 
 const STEPS: u32 = 5;
+
+fn somebody() -> Signed {
+    Signed::try_new("tester", "").unwrap()
+}
 
 fn service() -> Service<Postgres> {
     let jobs = Jobs::new().on_cancellable(step, clean_up);
@@ -123,11 +127,11 @@ async fn a_job_is_recorded_from_the_queue_to_its_end_with_how_much_is_done() {
     assert_eq!((failed.error.as_deref(), failed.done), (Some("this step is refused"), None));
     assert_eq!(app.parked().await.len(), 1);
     forget_orders(&app).await;
-    assert!(app.parts().store.retry_job(job).await.unwrap());
+    assert!(app.parts().store.retry_job(job, &somebody()).await.unwrap());
     let done = is(&app, job, JobState::Done).await;
     assert_eq!((done.done, done.total, done.error), (Some(5), Some(5), None));
     assert!(done.queued_at <= done.started_at.unwrap() && done.started_at <= done.ended_at);
-    assert!(!app.parts().store.retry_job(job).await.unwrap(), "there is nothing to try again");
+    assert!(!app.parts().store.retry_job(job, &somebody()).await.unwrap(), "there is nothing to try again");
     assert_eq!(app.parts().store.list_jobs(Some("import-file"), Some(JobState::Done), 10).await.unwrap().len(), 1);
     app.finish().await;
 }

@@ -7,7 +7,7 @@ use super::{Neo4j, Tx};
 use crate::{
     failure::{Failure, StoreError},
     store::{
-        Transaction,
+        Signed, Transaction,
         jobs::{JobRecord, JobRecords, JobState, JobSteps, Turn},
     },
 };
@@ -25,7 +25,7 @@ impl JobRecords for Neo4j {
         Err(unrecorded())
     }
 
-    async fn retry_job(&self, _: Uuid) -> Result<bool, StoreError> {
+    async fn retry_job(&self, _: Uuid, _: &Signed) -> Result<bool, StoreError> {
         Err(unrecorded())
     }
 

@@ -8,7 +8,7 @@ use super::{Postgres, Tx};
 use crate::{
     failure::{Failure, StoreError},
     store::{
-        Publish, Staged, Transaction,
+        Decisions, Publish, Signed, Staged, Transaction,
         jobs::{JobRecord, JobRecords, JobState, JobSteps, Turn},
     },
 };
@@ -98,10 +98,10 @@ impl JobRecords for Postgres {
         Ok(row.as_ref().map(record))
     }
 
-    async fn retry_job(&self, id: Uuid) -> Result<bool, StoreError> {
-        let sql = "update skeleton.set_aside set state = 'waiting', attempts = 0, due_at = now()
-            where state = 'parked' and message_id = (select step from skeleton.jobs where job_id = $1)";
-        let retried = self.execute(sql, &[&id]).await.map_err(|error| match error.breaks("jobs_by_key") {
+    async fn retry_job(&self, id: Uuid, signed: &Signed) -> Result<bool, StoreError> {
+        let sql = "select step from skeleton.jobs where job_id = $1 and state = 'failed'";
+        let Some(row) = self.query_opt(sql, &[&id]).await? else { return Ok(false) };
+        let retried = self.redrive(&[row.get(0)], signed).await.map_err(|error| match error.breaks("jobs_by_key") {
             true => StoreError::broken("another job has taken its key: let that one end first"),
             false => error,
         })?;
