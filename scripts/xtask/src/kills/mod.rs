@@ -153,16 +153,16 @@ impl Flow {
     }
 
     async fn settled(&self) -> Result<Ledger> {
-        settled(&self.accounts, self.people.len()).await
+        settled(&self.accounts, self.people.len(), self.accounts.len()).await
     }
 }
 
-/// Waits until every effect of so many contacts is there, added by these accounts with one import each, or time is over,
-/// and counts.
-pub async fn settled(accounts: &[Uuid], contacts: usize) -> Result<Ledger> {
+/// Waits until every effect is there of so many contacts and imports of these accounts, one import each at most, or time is
+/// over, and counts.
+pub async fn settled(accounts: &[Uuid], contacts: usize, imports: usize) -> Result<Ledger> {
     let (began, mut told) = (Instant::now(), Instant::now());
     loop {
-        let ledger = count(accounts, contacts).await?;
+        let ledger = count(accounts, contacts, imports).await?;
         if ledger.lost <= 0 || began.elapsed() > SETTLING {
             return Ok(Ledger { seconds_to_settle: began.elapsed().as_secs(), ..ledger });
         }
@@ -197,8 +197,8 @@ fn is_alive(pid: &str) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
-async fn count(accounts: &[Uuid], sent: usize) -> Result<Ledger> {
-    let events = i64::try_from(sent)?;
+async fn count(accounts: &[Uuid], sent: usize, imports: usize) -> Result<Ledger> {
+    let (events, imports) = (i64::try_from(sent)?, i64::try_from(imports)?);
     let contacts = ask_postgres(
         "contacts",
         "select count(*), count(*) filter (where linked_sequence = 0), count(*) filter (where linked_sequence > 1)
@@ -224,13 +224,12 @@ async fn count(accounts: &[Uuid], sent: usize) -> Result<Ledger> {
     .await?;
     let (added, linked, counted) = (tally.get::<_, i64>(0), tally.get::<_, i64>(1), tally.get::<_, i64>(2));
     let found = search_count(accounts).await?;
-    let owners = i64::try_from(accounts.len())?;
     Ok(Ledger {
         events: sent,
         lost: (events - here).max(0)
             + unlinked
             + (events - found).max(0)
-            + (owners - told)
+            + (imports - told).max(0)
             + (events - added).max(0)
             + (events - linked).max(0),
         doubled: (here - events).max(0)

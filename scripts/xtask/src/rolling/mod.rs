@@ -21,7 +21,7 @@ use crate::{
     native::{SERVICES, ServiceProgram},
 };
 use balancer::Balancer;
-use load::{Answer, Load};
+use load::{Answer, Kind, Load};
 use replicas::Replicas;
 
 /// Between two restarts, so that each meets a system at work.
@@ -109,7 +109,8 @@ impl Rolling {
         let (answers, (restarts, cut_off)) = (answers?, restarts?);
         let shown = load.settled().await?;
         // Against what is shown, not what was acknowledged: a request that failed may have been done.
-        let ledger = settled(&load.accounts(), shown.contacts).await?;
+        let imported = answers.iter().filter(|answer| answer.kind == Kind::Import && answer.failure.is_none()).count();
+        let ledger = settled(&load.accounts(), shown.contacts, imported).await?;
         counting.finish().await?;
         let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
         let outcome = Outcome {
