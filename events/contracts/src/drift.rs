@@ -102,7 +102,7 @@ impl<'a> Planned<'a> {
         parts.by_ref().take(2).any(|part| self.outsiders.contains(part))
     }
 
-    /// A queue that a running instance makes for itself, and that goes with it.
+    /// A queue for replies that an instance of an older build has made for itself, and that goes with it.
     fn is_of_an_instance(&self, queue: &str) -> bool {
         let rest = self.services.iter().filter_map(|service| queue.strip_prefix(service));
         rest.into_iter().any(|rest| rest.starts_with(".replies."))

@@ -100,7 +100,7 @@ async fn broker(service: &str) -> Result<usize> {
     ensure!(publishing(&connection, "").await.is_err(), "{service} can publish to any queue by the default exchange");
     let channel = connection.create_channel().await?;
     let declared = channel
-        .queue_declare(format!("{service}.mine").into(), QueueDeclareOptions::durable(), FieldTable::default())
+        .queue_declare(format!("{service}.replies.mine").into(), QueueDeclareOptions::durable(), FieldTable::default())
         .await;
     ensure!(declared.is_err(), "{service} can declare queues");
     publishing(&connection, &format!("events.{service}"))

@@ -10,11 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     CommonSettings, Service, StartError, jobs::JobsCommand, mistakes_of, sagas::SagaCommand,
-    schedules::SchedulesCommand,
+    schedules::SchedulesCommand, topology_command::TopologyCommand,
 };
 use crate::{
     config::Settings,
-    messaging::topology::Admin,
     parked::{self, Refused},
     store::Store,
     surroundings::Surroundings,
@@ -34,6 +33,11 @@ const WRONG_USE: u8 = 2;
 impl Exit {
     pub(super) fn well() -> Self {
         Self(ExitCode::SUCCESS)
+    }
+
+    /// With a status that says something, and nothing on the error stream.
+    pub(super) fn with(code: u8) -> Self {
+        Self(ExitCode::from(code))
     }
 
     pub(super) fn failed(code: u8, error: impl std::fmt::Display) -> Self {
@@ -87,18 +91,6 @@ enum Command {
     Schedules {
         #[command(subcommand)]
         command: SchedulesCommand,
-    },
-}
-
-#[derive(Subcommand)]
-enum TopologyCommand {
-    /// Show it.
-    Plan,
-    /// Make it, as the broker's administrator.
-    Apply {
-        /// The broker's management API with name and password, `http://admin:secret@host:15672`.
-        #[arg(long, env = "KITH_RABBIT_API")]
-        api: String,
     },
 }
 
@@ -184,24 +176,6 @@ impl<S: Store> Service<S> {
         match mistakes_of(&settings, mistakes) {
             Ok(()) => Exit::well(),
             Err(error) => Exit::failed(WRONG_SETTINGS, error),
-        }
-    }
-
-    async fn topology(self, command: TopologyCommand, settings: Settings) -> Exit {
-        let broker: crate::config::BrokerSettings = match settings.section("broker") {
-            Ok(broker) => broker,
-            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
-        };
-        let topology = self.dealings(broker.partitions).topology();
-        let TopologyCommand::Apply { api } = command else {
-            println!("{topology}");
-            return Exit::well();
-        };
-        let vhost = broker.url.rsplit_once('/').map_or("/", |(_, vhost)| vhost).replace("%2f", "/").replace("%2F", "/");
-        let vhost = if vhost.is_empty() { "/" } else { &vhost };
-        match Admin::new(&api, vhost).apply(&topology, broker.password.reveal()).await {
-            Ok(()) => Exit::well(),
-            Err(error) => Exit::failed(1, error),
         }
     }
 }

@@ -7,6 +7,7 @@ mod partners;
 mod running;
 mod sagas;
 mod schedules;
+mod topology_command;
 
 use std::{any::Any, sync::Arc, time::Duration};
 

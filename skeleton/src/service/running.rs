@@ -141,14 +141,13 @@ impl<S: Store> Service<S> {
         let confirm_timeout = Duration::from_millis(common.broker.confirm_timeout_ms);
         let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
         service.sends_with(publisher.clone());
-        let requests = Requests::start(
-            self.name,
-            consuming.clone(),
-            Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout)),
-            Duration::from_millis(common.requests.timeout_ms),
-            surroundings,
-            last_stop.clone(),
-        );
+        let asking = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
+        let patience = Duration::from_millis(common.requests.timeout_ms);
+        let requests = if self.asks.is_empty() {
+            Requests::of_nobody(self.name, asking, patience, surroundings)
+        } else {
+            Requests::start(self.name, consuming.clone(), asking, patience, surroundings, last_stop.clone())
+        };
         let app = App { store: store.clone(), requests, service: service.clone() };
 
         let (mut sending, sending_stop) = Phase::new("relay");

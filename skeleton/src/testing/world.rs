@@ -86,6 +86,11 @@ impl World {
         format!("amqp://{user}@{place}/{}", self.vhost)
     }
 
+    /// The name of the virtual host.
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
     /// The broker's administrator, for this virtual host.
     pub fn admin(&self) -> &Admin {
         &self.admin

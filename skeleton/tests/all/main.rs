@@ -25,6 +25,8 @@ mod relay;
 mod replicas;
 mod requests;
 mod rhythms;
+mod rights;
 mod sagas;
 mod schedules;
+mod topology;
 mod versions;

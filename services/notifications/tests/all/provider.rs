@@ -1,4 +1,4 @@
-//! The mail server has limits and is away now and then: all replicas together keep to the first, and outlast the second.
+//! The mail server has limits, which all replicas together keep to, and is away now and then, which costs no mail.
 
 use std::{collections::BTreeSet, time::Duration};
 

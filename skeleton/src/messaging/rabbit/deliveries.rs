@@ -10,7 +10,7 @@ use lapin::{
     types::FieldTable,
 };
 use metrics::counter;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{Link, Partition, answered, incoming};
 use crate::messaging::{Deliveries, Incoming};
@@ -51,12 +51,16 @@ impl RabbitDeliveries {
 
     /// Waits for a consumer. `None` where the queue has gone, as it may.
     async fn opened(&mut self) -> Option<&mut Open> {
+        let mut told = String::new();
         while self.open.is_none() {
             match self.try_open().await {
                 Ok(open) => self.open = Some(open),
                 Err(error) if self.may_go && error.contains("NOT") && error.contains("FOUND") => return None,
                 Err(error) => {
-                    warn!(queue = self.queue, error, "the queue cannot be read: trying until it can");
+                    if told != error {
+                        self.tell(&error);
+                        told = error;
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -70,6 +74,19 @@ impl RabbitDeliveries {
             partition.set_busy(false);
         }
         self.open.take()
+    }
+
+    /// Says, once for each reason, why the queue cannot be read, and what to do where a person has to do something.
+    fn tell(&self, error: &str) {
+        let queue = &self.queue;
+        if error.contains("NOT_FOUND") || error.contains("ACCESS_REFUSED") {
+            error!(
+                queue,
+                error, "the broker has no such queue for us: run this service's `topology apply` as its administrator"
+            );
+        } else {
+            warn!(queue, error, "the queue cannot be read: trying until it can");
+        }
     }
 
     async fn try_open(&self) -> Result<Open, String> {

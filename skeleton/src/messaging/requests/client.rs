@@ -9,9 +9,7 @@ use std::{
 use events::{Envelope, Request, TraceParent};
 use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Confirmation, Consumer,
-    message::Delivery,
-    options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
+    BasicProperties, Channel, Confirmation, Consumer, message::Delivery, options::BasicConsumeOptions,
     types::FieldTable,
 };
 use metrics::{counter, histogram};
@@ -22,15 +20,21 @@ use tokio::{
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{PROBLEM_JSON, reply_exchange};
+use super::PROBLEM_JSON;
 use crate::{
     failure::Problem,
-    messaging::rabbit::{Link, RabbitPublisher, answered, properties, send},
+    messaging::{
+        rabbit::{Link, RabbitPublisher, answered, properties, send},
+        topology::{REPLY_QUEUES, reply_queues},
+    },
     stop::Stop,
     surroundings::Surroundings,
 };
 
 type Reply = Result<Vec<u8>, Problem>;
+
+/// The queue that this instance gets its replies from; another after each new connection.
+type ReplyQueue = Arc<str>;
 
 /// The requests in the air, by id.
 type Open = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
@@ -39,10 +43,9 @@ type Open = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
 #[derive(Clone)]
 pub struct Requests {
     service: Arc<str>,
-    instance: Arc<str>,
     publisher: Arc<RabbitPublisher>,
     open: Open,
-    receiving: watch::Receiver<bool>,
+    receiving: watch::Receiver<Option<ReplyQueue>>,
     timeout: Duration,
     surroundings: Surroundings,
 }
@@ -68,11 +71,22 @@ impl Requests {
         surroundings: Surroundings,
         stop: Stop,
     ) -> Self {
-        let instance: Arc<str> = surroundings.new_id().simple().to_string().into();
-        let open = Open::default();
-        let (announce, receiving) = watch::channel(false);
-        tokio::spawn(receive(service.to_owned(), instance.clone(), replies, open.clone(), announce, stop));
-        Self { service: service.into(), instance, publisher, open, receiving, timeout, surroundings }
+        let (announce, receiving) = watch::channel(None);
+        let requests =
+            Self { service: service.into(), publisher, open: Open::default(), receiving, timeout, surroundings };
+        tokio::spawn(receive(requests.clone(), replies, announce, stop));
+        requests
+    }
+
+    /// A client of a service that asks nobody: it has no queue for replies.
+    pub fn of_nobody(
+        service: &str,
+        publisher: Arc<RabbitPublisher>,
+        timeout: Duration,
+        surroundings: Surroundings,
+    ) -> Self {
+        let (_, receiving) = watch::channel(None);
+        Self { service: service.into(), publisher, open: Open::default(), receiving, timeout, surroundings }
     }
 
     /// Asks, and waits for the reply.
@@ -111,7 +125,6 @@ impl Requests {
             deadline: Some(now + self.timeout),
         };
         let properties = properties(&envelope, self.publisher.link().user())
-            .with_reply_to(self.instance.as_ref().into())
             // Work whose time is over is not even handed out.
             .with_expiration(self.timeout.as_millis().to_string().into());
         let (answer, reply) = oneshot::channel();
@@ -119,11 +132,9 @@ impl Requests {
         let asked = async {
             // A reply that comes before its queue is there is lost.
             let mut receiving = self.receiving.clone();
-            receiving
-                .wait_for(|receiving| *receiving)
-                .await
-                .map_err(|_| Problem::unavailable("the service is stopping"))?;
-            self.publish::<R>(&body, properties).await?;
+            let queue = receiving.wait_for(Option::is_some).await.map(|queue| queue.clone().unwrap_or_default());
+            let queue = queue.map_err(|_| Problem::unavailable("the service is stopping, or is to ask nobody"))?;
+            self.publish::<R>(&body, properties.with_reply_to((*queue).into())).await?;
             reply.await.map_err(|_| Problem::unavailable("the request was given up: try again"))?
         };
         match tokio::time::timeout(self.timeout, asked).await {
@@ -180,55 +191,49 @@ fn finish(open: &Open, id: Option<Uuid>, reply: Reply) {
     }
 }
 
-/// Takes replies in, over a queue of this instance's own, as long as the process lives. Announces whether it can.
-async fn receive(
-    service: String,
-    instance: Arc<str>,
-    link: Link,
-    open: Open,
-    announce: watch::Sender<bool>,
-    stop: Stop,
-) {
-    loop {
-        let replies = async {
-            match replies(&service, &instance, &link).await {
-                Ok((_channel, mut consumer)) => {
-                    announce.send_replace(true);
+/// Takes replies in as long as the process lives. Announces from which queue.
+async fn receive(requests: Requests, link: Link, announce: watch::Sender<Option<ReplyQueue>>, stop: Stop) {
+    let replies = async {
+        loop {
+            let first = (requests.surroundings.fraction() * REPLY_QUEUES as f64) as usize;
+            match claim(&requests.service, first, &link).await {
+                Ok((_channel, queue, mut consumer)) => {
+                    announce.send_replace(Some(queue));
                     while let Some(Ok(delivery)) = consumer.next().await {
-                        finish(&open, answered_request(&delivery), read_reply(delivery));
+                        finish(&requests.open, answered_request(&delivery), read_reply(delivery));
                     }
-                    announce.send_replace(false);
+                    announce.send_replace(None);
                 }
                 Err(error) => {
                     warn!(error, "replies cannot be received: trying until they can");
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
-        };
-        tokio::select! {
-            () = stop.stopped() => return,
-            () = replies => {}
         }
+    };
+    tokio::select! {
+        () = stop.stopped() => {}
+        () = replies => {}
     }
 }
 
-async fn replies(service: &str, instance: &str, link: &Link) -> Result<(Channel, Consumer), String> {
-    let (channel, _) = link.channel().await?;
-    let queue = format!("{service}.replies.{instance}");
-    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-    answered(channel.queue_declare(queue.as_str().into(), own, FieldTable::default())).await?;
-    let exchange = reply_exchange(service);
-    let bind = channel.queue_bind(
-        queue.as_str().into(),
-        exchange.into(),
-        instance.into(),
-        QueueBindOptions::default(),
-        FieldTable::default(),
-    );
-    answered(bind).await?;
-    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    let consumer = answered(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default())).await?;
-    Ok((channel, consumer))
+/// Takes one of the service's queues for replies, the first that no other instance has. The broker sees to it that
+/// nobody else reads it; it is free again when the connection is gone. Begins anywhere, so that instances do not meet.
+async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, ReplyQueue, Consumer), String> {
+    let mut why = String::new();
+    for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
+        // Being refused costs the channel.
+        let (channel, _) = link.channel().await?;
+        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
+        match answered(channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default())).await {
+            Ok(consumer) => return Ok((channel, queue.into(), consumer)),
+            Err(error) if error.contains("NOT_FOUND") => {
+                return Err(format!("{error}: run `{service} topology apply` as the broker's administrator"));
+            }
+            Err(error) => why = error,
+        }
+    }
+    Err(format!("none of the {REPLY_QUEUES} queues for replies is free: {why}"))
 }
 
 fn answered_request(delivery: &Delivery) -> Option<Uuid> {

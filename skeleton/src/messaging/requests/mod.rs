@@ -1,8 +1,9 @@
 //! Requests: a question or an order to one service, with one reply before a deadline.
 //!
-//! A request goes to `requests.<service>`, its reply to `replies.<caller>` with the caller's instance as routing key.
-//! Direct reply-to is not used: answering it needs the right to write to the default exchange, and with that right a
-//! service could write to any queue of any other.
+//! A request goes to `requests.<service>`, its reply to `replies.<caller>` with the name of a queue as routing key. The
+//! topology makes some of these queues for each service that asks; each instance takes one for itself alone, so that a
+//! service needs no right to make any. Direct reply-to is not used: answering it needs the right to write to the
+//! default exchange, and with that right a service could write to any queue of any other.
 //!
 //! Requests and replies are not kept on disk: who asks waits for seconds at most, and asks again. An order carries an
 //! id that stays the same when it is asked again; the answerer gives its first reply again.

@@ -33,7 +33,8 @@ const TAKE: &str = "with places as (
         returning 1
     )
     select exists (select from taken), count(*), extract(epoch from greatest(
-        min(free_at) filter (where kind = 'period'), min(free_at) filter (where kind = 'at once')) - clock_timestamp())::float8
+        min(free_at) filter (where kind = 'period'),
+        min(free_at) filter (where kind = 'at once')) - clock_timestamp())::float8
     from places";
 
 /// Leaves the places of a call, if it still has them.

@@ -1,0 +1,226 @@
+//! The broker's administrator, through its management API.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{
+    Change, Clash, Destination, Difference, Rights, Topology,
+    compare::{OnBroker, difference},
+};
+
+/// The management API counts messages only every five seconds.
+const COUNTS_ARE_NEW_AFTER: Duration = Duration::from_secs(6);
+
+/// Why a topology could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum TopologyError {
+    /// The management API does not answer.
+    #[error("the broker's management API does not answer: {0}")]
+    Unreachable(#[from] reqwest::Error),
+    /// The broker refuses something, for instance because it is there with other arguments.
+    #[error("{what}: the broker refuses: {why}")]
+    Refused {
+        /// What was asked for.
+        what: String,
+        /// What it said.
+        why: String,
+    },
+    /// Something is there that is not what is needed, and that the broker cannot change.
+    #[error("nothing was changed: the broker has something else\n{}\ndocs/rights.md says what to do", lines(.0))]
+    Clash(Vec<Clash>),
+    /// The management API answers in a form that cannot be read.
+    #[error("{what}: the broker's answer cannot be read: {why}")]
+    Unreadable {
+        /// What was asked for.
+        what: String,
+        /// Why it cannot be read.
+        why: serde_json::Error,
+    },
+}
+
+fn lines(clashes: &[Clash]) -> String {
+    clashes.iter().map(Clash::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A broker's administrator.
+pub struct Admin {
+    http: Client,
+    url: String,
+    vhost: String,
+}
+
+impl Admin {
+    /// An administrator of one virtual host; the address carries name and password.
+    pub fn new(url: &str, vhost: &str) -> Self {
+        Self { http: Client::new(), url: url.trim_end_matches('/').to_owned(), vhost: encoded(vhost) }
+    }
+
+    /// What would change on the broker.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached.
+    pub async fn plan(&self, topology: &Topology) -> Result<Difference, TopologyError> {
+        let (vhost, user) = (&self.vhost, encoded(&topology.service));
+        let found = OnBroker {
+            exchanges: self.read(&format!("exchanges/{vhost}")).await?.unwrap_or_default(),
+            queues: self.read(&format!("queues/{vhost}")).await?.unwrap_or_default(),
+            bindings: self.read(&format!("bindings/{vhost}")).await?.unwrap_or_default(),
+            user: self.read(&format!("users/{user}")).await?,
+            rights: self.read(&format!("permissions/{vhost}/{user}")).await?,
+        };
+        Ok(difference(topology, &found))
+    }
+
+    /// Makes everything of a topology that is not there, unbinds its queues from what is no longer part of it, and
+    /// gives its user this password and the rights it needs. Returns what it has changed.
+    ///
+    /// # Errors
+    /// Where something clashes: then nothing was changed. Where the broker cannot be reached or refuses.
+    pub async fn apply(&self, topology: &Topology, password: &str) -> Result<Difference, TopologyError> {
+        let difference = self.plan(topology).await?;
+        if !difference.clashes.is_empty() {
+            return Err(TopologyError::Clash(difference.clashes));
+        }
+        self.make_user(&topology.service, password).await?;
+        let is_end = |change: &&Change| matches!(change, Change::DeleteEmpty { .. });
+        for change in difference.changes.iter().filter(|change| !is_end(change)) {
+            self.make(change).await?;
+        }
+        if difference.changes.iter().any(|change| is_end(&change)) {
+            tokio::time::sleep(COUNTS_ARE_NEW_AFTER).await;
+            // Those alone that are still empty.
+            for change in self.plan(topology).await?.changes.iter().filter(is_end) {
+                self.make(change).await?;
+            }
+        }
+        Ok(difference)
+    }
+
+    /// Makes a user of no rank; where there is one, it has this password from now on.
+    async fn make_user(&self, user: &str, password: &str) -> Result<(), TopologyError> {
+        let (path, user) = (format!("users/{}", encoded(user)), json!({ "password": password, "tags": "" }));
+        match self.put(&path, &user).await {
+            // Somebody else made it in the same moment; now that it is there, its password is set.
+            Err(TopologyError::Refused { why, .. }) if why.contains("user_already_exists") => {
+                self.put(&path, &user).await
+            }
+            other => other,
+        }
+    }
+
+    async fn make(&self, change: &Change) -> Result<(), TopologyError> {
+        let vhost = &self.vhost;
+        match change {
+            Change::MakeExchange { exchange, kind, arguments } => {
+                let body = json!({ "type": kind, "durable": true, "arguments": arguments });
+                self.put(&format!("exchanges/{vhost}/{}", encoded(exchange)), &body).await
+            }
+            Change::MakeQueue { queue, arguments } => {
+                let body = json!({ "durable": true, "arguments": arguments });
+                self.put(&format!("queues/{vhost}/{}", encoded(queue)), &body).await
+            }
+            Change::Bind { destination, exchange, routing_key } => {
+                let path = format!("bindings/{vhost}/e/{}/{}", encoded(exchange), place(destination));
+                self.post(&path, &json!({ "routing_key": routing_key })).await.map(drop)
+            }
+            Change::Unbind { destination, exchange, properties_key, .. } => {
+                let (exchange, key) = (encoded(exchange), encoded(properties_key));
+                self.delete(&format!("bindings/{vhost}/e/{exchange}/{}/{key}", place(destination))).await
+            }
+            Change::DeleteEmpty { queue } => self.delete(&format!("queues/{vhost}/{}", encoded(queue))).await,
+            // Made, and of no rank, since its password was set.
+            Change::MakeUser { .. } | Change::TakeTags { .. } => Ok(()),
+            Change::SetRights { user, to, .. } => {
+                let Rights { configure, write, read } = to;
+                let body = json!({ "configure": configure, "write": write, "read": read });
+                self.put(&format!("permissions/{vhost}/{}", encoded(user)), &body).await
+            }
+        }
+    }
+
+    /// Reads what is at a path, if anything is.
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, TopologyError> {
+        match self.get(path).await {
+            Ok(found) => serde_json::from_value(found)
+                .map(Some)
+                .map_err(|why| TopologyError::Unreadable { what: path.to_owned(), why }),
+            Err(TopologyError::Refused { why, .. }) if why.starts_with("404") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes something, or leaves it as it is where it is there just so.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached or refuses.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<(), TopologyError> {
+        self.send(Method::PUT, path, body).await.map(drop)
+    }
+
+    /// Takes something away; what is not there is away already.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached or refuses.
+    pub async fn delete(&self, path: &str) -> Result<(), TopologyError> {
+        match self.send(Method::DELETE, path, &Value::Null).await {
+            Err(TopologyError::Refused { why, .. }) if why.starts_with("404") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached or refuses.
+    pub async fn get(&self, path: &str) -> Result<Value, TopologyError> {
+        self.send(Method::GET, path, &Value::Null).await
+    }
+
+    /// Has the broker do something.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached or refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, TopologyError> {
+        self.send(Method::POST, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, TopologyError> {
+        let mut request = self.http.request(method, format!("{}/api/{path}", self.url));
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        if status.is_success() || status == StatusCode::NO_CONTENT {
+            return Ok(serde_json::from_str(&text).unwrap_or(Value::Null));
+        }
+        let reason =
+            serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body["reason"].as_str()?.to_owned()));
+        Err(TopologyError::Refused {
+            what: path.to_owned(),
+            why: format!("{} {}", status.as_u16(), reason.unwrap_or(text)),
+        })
+    }
+}
+
+/// What messages come into, as a part of a path.
+fn place(destination: &Destination) -> String {
+    match destination {
+        Destination::Queue(name) => format!("q/{}", encoded(name)),
+        Destination::Exchange(name) => format!("e/{}", encoded(name)),
+    }
+}
+
+/// A name as a part of a path.
+pub fn encoded(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! `<service> topology plan|apply`: what the service needs on the broker, what of it is missing there, and making it.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{
+    Service,
+    commands::{Exit, WRONG_SETTINGS},
+};
+use crate::{
+    config::{BrokerSettings, Settings},
+    messaging::topology::{Admin, Difference, Topology, TopologyError},
+    store::Store,
+};
+
+/// Something would change. Not 2, which is what wrong arguments end with.
+const CHANGES: u8 = 3;
+
+/// Something on the broker is in the way.
+const CLASHES: u8 = 4;
+
+#[derive(Subcommand)]
+pub(super) enum TopologyCommand {
+    /// Show it; with the management API also what would change. Exit status: 0 nothing to do, 3 changes, 4 clashes.
+    Plan {
+        /// The broker's management API with name and password, `http://admin:secret@host:15672`. Without it, only what
+        /// the service needs is shown.
+        #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
+        api: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make it, as the broker's administrator. Exit status: 0 done, 4 clashes, and nothing was touched.
+    Apply {
+        /// The broker's management API with name and password, `http://admin:secret@host:15672`.
+        #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
+        api: String,
+    },
+}
+
+impl<S: Store> Service<S> {
+    pub(super) async fn topology(self, command: TopologyCommand, settings: Settings) -> Exit {
+        let broker: BrokerSettings = match settings.section("broker") {
+            Ok(broker) => broker,
+            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        };
+        let topology = self.dealings(broker.partitions).topology();
+        let administrator = |api: &str| Admin::new(api, &virtual_host(&broker.url));
+        match command {
+            TopologyCommand::Plan { api: None, json } => {
+                show_needs(&topology, json);
+                Exit::well()
+            }
+            TopologyCommand::Plan { api: Some(api), json } => match administrator(&api).plan(&topology).await {
+                Ok(difference) => planned(&difference, json),
+                Err(error) => failed(&error),
+            },
+            TopologyCommand::Apply { api } => {
+                if broker.password.reveal().is_empty() {
+                    let text = "broker.password is not set: it is the password that the service's user gets";
+                    return Exit::failed(WRONG_SETTINGS, text);
+                }
+                match administrator(&api).apply(&topology, broker.password.reveal()).await {
+                    Ok(difference) => {
+                        println!("{difference}\ndone");
+                        Exit::well()
+                    }
+                    Err(error) => failed(&error),
+                }
+            }
+        }
+    }
+}
+
+fn show_needs(topology: &Topology, as_json: bool) {
+    if as_json {
+        let Topology { exchanges, splitter, queues, rights, .. } = topology;
+        println!("{:#}", json!({ "exchanges": exchanges, "splitter": splitter, "queues": queues, "rights": rights }));
+    } else {
+        println!("{topology}");
+    }
+}
+
+fn planned(difference: &Difference, as_json: bool) -> Exit {
+    if as_json {
+        println!("{:#}", json!(difference));
+    } else {
+        println!("{difference}");
+    }
+    match (difference.changes.is_empty(), difference.clashes.is_empty()) {
+        (_, false) => Exit::with(CLASHES),
+        (false, true) => Exit::with(CHANGES),
+        (true, true) => Exit::well(),
+    }
+}
+
+fn failed(error: &TopologyError) -> Exit {
+    let status = if matches!(error, TopologyError::Clash(_)) { CLASHES } else { 1 };
+    Exit::failed(status, error)
+}
+
+/// The virtual host in an address of the broker.
+fn virtual_host(url: &str) -> String {
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    let path = place.split_once('/').map_or("", |(_, path)| path.split('?').next().unwrap_or_default());
+    match path.replace("%2f", "/").replace("%2F", "/") {
+        nothing if nothing.is_empty() => "/".to_owned(),
+        vhost => vhost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::virtual_host;
+
+    #[test]
+    fn an_address_without_a_path_means_the_default_virtual_host() {
+        for (url, vhost) in [
+            ("amqp://contacts@127.0.0.1:5672", "/"),
+            ("amqp://contacts@127.0.0.1:5672/%2f", "/"),
+            ("amqp://contacts@127.0.0.1:5672/kith?heartbeat=5", "kith"),
+        ] {
+            assert_eq!(virtual_host(url), vhost, "{url}");
+        }
+    }
+}
