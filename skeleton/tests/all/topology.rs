@@ -126,7 +126,7 @@ async fn what_nobody_needs_any_more_is_told_with_its_messages_and_stays() {
 #[tokio::test]
 async fn a_right_too_many_and_a_rank_are_taken_away() {
     let world = World::new().await;
-    let dealings = Dealings { service: "ranked".to_owned(), ..dealings("registered.v1") };
+    let dealings = Dealings { service: "ranked".to_owned(), requests: Vec::new(), ..dealings("registered.v1") };
     let password = broker_password("ranked");
     world.admin().apply(&dealings.topology(), &password).await.unwrap();
     let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
