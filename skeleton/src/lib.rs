@@ -14,6 +14,7 @@ pub mod mail;
 pub mod messaging;
 pub mod parked;
 pub mod partner;
+pub mod rebuild;
 pub mod saga;
 pub mod schedule;
 pub mod service;

@@ -60,7 +60,10 @@ impl Removal {
     }
 
     fn add_bindings(&mut self, contracts: &Contracts, broker: &Broker, message: &Message) {
-        for binding in broker.bindings.iter().filter(|binding| carries(binding, message)) {
+        // A history takes everything, and needs nothing.
+        let listens =
+            |binding: &&LiveBinding| !binding.destination.starts_with("history.") && carries(binding, message);
+        for binding in broker.bindings.iter().filter(listens) {
             let bound = bound(broker, binding);
             match in_its_place(contracts, broker, binding, message) {
                 // A queue is bound to every version that is published; the newer one is what its service needs.

@@ -6,12 +6,15 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    options::{
+        BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+        QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 use tokio_postgres::NoTls;
 
-use crate::native::SERVICES;
+use crate::native::{SERVICES, repository};
 
 /// Try, with each service's credentials, what it must not be able to do: each must be refused.
 #[derive(Args)]
@@ -95,7 +98,7 @@ async fn broker(service: &str) -> Result<usize> {
             // A queue that is not there is as good as refused: it cannot be read either.
             ensure!(got.is_err(), "{service} can read the queue {other}.{kind}");
         }
-        refused += 5;
+        refused += 5 + usize::from(history(&connection, service, other).await?);
     }
     ensure!(publishing(&connection, "").await.is_err(), "{service} can publish to any queue by the default exchange");
     let channel = connection.create_channel().await?;
@@ -107,6 +110,25 @@ async fn broker(service: &str) -> Result<usize> {
         .await
         .with_context(|| format!("{service} cannot publish its own events"))?;
     Ok(refused + 2)
+}
+
+/// Another's history is read by those who listen to it. Whether this one does not, and was refused.
+async fn history(connection: &Connection, service: &str, other: &str) -> Result<bool> {
+    let contract = fs::read_to_string(repository().join(format!("services/{service}/contract.json")))?;
+    let contract: serde_json::Value = serde_json::from_str(&contract)?;
+    let consumed = contract["consumes"].as_array().into_iter().flatten();
+    let of_other = format!("{other}.");
+    let listens = consumed.filter_map(|read| read["message"].as_str()).any(|name| name.starts_with(&of_other));
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(1, BasicQosOptions::default()).await?;
+    let stream = format!("history.{other}");
+    let reading =
+        channel.basic_consume(stream.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await;
+    ensure!(listens || reading.is_err(), "{service} can read the history of {other}");
+    if listens {
+        reading.with_context(|| format!("{service} cannot read the history of {other}, which it listens to"))?;
+    }
+    Ok(!listens)
 }
 
 /// Publishes something that nobody wants, and waits for the broker's word.

@@ -8,6 +8,7 @@ mod housekeeping;
 mod jobs;
 mod passwords;
 mod requests;
+mod snapshots;
 mod store;
 mod tokens;
 
@@ -26,5 +27,6 @@ pub fn service() -> Service<Postgres> {
         .jobs(jobs::jobs())
         .sagas()
         .answers(requests::answers(), &["gateway", "demo"])
+        .answers(snapshots::answers(), &["network"])
         .background(housekeeping::run)
 }

@@ -5,6 +5,7 @@ pub mod domain;
 mod events;
 mod jobs;
 mod requests;
+mod snapshots;
 mod store;
 mod views;
 
@@ -18,5 +19,6 @@ pub fn service() -> Service<Postgres> {
         .store(Postgres::migrated_by(store::MIGRATIONS))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway", "demo"])
+        .answers(snapshots::answers(), &["network", "search"])
         .jobs(jobs::jobs())
 }

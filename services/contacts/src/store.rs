@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use skeleton::{Postgres, StoreError, store::postgres::Tx};
+use skeleton::{Postgres, StoreError, rebuild::Slice, store::postgres::Tx};
 use tokio_postgres::{Row, types::Json};
 use uuid::Uuid;
 
@@ -55,6 +55,30 @@ pub async fn page(
         from contacts where owner_id = $1 and (sort_key, contact_id) > ($2, $3) order by sort_key, contact_id limit $4";
     let (name, id) = after;
     Ok(store.query(sql, &[&owner, name, id, &limit]).await?.iter().map(contact).collect())
+}
+
+/// The contacts of a slice after one, by id, each with the number of the newest event about it.
+pub async fn snapshots(
+    store: &Postgres,
+    slice: &Slice,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<(Contact, i64)>, StoreError> {
+    let sql = "select contact_id, owner_id, source_key, person_id, card, imported, created_at, changed_at,
+            skeleton.sequence_of(contact_id)
+        from contacts where contact_id between $1 and $2 and ($3::uuid is null or contact_id > $3)
+        order by contact_id limit $4";
+    let rows = store.query(sql, &[&slice.first(), &slice.last(), &after, &limit]).await?;
+    Ok(rows.iter().map(|row| (contact(row), row.get(8))).collect())
+}
+
+/// How many contacts a slice has, and their checksum.
+pub async fn sum(store: &Postgres, slice: &Slice) -> Result<(i64, String), StoreError> {
+    let sql = "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(contact_id)), 0::bit(64))), count(*)
+        from contacts where contact_id between $1 and $2";
+    let rows = store.query(sql, &[&slice.first(), &slice.last()]).await?;
+    let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
+    Ok((row.get(1), row.get(0)))
 }
 
 /// What contacts are ordered by.

@@ -7,7 +7,7 @@ use skeleton::{
 };
 
 use crate::{
-    domain::{Card, Pepper, Profile, Standing},
+    domain::{Card, Newness, Pepper, Profile, Standing},
     events,
     excerpts::{ChangedContact, ChangedMember, Contact, Member, NewContact, NewMember, RemovedContact},
     store,
@@ -47,11 +47,12 @@ fn profile_of(member: Member, tx: &Tx) -> Result<Profile, Failure> {
         name: member.name,
         discoverable: member.discoverable,
         nameable: member.nameable,
-        sequence: sequence(tx),
+        newness: Newness::event(sequence(tx)),
     })
 }
 
-async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handled {
+/// Makes a person the member, with what follows for the contacts of others.
+pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handled {
     let Some(person) = standing.enrol(profile).map_err(Failure::retry)? else { return Ok(()) };
     store::enrol(tx, profile, person).await?;
     let mut linked = store::move_to_member(tx, profile, person).await?;
@@ -84,12 +85,13 @@ fn card_of(contact: Contact, tx: &Tx) -> Card {
         owner_id: contact.owner_id,
         name: contact.name.full,
         keys: tx.resource::<Pepper>().keys(&contact.emails, &contact.phones, &contact.urls),
-        sequence: sequence(tx),
+        newness: Newness::event(sequence(tx)),
     }
 }
 
-async fn place(card: &Card, tx: &mut Tx) -> Handled {
-    let situation = store::situation_of(tx, card.contact_id, card.owner_id, card.sequence, &card.keys).await?;
+/// Puts a contact with its person.
+pub async fn place(card: &Card, tx: &mut Tx) -> Handled {
+    let situation = store::situation_of(tx, card.contact_id, card.owner_id, card.newness, &card.keys).await?;
     let Some(placement) = situation.place(card).map_err(Failure::retry)? else { return Ok(()) };
     if placement.leaves {
         store::unlink(tx, &[card.contact_id]).await?;
@@ -104,8 +106,9 @@ async fn place(card: &Card, tx: &mut Tx) -> Handled {
 /// A member has someone in their address book no more.
 async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
     let sequence = sequence(tx);
-    let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, sequence, &[]).await?;
-    let Some(_) = situation.taken_in_by(sequence).map_err(Failure::retry)? else { return Ok(()) };
+    let newness = Newness::event(sequence);
+    let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, newness, &[]).await?;
+    let Some(_) = situation.taken_in_by(newness).map_err(Failure::retry)? else { return Ok(()) };
     store::remove(tx, removed.contact_id, sequence).await?;
     Ok(())
 }

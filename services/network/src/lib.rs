@@ -4,6 +4,7 @@ mod consumers;
 pub mod domain;
 mod events;
 mod excerpts;
+mod rebuild;
 mod requests;
 mod store;
 
@@ -17,4 +18,6 @@ pub fn service() -> Service<Neo4j> {
         .store(Neo4j::migrated_by(store::MIGRATIONS))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway", "demo"])
+        .asks(&["accounts", "contacts"])
+        .rebuilds(rebuild::projections())
 }

@@ -3,6 +3,7 @@
 mod consumers;
 pub mod domain;
 mod excerpts;
+mod rebuild;
 mod requests;
 mod store;
 
@@ -15,4 +16,6 @@ pub fn service() -> Service<Elasticsearch> {
         .projects_into(Elasticsearch::indexed_by(store::INDICES))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway"])
+        .asks(&["contacts"])
+        .rebuilds(rebuild::projections())
 }

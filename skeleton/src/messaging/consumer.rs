@@ -98,6 +98,19 @@ enum Ended {
 }
 
 impl<S: Store> Queue<S> {
+    /// The same on another store.
+    pub(crate) fn on(&self, store: S) -> Self {
+        Self {
+            name: self.name.clone(),
+            store,
+            handlers: self.handlers.clone(),
+            orders: self.orders.clone(),
+            retry: self.retry.clone(),
+            service: self.service.clone(),
+            park_all: self.park_all,
+        }
+    }
+
     /// Handles messages and acknowledges them. False when told to stop before the end.
     async fn work_off(&self, messages: &[Incoming], deliveries: &mut impl Deliveries, stop: &Stop) -> bool {
         let Some(last) = messages.last() else { return true };

@@ -243,6 +243,8 @@ impl<S> std::ops::Deref for Reading<S> {
 /// The requests that a service answers.
 pub struct Answers<S: Store> {
     pub(crate) handlers: BTreeMap<&'static str, Answer<S>>,
+    /// Who may ask what.
+    pub(crate) callers_of: BTreeMap<&'static str, Vec<String>>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) reads: Vec<Reads>,
 }
@@ -250,7 +252,27 @@ pub struct Answers<S: Store> {
 impl<S: Store> Answers<S> {
     /// None yet.
     pub fn new() -> Self {
-        Self { handlers: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
+        Self { handlers: BTreeMap::new(), callers_of: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
+    }
+
+    /// Takes in others' answers, for these callers.
+    pub(crate) fn add(&mut self, answers: Self, callers: &[&str]) {
+        let callers: Vec<String> = callers.iter().map(|caller| (*caller).to_owned()).collect();
+        self.callers_of.extend(answers.handlers.keys().map(|name| (*name, callers.clone())));
+        self.handlers.extend(answers.handlers);
+        self.bindings.extend(answers.bindings);
+        self.reads.extend(answers.reads);
+    }
+
+    /// Everyone who may ask something.
+    pub(crate) fn callers(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for caller in self.callers_of.values().flatten() {
+            if !all.contains(caller) {
+                all.push(caller.clone());
+            }
+        }
+        all
     }
 
     /// Answers a question with this function: `async fn(R, Reading<S>) -> Answered<R::Reply>`.

@@ -3,6 +3,7 @@
 pub mod consumer;
 pub mod delays;
 pub mod handlers;
+pub mod history;
 pub mod jobs;
 pub mod order;
 pub mod rabbit;

@@ -1,8 +1,8 @@
 //! The relay: sends what transactions have left in the outbox, and forgets it when the broker has it.
 //!
 //! It promises: what is committed is published at least once, in the order of the outbox for each subject, and
-//! nothing is forgotten before its own confirm. A message that no queue wants is counted and forgotten when it is an
-//! event (nobody has subscribed), and kept when it is a job (the topology is missing).
+//! nothing is forgotten before its own confirm. A message that no queue takes is counted and kept: the history takes
+//! every event, whoever listens, and a job has its queue, so it is the topology that is missing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -133,11 +133,8 @@ fn is_done(row: &OutboxRow, outcome: Outcome) -> bool {
         Outcome::Unknown => false,
         Outcome::Unroutable => {
             counter!("messages_unroutable_total", "name" => row.envelope.name.clone()).increment(1);
-            let is_event = row.exchange.starts_with("events.");
-            if !is_event {
-                warn!(message.name = row.envelope.name, "no queue takes this job: apply the topology");
-            }
-            is_event
+            warn!(message.name = row.envelope.name, "no queue takes this message: apply the topology");
+            false
         }
     }
 }

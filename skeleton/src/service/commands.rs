@@ -1,5 +1,7 @@
 //! The command line that every service has: run it, look at it, and mend what is parked.
 
+mod past;
+
 use std::{
     process::{ExitCode, Termination},
     time::Duration,
@@ -15,6 +17,7 @@ use super::{
 use crate::{
     config::Settings,
     parked::{self, Refused},
+    rebuild::Rebuildable,
     store::Store,
     surroundings::Surroundings,
     telemetry,
@@ -72,6 +75,10 @@ enum Command {
         #[command(subcommand)]
         command: TopologyCommand,
     },
+    /// Handle the events of the past, those that were not handled before; goes on where it was stopped.
+    Replay(past::ReplayArguments),
+    /// Make the picture of others' things again from their owners' snapshots; goes on where it was stopped.
+    Rebuild(super::RebuildOptions),
     /// Messages set aside for a person to decide.
     Parked {
         #[command(subcommand)]
@@ -94,7 +101,7 @@ enum Command {
     },
 }
 
-impl<S: Store> Service<S> {
+impl<S: Rebuildable> Service<S> {
     /// Runs the command line. Without a command: runs the service until it is told to stop.
     pub async fn run(self) -> Exit {
         let command = CommandLine::parse().command.unwrap_or(Command::Run);
@@ -114,6 +121,8 @@ impl<S: Store> Service<S> {
                 Err(error) => Exit::failed(WRONG_SETTINGS, error),
             },
             Command::Topology { command } => Box::pin(self.topology(command, settings)).await,
+            Command::Replay(arguments) => Box::pin(past::replay(self, settings, arguments)).await,
+            Command::Rebuild(options) => Box::pin(past::rebuild(self, settings, options)).await,
             Command::Parked { command } => match self.open_store(&settings) {
                 Ok(store) => mend(&store, command).await,
                 Err(error) => Exit::failed(WRONG_SETTINGS, error),

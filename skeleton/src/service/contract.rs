@@ -26,7 +26,7 @@ impl<S: Store> Service<S> {
             "answers": readings(&self.answers.reads),
             "jobs": readings(jobs),
             "asks": self.asks,
-            "callers": self.callers,
+            "callers": self.answers.callers(),
             "topology": needs(&self.dealings(broker.partitions).topology()),
         }))
     }

@@ -1,9 +1,11 @@
 //! The assembly of a service, and its life from start to drain.
 
+mod assembly;
 mod commands;
 mod contract;
 mod jobs;
 mod partners;
+mod past;
 mod running;
 mod sagas;
 mod schedules;
@@ -28,11 +30,13 @@ use crate::{
         requests::Requests,
         topology::Dealings,
     },
+    rebuild::Projections,
     stop::Stop,
     store::{Delays, Lease, Leases, Plan, Sagas, ServiceContext, Store},
 };
 
 pub use commands::Exit;
+pub use past::{RebuildOptions, TaskError};
 pub use running::{Running, StartError};
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
@@ -72,7 +76,6 @@ pub struct Service<S: Store> {
     subscriptions: Subscriptions<S::Tx>,
     answers: Answers<S>,
     jobs: Option<Jobs<S::Tx>>,
-    callers: Vec<String>,
     asks: Vec<String>,
     providers: Vec<Provider>,
     partners: Vec<PartnerProvider<S>>,
@@ -80,6 +83,7 @@ pub struct Service<S: Store> {
     background: Vec<Background<S>>,
     job_desk: Option<jobs::Desk<S>>,
     schedule_list: Option<schedules::List<S>>,
+    projections: Option<Projections<S>>,
 }
 
 impl<S: Store> Service<S> {
@@ -95,7 +99,6 @@ impl<S: Store> Service<S> {
             subscriptions: Subscriptions::new(),
             answers: Answers::new(),
             jobs: None,
-            callers: Vec::new(),
             asks: Vec::new(),
             providers: Vec::new(),
             partners: Vec::new(),
@@ -103,6 +106,7 @@ impl<S: Store> Service<S> {
             background: Vec::new(),
             job_desk: None,
             schedule_list: None,
+            projections: None,
         }
     }
 
@@ -141,9 +145,10 @@ impl<S: Store> Service<S> {
         Self { subscriptions, ..self }
     }
 
-    /// Answers these requests, when one of these services asks.
-    pub fn answers(self, answers: Answers<S>, callers: &[&str]) -> Self {
-        Self { answers, callers: callers.iter().map(|caller| (*caller).to_owned()).collect(), ..self }
+    /// Answers these requests, when one of these services asks. Said again, other requests may have other callers.
+    pub fn answers(mut self, answers: Answers<S>, callers: &[&str]) -> Self {
+        self.answers.add(answers, callers);
+        self
     }
 
     /// Asks these services.
@@ -241,8 +246,9 @@ impl<S: Store> Service<S> {
             partitions,
             jobs: self.jobs.iter().flat_map(|jobs| jobs.bindings.clone()).collect(),
             requests: self.answers.bindings.clone(),
-            callers: self.callers.clone(),
+            callers: self.answers.callers(),
             asks: self.asks.clone(),
+            publishes: self.relaying.is_some(),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
 use warp::Filter as _;
 
-use super::{App, CommonSettings, Service, mistakes_of};
+use super::{App, Service, assembly::Assembled};
 use crate::{
     config::{BrokerSettings, LifeSettings, Settings, SettingsError},
     failure::StoreError,
@@ -20,12 +20,12 @@ use crate::{
         consumer::{self, Queue},
         handlers::ByName,
         order::Orders,
-        rabbit::{Link, Login, Partition, RabbitDeliveries, RabbitPublisher, event_queues, former_event_queues, share},
-        requests::{Requests, Server, serve},
+        rabbit::{Link, Partition, RabbitDeliveries, RabbitPublisher, event_queues, former_event_queues, share},
+        requests::{Server, serve},
     },
     parked::pages,
     stop::{self, Stop, StopSender},
-    store::{KEPT_DAYS, ServiceContext, Store},
+    store::{KEPT_DAYS, Store},
     surroundings::Surroundings,
     telemetry,
 };
@@ -99,55 +99,36 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
-    pub async fn start(mut self, mut settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
-        let mut mistakes = self.mistakes();
-        let common = CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
-        let mut context = ServiceContext::new(self.name, surroundings.clone());
-        let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut mistakes);
-        let store = self.provide(&mut settings, &mut mistakes, &mut context);
-        let broker: Option<BrokerSettings> = settings.section("broker").ok();
-        let login = broker.as_ref().map(Login::new).transpose();
-        let login = login.map_err(|error| mistakes.push(format!("[broker] {error}"))).ok().flatten();
-        mistakes.extend(settings.unknown_sections());
-        mistakes_of(&settings, mistakes)?;
-        let (Some(common), Some(store), Some(login)) = (common, store, login) else {
-            return Err(StartError::Store(StoreError::broken("the settings are incomplete")));
-        };
-        let service = Arc::new(context);
+    pub async fn start(mut self, settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
+        let parts = self.assemble(settings, &surroundings)?;
         let health = Health::new();
 
         let (mut last, last_stop) = Phase::new("admin and connections");
-        let (admin_listener, admin_address) = listen(common.admin.address).await?;
+        let (admin_listener, admin_address) = listen(parts.common.admin.address).await?;
         let admin_routes = admin::routes(health.clone(), telemetry::metrics_text);
-        let admin_routes =
-            http::group(admin_routes.or(pages::routes(store.clone(), self.name, &common.admin.hosts)).unify());
+        let admin_routes = http::group(
+            admin_routes.or(pages::routes(parts.store.clone(), self.name, &parts.common.admin.hosts)).unify(),
+        );
         let admin_settings =
             http::HttpSettings { drain_ms: 500, ..Default::default() }.allow_body("/parked", pages::MAX_FORM);
         let admin = http::serve(admin_listener, admin_routes, admin_settings, last_stop.clone());
         last.parts.push(tokio::spawn(admin.map(drop)));
-        let http_listener = match &common.http {
+        let http_listener = match &parts.common.http {
             Some(http) => Some(listen(http.address).await?),
             None => None,
         };
         let http_address = http_listener.as_ref().map(|(_, address)| *address);
 
-        Box::pin(wait_for(&store, &common.life)).await?;
-        Box::pin(store.migrate()).await.map_err(StartError::Store)?;
+        Box::pin(wait_for(&parts.store, &parts.common.life)).await?;
+        Box::pin(parts.store.migrate()).await.map_err(StartError::Store)?;
 
-        let link = |purpose: &str| {
-            Link::open(login.clone(), format!("{} {purpose}", self.name), surroundings.clone(), last_stop.clone())
-        };
-        let (publishing, consuming) = (link("publishing"), link("consuming"));
+        let (publishing, consuming) = (parts.link("publishing", &last_stop), parts.link("consuming", &last_stop));
+        let requests = parts.requests(&consuming, &publishing, &last_stop);
+        let events = parts.events_queue(&self.subscriptions);
+        let Assembled { common, store, service, .. } = parts;
         let confirm_timeout = Duration::from_millis(common.broker.confirm_timeout_ms);
         let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
         service.sends_with(publisher.clone());
-        let asking = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
-        let patience = Duration::from_millis(common.requests.timeout_ms);
-        let requests = if self.asks.is_empty() {
-            Requests::of_nobody(self.name, asking, patience, surroundings)
-        } else {
-            Requests::start(self.name, consuming.clone(), asking, patience, surroundings, last_stop.clone())
-        };
         let app = App { store: store.clone(), requests, service: service.clone() };
 
         let (mut sending, sending_stop) = Phase::new("relay");
@@ -188,11 +169,6 @@ impl<S: Store> Service<S> {
         };
         let mut all = self.subscriptions.handlers.clone();
         if !self.subscriptions.bindings.is_empty() {
-            let events = Queue {
-                orders: self.subscriptions.orders.clone(),
-                retry: common.retry.but(&self.subscriptions.retry).but(&common.retry_events),
-                ..queue("events", &self.subscriptions.handlers)
-            };
             doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
         }
         if let Some(jobs) = &self.jobs {
@@ -205,14 +181,8 @@ impl<S: Store> Service<S> {
         let dead = Arc::new(Queue { orders: self.subscriptions.orders.clone(), park_all: true, ..queue("dead", &all) });
         doors.consume("dead-letter consumer", dead, &consuming, 16, 1, &doors_stop);
         if !self.answers.bindings.is_empty() {
-            let answers = std::mem::take(&mut self.answers.handlers);
-            let server = Arc::new(Server::new(
-                service.clone(),
-                store.clone(),
-                answers,
-                self.callers.clone(),
-                common.requests.clone(),
-            ));
+            let answers = std::mem::take(&mut self.answers);
+            let server = Arc::new(Server::new(service.clone(), store.clone(), answers, common.requests.clone()));
             let (consuming, replying, stop) = (consuming.clone(), publishing.clone(), doors_stop.clone());
             doors.supervise("requests server", doors_stop.clone(), move || {
                 serve(server.clone(), consuming.clone(), replying.clone(), stop.clone())

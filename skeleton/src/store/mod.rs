@@ -4,6 +4,7 @@
 //! The relay, the consumer and the retry loop are written against these traits alone, so that they run against a
 //! store in memory as well.
 
+mod bookmarks;
 mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 use crate::{config::Settings, failure::StoreError};
 
+pub use bookmarks::Bookmarks;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};

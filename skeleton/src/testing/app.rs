@@ -86,6 +86,11 @@ impl<S: TestStore> TestApp<S> {
         queues.as_array().into_iter().flatten().filter_map(|queue| Some(queue["name"].as_str()?.to_owned())).collect()
     }
 
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The variables that give another process the same broker and store as this one.
     pub fn variables(&self) -> Vec<(String, String)> {
         let service = self.settings.service().to_uppercase();

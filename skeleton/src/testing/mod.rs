@@ -18,6 +18,7 @@ mod elasticsearch;
 mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
+mod past;
 mod process;
 mod servers;
 mod smtp;

@@ -128,7 +128,7 @@ impl World {
     pub(super) async fn answer<S: Store>(&self, service: &'static str, caller: &str, answers: Answers<S>, store: S) {
         let dealings = Dealings {
             service: service.to_owned(),
-            requests: answers.bindings,
+            requests: answers.bindings.clone(),
             callers: vec![caller.to_owned()],
             ..Dealings::default()
         };
@@ -138,8 +138,9 @@ impl World {
             .expect("the stand-in's topology can be made");
         let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
         let context = Arc::new(ServiceContext::new(service, self.surroundings.clone()));
-        let callers = vec![caller.to_owned()];
-        let server = Arc::new(Server::new(context, store, answers.handlers, callers, settings));
+        let mut all = Answers::new();
+        all.add(answers, &[caller]);
+        let server = Arc::new(Server::new(context, store, all, settings));
         let (requests, replies) = (self.link(service, "requests"), self.link(service, "replying"));
         tokio::spawn(serve(server, requests, replies, self.stopped.clone()));
     }

@@ -6,6 +6,7 @@ mod black_hole;
 mod delays;
 mod elasticsearch;
 mod failures;
+mod history;
 mod http;
 mod http_answers;
 mod http_client;

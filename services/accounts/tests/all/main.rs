@@ -8,3 +8,4 @@ mod domain;
 mod erasures;
 mod secrets;
 mod sessions;
+mod snapshots;

@@ -7,3 +7,4 @@ mod cancelling;
 mod contacts;
 mod files;
 mod imports;
+mod snapshots;

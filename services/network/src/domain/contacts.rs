@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::Key;
+use super::{Key, Newness};
 
 /// A contact as its owner has it now.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Card {
     /// Its identifiers, the main one first.
     pub keys: Vec<Key>,
     /// Counts up with each change of the contact.
-    pub sequence: i64,
+    pub newness: Newness,
 }
 
 /// The one whose address book it is.
@@ -85,7 +85,7 @@ impl Situation {
     /// # Errors
     /// Where the owner is not known: accounts are heard of over another way, and may come later.
     pub fn place(&self, card: &Card) -> Result<Option<Placement>, OwnerUnknown> {
-        let Some(owner) = self.taken_in_by(card.sequence)? else { return Ok(None) };
+        let Some(owner) = self.taken_in_by(card.newness)? else { return Ok(None) };
         let (person, member_id, known_by) = self.person_of(card);
         let is_link = self.linked != Some(person);
         let leaves = is_link && self.linked.is_some();
@@ -97,15 +97,15 @@ impl Situation {
         self.sequence.is_some()
     }
 
-    /// The owner, where a change of this sequence is to be taken in.
+    /// The owner, where something so new is to be taken in.
     ///
     /// # Errors
     /// Where the owner is not known.
-    pub fn taken_in_by(&self, sequence: i64) -> Result<Option<Uuid>, OwnerUnknown> {
+    pub fn taken_in_by(&self, newness: Newness) -> Result<Option<Uuid>, OwnerUnknown> {
         match self.owner {
             Owner::Unknown => Err(OwnerUnknown),
             Owner::Erased => Ok(None),
-            Owner::Member(_) if self.sequence.is_some_and(|newest| newest >= sequence) => Ok(None),
+            Owner::Member(_) if self.sequence.is_some_and(|newest| newest >= newness.outdone_by()) => Ok(None),
             Owner::Member(owner) => Ok(Some(owner)),
         }
     }
@@ -136,7 +136,7 @@ mod tests {
 
     fn card(keys: &[Key]) -> Card {
         let (contact_id, owner_id) = (Uuid::from_u128(2), Uuid::from_u128(3));
-        Card { contact_id, owner_id, name: "Zoë".to_owned(), keys: keys.to_vec(), sequence: 5 }
+        Card { contact_id, owner_id, name: "Zoë".to_owned(), keys: keys.to_vec(), newness: Newness::event(5) }
     }
 
     fn known(key: Key, person: u128, member: Option<u128>) -> KnownPerson {
@@ -184,6 +184,15 @@ mod tests {
 
         assert_eq!((at(5), at(6)), (None, None));
         assert!(at(4).is_some());
+    }
+
+    #[test]
+    fn a_snapshot_goes_over_the_event_it_came_of_and_over_nothing_newer() {
+        let snapshot = Card { newness: Newness::snapshot(5), ..card(&[]) };
+        let at = |sequence| Situation { sequence: Some(sequence), ..situation(&[]) }.place(&snapshot).unwrap();
+
+        assert!(at(5).is_some());
+        assert_eq!(at(6), None);
     }
 
     #[test]

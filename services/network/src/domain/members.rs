@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::{Key, KnownPerson};
+use super::{Key, KnownPerson, Newness};
 
 /// An account as its owner has it now.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Profile {
     /// Whether its owner may be named as a go-between.
     pub nameable: bool,
     /// Counts up with each change of the account.
-    pub sequence: i64,
+    pub newness: Newness,
 }
 
 /// What is known that bears on an account.
@@ -53,7 +53,7 @@ impl Standing {
     /// # Errors
     /// Where another account has the e-mail address.
     pub fn enrol(&self, profile: &Profile) -> Result<Option<Uuid>, KeyTaken> {
-        if self.is_erased || self.sequence.is_some_and(|newest| newest >= profile.sequence) {
+        if self.is_erased || self.sequence.is_some_and(|newest| newest >= profile.newness.outdone_by()) {
             return Ok(None);
         }
         if self.holder.and_then(|holder| holder.member_id).is_some_and(|member| member != profile.account_id) {
@@ -85,7 +85,14 @@ mod tests {
     fn profile() -> Profile {
         let key = Pepper::try_new("test").unwrap().email("ada@example.org").unwrap();
         let name = "Ada".to_owned();
-        Profile { account_id: Uuid::from_u128(1), key, name, discoverable: false, nameable: false, sequence: 2 }
+        Profile {
+            account_id: Uuid::from_u128(1),
+            key,
+            name,
+            discoverable: false,
+            nameable: false,
+            newness: Newness::event(2),
+        }
     }
 
     fn stranger() -> Standing {

@@ -3,6 +3,7 @@
 mod contacts;
 mod identifiers;
 mod members;
+mod newness;
 mod paths;
 mod privacy;
 mod ties;
@@ -10,6 +11,7 @@ mod ties;
 pub use contacts::{Card, KnownPerson, Owner, OwnerUnknown, Placement, Situation};
 pub use identifiers::{Key, Pepper, PepperMissing};
 pub use members::{KeyTaken, MemberUnknown, Profile, Standing};
+pub use newness::Newness;
 pub use paths::{BestPath, Reached, Route, STEPS, StepsRefusal, steps};
 pub use privacy::{Acquaintance, Shown, Target, Wanted, show};
 pub use ties::{BOTH_SIDED, ONE_SIDED, STRONGEST};

@@ -8,14 +8,14 @@ use skeleton::{
 use uuid::Uuid;
 
 use super::texts;
-use crate::domain::{BOTH_SIDED, Card, Key, KnownPerson, ONE_SIDED, Owner, Placement, Situation};
+use crate::domain::{BOTH_SIDED, Card, Key, KnownPerson, Newness, ONE_SIDED, Owner, Placement, Situation};
 
 /// What bears on a change of a contact, locked until the transaction ends.
 pub async fn situation_of(
     tx: &mut Tx,
     contact: Uuid,
     owner: Uuid,
-    sequence: i64,
+    newness: Newness,
     keys: &[Key],
 ) -> Result<Situation, StoreError> {
     // Identifiers in one order for everyone: no deadlocks over them. What is not taken in leaves none behind.
@@ -38,7 +38,7 @@ pub async fn situation_of(
     let asked = query(asked)
         .param("owner", owner.to_string())
         .param("contact", contact.to_string())
-        .param("sequence", sequence)
+        .param("sequence", newness.outdone_by())
         .param("keys", texts(keys))
         .param("sorted", texts(&sorted));
     let found: Vec<Found> = tx.query_about(&things(contact, keys), asked).await?;
@@ -104,7 +104,7 @@ pub fn put(tx: &mut Tx, card: &Card, placement: &Placement) {
         ("contact", card.contact_id.to_string().into()),
         ("owner_id", card.owner_id.to_string().into()),
         ("name", card.name.as_str().into()),
-        ("sequence", card.sequence.into()),
+        ("sequence", card.newness.sequence.into()),
         ("person", placement.person.to_string().into()),
         ("keys", texts(&card.keys).into()),
         ("known_by", texts(placement.known_by.as_slice()).into()),
@@ -180,6 +180,6 @@ pub async fn remove(tx: &mut Tx, contact: Uuid, sequence: i64) -> Result<(), Sto
     tx.execute(query(remove).param("contact", contact.to_string()).param("sequence", sequence)).await
 }
 
-fn with_strengths(statement: &str) -> Query {
+pub(super) fn with_strengths(statement: &str) -> Query {
     query(statement).param("one_sided", ONE_SIDED).param("both_sided", BOTH_SIDED)
 }

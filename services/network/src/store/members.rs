@@ -68,7 +68,7 @@ pub async fn enrol(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<(), S
         .param("person", person.to_string())
         .param("account", profile.account_id.to_string())
         .param("name", profile.name.as_str())
-        .param("sequence", profile.sequence)
+        .param("sequence", profile.newness.sequence)
         .param("discoverable", profile.discoverable)
         .param("nameable", profile.nameable)
         .param("key", profile.key.to_string());

@@ -13,10 +13,12 @@
 mod contacts;
 mod members;
 mod paths;
+mod rebuild;
 
 pub use contacts::{keep_identifiers, put, remove, situation_of, unlink};
 pub use members::{Listed, contacts_of, enrol, erase, move_to_member, standing_of};
 pub use paths::{acquaintances, degrees_of, reach, seeker, shortest_path, sought};
+pub use rebuild::{contacts_within, forget_unused, is_damaged, members_within, mend_ties};
 
 /// The database's structure.
 pub const MIGRATIONS: &[(&str, &str)] = &[("V1__people", include_str!("../../migrations/V1__people.cypher"))];

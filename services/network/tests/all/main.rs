@@ -8,3 +8,4 @@ mod contacts;
 mod graphs;
 mod paths;
 mod people;
+mod rebuild;

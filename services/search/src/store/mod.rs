@@ -2,9 +2,11 @@
 
 mod questions;
 
+use events::contacts::ContactSnapshot;
 use serde::{Deserialize, Serialize};
 use skeleton::{
     Elasticsearch, Handled, Index, StoreError,
+    rebuild::Slice,
     store::elasticsearch::{Document, Hit, IndexPlan},
 };
 use uuid::Uuid;
@@ -56,6 +58,11 @@ pub fn bury(index: &mut Index, contact: Uuid) -> Handled {
     Ok(())
 }
 
+/// The contacts of a slice that are indexed, each with its version.
+pub async fn versions(store: &Elasticsearch, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    store.versions_of::<ContactDocument>("contact_id", slice).await
+}
+
 /// What of an account's own fits, the best of each kind first.
 pub async fn find(
     store: &Elasticsearch,
@@ -88,6 +95,23 @@ fn finding(kind: Kind, hit: Hit<ContactDocument>) -> Finding {
 impl ContactDocument {
     fn addresses(&self) -> Vec<String> {
         self.emails.iter().chain(&self.phones).cloned().collect()
+    }
+}
+
+impl From<ContactSnapshot> for ContactDocument {
+    fn from(contact: ContactSnapshot) -> Self {
+        let work = contact.work.unwrap_or_default();
+        Self {
+            owner_id: contact.owner_id,
+            contact_id: contact.contact_id,
+            name: contact.name.full,
+            company: work.company,
+            title: work.title,
+            notes: contact.notes,
+            emails: contact.emails,
+            phones: contact.phones,
+            urls: contact.urls,
+        }
     }
 }
 

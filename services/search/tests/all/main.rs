@@ -8,3 +8,4 @@ mod consuming;
 mod finding;
 mod privacy;
 mod quality;
+mod rebuild;

@@ -5,6 +5,7 @@
 //! is on the connection that publishes, and acknowledgements must go on.
 
 mod deliveries;
+mod history;
 mod link;
 mod partitions;
 mod publisher;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use super::{Incoming, Outgoing};
 
 pub use deliveries::RabbitDeliveries;
+pub use history::{Past, Place, StreamReader, newest_in};
 pub use link::{Link, Login};
 pub use partitions::{Partition, event_queues, former_event_queues, share};
 pub use publisher::RabbitPublisher;

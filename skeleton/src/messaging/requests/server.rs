@@ -1,6 +1,6 @@
 //! Answering other services.
 
-use std::{collections::BTreeMap, num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use events::Envelope;
 use futures::{FutureExt, StreamExt};
@@ -23,7 +23,7 @@ use crate::{
     failure::{Answered, Failure, Problem},
     messaging::{
         Incoming,
-        handlers::{Answer, Prepared, Reading},
+        handlers::{Answer, Answers, Prepared, Reading},
         rabbit::{Link, answered, incoming},
     },
     stop::Stop,
@@ -35,7 +35,7 @@ use crate::{
 pub struct Server<S: Store> {
     service: Arc<ServiceContext>,
     store: S,
-    answers: BTreeMap<&'static str, Answer<S>>,
+    answers: Answers<S>,
     limits: DefaultKeyedRateLimiter<String>,
     settings: RequestSettings,
     callers: Vec<String>,
@@ -44,22 +44,16 @@ pub struct Server<S: Store> {
 
 impl<S: Store> Server<S> {
     /// A server of the queue `<service>.requests`.
-    pub fn new(
-        service: Arc<ServiceContext>,
-        store: S,
-        answers: BTreeMap<&'static str, Answer<S>>,
-        callers: Vec<String>,
-        settings: RequestSettings,
-    ) -> Self {
+    pub fn new(service: Arc<ServiceContext>, store: S, answers: Answers<S>, settings: RequestSettings) -> Self {
         let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
         let queue = format!("{}.requests", service.name);
         Self {
             service,
             store,
+            callers: answers.callers(),
             answers,
             limits: RateLimiter::keyed(Quota::per_second(per_second)),
             settings,
-            callers,
             queue,
         }
     }
@@ -166,7 +160,7 @@ impl<S: Store> Server<S> {
             return;
         }
         let answered = if self.limits.check_key(caller).is_ok() {
-            self.work_out(envelope, &message.body).instrument(telemetry::message_span(envelope)).await
+            self.work_out(envelope, caller, &message.body).instrument(telemetry::message_span(envelope)).await
         } else {
             let slow_down =
                 Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
@@ -178,8 +172,8 @@ impl<S: Store> Server<S> {
             .increment(1);
     }
 
-    async fn work_out(&self, envelope: &Envelope, body: &[u8]) -> Answered<Vec<u8>> {
-        let Some(answer) = self.answers.get(envelope.name.as_str()) else {
+    async fn work_out(&self, envelope: &Envelope, caller: &String, body: &[u8]) -> Answered<Vec<u8>> {
+        let Some(answer) = self.answers.handlers.get(envelope.name.as_str()) else {
             return Err(Problem::new(
                 501,
                 "unknown-request",
@@ -187,6 +181,10 @@ impl<S: Store> Server<S> {
             )
             .into());
         };
+        if !self.answers.callers_of.get(envelope.name.as_str()).is_some_and(|callers| callers.contains(caller)) {
+            let detail = format!("{} does not answer {} for {caller}", self.service.name, envelope.name);
+            return Err(Problem::new(403, "not-for-you", detail).into());
+        }
         let time_left = envelope.deadline.map_or(Duration::from_secs(60), |deadline| {
             (deadline - self.service.surroundings.now()).to_std().unwrap_or_default()
         });

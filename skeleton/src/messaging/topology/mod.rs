@@ -7,7 +7,7 @@ mod admin;
 mod compare;
 mod plan;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub use self::{
     admin::{Admin, TopologyError, encoded},
     plan::{Change, Clash, Destination, Difference, LeftOver},
 };
-use super::handlers::Binding;
+use super::{handlers::Binding, history};
 
 /// The header that messages are split by: those of one subject come into one queue.
 const SUBJECT: &str = "cloudEvents:subject";
@@ -83,6 +83,8 @@ pub struct Dealings {
     pub callers: Vec<String>,
     /// The services that it asks.
     pub asks: Vec<String>,
+    /// Whether it publishes events, which are then kept in its history.
+    pub publishes: bool,
 }
 
 impl Dealings {
@@ -138,7 +140,16 @@ impl Dealings {
         if !self.asks.is_empty() {
             queues.extend(reply_queues(service).map(|name| for_replies(service, name)));
         }
+        // Others' histories too, the same way they declare them: services start in any order.
+        let own = self.publishes.then_some(service.as_str());
+        let kept: BTreeSet<&str> = self.producers().into_iter().chain(own).collect();
+        queues.extend(kept.into_iter().map(history::plan_of));
         Topology { service: service.clone(), exchanges, splitter, queues, rights: self.rights() }
+    }
+
+    /// The services whose events it listens to.
+    pub fn producers(&self) -> BTreeSet<&str> {
+        self.events.iter().filter_map(|binding| binding.exchange.strip_prefix("events.")).collect()
     }
 
     fn rights(&self) -> Rights {
@@ -146,10 +157,12 @@ impl Dealings {
         let mut write = vec![format!("(events|jobs)\\.{service}")];
         write.extend(self.asks.iter().map(|other| format!("requests\\.{other}")));
         write.extend(self.callers.iter().map(|other| format!("replies\\.{other}")));
+        let mut read = vec![format!("{service}\\..*")];
+        read.extend(self.producers().iter().map(|producer| format!("history\\.{producer}")));
         Rights {
             configure: "^$".to_owned(),
             write: format!("^({})$", write.join("|")),
-            read: format!("^{service}\\..*$"),
+            read: format!("^({})$", read.join("|")),
         }
     }
 }

@@ -7,6 +7,8 @@
 //! Such a service consumes events and answers questions. It cannot save and publish as one act, so it publishes
 //! nothing but confirmations (`confirm.rs`).
 
+mod bookmarks;
+mod building;
 mod bulk;
 mod client;
 mod confirm;
@@ -36,6 +38,7 @@ pub use find::{Hit, Passages, Question};
 pub use index::{Document, Index};
 pub use plan::IndexPlan;
 
+use bookmarks::BOOKMARKS;
 use client::Client;
 use decisions::DECISIONS;
 use leases::LEASES;
@@ -44,11 +47,12 @@ use owners::ERASED;
 use set_aside::{SET_ASIDE, Waiting};
 
 /// The indices that the skeleton keeps beside a service's own.
-const OWN: [IndexPlan; 4] = [
+const OWN: [IndexPlan; 5] = [
     IndexPlan { name: SET_ASIDE, version: 1, body: include_str!("indices/set_aside.json") },
     IndexPlan { name: ERASED, version: 1, body: include_str!("indices/erased.json") },
     IndexPlan { name: DECISIONS, version: 1, body: include_str!("indices/decisions.json") },
     IndexPlan { name: LEASES, version: 1, body: include_str!("indices/leases.json") },
+    IndexPlan { name: BOOKMARKS, version: 1, body: include_str!("indices/bookmarks.json") },
 ];
 
 /// A part of an Elasticsearch server: the indices whose names begin with a service's prefix.
@@ -122,7 +126,7 @@ impl Plan for ElasticsearchPlan {
         let timeout = Duration::from_millis(section.timeout_ms);
         Ok(Elasticsearch {
             client: Client::new(&section.url, section.password.reveal(), timeout)?,
-            names: Names::new(&section.prefix)?,
+            names: Names::new(&section.prefix, self.plans)?,
             plans: self.plans,
             replicas: section.number_of_replicas,
         })
@@ -151,12 +155,12 @@ impl Store for Elasticsearch {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let keyword = json!({ "type": "keyword" });
-        let added = json!({ "owner_id": keyword, "deleted": { "type": "boolean" }, "buried_at": { "type": "date" } });
-        let own = OWN.iter().map(|plan| (plan, Value::Null));
-        for (plan, added) in own.chain(self.plans.iter().map(|plan| (plan, added.clone()))) {
-            let body = plan::body_of(plan, self.replicas, &added)?;
+        for plan in &OWN {
+            let body = plan::body_of(plan, self.replicas, &Value::Null)?;
             plan::bring_up_to_date(&self.client, &self.names, plan, &body).await?;
+        }
+        for plan in self.plans {
+            plan::bring_up_to_date(&self.client, &self.names, plan, &self.body_of(plan)?).await?;
         }
         Ok(())
     }

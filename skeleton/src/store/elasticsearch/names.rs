@@ -7,6 +7,8 @@ use crate::failure::StoreError;
 #[derive(Clone, Debug)]
 pub struct Names {
     prefix: String,
+    plans: &'static [IndexPlan],
+    is_beside: bool,
 }
 
 impl Names {
@@ -14,20 +16,26 @@ impl Names {
     ///
     /// # Errors
     /// Where the prefix cannot begin an index's name.
-    pub fn new(prefix: &str) -> Result<Self, StoreError> {
+    pub fn new(prefix: &str, plans: &'static [IndexPlan]) -> Result<Self, StoreError> {
         let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if prefix.is_empty() || prefix.len() > 100 || prefix.starts_with('-') || !prefix.chars().all(allowed) {
             return Err(StoreError::broken("prefix: use lowercase letters, digits and -, at most 100"));
         }
-        Ok(Self { prefix: prefix.to_owned() })
+        Ok(Self { prefix: prefix.to_owned(), plans, is_beside: false })
+    }
+
+    /// The names of the indices that are made beside those in use; the skeleton's own stay the same.
+    pub fn beside(&self) -> Self {
+        Self { is_beside: true, ..self.clone() }
     }
 
     /// The alias that stands for an index whatever its version.
     pub fn alias(&self, name: &str) -> String {
-        format!("{}-{name}", self.prefix)
+        let is_beside = self.is_beside && self.plans.iter().any(|plan| plan.name == name);
+        format!("{}-{name}{}", self.prefix, if is_beside { "-beside" } else { "" })
     }
 
-    /// One version of an index.
+    /// One version of an index; made again, it ends in `-r1`, `-r2` and so on.
     pub fn index(&self, name: &str, version: u32) -> String {
         format!("{}-{name}-v{version}", self.prefix)
     }

@@ -40,7 +40,7 @@ enum Found {
     /// An older version.
     Older(String),
     /// This version, and what is left of older ones.
-    Current(Vec<String>),
+    Current { index: String, older: Vec<String> },
     /// A newer version: a newer service runs beside this one.
     Newer,
 }
@@ -58,7 +58,7 @@ pub async fn bring_up_to_date(
             Found::Nothing => create(client, &index, &with_alias(body, &alias)).await,
             Found::Newer => return Ok(()),
             Found::Older(old) => replace(client, &alias, &old, &index, body).await,
-            Found::Current(leftovers) => match leftovers.first() {
+            Found::Current { index, older } => match older.first() {
                 Some(old) => finish(client, names, &alias, old, &index).await,
                 None => return Ok(check_unchanged(client, &index, body).await?),
             },
@@ -75,7 +75,8 @@ pub async fn bring_up_to_date(
 
 async fn find(client: &Client, alias: &str, version: u32) -> Result<Found, StoreError> {
     let indices = client.get(&format!("{alias}-v*/_alias")).await?;
-    let version_of = |index: &str| index.strip_prefix(alias)?.strip_prefix("-v")?.parse::<u32>().ok();
+    let version_of =
+        |index: &str| index.strip_prefix(alias)?.strip_prefix("-v")?.split("-r").next()?.parse::<u32>().ok();
     let mut older = Vec::new();
     let mut current = None;
     for (index, about) in indices.as_object().into_iter().flatten() {
@@ -90,7 +91,7 @@ async fn find(client: &Client, alias: &str, version: u32) -> Result<Found, Store
     Ok(match current {
         None => Found::Nothing,
         Some((found, _)) if found > version => Found::Newer,
-        Some((found, _)) if found == version => Found::Current(older),
+        Some((found, index)) if found == version => Found::Current { index, older },
         Some((_, index)) => Found::Older(index),
     })
 }
@@ -106,7 +107,7 @@ async fn create(client: &Client, index: &str, body: &Value) -> Result<(), CallEr
 /// Builds the new index beside the old one and moves the alias, if it is still where it was.
 async fn replace(client: &Client, alias: &str, old: &str, index: &str, body: &Value) -> Result<(), CallError> {
     create(client, index, body).await?;
-    copy(client, old, index).await?;
+    copy(client, old, index, &everything()).await?;
     let actions = json!({ "actions": [
         { "remove": { "index": old, "alias": alias, "must_exist": true } },
         { "add": { "index": index, "alias": alias } },
@@ -117,15 +118,19 @@ async fn replace(client: &Client, alias: &str, old: &str, index: &str, body: &Va
 /// Brings over what came into the old index before the alias moved, and deletes it.
 async fn finish(client: &Client, names: &Names, alias: &str, old: &str, index: &str) -> Result<(), CallError> {
     client.put(&format!("{old}/_block/write"), Body::Nothing).await?;
-    copy(client, old, index).await?;
+    copy(client, old, index, &everything()).await?;
     owners::bury_all_erased(client, names, alias).await?;
     client.delete(old).await.map(drop)
 }
 
-/// Copies documents with their versions. Takes as long as it takes: each look at it has a limit, the whole has none.
-async fn copy(client: &Client, from: &str, to: &str) -> Result<(), CallError> {
+fn everything() -> Value {
+    json!({ "match_all": {} })
+}
+
+/// Copies the documents that a query finds, with their versions. Takes as long as it takes: each look at it has a limit, the whole has none.
+pub async fn copy(client: &Client, from: &str, to: &str, query: &Value) -> Result<(), CallError> {
     client.refresh(from).await?;
-    let order = json!({ "conflicts": "proceed", "source": { "index": from }, "dest": { "index": to, "version_type": "external" } });
+    let order = json!({ "conflicts": "proceed", "source": { "index": from, "query": query }, "dest": { "index": to, "version_type": "external" } });
     let task = client.post("_reindex?wait_for_completion=false", order).await?;
     let task = task["task"].as_str().unwrap_or_default().to_owned();
     loop {

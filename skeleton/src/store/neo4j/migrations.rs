@@ -24,6 +24,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V4__delays", include_str!("V4__delays.cypher")),
     ("V5__sagas", include_str!("V5__sagas.cypher")),
     ("V6__schedules", include_str!("V6__schedules.cypher")),
+    ("V8__history", include_str!("V8__history.cypher")),
 ];
 
 /// How long replicas that start together wait for each other.

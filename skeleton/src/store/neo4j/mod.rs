@@ -3,6 +3,7 @@
 //! Every question has a limit of time, and a connection whose transaction has failed or hangs is closed, never used
 //! again: a server that stops answering holds nobody up for longer than the limit.
 
+mod bookmarks;
 mod decisions;
 mod delays;
 mod error;

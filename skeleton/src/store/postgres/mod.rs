@@ -5,6 +5,7 @@
 //! confirmed. Only the holder of an advisory lock relays; it deletes over the session that holds the lock, so a
 //! relay that has lost the lock cannot delete.
 
+mod bookmarks;
 mod decisions;
 mod delays;
 mod error;
@@ -52,6 +53,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V5__sagas", include_str!("V5__sagas.sql")),
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
+    ("V8__history", include_str!("V8__history.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.

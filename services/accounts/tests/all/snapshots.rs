@@ -1,0 +1,36 @@
+//! What keepers of copies are told: every account as it is now, with its number, and a sum; and nobody else is.
+
+use crate::common::{register, sign_in, start};
+use events::accounts::{ListAccountSnapshots, SumAccounts};
+use skeleton::{Asking, rebuild::Sum};
+
+#[tokio::test]
+async fn every_account_is_told_with_the_number_of_its_newest_event_and_the_sum_fits() {
+    let app = start().await;
+    let keeper = app.world().requests_of("network", &["accounts"]).await;
+    let (first, second) = (register(&app).await, register(&app).await);
+    app.ask(&sign_in(&second)).await.unwrap();
+    let asked = ListAccountSnapshots { within: String::new(), after: None, limit: None };
+
+    let told = keeper.ask(&asked, Asking::default()).await.unwrap();
+    let sum = keeper.ask(&SumAccounts { within: String::new() }, Asking::default()).await.unwrap();
+
+    let mut expected = [(first.account_id, 1, first.email), (second.account_id, 2, second.email)];
+    expected.sort();
+    let states: Vec<_> = told.accounts.into_iter().map(|told| (told.account_id, told.sequence, told.email)).collect();
+    assert_eq!(states, expected);
+    assert_eq!(told.next, None);
+    let here = Sum::of(states.iter().map(|(id, sequence, _)| (*id, *sequence)));
+    assert_eq!((sum.count, sum.checksum), (here.count, here.checksum));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_keeps_no_copy_is_told_nothing() {
+    let app = start().await;
+
+    let refused = app.ask(&SumAccounts { within: String::new() }).await.unwrap_err();
+
+    assert_eq!((refused.status, refused.kind.as_str()), (403, "urn:kith:problem:not-for-you"));
+    app.finish().await;
+}

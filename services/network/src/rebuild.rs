@@ -1,0 +1,136 @@
+//! How the graph is made again in place, from the members and contacts as their owners have them now.
+
+use ::events::{
+    accounts::{AccountSnapshot, AccountSnapshots, AccountsSum, ListAccountSnapshots, SumAccounts},
+    contacts::{ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
+};
+use skeleton::{
+    Failure, Handled, Neo4j, Publish, StoreError,
+    rebuild::{Projections, Slice, Snapshots, Source, Sum},
+    store::neo4j::Tx,
+};
+use uuid::Uuid;
+
+use crate::{
+    consumers::{enrol, place},
+    domain::{Card, Newness, Pepper, Profile},
+    store,
+};
+
+/// Everything that can be made again: members first, because contacts are theirs.
+pub fn projections() -> Projections<Neo4j> {
+    Projections::new().of::<Members>().of::<Contacts>()
+}
+
+/// So many are written in one transaction: it holds locks that others wait for.
+const PAGE: Option<u32> = Some(50);
+
+struct Members;
+
+impl Source<Neo4j> for Members {
+    const THINGS: &'static str = "members";
+    type Snapshot = AccountSnapshot;
+    type Page = ListAccountSnapshots;
+    type Total = SumAccounts;
+
+    fn page(slice: &Slice, after: Option<Uuid>) -> ListAccountSnapshots {
+        ListAccountSnapshots { within: slice.digits().to_owned(), after, limit: PAGE }
+    }
+
+    fn read(page: AccountSnapshots) -> Snapshots<AccountSnapshot> {
+        Snapshots { things: page.accounts, next: page.next }
+    }
+
+    fn total(slice: &Slice) -> SumAccounts {
+        SumAccounts { within: slice.digits().to_owned() }
+    }
+
+    fn sum(total: AccountsSum) -> Sum {
+        Sum { count: total.count, checksum: total.checksum }
+    }
+
+    fn state(account: &AccountSnapshot) -> (Uuid, i64) {
+        (account.account_id, account.sequence)
+    }
+
+    async fn here(store: &Neo4j, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        store::members_within(store, slice).await
+    }
+
+    async fn place(account: AccountSnapshot, tx: &mut Tx) -> Handled {
+        let key = tx.resource::<Pepper>().email(&account.email);
+        let profile = Profile {
+            account_id: account.account_id,
+            key: key.ok_or_else(|| Failure::bug("an account has an address that is none"))?,
+            name: account.name,
+            discoverable: account.discoverable,
+            nameable: account.nameable,
+            newness: Newness::snapshot(account.sequence),
+        };
+        let standing = store::standing_of(tx, &profile).await?;
+        enrol(&profile, &standing, tx).await
+    }
+
+    async fn remove(account: Uuid, _: i64, tx: &mut Tx) -> Handled {
+        // An account's id never comes back: what is erased here stays so.
+        Ok(store::erase(tx, account).await.map(drop)?)
+    }
+}
+
+struct Contacts;
+
+impl Source<Neo4j> for Contacts {
+    const THINGS: &'static str = "contacts";
+    type Snapshot = ContactSnapshot;
+    type Page = ListContactSnapshots;
+    type Total = SumContacts;
+
+    fn page(slice: &Slice, after: Option<Uuid>) -> ListContactSnapshots {
+        ListContactSnapshots { within: slice.digits().to_owned(), after, limit: PAGE }
+    }
+
+    fn read(page: ContactSnapshots) -> Snapshots<ContactSnapshot> {
+        Snapshots { things: page.contacts, next: page.next }
+    }
+
+    fn total(slice: &Slice) -> SumContacts {
+        SumContacts { within: slice.digits().to_owned() }
+    }
+
+    fn sum(total: ContactsSum) -> Sum {
+        Sum { count: total.count, checksum: total.checksum }
+    }
+
+    fn state(contact: &ContactSnapshot) -> (Uuid, i64) {
+        (contact.contact_id, contact.sequence)
+    }
+
+    async fn here(store: &Neo4j, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        store::contacts_within(store, slice).await
+    }
+
+    async fn place(contact: ContactSnapshot, tx: &mut Tx) -> Handled {
+        let card = Card {
+            contact_id: contact.contact_id,
+            owner_id: contact.owner_id,
+            name: contact.name.full,
+            keys: tx.resource::<Pepper>().keys(&contact.emails, &contact.phones, &contact.urls),
+            newness: Newness::snapshot(contact.sequence),
+        };
+        if store::is_damaged(tx, card.contact_id, card.owner_id).await? {
+            store::remove(tx, card.contact_id, 0).await?;
+        }
+        place(&card, tx).await
+    }
+
+    async fn remove(contact: Uuid, sequence: i64, tx: &mut Tx) -> Handled {
+        Ok(store::remove(tx, contact, sequence).await?)
+    }
+
+    /// Ties, and people nobody has.
+    async fn mend(slice: &Slice, tx: &mut Tx) -> Handled {
+        store::mend_ties(tx, slice).await?;
+        store::forget_unused(tx, slice).await?;
+        Ok(())
+    }
+}

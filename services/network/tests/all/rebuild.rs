@@ -1,0 +1,211 @@
+//! The graph is made again in place from what accounts and contacts have, whatever is wrong with it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use crate::people::*;
+use events::{
+    accounts::{AccountSnapshot, AccountSnapshots, AccountsSum, ListAccountSnapshots, Registered, SumAccounts},
+    contacts::{ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
+    network::IdentityLinked,
+};
+use skeleton::{
+    Answers, Neo4j,
+    rebuild::{Found, Slice, Sum},
+    service::RebuildOptions,
+    store::neo4j::query,
+    testing::TestApp,
+};
+use uuid::Uuid;
+
+const DRY_RUN: RebuildOptions = RebuildOptions { restart: false, dry_run: true };
+
+/// What accounts and contacts have, each with its number.
+#[derive(Clone, Default)]
+struct Owners {
+    members: Arc<Mutex<BTreeMap<Uuid, (Registered, i64)>>>,
+    contacts: Arc<Mutex<BTreeMap<Uuid, (ContactAddedV2, i64)>>>,
+}
+
+impl Owners {
+    async fn of(app: &TestApp<Neo4j>, members: &[Registered], contacts: &[ContactAddedV2]) -> Self {
+        let owners = Self::default();
+        for member in members {
+            owners.members.lock().unwrap().insert(member.account_id, (member.clone(), 1));
+        }
+        contacts.iter().for_each(|contact| owners.put(contact, 1));
+        app.answered_by("accounts", owners.answers_of_accounts()).await;
+        app.answered_by("contacts", owners.answers_of_contacts()).await;
+        owners
+    }
+
+    fn put(&self, contact: &ContactAddedV2, sequence: i64) {
+        self.contacts.lock().unwrap().insert(contact.contact_id, (contact.clone(), sequence));
+    }
+
+    fn answers_of_accounts(&self) -> Answers<Neo4j> {
+        let (listing, summing) = (self.clone(), self.clone());
+        Answers::new()
+            .read(move |asked: ListAccountSnapshots, _| {
+                let found = within(&listing.members, &asked.within);
+                let accounts = found.into_iter().map(|(member, sequence)| AccountSnapshot {
+                    account_id: member.account_id,
+                    sequence,
+                    email: member.email,
+                    name: member.name,
+                    discoverable: member.discoverable,
+                    nameable: member.nameable,
+                });
+                let accounts = accounts.collect();
+                async move { Ok(AccountSnapshots { accounts, next: None }) }
+            })
+            .read(move |asked: SumAccounts, _| {
+                let found = within(&summing.members, &asked.within).into_iter();
+                let sum = Sum::of(found.map(|(member, sequence)| (member.account_id, sequence)));
+                async move { Ok(AccountsSum { count: sum.count, checksum: sum.checksum }) }
+            })
+    }
+
+    fn answers_of_contacts(&self) -> Answers<Neo4j> {
+        let (listing, summing) = (self.clone(), self.clone());
+        Answers::new()
+            .read(move |asked: ListContactSnapshots, _| {
+                let found = within(&listing.contacts, &asked.within);
+                let contacts = found.into_iter().map(|(contact, sequence)| ContactSnapshot {
+                    contact_id: contact.contact_id,
+                    sequence,
+                    owner_id: contact.owner_id,
+                    name: contact.name,
+                    emails: contact.emails,
+                    phones: contact.phones,
+                    work: contact.work,
+                    notes: contact.notes,
+                    urls: contact.urls,
+                });
+                let contacts = contacts.collect();
+                async move { Ok(ContactSnapshots { contacts, next: None }) }
+            })
+            .read(move |asked: SumContacts, _| {
+                let found = within(&summing.contacts, &asked.within).into_iter();
+                let sum = Sum::of(found.map(|(contact, sequence)| (contact.contact_id, sequence)));
+                async move { Ok(ContactsSum { count: sum.count, checksum: sum.checksum }) }
+            })
+    }
+}
+
+fn within<T: Clone>(things: &Mutex<BTreeMap<Uuid, T>>, digits: &str) -> Vec<T> {
+    let slice = Slice::parse(digits).unwrap();
+    things.lock().unwrap().range(slice.first()..=slice.last()).map(|(_, thing)| thing.clone()).collect()
+}
+
+/// Changes the graph behind the service's back.
+async fn damage(app: &TestApp<Neo4j>, statement: &str) {
+    app.parts().store.execute(query(statement)).await.unwrap();
+}
+
+async fn ties(app: &TestApp<Neo4j>) -> Vec<String> {
+    let asked = query(
+        "MATCH (one:Person)-[tie:KNOWS]->(other:Person)
+         RETURN CASE WHEN one.id < other.id THEN one.id + other.id ELSE other.id + one.id END + toString(tie.strength) AS tie
+         ORDER BY tie",
+    );
+    app.parts().store.query(asked).await.unwrap()
+}
+
+async fn rebuild(app: &TestApp<Neo4j>, options: RebuildOptions) -> Found {
+    app.rebuild(network::service(), options).await.unwrap().found
+}
+
+#[tokio::test]
+async fn a_damaged_graph_is_mended() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob", "Cyd", "Dee"]).await;
+    let [ada, bob, cyd, dee] = &members;
+    let mut contacts = Vec::new();
+    for (owner, name) in [(ada, "Bob"), (bob, "Ada"), (bob, "Cyd"), (cyd, "Dee"), (dee, "Zoe"), (ada, "Zoe")] {
+        contacts.push(lists(&app, owner, name).await);
+    }
+    let (sound, far) = (ties(&app).await, degrees(&app, ada).await);
+    Owners::of(&app, &members, &contacts).await;
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+
+    for statement in [
+        "MATCH (:Person {name: 'Bob'})-[tie:KNOWS]-(:Person {name: 'Cyd'}) DELETE tie",
+        "MATCH (:Person {name: 'Ada'})-[tie:KNOWS]-(:Person {name: 'Bob'}) SET tie.strength = 0.1, tie.forward = 7",
+        "MATCH (:Person {name: 'Ada'}), (ada:Person {name: 'Ada'}), (dee:Person {name: 'Dee'})
+         MERGE (ada)-[tie:KNOWS]->(dee) SET tie.forward = 1, tie.backward = 0, tie.strength = 0.5",
+        "MATCH (:Person {name: 'Cyd'})-[:LISTS]->(contact:Contact) DETACH DELETE contact",
+        "MATCH (:Person {name: 'Dee'})-[:LISTS]->(:Contact)-[is:IS]->() DELETE is",
+        "CREATE (:Contact {id: 'f0000000-0000-4000-8000-000000000001', owner_id: 'x', sequence: 3})",
+        "CREATE (:Person {id: 'f0000000-0000-4000-8000-000000000002', account_id: 'f0000000-0000-4000-8000-000000000003',
+            name: 'Mallory', sequence: 1, discoverable: true, nameable: true})",
+        "CREATE (:Person {id: 'f0000000-0000-4000-8000-000000000004', discoverable: false, nameable: false})",
+        "MATCH (person:Person {name: 'Dee'}) SET person.name = 'Not Dee'",
+    ] {
+        damage(&app, statement).await;
+    }
+    assert_ne!(degrees(&app, ada).await, far);
+    let found = rebuild(&app, DRY_RUN).await;
+    assert_eq!(found, Found { missing: 1, different: 0, surplus: 2 });
+    rebuild(&app, RebuildOptions::default()).await;
+
+    assert_eq!(ties(&app).await, sound);
+    assert_eq!(degrees(&app, ada).await, far);
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    let kept = all_that_is_kept(&app).await;
+    assert!(kept.contains("Person Dee") && !kept.contains("Not Dee") && !kept.contains("Mallory"), "{kept}");
+    is_sound(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_empty_graph_is_made_from_the_owners_alone_and_a_sound_one_stays_as_it_is() {
+    let app = start().await;
+    let members = ["Ada", "Bob"].map(registered);
+    let contacts = vec![added(&members[0], &["Bob", "Zoe"]), added(&members[1], &["Ada"])];
+    Owners::of(&app, &members, &contacts).await;
+
+    rebuild(&app, RebuildOptions::default()).await;
+    let (first, linked) = (ties(&app).await, app.published::<IdentityLinked>().await.len());
+    rebuild(&app, RebuildOptions::default()).await;
+
+    assert_eq!(strengths(&app).await, [0.8]);
+    assert_eq!(ties(&app).await, first);
+    assert_eq!(app.published::<IdentityLinked>().await.len(), linked, "nothing new is told of a graph that is sound");
+    is_sound(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn contacts_that_change_while_the_graph_is_made_are_in_the_end_as_they_are() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob"]).await;
+    let mut contacts: Vec<_> = (0..30).map(|number| added(&members[0], &[&format!("Friend{number}")])).collect();
+    for contact in &contacts {
+        app.receives(contact).await;
+    }
+    let owners = Owners::of(&app, &members, &contacts).await;
+    damage(&app, "MATCH ()-[tie:KNOWS]-() DELETE tie").await;
+
+    let changing = async {
+        for (number, contact) in contacts.iter_mut().enumerate() {
+            contact.emails = vec![email(&format!("Other{}", number % 7))];
+            owners.put(contact, 2);
+            app.receives_as(&changed(contact, &[&format!("Other{}", number % 7)]), 2).await;
+            if number % 4 == 0 {
+                owners.contacts.lock().unwrap().remove(&contact.contact_id);
+                app.receives_as(&removed(contact), 3).await;
+            }
+        }
+    };
+    let rebuilding = app.rebuild(network::service(), RebuildOptions::default());
+    let (rebuilt, ()) = tokio::join!(rebuilding, changing);
+
+    assert!(rebuilt.unwrap().finished);
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    assert_eq!(degrees(&app, &members[0]).await[0], 7);
+    is_sound(&app).await;
+    app.finish().await;
+}

@@ -1,0 +1,107 @@
+//! Several streams as one, in the order of their events' times, up to where each ended when the reading began.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::warn;
+
+use super::stream_of;
+use crate::messaging::rabbit::{Link, Past, Place, StreamReader, newest_in};
+
+/// Events are sent a while after they are written, and not quite in the order of their times: so much earlier a stream
+/// is looked at.
+const MARGIN: TimeDelta = TimeDelta::minutes(10);
+
+/// What the clocks of a service and the broker may differ by.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// Several streams as one.
+pub(super) struct Merge {
+    lanes: Vec<Lane>,
+}
+
+struct Lane {
+    stream: String,
+    reader: StreamReader,
+    /// The first number that is not read any more.
+    end: u64,
+    /// The next number.
+    position: u64,
+    head: Option<Past>,
+}
+
+impl Merge {
+    /// Opens the histories of these producers, each where it was left, else at a time.
+    pub async fn open(
+        link: &Link,
+        producers: &[String],
+        from: DateTime<Utc>,
+        left: &BTreeMap<String, u64>,
+    ) -> Result<Self, String> {
+        let mut lanes = Vec::new();
+        for producer in producers {
+            let stream = stream_of(producer);
+            if let Some(newest) = newest_in(link, &stream).await? {
+                let left = left.get(&stream).copied();
+                lanes.extend(Lane::try_new(link, stream, &newest, from, left));
+            }
+        }
+        Ok(Self { lanes })
+    }
+
+    /// The next event, with its stream and its number in it. `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<(String, Past)>, String> {
+        for lane in &mut self.lanes {
+            lane.fill().await?;
+        }
+        // What cannot be read has no time: it is in nobody's way.
+        let time =
+            |lane: &Lane| lane.head.as_ref().and_then(|past| past.message.envelope.as_ref().ok()).map(|e| e.time);
+        let lanes = self.lanes.iter_mut().filter(|lane| lane.head.is_some());
+        let Some(first) = lanes.min_by_key(|lane| time(lane)) else { return Ok(None) };
+        Ok(first.head.take().map(|past| (first.stream.clone(), past)))
+    }
+
+    /// How many messages are still to be read, about.
+    pub fn remaining(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.end.saturating_sub(lane.position)).sum()
+    }
+
+    /// Stops reading.
+    pub async fn close(&mut self) {
+        for lane in &mut self.lanes {
+            lane.reader.close().await;
+        }
+    }
+}
+
+impl Lane {
+    /// A stream's part that is to be read; `None` where nothing of it is.
+    fn try_new(link: &Link, stream: String, newest: &Past, from: DateTime<Utc>, left: Option<u64>) -> Option<Self> {
+        let end = newest.number + 1;
+        let (place, position) = match (left, &newest.message.envelope) {
+            (Some(left), _) if left >= end => return None,
+            (Some(left), _) => (Place::Number(left), left),
+            // Nothing will come of a place behind the end: it must not be waited for.
+            (None, Ok(envelope)) if envelope.time < from - MARGIN => return None,
+            (None, Ok(_)) => (Place::At(from - MARGIN - SKEW), 0),
+            (None, Err(_)) => (Place::Number(0), 0),
+        };
+        let reader = StreamReader::new(link.clone(), &*stream, place);
+        Some(Self { stream, reader, end, position, head: None })
+    }
+
+    async fn fill(&mut self) -> Result<(), String> {
+        if self.head.is_some() || self.position >= self.end {
+            return Ok(());
+        }
+        let past = self.reader.next().await?;
+        if self.position > 0 && past.number > self.position {
+            warn!(stream = self.stream, from = self.position, to = past.number, "events were too old to be kept");
+        }
+        self.position = past.number + 1;
+        // The part that was meant may have grown too old while it was read.
+        self.head = (past.number < self.end).then_some(past);
+        Ok(())
+    }
+}

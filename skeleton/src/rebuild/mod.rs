@@ -1,0 +1,53 @@
+//! Making a service's picture of others' things again, from its owners' snapshots.
+//!
+//! A [`Source`] says what the owner is asked, and how one thing is written. All else is the same for every service:
+//! slice by slice of all ids, what is there is listed first and what the owner has after that. So what the owner does
+//! not have any more is gone there, and may be taken away; what it has is written, as new or over what is there, but
+//! never over something newer. Then both sides' counts and checksums must be the same; while things change, that may
+//! take a few looks. Every step may be done twice, so a rebuild that was killed goes on with the slice it was at.
+//!
+//! A store that cannot change safely in place ([`Rebuildable::IS_BESIDE`]) is made anew beside what is there: filled,
+//! fed with what came meanwhile from the history, compared again, and put in the place of the old one.
+
+mod progress;
+mod slice;
+mod source;
+mod work;
+mod worker;
+
+pub use progress::{Found, Rebuilt};
+pub use slice::{Slice, Sum, page_limit};
+pub use source::{Projections, Snapshots, Source};
+pub(crate) use work::CATCHING_UP;
+pub use work::{CatchingUp, RebuildError, Rebuilding};
+
+use std::future::Future;
+
+use crate::{failure::StoreError, store::Bookmarks};
+
+/// A store in which a picture can be made again.
+pub trait Rebuildable: Bookmarks {
+    /// Whether it is made anew beside what is there, which goes on alone meanwhile.
+    const IS_BESIDE: bool = false;
+
+    /// Where the new one is made: begun afresh, or as far as it was.
+    fn lay_out(&self, _afresh: bool) -> impl Future<Output = Result<Self, StoreError>> + Send {
+        async { Ok(self.clone()) }
+    }
+
+    /// Puts the new one in the place of the old one, in one step.
+    fn swap(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Removes what was replaced.
+    fn clear_away(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Rebuildable for crate::store::postgres::Postgres {}
+
+#[cfg(feature = "neo4j")]
+impl Rebuildable for crate::store::neo4j::Neo4j {}

@@ -1,0 +1,95 @@
+//! Where a picture comes from, and how one thing of it is written.
+
+use std::future::{Future, ready};
+
+use events::Request;
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use super::{
+    Rebuildable, Slice, Sum,
+    work::{RebuildError, Task},
+    worker::Worker,
+};
+use crate::failure::{Handled, StoreError};
+
+/// A page of an owner's snapshots.
+pub struct Snapshots<T> {
+    /// The things, by id.
+    pub things: Vec<T>,
+    /// What the next page begins after; absent on the last.
+    pub next: Option<Uuid>,
+}
+
+/// Things of another service that a service keeps a picture of.
+///
+/// What is written stays as it is when it is written again, and never goes over something newer.
+pub trait Source<S: Rebuildable>: Send + Sync + 'static {
+    /// What they are called: `contacts`.
+    const THINGS: &'static str;
+
+    /// One of them as its owner has it now.
+    type Snapshot: Clone + Send + Sync;
+
+    /// What the owner is asked for a page.
+    type Page: Request;
+
+    /// What the owner is asked for the sum.
+    type Total: Request;
+
+    /// Asks for a page of a slice.
+    fn page(slice: &Slice, after: Option<Uuid>) -> Self::Page;
+
+    /// Reads a page.
+    fn read(page: <Self::Page as Request>::Reply) -> Snapshots<Self::Snapshot>;
+
+    /// Asks for the sum of a slice.
+    fn total(slice: &Slice) -> Self::Total;
+
+    /// Reads a sum.
+    fn sum(total: <Self::Total as Request>::Reply) -> Sum;
+
+    /// A thing's id and the number of the newest event about it.
+    fn state(snapshot: &Self::Snapshot) -> (Uuid, i64);
+
+    /// What is here of a slice: the id of each thing and the number of the newest event it was made from.
+    fn here(store: &S, slice: &Slice) -> impl Future<Output = Result<Vec<(Uuid, i64)>, StoreError>> + Send;
+
+    /// Writes a thing, unless there is something newer.
+    fn place(snapshot: Self::Snapshot, tx: &mut S::Tx) -> impl Future<Output = Handled> + Send;
+
+    /// Takes a thing away that its owner does not have. What is older than this number must not bring it back.
+    fn remove(id: Uuid, sequence: i64, tx: &mut S::Tx) -> impl Future<Output = Handled> + Send;
+
+    /// Mends what follows from these things and from others, once all of them are there.
+    fn mend(_slice: &Slice, _tx: &mut S::Tx) -> impl Future<Output = Handled> + Send {
+        ready(Ok(()))
+    }
+}
+
+/// One thing done with all slices of one source.
+pub(super) type Doing<S> = for<'a> fn(&'a Worker<'a, S>, Task) -> BoxFuture<'a, Result<(), RebuildError>>;
+
+/// Everything that a service can make again, in the order in which it has to be made.
+pub struct Projections<S> {
+    pub(super) all: Vec<Doing<S>>,
+}
+
+impl<S: Rebuildable> Projections<S> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { all: Vec::new() }
+    }
+
+    /// Makes these things again, after those before them.
+    pub fn of<P: Source<S>>(mut self) -> Self {
+        self.all.push(|worker, task| Box::pin(worker.all_slices::<P>(task)));
+        self
+    }
+}
+
+impl<S: Rebuildable> Default for Projections<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

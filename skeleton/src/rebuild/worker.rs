@@ -1,0 +1,276 @@
+//! What is done with each slice of one source.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use events::Request;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    Found, RebuildError, Rebuildable, Rebuilding, Rebuilt, Slice, Source, Sum,
+    work::{Place, Task, keep},
+};
+use crate::{
+    failure::{Failure, Handled, StoreErrorKind},
+    messaging::requests::Asking,
+    stop::Stop,
+    store::Transaction,
+};
+
+/// How often both sides are compared before they are said to differ: things may change meanwhile.
+const LOOKS: u32 = 12;
+
+/// The longest wait between two looks.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long an owner that does not answer is asked again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Goes through the slices of one step.
+pub(super) struct Worker<'r, S> {
+    rebuilding: &'r Rebuilding<S>,
+    site: S,
+    place: Place,
+    stop: &'r Stop,
+}
+
+impl<'r, S: Rebuildable> Worker<'r, S> {
+    pub fn new(rebuilding: &'r Rebuilding<S>, site: S, place: Place, stop: &'r Stop) -> Self {
+        Self { rebuilding, site, place, stop }
+    }
+
+    /// Does one thing with all slices, from the one on that it was left at.
+    pub async fn all_slices<P: Source<S>>(&self, task: Task) -> Result<(), RebuildError> {
+        let (slices, done) = self.slices::<P>().await?;
+        let doing = match task {
+            Task::Look => "looking at",
+            Task::Fill => "placing",
+            Task::Compare => "comparing",
+            Task::Mend => "mending what follows from",
+        };
+        self.tell(|rebuilt| {
+            (rebuilt.slices, rebuilt.of_slices) = (done, slices.len());
+            rebuilt.step = format!("{doing} {}", P::THINGS);
+        });
+        for (number, slice) in slices.iter().enumerate().skip(done) {
+            if self.stop.is_stopped() {
+                return Err(RebuildError::Stopped);
+            }
+            match task {
+                Task::Look => self.bring_over::<P>(slice, Writing::Nothing, true).await.map(drop)?,
+                Task::Fill => self.settle::<P>(slice, Writing::Everything).await?,
+                Task::Compare => self.settle::<P>(slice, Writing::Differences).await?,
+                Task::Mend => self.mend::<P>(slice).await?,
+            }
+            self.tell(|rebuilt| rebuilt.slices = number + 1);
+            if task != Task::Look {
+                let place = Place { slices: slices.len(), done: number + 1, ..self.place.clone() };
+                keep(&self.rebuilding.store, &place).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All slices, and how many of them are done. Cut once, so that a rebuild that goes on has the same ones.
+    async fn slices<P: Source<S>>(&self) -> Result<(Vec<Slice>, usize), RebuildError> {
+        let Place { slices, done, .. } = self.place;
+        if done > 0 {
+            return Ok((Slice::in_number(slices), done));
+        }
+        let all = P::sum(self.ask(&P::total(&Slice::whole())).await?);
+        Ok((Slice::all_for(all.count), 0))
+    }
+
+    /// Brings a slice over until both sides have the same.
+    async fn settle<P: Source<S>>(&self, slice: &Slice, writing: Writing) -> Result<(), RebuildError> {
+        let (mut wait, mut reason) = (Duration::from_millis(50), String::new());
+        let mut look = 0;
+        loop {
+            let writing = if look == 0 { writing } else { Writing::Differences };
+            if let Some(trouble) = self.bring_over::<P>(slice, writing, look == 0).await? {
+                reason = trouble;
+            }
+            let here = Sum::of(P::here(&self.site, slice).await?);
+            let there = P::sum(self.ask(&P::total(slice)).await?);
+            if here == there {
+                return Ok(());
+            }
+            look += 1;
+            if look == LOOKS {
+                let reason = if reason.is_empty() { "nothing is refused".to_owned() } else { reason };
+                return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Writes what the owner has, and takes away what it does not have. Returns why something was not written.
+    async fn bring_over<P: Source<S>>(
+        &self,
+        slice: &Slice,
+        writing: Writing,
+        counts: bool,
+    ) -> Result<Option<String>, RebuildError> {
+        // Listed before the owner is asked: what the owner then does not have is gone, and does not come back.
+        let mut rest: BTreeMap<Uuid, i64> = P::here(&self.site, slice).await?.into_iter().collect();
+        let (mut after, mut trouble, mut found) = (None, None, Found::default());
+        loop {
+            let page = P::read(self.ask(&P::page(slice, after)).await?);
+            let mut changes = Vec::new();
+            let things = page.things.len() as u64;
+            for thing in page.things {
+                let (id, sequence) = P::state(&thing);
+                let was = rest.remove(&id);
+                found.missing += u64::from(was.is_none());
+                found.different += u64::from(was.is_some_and(|was| was != sequence));
+                if writing == Writing::Everything || was != Some(sequence) {
+                    changes.push(Change { instead_of: was.filter(|was| *was > sequence), thing });
+                }
+            }
+            if counts {
+                self.tell(|rebuilt| rebuilt.things += things);
+            }
+            if writing != Writing::Nothing {
+                trouble = self.place_all::<P>(changes).await?.or(trouble);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found.surplus = rest.len() as u64;
+        if writing != Writing::Nothing {
+            trouble = self.remove_all::<P>(rest).await?.or(trouble);
+        }
+        // Beside what is there everything is missing at first, which says nothing.
+        if counts && (writing == Writing::Nothing || !S::IS_BESIDE) {
+            self.tell(|rebuilt| rebuilt.found += found);
+        }
+        Ok(trouble)
+    }
+
+    /// Writes things in one transaction; where one of them fails, one by one.
+    async fn place_all<P: Source<S>>(&self, changes: Vec<Change<P::Snapshot>>) -> Result<Option<String>, RebuildError> {
+        if changes.is_empty() || self.in_one::<P>(&changes).await?.is_none() {
+            return Ok(None);
+        }
+        let mut trouble = None;
+        for change in changes {
+            trouble = self.in_one::<P>(&[change]).await?.or(trouble);
+        }
+        Ok(trouble)
+    }
+
+    async fn in_one<P: Source<S>>(&self, changes: &[Change<P::Snapshot>]) -> Result<Option<String>, RebuildError> {
+        let mut tx = self.begin().await?;
+        for Change { instead_of, thing } in changes {
+            // The number is beyond what the owner has given out: nobody could ever write over it.
+            if instead_of.is_some()
+                && let Err(failure) = P::remove(P::state(thing).0, 0, &mut tx).await
+            {
+                return undone(tx, failure).await;
+            }
+            if let Err(failure) = P::place(thing.clone(), &mut tx).await {
+                return undone(tx, failure).await;
+            }
+        }
+        committed(tx).await
+    }
+
+    async fn remove_all<P: Source<S>>(&self, surplus: BTreeMap<Uuid, i64>) -> Result<Option<String>, RebuildError> {
+        let mut trouble = None;
+        for (id, sequence) in surplus {
+            let mut tx = self.begin().await?;
+            let outcome = match P::remove(id, sequence, &mut tx).await {
+                Ok(()) => committed(tx).await?,
+                Err(failure) => undone(tx, failure).await?,
+            };
+            trouble = outcome.or(trouble);
+        }
+        Ok(trouble)
+    }
+
+    async fn mend<P: Source<S>>(&self, slice: &Slice) -> Result<(), RebuildError> {
+        let mut looks = 0;
+        loop {
+            let mut tx = self.begin().await?;
+            let mended: Handled = match P::mend(slice, &mut tx).await {
+                Ok(()) => tx.commit().await.map_err(Failure::from),
+                Err(failure) => {
+                    tx.rollback().await;
+                    Err(failure)
+                }
+            };
+            let Err(failure) = mended else { return Ok(()) };
+            looks += 1;
+            if looks == LOOKS {
+                return Err(RebuildError::Mending { things: P::THINGS, failure });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn begin(&self) -> Result<S::Tx, RebuildError> {
+        Ok(self.site.begin(&self.rebuilding.service, &[]).await?)
+    }
+
+    /// Asks an owner, and asks again while it is too busy or not there.
+    async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, RebuildError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.rebuilding.requests.ask(request, Asking::default()).await {
+                Ok(reply) => return Ok(reply),
+                Err(problem) if !matches!(problem.status, 429 | 503 | 504) || Instant::now() > deadline => {
+                    return Err(RebuildError::Unanswered(problem));
+                }
+                Err(problem) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_secs(problem.retry_after.unwrap_or(1))) => {}
+                        () = self.stop.stopped() => return Err(RebuildError::Stopped),
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Rebuilt)) {
+        self.rebuilding.progress.send_modify(change);
+    }
+}
+
+/// What is written of a slice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    Nothing,
+    Differences,
+    Everything,
+}
+
+/// A thing that is to be written.
+#[derive(Clone)]
+struct Change<T> {
+    /// The number it has here, where that is beyond what its owner has given out.
+    instead_of: Option<i64>,
+    thing: T,
+}
+
+async fn undone<T: Transaction>(tx: T, failure: Failure) -> Result<Option<String>, RebuildError> {
+    tx.rollback().await;
+    reason_of(failure)
+}
+
+async fn committed<T: Transaction>(tx: T) -> Result<Option<String>, RebuildError> {
+    match tx.commit().await {
+        Ok(()) => Ok(None),
+        Err(error) => reason_of(error.into()),
+    }
+}
+
+/// Why one thing was not written; a store that does not answer ends the whole.
+fn reason_of(failure: Failure) -> Result<Option<String>, RebuildError> {
+    match failure {
+        Failure::Retry(error) if error.kind == StoreErrorKind::Unavailable => Err(RebuildError::Store(error)),
+        other => Ok(Some(other.to_string())),
+    }
+}

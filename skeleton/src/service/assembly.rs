@@ -1,0 +1,85 @@
+//! What a service begins with, whether it runs or does one task: settings that are checked, a store that is open.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{CommonSettings, Service, StartError, mistakes_of};
+use crate::{
+    config::{BrokerSettings, Settings},
+    failure::StoreError,
+    messaging::{
+        consumer::Queue,
+        handlers::Subscriptions,
+        rabbit::{Link, Login, RabbitPublisher},
+        requests::Requests,
+    },
+    stop::Stop,
+    store::{ServiceContext, Store},
+    surroundings::Surroundings,
+};
+
+/// A service whose settings are checked and whose store is open; nothing is connected yet.
+pub(super) struct Assembled<S> {
+    pub common: CommonSettings,
+    pub store: S,
+    pub login: Login,
+    pub service: Arc<ServiceContext>,
+    /// Whether it asks other services.
+    pub asks: bool,
+}
+
+impl<S: Store> Service<S> {
+    /// Checks all settings and opens the store.
+    pub(super) fn assemble(
+        &mut self,
+        mut settings: Settings,
+        surroundings: &Surroundings,
+    ) -> Result<Assembled<S>, StartError> {
+        let mut mistakes = self.mistakes();
+        let common = CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
+        let mut context = ServiceContext::new(self.name, surroundings.clone());
+        let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut mistakes);
+        let store = self.provide(&mut settings, &mut mistakes, &mut context);
+        let broker: Option<BrokerSettings> = settings.section("broker").ok();
+        let login = broker.as_ref().map(Login::new).transpose();
+        let login = login.map_err(|error| mistakes.push(format!("[broker] {error}"))).ok().flatten();
+        mistakes.extend(settings.unknown_sections());
+        mistakes_of(&settings, mistakes)?;
+        let (Some(common), Some(store), Some(login)) = (common, store, login) else {
+            return Err(StartError::Store(StoreError::broken("the settings are incomplete")));
+        };
+        Ok(Assembled { common, store, login, service: Arc::new(context), asks: !self.asks.is_empty() })
+    }
+}
+
+impl<S: Store> Assembled<S> {
+    /// A connection of the broker for this purpose.
+    pub fn link(&self, purpose: &str, stop: &Stop) -> Link {
+        let name = format!("{} {purpose}", self.service.name);
+        Link::open(self.login.clone(), name, self.service.surroundings.clone(), stop.clone())
+    }
+
+    /// Asks other services.
+    pub fn requests(&self, replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
+        let confirm_timeout = Duration::from_millis(self.common.broker.confirm_timeout_ms);
+        let asking = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
+        let (name, surroundings) = (&self.service.name, self.service.surroundings.clone());
+        let patience = Duration::from_millis(self.common.requests.timeout_ms);
+        if !self.asks {
+            return Requests::of_nobody(name, asking, patience, surroundings);
+        }
+        Requests::start(name, replies.clone(), asking, patience, surroundings, stop.clone())
+    }
+
+    /// The queue of the service's events.
+    pub fn events_queue(&self, subscriptions: &Subscriptions<S::Tx>) -> Queue<S> {
+        Queue {
+            name: format!("{}.events", self.service.name),
+            store: self.store.clone(),
+            handlers: subscriptions.handlers.clone(),
+            orders: subscriptions.orders.clone(),
+            retry: self.common.retry.but(&subscriptions.retry).but(&self.common.retry_events),
+            service: self.service.clone(),
+            park_all: false,
+        }
+    }
+}

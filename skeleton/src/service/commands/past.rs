@@ -1,0 +1,106 @@
+//! `replay` and `rebuild`: long tasks that tell how far they are, and that a signal stops at a good place.
+
+use std::{collections::BTreeSet, fmt::Display, future::Future, time::Duration};
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::Instant,
+};
+
+use super::{Exit, WRONG_SETTINGS};
+use crate::{
+    config::Settings,
+    messaging::history::{Range, Replayed},
+    rebuild::{Found, RebuildError, Rebuildable, Rebuilt},
+    service::{RebuildOptions, Service, StartError, TaskError},
+    stop::{self, Stop},
+};
+
+/// How often a task tells how far it is.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Which events of the past.
+#[derive(Args)]
+pub struct ReplayArguments {
+    /// Those written at this time or later: 2026-11-01T09:30:00Z, or 2026-11-01.
+    #[arg(long, value_parser = Range::time)]
+    from: DateTime<Utc>,
+    /// Those written before this time.
+    #[arg(long, value_parser = Range::time)]
+    until: Option<DateTime<Utc>>,
+    /// Those of this name, `contacts.contact-added.v2`; may be given several times.
+    #[arg(long)]
+    name: Vec<String>,
+    /// Begin anew, even if a replay that was begun is not finished.
+    #[arg(long)]
+    restart: bool,
+}
+
+pub(super) async fn replay<S: Rebuildable>(service: Service<S>, settings: Settings, asked: ReplayArguments) -> Exit {
+    let names: BTreeSet<String> = asked.name.into_iter().collect();
+    let range = Range { from: asked.from, until: asked.until, names };
+    let began = Instant::now();
+    let text = move |replayed: &Replayed| {
+        let rate = replayed.read as f64 / began.elapsed().as_secs_f64();
+        let Replayed { read, handled, remaining, .. } = replayed;
+        format!("{read} events read ({rate:.0} a second), {handled} of them meant and handled, {remaining} to go")
+    };
+    let done =
+        told(text, async |progress, stop| service.replay(settings, range, asked.restart, progress, stop).await).await;
+    ended(done.map(|replayed| replayed.finished))
+}
+
+pub(super) async fn rebuild<S: Rebuildable>(service: Service<S>, settings: Settings, options: RebuildOptions) -> Exit {
+    let done =
+        told(Rebuilt::to_string, async |progress, stop| service.rebuild(settings, options, progress, stop).await).await;
+    match done {
+        Ok(Rebuilt { found, .. }) if options.dry_run && found != Found::default() => Exit::failed(1, found),
+        done => ended(done.map(|rebuilt| rebuilt.finished)),
+    }
+}
+
+/// Does a task, telling now and then and in the end how far it is. A signal stops it.
+async fn told<P, T, Doing>(
+    text: impl Fn(&P) -> T,
+    task: impl FnOnce(watch::Sender<P>, Stop) -> Doing,
+) -> Result<P, TaskError>
+where
+    P: Clone + Default,
+    T: Display,
+    Doing: Future<Output = Result<P, TaskError>>,
+{
+    let (sender, stop) = stop::channel();
+    let progress = watch::Sender::default();
+    let seen = progress.subscribe();
+    let mut task = Box::pin(task(progress, stop));
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return task.await };
+    let done = loop {
+        tokio::select! {
+            done = &mut task => break done,
+            _ = terminate.recv() => sender.stop(),
+            _ = interrupt.recv() => sender.stop(),
+            () = tokio::time::sleep(TELL) => eprintln!("{}", text(&seen.borrow())),
+        }
+    };
+    eprintln!("{}", text(&seen.borrow()));
+    done
+}
+
+fn ended(done: Result<bool, TaskError>) -> Exit {
+    match done {
+        Ok(true) => {
+            eprintln!("done");
+            Exit::well()
+        }
+        Ok(false) => Exit::failed(1, "stopped: run it again, with the same times and names, to go on"),
+        Err(TaskError::Start(error @ StartError::Settings(_))) => Exit::failed(WRONG_SETTINGS, error),
+        Err(error @ (TaskError::Unheard { .. } | TaskError::Rebuild(RebuildError::NothingToDo))) => {
+            Exit::failed(2, error)
+        }
+        Err(error) => Exit::failed(1, error),
+    }
+}

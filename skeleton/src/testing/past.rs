@@ -1,0 +1,54 @@
+//! Tasks with the past, done beside a service that runs: in the test's own process, or by the service's program.
+
+use std::process::Command;
+
+use tokio::sync::watch;
+
+use super::{TestApp, TestStore};
+use crate::{
+    messaging::history::{Range, Replayed},
+    rebuild::{Rebuildable, Rebuilt},
+    service::{RebuildOptions, Service, TaskError},
+    stop::{self, Stop},
+};
+
+impl<S: TestStore + Rebuildable> TestApp<S> {
+    /// Replays into the store of the app, as the service's command does.
+    ///
+    /// # Errors
+    /// Where it does not come to its end.
+    pub async fn replay(&self, service: Service<S>, range: Range) -> Result<Replayed, TaskError> {
+        let (_sender, never) = stop::channel();
+        self.replay_until(never, watch::Sender::default(), service, range).await
+    }
+
+    /// The same until it is told to stop.
+    ///
+    /// # Errors
+    /// Where it comes to nothing.
+    pub async fn replay_until(
+        &self,
+        stop: Stop,
+        progress: watch::Sender<Replayed>,
+        service: Service<S>,
+        range: Range,
+    ) -> Result<Replayed, TaskError> {
+        service.replay(self.settings.clone(), range, false, progress, stop).await
+    }
+
+    /// Rebuilds in the store of the app, as the service's command does.
+    ///
+    /// # Errors
+    /// Where it does not come to its end.
+    pub async fn rebuild(&self, service: Service<S>, options: RebuildOptions) -> Result<Rebuilt, TaskError> {
+        let (_sender, never) = stop::channel();
+        service.rebuild(self.settings.clone(), options, watch::Sender::default(), never).await
+    }
+
+    /// The service's program, with the settings of the app.
+    pub fn program(&self, path: &str) -> Command {
+        let mut command = Command::new(path);
+        command.envs(self.settings.to_variables());
+        command
+    }
+}

@@ -1,0 +1,201 @@
+//! What the skeleton promises about the past: it is kept, and feeds a consumer without a gap or an overlap.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use chrono::TimeDelta;
+use events::{Envelope, Message, accounts::Registered, samples};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    options::{BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldTable},
+};
+use skeleton::{
+    Postgres, Surroundings,
+    messaging::{
+        history::{Range, Replayed},
+        topology::Dealings,
+    },
+    service::TaskError,
+    stop,
+    testing::{Servers, TestApp, World, broker_password, eventually},
+};
+use tokio::{sync::watch, task::JoinHandle};
+use uuid::Uuid;
+
+use crate::probe;
+
+/// A world in which accounts has published before anyone listens.
+async fn world_with_history() -> World {
+    let world = World::new().await;
+    let accounts = Dealings { service: "accounts".to_owned(), publishes: true, ..Dealings::default() };
+    world.admin().apply(&accounts.topology(), &broker_password("accounts")).await.unwrap();
+    world
+}
+
+fn account(name: &str) -> Registered {
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+}
+
+/// How many accounts have had an effect, and how many effects there are.
+async fn effects(app: &TestApp<Postgres>) -> (i64, i64) {
+    let sql = "select count(*), coalesce(sum(times), 0)::bigint from effects";
+    let rows = app.parts().store.query(sql, &[]).await.unwrap();
+    (rows[0].get(0), rows[0].get(1))
+}
+
+/// The administrator's connection to the world's virtual host.
+async fn connection_to(world: &World) -> Connection {
+    let (_, vhost) = world.amqp_url("anyone").rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let amqp = Servers::from_env().amqp;
+    let (place, _) = amqp.rsplit_once('/').unwrap();
+    Connection::connect(&format!("{place}/{vhost}"), ConnectionProperties::default()).await.unwrap()
+}
+
+/// Publishes accounts one after the other until it is told to stop, and counts them.
+fn publishing(connection: Connection, published: Arc<AtomicI64>, enough: Arc<AtomicBool>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        while !enough.load(Ordering::Relaxed) {
+            publish(&channel, &Surroundings::system(), &account("Zoë")).await;
+            published.fetch_add(1, Ordering::Relaxed);
+        }
+        connection.close(200, "bye".into()).await.unwrap();
+    })
+}
+
+async fn publish(channel: &Channel, surroundings: &Surroundings, event: &Registered) {
+    let envelope = Envelope {
+        id: surroundings.new_message_id(),
+        name: Registered::NAME.to_owned(),
+        source: "/accounts".to_owned(),
+        time: surroundings.now(),
+        subject: event.subject(),
+        sequence: Some(1),
+        trace: None,
+        correlation_id: None,
+        causation_id: None,
+        actor: None,
+        deadline: None,
+    };
+    let mut headers = FieldTable::default();
+    for (name, value) in envelope.to_headers() {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    let properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
+    let (options, body) = (BasicPublishOptions { mandatory: true, ..Default::default() }, serde_json::to_vec(event));
+    let sent =
+        channel.basic_publish("events.accounts".into(), Registered::KEY.into(), options, &body.unwrap(), properties);
+    assert!(matches!(sent.await.unwrap().await.unwrap(), Confirmation::Ack(None)), "the history takes it");
+}
+
+#[tokio::test]
+async fn a_new_consumer_is_fed_from_the_past_and_goes_on_live_without_a_gap_or_an_overlap() {
+    let world = world_with_history().await;
+    let began = Surroundings::system().now();
+    let (published, enough) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let publisher = publishing(connection_to(&world).await, published.clone(), enough.clone());
+    eventually("a past", async || match published.load(Ordering::Relaxed) {
+        100.. => Ok(()),
+        so_far => Err(format!("{so_far} events")),
+    })
+    .await;
+
+    let app = world.start(probe::service(), &[]).await;
+    let live = effects(&app).await.0;
+    let replayed = app.replay(probe::service(), Range::since(began)).await.unwrap();
+    enough.store(true, Ordering::Relaxed);
+    publisher.await.unwrap();
+    let published = published.load(Ordering::Relaxed);
+
+    assert!(replayed.finished && replayed.handled as i64 > live, "{replayed:?}, {live} live");
+    eventually("every event has its effect once", async || match effects(&app).await {
+        (accounts, _) if accounts == published => Ok(()),
+        other => Err(format!("{other:?} of {published}")),
+    })
+    .await;
+    assert_eq!(effects(&app).await, (published, published));
+    assert_eq!(app.counts().await.parked, 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_that_was_stopped_goes_on_where_it_was() {
+    let world = world_with_history().await;
+    let (began, connection) = (Surroundings::system().now(), connection_to(&world).await);
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    for _ in 0..300 {
+        publish(&channel, &Surroundings::system(), &account("Zoë")).await;
+    }
+    let app = world.start(probe::service(), &[("broker", "batch", "10")]).await;
+    let (stopper, stopped) = stop::channel();
+    let progress = watch::Sender::<Replayed>::default();
+    let mut seen = progress.subscribe();
+
+    let (first, ()) = tokio::join!(app.replay_until(stopped, progress, probe::service(), Range::since(began)), async {
+        seen.wait_for(|replayed| replayed.handled >= 50).await.unwrap();
+        stopper.stop();
+    });
+    let first = first.unwrap();
+    let other = app.replay(probe::service(), Range::since(began + TimeDelta::hours(1))).await;
+    let second = app.replay(probe::service(), Range::since(began)).await.unwrap();
+
+    assert!(!first.finished && (50..300).contains(&first.handled), "{first:?}");
+    assert!(matches!(other, Err(TaskError::Replay(_))), "{other:?}");
+    assert!(second.finished);
+    assert_eq!(first.handled + second.handled, 300);
+    assert_eq!(effects(&app).await, (300, 300));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn only_what_is_meant_is_replayed_and_what_is_refused_is_parked_as_ever() {
+    let (world, now) = (world_with_history().await, Surroundings::system().now());
+    for (hours, name) in [(5, "early"), (3, "Zoë"), (3, "refuse"), (1, "late")] {
+        let event = account(name);
+        let envelope = Envelope { time: now - TimeDelta::hours(hours), ..world.envelope_for(&event) };
+        world.publish(&event, &envelope).await;
+    }
+    let app = world.start(probe::service(), &[]).await;
+    let range = Range {
+        until: Some(now - TimeDelta::hours(2)),
+        names: BTreeSet::from([Registered::NAME.to_owned()]),
+        ..Range::since(now - TimeDelta::hours(4))
+    };
+
+    let replayed = app.replay(probe::service(), range.clone()).await.unwrap();
+    let again = app.replay(probe::service(), range.clone()).await.unwrap();
+    let unheard = Range { names: BTreeSet::from(["accounts.nothing.v1".to_owned()]), ..range };
+
+    assert_eq!((replayed.read, replayed.handled, again.handled), (4, 2, 2));
+    assert_eq!(effects(&app).await, (1, 1));
+    assert_eq!(app.parked().await.len(), 1);
+    assert!(matches!(app.replay(probe::service(), unheard).await, Err(TaskError::Unheard { .. })));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_reads_the_histories_of_those_it_listens_to_and_no_other() {
+    let app = world_with_history().await.start(probe::service(), &[]).await;
+    let network = Dealings { service: "network".to_owned(), publishes: true, ..Dealings::default() };
+    app.world().admin().apply(&network.topology(), &broker_password("network")).await.unwrap();
+    let name = app.parts().service.name.clone();
+    let url = app.world().amqp_url(&name).replacen('@', &format!(":{}@", broker_password(&name)), 1);
+
+    for (stream, is_allowed) in [("history.accounts", true), ("history.network", false)] {
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.basic_qos(1, BasicQosOptions::default()).await.unwrap();
+        let options = BasicConsumeOptions::default();
+        let read = channel.basic_consume(stream.into(), "".into(), options, FieldTable::default()).await;
+        assert_eq!(read.is_ok(), is_allowed, "{stream}: {read:?}");
+    }
+    app.stop().await;
+}
