@@ -89,9 +89,9 @@ async fn publish(channel: &Channel, surroundings: &Surroundings, event: &Registe
         headers.insert(name.into(), AMQPValue::LongString(value.into()));
     }
     let properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
-    let (options, body) = (BasicPublishOptions { mandatory: true, ..Default::default() }, serde_json::to_vec(event));
-    let sent =
-        channel.basic_publish("events.accounts".into(), Registered::KEY.into(), options, &body.unwrap(), properties);
+    let (options, body) =
+        (BasicPublishOptions { mandatory: true, ..Default::default() }, serde_json::to_vec(event).unwrap());
+    let sent = channel.basic_publish("events.accounts".into(), Registered::KEY.into(), options, &body, properties);
     assert!(matches!(sent.await.unwrap().await.unwrap(), Confirmation::Ack(None)), "the history takes it");
 }
 
