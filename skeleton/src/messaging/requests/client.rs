@@ -218,7 +218,7 @@ async fn receive(requests: Requests, link: Link, announce: watch::Sender<Option<
 }
 
 /// Takes one of the service's queues for replies, the first that no other instance has. The broker sees to it that
-/// nobody else reads it; it is free again when the connection is gone. Begins anywhere, so that instances do not meet.
+/// nobody else consumes it; it is free again when the connection is gone. Begins anywhere, so that instances do not meet.
 async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, ReplyQueue, Consumer), String> {
     let mut why = String::new();
     for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
