@@ -33,7 +33,9 @@ async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile
     let import = match import.status {
         Status::Queued => read_file(import, tx).await?,
         Status::Running => import,
-        Status::Uploading | Status::Finished | Status::Failed | Status::Cancelled => return Ok(Progress::Done),
+        Status::Uploading | Status::Finished | Status::Failed => return Ok(Progress::Done),
+        // Cancelled while this step waited for the import.
+        Status::Cancelled => return import_cancelled(job, tx).await.map(|()| Progress::Stopped),
     };
     if import.status == Status::Failed {
         return Ok(Progress::Done);

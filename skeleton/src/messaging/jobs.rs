@@ -41,6 +41,8 @@ pub enum Progress<J> {
     },
     /// All is done.
     Done,
+    /// The step found that nobody wants the rest, and has cleaned up: the job ends as cancelled.
+    Stopped,
 }
 
 /// The jobs that a service puts into its own queue.
@@ -163,6 +165,7 @@ where
                         Progress::More(next) => (next, None),
                         Progress::Measured { next, done, total } => (next, Some((count(done), count(total)))),
                         Progress::Done => return end(tx, id, name, limit, JobState::Done).await,
+                        Progress::Stopped => return end(tx, id, name, limit, JobState::Cancelled).await,
                     };
                     let next = tx.enqueue(next)?;
                     Ok(tx.continue_job(id, next, progress).await?)
