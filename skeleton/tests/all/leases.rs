@@ -210,6 +210,7 @@ async fn without_the_fence_it_does_write() {
         last => Err(format!("{last:?}")),
     })
     .await;
+    drop(old);
     app.finish().await;
 }
 
