@@ -7,7 +7,7 @@ use std::sync::{
 
 use events::{
     Envelope,
-    contacts::{ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
+    contacts::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
     samples,
 };
 use skeleton::{
@@ -90,6 +90,7 @@ fn in_order() -> Subscriptions<postgres::Tx> {
         .in_order(none::<_, ImportStarted>)
         .in_order(none::<_, ImportFinished>)
         .in_order(none::<_, ImportFailed>)
+        .in_order(none::<_, ImportCancelled>)
 }
 
 fn ordered(refused: &Refused) -> Service<Postgres> {
@@ -101,7 +102,8 @@ fn ordered_graph(refused: &Refused) -> Service<Neo4j> {
         .in_order(note)
         .in_order(none::<_, ImportStarted>)
         .in_order(none::<_, ImportFinished>)
-        .in_order(none::<_, ImportFailed>);
+        .in_order(none::<_, ImportFailed>)
+        .in_order(none::<_, ImportCancelled>);
     Neo4j::service("notifications").with(refused.clone()).consumes(subscriptions)
 }
 
@@ -294,7 +296,7 @@ async fn who_takes_part_of_a_subject_in_order_does_not_start() {
     let Err(error) = app.try_replica(service(), &[]).await else { panic!("it starts") };
 
     let text = error.to_string();
-    for missing in ["import-started", "import-finished", "import-failed"] {
+    for missing in ["import-started", "import-finished", "import-failed", "import-cancelled"] {
         assert!(text.contains(&format!("take contacts.{missing}.v1 in order too")), "{text}");
     }
     app.finish().await;
