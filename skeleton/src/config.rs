@@ -270,19 +270,6 @@ impl Settings {
         lines.join("\n")
     }
 
-    /// Every setting that is one value, as the variable that says it.
-    #[cfg(feature = "testing")]
-    pub(crate) fn to_variables(&self) -> Vec<(String, String)> {
-        let mut variables = Vec::new();
-        for (section, value) in &self.sections {
-            let ValueKind::Table(keys) = &value.kind else { continue };
-            let single = keys.iter().filter(|(_, value)| !matches!(value.kind, ValueKind::Array(_) | ValueKind::Nil));
-            let name = |key: &str| format!("{}__{section}__{key}", self.service).to_uppercase();
-            variables.extend(single.map(|(key, value)| (name(key), value.to_string())));
-        }
-        variables
-    }
-
     /// Forgets a section that this service does not have.
     #[cfg(feature = "testing")]
     pub(crate) fn forget(&mut self, section: &str) {

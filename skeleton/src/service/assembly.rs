@@ -23,8 +23,6 @@ pub(super) struct Assembled<S> {
     pub store: S,
     pub login: Login,
     pub service: Arc<ServiceContext>,
-    /// Whether it asks other services.
-    pub asks: bool,
 }
 
 impl<S: Store> Service<S> {
@@ -47,7 +45,7 @@ impl<S: Store> Service<S> {
         let (Some(common), Some(store), Some(login)) = (common, store, login) else {
             return Err(StartError::Store(StoreError::broken("the settings are incomplete")));
         };
-        Ok(Assembled { common, store, login, service: Arc::new(context), asks: !self.asks.is_empty() })
+        Ok(Assembled { common, store, login, service: Arc::new(context) })
     }
 }
 
@@ -58,16 +56,26 @@ impl<S: Store> Assembled<S> {
         Link::open(self.login.clone(), name, self.service.surroundings.clone(), stop.clone())
     }
 
-    /// Asks other services.
-    pub fn requests(&self, replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
-        let confirm_timeout = Duration::from_millis(self.common.broker.confirm_timeout_ms);
-        let asking = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
+    /// Publishes what is committed, and what is sent past the outbox.
+    pub fn publisher(&self, publishing: &Link) -> Arc<RabbitPublisher> {
+        let publisher = Arc::new(self.another_publisher(publishing));
+        self.service.sends_with(publisher.clone());
+        publisher
+    }
+
+    /// Asks these services, if any.
+    pub fn requests(&self, asks: &[String], replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
         let (name, surroundings) = (&self.service.name, self.service.surroundings.clone());
+        let asking = Arc::new(self.another_publisher(publishing));
         let patience = Duration::from_millis(self.common.requests.timeout_ms);
-        if !self.asks {
+        if asks.is_empty() {
             return Requests::of_nobody(name, asking, patience, surroundings);
         }
         Requests::start(name, replies.clone(), asking, patience, surroundings, stop.clone())
+    }
+
+    fn another_publisher(&self, publishing: &Link) -> RabbitPublisher {
+        RabbitPublisher::new(publishing.clone(), Duration::from_millis(self.common.broker.confirm_timeout_ms))
     }
 
     /// The queue of the service's events.

@@ -248,7 +248,7 @@ impl<S: Store> Service<S> {
             requests: self.answers.bindings.clone(),
             callers: self.answers.callers(),
             asks: self.asks.clone(),
-            publishes: self.relaying.is_some(),
+            publishes: true,
         }
     }
 

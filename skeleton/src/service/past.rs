@@ -80,6 +80,7 @@ impl<S: Rebuildable> Service<S> {
         }
         let (_open, opened) = stop::channel();
         let link = parts.link("replaying", &opened);
+        parts.publisher(&parts.link("publishing", &opened));
         let past = self.past(&parts, link);
         let replayed = past.replay(parts.store.clone(), range, REPLAY, progress).run(stop).await?;
         if replayed.finished {
@@ -104,9 +105,10 @@ impl<S: Rebuildable> Service<S> {
         parts.store.migrate().await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.link("asking", &opened));
+        parts.publisher(&publishing);
         let rebuilding = Rebuilding {
             store: parts.store.clone(),
-            requests: parts.requests(&consuming, &publishing, &opened),
+            requests: parts.requests(&self.asks, &consuming, &publishing, &opened),
             service: parts.service.clone(),
             catch_up: self.past(&parts, consuming).catching_up(),
             progress,

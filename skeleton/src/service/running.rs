@@ -123,12 +123,10 @@ impl<S: Store> Service<S> {
         Box::pin(parts.store.migrate()).await.map_err(StartError::Store)?;
 
         let (publishing, consuming) = (parts.link("publishing", &last_stop), parts.link("consuming", &last_stop));
-        let requests = parts.requests(&consuming, &publishing, &last_stop);
+        let publisher = parts.publisher(&publishing);
+        let requests = parts.requests(&self.asks, &consuming, &publishing, &last_stop);
         let events = parts.events_queue(&self.subscriptions);
         let Assembled { common, store, service, .. } = parts;
-        let confirm_timeout = Duration::from_millis(common.broker.confirm_timeout_ms);
-        let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), confirm_timeout));
-        service.sends_with(publisher.clone());
         let app = App { store: store.clone(), requests, service: service.clone() };
 
         let (mut sending, sending_stop) = Phase::new("relay");

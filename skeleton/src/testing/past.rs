@@ -1,6 +1,4 @@
-//! Tasks with the past, done beside a service that runs: in the test's own process, or by the service's program.
-
-use std::process::Command;
+//! Tasks with the past, done beside a service that runs.
 
 use tokio::sync::watch;
 
@@ -43,12 +41,5 @@ impl<S: TestStore + Rebuildable> TestApp<S> {
     pub async fn rebuild(&self, service: Service<S>, options: RebuildOptions) -> Result<Rebuilt, TaskError> {
         let (_sender, never) = stop::channel();
         service.rebuild(self.settings.clone(), options, watch::Sender::default(), never).await
-    }
-
-    /// The service's program, with the settings of the app.
-    pub fn program(&self, path: &str) -> Command {
-        let mut command = Command::new(path);
-        command.envs(self.settings.to_variables());
-        command
     }
 }

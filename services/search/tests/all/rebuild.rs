@@ -128,11 +128,12 @@ async fn a_damaged_index_is_mended() {
     app.answered_by("contacts", Books::of(&contacts).answers()).await;
     let lost = contacts[1].contact_id;
     behind_its_back(&app, Method::DELETE, &format!("/_doc/{lost}"), Value::Null).await;
-    let wrong = json!({ "owner_id": owner, "contact_id": contacts[0].contact_id, "name": "Zed Miller" });
+    let written = |id: Uuid, name: &str| json!({ "owner_id": owner, "contact_id": id, "name": name, "emails": [], "phones": [], "urls": [] });
+    let wrong = written(contacts[0].contact_id, "Zed Miller");
     let over = format!("/_doc/{}?version=1&version_type=external_gte", contacts[0].contact_id);
     behind_its_back(&app, Method::PUT, &over, wrong).await;
     let stranger = Uuid::new_v4();
-    let invented = json!({ "owner_id": owner, "contact_id": stranger, "name": "Ivan Miller" });
+    let invented = written(stranger, "Ivan Miller");
     behind_its_back(&app, Method::PUT, &format!("/_doc/{stranger}"), invented).await;
     app.parts().store.refresh().await.unwrap();
     assert_eq!(people(&app, owner, "miller").await, ["Cyd Miller", "Dee Miller", "Ivan Miller", "Zed Miller"]);
@@ -198,8 +199,8 @@ async fn a_rebuild_that_is_killed_goes_on_where_it_was_and_searches_are_answered
     let books = Books::of(&contacts);
     app.answered_by("contacts", books.answers()).await;
     let rebuild = || {
-        let mut program = app.program(env!("CARGO_BIN_EXE_search"));
-        program.arg("rebuild").stderr(Stdio::piped());
+        let mut program = app.command(env!("CARGO_BIN_EXE_search"));
+        program.arg("rebuild").stdout(Stdio::null()).stderr(Stdio::piped());
         program
     };
 
@@ -210,12 +211,10 @@ async fn a_rebuild_that_is_killed_goes_on_where_it_was_and_searches_are_answered
         _ => Ok(()),
     })
     .await;
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    killed.kill().await.unwrap();
     assert_eq!(people(&app, owner, "miller").await, ["Person007 Miller"]);
     books.held.send_replace(None);
-    let mut again = rebuild();
-    let done = tokio::task::spawn_blocking(move || again.output().unwrap()).await.unwrap();
+    let done = rebuild().output().await.unwrap();
 
     let told = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.success() && told.ends_with("done\n"), "{told}");
