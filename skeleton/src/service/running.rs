@@ -20,7 +20,7 @@ use crate::{
         consumer::{self, Queue},
         handlers::ByName,
         order::Orders,
-        rabbit::{Link, Partition, RabbitDeliveries, RabbitPublisher, event_queues, former_event_queues, share},
+        rabbit::{Link, Partition, RabbitDeliveries, event_queues, former_event_queues, share},
         requests::{Server, serve},
     },
     parked::pages,
