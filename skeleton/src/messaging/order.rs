@@ -200,6 +200,7 @@ mod tests {
         orders.set("contacts.import-started.v1", Order::InOrder);
         orders.set("contacts.import-finished.v1", Order::InOrder);
         orders.set("contacts.import-failed.v1", Order::InOrder);
+        orders.set("contacts.import-cancelled.v1", Order::InOrder);
 
         let mistakes = orders.mistakes();
 

@@ -130,7 +130,7 @@ pub trait Transaction: Send {
     /// Notes how far lines have come that this transaction has locked.
     fn advance_lines(&mut self, reached: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes a waiting message out, locked against others. `None` where another has it, or it waits no more.
+    /// Takes a waiting message out, locked against others. `None` where another has it, it waits no more, or it is not due: another may have tried it meanwhile.
     fn take_waiting(&mut self, message: Uuid) -> impl Future<Output = Result<Option<SetAside>, StoreError>> + Send;
 
     /// The reply that was given to this request before.

@@ -129,13 +129,8 @@ async fn state(app: &TestApp<Neo4j>) -> Vec<String> {
     lines
 }
 
-/// One queue for all subjects: who is who depends on who comes first, and partitions are worked off side by side.
-async fn in_one_line() -> TestApp<Neo4j> {
-    start_with(&[("broker", "partitions", "1")]).await
-}
-
 async fn one_by_one(events: &[Event]) -> Vec<String> {
-    let app = in_one_line().await;
+    let app = start().await;
     for (place, event) in events.iter().enumerate() {
         publish(&app, event).await;
         has_handled(&app, place + 1).await;
@@ -147,7 +142,7 @@ async fn one_by_one(events: &[Event]) -> Vec<String> {
 }
 
 async fn at_once(events: &[Event]) -> Vec<String> {
-    let app = in_one_line().await;
+    let app = start().await;
     publish(&app, &events[0]).await;
     has_handled(&app, 1).await;
     // Whoever holds a member holds up the first event about them, and a backlog builds up behind it.

@@ -170,7 +170,9 @@ impl Transaction for Index {
     /// which does no harm.
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         let found = self.store.waiting().find(message).await?;
-        let Some((waiting, seen)) = found.filter(|(found, _)| found.state == State::Waiting) else { return Ok(None) };
+        let now = self.work.service().surroundings.now();
+        let is_due = |found: &SetAside| found.state == State::Waiting && found.due_at <= now;
+        let Some((waiting, seen)) = found.filter(|(found, _)| is_due(found)) else { return Ok(None) };
         self.removals.push(Write::removal(&self.store.names.alias(SET_ASIDE), message, &seen));
         Ok(Some(waiting))
     }

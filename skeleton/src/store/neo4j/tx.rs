@@ -208,7 +208,7 @@ impl Transaction for Tx {
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         // Whoever waits for the lock and finds the node gone gets an error: it was handled elsewhere.
         let taken = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true
-            WITH kept WHERE kept.state IN ['waiting', 'behind']
+            WITH kept WHERE kept.state = 'behind' OR (kept.state = 'waiting' AND kept.due_at <= datetime.realtime())
             WITH kept, properties(kept) AS properties
             DELETE kept RETURN properties";
         let row: Option<Kept> = self.query_opt(query(taken).param("id", message.to_string())).await?;

@@ -76,7 +76,7 @@ impl<'a> Conditions<'a> {
 
 /// Takes a waiting message that nobody else is taking.
 pub(super) const TAKE: &str = "delete from skeleton.set_aside where message_id = (
-        select message_id from skeleton.set_aside where message_id = $1 and state in ('waiting', 'behind') for update skip locked)
+        select message_id from skeleton.set_aside where message_id = $1 and (state = 'behind' or state = 'waiting' and due_at <= now()) for update skip locked)
     returning message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at";
 
 /// A row as `LIST` and `TAKE` return it.

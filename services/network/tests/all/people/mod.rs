@@ -11,13 +11,7 @@ use uuid::Uuid;
 
 /// The service, with nobody in it.
 pub async fn start() -> TestApp<Neo4j> {
-    start_with(&[]).await
-}
-
-/// Starts the service under settings that are otherwise in part.
-pub async fn start_with(settings: &[(&str, &str, &str)]) -> TestApp<Neo4j> {
-    let settings = [&[("identity", "pepper", "test")], settings].concat();
-    TestApp::start(network::service(), &settings).await
+    TestApp::start(network::service(), &[("identity", "pepper", "test")]).await
 }
 
 /// Someone of this name opens an account, with an address of this name.
