@@ -201,8 +201,8 @@ async fn count(accounts: &[Uuid], sent: usize, imports: usize) -> Result<Ledger>
     let (events, imports) = (i64::try_from(sent)?, i64::try_from(imports)?);
     let contacts = ask_postgres(
         "contacts",
-        "select count(*), count(*) filter (where linked_sequence = 0), count(*) filter (where linked_sequence > 1)
-         from contacts where owner_id = any($1)",
+        "select count(*), count(*) filter (where last is null), count(*) filter (where last > 1)
+         from contacts left join skeleton.lines on line = 'network ' || contact_id where owner_id = any($1)",
         accounts,
     )
     .await?;

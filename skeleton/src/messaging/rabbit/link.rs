@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event, protocol::AMQPErrorKind, uri::AMQPUri};
 use metrics::{counter, gauge};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -165,6 +165,10 @@ async fn keep_up(
     }
 }
 
+fn is_of_a_channel(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
+}
+
 /// Waits until a connection is lost, and says why.
 async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Receiver<u64>, stop: &Stop) -> String {
     let mut events = std::pin::pin!(connection.events_listener());
@@ -172,6 +176,8 @@ async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Rece
         tokio::select! {
             () = stop.stopped() => return "stopping".to_owned(),
             event = events.next() => match event {
+                // What ends only a channel is the business of whoever has the channel.
+                Some(Event::Error(error)) if is_of_a_channel(&error) => {}
                 Some(Event::Error(error)) => return error.to_string(),
                 None => return "the connection has ended".to_owned(),
                 Some(Event::ConnectionBlocked(reason)) => warn!(reason, "the broker has raised an alarm: it takes no messages"),
