@@ -96,7 +96,7 @@ impl Rolling {
 
     async fn measure(&self, replicas: &mut Replicas, balancer: Balancer) -> Result<(Outcome, Vec<Answer>)> {
         replicas.start_all().await?;
-        let parked_before = parked().await?;
+        let began = chrono::Utc::now();
         let counting = Counting::start().await?;
         let load = Load::prepare(balancer, usize::try_from(self.seconds)?).await?;
         let (say_enough, enough) = watch::channel(false);
@@ -118,7 +118,7 @@ impl Rolling {
             failed: failed(answers.iter()),
             lost: shown.lost + ledger.lost,
             doubled: shown.doubled + ledger.doubled,
-            parked: parked().await?.saturating_sub(parked_before),
+            parked: parked_since(began).await?,
             restarts,
             cut_off,
             p50_ms: percentile(&mut times, 50),
@@ -172,11 +172,13 @@ fn print_table(answers: &[Answer]) {
     }
 }
 
-/// How many messages are parked in all services.
-async fn parked() -> Result<usize> {
-    let mut count = 0;
+/// How many messages are parked in all services that failed first after this moment: others may have used up their
+/// attempts since.
+async fn parked_since(moment: chrono::DateTime<chrono::Utc>) -> Result<usize> {
+    let (mut count, since) = (0, moment.to_rfc3339());
     for service in SERVICES {
-        let list = ServiceProgram::of(service).await?.run(&["parked", "list", "--limit", "100000"]).await?;
+        let list = ["parked", "list", "--limit", "100000", "--since", since.as_str()];
+        let list = ServiceProgram::of(service).await?.run(&list).await?;
         count += list.lines().count();
     }
     Ok(count)
