@@ -4,8 +4,8 @@
 //! aside; what comes again is recognised by the inbox. Messages that wait in the queue share a transaction; when one
 //! of them fails, all of it is undone and they are handled one by one. While the store, or whatever else a handler
 //! needs, does not answer, nothing is counted as a failure: the consumer pauses. Whose turn it is not yet, where the
-//! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may be killing its
-//! process: it is handled alone, each attempt noted before it begins, and parked when they are used up.
+//! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may
+//! be killing its process: it is handled alone, each attempt noted before it begins, and parked when they are used up.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -222,16 +222,17 @@ impl<S: Store> Queue<S> {
     }
 
     async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
-        let places = messages.iter().filter_map(|(envelope, _)| self.place_of(envelope));
-        let mut lines = Lines::locked(tx, places.map(|(_, place)| place)).await?;
+        let calls = self.in_line(messages);
+        let mut lines = Lines::locked(tx, calls.iter().filter_map(|call| call.place.as_ref())).await?;
         let mut handled = Vec::with_capacity(messages.len());
-        for (envelope, body) in self.in_line(messages) {
+        for call in calls {
+            let envelope = call.envelope;
             if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {
                 counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
                 continue;
             }
             handled.push(envelope.id);
-            match self.call_in_turn(envelope, body, tx, &mut lines).await? {
+            match self.call_in_turn(call, tx, &mut lines).await? {
                 Ended::Done => {}
                 early => return Ok(early),
             }
@@ -241,29 +242,23 @@ impl<S: Store> Queue<S> {
     }
 
     /// The messages as they are to be handled: those with a place in a line by their number.
-    fn in_line<'a>(&self, messages: &[(&'a Envelope, &'a [u8])]) -> Vec<(&'a Envelope, &'a [u8])> {
-        let mut messages = messages.to_vec();
-        if self.orders.any_in_order() {
-            // Stable: those without a place keep their order, before the others.
-            messages.sort_by_key(|(envelope, _)| self.orders.waiting_place_of(envelope).map(|place| place.number));
-        }
-        messages
-    }
-
-    fn place_of(&self, envelope: &Envelope) -> Option<(Order, Place)> {
-        let place = self.orders.place_of(envelope).filter(|_| S::KEEPS_LINES)?;
-        Some((self.orders.of(&envelope.name), place))
+    fn in_line<'a>(&self, messages: &[(&'a Envelope, &'a [u8])]) -> Vec<Call<'a>> {
+        let call = |&(envelope, body): &(&'a Envelope, &'a [u8])| {
+            let order = self.orders.of(&envelope.name);
+            let place = if S::KEEPS_LINES { self.orders.place_of(envelope) } else { None };
+            Call { envelope, body, order, place }
+        };
+        let mut calls: Vec<_> = messages.iter().map(call).collect();
+        // Stable: those that are not taken in order stay as they came, before the others.
+        calls
+            .sort_by_key(|call| call.place.as_ref().filter(|_| call.order == Order::InOrder).map(|place| place.number));
+        calls
     }
 
     /// Calls the handler if it is the message's turn. Passes a message over whose turn has passed.
-    async fn call_in_turn(
-        &self,
-        envelope: &Envelope,
-        body: &[u8],
-        tx: &mut S::Tx,
-        lines: &mut Lines,
-    ) -> Result<Ended, Failure> {
-        let Some((order, place)) = self.place_of(envelope) else {
+    async fn call_in_turn(&self, call: Call<'_>, tx: &mut S::Tx, lines: &mut Lines) -> Result<Ended, Failure> {
+        let Call { envelope, body, order, place } = call;
+        let Some(place) = place else {
             return self.call(envelope, body, tx).await.map(|()| Ended::Done);
         };
         match lines.turn(order, &place) {
@@ -477,6 +472,14 @@ impl<S: Store> Queue<S> {
             }
         }
     }
+}
+
+/// A message that is to be handled, and its place, where its handler cares.
+struct Call<'a> {
+    envelope: &'a Envelope,
+    body: &'a [u8],
+    order: Order,
+    place: Option<Place>,
 }
 
 /// A message as it came.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     failure::StoreError,
+    messaging::order::past_given_up,
     store::{Publish, ServiceContext, SetAside, Transaction, Work},
 };
 
@@ -194,7 +195,7 @@ impl Transaction for Tx {
 
     async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         let rows: Vec<LineAt> = self.query(query(LOCK_LINES).param("lines", lines.to_vec())).await?;
-        Ok(rows.into_iter().map(LineAt::after_what_is_given_up).collect())
+        Ok(rows.into_iter().map(|row| (row.line, past_given_up(row.last, row.given_up))).collect())
     }
 
     async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
@@ -263,14 +264,6 @@ struct LineAt {
     line: String,
     last: i64,
     given_up: Vec<i64>,
-}
-
-impl LineAt {
-    fn after_what_is_given_up(self) -> (String, i64) {
-        let last =
-            self.given_up.iter().fold(self.last, |last, number| if *number == last + 1 { *number } else { last });
-        (self.line, last)
-    }
 }
 
 #[derive(Deserialize)]

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     failure::StoreError,
+    messaging::order::past_given_up,
     store::{Publish, SetAside, Staged, Transaction, Work, jobs::job_name},
 };
 
@@ -176,9 +177,7 @@ impl Transaction for Tx {
             try_join!(client.query(&lock, &parameters), client.query(&given_up, &parameters)).map_err(store_error)?;
         let mut last: HashMap<String, i64> = locked.iter().map(|row| (row.get(0), row.get(1))).collect();
         for row in &given_up {
-            if let Some(last) = last.get_mut(row.get::<_, &str>(0)).filter(|last| **last + 1 == row.get::<_, i64>(1)) {
-                *last += 1;
-            }
+            last.entry(row.get(0)).and_modify(|last| *last = past_given_up(*last, [row.get(1)]));
         }
         Ok(last.into_iter().collect())
     }
