@@ -8,12 +8,14 @@ mod envelope;
 mod excerpt;
 mod fields;
 mod personal;
+mod snapshots;
 mod validation;
 pub mod versions;
 
 pub use envelope::{Envelope, EnvelopeError, TraceParent};
 pub use excerpt::{Excerpt, fields_read};
 pub use personal::{MASK, masked};
+pub use snapshots::Snapshot;
 pub use validation::{Validator, Violation};
 
 /// For [`excerpt!`], which derives in crates that need not know serde themselves.

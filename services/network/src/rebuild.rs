@@ -1,12 +1,9 @@
 //! How the graph is made again in place, from the members and contacts as their owners have them now.
 
-use ::events::{
-    accounts::{AccountSnapshot, AccountSnapshots, AccountsSum, ListAccountSnapshots, SumAccounts},
-    contacts::{ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
-};
+use ::events::{accounts::AccountSnapshot, contacts::ContactSnapshot};
 use skeleton::{
     Failure, Handled, Neo4j, Publish, StoreError,
-    rebuild::{Projections, Slice, Snapshots, Source, Sum},
+    rebuild::{Projections, Slice, Source},
     store::neo4j::Tx,
 };
 use uuid::Uuid;
@@ -23,35 +20,14 @@ pub fn projections() -> Projections<Neo4j> {
 }
 
 /// So many are written in one transaction: it holds locks that others wait for.
-const PAGE: Option<u32> = Some(50);
+const AT_ONCE: Option<u32> = Some(50);
 
 struct Members;
 
 impl Source<Neo4j> for Members {
     const THINGS: &'static str = "members";
+    const PAGE: Option<u32> = AT_ONCE;
     type Snapshot = AccountSnapshot;
-    type Page = ListAccountSnapshots;
-    type Total = SumAccounts;
-
-    fn page(slice: &Slice, after: Option<Uuid>) -> ListAccountSnapshots {
-        ListAccountSnapshots { within: slice.digits().to_owned(), after, limit: PAGE }
-    }
-
-    fn read(page: AccountSnapshots) -> Snapshots<AccountSnapshot> {
-        Snapshots { things: page.accounts, next: page.next }
-    }
-
-    fn total(slice: &Slice) -> SumAccounts {
-        SumAccounts { within: slice.digits().to_owned() }
-    }
-
-    fn sum(total: AccountsSum) -> Sum {
-        Sum { count: total.count, checksum: total.checksum }
-    }
-
-    fn state(account: &AccountSnapshot) -> (Uuid, i64) {
-        (account.account_id, account.sequence)
-    }
 
     async fn here(store: &Neo4j, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
         store::members_within(store, slice).await
@@ -81,29 +57,8 @@ struct Contacts;
 
 impl Source<Neo4j> for Contacts {
     const THINGS: &'static str = "contacts";
+    const PAGE: Option<u32> = AT_ONCE;
     type Snapshot = ContactSnapshot;
-    type Page = ListContactSnapshots;
-    type Total = SumContacts;
-
-    fn page(slice: &Slice, after: Option<Uuid>) -> ListContactSnapshots {
-        ListContactSnapshots { within: slice.digits().to_owned(), after, limit: PAGE }
-    }
-
-    fn read(page: ContactSnapshots) -> Snapshots<ContactSnapshot> {
-        Snapshots { things: page.contacts, next: page.next }
-    }
-
-    fn total(slice: &Slice) -> SumContacts {
-        SumContacts { within: slice.digits().to_owned() }
-    }
-
-    fn sum(total: ContactsSum) -> Sum {
-        Sum { count: total.count, checksum: total.checksum }
-    }
-
-    fn state(contact: &ContactSnapshot) -> (Uuid, i64) {
-        (contact.contact_id, contact.sequence)
-    }
 
     async fn here(store: &Neo4j, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
         store::contacts_within(store, slice).await

@@ -1,6 +1,6 @@
 //! Making a service's picture of others' things again, from its owners' snapshots.
 //!
-//! A [`Source`] says what the owner is asked, and how one thing is written. All else is the same for every service:
+//! A [`Source`] says what its things are, and how one thing is written. All else is the same for every service:
 //! slice by slice of all ids, what is there is listed first and what the owner has after that. So what the owner does
 //! not have any more is gone there, and may be taken away; what it has is written, as new or over what is there, but
 //! never over something newer. Then both sides' counts and checksums must be the same; while things change, that may
@@ -17,7 +17,7 @@ mod worker;
 
 pub use progress::{Found, Rebuilt};
 pub use slice::{Slice, Sum, page_limit};
-pub use source::{Projections, Snapshots, Source};
+pub use source::{Projections, Source};
 pub(crate) use work::CATCHING_UP;
 pub use work::{CatchingUp, RebuildError, Rebuilding};
 

@@ -2,24 +2,16 @@
 
 use std::future::{Future, ready};
 
-use events::Request;
+use events::Snapshot;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
-    Rebuildable, Slice, Sum,
+    Rebuildable, Slice,
     work::{RebuildError, Task},
     worker::Worker,
 };
 use crate::failure::{Handled, StoreError};
-
-/// A page of an owner's snapshots.
-pub struct Snapshots<T> {
-    /// The things, by id.
-    pub things: Vec<T>,
-    /// What the next page begins after; absent on the last.
-    pub next: Option<Uuid>,
-}
 
 /// Things of another service that a service keeps a picture of.
 ///
@@ -28,29 +20,11 @@ pub trait Source<S: Rebuildable>: Send + Sync + 'static {
     /// What they are called: `contacts`.
     const THINGS: &'static str;
 
+    /// How many are asked for and written at once; as many as the owner gives where it is not said.
+    const PAGE: Option<u32> = None;
+
     /// One of them as its owner has it now.
-    type Snapshot: Clone + Send + Sync;
-
-    /// What the owner is asked for a page.
-    type Page: Request;
-
-    /// What the owner is asked for the sum.
-    type Total: Request;
-
-    /// Asks for a page of a slice.
-    fn page(slice: &Slice, after: Option<Uuid>) -> Self::Page;
-
-    /// Reads a page.
-    fn read(page: <Self::Page as Request>::Reply) -> Snapshots<Self::Snapshot>;
-
-    /// Asks for the sum of a slice.
-    fn total(slice: &Slice) -> Self::Total;
-
-    /// Reads a sum.
-    fn sum(total: <Self::Total as Request>::Reply) -> Sum;
-
-    /// A thing's id and the number of the newest event about it.
-    fn state(snapshot: &Self::Snapshot) -> (Uuid, i64);
+    type Snapshot: Snapshot;
 
     /// What is here of a slice: the id of each thing and the number of the newest event it was made from.
     fn here(store: &S, slice: &Slice) -> impl Future<Output = Result<Vec<(Uuid, i64)>, StoreError>> + Send;

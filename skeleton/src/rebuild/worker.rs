@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use events::Request;
+use events::{Request, Snapshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -77,8 +77,14 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         if done > 0 {
             return Ok((Slice::in_number(slices), done));
         }
-        let all = P::sum(self.ask(&P::total(&Slice::whole())).await?);
+        let all = self.there::<P>(&Slice::whole()).await?;
         Ok((Slice::all_for(all.count), 0))
+    }
+
+    /// What the owner has of a slice.
+    async fn there<P: Source<S>>(&self, slice: &Slice) -> Result<Sum, RebuildError> {
+        let (count, checksum) = P::Snapshot::summed(self.ask(&P::Snapshot::sum(slice.digits())).await?);
+        Ok(Sum { count, checksum })
     }
 
     /// Brings a slice over until both sides have the same.
@@ -91,7 +97,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
                 reason = trouble;
             }
             let here = Sum::of(P::here(&self.site, slice).await?);
-            let there = P::sum(self.ask(&P::total(slice)).await?);
+            let there = self.there::<P>(slice).await?;
             if here == there {
                 return Ok(());
             }
@@ -116,11 +122,12 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         let mut rest: BTreeMap<Uuid, i64> = P::here(&self.site, slice).await?.into_iter().collect();
         let (mut after, mut trouble, mut found) = (None, None, Found::default());
         loop {
-            let page = P::read(self.ask(&P::page(slice, after)).await?);
+            let page = self.ask(&P::Snapshot::list(slice.digits(), after, P::PAGE)).await?;
+            let (snapshots, next) = P::Snapshot::listed(page);
             let mut changes = Vec::new();
-            let things = page.things.len() as u64;
-            for thing in page.things {
-                let (id, sequence) = P::state(&thing);
+            let things = snapshots.len() as u64;
+            for thing in snapshots {
+                let (id, sequence) = thing.state();
                 let was = rest.remove(&id);
                 found.missing += u64::from(was.is_none());
                 found.different += u64::from(was.is_some_and(|was| was != sequence));
@@ -134,7 +141,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
             if writing != Writing::Nothing {
                 trouble = self.place_all::<P>(changes).await?.or(trouble);
             }
-            after = page.next;
+            after = next;
             if after.is_none() {
                 break;
             }
@@ -167,7 +174,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         for Change { instead_of, thing } in changes {
             // The number is beyond what the owner has given out: nobody could ever write over it.
             if instead_of.is_some()
-                && let Err(failure) = P::remove(P::state(thing).0, 0, &mut tx).await
+                && let Err(failure) = P::remove(thing.state().0, 0, &mut tx).await
             {
                 return undone(tx, failure).await;
             }
