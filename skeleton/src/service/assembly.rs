@@ -8,7 +8,9 @@ use crate::{
     failure::StoreError,
     messaging::{
         consumer::Queue,
-        handlers::Subscriptions,
+        handlers::{ByName, Subscriptions},
+        jobs::Jobs,
+        order::Orders,
         rabbit::{Link, Login, RabbitPublisher},
         requests::Requests,
     },
@@ -81,11 +83,32 @@ impl<S: Store> Assembled<S> {
     /// The queue of the service's events.
     pub fn events_queue(&self, subscriptions: &Subscriptions<S::Tx>) -> Queue<S> {
         Queue {
-            name: format!("{}.events", self.service.name),
-            store: self.store.clone(),
-            handlers: subscriptions.handlers.clone(),
             orders: subscriptions.orders.clone(),
             retry: self.common.retry.but(&subscriptions.retry).but(&self.common.retry_events),
+            ..self.queue("events", subscriptions.handlers.clone())
+        }
+    }
+
+    /// The queue of the service's jobs.
+    pub fn jobs_queue(&self, jobs: &Jobs<S::Tx>) -> Queue<S> {
+        let retry = self.common.retry.but(&jobs.retry).but(&self.common.retry_jobs);
+        Queue { retry, ..self.queue("jobs", jobs.handlers.clone()) }
+    }
+
+    /// The queue of what the broker has given up: events and jobs.
+    pub fn dead_queue(&self, subscriptions: &Subscriptions<S::Tx>, jobs: Option<&Jobs<S::Tx>>) -> Queue<S> {
+        let mut handlers = subscriptions.handlers.clone();
+        handlers.extend(jobs.into_iter().flat_map(|jobs| jobs.handlers.clone()));
+        Queue { orders: subscriptions.orders.clone(), park_all: true, ..self.queue("dead", handlers) }
+    }
+
+    fn queue(&self, kind: &str, handlers: ByName<S::Tx>) -> Queue<S> {
+        Queue {
+            name: format!("{}.{kind}", self.service.name),
+            store: self.store.clone(),
+            handlers,
+            orders: Orders::default(),
+            retry: self.common.retry.clone(),
             service: self.service.clone(),
             park_all: false,
         }

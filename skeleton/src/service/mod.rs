@@ -2,6 +2,7 @@
 
 mod assembly;
 mod commands;
+mod consuming;
 mod contract;
 mod jobs;
 mod partners;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::join_all};
+use futures::FutureExt;
 use metrics::{counter, gauge};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
@@ -10,17 +10,14 @@ use warp::Filter as _;
 
 use super::{App, Service, assembly::Assembled};
 use crate::{
-    config::{BrokerSettings, LifeSettings, Settings, SettingsError},
+    config::{LifeSettings, Settings, SettingsError},
     failure::StoreError,
     http::{
         self,
         admin::{self, Health},
     },
     messaging::{
-        consumer::{self, Queue},
-        handlers::ByName,
-        order::Orders,
-        rabbit::{Link, Partition, RabbitDeliveries, event_queues, former_event_queues, share},
+        rabbit::Link,
         requests::{Server, serve},
     },
     parked::pages,
@@ -64,7 +61,7 @@ pub struct Running<S> {
 }
 
 /// Parts that stop together.
-struct Phase {
+pub(super) struct Phase {
     name: &'static str,
     stop: StopSender,
     parts: Vec<JoinHandle<()>>,
@@ -77,7 +74,7 @@ impl Phase {
     }
 
     /// Starts a part that is started again, and counted, should it panic.
-    fn supervise<Out>(&mut self, part: &'static str, stop: Stop, start: impl Fn() -> Out + Send + 'static)
+    pub(super) fn supervise<Out>(&mut self, part: &'static str, stop: Stop, start: impl Fn() -> Out + Send + 'static)
     where
         Out: Future<Output = ()> + Send + 'static,
     {
@@ -126,6 +123,8 @@ impl<S: Store> Service<S> {
         let publisher = parts.publisher(&publishing);
         let requests = parts.requests(&self.asks, &consuming, &publishing, &last_stop);
         let events = parts.events_queue(&self.subscriptions);
+        let jobs = self.jobs.as_ref().map(|jobs| parts.jobs_queue(jobs));
+        let dead = parts.dead_queue(&self.subscriptions, self.jobs.as_ref());
         let Assembled { common, store, service, .. } = parts;
         let app = App { store: store.clone(), requests, service: service.clone() };
 
@@ -156,28 +155,14 @@ impl<S: Store> Service<S> {
         for task in std::mem::take(&mut self.background) {
             doors.parts.push(tokio::spawn(task(app.clone(), doors_stop.clone())));
         }
-        let queue = |kind: &str, handlers: &ByName<S::Tx>| Queue {
-            name: format!("{}.{kind}", self.name),
-            store: store.clone(),
-            handlers: handlers.clone(),
-            orders: Orders::default(),
-            retry: common.retry.clone(),
-            service: service.clone(),
-            park_all: false,
-        };
-        let mut all = self.subscriptions.handlers.clone();
         if !self.subscriptions.bindings.is_empty() {
             doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
         }
-        if let Some(jobs) = &self.jobs {
-            let retry = common.retry.but(&jobs.retry).but(&common.retry_jobs);
+        if let Some(jobs) = jobs {
             // One at a time: a step of a job may be long, and others are to have their turn.
-            let jobs_queue = Arc::new(Queue { retry, ..queue("jobs", &jobs.handlers) });
-            doors.consume("jobs consumer", jobs_queue, &consuming, 1, 1, &doors_stop);
-            all.extend(jobs.handlers.iter().map(|(name, handler)| (*name, handler.clone())));
+            doors.consume("jobs consumer", Arc::new(jobs), &consuming, 1, 1, &doors_stop);
         }
-        let dead = Arc::new(Queue { orders: self.subscriptions.orders.clone(), park_all: true, ..queue("dead", &all) });
-        doors.consume("dead-letter consumer", dead, &consuming, 16, 1, &doors_stop);
+        doors.consume("dead-letter consumer", Arc::new(dead), &consuming, 16, 1, &doors_stop);
         if !self.answers.bindings.is_empty() {
             let answers = std::mem::take(&mut self.answers);
             let server = Arc::new(Server::new(service.clone(), store.clone(), answers, common.requests.clone()));
@@ -211,82 +196,6 @@ impl<S: Store> Service<S> {
             drain: Duration::from_millis(common.life.drain_ms),
             phases,
         })
-    }
-}
-
-impl Phase {
-    fn consume<S: Store>(
-        &mut self,
-        part: &'static str,
-        queue: Arc<Queue<S>>,
-        link: &Link,
-        prefetch: u16,
-        batch: usize,
-        stop: &Stop,
-    ) {
-        let (link, name) = (link.clone(), queue.name.clone());
-        let deliveries = move || RabbitDeliveries::new(link.clone(), name.clone(), prefetch);
-        self.read(part, queue.clone(), deliveries, batch, stop);
-        self.retry(queue, stop);
-    }
-
-    /// Consumes the service's events, from one queue or from one for each partition, and what is left in queues from
-    /// when they were split otherwise.
-    fn consume_events<S: Store>(&mut self, queue: Arc<Queue<S>>, link: &Link, broker: &BrokerSettings, stop: &Stop) {
-        const PART: &str = "events consumer";
-        let (prefetch, batch) = (broker.prefetch, broker.batch);
-        let (service, count) = (queue.service.name.clone(), broker.partitions);
-        if count > 1 {
-            let partitions: Vec<_> = event_queues(&service, count).into_iter().map(Partition::of).collect();
-            for partition in partitions.iter().cloned() {
-                let link = link.clone();
-                let deliveries = move || RabbitDeliveries::of_partition(link.clone(), partition.clone(), prefetch);
-                self.read(PART, queue.clone(), deliveries, batch, stop);
-            }
-            let (link, service, stopping) = (link.clone(), service.clone(), stop.clone());
-            self.supervise("partitions", stop.clone(), move || {
-                share(link.clone(), service.clone(), partitions.clone(), stopping.clone())
-            });
-            self.retry(queue.clone(), stop);
-        } else {
-            self.consume(PART, queue.clone(), link, prefetch, batch, stop);
-        }
-        let (link, stopping) = (link.clone(), stop.clone());
-        self.supervise("former partitions", stop.clone(), move || {
-            let (queue, link, service, stop) = (queue.clone(), link.clone(), service.clone(), stopping.clone());
-            async move {
-                let former = tokio::select! {
-                    () = stop.stopped() => return,
-                    former = former_event_queues(&link, &service, count) => former.unwrap_or_default(),
-                };
-                join_all(former.into_iter().map(|name| {
-                    let deliveries = RabbitDeliveries::until_gone(link.clone(), name, prefetch);
-                    consumer::consume(queue.clone(), deliveries, batch, stop.clone())
-                }))
-                .await;
-            }
-        });
-    }
-
-    /// Reads a queue.
-    fn read<S: Store>(
-        &mut self,
-        part: &'static str,
-        queue: Arc<Queue<S>>,
-        deliveries: impl Fn() -> RabbitDeliveries + Send + 'static,
-        batch: usize,
-        stop: &Stop,
-    ) {
-        let stopping = stop.clone();
-        self.supervise(part, stop.clone(), move || {
-            consumer::consume(queue.clone(), deliveries(), batch, stopping.clone())
-        });
-    }
-
-    /// Handles what is set aside of a queue, when it is due.
-    fn retry<S: Store>(&mut self, queue: Arc<Queue<S>>, stop: &Stop) {
-        let stopping = stop.clone();
-        self.supervise("retries", stop.clone(), move || consumer::retry_due(queue.clone(), stopping.clone()));
     }
 }
 

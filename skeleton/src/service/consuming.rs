@@ -1,0 +1,99 @@
+//! How the parts of a running service that consume are started.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::running::Phase;
+use crate::{
+    config::BrokerSettings,
+    messaging::{
+        consumer::{self, Queue},
+        rabbit::{Link, Partition, RabbitDeliveries, event_queues, former_event_queues, share},
+    },
+    stop::Stop,
+    store::Store,
+};
+
+impl Phase {
+    /// Consumes a queue, and handles what is set aside of it.
+    pub(super) fn consume<S: Store>(
+        &mut self,
+        part: &'static str,
+        queue: Arc<Queue<S>>,
+        link: &Link,
+        prefetch: u16,
+        batch: usize,
+        stop: &Stop,
+    ) {
+        let (link, name) = (link.clone(), queue.name.clone());
+        let deliveries = move || RabbitDeliveries::new(link.clone(), name.clone(), prefetch);
+        self.read(part, queue.clone(), deliveries, batch, stop);
+        self.retry(queue, stop);
+    }
+
+    /// Consumes the service's events, from one queue or from one for each partition, and what is left in queues from
+    /// when they were split otherwise.
+    pub(super) fn consume_events<S: Store>(
+        &mut self,
+        queue: Arc<Queue<S>>,
+        link: &Link,
+        broker: &BrokerSettings,
+        stop: &Stop,
+    ) {
+        const PART: &str = "events consumer";
+        let (prefetch, batch) = (broker.prefetch, broker.batch);
+        let (service, count) = (queue.service.name.clone(), broker.partitions);
+        if count > 1 {
+            let partitions: Vec<_> = event_queues(&service, count).into_iter().map(Partition::of).collect();
+            for partition in partitions.iter().cloned() {
+                let link = link.clone();
+                let deliveries = move || RabbitDeliveries::of_partition(link.clone(), partition.clone(), prefetch);
+                self.read(PART, queue.clone(), deliveries, batch, stop);
+            }
+            let (link, service, stopping) = (link.clone(), service.clone(), stop.clone());
+            self.supervise("partitions", stop.clone(), move || {
+                share(link.clone(), service.clone(), partitions.clone(), stopping.clone())
+            });
+            self.retry(queue.clone(), stop);
+        } else {
+            self.consume(PART, queue.clone(), link, prefetch, batch, stop);
+        }
+        let (link, stopping) = (link.clone(), stop.clone());
+        self.supervise("former partitions", stop.clone(), move || {
+            let (queue, link, service, stop) = (queue.clone(), link.clone(), service.clone(), stopping.clone());
+            async move {
+                let former = tokio::select! {
+                    () = stop.stopped() => return,
+                    former = former_event_queues(&link, &service, count) => former.unwrap_or_default(),
+                };
+                join_all(former.into_iter().map(|name| {
+                    let deliveries = RabbitDeliveries::until_gone(link.clone(), name, prefetch);
+                    consumer::consume(queue.clone(), deliveries, batch, stop.clone())
+                }))
+                .await;
+            }
+        });
+    }
+
+    /// Reads a queue.
+    fn read<S: Store>(
+        &mut self,
+        part: &'static str,
+        queue: Arc<Queue<S>>,
+        deliveries: impl Fn() -> RabbitDeliveries + Send + 'static,
+        batch: usize,
+        stop: &Stop,
+    ) {
+        let stopping = stop.clone();
+        self.supervise(part, stop.clone(), move || {
+            consumer::consume(queue.clone(), deliveries(), batch, stopping.clone())
+        });
+    }
+
+    /// Handles what is set aside of a queue, when it is due.
+    fn retry<S: Store>(&mut self, queue: Arc<Queue<S>>, stop: &Stop) {
+        let stopping = stop.clone();
+        self.supervise("retries", stop.clone(), move || consumer::retry_due(queue.clone(), stopping.clone()));
+    }
+}
