@@ -54,17 +54,17 @@ async fn a_server_that_stops_answering_holds_nobody_up_and_is_used_again_when_it
     let (login, place) = url.rsplit_once('@').unwrap();
     let hole = BlackHole::before(place).await;
     let url = format!("{login}@{}", hole.address());
-    bench.store = open(&bench.provisioned, FIRST, &[("url", &url), ("timeout_ms", "300")]);
+    bench.store = open(&bench.provisioned, FIRST, &[("url", &url), ("timeout_ms", "1000")]);
     bench.store.ping().await.unwrap();
 
     hole.swallow();
     let took = asked_everything(&bench).await;
     hole.forward();
 
-    assert!(took < Duration::from_millis(10 * 300 + 2000), "{took:?}");
+    assert!(took < Duration::from_secs(10 + 5), "{took:?}");
     let begun = Instant::now();
     while bench.put(Uuid::new_v4(), 1, &bench.thing("back")).await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
     assert_eq!(bench.found(bench.owner).await.first().map(String::as_str), Some("back"));
     bench.done().await;
