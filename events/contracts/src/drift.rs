@@ -146,9 +146,12 @@ fn queues(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
         };
         let differences = differences(queue, live);
         if !differences.is_empty() {
-            // A broker changes no queue that is there.
-            let remove = broker.removing(&format!("queues/{}?if-empty=true", encoded(name)));
-            let todo = format!("let {service} empty it, stop {service}, {remove}, then {service} topology apply");
+            // A broker changes no queue that is there, and quorum queues refuse to be deleted `if-empty`.
+            let remove = broker.removing(&format!("queues/{}", encoded(name)));
+            let todo = format!(
+                "stop who publishes to it, let {service} empty it, stop {service}, see that it is empty, {remove}, \
+                 then {service} topology apply"
+            );
             found.push(different("queue", name, differences, todo));
         }
     }
@@ -156,7 +159,7 @@ fn queues(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     let unknown = unknown.filter(|live| !planned.queues.contains_key(&*live.name));
     let unknown = unknown.filter(|live| !planned.is_of_an_outsider(&live.name));
     found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.name)).map(|live| {
-        let todo = broker.removing(&format!("queues/{}?if-unused=true&if-empty=true", encoded(&live.name)));
+        let todo = format!("see that it is empty, {}", broker.removing(&format!("queues/{}", encoded(&live.name))));
         surplus("queue", live.name.clone(), live.counts(), todo)
     }));
     found

@@ -2,6 +2,8 @@
 
 mod assembly;
 mod commands;
+#[doc(hidden)]
+pub mod compiled;
 mod consuming;
 mod contract;
 mod jobs;

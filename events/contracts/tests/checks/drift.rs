@@ -45,7 +45,7 @@ fn what_no_contract_names_is_surplus() {
             "surplus exchange events.old; do: when nobody needs it, \
              curl -X DELETE \"$KITH_RABBIT_API/api/exchanges/%2F/events.old?if-unused=true\"",
             "surplus queue old.events (messages: unknown, consumers: unknown); do: when nobody needs it, \
-             curl -X DELETE \"$KITH_RABBIT_API/api/queues/%2F/old.events?if-unused=true&if-empty=true\"",
+             see that it is empty, curl -X DELETE \"$KITH_RABBIT_API/api/queues/%2F/old.events\"",
             "surplus binding events.contacts -> old.events with \"a#b\"; do: when nobody needs it, \
              curl -X DELETE \"$KITH_RABBIT_API/api/bindings/%2F/e/events.contacts/q/old.events/a%23b\"",
             "surplus binding events.contacts -> search.events with \"contact-added.v9\"; do: search topology apply",
@@ -103,7 +103,11 @@ fn what_is_there_with_other_arguments_is_different() {
             "different queue search.events (not durable)",
         ]
     );
-    assert!(lines[1].contains("; do: let contacts empty it, stop contacts, curl -X DELETE"), "{}", lines[1]);
+    assert!(
+        lines[1].contains("let contacts empty it, stop contacts, see that it is empty, curl -X DELETE"),
+        "{}",
+        lines[1]
+    );
 }
 
 #[test]

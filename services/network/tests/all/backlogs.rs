@@ -160,7 +160,7 @@ async fn at_once(events: &[Event]) -> Vec<String> {
 }
 
 async fn come_to_the_same(seed: u64) {
-    let events = history(seed, 150);
+    let events = history(seed, 70);
 
     let (apart, together) = (one_by_one(&events).await, at_once(&events).await);
 
@@ -180,7 +180,7 @@ async fn another_backlog_comes_to_the_same_as_one_event_after_the_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_at_once_leave_the_graph_sound() {
     let app = start().await;
-    let events = history(3, 400);
+    let events = history(3, 200);
     // Alone at first: else everything waits for the first accounts.
     let (first, rest) = events.split_at(50);
     for event in first {

@@ -1,0 +1,30 @@
+//! What a service does, compiled with this crate for each kind of store.
+//!
+//! It is generic over the store, so the compiler would make it again in every program of every service and in every
+//! test of theirs. What is made here is found there: rustc shares generics between crates where it optimizes little, as
+//! in the profile `dev`. Nothing calls these functions.
+
+use std::{future::Future, pin::Pin};
+
+use super::{Exit, Service};
+use crate::Jobs;
+
+type Run = Pin<Box<dyn Future<Output = Exit>>>;
+
+/// A service on Postgres, with all that it can have.
+#[cfg(feature = "postgres")]
+pub fn on_postgres(plan: crate::store::postgres::PostgresPlan) -> Run {
+    Box::pin(Service::<crate::Postgres>::named("").store(plan).jobs(Jobs::new()).sagas().run())
+}
+
+/// A service on Neo4j.
+#[cfg(feature = "neo4j")]
+pub fn on_neo4j(plan: crate::store::neo4j::Neo4jPlan) -> Run {
+    Box::pin(Service::<crate::Neo4j>::named("").store(plan).sagas().run())
+}
+
+/// A service on Elasticsearch.
+#[cfg(feature = "elasticsearch")]
+pub fn on_elasticsearch(plan: crate::store::elasticsearch::ElasticsearchPlan) -> Run {
+    Box::pin(Service::<crate::Elasticsearch>::named("").projects_into(plan).run())
+}
