@@ -14,11 +14,11 @@ use skeleton::{
     Failure, Handled, Jobs, Postgres, Progress, Publish, Service, Settings, StoreError, Subscriptions, Surroundings,
     config::RetryOverrides,
     store::{Counts, postgres::Tx},
-    testing::{Servers, TestApp, World, eventually},
+    testing::{Fault, Proxy, Servers, TestApp, World, eventually},
 };
 use uuid::Uuid;
 
-use crate::{black_hole::BlackHole, probe};
+use crate::probe;
 
 /// Something outside that handlers need, which may be away.
 #[derive(Clone, Default)]
@@ -100,21 +100,21 @@ async fn while_the_store_is_away_nothing_is_parked_and_all_is_handled_once_it_is
     let vhost = world.amqp_url("").rsplit_once('/').unwrap().1.to_owned();
     let (url, _) = Servers::without_password(&Servers::from_env().postgres);
     let (user, place) = url.rsplit_once('@').unwrap();
-    let hole = BlackHole::before(place.split_once('/').unwrap().0).await;
-    let url = format!("{user}@{}/{}_contacts", hole.address(), vhost.replace('-', "_"));
+    let proxy = Proxy::before(place.split_once('/').unwrap().0).await;
+    let url = format!("{user}@{}/{}_contacts", proxy.address(), vhost.replace('-', "_"));
     let app = world.start(service(&Partner::default()), &[("retry", "waits_ms", "[10]"), ("store", "url", &url)]).await;
     register(&app, 20).await;
     all_have_had_their_effect_once(&app, 20).await;
 
-    hole.swallow();
+    proxy.fault(Fault::Timeout);
     register(&app, 40).await;
-    hole.cut();
+    proxy.cut();
     eventually("a service that says it is not ready", async || match app.running().health().ready().status {
         "ready" => Err("ready".to_owned()),
         _ => Ok(()),
     })
     .await;
-    hole.forward();
+    proxy.heal();
 
     all_have_had_their_effect_once(&app, 60).await;
     assert!(app.parked().await.is_empty());

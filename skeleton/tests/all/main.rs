@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
-mod black_hole;
+mod databases;
 mod delays;
 mod elasticsearch;
 mod failures;
 mod history;
+mod hostile;
 mod http;
 mod http_answers;
 mod http_client;
@@ -22,6 +23,7 @@ mod partners;
 mod pipelining;
 mod probe;
 mod processes;
+mod proxy;
 mod relay;
 mod replicas;
 mod requests;

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::black_hole::BlackHole;
 use chrono::{SubsecRound, Utc};
 use events::{contacts::ContactRemoved, samples};
 use skeleton::{
@@ -12,7 +11,7 @@ use skeleton::{
         Counts, Decisions, Filter, Outbox, Plan, ServiceContext, SetAside, State, Store, Transaction,
         neo4j::{Tx, query, record},
     },
-    testing::{Provisioned, TestStore, somebody},
+    testing::{Fault, Provisioned, Proxy, TestStore, somebody},
 };
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
@@ -390,22 +389,22 @@ async fn a_server_that_stops_answering_holds_nobody_up_and_is_used_again_when_it
     let bench = Bench::new().await;
     let (url, _) = bench.provisioned.settings[0].1.rsplit_once('@').unwrap();
     let server = bench.provisioned.settings[0].1.rsplit_once('@').unwrap().1;
-    let hole = BlackHole::before(server).await;
+    let proxy = Proxy::before(server).await;
     let store = open(
         &bench.provisioned,
-        &[("url", &format!("{url}@{}", hole.address())), ("connections", "2"), ("query_timeout_ms", "1000")],
+        &[("url", &format!("{url}@{}", proxy.address())), ("connections", "2"), ("query_timeout_ms", "1000")],
     );
     store.ping().await.unwrap();
     let mut open_one = store.begin(&bench.service, &[]).await.unwrap();
     open_one.execute(make("lost")).await.unwrap();
 
-    hole.swallow();
+    proxy.fault(Fault::Timeout);
     let began = Instant::now();
     let (asked, begun, going_on) =
         tokio::join!(store.ping(), store.begin(&bench.service, &[]), open_one.execute(make("lost too")));
     let took = began.elapsed();
     drop(open_one);
-    hole.forward();
+    proxy.heal();
 
     let kinds = [asked.unwrap_err().kind, begun.err().unwrap().kind, going_on.unwrap_err().kind];
     assert_eq!(kinds, [StoreErrorKind::Unavailable; 3]);

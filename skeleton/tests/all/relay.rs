@@ -9,11 +9,11 @@ use events::{
 use skeleton::{
     Postgres, Publish, Settings, Surroundings,
     store::{Outbox, Plan, ServiceContext, Store, Transaction, postgres::Tx},
-    testing::{TestApp, TestStore, World, broker_password, eventually},
+    testing::{Fault, Proxy, TestApp, TestStore, World, broker_password, eventually},
 };
 use uuid::Uuid;
 
-use crate::{black_hole::BlackHole, probe};
+use crate::probe;
 
 fn removed(contact: Uuid) -> ContactRemoved {
     ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }
@@ -34,19 +34,19 @@ async fn what_a_broker_that_died_has_not_confirmed_is_sent_again() {
     let world = World::new().await;
     let url = world.amqp_url("contacts");
     let (place, vhost) = url.trim_start_matches("amqp://contacts@").split_once('/').unwrap();
-    let hole = BlackHole::before(place).await;
-    let url = format!("amqp://contacts@{}/{vhost}", hole.address());
+    let proxy = Proxy::before(place).await;
+    let url = format!("amqp://contacts@{}/{vhost}", proxy.address());
     let app = world.start(probe::service(), &[("broker", "url", &url), ("broker", "confirm_timeout_ms", "1000")]).await;
     let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
     publish(&app, first).await;
     app.published_once::<ContactRemoved>(|event| event.contact_id == first).await;
 
-    hole.swallow();
+    proxy.fault(Fault::Timeout);
     publish(&app, second).await;
     // More than a heartbeat: the message is on its way.
-    hole.has_swallowed(200).await;
-    hole.cut();
-    hole.forward();
+    proxy.holds(200).await;
+    proxy.cut();
+    proxy.heal();
 
     app.published_once::<ContactRemoved>(|event| event.contact_id == second).await;
     app.finish().await;

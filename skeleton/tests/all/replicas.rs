@@ -12,13 +12,12 @@ use skeleton::{
     Asking, Postgres, Service,
     http::{Routes, admin::Health, group},
     store::{Store, Transaction, postgres::Tx},
-    testing::{Servers, TestApp, World, broker_password, eventually},
+    testing::{Fault, Proxy, Servers, TestApp, World, broker_password, eventually},
 };
 use uuid::Uuid;
 use warp::{Filter, Reply};
 
 use crate::{
-    black_hole::BlackHole,
     http_client::{Answer, Caller},
     probe,
 };
@@ -236,15 +235,15 @@ async fn a_replica_is_ready_only_once_it_has_been_connected_to_the_broker() {
     let world = World::new().await;
     let url = world.amqp_url("contacts");
     let (place, vhost) = url.trim_start_matches("amqp://contacts@").split_once('/').unwrap();
-    let hole = BlackHole::before(place).await;
-    let url = format!("amqp://contacts@{}/{vhost}", hole.address());
-    hole.swallow();
+    let proxy = Proxy::before(place).await;
+    let url = format!("amqp://contacts@{}/{vhost}", proxy.address());
+    proxy.fault(Fault::Timeout);
     let app = world.start(probe::service(), &[("broker", "url", &url)]).await;
     let health = app.running().health().clone();
-    hole.has_swallowed(1).await;
+    proxy.holds(1).await;
     let before = health.ready().status;
 
-    hole.forward();
+    proxy.heal();
 
     eventually("the replica is ready", async || match health.ready().status {
         "ready" => Ok(()),

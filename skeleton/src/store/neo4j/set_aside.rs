@@ -55,14 +55,15 @@ impl TryFrom<Kept> for SetAside {
     }
 }
 
-/// Keeps a message, in place of what was kept of it before.
+/// Keeps a message, in place of what was kept of it before. Its wait begins now by the clock that says when it is over: the
+/// service's own may be wrong.
 pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
     let headers = serde_json::to_string(&kept.headers).map_err(StoreError::broken)?;
     let statement = "MERGE (kept:SetAside {id: $id})
         ON CREATE SET kept.queue = $queue, kept.name = $name, kept.subject = $subject, kept.headers = $headers,
             kept.line = $line, kept.number = $number, kept.body = $body, kept.first_failed_at = $first_failed_at
-        SET kept.state = $state, kept.attempts = $attempts, kept.due_at = $due_at, kept.reason = $reason,
-            kept.last_failed_at = $last_failed_at";
+        SET kept.state = $state, kept.attempts = $attempts, kept.reason = $reason, kept.last_failed_at = $last_failed_at,
+            kept.due_at = datetime() + duration.inSeconds($last_failed_at, $due_at)";
     Ok(query(statement)
         .param("id", kept.message.to_string())
         .param("queue", kept.queue.as_str())

@@ -1,21 +1,8 @@
 //! What an error of the library means for the work at hand.
 
-use std::{future::Future, time::Duration};
-
 use tokio_postgres::error::SqlState;
 
 use crate::failure::{StoreError, StoreErrorKind};
-
-/// Waits for an answer, but not longer than this.
-pub(super) async fn within<T>(
-    limit: Duration,
-    asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, asked).await {
-        Ok(answer) => answer.map_err(store_error),
-        Err(_) => Err(unavailable(format!("no answer within {} s", limit.as_secs()))),
-    }
-}
 
 pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
     StoreError::unavailable(format!("postgres: {error}"))
@@ -46,10 +33,8 @@ pub(super) fn store_error(error: tokio_postgres::Error) -> StoreError {
         SqlState::IN_FAILED_SQL_TRANSACTION,
     ];
     let kind = match code.code() {
-        // Connection trouble, too few resources, shut down or starting up.
-        code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
-            StoreErrorKind::Unavailable
-        }
+        // Connection trouble, too few resources, shut down or starting up, a session that was cut.
+        code if ["08", "53", "57P", "25P03"].iter().any(|away| code.starts_with(away)) => StoreErrorKind::Unavailable,
         _ if passing.contains(code) => StoreErrorKind::Conflict,
         _ => StoreErrorKind::Broken,
     };

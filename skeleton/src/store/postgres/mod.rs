@@ -14,6 +14,7 @@ mod later;
 mod leases;
 mod limits;
 mod outbox;
+mod patience;
 mod replies;
 mod sagas;
 mod schedules;
@@ -22,7 +23,7 @@ mod tx;
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use refinery::{Migration, Runner};
 use serde::Deserialize;
 use tokio::sync::Notify;
@@ -36,12 +37,13 @@ pub use self::tx::Tx;
 use self::{
     error::{store_error, unavailable},
     outbox::Relay,
+    patience::{limited, patience, within},
     set_aside::Conditions,
 };
 use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
-    failure::StoreError,
+    failure::{StoreError, StoreErrorKind},
 };
 
 /// What the skeleton keeps beside a service's own tables, in order.
@@ -64,6 +66,7 @@ const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 pub struct Postgres {
     pool: Pool,
     config: Arc<tokio_postgres::Config>,
+    patience: Duration,
     migrations: &'static [(&'static str, &'static str)],
     bell: Arc<Notify>,
     relay: Arc<Relay>,
@@ -84,10 +87,24 @@ struct StoreSettings {
     /// How many connections at most.
     #[serde(default = "sixteen")]
     connections: usize,
+    /// How long a statement may take. A second later the server counts as away.
+    #[serde(default = "half_a_minute")]
+    statement_timeout_ms: u64,
+    /// How long a transaction may do nothing: longer than any handler may take, or that handler never comes to an end.
+    #[serde(default = "over_a_minute")]
+    idle_transaction_ms: u64,
 }
 
 fn sixteen() -> usize {
     16
+}
+
+fn half_a_minute() -> u64 {
+    30_000
+}
+
+fn over_a_minute() -> u64 {
+    75_000
 }
 
 impl Postgres {
@@ -102,8 +119,11 @@ impl Postgres {
     /// Where the store does not answer or the statement is wrong.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;
-        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        client.query(&statement, parameters).await.map_err(store_error)
+        let asked = within(self.patience, async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, parameters).await
+        });
+        returned(asked.await, client)
     }
 
     /// Asks for one row or none, outside of a transaction.
@@ -120,8 +140,11 @@ impl Postgres {
     /// As [`Postgres::query`].
     pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;
-        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        client.execute(&statement, parameters).await.map_err(store_error)
+        let asked = within(self.patience, async {
+            let statement = client.prepare_cached(sql).await?;
+            client.execute(&statement, parameters).await
+        });
+        returned(asked.await, client)
     }
 
     /// How many connections are in use and may be at most.
@@ -154,8 +177,8 @@ impl Plan for PostgresPlan {
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
-        let manager =
-            Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let sessions = limited(&config, section.statement_timeout_ms, section.idle_transaction_ms);
+        let manager = Manager::from_config(sessions, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts {
             wait: Some(Duration::from_secs(5)),
             create: Some(Duration::from_secs(5)),
@@ -165,6 +188,7 @@ impl Plan for PostgresPlan {
         Ok(Postgres {
             pool: pool.build().map_err(StoreError::broken)?,
             config: Arc::new(config),
+            patience: patience(section.statement_timeout_ms),
             migrations: self.migrations,
             bell: Arc::default(),
             relay: Arc::default(),
@@ -265,6 +289,14 @@ async fn migrate(client: &mut Client, table: &str, migrations: &[(&str, &str)]) 
     let mut runner = Runner::new(&migrations);
     runner.set_migration_table_name(table);
     runner.run_async(client).await.map(drop).map_err(|error| StoreError::broken(format!("a migration failed: {error}")))
+}
+
+/// Gives a connection back to the pool, unless the server did not answer on it: then it is closed.
+fn returned<T>(asked: Result<T, StoreError>, client: Object) -> Result<T, StoreError> {
+    if asked.as_ref().is_err_and(|error| error.kind == StoreErrorKind::Unavailable) {
+        drop(Object::take(client));
+    }
+    asked
 }
 
 fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, StoreError> {

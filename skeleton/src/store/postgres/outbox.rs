@@ -6,10 +6,7 @@ use events::Envelope;
 use tokio::sync::{Mutex, Notify};
 use tokio_postgres::{Client, Row, Statement};
 
-use super::{
-    Postgres,
-    error::{store_error, unavailable, within},
-};
+use super::{Postgres, error::unavailable, patience::within};
 use crate::{
     failure::StoreError,
     store::{Outbox, OutboxRow},
@@ -68,13 +65,13 @@ impl Outbox for Postgres {
 /// A session that holds the relay's lock; `None` where another replica has it.
 async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
     let client = store.connect().await?;
-    let claimed = client.query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK]).await.map_err(store_error)?;
+    let claimed = within(LIMIT, client.query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK])).await?;
     if !claimed.get::<_, bool>(0) {
         return Ok(None);
     }
     let next = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox order by position limit $1";
-    let next = client.prepare(next).await.map_err(store_error)?;
-    let remove = client.prepare("delete from skeleton.outbox where position = any($1)").await.map_err(store_error)?;
+    let next = within(LIMIT, client.prepare(next)).await?;
+    let remove = within(LIMIT, client.prepare("delete from skeleton.outbox where position = any($1)")).await?;
     Ok(Some(RelaySession { client, next, remove }))
 }
 

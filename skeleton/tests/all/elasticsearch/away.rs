@@ -6,13 +6,12 @@ use skeleton::{
     StoreError,
     failure::StoreErrorKind,
     store::{Decisions, Filter, Store},
-    testing::somebody,
+    testing::{Fault, Proxy, somebody},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::bench::{Bench, FIRST, Thing, open};
-use crate::black_hole::BlackHole;
 
 fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> bool {
     outcome.is_err_and(|error| error.kind == StoreErrorKind::Unavailable)
@@ -52,14 +51,14 @@ async fn a_server_that_stops_answering_holds_nobody_up_and_is_used_again_when_it
     let mut bench = Bench::new().await;
     let url = &bench.provisioned.settings.iter().find(|(key, _)| *key == "url").unwrap().1;
     let (login, place) = url.rsplit_once('@').unwrap();
-    let hole = BlackHole::before(place).await;
-    let url = format!("{login}@{}", hole.address());
+    let proxy = Proxy::before(place).await;
+    let url = format!("{login}@{}", proxy.address());
     bench.store = open(&bench.provisioned, FIRST, &[("url", &url), ("timeout_ms", "1000")]);
     bench.store.ping().await.unwrap();
 
-    hole.swallow();
+    proxy.fault(Fault::Timeout);
     let took = asked_everything(&bench).await;
-    hole.forward();
+    proxy.heal();
 
     assert!(took < Duration::from_secs(10 + 5), "{took:?}");
     let begun = Instant::now();

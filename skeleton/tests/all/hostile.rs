@@ -1,0 +1,272 @@
+//! What the skeleton promises about messages that are broken, foreign, forged or far too large.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use events::{
+    Envelope, Message,
+    accounts::{Registered, SessionEnded},
+    contacts::{ChangeContact, ContactAdded, ContactView},
+    samples,
+};
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldArray, FieldTable},
+};
+use skeleton::{
+    Answered, Answers, Failure, Handled, Postgres, Publish, Service, Subscriptions,
+    store::{Decisions, SetAside, postgres::Tx},
+    testing::{TestApp, broker_password, somebody},
+};
+use uuid::Uuid;
+
+use crate::probe;
+
+/// What is wrong with the handler until somebody mends it.
+#[derive(Clone, Default)]
+struct Bug(Arc<AtomicBool>);
+
+async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    count(tx, registered.account_id).await?;
+    if registered.name == "poison" && !tx.resource::<Bug>().0.load(Relaxed) {
+        return Err(Failure::retry("this one fails until the handler is mended"));
+    }
+    Ok(())
+}
+
+async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> Handled {
+    count(tx, ended.account_id).await
+}
+
+/// Writes, and then wants to tell more than a message may hold.
+async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactView> {
+    count(tx, asked.contact_id).await?;
+    tx.publish(ContactAdded { name: "x".repeat(300 * 1024), ..samples::contacts::contact_added() })?;
+    Ok(samples::contacts::contact_view())
+}
+
+async fn count(tx: &mut Tx, id: Uuid) -> Handled {
+    let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";
+    tx.execute(sql, &[&id]).await?;
+    Ok(())
+}
+
+fn service(bug: &Bug) -> Service<Postgres> {
+    Service::named("contacts")
+        .store(Postgres::migrated_by(probe::MIGRATIONS))
+        .consumes(Subscriptions::new().on(on_registered).on(on_session_ended))
+        .answers(Answers::new().write(change_contact), &["gateway"])
+        .with(bug.clone())
+}
+
+async fn start() -> TestApp<Postgres> {
+    TestApp::start(service(&Bug::default()), &[("retry", "waits_ms", "[10, 10]")]).await
+}
+
+fn account(name: &str) -> Registered {
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+}
+
+async fn effects(app: &TestApp<Postgres>, id: Uuid) -> i32 {
+    let sql = "select times from effects where contact_id = $1";
+    app.parts().store.query_opt(sql, &[&id]).await.unwrap().map_or(0, |row| row.get(0))
+}
+
+/// Sends data in a sound envelope, and gives what is parked of it in the end, and after how many endings.
+async fn parked_of(app: &TestApp<Postgres>, envelope: &Envelope, body: &[u8]) -> (SetAside, usize) {
+    let mut endings = app.parts().service.endings();
+    app.world().publish_data("events.accounts", Registered::KEY, envelope, body).await;
+    for count in 1.. {
+        let ending = endings.recv().await.unwrap();
+        if ending.outcome != "waiting" {
+            assert_eq!(ending.outcome, "parked", "{:?}", String::from_utf8_lossy(body));
+            let parked = app.parked().await.into_iter().find(|message| message.message == ending.message);
+            return (parked.unwrap(), count);
+        }
+    }
+    unreachable!()
+}
+
+/// Sound messages are handled as ever.
+async fn assert_goes_on(app: &TestApp<Postgres>) {
+    let sound = account("Zoë");
+    assert_eq!(app.receives(&sound).await.outcome, "done");
+    assert_eq!(effects(app, sound.account_id).await, 1);
+}
+
+#[tokio::test]
+async fn a_message_that_fails_for_ever_hurts_no_neighbour_and_has_its_effect_once_the_handler_is_mended() {
+    let bug = Bug::default();
+    let app = TestApp::start(service(&bug), &[("retry", "waits_ms", "[10, 10]")]).await;
+    let mut endings = app.parts().service.endings();
+    let accounts: Vec<_> = (0..30).map(|n| account(if n == 7 { "poison" } else { "Zoë" })).collect();
+
+    for registered in &accounts {
+        app.world().publish(registered, &app.world().envelope_for(registered)).await;
+    }
+    let mut outcomes: Vec<&str> = Vec::new();
+    while outcomes.len() < 29 + 3 {
+        outcomes.push(endings.recv().await.unwrap().outcome);
+    }
+
+    let count = |outcome| outcomes.iter().filter(|seen| **seen == outcome).count();
+    assert_eq!((count("done"), count("waiting"), count("parked")), (29, 2, 1));
+    let parked = app.parked().await;
+    assert_eq!(parked[0].reason, "this one fails until the handler is mended");
+    assert_eq!(effects(&app, accounts[7].account_id).await, 0);
+
+    bug.0.store(true, Relaxed);
+    app.parts().store.redrive(&[parked[0].message], &somebody()).await.unwrap();
+
+    assert_eq!(endings.recv().await.unwrap().outcome, "done");
+    for registered in &accounts {
+        assert_eq!(effects(&app, registered.account_id).await, 1);
+    }
+    assert!(app.parked().await.is_empty());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_of_its_schema_is_parked_as_it_came_at_the_first_attempt() {
+    let app = start().await;
+    let sound = serde_json::to_string(&account("Zoë")).unwrap();
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let utf_16: Vec<u8> = sound.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let bodies: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b"not json".to_vec(),
+        b"\0\0\0\0".to_vec(),
+        sound.as_bytes()[..sound.len() / 2].to_vec(),
+        format!("{sound} and more").into_bytes(),
+        // Latin-1, where JSON is UTF-8.
+        sound.replace('ë', "?").bytes().map(|byte| if byte == b'?' { 0xeb } else { byte }).collect(),
+        utf_16,
+        deep.clone().into_bytes(),
+        sound.replace("\"name\":", &format!("\"more\":{deep},\"name\":")).into_bytes(),
+        sound.replace("false", "NaN").into_bytes(),
+        sound.replace("\"Zoë\"", "1e400").into_bytes(),
+        b"null".to_vec(),
+        b"[]".to_vec(),
+    ];
+
+    for body in bodies {
+        let envelope = app.world().envelope_for(&account("Zoë"));
+        let (parked, endings) = parked_of(&app, &envelope, &body).await;
+        assert_eq!((parked.attempts, endings, parked.body), (1, 1, body));
+    }
+
+    assert_goes_on(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_breaks_its_schema_is_parked_with_the_place_and_without_what_is_there() {
+    let app = start().await;
+    let mut without_address = serde_json::to_value(account("Zoë Secret")).unwrap();
+    without_address.as_object_mut().unwrap().remove("email");
+    let mut wrong_reason = serde_json::to_value(samples::accounts::session_ended()).unwrap();
+    wrong_reason["reason"] = "secret@example.org".into();
+
+    let envelope = app.world().envelope_for(&account("Zoë"));
+    let (missing, _) = parked_of(&app, &envelope, without_address.to_string().as_bytes()).await;
+    let envelope = app.world().envelope_for(&samples::accounts::session_ended());
+    let (no_choice, _) = parked_of(&app, &envelope, wrong_reason.to_string().as_bytes()).await;
+
+    assert_eq!(missing.attempts, 1);
+    assert!(missing.reason.contains("required") && missing.reason.contains("registered.v1"), "{}", missing.reason);
+    assert!(no_choice.reason.contains("/reason") && no_choice.reason.contains("enum"), "{}", no_choice.reason);
+    for reason in [missing.reason, no_choice.reason] {
+        assert!(!reason.contains("ecret"), "{reason}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_version_of_tomorrow_waits_for_a_newer_build_and_what_nobody_knows_is_parked_at_once() {
+    let app = start().await;
+    let body = serde_json::to_vec(&account("Zoë")).unwrap();
+    let under = |name: &str| Envelope { name: name.to_owned(), ..app.world().envelope_for(&account("Zoë")) };
+
+    let (tomorrow, tries) = parked_of(&app, &under("accounts.registered.v99"), &body).await;
+    let (unknown, at_once) = parked_of(&app, &under("accounts.never-heard-of.v1"), &body).await;
+
+    assert_eq!((tries, at_once), (3, 1));
+    assert_eq!(tomorrow.reason, "this version of contacts does not know accounts.registered.v99");
+    assert_eq!(unknown.reason, "this version of contacts does not know accounts.never-heard-of.v1");
+    assert_eq!((tomorrow.body, unknown.body), (body.clone(), body));
+    assert_goes_on(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_wants_to_tell_more_than_a_message_holds_is_refused_and_nothing_is_written() {
+    let app = start().await;
+    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+
+    let problem = app.ask(&asked).await.unwrap_err();
+
+    assert_eq!((problem.status, problem.kind.as_str()), (413, "urn:kith:problem:message-too-large"));
+    assert_eq!(effects(&app, asked.contact_id).await, 0);
+    assert!(app.published::<ContactAdded>().await.is_empty());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_over_the_brokers_limit_costs_its_sender_the_channel_and_nobody_else() {
+    let app = start().await;
+    let url = app.world().amqp_url("contacts");
+    let url = url.replace("contacts@", &format!("contacts:{}@", broker_password("contacts")));
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+
+    let huge = vec![b' '; 129 * 1024 * 1024];
+    let options = BasicPublishOptions::default();
+    let sent =
+        channel.basic_publish("events.contacts".into(), "any.v1".into(), options, &huge, BasicProperties::default());
+    let outcome = match sent.await {
+        Ok(confirm) => confirm.await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+
+    let error = outcome.unwrap_err().to_string();
+    assert!(error.contains("PRECONDITION"), "{error}");
+    assert_goes_on(&app).await;
+    let _ = connection.close(200, "bye".into()).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn headers_that_are_forged_or_far_too_many_change_nothing() {
+    let app = start().await;
+    let registered = account("Zoë");
+    let envelope = app.world().envelope_for(&registered);
+    let mut headers = FieldTable::default();
+    for (name, value) in envelope.to_headers() {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    // Whoever says so has died of it a thousand times, or was given up before.
+    headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(1000));
+    let mut death = FieldTable::default();
+    death.insert("count".into(), AMQPValue::LongLongInt(1000));
+    death.insert("queue".into(), AMQPValue::LongString("contacts.events".into()));
+    let deaths: FieldArray = vec![AMQPValue::FieldTable(death)].into();
+    headers.insert("x-death".into(), AMQPValue::FieldArray(deaths));
+    // Close to what fits into one frame.
+    for number in 0..1500 {
+        headers.insert(format!("x-bomb-{number}").into(), AMQPValue::LongString("x".repeat(50).into()));
+    }
+    let mut endings = app.parts().service.endings();
+
+    let body = serde_json::to_vec(&registered).unwrap();
+    let properties = BasicProperties::default().with_headers(headers);
+    app.world().publish_raw("events.accounts", Registered::KEY, &body, properties).await;
+
+    assert_eq!(endings.recv().await.unwrap().outcome, "done");
+    assert_eq!(effects(&app, registered.account_id).await, 1);
+    assert_goes_on(&app).await;
+    app.finish().await;
+}
