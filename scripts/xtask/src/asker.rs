@@ -43,8 +43,8 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Makes the user `demo` and connects as it, with what `servers.env` says.
-    pub async fn connect(stop: stop::Stop) -> Result<Self> {
+    /// Makes the user `demo` and connects as it, with what `servers.env` says. Each answer may take this long.
+    pub async fn connect(timeout: Duration, stop: stop::Stop) -> Result<Self> {
         let (api, amqp, secrets) =
             (setting("KITH_RABBIT_API")?, setting("KITH_AMQP_URL")?, PathBuf::from(setting("KITH_SECRETS")?));
         let password =
@@ -67,7 +67,6 @@ impl Asker {
         let login = Login::new(&settings)?;
         let link =
             |purpose: &str| Link::open(login.clone(), format!("demo {purpose}"), Surroundings::system(), stop.clone());
-        let timeout = Duration::from_secs(60);
         let publisher = Arc::new(RabbitPublisher::new(link("asking"), timeout));
         Ok(Self {
             requests: Requests::start(

@@ -3,6 +3,7 @@
 mod asker;
 mod bench;
 mod canary;
+mod chaos;
 mod copy;
 mod demo;
 mod events;
@@ -12,6 +13,7 @@ mod native;
 mod removals;
 mod rights;
 mod rolling;
+mod trial;
 mod truth;
 
 use std::process::ExitCode;
@@ -33,8 +35,10 @@ enum Command {
     Edges,
     /// Follow a guide step by step in a copy of the repository.
     Guide(guide::Guide),
-    /// Kill services and the broker while events flow, and count what was lost or doubled.
+    /// Kill services and the broker while events flow, and count what was lost, doubled or out of order.
     Kills(kills::Kills),
+    /// Play faults on services and servers while events flow, and count what was lost, doubled or out of order.
+    Chaos(chaos::Chaos),
     /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
     Upgrade(kills::Upgrade),
     /// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
@@ -42,7 +46,7 @@ enum Command {
     /// Take each safety mechanism out of a copy of the repository, one after the other: a named test must turn red.
     Removals(removals::Removals),
     #[command(hide = true)]
-    Tally(kills::Tally),
+    Tally(trial::Tally),
     /// Try, with each service's credentials, what it must not be able to do: each must be refused.
     Rights(rights::Rights),
     /// Send marked personal data through the running services and look for it where it must not be.
@@ -68,6 +72,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Rights(rights) => rights.run().await,
         Command::Guide(guide) => guide.run().await,
         Command::Kills(kills) => kills.run().await,
+        Command::Chaos(chaos) => chaos.run().await,
         Command::Upgrade(upgrade) => upgrade.run().await,
         Command::Rolling(rolling) => rolling.run().await,
         Command::Removals(removals) => removals.run().await,

@@ -1,6 +1,9 @@
 //! Brings a network in: registers everyone, imports everyone's contacts, and waits until the network knows it all.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -13,11 +16,14 @@ use crate::asker::{Asker, Progress};
 /// How many requests are in the air at a time.
 const AT_ONCE: usize = 16;
 
+/// How long an answer may take while all are asked at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Loads a network; loading it again changes nothing.
 pub async fn load(network: &Network) -> Result<()> {
     let began = Instant::now();
     let (stopper, stop) = stop::channel();
-    let asking = Asker::connect(stop).await?;
+    let asking = Asker::connect(PATIENCE, stop).await?;
     println!("{} people, {} ties", network.people.len(), network.ties.len());
 
     let progress = Progress::new("accounts", network.people.len());

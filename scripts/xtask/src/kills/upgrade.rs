@@ -13,8 +13,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde::Serialize;
 use skeleton::messaging::topology::Admin;
 
-use super::{Flow, Ledger, tally::Counting};
-use crate::native::{self, SERVICES, ServiceProgram};
+use crate::{
+    native::{self, SERVICES, ServiceProgram},
+    trial::{Counting, Flow, Ledger, flow::BOOK},
+};
 
 /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
 ///
@@ -50,16 +52,16 @@ impl Upgrade {
         let own = env::current_exe()?;
         let to = self.to.clone().or_else(|| own.parent().map(PathBuf::from)).context("name a folder with --to")?;
         begin_with(&self.from).await?;
-        let flow = Flow::start(self.events).await?;
+        let books = self.events.div_ceil(BOOK);
+        let flow = Flow::start(books).await?;
         // It is written against version 1 of the event, and stays so.
-        let counting = Counting::start().await?;
-        let (flowing, upgrading) = tokio::join!(flow.run(), self.upgrade(&to));
+        let counting = Counting::start(&[]).await?;
+        let (flowing, upgrading) = tokio::join!(flow.run(|book| book < books), self.upgrade(&to));
         flowing?;
         let outcome = Outcome { upgraded: upgrading?, ledger: flow.settled().await?, parked: parked().await? };
         counting.finish().await?;
         println!("{}", serde_json::to_string(&outcome)?);
-        let Ledger { lost, doubled, .. } = outcome.ledger;
-        ensure!((lost, doubled, outcome.parked) == (0, 0, 0), "something was lost, doubled or parked");
+        ensure!(outcome.ledger.is_clean() && outcome.parked == 0, "{}, {} parked", outcome.ledger, outcome.parked);
         Ok(())
     }
 

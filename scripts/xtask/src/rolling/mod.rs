@@ -3,7 +3,7 @@
 //! What an orchestrator does: of each service a new replica is started, and once it is ready the old one is asked to
 //! stop. Requests go through a balancer that looks at the gateways' readiness. What is counted at the end: requests
 //! without a good answer, and effects in contacts, the graph, the index, the notifications and a seventh service
-//! that only counts (see `kills`).
+//! that only counts (see `trial`).
 
 mod balancer;
 mod load;
@@ -17,8 +17,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    kills::{Counting, settled},
     native::{SERVICES, ServiceProgram},
+    trial::{Counting, Expected, settled},
 };
 use balancer::Balancer;
 use load::{Answer, Kind, Load};
@@ -57,6 +57,8 @@ struct Outcome {
     lost: i64,
     /// Effects that are there more than once.
     doubled: i64,
+    /// Events that were handled after a later one of their subject.
+    out_of_order: i64,
     /// Messages that were parked meanwhile.
     parked: usize,
     /// Replicas that were replaced.
@@ -88,16 +90,17 @@ impl Rolling {
             print_table(&answers);
         }
         println!("{}", serde_json::to_string(&outcome)?);
-        let Outcome { failed, lost, doubled, parked, .. } = outcome;
+        let Outcome { failed, lost, doubled, out_of_order, parked, .. } = outcome;
         ensure!(failed == 0, "{failed} requests have failed");
-        ensure!((lost, doubled, parked) == (0, 0, 0), "{lost} effects lost, {doubled} doubled, {parked} parked");
+        let is_clean = (lost, doubled, out_of_order, parked) == (0, 0, 0, 0);
+        ensure!(is_clean, "{lost} effects lost, {doubled} doubled, {out_of_order} out of order, {parked} parked");
         Ok(())
     }
 
     async fn measure(&self, replicas: &mut Replicas, balancer: Balancer) -> Result<(Outcome, Vec<Answer>)> {
         replicas.start_all().await?;
         let began = chrono::Utc::now();
-        let counting = Counting::start().await?;
+        let counting = Counting::start(&[]).await?;
         let load = Load::prepare(balancer, usize::try_from(self.seconds)?).await?;
         let (say_enough, enough) = watch::channel(false);
         let restarting = async {
@@ -110,7 +113,8 @@ impl Rolling {
         let shown = load.settled().await?;
         // Against what is shown, not what was acknowledged: a request that failed may have been done.
         let imported = answers.iter().filter(|answer| answer.kind == Kind::Import && answer.failure.is_none()).count();
-        let ledger = settled(&load.accounts(), shown.contacts, imported).await?;
+        let expected = Expected { contacts: shown.contacts, imports: imported, changes: 0 };
+        let ledger = settled(&load.accounts(), expected).await?;
         counting.finish().await?;
         let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
         let outcome = Outcome {
@@ -118,6 +122,7 @@ impl Rolling {
             failed: failed(answers.iter()),
             lost: shown.lost + ledger.lost,
             doubled: shown.doubled + ledger.doubled,
+            out_of_order: ledger.out_of_order,
             parked: parked_since(began).await?,
             restarts,
             cut_off,

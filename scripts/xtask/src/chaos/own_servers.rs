@@ -1,0 +1,57 @@
+//! Servers and services of the runner's own, beside whatever else is up on this machine.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+use crate::native;
+
+/// Where they are, unless the caller has said otherwise.
+const PLACE: [(&str, &str); 3] =
+    [("KITH_PORT_BASE", "23000"), ("KITH_HTTP_PORT", "8380"), ("KITH_ADMIN_PORT_BASE", "9400")];
+
+/// Starts them, runs this command again with `--here` among them, and stops them unless they are kept.
+///
+/// All of `xtask` finds the servers by the process's environment: so that is what is made for it.
+pub async fn run_again_on_them(keeps: bool) -> Result<()> {
+    let place = place();
+    let script = |name: &str, argument: &str| {
+        let mut script = native::script(name);
+        script.arg(argument).envs(place.iter().map(|(name, value)| (name, value)));
+        script
+    };
+    native::run(&mut script("servers", "start")).await?;
+    let played = run_again(&place).await;
+    let services_stopped = native::run(&mut script("services", "stop")).await;
+    if !keeps {
+        native::run(&mut script("servers", "stop")).await?;
+    }
+    services_stopped?;
+    ensure!(played?, "the rows above have failed");
+    Ok(())
+}
+
+fn place() -> Vec<(String, String)> {
+    let given = |(name, value): (&str, &str)| (name.to_owned(), env::var(name).unwrap_or_else(|_| value.to_owned()));
+    let folder = |name: &str, folder: PathBuf| {
+        (name.to_owned(), env::var(name).unwrap_or_else(|_| folder.to_string_lossy().into_owned()))
+    };
+    let programs = env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
+    let mut place: Vec<_> = PLACE.map(given).into();
+    place.push(folder("KITH_RUN", native::repository().join(".run/chaos")));
+    place.extend(programs.map(|programs| folder("KITH_BIN", programs)));
+    place
+}
+
+async fn run_again(place: &[(String, String)]) -> Result<bool> {
+    // servers.env is written for a shell.
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "set -a; . \"$KITH_RUN/servers.env\"; set +a; exec \"$0\" \"$@\""]);
+    shell.arg(env::current_exe()?).args(env::args_os().skip(1)).arg("--here");
+    shell.envs(place.iter().map(|(name, value)| (name, value)));
+    Ok(shell.status().await.context("the rows cannot be played")?.success())
+}

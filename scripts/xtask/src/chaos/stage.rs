@@ -1,0 +1,111 @@
+//! Where rows are played: the whole system, with events flowing through it.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use clap::Args;
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{duration, row::Played};
+use crate::{
+    native,
+    trial::{Flow, Killing, System, processes},
+};
+
+/// How many accounts the flow of a row has.
+const ACCOUNTS: usize = 4;
+
+/// How long the rows are that can be as long as one likes.
+#[derive(Args, Clone)]
+pub struct Lengths {
+    /// How long the broker is away in row 15.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    pub outage: Duration,
+    /// How many events wait in row 27.
+    #[arg(long, default_value_t = 20_000)]
+    pub backlog: usize,
+    /// How many events of new contacts flow in row 6.
+    #[arg(long, default_value_t = 2_000)]
+    pub events: usize,
+    /// How often a service is killed in row 6; the broker is killed once in twenty of them.
+    #[arg(long, default_value_t = 14)]
+    pub kills: usize,
+}
+
+impl Lengths {
+    /// Row 6.
+    pub fn killing(&self) -> Killing {
+        Killing { events: self.events, services: self.kills, broker: self.kills.div_ceil(20) }
+    }
+}
+
+/// The servers, the services and the tally, all up.
+pub struct Stage {
+    /// The services.
+    pub system: System,
+    /// All chance of a row.
+    pub chance: StdRng,
+    /// How long rows are.
+    pub lengths: Lengths,
+}
+
+impl Stage {
+    /// Starts everything anew.
+    pub async fn set(lengths: Lengths) -> Result<Self> {
+        native::run(native::script("services").arg("stop")).await?;
+        native::run(native::script("services").arg("topology")).await?;
+        native::run(native::script("services").arg("start")).await?;
+        let system = System::start(Vec::new()).await?;
+        Ok(Self { system, chance: StdRng::seed_from_u64(0), lengths })
+    }
+
+    /// Another row begins.
+    pub fn begin(&mut self, seed: u64, row: u32) {
+        self.chance = StdRng::seed_from_u64(seed ^ (u64::from(row) << 32));
+    }
+
+    /// Lets events flow before, during and after some trouble, which must be over when it returns. Then waits until an
+    /// event that was written after it has come through, ends the flow, and waits for the ledger.
+    pub async fn flowing(&mut self, trouble: impl AsyncFnOnce(&mut Self) -> Result<()>) -> Result<Played> {
+        let flow = Flow::start(ACCOUNTS).await?;
+        let enough = Cell::new(false);
+        let troubling = async {
+            let mut filled = flow.filled();
+            filled.wait_for(|filled| *filled > 0).await?;
+            let recovered = async {
+                trouble(self).await?;
+                let healed = Instant::now();
+                flow.pulse().await?;
+                Ok::<_, anyhow::Error>(healed.elapsed())
+            };
+            let recovered = recovered.await;
+            enough.set(true);
+            recovered
+        };
+        let (flowed, recovery) = tokio::join!(flow.run(|_| !enough.get()), troubling);
+        let recovery = recovery?;
+        flowed?;
+        let ledger = flow.settled().await?;
+        Ok(Played { ledger, recovery, figures: Vec::new() })
+    }
+
+    /// After a row that failed: whatever it has left standing still or down is up again.
+    pub async fn mend(&mut self) -> Result<()> {
+        for server in ["postgres", "rabbitmq", "neo4j", "elasticsearch"] {
+            // One that is gone is started below.
+            let _ = processes::resume(server).await;
+        }
+        native::run(native::script("servers").arg("start")).await?;
+        self.system.mend().await
+    }
+
+    /// Leaves nothing of the tally, and the services as `deploy/native` has them.
+    pub async fn clear(self) -> Result<()> {
+        self.system.finish().await?;
+        native::run(native::script("services").arg("stop")).await?;
+        native::run(native::script("services").arg("start")).await
+    }
+}

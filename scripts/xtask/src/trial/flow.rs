@@ -1,0 +1,155 @@
+//! Events that flow: people who fill their address books.
+
+use std::{
+    future::ready,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow, ensure};
+use events::{
+    Request,
+    contacts::{AddContact, ChangeContact},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use skeleton::stop;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::ledger::{Expected, Ledger, has_come_through, settled};
+use crate::{
+    asker::{Asker, Progress},
+    demo::{Person, plausible},
+};
+
+/// How many contacts come with each address book: all but one from a file, the last by hand.
+pub const BOOK: usize = 100;
+
+/// How often the one by hand is changed: with its adding, so many events have an order among them.
+const CHANGES: usize = 3;
+
+/// How many address books are filled at the same time.
+const LANES: usize = 2;
+
+/// More accounts than these do not make more of a test, and a password takes its time to hash.
+const MOST_ACCOUNTS: usize = 200;
+
+/// How long a request may take before it is asked again under the same id: a reply may be lost with a broker.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one contact may take to come through.
+const NO_MORE: Duration = Duration::from_secs(120);
+
+/// People who fill their address books.
+pub struct Flow {
+    asker: Asker,
+    accounts: Vec<Uuid>,
+    /// No other run has used the numbers from here on, so that everything counted is this run's.
+    first: u64,
+    filled: watch::Sender<usize>,
+    pulses: AtomicUsize,
+    /// Dropped, it ends the asker's connection.
+    _asking: stop::StopSender,
+}
+
+impl Flow {
+    /// Opens the accounts, one for each address book up to a limit.
+    pub async fn start(books: usize) -> Result<Self> {
+        let (asking, stop) = stop::channel();
+        let asker = Asker::connect(PATIENCE, stop).await?;
+        let first = (u64::from(rand::random::<u32>()) + 1) << 20;
+        let owners = books.clamp(1, MOST_ACCOUNTS);
+        let progress = Progress::new("accounts", owners);
+        let opening = stream::iter(0..owners as u64).map(async |number| {
+            let person = plausible(first + number);
+            asker.account_of(&person, &progress).await
+        });
+        let accounts = opening.buffered(8).try_collect().await?;
+        Ok(Self { asker, accounts, first, filled: watch::Sender::new(0), pulses: AtomicUsize::new(0), _asking: asking })
+    }
+
+    /// Fills one address book after the other as long as it is told to; it is asked with the number of the next.
+    pub async fn run(&self, goes_on: impl Fn(usize) -> bool) -> Result<()> {
+        let books = stream::iter(0..).take_while(|book| ready(goes_on(*book))).map(|book| self.fill(book));
+        books.buffer_unordered(LANES).try_for_each(|()| ready(Ok(()))).await
+    }
+
+    /// How many address books are filled, as it goes.
+    pub fn filled(&self) -> watch::Receiver<usize> {
+        self.filled.subscribe()
+    }
+
+    async fn fill(&self, book: usize) -> Result<()> {
+        let account = self.accounts[book % self.accounts.len()];
+        let person = |place: usize| plausible(self.first + (book * BOOK + place) as u64);
+        let file: Vec<_> = (1..BOOK).map(person).collect();
+        self.asker.import(account, file.iter(), &Progress::new("address book", usize::MAX)).await?;
+        let by_hand = person(0);
+        let contact = self.ask(&by_hand_of(account, &by_hand)).await?.contact_id;
+        for number in 0..CHANGES {
+            self.ask(&change_of(account, contact, number)).await?;
+        }
+        self.filled.send_modify(|filled| *filled += 1);
+        Ok(())
+    }
+
+    async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply> {
+        self.asker.ask(request).await.map_err(|problem| anyhow!("{problem}"))
+    }
+
+    /// Adds one contact, and waits until the tally has heard of it and of the network's answer to it.
+    ///
+    /// # Errors
+    /// Where that takes too long.
+    pub async fn pulse(&self) -> Result<()> {
+        let number = self.pulses.fetch_add(1, Relaxed);
+        let person = plausible(self.first - 1 - number as u64);
+        let contact = self.ask(&by_hand_of(self.accounts[0], &person)).await?.contact_id;
+        let began = Instant::now();
+        while !has_come_through(contact).await.unwrap_or(false) {
+            ensure!(began.elapsed() < NO_MORE, "a contact has not come through in {} s", NO_MORE.as_secs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until every effect of what was filled is there, or time is over, and counts.
+    pub async fn settled(&self) -> Result<Ledger> {
+        let books = *self.filled.borrow();
+        let contacts = books * BOOK + self.pulses.load(Relaxed);
+        let expected = Expected { contacts, imports: books, changes: books * CHANGES };
+        settled(&self.accounts, expected).await
+    }
+}
+
+fn by_hand_of(account: Uuid, person: &Person) -> AddContact {
+    AddContact {
+        account_id: account,
+        name: person.name(),
+        given_name: None,
+        family_name: None,
+        emails: vec![person.email()],
+        phones: Vec::new(),
+        company: None,
+        title: None,
+        notes: None,
+        urls: Vec::new(),
+    }
+}
+
+/// Only the notes: neither the network nor a notification has anything to do with them.
+fn change_of(account: Uuid, contact: Uuid, number: usize) -> ChangeContact {
+    ChangeContact {
+        contact_id: contact,
+        account_id: account,
+        name: None,
+        given_name: None,
+        family_name: None,
+        emails: None,
+        phones: None,
+        company: None,
+        title: None,
+        notes: Some(format!("change {number}")),
+        urls: None,
+    }
+}

@@ -1,0 +1,20 @@
+//! What a trial of the whole system is made of: events that flow through six services and a seventh, processes that can
+//! be killed, and a ledger of what was lost, doubled or out of order.
+//!
+//! What flows: people import address books, add a contact by hand and change it. Each contact is an event that the
+//! network and the search take in, the network answers each with an event of its own that contacts takes in, and each
+//! import's end is an event that makes a notification. A seventh service, [`tally`], takes every event of a contact and of
+//! an import in order, and writes down what it has seen. What is counted, in the stores themselves, [`ledger`] says.
+
+pub mod flow;
+mod killing;
+mod ledger;
+pub mod processes;
+mod system;
+mod tally;
+
+pub use flow::Flow;
+pub use killing::Killing;
+pub use ledger::{Expected, Ledger, settled};
+pub use system::System;
+pub use tally::{Counting, TALLY, Tally};
