@@ -34,6 +34,9 @@ use crate::{demo::Person, native::setting};
 /// The password of all demo accounts.
 const PASSWORD: &str = "demo-password";
 
+/// How often a request is asked again, half a second later: as long as anything may be away.
+const MOST_TRIES: u32 = 3000;
+
 /// How long the network may take to take the last ties in.
 const SETTLING: Duration = Duration::from_secs(600);
 
@@ -162,7 +165,7 @@ impl Asker {
         let mut tries = 0;
         loop {
             match self.requests.ask(request, asking).await {
-                Err(problem) if matches!(problem.status, 429 | 503 | 504) && tries < 120 => {
+                Err(problem) if matches!(problem.status, 429 | 503 | 504) && tries < MOST_TRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }

@@ -175,10 +175,15 @@ impl<S: Store> Queue<S> {
             )
             .into());
         }
-        if message.deliveries_before >= self.retry.suspect_after {
+        let is_suspect = message.deliveries_before >= self.retry.suspect_after;
+        if is_suspect {
             self.note_suspect(message).await?;
         }
-        self.handle(&[(envelope, &message.body[..])]).await
+        let ended = self.handle(&[(envelope, &message.body[..])]).await?;
+        if is_suspect && ended == Ended::Done {
+            self.clear_suspect(message).await?;
+        }
+        Ok(ended)
     }
 
     /// Notes, before a suspicious message is handled, that it is: should the process die of it, the note stays.
@@ -199,6 +204,11 @@ impl<S: Store> Queue<S> {
         };
         self.store.set_aside(&note).await?;
         Ok(())
+    }
+
+    /// A suspicious message has come to its end: its note is due, and whoever looks at it finds it handled.
+    async fn clear_suspect(&self, message: &Incoming) -> Result<(), StoreError> {
+        self.store.set_aside(&self.entry(message.into(), "it was handled")).await
     }
 
     /// Handles messages in one transaction; what was handled before is left out. Nothing stays of any of them where one

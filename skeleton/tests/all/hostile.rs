@@ -19,7 +19,7 @@ use lapin::{
 use skeleton::{
     Answered, Answers, Failure, Handled, Postgres, Publish, Service, Subscriptions,
     store::{Decisions, SetAside, postgres::Tx},
-    testing::{TestApp, broker_password, somebody},
+    testing::{TestApp, broker_password, eventually, somebody},
 };
 use uuid::Uuid;
 
@@ -267,6 +267,30 @@ async fn headers_that_are_forged_or_far_too_many_change_nothing() {
 
     assert_eq!(endings.recv().await.unwrap().outcome, "done");
     assert_eq!(effects(&app, registered.account_id).await, 1);
+    eventually("nothing is noted of it any more", async || match app.counts().await.waiting {
+        0 => Ok(()),
+        seen => Err(format!("{seen} notes")),
+    })
+    .await;
     assert_goes_on(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_two_members_with_one_name_the_last_counts_for_the_schema_and_for_the_handler() {
+    let app = start().await;
+    let (sound, other) = (account("Zoë"), Uuid::new_v4());
+    let body = serde_json::to_string(&sound).unwrap();
+    let twice = body.replacen('{', &format!("{{\"account_id\":\"{other}\","), 1);
+    let broken_last = body.replacen('}', ",\"account_id\":7}", 1);
+    let mut endings = app.parts().service.endings();
+
+    let envelope = app.world().envelope_for(&sound);
+    app.world().publish_data("events.accounts", Registered::KEY, &envelope, twice.as_bytes()).await;
+    assert_eq!(endings.recv().await.unwrap().outcome, "done");
+    let (parked, _) = parked_of(&app, &app.world().envelope_for(&sound), broken_last.as_bytes()).await;
+
+    assert_eq!((effects(&app, sound.account_id).await, effects(&app, other).await), (1, 0));
+    assert!(parked.reason.contains("/account_id"), "{}", parked.reason);
     app.finish().await;
 }

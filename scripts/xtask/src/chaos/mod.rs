@@ -2,7 +2,7 @@
 //! doubled or out of order.
 //!
 //! The faults are numbered rows, `docs/faults.md` lists them. Each is a [`Row`] in the list of its section:
-//! [`processes`] 1 to 13, [`broker`] 14 to 28. A new section is a module with `pub fn rows() -> Vec<Row>`, and a line in
+//! [`processes`] 1 to 13, [`broker`] 14 to 28, [`messages`] 29 to 38, [`databases`] 39 to 52, [`network`] 53 to 58. A new section is a module with `pub fn rows() -> Vec<Row>`, and a line in
 //! [`all_rows`]. A row is one of three:
 //!
 //! - [`Row::played`]: a function that is given the [`Stage`], on which all servers and services are up, and which leaves
@@ -19,8 +19,15 @@
 //! Servers keep running between rows. After a row that failed, all that does not run is started again.
 
 mod broker;
+mod callers;
 mod choice;
+mod databases;
+mod full_disk;
+mod links;
+mod messages;
+mod network;
 mod own_servers;
+mod parked;
 mod processes;
 mod report;
 mod row;
@@ -64,7 +71,7 @@ pub struct Chaos {
 
 /// Every row there is.
 fn all_rows() -> Vec<Row> {
-    [processes::rows(), broker::rows()].concat()
+    [processes::rows(), broker::rows(), messages::rows(), databases::rows(), network::rows()].concat()
 }
 
 impl Chaos {

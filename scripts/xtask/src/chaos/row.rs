@@ -81,6 +81,12 @@ impl Row {
 }
 
 impl Played {
+    /// With another one, and what is to be said of that under its name: the longer of the two to recover.
+    pub fn and(mut self, name: &str, other: Self) -> Self {
+        self.figures.push(format!("{name} {:.1} s ({})", other.recovery.as_secs_f64(), other.figures.join("; ")));
+        Self { ledger: self.ledger.and(other.ledger), recovery: self.recovery.max(other.recovery), ..self }
+    }
+
     /// With one more figure.
     pub fn with(mut self, figure: impl Into<String>) -> Self {
         self.figures.push(figure.into());

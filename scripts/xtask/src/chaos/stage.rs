@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{duration, row::Played};
+use super::{duration, links::Server, row::Played};
 use crate::{
     native,
     trial::{Flow, Killing, System, processes},
@@ -21,9 +21,15 @@ const ACCOUNTS: usize = 4;
 /// How long the rows are that can be as long as one likes.
 #[derive(Args, Clone)]
 pub struct Lengths {
-    /// How long the broker is away in row 15.
+    /// How long the broker is away in row 15, and each store in row 47.
     #[arg(long, default_value = "15s", value_parser = duration)]
     pub outage: Duration,
+    /// Which store is away in row 47: postgres, neo4j or elasticsearch; each in turn where absent.
+    #[arg(long, value_parser = Server::store)]
+    pub store: Option<Server>,
+    /// How long each fault lasts in rows 41 and 53 to 55.
+    #[arg(long, default_value = "6s", value_parser = duration)]
+    pub fault: Duration,
     /// How many events wait in row 27.
     #[arg(long, default_value_t = 20_000)]
     pub backlog: usize,
@@ -36,6 +42,11 @@ pub struct Lengths {
 }
 
 impl Lengths {
+    /// Row 47.
+    pub fn stores(&self) -> Vec<Server> {
+        self.store.map_or_else(|| vec![Server::Postgres, Server::Neo4j, Server::Elasticsearch], |store| vec![store])
+    }
+
     /// Row 6.
     pub fn killing(&self) -> Killing {
         Killing { events: self.events, services: self.kills, broker: self.kills.div_ceil(20) }

@@ -181,7 +181,7 @@ async fn ask_postgres(database: &str, sql: &str, accounts: &[Uuid]) -> Result<Ro
 }
 
 /// A connection to a database, as the administrator.
-pub(super) async fn connect(database: &str) -> Result<Client> {
+pub async fn connect(database: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(&native::postgres(database)?, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)

@@ -15,6 +15,6 @@ mod tally;
 
 pub use flow::Flow;
 pub use killing::Killing;
-pub use ledger::{Expected, Ledger, settled};
+pub use ledger::{Expected, Ledger, connect, settled};
 pub use system::System;
 pub use tally::{Counting, TALLY, Tally};

@@ -1,0 +1,112 @@
+//! A proxy on each link from a service to its servers.
+
+use anyhow::{Context, Result};
+use rand::RngExt;
+use skeleton::testing::{Fault, Proxy};
+
+use super::stage::Stage;
+use crate::native::{SERVICES, ServiceProgram};
+
+/// A server at the far end of links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    Broker,
+    Postgres,
+    Neo4j,
+    Elasticsearch,
+}
+
+/// All servers that services have links to.
+pub const SERVERS: [Server; 4] = [Server::Broker, Server::Postgres, Server::Neo4j, Server::Elasticsearch];
+
+impl Server {
+    /// As `deploy/native` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "rabbitmq",
+            Self::Postgres => "postgres",
+            Self::Neo4j => "neo4j",
+            Self::Elasticsearch => "elasticsearch",
+        }
+    }
+
+    /// Reads the name of a store.
+    pub fn store(name: &str) -> Result<Self, String> {
+        let stores = SERVERS.into_iter().filter(|server| *server != Self::Broker);
+        let found = stores.into_iter().find(|server| server.name() == name);
+        found.ok_or_else(|| format!("{name} is no store: choose postgres, neo4j or elasticsearch"))
+    }
+
+    /// What a service keeps its data in.
+    fn of_store(service: &str) -> Self {
+        match service {
+            "network" => Self::Neo4j,
+            "search" => Self::Elasticsearch,
+            _ => Self::Postgres,
+        }
+    }
+}
+
+/// The links of all six services.
+pub struct Links(Vec<(Server, Proxy)>);
+
+impl Links {
+    /// Has all links go through proxies as long as this runs.
+    pub async fn between<T>(stage: &mut Stage, run: impl AsyncFnOnce(&mut Stage, &Self) -> Result<T>) -> Result<T> {
+        let links = Self::set(stage).await?;
+        let outcome = run(stage, &links).await;
+        links.heal();
+        for service in SERVICES {
+            start_anew(stage, service, &[]).await?;
+        }
+        outcome
+    }
+
+    async fn set(stage: &mut Stage) -> Result<Self> {
+        let mut links = Vec::new();
+        for service in SERVICES {
+            let program = ServiceProgram::of(service).await?;
+            let mut settings = Vec::new();
+            for (server, section) in [(Server::Broker, "BROKER__URL"), (Server::of_store(service), "STORE__URL")] {
+                let url = program.setting(section)?;
+                let place = place_in(url).with_context(|| format!("{section} of {service} names no server"))?;
+                let proxy = Proxy::with_chance(place, stage.chance.random()).await;
+                let through = url.replace(place, &proxy.address().to_string());
+                settings.push((format!("{}__{section}", service.to_uppercase()), through));
+                links.push((server, proxy));
+            }
+            start_anew(stage, service, &settings).await?;
+        }
+        Ok(Self(links))
+    }
+
+    /// From here on this happens on every link to a server, both ways.
+    pub fn fault(&self, server: Server, fault: Fault) {
+        self.to(server).for_each(|proxy| proxy.fault(fault));
+    }
+
+    /// From here on this happens to what the server says.
+    pub fn fault_down(&self, server: Server, fault: Fault) {
+        self.to(server).for_each(|proxy| proxy.fault_down(fault));
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        self.0.iter().for_each(|(_, proxy)| proxy.heal());
+    }
+
+    fn to(&self, server: Server) -> impl Iterator<Item = &Proxy> {
+        self.0.iter().filter(move |(at, _)| *at == server).map(|(_, proxy)| proxy)
+    }
+}
+
+async fn start_anew(stage: &mut Stage, service: &str, settings: &[(String, String)]) -> Result<()> {
+    stage.system.kill(service).await?;
+    stage.system.start_with(service, settings).await
+}
+
+/// `host:port` in an address.
+fn place_in(url: &str) -> Option<&str> {
+    let (_, place) = url.rsplit_once('@').or_else(|| url.split_once("://"))?;
+    place.split('/').next()
+}
