@@ -1,15 +1,24 @@
 //! Clock and chance, injected, so that everything built on them can be run again the same way.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use events::TraceParent;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
 use uuid::Uuid;
 
-/// Tells the time.
+/// Tells the time, and lets it pass.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> DateTime<Utc>;
+
+    /// Lets so much time pass. A clock that only tells another time leaves this to the runtime's timer.
+    fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
+        tokio::time::sleep(wait).boxed()
+    }
 }
 
 /// Where everything random comes from.
@@ -61,6 +70,20 @@ impl Surroundings {
     /// Now.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// Lets so much time pass.
+    pub fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(wait)
+    }
+
+    /// Waits for something, but no longer than this: `None` where it takes longer.
+    pub async fn within<T>(&self, limit: Duration, waited_for: impl Future<Output = T>) -> Option<T> {
+        let waited_for = std::pin::pin!(waited_for);
+        match select(waited_for, self.sleep(limit)).await {
+            Either::Left((answer, _)) => Some(answer),
+            Either::Right(_) => None,
+        }
     }
 
     /// A number from 0 up to, not including, 1.

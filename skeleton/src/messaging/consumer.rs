@@ -76,8 +76,9 @@ pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
             Err(Paused) => wait = (wait * 2).min(LONGEST_PAUSE.max(poll)),
         }
         tokio::select! {
+            biased;
             () = stop.stopped() => {}
-            () = tokio::time::sleep(wait) => {}
+            () = queue.service.surroundings.sleep(wait) => {}
         }
     }
 }
@@ -293,10 +294,10 @@ impl<S: Store> Queue<S> {
         let limit = Duration::from_millis(self.retry.handler_timeout_ms);
         let handling = async {
             let guarded = AssertUnwindSafe(handler(body, tx)).catch_unwind();
-            let outcome = match tokio::time::timeout(limit, guarded).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(Failure::bug("the handler panicked")),
-                Err(_) => Err(Failure::retry(format!("the handler took longer than {} s", limit.as_secs()))),
+            let outcome = match self.service.surroundings.within(limit, guarded).await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(_)) => Err(Failure::bug("the handler panicked")),
+                None => Err(Failure::retry(format!("the handler took longer than {} s", limit.as_secs()))),
             };
             debug!(outcome = if outcome.is_ok() { "done" } else { "failed" }, "handled");
             outcome
@@ -473,8 +474,9 @@ impl<S: Store> Queue<S> {
     async fn is_over(&self, pause: &mut Duration, stop: &Stop) -> bool {
         loop {
             tokio::select! {
+                biased;
                 () = stop.stopped() => return false,
-                () = tokio::time::sleep(*pause) => {}
+                () = self.service.surroundings.sleep(*pause) => {}
             }
             *pause = (*pause * 2).min(LONGEST_PAUSE);
             if self.store.ping().await.is_ok() {

@@ -6,8 +6,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::{
@@ -23,14 +23,14 @@ const POLL: Duration = Duration::from_millis(500);
 const ELSEWHERE: Duration = Duration::from_millis(50);
 
 /// How often the delayed jobs are counted.
-const COUNT: Duration = Duration::from_secs(3);
+const COUNT: TimeDelta = TimeDelta::seconds(3);
 
 /// How many jobs are moved in one transaction.
 const WINDOW: i64 = 256;
 
 /// Moves what is due until told to stop.
 pub async fn release_due<S: Delays>(store: S, service: Arc<ServiceContext>, stop: Stop) {
-    let (mut troubled, mut counted) = (false, None::<Instant>);
+    let (mut troubled, mut counted) = (false, None::<DateTime<Utc>>);
     while !stop.is_stopped() {
         let turn = turn(&store, &service).await;
         match &turn {
@@ -39,16 +39,17 @@ pub async fn release_due<S: Delays>(store: S, service: Arc<ServiceContext>, stop
             _ => {}
         }
         troubled = turn.is_err();
-        if counted.is_none_or(|at| at.elapsed() > COUNT)
+        if counted.is_none_or(|at| service.surroundings.now() - at > COUNT)
             && let Ok(delayed) = store.delayed().await
         {
-            counted = Some(Instant::now());
+            counted = Some(service.surroundings.now());
             gauge!("messages_delayed").set(delayed as f64);
         }
         tokio::select! {
+            biased;
             () = stop.stopped() => {}
             () = service.delays.notified() => {}
-            () = tokio::time::sleep(turn.unwrap_or(POLL)) => {}
+            () = service.surroundings.sleep(turn.unwrap_or(POLL)) => {}
         }
     }
 }

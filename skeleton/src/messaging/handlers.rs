@@ -52,10 +52,13 @@ pub type ByName<Tx> = BTreeMap<&'static str, Boxed<Tx>>;
 
 /// The events that a service listens to.
 pub struct Subscriptions<Tx> {
-    pub(crate) handlers: ByName<Tx>,
-    pub(crate) bindings: Vec<Binding>,
+    /// Who handles what.
+    pub handlers: ByName<Tx>,
+    /// What the queue is bound to.
+    pub bindings: Vec<Binding>,
     pub(crate) reads: Vec<Reads>,
-    pub(crate) orders: Orders,
+    /// Who needs what of the order.
+    pub orders: Orders,
     pub(crate) retry: RetryOverrides,
 }
 

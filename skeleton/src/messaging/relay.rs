@@ -15,6 +15,7 @@ use crate::{
     failure::StoreError,
     stop::Stop,
     store::{Outbox, OutboxRow},
+    surroundings::Surroundings,
     telemetry::report_bug,
 };
 
@@ -29,12 +30,18 @@ pub struct Relay<S, P> {
     store: S,
     publisher: Arc<P>,
     window: i64,
+    surroundings: Surroundings,
 }
 
 impl<S: Outbox, P: Publisher> Relay<S, P> {
     /// A relay that has at most `window` messages unconfirmed.
     pub fn new(store: S, publisher: Arc<P>, window: i64) -> Self {
-        Self { store, publisher, window }
+        Self { store, publisher, window, surroundings: Surroundings::system() }
+    }
+
+    /// The same, with another clock to wait by.
+    pub fn in_surroundings(self, surroundings: Surroundings) -> Self {
+        Self { surroundings, ..self }
     }
 
     /// Relays until told to stop, and then once more what is there, as far as the broker takes it. What is left is for
@@ -65,8 +72,9 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
                 Ok(Turn::Stuck) | Err(_) => PAUSE,
             };
             tokio::select! {
+                biased;
                 () = self.store.bell().notified() => {}
-                () = tokio::time::sleep(wait) => {}
+                () = self.surroundings.sleep(wait) => {}
                 () = stop.stopped() => {}
             }
         }

@@ -54,7 +54,7 @@ pub trait Plan: Send + Sync + 'static {
 /// A store with transactions.
 pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// One transaction: what a handler works in.
-    type Tx: Transaction;
+    type Tx: Transaction + 'static;
 
     /// Whether its transactions can keep how far lines have come. One that cannot has the latest win by itself, and can
     /// have nothing handled in order.

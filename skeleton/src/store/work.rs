@@ -207,12 +207,12 @@ impl Work {
     }
 
     /// Notes that the transaction holds delayed jobs.
-    pub(crate) fn delays(&mut self) {
+    pub fn delays(&mut self) {
         self.has_delays = true;
     }
 
     /// Wakes who waits for what the transaction, now committed, has written.
-    pub(crate) fn committed(&self) {
+    pub fn committed(&self) {
         if self.has_delays {
             self.service.delays.notify_one();
         }

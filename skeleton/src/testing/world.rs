@@ -145,7 +145,8 @@ impl World {
         tokio::spawn(serve(server, requests, replies, self.stopped.clone()));
     }
 
-    fn link(&self, user: &str, purpose: &str) -> Link {
+    /// A connection of a user to the broker.
+    pub fn link(&self, user: &str, purpose: &str) -> Link {
         let login = Login::new(&self.broker_settings(user)).expect("the address is good");
         Link::open(login, format!("{user} {purpose}"), self.surroundings.clone(), self.stopped.clone())
     }

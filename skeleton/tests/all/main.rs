@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
+mod conformance;
 mod databases;
 mod delays;
 mod elasticsearch;
@@ -31,5 +32,6 @@ mod rhythms;
 mod rights;
 mod sagas;
 mod schedules;
+mod simulation;
 mod topology;
 mod versions;

@@ -184,30 +184,6 @@ async fn three_replicas_that_start_at_once_migrate_once() {
 }
 
 #[tokio::test]
-async fn sequences_count_up_by_subject_however_many_write() {
-    let app = TestApp::start(probe::service(), &[]).await;
-    let subject = Uuid::new_v4();
-    let store = &app.parts().store;
-    let write = async || {
-        use skeleton::{Publish, store::Transaction};
-        let mut tx = store.begin(&app.parts().service, &[]).await.unwrap();
-        for _ in 0..5 {
-            tx.publish(ContactRemoved { contact_id: subject, ..samples::contacts::contact_removed() }).unwrap();
-            // Of the same subject, but no event: it takes no number.
-            tx.enqueue(ImportFile { import_id: subject, position: 9 }).unwrap();
-        }
-        tx.commit().await.unwrap();
-    };
-
-    futures::future::join_all((0..8).map(|_| write())).await;
-
-    let numbers: Vec<Option<i64>> =
-        app.published_in::<ContactRemoved>().await.into_iter().map(|(envelope, _)| envelope.sequence).collect();
-    assert_eq!(numbers, (1..=40).map(Some).collect::<Vec<_>>());
-    app.finish().await;
-}
-
-#[tokio::test]
 async fn what_a_transaction_that_is_dropped_has_written_is_gone() {
     let app = TestApp::start(probe::service(), &[]).await;
     let id = Uuid::new_v4();

@@ -1,17 +1,16 @@
 //! What the skeleton promises of Neo4j, on a real server.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use chrono::{SubsecRound, Utc};
 use events::{contacts::ContactRemoved, samples};
 use skeleton::{
     Neo4j, Publish, Settings, Surroundings,
     failure::StoreErrorKind,
     store::{
-        Counts, Decisions, Filter, Outbox, Plan, ServiceContext, SetAside, State, Store, Transaction,
+        Outbox, Plan, ServiceContext, Store, Transaction,
         neo4j::{Tx, query, record},
     },
-    testing::{Fault, Provisioned, Proxy, TestStore, somebody},
+    testing::{Fault, Provisioned, Proxy, TestStore},
 };
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
@@ -78,55 +77,6 @@ fn removed(contact: Uuid) -> ContactRemoved {
 
 fn make(name: &str) -> skeleton::store::neo4j::Query {
     query("CREATE (:Thing {name: $name})").param("name", name)
-}
-
-fn waiting(message: Uuid) -> SetAside {
-    let now = Utc::now().trunc_subsecs(6);
-    SetAside {
-        message,
-        queue: "network.events".to_owned(),
-        name: "contacts.contact-added.v1".to_owned(),
-        subject: None,
-        headers: BTreeMap::from([("cloudEvents:id".to_owned(), message.to_string())]),
-        body: vec![b'{', 0xff, 0, b'}'],
-        place: None,
-        state: State::Waiting,
-        attempts: 1,
-        due_at: now - chrono::Duration::seconds(1),
-        reason: "the account is not known yet".to_owned(),
-        first_failed_at: now,
-        last_failed_at: now,
-    }
-}
-
-#[tokio::test]
-async fn of_two_transactions_with_the_same_message_one_handles_it() {
-    let bench = Bench::new().await;
-    let message = Uuid::new_v4();
-    let first = bench.begin(&[message]).await;
-    let second = tokio::spawn({
-        let (store, service) = (bench.store.clone(), bench.service.clone());
-        async move { store.begin(&service, &[message]).await }
-    });
-
-    let first_is_new = first.is_new(message);
-    first.commit().await.unwrap();
-    let second = second.await.unwrap().unwrap();
-
-    assert_eq!((first_is_new, second.is_new(message)), (true, false));
-    second.rollback().await;
-}
-
-#[tokio::test]
-async fn what_is_taken_in_and_not_committed_is_new_again() {
-    let bench = Bench::new().await;
-    let messages: Vec<Uuid> = (0..64).map(|_| Uuid::new_v4()).collect();
-
-    bench.begin(&messages).await.rollback().await;
-    let again = bench.begin(&messages).await;
-
-    assert!(messages.iter().all(|message| again.is_new(*message)));
-    again.rollback().await;
 }
 
 #[tokio::test]
@@ -198,55 +148,6 @@ async fn two_transactions_that_wait_for_each_other_are_told_to_try_again() {
     assert_eq!(errors, [StoreErrorKind::Conflict]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_writers_at_once_give_each_subject_its_numbers_in_the_order_of_the_outbox() {
-    let bench = Bench::new().await;
-    let subjects: Vec<Uuid> = (0..3).map(|_| Uuid::new_v4()).collect();
-    let mut writers = JoinSet::new();
-    for writer in 0..8 {
-        let (store, service, subjects) = (bench.store.clone(), bench.service.clone(), subjects.clone());
-        writers.spawn(async move {
-            for turn in 0..10 {
-                let mut tx = store.begin(&service, &[Uuid::new_v4()]).await.unwrap();
-                for place in 0..4 {
-                    tx.publish(removed(subjects[(writer + turn + place) % 3])).unwrap();
-                }
-                tx.commit().await.unwrap();
-            }
-        });
-    }
-    writers.join_all().await;
-
-    let rows = bench.store.next(1000).await.unwrap().unwrap();
-
-    let positions: Vec<i64> = rows.iter().map(|row| row.position).collect();
-    assert_eq!(positions, (1..=320).collect::<Vec<_>>());
-    for subject in subjects {
-        let about = |row: &&skeleton::store::OutboxRow| row.envelope.subject == Some(subject.to_string());
-        let numbers: Vec<_> = rows.iter().filter(about).map(|row| row.envelope.sequence.unwrap()).collect();
-        assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
-    }
-}
-
-#[tokio::test]
-async fn the_outbox_keeps_a_message_as_it_was_until_it_is_removed() {
-    let bench = Bench::new().await;
-    let mut tx = bench.begin(&[]).await;
-    let now = tx.now();
-    tx.publish(removed(Uuid::nil())).unwrap();
-    tx.commit().await.unwrap();
-
-    let rows = bench.store.next(10).await.unwrap().unwrap();
-    let counts = bench.store.counts().await.unwrap();
-    bench.store.remove(&[rows[0].position]).await.unwrap();
-
-    assert_eq!((rows[0].exchange.as_str(), rows[0].routing_key.as_str()), ("events.contacts", "contact-removed.v1"));
-    assert_eq!(serde_json::from_slice::<ContactRemoved>(&rows[0].body).unwrap().contact_id, Uuid::nil());
-    assert!(rows[0].envelope.time - now < chrono::Duration::seconds(5));
-    assert!(counts.outbox == 1 && counts.outbox_age_seconds < 10.0, "{counts:?}");
-    assert_eq!(bench.store.counts().await.unwrap().outbox, 0);
-}
-
 #[tokio::test]
 async fn one_replica_relays_and_another_takes_over_when_its_lease_has_ended() {
     let bench = Bench::new().await;
@@ -269,72 +170,6 @@ async fn one_replica_relays_and_another_takes_over_when_its_lease_has_ended() {
     assert!(bench.store.next(10).await.unwrap().is_none());
     other.remove(&[rows[0].position]).await.unwrap();
     assert_eq!(bench.store.counts().await.unwrap().outbox, 0);
-}
-
-#[tokio::test]
-async fn a_relay_that_stops_lets_another_go_on_at_once() {
-    let bench = Bench::new().await;
-    let other = open(&bench.provisioned, &[]);
-    assert!(bench.store.next(10).await.unwrap().is_some());
-    assert!(other.next(10).await.unwrap().is_none());
-
-    bench.store.resign().await;
-
-    assert!(other.next(10).await.unwrap().is_some());
-    assert!(bench.store.next(10).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn a_message_set_aside_waits_is_parked_is_redriven_and_is_dropped() {
-    let bench = Bench::new().await;
-    let (store, message) = (&bench.store, Uuid::new_v4());
-    let first = waiting(message);
-    store.set_aside(&first).await.unwrap();
-    let filter = Filter { reason: Some("not known".to_owned()), ..Filter::default() };
-
-    assert_eq!(store.due("network.events", 10).await.unwrap(), [message]);
-    assert!(store.due("network.jobs", 10).await.unwrap().is_empty());
-    assert_eq!(store.failures_of(message).await.unwrap(), 1);
-    assert_eq!(store.list_set_aside(&filter, 10).await.unwrap(), std::slice::from_ref(&first));
-    let other = Filter { name: Some("accounts.erased.v1".to_owned()), ..Filter::default() };
-    assert!(store.list_set_aside(&other, 10).await.unwrap().is_empty());
-
-    let parked = SetAside { state: State::Parked, attempts: 5, reason: "no".to_owned(), ..first.clone() };
-    store.set_aside(&parked).await.unwrap();
-    assert_eq!(store.list_set_aside(&Filter::default(), 10).await.unwrap(), [parked]);
-    assert_eq!(store.counts().await.unwrap(), Counts { parked: 1, ..Counts::default() });
-    assert!(store.due("network.events", 10).await.unwrap().is_empty());
-
-    assert_eq!(store.redrive(&[message, Uuid::new_v4()], &somebody()).await.unwrap(), 1);
-    assert_eq!(
-        (store.failures_of(message).await.unwrap(), store.drop_parked(&[message], &somebody()).await.unwrap()),
-        (0, 0)
-    );
-    let mut tx = bench.begin(&[message]).await;
-    let taken = tx.take_waiting(message).await.unwrap().unwrap();
-    assert_eq!((taken.attempts, taken.body), (0, first.body));
-    tx.commit().await.unwrap();
-    assert_eq!(store.counts().await.unwrap(), Counts::default());
-
-    store.set_aside(&SetAside { state: State::Parked, ..waiting(message) }).await.unwrap();
-    assert!(bench.begin(&[]).await.take_waiting(message).await.unwrap().is_none());
-    assert_eq!(store.drop_parked(&[message], &somebody()).await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn the_first_reply_to_a_request_is_kept() {
-    let bench = Bench::new().await;
-    let request = Uuid::new_v4();
-    let mut tx = bench.begin(&[request]).await;
-    assert_eq!(tx.first_reply(request).await.unwrap(), None);
-    tx.keep_reply(request, b"{\"ok\":true}").await.unwrap();
-    tx.commit().await.unwrap();
-
-    let mut again = bench.begin(&[request]).await;
-
-    assert!(!again.is_new(request));
-    assert_eq!(again.first_reply(request).await.unwrap().as_deref(), Some(&b"{\"ok\":true}"[..]));
-    again.rollback().await;
 }
 
 #[tokio::test]

@@ -142,15 +142,3 @@ async fn a_relay_that_has_lost_its_lock_cannot_remove_what_another_is_sending() 
     assert_eq!(replicas.second.counts().await.unwrap().outbox, 0);
     replicas.remove().await;
 }
-
-#[tokio::test]
-async fn a_relay_that_stops_lets_another_go_on_at_once() {
-    let replicas = TwoReplicas::new().await;
-    assert_eq!(replicas.first.next(10).await.unwrap().unwrap().len(), 1);
-    assert!(replicas.second.next(10).await.unwrap().is_none());
-
-    replicas.first.resign().await;
-
-    assert_eq!(replicas.second_takes_over().await.len(), 1);
-    replicas.remove().await;
-}

@@ -105,6 +105,16 @@ impl Headers {
     }
 }
 
+impl From<BTreeMap<String, String>> for Headers {
+    fn from(texts: BTreeMap<String, String>) -> Self {
+        let mut table = FieldTable::default();
+        for (name, value) in texts {
+            table.insert(name.into(), AMQPValue::LongString(value.into()));
+        }
+        Self(BasicProperties::default().with_headers(table))
+    }
+}
+
 fn header_text(value: &AMQPValue) -> Option<Cow<'_, str>> {
     Some(match value {
         AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()),

@@ -1,70 +1,9 @@
-//! The life of a message that has to wait.
+//! The life of a message that has to wait, where there are no transactions.
 
-use std::collections::BTreeMap;
-
-use chrono::{SubsecRound, Utc};
-use skeleton::{
-    store::{Counts, Decisions, Filter, SetAside, State, Store, Transaction},
-    testing::somebody,
-};
-use uuid::Uuid;
+use skeleton::store::{Filter, SetAside, State, Store, Transaction};
 
 use super::bench::Bench;
-
-fn waiting() -> SetAside {
-    let (message, now) = (Uuid::new_v4(), Utc::now().trunc_subsecs(6));
-    SetAside {
-        message,
-        queue: "search.events".to_owned(),
-        name: "contacts.contact-added.v1".to_owned(),
-        subject: Some("a subject".to_owned()),
-        headers: BTreeMap::from([("cloudEvents:id".to_owned(), message.to_string())]),
-        body: vec![b'{', 0xff, 0, b'}'],
-        place: None,
-        state: State::Waiting,
-        attempts: 1,
-        due_at: now - chrono::Duration::seconds(1),
-        reason: "the account 50% (a*c?) is not known \\ yet".to_owned(),
-        first_failed_at: now,
-        last_failed_at: now,
-    }
-}
-
-#[tokio::test]
-async fn a_message_waits_is_parked_is_redriven_and_is_dropped() {
-    let bench = Bench::new().await;
-    let (store, kept) = (&bench.store, waiting());
-    let later = SetAside { due_at: kept.due_at + chrono::Duration::hours(1), ..waiting() };
-    store.set_aside(&kept).await.unwrap();
-    store.set_aside(&later).await.unwrap();
-
-    assert_eq!(store.due("search.events", 64).await.unwrap(), [kept.message]);
-    assert!(store.due("search.dead", 64).await.unwrap().is_empty());
-    assert_eq!(store.failures_of(kept.message).await.unwrap(), 1);
-    assert_eq!(store.failures_of(Uuid::new_v4()).await.unwrap(), 0);
-
-    let parked = SetAside {
-        state: State::Parked,
-        attempts: 5,
-        first_failed_at: Utc::now() + chrono::Duration::hours(2),
-        ..kept.clone()
-    };
-    store.set_aside(&parked).await.unwrap();
-    let listed = store.list_set_aside(&Filter { id: Some(kept.message), ..Filter::default() }, 10).await.unwrap();
-
-    assert_eq!(listed, [SetAside { first_failed_at: kept.first_failed_at, ..parked }]);
-    assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, parked: 1, ..Counts::default() });
-    assert!(bench.begin().await.take_waiting(kept.message).await.unwrap().is_none());
-
-    assert_eq!(store.redrive(&[kept.message, later.message], &somebody()).await.unwrap(), 1);
-    assert_eq!(store.due("search.events", 64).await.unwrap(), [kept.message]);
-    assert_eq!(store.failures_of(kept.message).await.unwrap(), 0);
-
-    store.set_aside(&SetAside { state: State::Parked, ..kept.clone() }).await.unwrap();
-    assert_eq!(store.drop_parked(&[kept.message, later.message], &somebody()).await.unwrap(), 1);
-    assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, ..Counts::default() });
-    bench.done().await;
-}
+use crate::conformance::{QUEUE, waiting};
 
 #[tokio::test]
 async fn a_message_taken_out_is_gone_with_the_commit_and_not_before() {
@@ -83,7 +22,7 @@ async fn a_message_taken_out_is_gone_with_the_commit_and_not_before() {
     second.commit().await.unwrap();
 
     assert!(bench.begin().await.take_waiting(kept.message).await.unwrap().is_none());
-    assert!(bench.store.due("search.events", 64).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, 64).await.unwrap().is_empty());
     bench.done().await;
 }
 

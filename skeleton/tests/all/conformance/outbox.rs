@@ -1,0 +1,157 @@
+//! What is published leaves with its transaction, numbered, in order, through one replica at a time; what is delayed,
+//! when it is due.
+
+use chrono::{TimeDelta, Utc};
+use events::contacts::{ContactRemoved, ImportFile};
+use skeleton::{
+    Publish,
+    store::{Delay, Delays, Outbox, Transaction},
+    testing::eventually,
+};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{
+    bench::{Bench, numbers_of, removed},
+    on_each_store,
+};
+
+on_each_store! {
+    what_is_published_is_in_the_outbox_with_the_commit_and_not_before
+    the_outbox_keeps_a_message_as_it_was_until_it_is_removed
+    eight_writers_at_once_give_each_subject_its_numbers_in_the_order_of_the_outbox
+    a_relay_that_stops_lets_another_go_on_at_once
+    who_does_not_relay_removes_nothing
+    a_delayed_job_is_taken_out_when_it_is_due_by_one
+    a_delayed_job_that_is_cancelled_is_gone
+}
+
+async fn what_is_published_is_in_the_outbox_with_the_commit_and_not_before<S: Outbox<Tx: Publish>>(bench: Bench<S>) {
+    let mut tx = bench.begin(&[]).await;
+    tx.publish(removed(Uuid::nil())).unwrap();
+    let before = bench.store.next(10).await.unwrap().unwrap().len();
+
+    tx.commit().await.unwrap();
+
+    assert_eq!((before, bench.store.next(10).await.unwrap().unwrap().len()), (0, 1));
+    bench.done().await;
+}
+
+async fn the_outbox_keeps_a_message_as_it_was_until_it_is_removed<S: Outbox<Tx: Publish>>(bench: Bench<S>) {
+    let began = Utc::now();
+    bench.publish(&[Uuid::nil(), Uuid::max()]).await;
+
+    let rows = bench.store.next(10).await.unwrap().unwrap();
+    let counts = bench.store.counts().await.unwrap();
+    bench.store.remove(&[rows[0].position]).await.unwrap();
+
+    assert_eq!((rows[0].exchange.as_str(), rows[0].routing_key.as_str()), ("events.contacts", "contact-removed.v1"));
+    assert_eq!(serde_json::from_slice::<ContactRemoved>(&rows[0].body).unwrap().contact_id, Uuid::nil());
+    assert!(rows[0].envelope.time - began < TimeDelta::seconds(5));
+    assert!(counts.outbox == 2 && counts.outbox_age_seconds < 10.0, "{counts:?}");
+    let left: Vec<i64> = bench.store.next(10).await.unwrap().unwrap().iter().map(|row| row.position).collect();
+    assert_eq!(left, [rows[1].position]);
+    bench.done().await;
+}
+
+async fn eight_writers_at_once_give_each_subject_its_numbers_in_the_order_of_the_outbox<S: Outbox<Tx: Publish>>(
+    bench: Bench<S>,
+) {
+    let subjects: Vec<Uuid> = (0..3).map(|_| Uuid::new_v4()).collect();
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let (store, service, subjects) = (bench.store.clone(), bench.service.clone(), subjects.clone());
+        writers.spawn(async move {
+            for turn in 0..10 {
+                let mut tx = store.begin(&service, &[Uuid::new_v4()]).await.unwrap();
+                for place in 0..4 {
+                    tx.publish(removed(subjects[(writer + turn + place) % 3])).unwrap();
+                }
+                // Of a subject as well, but no event: it takes no number.
+                tx.enqueue(ImportFile { import_id: subjects[0], position: 9 }).unwrap();
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+
+    let rows = bench.store.next(1000).await.unwrap().unwrap();
+
+    assert_eq!(rows.len(), 400);
+    assert!(rows.is_sorted_by_key(|row| row.position));
+    let events: Vec<_> = rows.into_iter().filter(|row| row.exchange == "events.contacts").collect();
+    let numbers = subjects.iter().map(|subject| numbers_of(&events, *subject));
+    for numbers in numbers {
+        assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
+    }
+    bench.done().await;
+}
+
+async fn a_relay_that_stops_lets_another_go_on_at_once<S: Outbox>(bench: Bench<S>) {
+    assert!(bench.store.next(10).await.unwrap().is_some());
+    assert!(bench.other.next(10).await.unwrap().is_none());
+
+    bench.store.resign().await;
+
+    eventually("the other replica relays", async || match bench.other.next(10).await.unwrap() {
+        Some(_) => Ok(()),
+        None => Err("the first one does".to_owned()),
+    })
+    .await;
+    assert!(bench.store.next(10).await.unwrap().is_none());
+    bench.done().await;
+}
+
+async fn who_does_not_relay_removes_nothing<S: Outbox<Tx: Publish>>(bench: Bench<S>) {
+    bench.publish(&[Uuid::nil()]).await;
+    let rows = bench.store.next(10).await.unwrap().unwrap();
+
+    assert!(bench.other.remove(&[rows[0].position]).await.is_err());
+
+    assert_eq!(bench.store.counts().await.unwrap().outbox, 1);
+    bench.done().await;
+}
+
+async fn a_delayed_job_is_taken_out_when_it_is_due_by_one<S: Delays<Tx: Delay>>(bench: Bench<S>) {
+    let job = |position| ImportFile { import_id: Uuid::nil(), position };
+    let mut tx = bench.begin(&[]).await;
+    let late = tx.enqueue_at(job(1), Utc::now() + TimeDelta::hours(1)).await.unwrap();
+    let due = tx.enqueue_at(job(2), Utc::now() - TimeDelta::seconds(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(bench.store.until_due().await.unwrap().unwrap().is_zero());
+
+    let mut first = bench.begin(&[]).await;
+    let taken: Vec<Uuid> = first.take_due(10).await.unwrap().iter().map(|message| message.envelope.id).collect();
+    let mut second = bench.begin_elsewhere(&[]).await.unwrap();
+    let taken_by_second = second.take_due(10).await.unwrap().len();
+    second.rollback().await;
+    first.commit().await.unwrap();
+
+    assert_eq!((taken, taken_by_second), (vec![due], 0));
+    assert_eq!(bench.store.delayed().await.unwrap(), 1);
+    assert!(bench.store.until_due().await.unwrap().unwrap() > std::time::Duration::from_secs(3000));
+    let mut tx = bench.begin(&[]).await;
+    assert!(tx.cancel(late).await.unwrap());
+    tx.commit().await.unwrap();
+    bench.done().await;
+}
+
+async fn a_delayed_job_that_is_cancelled_is_gone<S: Delays<Tx: Delay>>(bench: Bench<S>) {
+    let mut tx = bench.begin(&[]).await;
+    let job = ImportFile { import_id: Uuid::nil(), position: 0 };
+    let id = tx.enqueue_at(job, Utc::now() - TimeDelta::seconds(1)).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut given_up = bench.begin(&[]).await;
+    assert!(given_up.cancel(id).await.unwrap());
+    given_up.rollback().await;
+    let mut tx = bench.begin(&[]).await;
+    assert!(tx.cancel(id).await.unwrap());
+    tx.commit().await.unwrap();
+
+    let mut tx = bench.begin(&[]).await;
+    assert!(!tx.cancel(id).await.unwrap());
+    assert!(tx.take_due(10).await.unwrap().is_empty());
+    tx.rollback().await;
+    bench.done().await;
+}

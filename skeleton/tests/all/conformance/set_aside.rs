@@ -1,0 +1,123 @@
+//! The life of a message that has to wait, in every store.
+
+use chrono::{TimeDelta, Utc};
+use skeleton::{
+    store::{Counts, Decisions, Filter, Outbox, SetAside, State, Store, Transaction},
+    testing::somebody,
+};
+use uuid::Uuid;
+
+use super::{
+    bench::{Bench, QUEUE, waiting},
+    on_each_store,
+};
+
+on_each_store! {
+    a_message_waits_is_parked_is_redriven_and_is_dropped
+    what_is_not_due_is_not_taken_out
+    what_is_taken_out_stays_where_the_transaction_is_given_up
+    of_two_that_want_a_waiting_message_one_gets_it
+}
+
+mod elasticsearch {
+    #[tokio::test]
+    async fn a_message_waits_is_parked_is_redriven_and_is_dropped() {
+        let bench = crate::conformance::bench::elasticsearch().await;
+        super::a_message_waits_is_parked_is_redriven_and_is_dropped(bench).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_due_is_not_taken_out() {
+        super::what_is_not_due_is_not_taken_out(crate::conformance::bench::elasticsearch().await).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_out_stays_where_the_transaction_is_given_up() {
+        let bench = crate::conformance::bench::elasticsearch().await;
+        super::what_is_taken_out_stays_where_the_transaction_is_given_up(bench).await;
+    }
+}
+
+async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: Bench<S>) {
+    let (store, kept) = (&bench.store, waiting());
+    let later = SetAside { due_at: kept.due_at + TimeDelta::hours(1), ..waiting() };
+    store.set_aside(&kept).await.unwrap();
+    store.set_aside(&later).await.unwrap();
+
+    assert_eq!(store.due(QUEUE, 64).await.unwrap(), [kept.message]);
+    assert!(store.due("contacts.dead", 64).await.unwrap().is_empty());
+    assert_eq!(store.failures_of(kept.message).await.unwrap(), 1);
+    assert_eq!(store.failures_of(Uuid::new_v4()).await.unwrap(), 0);
+
+    // What is new about one that is kept: when it failed first is not.
+    let first_failed_at = kept.first_failed_at + TimeDelta::hours(2);
+    let parked =
+        SetAside { state: State::Parked, attempts: 5, reason: "no".to_owned(), first_failed_at, ..kept.clone() };
+    store.set_aside(&parked).await.unwrap();
+    let listed = store.list_set_aside(&Filter::of(kept.message), 10).await.unwrap();
+    assert_eq!(listed, [SetAside { first_failed_at: kept.first_failed_at, ..parked }]);
+    assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, parked: 1, ..Counts::default() });
+    let mut tx = bench.begin(&[]).await;
+    assert!(tx.take_waiting(kept.message).await.unwrap().is_none());
+    tx.rollback().await;
+
+    assert_eq!(store.redrive(&[kept.message, later.message, Uuid::new_v4()], &somebody()).await.unwrap(), 1);
+    assert_eq!(store.due(QUEUE, 64).await.unwrap(), [kept.message]);
+    assert_eq!(store.failures_of(kept.message).await.unwrap(), 0);
+    assert_eq!(store.drop_parked(&[kept.message], &somebody()).await.unwrap(), 0, "it waits again");
+    let mut tx = bench.begin(&[kept.message]).await;
+    let taken = tx.take_waiting(kept.message).await.unwrap().unwrap();
+    assert_eq!((taken.attempts, taken.body, taken.headers), (0, kept.body.clone(), kept.headers.clone()));
+    tx.commit().await.unwrap();
+    assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, ..Counts::default() });
+
+    store.set_aside(&SetAside { state: State::Parked, ..kept.clone() }).await.unwrap();
+    assert_eq!(store.drop_parked(&[kept.message, later.message], &somebody()).await.unwrap(), 1);
+    assert_eq!(store.counts().await.unwrap(), Counts { waiting: 1, ..Counts::default() });
+    bench.done().await;
+}
+
+async fn what_is_not_due_is_not_taken_out<S: Store>(bench: Bench<S>) {
+    let kept = SetAside { due_at: Utc::now() + TimeDelta::hours(1), ..waiting() };
+    bench.store.set_aside(&kept).await.unwrap();
+
+    let mut tx = bench.begin(&[kept.message]).await;
+
+    assert!(tx.take_waiting(kept.message).await.unwrap().is_none());
+    tx.rollback().await;
+    bench.done().await;
+}
+
+async fn what_is_taken_out_stays_where_the_transaction_is_given_up<S: Store>(bench: Bench<S>) {
+    let kept = waiting();
+    bench.store.set_aside(&kept).await.unwrap();
+
+    let mut given_up = bench.begin(&[kept.message]).await;
+    assert_eq!(given_up.take_waiting(kept.message).await.unwrap(), Some(kept.clone()));
+    given_up.rollback().await;
+
+    assert_eq!(bench.store.due(QUEUE, 64).await.unwrap(), [kept.message]);
+    let mut tx = bench.begin(&[kept.message]).await;
+    assert!(tx.take_waiting(kept.message).await.unwrap().is_some());
+    tx.commit().await.unwrap();
+    assert!(bench.store.due(QUEUE, 64).await.unwrap().is_empty());
+    bench.done().await;
+}
+
+async fn of_two_that_want_a_waiting_message_one_gets_it<S: Outbox>(bench: Bench<S>) {
+    let kept = waiting();
+    bench.store.set_aside(&kept).await.unwrap();
+    let mut first = bench.begin(&[]).await;
+    assert!(first.take_waiting(kept.message).await.unwrap().is_some());
+    let mut second = bench.begin_elsewhere(&[]).await.unwrap();
+    let second = tokio::spawn(async move {
+        let taken = second.take_waiting(kept.message).await;
+        second.rollback().await;
+        taken
+    });
+
+    first.commit().await.unwrap();
+
+    assert_eq!(second.await.unwrap().unwrap(), None);
+    bench.done().await;
+}

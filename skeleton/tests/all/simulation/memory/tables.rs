@@ -1,0 +1,132 @@
+//! What a store in memory keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use events::Envelope;
+use skeleton::store::{Decision, OutboxRow, SetAside, Staged, State};
+use uuid::Uuid;
+
+/// What a handler has done: its name, and the event that it did it for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    pub handler: &'static str,
+    pub event: Envelope,
+    pub at: DateTime<Utc>,
+}
+
+/// A job that waits for its time.
+#[derive(Clone, Debug)]
+pub struct Delayed {
+    pub due: DateTime<Utc>,
+    pub position: u64,
+    pub message: Staged,
+}
+
+/// Something that one transaction at a time may work on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lock {
+    Inbox(Uuid),
+    Line(String),
+    SetAside(Uuid),
+    Delays,
+}
+
+/// Everything, as it was committed; and who works on what.
+#[derive(Default)]
+pub struct Tables {
+    pub inbox: BTreeMap<Uuid, Inbox>,
+    pub outbox: BTreeMap<i64, OutboxRow>,
+    pub last_position: i64,
+    pub written_at: BTreeMap<i64, DateTime<Utc>>,
+    pub sequences: BTreeMap<String, i64>,
+    pub lines: BTreeMap<String, i64>,
+    pub given_up: BTreeSet<(String, i64)>,
+    pub set_aside: BTreeMap<Uuid, SetAside>,
+    pub delayed: BTreeMap<Uuid, Delayed>,
+    pub trail: Vec<Decision>,
+    pub effects: Vec<Effect>,
+    pub locks: BTreeMap<Lock, u64>,
+    pub next_number: u64,
+    /// The session that may relay.
+    pub relaying: Option<u64>,
+    /// Sessions with a window in hand.
+    pub windows: BTreeSet<u64>,
+}
+
+/// A message that was taken in.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    pub taken_in_at: DateTime<Utc>,
+    pub reply: Option<Vec<u8>>,
+}
+
+impl Tables {
+    pub fn next_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Whether a transaction has the lock now.
+    pub fn try_lock(&mut self, lock: &Lock, tx: u64) -> bool {
+        *self.locks.entry(lock.clone()).or_insert(tx) == tx
+    }
+
+    pub fn unlock_all_of(&mut self, tx: u64) {
+        self.locks.retain(|_, holder| *holder != tx);
+    }
+
+    /// How far a line has come, over what was given up.
+    pub fn reached(&self, line: &str) -> i64 {
+        let mut last = self.lines.get(line).copied().unwrap_or(0);
+        while self.given_up.contains(&(line.to_owned(), last + 1)) {
+            last += 1;
+        }
+        last
+    }
+
+    /// Gives staged messages their numbers and puts them into the outbox.
+    pub fn write_out(&mut self, staged: Vec<Staged>, now: DateTime<Utc>, gives_twice: bool) -> Vec<OutboxRow> {
+        let mut written = Vec::new();
+        for message in staged {
+            let sequence = message.numbered_subject().map(|subject| {
+                let last = self.sequences.entry(subject.to_owned()).or_insert(0);
+                if !(gives_twice && *last == 3) {
+                    *last += 1;
+                }
+                *last
+            });
+            self.last_position += 1;
+            let row = OutboxRow {
+                position: self.last_position,
+                exchange: message.exchange,
+                routing_key: message.routing_key,
+                envelope: Envelope { sequence, ..message.envelope },
+                body: message.body.into_bytes(),
+            };
+            self.written_at.insert(row.position, now);
+            self.outbox.insert(row.position, row.clone());
+            written.push(row);
+        }
+        written
+    }
+
+    /// Keeps a message, or what is new about one that is kept.
+    pub fn keep(&mut self, message: &SetAside) {
+        let kept = self.set_aside.entry(message.message).or_insert_with(|| message.clone());
+        kept.state = message.state;
+        kept.attempts = message.attempts;
+        kept.due_at = message.due_at;
+        kept.reason.clone_from(&message.reason);
+        kept.last_failed_at = message.last_failed_at;
+    }
+
+    /// Whether a set-aside message may be handled now.
+    pub fn is_due(&self, message: &SetAside, now: DateTime<Utc>) -> bool {
+        match (message.state, &message.place) {
+            (State::Waiting, _) => message.due_at <= now,
+            (State::Behind, Some(place)) => place.number <= self.lines.get(&place.line).copied().unwrap_or(0) + 1,
+            (State::Behind, None) | (State::Parked, _) => false,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The two services of a run: `contacts` publishes, `network` listens in all three ways and publishes in turn.
+
+use std::sync::{Arc, OnceLock};
+
+use events::{
+    Message,
+    contacts::{
+        ContactChangedV2, ContactRemoved, ImportCancelled, ImportFailed, ImportFile, ImportFinished, ImportProgressed,
+        ImportStarted,
+    },
+    network::IdentityLinked,
+    samples,
+};
+use skeleton::{
+    Delay, Failure, Handled, Problem, Publish, StoreError, Subscriptions,
+    messaging::handlers::{Binding, Boxed, ByName},
+    store::{Store, Transaction},
+};
+use uuid::Uuid;
+
+use super::memory::{Memory, Tx};
+
+/// The service that listens.
+pub const CONSUMER: &str = "network";
+
+/// The service that publishes first.
+pub const PRODUCER: &str = "contacts";
+
+/// What a handler needs of the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    Latest,
+    Order,
+}
+
+/// A handler, as the ledger knows it.
+pub struct Handler {
+    pub service: &'static str,
+    pub name: &'static str,
+    /// What it handles, without the version.
+    pub message: &'static str,
+    pub needs: Needs,
+    /// Whether it publishes an event each time.
+    pub publishes: bool,
+}
+
+impl Handler {
+    const fn of(service: &'static str, name: &'static str, message: &'static str, needs: Needs) -> Self {
+        Self { service, name, message, needs, publishes: false }
+    }
+
+    /// Whether a message is for it.
+    pub fn handles(&self, name: &str) -> bool {
+        name.rsplit_once(".v").is_some_and(|(name, _)| name == self.message)
+    }
+}
+
+/// All of them.
+pub const HANDLERS: [Handler; 5] = [
+    Handler { publishes: true, ..Handler::of(CONSUMER, "on_removed", "contacts.contact-removed", Needs::Nothing) },
+    Handler::of(CONSUMER, "on_changed", "contacts.contact-changed", Needs::Latest),
+    Handler::of(CONSUMER, "on_progressed", "contacts.import-progressed", Needs::Order),
+    Handler::of(PRODUCER, "on_linked", "network.identity-linked", Needs::Nothing),
+    Handler::of(PRODUCER, "import_file", "contacts.import-file", Needs::Nothing),
+];
+
+/// What the handlers of a message need of the order.
+pub fn needs_of(name: &str) -> Needs {
+    HANDLERS.iter().find(|handler| handler.handles(name)).map_or(Needs::Nothing, |handler| handler.needs)
+}
+
+/// What handling a message comes to. It is in the message itself, as whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Sound,
+    Refused,
+    Failing,
+}
+
+impl Mood {
+    fn of(owner: Uuid) -> Self {
+        match owner.as_u128() {
+            1 => Self::Refused,
+            2 => Self::Failing,
+            _ => Self::Sound,
+        }
+    }
+
+    fn owner(self) -> Uuid {
+        Uuid::from_u128(match self {
+            Self::Sound => 3,
+            Self::Refused => 1,
+            Self::Failing => 2,
+        })
+    }
+
+    /// Whether it can never be handled.
+    pub fn is_poison(self) -> bool {
+        self != Self::Sound
+    }
+}
+
+/// What handling a message will come to.
+pub fn mood_of(name: &str, body: &[u8]) -> Mood {
+    let field = if name.starts_with("contacts.import-") { "account_id" } else { "owner_id" };
+    let data: serde_json::Value = serde_json::from_slice(body).expect("a service writes JSON");
+    data[field].as_str().and_then(|owner| owner.parse().ok()).map_or(Mood::Sound, Mood::of)
+}
+
+async fn act(handler: &'static str, mood: Mood, tx: &mut Tx) -> Handled {
+    // Before it fails: what was done must be undone then.
+    tx.effect(handler);
+    tx.step("handles").await;
+    match mood {
+        Mood::Refused => Err(Problem::new(422, "refused", "this one is refused").into()),
+        Mood::Failing => Err(Failure::retry("this one fails")),
+        Mood::Sound if tx.is_to_fail() => Err(Failure::retry("this one fails by chance")),
+        Mood::Sound => Ok(()),
+    }
+}
+
+async fn on_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+    tx.publish(IdentityLinked { contact_id: removed.contact_id, ..samples::network::identity_linked() })?;
+    act("on_removed", Mood::of(removed.owner_id), tx).await
+}
+
+async fn on_changed(changed: ContactChangedV2, tx: &mut Tx) -> Handled {
+    act("on_changed", Mood::of(changed.owner_id), tx).await
+}
+
+async fn on_progressed(progressed: ImportProgressed, tx: &mut Tx) -> Handled {
+    act("on_progressed", Mood::of(progressed.account_id), tx).await
+}
+
+async fn on_linked(_: IdentityLinked, tx: &mut Tx) -> Handled {
+    act("on_linked", Mood::Sound, tx).await
+}
+
+async fn nothing<E>(_: E, _: &mut Tx) -> Handled {
+    Ok(())
+}
+
+/// What `network` listens to. Made once: to read the schemas takes longer than a run.
+pub fn of_network() -> &'static Subscriptions<Tx> {
+    static ALL: OnceLock<Subscriptions<Tx>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        Subscriptions::new()
+            .on(on_removed)
+            .on_latest(on_changed)
+            .in_order(on_progressed)
+            .in_order(nothing::<ImportStarted>)
+            .in_order(nothing::<ImportFinished>)
+            .in_order(nothing::<ImportFailed>)
+            .in_order(nothing::<ImportCancelled>)
+    })
+}
+
+/// What `contacts` listens to.
+pub fn of_contacts() -> &'static Subscriptions<Tx> {
+    static ALL: OnceLock<Subscriptions<Tx>> = OnceLock::new();
+    ALL.get_or_init(|| Subscriptions::new().on(on_linked))
+}
+
+/// The jobs of `contacts`, and what their queue is bound to.
+pub fn jobs() -> (ByName<Tx>, Binding) {
+    let import_file: Boxed<Tx> = Arc::new(|_, tx| Box::pin(act("import_file", Mood::Sound, tx)));
+    let exchange = format!("jobs.{}", ImportFile::SERVICE);
+    (ByName::from([(ImportFile::NAME, import_file)]), Binding { exchange, routing_key: ImportFile::KEY.to_owned() })
+}
+
+/// What somebody asks `contacts` to do, in one transaction.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    Remove { contact: u64, mood: Mood },
+    Change { contact: u64, mood: Mood, times: u64 },
+    Progress { import: u64, mood: Mood },
+    Import { delay_ms: i64 },
+}
+
+impl Wish {
+    /// Does it. What came of it nobody knows who gets an error.
+    pub async fn fulfil(self, store: &Memory, service: &Arc<skeleton::ServiceContext>) -> Result<(), StoreError> {
+        let mut tx = store.begin(service, &[]).await?;
+        self.write(&mut tx).await.map_err(StoreError::broken)?;
+        tx.commit().await
+    }
+
+    async fn write(self, tx: &mut Tx) -> Handled {
+        match self {
+            Self::Remove { contact, mood } => {
+                let (contact_id, owner_id) = (subject(contact), mood.owner());
+                tx.publish(ContactRemoved { contact_id, owner_id, ..samples::contacts::contact_removed() })
+            }
+            Self::Change { contact, mood, times } => {
+                for _ in 0..times {
+                    let (contact_id, owner_id) = (subject(contact), mood.owner());
+                    tx.publish(ContactChangedV2 { contact_id, owner_id, ..samples::contacts::contact_changed_v2() })?;
+                }
+                Ok(())
+            }
+            Self::Progress { import, mood } => {
+                let (import_id, account_id) = (subject(import), mood.owner());
+                tx.publish(ImportProgressed { import_id, account_id, ..samples::contacts::import_progressed() })
+            }
+            Self::Import { delay_ms } => {
+                let due = tx.now() + chrono::TimeDelta::milliseconds(delay_ms);
+                tx.enqueue_at(ImportFile { import_id: subject(9), position: 0 }, due).await.map(drop)
+            }
+        }
+    }
+}
+
+fn subject(number: u64) -> Uuid {
+    Uuid::from_u128(u128::from(number) + 100)
+}
