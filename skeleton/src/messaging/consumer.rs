@@ -7,7 +7,7 @@
 //! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may
 //! be killing its process: it is handled alone, each attempt noted before it begins, and parked when they are used up.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use events::{Envelope, versions::is_version_of};
 use futures::FutureExt;
@@ -16,7 +16,8 @@ use tracing::{Instrument, debug, error, info, warn};
 use uuid::Uuid;
 
 use super::{
-    Deliveries, Incoming,
+    Alone, Deliveries, Incoming,
+    ahead::call_ahead,
     handlers::ByName,
     order::{Lines, Order, Orders, Place, Turn},
     retry::{self, Decision},
@@ -25,7 +26,7 @@ use crate::{
     config::RetrySettings,
     failure::{Failure, Handled, Problem, StoreError},
     stop::Stop,
-    store::{ServiceContext, SetAside, State, Store, Transaction},
+    store::{Hands, ServiceContext, SetAside, State, Store, Transaction},
     telemetry,
 };
 
@@ -45,6 +46,8 @@ pub struct Queue<S: Store> {
     pub service: Arc<ServiceContext>,
     /// Whether everything in it has failed elsewhere already, and is parked.
     pub park_all: bool,
+    /// Whose handlers cannot be overtaken, as far as is known.
+    pub alone: Arc<Alone>,
 }
 
 /// Takes messages from a queue until told to stop. `batch` messages at most share a transaction.
@@ -109,6 +112,7 @@ impl<S: Store> Queue<S> {
             retry: self.retry.clone(),
             service: self.service.clone(),
             park_all: self.park_all,
+            alone: self.alone.clone(),
         }
     }
 
@@ -235,19 +239,28 @@ impl<S: Store> Queue<S> {
     async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
         let calls = self.in_line(messages);
         let mut lines = Lines::locked(tx, calls.iter().filter_map(|call| call.place.as_ref())).await?;
-        let mut handled = Vec::with_capacity(messages.len());
+        let mut seen = HashSet::with_capacity(calls.len());
+        let mut due = Vec::with_capacity(calls.len());
         for call in calls {
-            let envelope = call.envelope;
-            if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {
+            if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {
                 counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
                 continue;
             }
-            handled.push(envelope.id);
-            match self.call_in_turn(call, tx, &mut lines).await? {
-                Ended::Done => {}
-                early => return Ok(early),
+            match call.place.as_ref().map_or(Turn::Now, |place| lines.turn(call.order, place)) {
+                Turn::Now => {}
+                Turn::Passed => {
+                    counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
+                    continue;
+                }
+                Turn::Early { missing } => return Ok(Ended::Early { missing }),
             }
+            // Before it is handled: should that fail, nothing of this stays either.
+            if let Some(place) = &call.place {
+                lines.advance(place.clone());
+            }
+            due.push(call);
         }
+        self.call_all(&due, tx).await?;
         lines.keep(tx).await?;
         Ok(Ended::Done)
     }
@@ -266,22 +279,32 @@ impl<S: Store> Queue<S> {
         calls
     }
 
-    /// Calls the handler if it is the message's turn. Passes a message over whose turn has passed.
-    async fn call_in_turn(&self, call: Call<'_>, tx: &mut S::Tx, lines: &mut Lines) -> Result<Ended, Failure> {
-        let Call { envelope, body, order, place } = call;
-        let Some(place) = place else {
-            return self.call(envelope, body, tx).await.map(|()| Ended::Done);
-        };
-        match lines.turn(order, &place) {
-            Turn::Now => self.call(envelope, body, tx).await?,
-            Turn::Passed => {
-                counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
-                return Ok(Ended::Done);
+    /// Calls the handlers; what they do is as if one were called after the other.
+    async fn call_all(&self, calls: &[Call<'_>], tx: &mut S::Tx) -> Handled {
+        let hands = Hands::default();
+        if calls.len() < 2 || tx.hand(hands.hand(0)).is_none() {
+            for call in calls {
+                self.call(call.envelope, call.body, tx).await?;
             }
-            Turn::Early { missing } => return Ok(Ended::Early { missing }),
+            return Ok(());
         }
-        lines.advance(place);
-        Ok(Ended::Done)
+        let alone: Vec<bool> = calls.iter().map(|call| self.alone.has(&call.envelope.name)).collect();
+        let called = call_ahead(tx, &hands, &alone, |number, mut hand| async move {
+            let Call { envelope, body, .. } = &calls[number];
+            let handled = self.call(envelope, body, &mut hand).await;
+            (number, hand, handled)
+        });
+        let outcome = called.await;
+        let Some(crossed) = hands.crossed() else { return outcome };
+        let name = &calls[crossed].envelope.name;
+        self.alone.add(name);
+        debug!(
+            queue = self.name,
+            message.name = name,
+            "handlers of this event need more than one statement: they run alone from now on"
+        );
+        // Whatever the handler made of being refused.
+        Err(Failure::retry("a handler of the batch needs to run alone"))
     }
 
     /// Calls the handler, and makes a failure of a panic and of a handler that takes too long.

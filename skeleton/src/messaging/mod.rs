@@ -1,5 +1,6 @@
 //! Messages in and out. Only this module knows the broker; the loops in it know only the traits below.
 
+mod ahead;
 pub mod consumer;
 pub mod delays;
 pub mod handlers;
@@ -18,6 +19,8 @@ use std::future::Future;
 use bytes::Bytes;
 use events::{Envelope, EnvelopeError};
 use uuid::Uuid;
+
+pub use ahead::Alone;
 
 use crate::store::OutboxRow;
 

@@ -111,6 +111,7 @@ impl<S: Store> Assembled<S> {
             retry: self.common.retry.clone(),
             service: self.service.clone(),
             park_all: false,
+            alone: Arc::default(),
         }
     }
 }

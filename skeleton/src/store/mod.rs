@@ -9,6 +9,7 @@ mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
+mod hands;
 pub mod jobs;
 pub mod leases;
 pub mod limits;
@@ -31,6 +32,7 @@ use crate::{config::Settings, failure::StoreError};
 pub use bookmarks::Bookmarks;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
+pub use hands::{Hand, Hands};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};
 pub use leases::{Fenced, Lease, Leases};
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
@@ -122,6 +124,22 @@ pub trait Transaction: Send {
 
     /// Whether a message that this transaction took in has not been handled before.
     fn is_new(&self, message: Uuid) -> bool;
+
+    /// Another hand on this transaction, for a handler that begins before the one before it has ended. `None` where all
+    /// statements go through one hand.
+    fn hand(&self, _hand: Hand) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Takes over what a hand has left for the commit.
+    fn take_over(&mut self, _hand: Self)
+    where
+        Self: Sized,
+    {
+    }
 
     /// Locks how far these lines have come until the transaction ends, and tells it: the number of the last message that
     /// was handled or given up. 0 where there was none. The lines come sorted.

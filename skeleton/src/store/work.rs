@@ -206,6 +206,12 @@ impl Work {
         self.staged.extend(written);
     }
 
+    /// Takes over what another handler of the same transaction wants to publish.
+    pub(crate) fn take_over(&mut self, other: &mut Self) {
+        self.staged.append(&mut other.staged);
+        self.has_delays |= other.has_delays;
+    }
+
     /// Notes that the transaction holds delayed jobs.
     pub fn delays(&mut self) {
         self.has_delays = true;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
+mod ahead;
 mod conformance;
 mod databases;
 mod delays;

@@ -18,6 +18,7 @@ mod patience;
 mod replies;
 mod sagas;
 mod schedules;
+mod session;
 mod set_aside;
 mod tx;
 

@@ -2,13 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use deadpool_postgres::Object;
 use futures::{TryFutureExt, try_join};
 use tokio::sync::Notify;
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, Statement, types::ToSql};
 use uuid::Uuid;
 
 use super::{
@@ -16,12 +16,14 @@ use super::{
     error::store_error,
     jobs,
     later::{self, Later},
-    replies, set_aside,
+    replies,
+    session::Session,
+    set_aside,
 };
 use crate::{
     failure::StoreError,
     messaging::order::past_given_up,
-    store::{Publish, SetAside, Staged, Transaction, Work, jobs::job_name},
+    store::{Hand, Publish, SetAside, Staged, Transaction, Work, jobs::job_name},
 };
 
 const TAKE_IN: &str =
@@ -41,6 +43,14 @@ const STAGE: &str = "with staged as (
     select exchange, routing_key, last - c + row_number() over (partition by s.subject order by n), envelope, body
     from staged s left join heads using (subject) left join counts using (subject) order by n";
 
+/// The same for one message: a third of the work.
+const STAGE_ONE: &str = "with head as (
+        insert into skeleton.sequences as h (subject, last) select $3, 1 where $3::text is not null
+        on conflict (subject) do update set last = h.last + 1 returning last
+    )
+    insert into skeleton.outbox (exchange, routing_key, sequence, envelope, body)
+    values ($1, $2, (select last from head), $4, $5)";
+
 /// Locks lines and tells how far they have come. Sorted, as they come: no deadlocks.
 const LOCK_LINES: &str = "insert into skeleton.lines as l (line, last) select line, 0 from unnest($1::text[]) as line
     on conflict (line) do update set last = l.last returning line, last";
@@ -52,9 +62,10 @@ const ADVANCE_LINES: &str = "update skeleton.lines as l set last = reached.last
 
 /// A transaction. Dropped without a commit, its connection is closed: the server rolls back at once.
 pub struct Tx {
-    client: Option<Object>,
-    new: HashSet<Uuid>,
-    later: Vec<Later>,
+    session: Arc<Session>,
+    new: Arc<HashSet<Uuid>>,
+    later: Arc<Mutex<Vec<Later>>>,
+    hand: Option<Hand>,
     work: Work,
     bell: Arc<Notify>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
@@ -68,24 +79,26 @@ impl Tx {
         bell: Arc<Notify>,
         take_in: &[Uuid],
     ) -> Result<Self, StoreError> {
-        let mut tx =
-            Self { client: Some(client), new: HashSet::new(), later: Vec::new(), work, bell, after_commit: Vec::new() };
-        let client = tx.client()?;
+        let session = Session::new(client);
+        let mut new = HashSet::new();
         if take_in.is_empty() {
-            client.batch_execute("begin").await.map_err(store_error)?;
-            return Ok(tx);
+            session.batch_execute("begin").await.map_err(store_error)?;
+        } else {
+            let statement = prepared(&session, TAKE_IN).await?;
+            // Sent together, answered together: one round trip.
+            let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
+            let (_, rows) = try_join!(session.batch_execute("begin"), session.query(&statement, &parameters))
+                .map_err(store_error)?;
+            new = rows.iter().map(|row| row.get(0)).collect();
         }
-        let statement = client.prepare_cached(TAKE_IN).await.map_err(store_error)?;
-        // Sent together, answered together: one round trip.
-        let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
-        let (_, rows) =
-            try_join!(client.batch_execute("begin"), client.query(&statement, &parameters)).map_err(store_error)?;
-        tx.new = rows.iter().map(|row| row.get(0)).collect();
-        Ok(tx)
+        let (session, new, later) = (Arc::new(session), Arc::new(new), Arc::default());
+        Ok(Self { session, new, later, hand: None, work, bell, after_commit: Vec::new() })
     }
 
-    fn client(&self) -> Result<&Object, StoreError> {
-        self.client.as_ref().ok_or_else(|| StoreError::broken("the transaction has ended"))
+    /// Takes the turn for a statement, and takes out what goes before it.
+    fn take_turn(&self) -> Result<Vec<Later>, StoreError> {
+        self.hand.as_ref().map_or(Ok(()), Hand::take_turn)?;
+        Ok(std::mem::take(&mut *self.later.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Asks for rows.
@@ -93,11 +106,10 @@ impl Tx {
     /// # Errors
     /// Where the store does not answer, another got in the way, or the statement is wrong.
     pub async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        let later = std::mem::take(&mut self.later);
-        let client = self.client()?;
-        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        let (_, rows) =
-            try_join!(later::send(client, &later), client.query(&statement, parameters)).map_err(store_error)?;
+        let statement = prepared(&self.session, sql).await?;
+        let later = self.take_turn()?;
+        let asked = self.session.query(&statement, parameters);
+        let (_, rows) = try_join!(later::send(&self.session, &later), asked).map_err(store_error)?;
         Ok(rows)
     }
 
@@ -126,11 +138,10 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`].
     pub async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        let later = std::mem::take(&mut self.later);
-        let client = self.client()?;
-        let statement = client.prepare_cached(sql).await.map_err(store_error)?;
-        let (_, count) =
-            try_join!(later::send(client, &later), client.execute(&statement, parameters)).map_err(store_error)?;
+        let statement = prepared(&self.session, sql).await?;
+        let later = self.take_turn()?;
+        let changing = self.session.execute(&statement, parameters);
+        let (_, count) = try_join!(later::send(&self.session, &later), changing).map_err(store_error)?;
         Ok(count)
     }
 
@@ -140,8 +151,10 @@ impl Tx {
     /// # Errors
     /// Where the statement is wrong, its parameters do not fit, or the store does not answer.
     pub async fn execute_later(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
-        let statement = self.client()?.prepare_cached(sql).await.map_err(store_error)?;
-        self.later.push(Later::new(statement, parameters)?);
+        let later = Later::new(prepared(&self.session, sql).await?, parameters)?;
+        let mut before = self.take_turn()?;
+        before.push(later);
+        *self.later.lock().unwrap_or_else(PoisonError::into_inner) = before;
         Ok(())
     }
 
@@ -167,8 +180,19 @@ impl Transaction for Tx {
         self.new.contains(&message)
     }
 
+    fn hand(&self, hand: Hand) -> Option<Self> {
+        let (session, new, later) = (self.session.clone(), self.new.clone(), self.later.clone());
+        let (work, bell) = (Work::new(self.work.service().clone()), self.bell.clone());
+        Some(Self { session, new, later, hand: Some(hand), work, bell, after_commit: Vec::new() })
+    }
+
+    fn take_over(&mut self, mut hand: Self) {
+        self.work.take_over(&mut hand.work);
+        self.after_commit.append(&mut hand.after_commit);
+    }
+
     async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
-        let client = self.client()?;
+        let client = &self.session;
         let (lock, given_up) =
             try_join!(client.prepare_cached(LOCK_LINES), client.prepare_cached(GIVEN_UP)).map_err(store_error)?;
         // Sent together, answered together: one round trip.
@@ -203,19 +227,10 @@ impl Transaction for Tx {
 
     async fn commit(mut self) -> Result<(), StoreError> {
         let staged = self.work.take_staged();
-        let client = self.client.take().ok_or_else(|| StoreError::broken("the transaction has ended"))?;
-        let outcome = match record_jobs(&client, &staged).await {
-            Ok(recording) => {
-                self.later.extend(recording);
-                write_and_commit(&client, &self.later, &staged).await
-            }
-            Err(error) => Err(error),
-        };
-        if outcome.is_err() {
-            // Closed, not returned: whatever state it is in ends with it.
-            drop(Object::take(client));
-            return outcome;
-        }
+        let mut later = self.take_turn()?;
+        later.extend(record_jobs(&self.session, &staged).await?);
+        write_and_commit(&self.session, &later, &staged).await?;
+        self.session.has_ended();
         if !staged.is_empty() {
             self.bell.notify_one();
         }
@@ -226,20 +241,15 @@ impl Transaction for Tx {
         Ok(())
     }
 
-    async fn rollback(mut self) {
-        let Some(client) = self.client.take() else { return };
-        if client.batch_execute("rollback").await.is_err() {
-            drop(Object::take(client));
+    async fn rollback(self) {
+        if self.session.batch_execute("rollback").await.is_ok() {
+            self.session.has_ended();
         }
     }
 }
 
-impl Drop for Tx {
-    fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            drop(Object::take(client));
-        }
-    }
+async fn prepared(client: &Object, sql: &str) -> Result<Statement, StoreError> {
+    client.prepare_cached(sql).await.map_err(store_error)
 }
 
 /// What records the jobs among staged messages, where there are any.
@@ -248,7 +258,7 @@ async fn record_jobs(client: &Object, staged: &[Staged]) -> Result<Option<Later>
     if jobs.is_empty() {
         return Ok(None);
     }
-    let statement = client.prepare_cached(jobs::RECORD).await.map_err(store_error)?;
+    let statement = prepared(client, jobs::RECORD).await?;
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.envelope.id).collect();
     let names: Vec<&str> = jobs.iter().map(|job| job_name(&job.envelope.name)).collect();
     let times: Vec<_> = jobs.iter().map(|job| job.envelope.time).collect();
@@ -259,7 +269,10 @@ async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -
     if staged.is_empty() {
         return try_join!(later::send(client, later), client.batch_execute("commit")).map_err(store_error).map(drop);
     }
-    let statement = client.prepare_cached(STAGE).await.map_err(store_error)?;
+    if let [one] = staged {
+        return write_one_and_commit(client, later, one).await;
+    }
+    let statement = prepared(client, STAGE).await?;
     let column = |value: fn(&Staged) -> &str| staged.iter().map(value).collect::<Vec<_>>();
     let exchanges = column(|staged| &staged.exchange);
     let keys = column(|staged| &staged.routing_key);
@@ -269,6 +282,16 @@ async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -
     let envelopes = envelopes.map_err(StoreError::broken)?;
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
     // Sent together, answered together. Where the first fails, the second finds the transaction aborted: no commit.
+    let writing = client.execute(&statement, &parameters).map_ok(drop);
+    try_join!(later::send(client, later), writing, client.batch_execute("commit")).map_err(store_error).map(drop)
+}
+
+async fn write_one_and_commit(client: &Object, later: &[Later], staged: &Staged) -> Result<(), StoreError> {
+    let statement = prepared(client, STAGE_ONE).await?;
+    let Staged { exchange, routing_key, envelope, body } = staged;
+    let envelope = serde_json::to_string(envelope).map_err(StoreError::broken)?;
+    let subject = staged.numbered_subject();
+    let parameters: [&(dyn ToSql + Sync); 5] = [exchange, routing_key, &subject, &envelope, body];
     let writing = client.execute(&statement, &parameters).map_ok(drop);
     try_join!(later::send(client, later), writing, client.batch_execute("commit")).map_err(store_error).map(drop)
 }
