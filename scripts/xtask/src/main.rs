@@ -57,6 +57,8 @@ enum Command {
     Events(events::Events),
     /// Measure what the design asks for, each beside a baseline in the same run.
     Bench(bench::Bench),
+    #[command(hide = true)]
+    BenchProgram(bench::Program),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -79,6 +81,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Tally(tally) => tally.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,
+        Command::BenchProgram(program) => program.run().await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

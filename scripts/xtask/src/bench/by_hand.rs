@@ -5,10 +5,13 @@ use futures::{StreamExt, future::try_join_all};
 use lapin::{Connection, message::Delivery, options::BasicAckOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio_postgres::{Client, Statement, types::Json};
+use tokio_postgres::{Client, NoTls, Statement, types::Json};
 use uuid::Uuid;
 
 use super::bare::{self, BATCH, number_of};
+
+/// Where its messages come from.
+pub const QUEUE: &str = "bench.by-hand";
 
 /// Its tables. The table `effects` is the probe service's as well.
 pub const TABLES: &str = "create schema by_hand;
@@ -76,8 +79,10 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Prepares a lane on a connection.
-    pub async fn on(client: Client) -> Result<Self> {
+    /// Opens a lane.
+    pub async fn open(postgres: &str) -> Result<Self> {
+        let (client, connection) = tokio_postgres::connect(postgres, NoTls).await?;
+        tokio::spawn(connection);
         Ok(Self {
             take_in: client.prepare(TAKE_IN).await?,
             count: client.prepare(COUNT).await?,
@@ -88,11 +93,10 @@ impl Lane {
     }
 
     /// Batches of what is there, each one transaction, its statements pipelined: one a message.
-    pub async fn work_off_in_batches(&mut self, connection: &Connection, queue: &str, count: usize) -> Result<()> {
-        let consumer = bare::consumer(connection, queue).await?;
+    pub async fn work_off_in_batches(&mut self, connection: &Connection) -> Result<()> {
+        let consumer = bare::consumer(connection, QUEUE).await?;
         let mut batches = consumer.ready_chunks(BATCH);
-        let mut seen = 0;
-        while seen < count {
+        loop {
             let batch = batches.next().await.context("the consumer has ended")?;
             let batch: Vec<Message> =
                 batch.into_iter().map(|delivery| Message::read(delivery?)).collect::<Result<_>>()?;
@@ -100,20 +104,17 @@ impl Lane {
             if let Some(last) = batch.last() {
                 last.delivery.ack(BasicAckOptions { multiple: true }).await?;
             }
-            seen += batch.len();
         }
-        Ok(())
     }
 
     /// One message after the other, each one transaction, step by step.
-    pub async fn work_off_singly(&mut self, connection: &Connection, queue: &str, count: usize) -> Result<()> {
-        let mut consumer = bare::consumer(connection, queue).await?;
-        for _ in 0..count {
+    pub async fn work_off_singly(&mut self, connection: &Connection) -> Result<()> {
+        let mut consumer = bare::consumer(connection, QUEUE).await?;
+        loop {
             let message = Message::read(consumer.next().await.context("the consumer has ended")??)?;
             self.handle_one(&message).await?;
             message.delivery.ack(BasicAckOptions::default()).await?;
         }
-        Ok(())
     }
 
     async fn handle_batch(&mut self, batch: &[Message]) -> Result<()> {

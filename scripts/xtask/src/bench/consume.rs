@@ -1,41 +1,35 @@
-//! Inbox, handler and outbox in Postgres: a service of the skeleton beside the same by hand, on one thread each.
+//! Inbox, handler and outbox in Postgres: a service of the skeleton beside the same by hand, each in a process of its
+//! own, on one thread.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use events::{Message, accounts::Registered, contacts::ContactAdded};
+use events::{Message, accounts::Registered};
 use skeleton::{
-    Handled, Postgres, Publish, Service, Subscriptions,
-    store::postgres::Tx,
-    testing::{Provisioned, TestStore, World, broker_password, eventually},
+    Postgres,
+    testing::{TestStore, World, broker_password},
 };
 use tokio_postgres::{Client, NoTls};
 
 use super::{
     Size,
-    bare::{self, Sample, number_of},
-    by_hand::{self, COUNT, Lane},
-    counter::Counter,
+    bare::{self, Sample},
+    by_hand::{self, QUEUE},
+    process::{Process, Usage},
+    program::{Kind, settings_by_hand, settings_of},
     report::{Aim, Finding, Report},
 };
 
-const QUEUE: &str = "bench.by-hand";
-
-const MIGRATIONS: &[(&str, &str)] = &[("V1__probe", by_hand::EFFECTS)];
+/// How long a backlog may take.
+const LIMIT: Duration = Duration::from_secs(100);
 
 /// How the messages come.
 #[derive(Clone, Copy, PartialEq)]
-enum Coming {
+pub enum Coming {
+    /// All that are there share a transaction.
     InBatches,
+    /// Each has its own.
     Singly,
-}
-
-/// How the service works: whether its handler waits for each statement, and whether its relay runs.
-#[derive(Clone, Copy, PartialEq)]
-enum Way {
-    Waiting,
-    Pipelined,
-    Relaying,
 }
 
 /// A backlog, up to 64 messages a transaction.
@@ -43,9 +37,12 @@ pub async fn measure_backlog(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(3, 1), size.choose(20_000, 1000));
     let row = |what, aim| finding("consume", what, aim);
     let findings = [
-        (Way::Waiting, row("a backlog, 64 a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.6))),
-        (Way::Pipelined, row("the same, its statement goes out with the commit", Aim::RatioAtLeast(0.6))),
-        (Way::Relaying, row("the same while the relay sends what comes of it", Aim::None)),
+        (
+            Kind::CountWaiting,
+            row("a backlog, 64 a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.6)),
+        ),
+        (Kind::CountLater, row("the same, its statement goes out with the commit", Aim::RatioAtLeast(0.6))),
+        (Kind::CountRelaying, row("the same while the relay sends what comes of it", Aim::None)),
     ];
     report.findings.extend(compare(findings, Coming::InBatches, rounds, count).await?);
     Ok(())
@@ -53,16 +50,19 @@ pub async fn measure_backlog(size: Size, report: &mut Report) -> Result<()> {
 
 /// How many messages a second a service consumes from a backlog, its statements going out with the commit.
 pub async fn rate_of_backlog(count: usize) -> Result<f64> {
-    by_service(&bare::samples(count), Coming::InBatches, Way::Pipelined).await
+    by_service(&bare::samples(count), Coming::InBatches, Kind::CountLater).await.map(|(rate, _)| rate)
 }
 
 /// One message a transaction.
 pub async fn measure_singly(size: Size, report: &mut Report) -> Result<()> {
-    let (rounds, count) = (size.choose(7, 1), size.choose(1000, 300));
+    let (rounds, count) = (size.choose(7, 1), size.choose(2000, 300));
     let row = |what, aim| finding("consume-single", what, aim);
     let findings = [
-        (Way::Waiting, row("one message a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.8))),
-        (Way::Pipelined, row("the same, its statement goes out with the commit", Aim::RatioAtLeast(0.8))),
+        (
+            Kind::CountWaiting,
+            row("one message a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.8)),
+        ),
+        (Kind::CountLater, row("the same, its statement goes out with the commit", Aim::RatioAtLeast(0.8))),
     ];
     report.findings.extend(compare(findings, Coming::Singly, rounds, count).await?);
     Ok(())
@@ -74,122 +74,100 @@ fn finding(row: &'static str, what: &str, aim: Aim) -> Finding {
 
 /// Each round: by hand, and then each way once, with the same messages.
 async fn compare<const N: usize>(
-    mut findings: [(Way, Finding); N],
+    mut findings: [(Kind, Finding); N],
     coming: Coming,
     rounds: usize,
     count: usize,
 ) -> Result<Vec<Finding>> {
     for _ in 0..rounds {
         let samples = bare::samples(count);
-        let baseline = by_hand(&samples, coming).await?;
-        for (way, finding) in &mut findings {
-            finding.add(by_service(&samples, coming, *way).await?, baseline);
+        let (baseline, baseline_usage) = by_hand(&samples, coming).await?;
+        for (kind, finding) in &mut findings {
+            let (ours, usage) = by_service(&samples, coming, *kind).await?;
+            finding.add(ours, baseline);
+            finding.add_usage(usage, Some(baseline_usage));
         }
     }
     Ok(findings.into_iter().map(|(_, finding)| finding).collect())
 }
 
-/// The skeleton's service. Without its relay it does the same work as the baseline.
-async fn by_service(samples: &[Sample], coming: Coming, way: Way) -> Result<f64> {
-    let counter = Counter::of(samples.len());
-    let (name, plan) = (Service::named("contacts"), Postgres::migrated_by(MIGRATIONS));
-    let service = if way == Way::Relaying { name.store(plan) } else { name.projects_into(plan) };
-    let subscriptions = match way {
-        Way::Waiting => Subscriptions::new().on(on_registered),
-        Way::Pipelined | Way::Relaying => Subscriptions::new().on(on_registered_pipelined),
-    };
-    let service = service.consumes(subscriptions).with(counter.clone());
+/// The skeleton's service works a backlog off. Returns messages a second, and what it used, its start included.
+pub async fn by_service(samples: &[Sample], coming: Coming, kind: Kind) -> Result<(f64, Usage)> {
+    let service = kind.service().context("this program is no service")?;
     let world = World::new().await;
     world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await?;
     let connection = bare::connect(&world).await?;
     bare::seed(&connection, "events.accounts", Registered::KEY, samples).await?;
+    let database = Postgres::provision(&format!("{}-bench", bare::vhost(&world))).await;
+    let mut settings = settings_of(&world, service.name(), &database.settings);
     let batch = if coming == Coming::Singly { "1" } else { "64" };
-    let app = world.start(service, &[("broker", "batch", batch)]).await;
-    counter.rate().await;
-    let store = &app.parts().store;
-    eventually("every message in the inbox", async || match taken_in(store).await {
-        Ok(taken_in) if taken_in >= samples.len() as i64 => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
-    if way == Way::Relaying {
-        app.sent_everything().await;
+    settings.push(("CONTACTS__BROKER__BATCH".to_owned(), batch.to_owned()));
+    let client = open(&postgres_of(&database.settings)?).await?;
+    let mut process = Process::start(kind, &settings)?;
+    process.until("every message is taken in", LIMIT, || is_taken_in(&client, "skeleton", samples.len())).await?;
+    let usage = process.usage()?.since(Usage::default(), samples.len());
+    if kind == Kind::CountRelaying {
+        process.until("the outbox is empty", LIMIT, || is_empty(&client, "skeleton.outbox")).await?;
     }
-    let rows = store.query(&found_in("skeleton"), &[]).await?;
-    let found = Found::from(rows.first().context("counting gave no row")?);
+    process.stop().await?;
+    let found = Found::from(&client.query_one(&found_in("skeleton"), &[]).await?);
     connection.close(200, "bye".into()).await?;
-    app.stop().await;
-    found.rate(samples.len(), if way == Way::Relaying { 0 } else { samples.len() })
+    Postgres::remove(database).await;
+    world.remove().await;
+    Ok((found.rate(samples.len(), if kind == Kind::CountRelaying { 0 } else { samples.len() })?, usage))
 }
 
-async fn taken_in(store: &Postgres) -> Result<i64> {
-    let rows = store.query("select count(*) from skeleton.inbox", &[]).await?;
-    Ok(rows.first().context("counting gave no row")?.get(0))
-}
-
-/// Counts a registration, and says so.
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
-    let number = number_of(&registered.name).unwrap_or_default();
-    tx.execute(COUNT, &[&registered.account_id, &number]).await?;
-    publish(registered, tx)
-}
-
-/// The same without waiting for Postgres.
-async fn on_registered_pipelined(registered: Registered, tx: &mut Tx) -> Handled {
-    let number = number_of(&registered.name).unwrap_or_default();
-    tx.execute_later(COUNT, &[&registered.account_id, &number]).await?;
-    publish(registered, tx)
-}
-
-/// Publishes about as much as it came with, as by hand.
-fn publish(registered: Registered, tx: &mut Tx) -> Handled {
-    let added_at = tx.now();
-    tx.publish(ContactAdded {
-        contact_id: registered.account_id,
-        owner_id: registered.account_id,
-        name: registered.name,
-        given_name: None,
-        family_name: None,
-        emails: vec![registered.email],
-        phones: Vec::new(),
-        company: None,
-        title: None,
-        notes: None,
-        urls: Vec::new(),
-        added_at,
-    })?;
-    tx.resource::<Counter>().count();
-    Ok(())
-}
-
-async fn by_hand(samples: &[Sample], coming: Coming) -> Result<f64> {
+async fn by_hand(samples: &[Sample], coming: Coming) -> Result<(f64, Usage)> {
     let world = World::new().await;
     let connection = bare::connect(&world).await?;
     bare::quorum_queue(&connection.create_channel().await?, QUEUE).await?;
     bare::seed(&connection, "", QUEUE, samples).await?;
     let database = Postgres::provision(&format!("{}-by-hand", bare::vhost(&world))).await;
-    let client = open(&database).await?;
+    let postgres = postgres_of(&database.settings)?;
+    let client = open(&postgres).await?;
     client.batch_execute(&format!("{}; {}", by_hand::EFFECTS, by_hand::TABLES)).await?;
-    let mut lane = Lane::on(open(&database).await?).await?;
-    match coming {
-        Coming::InBatches => lane.work_off_in_batches(&connection, QUEUE, samples.len()).await?,
-        Coming::Singly => lane.work_off_singly(&connection, QUEUE, samples.len()).await?,
-    }
+    let kind = if coming == Coming::Singly { Kind::CountSinglyByHand } else { Kind::CountByHand };
+    let mut process = Process::start(kind, &settings_by_hand(bare::broker(&world).url, postgres))?;
+    process.until("every message is taken in", LIMIT, || is_taken_in(&client, "by_hand", samples.len())).await?;
+    let usage = process.usage()?.since(Usage::default(), samples.len());
+    process.stop().await?;
     let found = Found::from(&client.query_one(&found_in("by_hand"), &[]).await?);
     connection.close(200, "bye".into()).await?;
     Postgres::remove(database).await;
     world.remove().await;
-    found.rate(samples.len(), samples.len())
+    Ok((found.rate(samples.len(), samples.len())?, usage))
 }
 
-async fn open(database: &Provisioned) -> Result<Client> {
+async fn is_taken_in(client: &Client, schema: &str, count: usize) -> Result<bool> {
+    // Until the program has made its tables, there are none.
+    let there = client.query_one("select to_regclass($1) is not null", &[&format!("{schema}.inbox")]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let row = client.query_one(&format!("select count(*) from {schema}.inbox"), &[]).await?;
+    Ok(row.get::<_, i64>(0) >= i64::try_from(count)?)
+}
+
+/// Whether a table has no rows.
+pub async fn is_empty(client: &Client, table: &str) -> Result<bool> {
+    let row = client.query_one(&format!("select not exists (select from {table})"), &[]).await?;
+    Ok(row.get(0))
+}
+
+/// The address of a database that was made for a run.
+pub fn postgres_of(settings: &[(&'static str, String)]) -> Result<String> {
     let setting = |wanted: &str| {
-        let found = database.settings.iter().find(|(key, _)| *key == wanted);
+        let found = settings.iter().find(|(key, _)| *key == wanted);
         found.map(|(_, value)| value.as_str()).with_context(|| format!("the database has no {wanted}"))
     };
-    let mut config: tokio_postgres::Config = setting("url")?.parse()?;
-    config.password(setting("password")?).connect_timeout(Duration::from_secs(5));
-    let (client, connection) = config.connect(NoTls).await?;
+    let (scheme, place) = setting("url")?.split_once("://").context("the database has no address")?;
+    let (user, place) = place.split_once('@').context("the database has no user")?;
+    Ok(format!("{scheme}://{user}:{}@{place}", setting("password")?))
+}
+
+/// A connection to it.
+pub async fn open(postgres: &str) -> Result<Client> {
+    let (client, connection) = tokio_postgres::connect(postgres, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }

@@ -1,57 +1,74 @@
-//! How much memory the six services take while they have nothing to do.
+//! How much memory the six services take while they have nothing to do, and under load.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use futures::future::try_join_all;
+use uuid::Uuid;
 
 use super::{
-    Size, programs,
+    Size,
+    load::Lane,
     report::{Aim, Finding, Report},
+    six::{Member, Six, public},
 };
-use crate::native::{self, SERVICES};
 
-/// Starts all six the way an operator does, and reads what the system says they hold.
+/// How many connections ask at a time.
+const CONNECTIONS: usize = 16;
+
+/// Starts all six, reads what the system says they hold, and again after a load.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
-    let missing: Vec<_> = SERVICES.into_iter().filter(|service| !programs().join(service).exists()).collect();
-    if !missing.is_empty() {
-        report.notes.push(format!("memory: skipped, not built in {}: {}", programs().display(), missing.join(", ")));
-        return Ok(());
+    let Some(six) = Six::start("memory", report).await? else { return Ok(()) };
+    let found = at_rest_and_under_load(&six, size).await;
+    six.stop().await?;
+    let (at_rest, under_load, asked) = found?;
+    let finding =
+        |what: String, unit, value, aim| Finding { ours: vec![value], ..Finding::new("memory", what, unit, aim) };
+    let sum = |found: &[(&str, f64)]| found.iter().map(|(_, megabytes)| megabytes).sum::<f64>();
+    report.findings.push(finding("all six services at rest".to_owned(), "MB", sum(&at_rest), Aim::AtMost(60.0)));
+    let most = "all six, the most under load";
+    report.findings.push(finding(most.to_owned(), "MB", sum(&under_load), Aim::AtMost(150.0)));
+    report.findings.push(finding("that load".to_owned(), "requests/s", asked, Aim::None));
+    for ((service, rest), (_, most)) in at_rest.into_iter().zip(under_load) {
+        report.findings.push(finding(format!("{service} at rest"), "MB", rest, Aim::None));
+        report.findings.push(finding(format!("{service}, the most under load"), "MB", most, Aim::None));
     }
-    let measured = resident(size.choose(10, 1)).await;
-    services("stop").await?;
-    let megabytes = measured?;
-    let finding = |what, megabytes, aim| Finding { ours: vec![megabytes], ..Finding::new("memory", what, "MB", aim) };
-    let all = megabytes.iter().map(|(_, megabytes)| megabytes).sum();
-    report.findings.push(finding("all six services at rest", all, Aim::AtMost(60.0)));
-    report.findings.extend(megabytes.into_iter().map(|(service, megabytes)| finding(service, megabytes, Aim::None)));
     Ok(())
 }
 
-/// Starts the services, lets them rest, and reads their resident memory in megabytes.
-async fn resident(rest_s: usize) -> Result<Vec<(&'static str, f64)>> {
-    for command in ["topology", "start"] {
-        services(command).await?;
+type ByService = Vec<(&'static str, f64)>;
+
+async fn at_rest_and_under_load(six: &Six, size: Size) -> Result<(ByService, ByService, f64)> {
+    tokio::time::sleep(Duration::from_secs(size.choose(10, 1) as u64)).await;
+    let at_rest = six.memory("VmRSS:")?;
+    let member = six.member().await?;
+    let asked = load(&member, Duration::from_secs(size.choose(20, 1) as u64)).await?;
+    Ok((at_rest, six.memory("VmHWM:")?, asked))
+}
+
+/// Adds contacts, shows one, lists and searches, as fast as the answers come. Returns requests a second.
+async fn load(member: &Member, length: Duration) -> Result<f64> {
+    let began = Instant::now();
+    let lanes = (0..CONNECTIONS).map(async |lane| {
+        let mut connection = Lane::open(&public()).await?;
+        let mut count = 0usize;
+        while began.elapsed() < length {
+            connection.ask(&next(member, lane + count)).await?;
+            count += 1;
+        }
+        anyhow::Ok(count)
+    });
+    let count: usize = try_join_all(lanes).await?.into_iter().sum();
+    Ok(count as f64 / began.elapsed().as_secs_f64())
+}
+
+fn next(member: &Member, turn: usize) -> Vec<u8> {
+    let key = Uuid::new_v4();
+    let contact = format!(r#"{{"name":"Bench {}","emails":["{}@bench.test"]}}"#, key.simple(), key.simple());
+    match turn % 4 {
+        0 => member.request("POST", "contacts", Some(key), &contact),
+        1 => member.request("GET", &format!("contacts/{}", member.contact), None, ""),
+        2 => member.request("GET", "contacts?limit=20", None, ""),
+        _ => member.request("GET", "search?q=Bench&limit=10", None, ""),
     }
-    tokio::time::sleep(Duration::from_secs(rest_s as u64)).await;
-    SERVICES.into_iter().map(|service| Ok((service, resident_of(service)?))).collect()
-}
-
-fn resident_of(service: &str) -> Result<f64> {
-    let pid = native::pid_of(&run_folder(), service)?;
-    let status =
-        fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("{service} does not run"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not say VmRSS")?;
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024.0 / 1e6)
-}
-
-fn run_folder() -> PathBuf {
-    std::env::var_os("KITH_RUN").map_or_else(|| native::repository().join(".run/test"), Into::into)
-}
-
-async fn services(command: &str) -> Result<()> {
-    let mut script = native::script("services");
-    script.arg(command).env("KITH_RUN", run_folder()).env("KITH_BIN", programs());
-    script.env("KITH_ADMIN_PORT_BASE", "9200").env("KITH_HTTP_PORT", "8180");
-    native::run(&mut script).await
 }

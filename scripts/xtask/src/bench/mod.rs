@@ -4,13 +4,24 @@ mod bare;
 mod by_hand;
 mod consume;
 mod counter;
+mod counting;
+mod gateway;
+mod http;
+mod load;
 mod memory;
 mod null_store;
 mod outbox;
+mod peers;
+mod plot;
+mod process;
+mod program;
 mod publish_consume;
 mod report;
 mod request;
+mod six;
 mod start;
+mod things;
+mod things_by_hand;
 mod validation;
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -24,12 +35,13 @@ use skeleton::{
 };
 use tokio_postgres::NoTls;
 
+pub use program::Program;
 use report::Report;
 
 use crate::native::repository;
 
 /// How long a row may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Spans are recorded as in a service; no lines are written, they would be in the table.
 const LOG_FILTER: &str = "off,skeleton::telemetry=info,lapin::channel=off,lapin::channels=off,lapin::io_loop=off";
@@ -37,7 +49,7 @@ const LOG_FILTER: &str = "off,skeleton::telemetry=info,lapin::channel=off,lapin:
 /// Measure what the design asks for, each beside a baseline in the same run.
 #[derive(Args)]
 pub struct Bench {
-    /// Only these; all without any.
+    /// Only these; all but `peers` without any.
     rows: Vec<Row>,
     /// Few messages and rounds: shows that it works, measures nothing.
     #[arg(long)]
@@ -45,7 +57,7 @@ pub struct Bench {
     /// Print lines of JSON in place of a table.
     #[arg(long)]
     json: bool,
-    /// Put the table into docs/benchmarks.md as well.
+    /// Put the table into docs/benchmarks.md, and the picture beside it.
     #[arg(long, conflicts_with_all = ["quick", "rows"])]
     write: bool,
 }
@@ -63,12 +75,18 @@ enum Row {
     Validation,
     /// Request and reply, beside the bare broker library.
     Request,
+    /// HTTP to outbox to broker, beside the same by hand.
+    Http,
+    /// HTTP through the gateway to a request and back, beside the request alone.
+    Gateway,
     /// From a commit to the delivery of what it published.
     Outbox,
     /// From the start of a service to its being ready.
     Start,
-    /// The memory of the six services at rest.
+    /// The memory of the six services, at rest and under load.
     Memory,
+    /// The same two jobs on other stacks, beside ours. Takes some minutes, and the first time some more to build them.
+    Peers,
 }
 
 /// How much is measured.
@@ -85,6 +103,14 @@ impl Size {
 }
 
 impl Row {
+    /// How long it may take.
+    fn limit(self) -> Duration {
+        match self {
+            Self::Peers => Duration::from_secs(1800),
+            _ => LIMIT,
+        }
+    }
+
     async fn measure(self, size: Size, report: &mut Report) -> Result<()> {
         match self {
             Self::PublishConsume => publish_consume::measure(size, report).await,
@@ -92,9 +118,12 @@ impl Row {
             Self::ConsumeSingle => consume::measure_singly(size, report).await,
             Self::Validation => validation::measure(size, report).await,
             Self::Request => request::measure(size, report).await,
+            Self::Http => http::measure(size, report).await,
+            Self::Gateway => gateway::measure(size, report).await,
             Self::Outbox => outbox::measure(size, report).await,
             Self::Start => start::measure(size, report).await,
             Self::Memory => memory::measure(size, report).await,
+            Self::Peers => peers::measure(size, report).await,
         }
     }
 }
@@ -104,14 +133,15 @@ impl Bench {
     pub async fn run(self) -> Result<()> {
         let _telemetry =
             telemetry::start("bench", &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
-        let rows = if self.rows.is_empty() { Row::value_variants().to_vec() } else { self.rows };
+        let all = || Row::value_variants().iter().copied().filter(|row| *row != Row::Peers).collect();
+        let rows: Vec<Row> = if self.rows.is_empty() { all() } else { self.rows };
         let mut report = Report { notes: vec![surroundings().await?], ..Report::default() };
         let mut failed = Vec::new();
         for row in rows {
             let name = row.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
             eprintln!("measuring {name}");
             let measuring = row.measure(Size { quick: self.quick }, &mut report);
-            let outcome = tokio::time::timeout(LIMIT, measuring).await.context("it took too long").flatten();
+            let outcome = tokio::time::timeout(row.limit(), measuring).await.context("it took too long").flatten();
             if let Err(error) = outcome {
                 failed.push(format!("{name}: {error:#}"));
             }
@@ -124,14 +154,16 @@ impl Bench {
             let path = repository().join("docs/benchmarks.md");
             let document = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
             fs::write(&path, report.put_into(&document)?)?;
+            fs::write(path.with_extension("svg"), plot::drawn(&report))?;
         }
         Ok(())
     }
 }
 
-/// The folder of the services' programs.
+/// The folder of the services' programs: that of this one, so that all are of one profile.
 pub fn programs() -> PathBuf {
-    std::env::var_os("KITH_BIN").map_or_else(|| repository().join("target/debug"), PathBuf::from)
+    let beside = || std::env::current_exe().ok()?.parent().map(PathBuf::from);
+    std::env::var_os("KITH_BIN").map(PathBuf::from).or_else(beside).unwrap_or_default()
 }
 
 /// When, on what, and how busy it was.

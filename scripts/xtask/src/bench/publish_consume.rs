@@ -21,6 +21,7 @@ use super::{
     bare::{self, BATCH, Sample, WINDOW},
     counter::Counter,
     null_store::{NullStore, NullTx},
+    process::Usage,
     report::{Aim, Finding, Report},
 };
 
@@ -45,19 +46,25 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let channel = bare::confirmed_channel(&connection).await?;
     // Both take short turns, so that both see the same machine; the first warms up.
     for turn in 0..=turns {
+        let began = Usage::of_ourselves()?;
         let baseline = publish_bare(&channel, &samples).await?;
+        let between = Usage::of_ourselves()?;
         let ours = publish(&publisher, &samples).await?;
         if turn > 0 {
             publishing.add(ours, baseline);
+            publishing.add_turns([began, between, Usage::of_ourselves()?], samples.len());
         }
     }
     let mut consumer = bare::consumer(&connection, BARE).await?;
     let mut deliveries = RabbitDeliveries::new(link, OURS, WINDOW);
     for turn in 0..=turns {
+        let began = Usage::of_ourselves()?;
         let baseline = bare::consume(&mut consumer, samples.len()).await?;
+        let between = Usage::of_ourselves()?;
         let ours = consume(&mut deliveries, samples.len()).await;
         if turn > 0 {
             consuming.add(ours, baseline);
+            consuming.add_turns([began, between, Usage::of_ourselves()?], samples.len());
         }
     }
     deliveries.close().await;

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::process::Usage;
+
 /// Between these the table in the document is replaced.
 const BEGIN: &str = "<!-- table: begin -->";
 const END: &str = "<!-- table: end -->";
@@ -37,18 +39,58 @@ pub struct Finding {
     pub baseline: Vec<f64>,
     /// What it should be.
     pub aim: Aim,
+    /// What ours and the baseline used, one a round; CPU time for each 10,000.
+    pub usage: Vec<(Usage, Option<Usage>)>,
 }
 
 impl Finding {
     /// A finding without figures yet.
     pub fn new(row: &'static str, what: impl Into<String>, unit: &'static str, aim: Aim) -> Self {
-        Self { row, what: what.into(), unit, ours: Vec::new(), baseline: Vec::new(), aim }
+        Self { row, what: what.into(), unit, ours: Vec::new(), baseline: Vec::new(), aim, usage: Vec::new() }
     }
 
     /// Adds a round.
     pub fn add(&mut self, ours: f64, baseline: f64) {
         self.ours.push(ours);
         self.baseline.push(baseline);
+    }
+
+    /// Adds what a round used.
+    pub fn add_usage(&mut self, ours: Usage, baseline: Option<Usage>) {
+        self.usage.push((ours, baseline));
+    }
+
+    /// Adds what a round used in this process: the baseline's turn before ours, each of so many.
+    pub fn add_turns(&mut self, [began, between, ended]: [Usage; 3], count: usize) {
+        self.add_usage(ended.since(between, count), Some(between.since(began, count)));
+    }
+
+    /// The median of what ours used, and of what the baseline used.
+    fn used(&self, of: impl Fn(Usage) -> f64) -> (Option<f64>, Option<f64>) {
+        let ours: Vec<f64> = self.usage.iter().map(|(ours, _)| of(*ours)).collect();
+        let baseline: Vec<f64> = self.usage.iter().filter_map(|(_, baseline)| baseline.map(&of)).collect();
+        (median(&ours), median(&baseline))
+    }
+
+    fn used_text(&self, of: impl Fn(Usage) -> f64) -> String {
+        match self.used(of) {
+            (Some(0.0), _) => "-".to_owned(),
+            (Some(ours), Some(baseline)) => format!("{} ({})", number(ours), number(baseline)),
+            (Some(ours), None) => number(ours),
+            _ => "-".to_owned(),
+        }
+    }
+
+    /// How far the aim is reached by the median: 1 where it is just met, 2 where twice as well. `None` as for
+    /// [`Finding::is_met`].
+    pub fn reached(&self) -> Option<f64> {
+        let ratio = median(&self.ratios());
+        match self.aim {
+            Aim::RatioAtLeast(aim) => Some(ratio? / aim),
+            Aim::RatioAtMost(aim) => Some(aim / ratio?),
+            Aim::AtMost(aim) => Some(aim / median(&self.ours)?.max(aim / 100.0)),
+            Aim::None => None,
+        }
     }
 
     /// Ours divided by the baseline, round by round.
@@ -81,7 +123,9 @@ impl Finding {
             Aim::None => "-".to_owned(),
         };
         let met = self.is_met().map_or("-", |met| if met { "yes" } else { "no" });
-        format!("| {row} | {what} | {unit} | {} | {} | {ratio} | {aim} | {met} |", spread(ours), spread(baseline))
+        let (cpu, peak) = (self.used_text(|usage| usage.cpu_s), self.used_text(|usage| usage.peak_mb));
+        let (ours, baseline) = (spread(ours), spread(baseline));
+        format!("| {row} | {what} | {unit} | {ours} | {baseline} | {ratio} | {aim} | {met} | {cpu} | {peak} |")
     }
 
     fn to_json(&self) -> Value {
@@ -95,6 +139,7 @@ impl Finding {
         json!({
             "row": row, "what": what, "unit": unit, "ours": ours, "baseline": baseline,
             "ratio": median(&self.ratios()), "aim": aim, "met": self.is_met(),
+            "cpu_s_per_10k": self.used(|usage| usage.cpu_s), "peak_mb": self.used(|usage| usage.peak_mb),
         })
     }
 }
@@ -111,8 +156,9 @@ pub struct Report {
 impl Report {
     /// The table, and the notes under it.
     pub fn to_table(&self) -> String {
-        let mut text = "| row | what | unit | ours | baseline | ratio (lowest–highest) | aim | met |\n".to_owned();
-        text.push_str("|---|---|---|---|---|---|---|---|\n");
+        let mut text = "| row | what | unit | ours | baseline | ratio (lowest–highest) | aim | met | CPU s / 10,000 (baseline) | peak MB (baseline) |\n"
+            .to_owned();
+        text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
         for finding in &self.findings {
             let _ = writeln!(text, "{}", finding.line());
         }
@@ -169,7 +215,11 @@ fn spread(values: &[f64]) -> String {
 
 /// A number with as many places as it deserves.
 fn number(value: f64) -> String {
-    if value < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+    match value {
+        _ if value < 10.0 => format!("{value:.2}"),
+        _ if value < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
 }
 
 #[cfg(test)]
@@ -178,11 +228,13 @@ mod tests {
 
     fn finding(aim: Aim) -> Finding {
         let (ours, baseline) = (vec![90.0, 110.0, 100.0], vec![100.0, 100.0, 125.0]);
-        Finding { row: "consume", what: "batches".to_owned(), unit: "messages/s", ours, baseline, aim }
+        let used = |cpu_s, peak_mb| Usage { cpu_s, peak_mb };
+        let usage = vec![(used(1.5, 30.0), Some(used(0.5, 20.0)))];
+        Finding { row: "consume", what: "batches".to_owned(), unit: "messages/s", ours, baseline, aim, usage }
     }
 
     fn report() -> Report {
-        let alone = Finding { row: "start", baseline: Vec::new(), ..finding(Aim::AtMost(99.0)) };
+        let alone = Finding { row: "start", baseline: Vec::new(), usage: Vec::new(), ..finding(Aim::AtMost(99.0)) };
         Report { findings: vec![finding(Aim::RatioAtLeast(0.6)), alone], notes: vec!["memory: skipped".to_owned()] }
     }
 
@@ -191,9 +243,11 @@ mod tests {
         let table = report().to_table();
 
         assert!(table.contains(
-            "| consume | batches | messages/s | 100 (90.0–110) | 100 (100–125) | 0.90 (0.80–1.10) | ratio ≥ 0.6 | yes |"
+            "| consume | batches | messages/s | 100 (90.0–110) | 100 (100–125) | 0.90 (0.80–1.10) | ratio ≥ 0.6 | yes | 1.50 (0.50) | 30.0 (20.0) |"
         ));
-        assert!(table.contains("| start | batches | messages/s | 100 (90.0–110) | - | - | ≤ 99 messages/s | no |"));
+        assert!(
+            table.contains("| start | batches | messages/s | 100 (90.0–110) | - | - | ≤ 99 messages/s | no | - | - |")
+        );
         assert!(table.ends_with("\n- memory: skipped\n"));
     }
 
@@ -202,6 +256,14 @@ mod tests {
         assert_eq!(finding(Aim::RatioAtLeast(0.95)).is_met(), Some(false));
         assert_eq!(finding(Aim::RatioAtMost(0.95)).is_met(), Some(true));
         assert_eq!(finding(Aim::None).is_met(), None);
+    }
+
+    #[test]
+    fn how_far_an_aim_is_reached_is_the_same_for_what_shall_be_small_and_what_shall_be_large() {
+        assert_eq!(finding(Aim::RatioAtLeast(0.45)).reached(), Some(2.0));
+        assert_eq!(finding(Aim::RatioAtMost(1.8)).reached(), Some(2.0));
+        assert_eq!(finding(Aim::AtMost(50.0)).reached(), Some(0.5));
+        assert_eq!(finding(Aim::None).reached(), None);
     }
 
     #[test]

@@ -38,6 +38,7 @@ use super::{
     Size,
     bare::{self, WINDOW},
     null_store::NullStore,
+    process::Usage,
     report::{Aim, Finding, Report, quantile},
 };
 
@@ -63,14 +64,18 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
         let mut most = finding(format!("p99, {at_once} in the air"), Aim::None);
         let mut own = finding(format!("p50, {at_once} in the air, the baseline sends all that ours sends"), Aim::None);
         for round in 0..=size.choose(15, 2) {
+            let began = Usage::of_ourselves()?;
             let by_direct = latencies(at_once, count, || direct.ask()).await?;
+            let between = Usage::of_ourselves()?;
             let by_ours = latencies(at_once, count, ask_ours).await?;
+            let turns = [began, between, Usage::of_ourselves()?];
             let by_like_ours = latencies(at_once, count, || like_ours.ask()).await?;
             if round == 0 {
                 // The first turn warms up.
                 continue;
             }
             half.add(quantile(&by_ours, 0.5), quantile(&by_direct, 0.5));
+            half.add_turns(turns, count);
             most.add(quantile(&by_ours, 0.99), quantile(&by_direct, 0.99));
             own.add(quantile(&by_ours, 0.5), quantile(&by_like_ours, 0.5));
         }

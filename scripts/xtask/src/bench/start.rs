@@ -10,12 +10,14 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use skeleton::{
     Postgres,
-    testing::{Servers, TestStore, World, broker_password},
+    testing::{TestStore, World},
 };
 use tokio::process::{Child, Command};
 
 use super::{
-    Size, bare, programs,
+    Size, bare,
+    program::settings_of,
+    programs,
     report::{Aim, Finding, Report},
 };
 
@@ -34,17 +36,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     }
     let world = World::new().await;
     let database = Postgres::provision(&format!("{}-start", bare::vhost(&world))).await;
-    let mut settings = vec![
-        ("CONTACTS__BROKER__URL".to_owned(), world.amqp_url("contacts")),
-        ("CONTACTS__BROKER__PASSWORD".to_owned(), broker_password("contacts")),
-        ("KITH_RABBIT_API".to_owned(), Servers::from_env().rabbit_api),
-    ];
-    settings.extend(
-        database
-            .settings
-            .iter()
-            .map(|(key, value)| (format!("CONTACTS__STORE__{}", key.to_uppercase()), value.clone())),
-    );
+    let settings = settings_of(&world, "contacts", &database.settings);
     let measured = starts(&program, &settings, size.choose(5, 2)).await;
     Postgres::remove(database).await;
     world.remove().await;

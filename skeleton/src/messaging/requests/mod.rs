@@ -11,13 +11,12 @@
 mod client;
 mod server;
 
-use events::Envelope;
 use lapin::{BasicProperties, types::ShortString};
 
 pub use client::{Asking, Requests};
 pub use server::{Server, serve};
 
-use super::rabbit::{JSON, properties};
+use super::rabbit::JSON;
 
 /// The form of a reply that says no.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -27,9 +26,10 @@ pub(crate) fn reply_exchange(caller: &str) -> String {
     format!("replies.{caller}")
 }
 
-/// What a reply carries: the envelope, and the request it answers.
-fn reply_properties(envelope: &Envelope, user: &str, request: &str, is_problem: bool) -> BasicProperties {
-    properties(envelope, user)
+/// What a reply carries: the request it answers, and its form. No envelope: nobody would read it, and the broker would
+/// look at each header.
+fn reply_properties(request: &str, is_problem: bool) -> BasicProperties {
+    BasicProperties::default()
         .with_correlation_id(ShortString::from(request))
         .with_content_type(if is_problem { PROBLEM_JSON } else { JSON }.into())
 }

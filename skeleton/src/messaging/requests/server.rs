@@ -269,21 +269,7 @@ impl<S: Store> Server<S> {
                 (serde_json::to_vec(&problem).unwrap_or_default(), problem.status)
             }
         };
-        let surroundings = &self.service.surroundings;
-        let envelope = Envelope {
-            id: surroundings.new_message_id(),
-            name: format!("{}.reply", request.name),
-            source: format!("/{}", self.service.name),
-            time: surroundings.now(),
-            subject: None,
-            sequence: None,
-            trace: request.trace,
-            correlation_id: Some(request.id),
-            causation_id: Some(request.id),
-            actor: request.actor,
-            deadline: None,
-        };
-        let properties = reply_properties(&envelope, &self.user(), &request.id.to_string(), status != 200);
+        let properties = reply_properties(&request.id.to_string(), status != 200);
         let options = BasicPublishOptions::default();
         let sent =
             replies.basic_publish(reply_exchange(caller).into(), reply_to.into(), options, &body, properties).await;
@@ -291,9 +277,5 @@ impl<S: Store> Server<S> {
             counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
         }
         status
-    }
-
-    fn user(&self) -> String {
-        self.service.name.clone()
     }
 }

@@ -1,26 +1,83 @@
 //! The connection of a transaction: back to the pool when the transaction has ended, closed when it was left open.
 
 use std::{
+    future::Future,
     ops::Deref,
-    sync::atomic::{AtomicBool, Ordering},
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use deadpool_postgres::Object;
+use tokio_postgres::NoTls;
 
-/// A connection with an open transaction.
+use super::error::store_error;
+use crate::failure::StoreError;
+
+/// How long an undoing may take before what it waits for is broken off once more, and how often that is tried.
+const PATIENCE: Duration = Duration::from_millis(250);
+const TRIES: usize = 20;
+
+/// A connection with a transaction, which begins with its first statement.
 pub(super) struct Session {
     client: Option<Object>,
+    has_begun: AtomicBool,
+    unanswered: AtomicUsize,
     has_ended: AtomicBool,
 }
 
 impl Session {
     pub(super) fn new(client: Object) -> Self {
-        Self { client: Some(client), has_ended: AtomicBool::new(false) }
+        let (has_begun, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { client: Some(client), has_begun, unanswered: AtomicUsize::new(0), has_ended }
+    }
+
+    /// Begins the transaction, unless that was done before. Sent before the first statement and answered with it, it
+    /// costs no round trip.
+    pub(super) async fn begun(&self) -> Result<(), tokio_postgres::Error> {
+        if self.has_begun.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.batch_execute("begin").await
+    }
+
+    /// Waits for an answer. Who gives up waiting leaves it unanswered.
+    pub(super) async fn answered<T>(
+        &self,
+        asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let answer = asked.await;
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        answer.map_err(store_error)
     }
 
     /// The transaction has ended: the connection is as good as new.
     pub(super) fn has_ended(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Undoes the transaction. What nobody waits for any more is broken off: it may wait for a lock for long, and the
+    /// undoing behind it.
+    pub(super) async fn undo(&self) {
+        if !self.has_begun.load(Ordering::Relaxed) {
+            self.has_ended();
+            return;
+        }
+        let mut undoing = pin!(self.batch_execute("rollback"));
+        if self.unanswered.load(Ordering::Relaxed) == 0 {
+            if undoing.await.is_ok() {
+                self.has_ended();
+            }
+            return;
+        }
+        // The connection is not used again: what breaks off may come late, and would hit the next transaction.
+        for _ in 0..TRIES {
+            let _ = self.cancel_token().cancel_query(NoTls).await;
+            if tokio::time::timeout(PATIENCE, &mut undoing).await.is_ok() {
+                return;
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use futures::{TryFutureExt, try_join};
+use futures::{TryFutureExt, future::try_join3, try_join};
 use tokio::sync::Notify;
 use tokio_postgres::{Row, Statement, types::ToSql};
 use uuid::Uuid;
@@ -72,7 +72,7 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// Opens a transaction that takes messages in: one round trip.
+    /// Opens a transaction and takes messages in: one round trip; none where there are no messages.
     pub(super) async fn begin(
         client: Object,
         work: Work,
@@ -81,14 +81,11 @@ impl Tx {
     ) -> Result<Self, StoreError> {
         let session = Session::new(client);
         let mut new = HashSet::new();
-        if take_in.is_empty() {
-            session.batch_execute("begin").await.map_err(store_error)?;
-        } else {
+        if !take_in.is_empty() {
             let statement = prepared(&session, TAKE_IN).await?;
-            // Sent together, answered together: one round trip.
+            // Sent together, answered together.
             let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
-            let (_, rows) = try_join!(session.batch_execute("begin"), session.query(&statement, &parameters))
-                .map_err(store_error)?;
+            let (_, rows) = try_join!(session.begun(), session.query(&statement, &parameters)).map_err(store_error)?;
             new = rows.iter().map(|row| row.get(0)).collect();
         }
         let (session, new, later) = (Arc::new(session), Arc::new(new), Arc::default());
@@ -108,8 +105,8 @@ impl Tx {
     pub async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let statement = prepared(&self.session, sql).await?;
         let later = self.take_turn()?;
-        let asked = self.session.query(&statement, parameters);
-        let (_, rows) = try_join!(later::send(&self.session, &later), asked).map_err(store_error)?;
+        let (session, asked) = (&self.session, self.session.query(&statement, parameters));
+        let (_, _, rows) = session.answered(try_join3(session.begun(), later::send(session, &later), asked)).await?;
         Ok(rows)
     }
 
@@ -140,8 +137,9 @@ impl Tx {
     pub async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let statement = prepared(&self.session, sql).await?;
         let later = self.take_turn()?;
-        let changing = self.session.execute(&statement, parameters);
-        let (_, count) = try_join!(later::send(&self.session, &later), changing).map_err(store_error)?;
+        let (session, changing) = (&self.session, self.session.execute(&statement, parameters));
+        let (_, _, count) =
+            session.answered(try_join3(session.begun(), later::send(session, &later), changing)).await?;
         Ok(count)
     }
 
@@ -197,8 +195,9 @@ impl Transaction for Tx {
             try_join!(client.prepare_cached(LOCK_LINES), client.prepare_cached(GIVEN_UP)).map_err(store_error)?;
         // Sent together, answered together: one round trip.
         let parameters: [&(dyn ToSql + Sync); 1] = [&lines];
-        let (locked, given_up) =
-            try_join!(client.query(&lock, &parameters), client.query(&given_up, &parameters)).map_err(store_error)?;
+        let (_, locked, given_up) =
+            try_join!(client.begun(), client.query(&lock, &parameters), client.query(&given_up, &parameters))
+                .map_err(store_error)?;
         let mut last: HashMap<String, i64> = locked.iter().map(|row| (row.get(0), row.get(1))).collect();
         for row in &given_up {
             last.entry(row.get(0)).and_modify(|last| *last = past_given_up(*last, [row.get(1)]));
@@ -242,9 +241,7 @@ impl Transaction for Tx {
     }
 
     async fn rollback(self) {
-        if self.session.batch_execute("rollback").await.is_ok() {
-            self.session.has_ended();
-        }
+        self.session.undo().await;
     }
 }
 
@@ -265,9 +262,10 @@ async fn record_jobs(client: &Object, staged: &[Staged]) -> Result<Option<Later>
     Later::new(statement, &[&ids, &names, &times]).map(Some)
 }
 
-async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {
+async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {
     if staged.is_empty() {
-        return try_join!(later::send(client, later), client.batch_execute("commit")).map_err(store_error).map(drop);
+        let commit = try_join!(client.begun(), later::send(client, later), client.batch_execute("commit"));
+        return commit.map_err(store_error).map(drop);
     }
     if let [one] = staged {
         return write_one_and_commit(client, later, one).await;
@@ -283,15 +281,17 @@ async fn write_and_commit(client: &Object, later: &[Later], staged: &[Staged]) -
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
     // Sent together, answered together. Where the first fails, the second finds the transaction aborted: no commit.
     let writing = client.execute(&statement, &parameters).map_ok(drop);
-    try_join!(later::send(client, later), writing, client.batch_execute("commit")).map_err(store_error).map(drop)
+    let commit = try_join!(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
+    commit.map_err(store_error).map(drop)
 }
 
-async fn write_one_and_commit(client: &Object, later: &[Later], staged: &Staged) -> Result<(), StoreError> {
+async fn write_one_and_commit(client: &Session, later: &[Later], staged: &Staged) -> Result<(), StoreError> {
     let statement = prepared(client, STAGE_ONE).await?;
     let Staged { exchange, routing_key, envelope, body } = staged;
     let envelope = serde_json::to_string(envelope).map_err(StoreError::broken)?;
     let subject = staged.numbered_subject();
     let parameters: [&(dyn ToSql + Sync); 5] = [exchange, routing_key, &subject, &envelope, body];
     let writing = client.execute(&statement, &parameters).map_ok(drop);
-    try_join!(later::send(client, later), writing, client.batch_execute("commit")).map_err(store_error).map(drop)
+    let commit = try_join!(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
+    commit.map_err(store_error).map(drop)
 }

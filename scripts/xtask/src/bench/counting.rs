@@ -1,0 +1,63 @@
+//! The service that the rows of consuming measure: it counts registrations by subject, and says so.
+
+use events::{accounts::Registered, contacts::ContactAdded};
+use skeleton::{Handled, Postgres, Publish, Service, Subscriptions, store::postgres::Tx};
+
+use super::{
+    bare::number_of,
+    by_hand::{COUNT, EFFECTS},
+};
+
+const MIGRATIONS: &[(&str, &str)] = &[("V1__probe", EFFECTS)];
+
+/// How the service works: whether its handler waits for its statement, and whether its relay runs.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Way {
+    /// It waits.
+    Waiting,
+    /// Its statement goes out with the commit.
+    Later,
+    /// The same, and the relay runs.
+    Relaying,
+}
+
+/// The service. Without its relay it does the same work as the baseline.
+pub fn service(way: Way) -> Service<Postgres> {
+    let (name, plan) = (Service::named("contacts"), Postgres::migrated_by(MIGRATIONS));
+    let service = if way == Way::Relaying { name.store(plan) } else { name.projects_into(plan) };
+    service.consumes(match way {
+        Way::Waiting => Subscriptions::new().on(on_registered),
+        Way::Later | Way::Relaying => Subscriptions::new().on(on_registered_later),
+    })
+}
+
+async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    let number = number_of(&registered.name).unwrap_or_default();
+    tx.execute(COUNT, &[&registered.account_id, &number]).await?;
+    publish(registered, tx)
+}
+
+async fn on_registered_later(registered: Registered, tx: &mut Tx) -> Handled {
+    let number = number_of(&registered.name).unwrap_or_default();
+    tx.execute_later(COUNT, &[&registered.account_id, &number]).await?;
+    publish(registered, tx)
+}
+
+/// Publishes about as much as it came with, as by hand.
+fn publish(registered: Registered, tx: &mut Tx) -> Handled {
+    let added_at = tx.now();
+    tx.publish(ContactAdded {
+        contact_id: registered.account_id,
+        owner_id: registered.account_id,
+        name: registered.name,
+        given_name: None,
+        family_name: None,
+        emails: vec![registered.email],
+        phones: Vec::new(),
+        company: None,
+        title: None,
+        notes: None,
+        urls: Vec::new(),
+        added_at,
+    })
+}

@@ -1,0 +1,115 @@
+//! The same two jobs on the stacks that others use, beside ours in the same run, in turns.
+//!
+//! Job A consumes a backlog, each message with one effect and one row for the outbox. Job B answers HTTP after one
+//! transaction, while a relay sends the outbox. The stacks come from a folder of others, are never changed there, and
+//! are built in a copy.
+
+mod addresses;
+mod jobs;
+mod stack;
+
+use std::{env, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use lapin::{Connection, ConnectionProperties};
+use skeleton::{messaging::topology::Admin, testing::Servers};
+use tokio_postgres::NoTls;
+
+use self::{
+    addresses::{Addresses, PLACE},
+    jobs::Place,
+    stack::{STACKS, Stack, copies},
+};
+use super::{
+    Size, bare,
+    consume::{self, Coming, open},
+    http,
+    program::Kind,
+    report::{Aim, Finding, Report},
+};
+use crate::native::repository;
+
+/// How many lanes the stacks have, once they may lose the order.
+const LANES: usize = 8;
+
+/// Measures all stacks that are there and can be built.
+pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
+    let from = env::var_os("KITH_PEERS").map_or_else(|| repository().join("../shared/peers"), PathBuf::from);
+    if !from.is_dir() {
+        report.notes.push(format!("peers: skipped, {} is not there (set KITH_PEERS)", from.display()));
+        return Ok(());
+    }
+    let servers = Servers::from_env();
+    let addresses = Addresses::of(&servers.amqp, &servers.postgres)?;
+    make_place(&servers).await?;
+    let broker = Connection::connect(&addresses.amqp_url(), ConnectionProperties::default()).await?;
+    let database = open(&addresses.postgres_url()).await?;
+    let folder = copies();
+    let place = Place { broker: &broker, database: &database, addresses: &addresses, folder: &folder };
+    for stack in STACKS {
+        if let Err(error) = stack.build(&from, &folder, &addresses).await {
+            report.notes.push(format!("peers: {} is left out: {error:#}", stack.name));
+            continue;
+        }
+        report.notes.push(format!("peers: {} {}", stack.name, stack.versions(&folder)));
+        if let Err(error) = beside_ours(&stack, &place, size, report).await {
+            report.notes.push(format!("peers: {} was not measured to its end: {error:#}", stack.name));
+        }
+    }
+    broker.close(200, "bye".into()).await?;
+    Ok(())
+}
+
+/// One stack after ours, job by job.
+async fn beside_ours(stack: &Stack, place: &Place<'_>, size: Size, report: &mut Report) -> Result<()> {
+    let is_floor = stack.name == "floor";
+    let finding = |what: String, unit, aim| Finding::new("peers", what, unit, if is_floor { Aim::None } else { aim });
+    let (name, messages) = (stack.name, size.choose(20_000, 500));
+    for (lanes, coming, aim) in [(1, Coming::Singly, 1.2), (LANES, Coming::InBatches, 3.0)] {
+        let many = if coming == Coming::Singly { messages / 5 } else { messages };
+        let (ours, used) = consume::by_service(&bare::samples(many), coming, Kind::CountWaiting).await?;
+        let theirs = place.consume(stack, lanes).await?;
+        let how =
+            if lanes == 1 { "one message a transaction beside one lane" } else { "in batches beside eight lanes" };
+        let mut rate = finding(format!("consume, {how} of {name}"), "messages/s", Aim::RatioAtLeast(aim));
+        rate.add(ours, theirs.rate);
+        rate.add_usage(used, Some(theirs.usage));
+        report.findings.push(rate);
+        if theirs.stale > 0 {
+            let lost = format!(
+                "peers: {name} in {lanes} lanes ended with {} of 1000 subjects on an old payload",
+                theirs.stale
+            );
+            report.notes.push(lost);
+        }
+    }
+    if is_floor || name == "node" {
+        jobs::declare(place.broker, stack.publishes_into).await?;
+    }
+    let length = Duration::from_millis(size.choose(8000, 500) as u64);
+    let ours = http::run(Kind::Things, length).await?;
+    let theirs = place.serve(stack, length).await?;
+    let mut rate = finding(format!("POST to outbox to broker, beside {name}"), "requests/s", Aim::RatioAtLeast(0.9));
+    rate.add(ours.load.rate, theirs.rate);
+    rate.add_usage(ours.usage, Some(theirs.usage));
+    let mut drained = finding(format!("outbox empty after that, beside {name}"), "s", Aim::None);
+    match theirs.drained_s {
+        Some(theirs) => drained.add(ours.drained_s, theirs),
+        None => report.notes.push(format!("peers: the outbox of {name} was not empty in time")),
+    }
+    report.findings.extend([rate, drained]);
+    Ok(())
+}
+
+/// Makes the virtual host and the database of the stacks anew.
+async fn make_place(servers: &Servers) -> Result<()> {
+    let admin = Admin::new(&servers.rabbit_api, PLACE);
+    // There may be none yet.
+    let _ = admin.delete(&format!("vhosts/{PLACE}")).await;
+    admin.put(&format!("vhosts/{PLACE}"), &serde_json::json!({})).await.context("the broker makes no virtual host")?;
+    let (client, connection) = tokio_postgres::connect(&servers.postgres, NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute(&format!("drop database if exists {PLACE} with (force)")).await?;
+    client.batch_execute(&format!("create database {PLACE}")).await?;
+    Ok(())
+}

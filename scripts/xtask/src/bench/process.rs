@@ -1,0 +1,127 @@
+//! A program of the bench in a process of its own, so that its CPU time and its memory are its own.
+
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::process::{Child, Command};
+
+use super::program::Kind;
+
+/// How long a program may take to stop.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The system counts CPU time in hundredths of a second, whatever it runs on (`USER_HZ`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What a process has used of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Seconds of CPU, the system's part included.
+    pub cpu_s: f64,
+    /// The most memory it held at a time, in megabytes; 0 where others were in the same process.
+    pub peak_mb: f64,
+}
+
+impl Usage {
+    /// Of a process that runs.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn of(pid: u32) -> Result<Self> {
+        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let stat = fs::read_to_string(folder.join("stat")).context("the process has ended")?;
+        // Its name, in parentheses, may hold spaces; user and system time are the 12th and 13th field behind it.
+        let (_, fields) = stat.rsplit_once(')').context("the system says nothing of the process")?;
+        let ticks: Vec<f64> = fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+        Ok(Self { cpu_s: ticks.iter().sum::<f64>() / TICKS_PER_SECOND, peak_mb: memory(pid, "VmHWM:")? })
+    }
+
+    /// CPU time of this process.
+    pub fn of_ourselves() -> Result<Self> {
+        Ok(Self { peak_mb: 0.0, ..Self::of(std::process::id())? })
+    }
+
+    /// What was used since then, for each 10,000 of these.
+    pub fn since(self, before: Self, count: usize) -> Self {
+        Self { cpu_s: (self.cpu_s - before.cpu_s) * 1e4 / count.max(1) as f64, ..self }
+    }
+}
+
+/// The memory that a process holds (`VmRSS:`), or held at most (`VmHWM:`), in megabytes.
+pub fn memory(pid: u32, line: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the process has ended")?;
+    let found =
+        status.lines().find_map(|found| found.strip_prefix(line)).context("the system does not say how much")?;
+    let kilobytes: f64 = found.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}
+
+/// A program that runs; killed when it is dropped.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts one of the bench's own programs with these settings.
+    pub fn start(kind: Kind, settings: &[(String, String)]) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bench-program", kind.name()]);
+        Self::run(&mut command, settings)
+    }
+
+    /// Starts a program with nothing but these settings.
+    pub fn run(command: &mut Command, settings: &[(String, String)]) -> Result<Self> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).envs(settings.iter().map(|(name, value)| (name, value)));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn();
+        child.map(Self).with_context(|| format!("{:?} does not start", command.as_std().get_program()))
+    }
+
+    /// Its number.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn pid(&self) -> Result<u32> {
+        self.0.id().context("the process has ended by itself")
+    }
+
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.pid()?)
+    }
+
+    /// Waits until something is so, while the process runs.
+    ///
+    /// # Errors
+    /// Where it ends before, or it is not so in time.
+    pub async fn until<Out>(&mut self, what: &str, limit: Duration, is_so: impl Fn() -> Out) -> Result<()>
+    where
+        Out: Future<Output = Result<bool>>,
+    {
+        let waiting = async {
+            while !is_so().await? {
+                if let Some(status) = self.0.try_wait()? {
+                    bail!("the program ended before {what}: {status}");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(limit, waiting).await.with_context(|| format!("{what}: not in {} s", limit.as_secs()))?
+    }
+
+    /// Ends it the way an operator does, and waits for its end.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub async fn stop(mut self) -> Result<()> {
+        let told = Command::new("kill").arg(self.pid()?.to_string()).status().await?;
+        ensure!(told.success(), "the process could not be stopped");
+        tokio::time::timeout(PATIENCE, self.0.wait()).await.context("the process did not stop in time")??;
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! All six services, started the way an operator does, and a member of theirs who asks over the public API.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{load, process::memory, programs, report::Report};
+use crate::native::{self, SERVICES};
+
+/// Where the public API and the admin ports are while the bench runs.
+const HTTP_PORT: &str = "8180";
+const ADMIN_PORT_BASE: &str = "9200";
+
+/// How long the services may take to know a new member.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// The six services; to be stopped.
+pub struct Six;
+
+impl Six {
+    /// Starts them. `None`, and a note, where they are not built.
+    pub async fn start(row: &str, report: &mut Report) -> Result<Option<Self>> {
+        let missing: Vec<_> = SERVICES.into_iter().filter(|service| !programs().join(service).exists()).collect();
+        if !missing.is_empty() {
+            let (folder, missing) = (programs(), missing.join(", "));
+            report.notes.push(format!("{row}: skipped, not built in {}: {missing}", folder.display()));
+            return Ok(None);
+        }
+        for command in ["topology", "start"] {
+            services(command).await?;
+        }
+        Ok(Some(Self))
+    }
+
+    /// Stops them.
+    pub async fn stop(self) -> Result<()> {
+        services("stop").await
+    }
+
+    /// What each holds, or held at most (`VmRSS:`, `VmHWM:`), in megabytes.
+    pub fn memory(&self, line: &str) -> Result<Vec<(&'static str, f64)>> {
+        let of = |service: &&str| memory(native::pid_of(&run_folder(), service)?.parse()?, line);
+        SERVICES.into_iter().map(|service| Ok((service, of(&service)?))).collect()
+    }
+
+    /// Signs somebody up who has one contact, and waits until all services know them.
+    pub async fn member(&self) -> Result<Member> {
+        let client = Client::new();
+        let run = Uuid::new_v4().simple().to_string();
+        let email = format!("{run}@bench.test");
+        let account = json!({ "email": email, "password": run, "name": "Bench" });
+        let account = good(order(&client, "accounts", "").json(&account)).await?;
+        let session = json!({ "email": email, "password": run });
+        let session = good(order(&client, "sessions", "").json(&session)).await?;
+        let token = session["access_token"].as_str().context("a session without a token")?.to_owned();
+        let contact = json!({ "name": "Ada Bench", "emails": ["ada@bench.test"] });
+        let contact = good(order(&client, "contacts", &token).json(&contact)).await?;
+        let began = Instant::now();
+        let degrees = || client.get(format!("{}/api/v1/network/degrees", base())).bearer_auth(&token);
+        while let Err(error) = good(degrees()).await {
+            ensure!(began.elapsed() < SETTLING, "the network does not know a member: {error}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(Member { account: id_of(&account)?, contact: id_of(&contact)?, token })
+    }
+}
+
+/// Somebody who has signed in.
+pub struct Member {
+    /// Their account.
+    pub account: Uuid,
+    /// Their contact.
+    pub contact: Uuid,
+    token: String,
+}
+
+impl Member {
+    /// A request to the public API on their behalf; `key` makes it an order of its own.
+    pub fn request(&self, method: &str, path: &str, key: Option<Uuid>, body: &str) -> Vec<u8> {
+        let authorization = format!("Bearer {}", self.token);
+        let key = key.map(|key| key.to_string()).unwrap_or_default();
+        let headers = [("authorization", authorization.as_str()), ("idempotency-key", key.as_str())];
+        let headers = if key.is_empty() { &headers[..1] } else { &headers[..] };
+        load::request(method, &format!("/api/v1/{path}"), headers, body)
+    }
+}
+
+/// Where the public API listens.
+pub fn public() -> String {
+    format!("127.0.0.1:{HTTP_PORT}")
+}
+
+fn base() -> String {
+    format!("http://{}", public())
+}
+
+fn order(client: &Client, path: &str, token: &str) -> RequestBuilder {
+    let request = client.post(format!("{}/api/v1/{path}", base()));
+    request.bearer_auth(token).header("idempotency-key", Uuid::new_v4().to_string())
+}
+
+async fn good(request: RequestBuilder) -> Result<Value> {
+    let answer = request.send().await.map_err(|error| anyhow!(error))?;
+    let (status, body) = (answer.status(), answer.text().await?);
+    if !status.is_success() {
+        bail!("{status}: {body}");
+    }
+    Ok(serde_json::from_str(&body)?)
+}
+
+fn id_of(thing: &Value) -> Result<Uuid> {
+    Ok(thing["id"].as_str().context("a thing without an id")?.parse()?)
+}
+
+fn run_folder() -> PathBuf {
+    std::env::var_os("KITH_RUN").map_or_else(|| native::repository().join(".run/test"), Into::into)
+}
+
+async fn services(command: &str) -> Result<()> {
+    let mut script = native::script("services");
+    script.arg(command).env("KITH_RUN", run_folder()).env("KITH_BIN", programs());
+    script.env("KITH_ADMIN_PORT_BASE", ADMIN_PORT_BASE).env("KITH_HTTP_PORT", HTTP_PORT);
+    native::run(&mut script).await
+}
