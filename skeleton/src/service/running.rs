@@ -27,6 +27,9 @@ use crate::{
     telemetry,
 };
 
+/// How long a part that has panicked rests before it is started again.
+const REST_AFTER_PANIC: Duration = Duration::from_secs(1);
+
 /// Why a service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -82,12 +85,17 @@ impl Phase {
     }
 }
 
-/// Runs a part, and runs it again, and counts that, should it panic.
+/// Runs a part, and runs it again, and counts that, should it panic. In between it rests: what made it panic may still be
+/// there.
 pub(super) async fn supervised<Out: Future<Output = ()>>(part: &'static str, stop: Stop, start: impl Fn() -> Out) {
     while AssertUnwindSafe(start()).catch_unwind().await.is_err() && !stop.is_stopped() {
         counter!("parts_restarted_total", "part" => part).increment(1);
         error!(part, "a part of the service has panicked: it is started again");
         telemetry::report_bug(&format!("{part} has panicked"));
+        tokio::select! {
+            () = tokio::time::sleep(REST_AFTER_PANIC) => {}
+            () = stop.stopped() => {}
+        }
     }
 }
 

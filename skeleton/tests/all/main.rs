@@ -20,6 +20,7 @@ mod neo4j;
 mod neo4j_delays;
 mod neo4j_sagas;
 mod order;
+mod panics;
 mod parked;
 mod partners;
 mod pipelining;

@@ -1,0 +1,51 @@
+//! What the skeleton promises about a part of it that panics.
+
+use std::time::Instant;
+
+use events::{contacts::ContactRemoved, samples};
+use skeleton::{
+    Postgres, Publish,
+    store::{Store, Transaction},
+    testing::{TestApp, eventually},
+};
+use uuid::Uuid;
+
+use crate::probe;
+
+/// How often parts of the process were started again. Other tests in this process have none that panic.
+async fn restarts(app: &TestApp<Postgres>) -> f64 {
+    let answer = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap();
+    let text = answer.text().await.unwrap();
+    let relay = text.lines().find(|line| line.starts_with("parts_restarted_total") && line.contains("relay"));
+    relay.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let store = &app.parts().store;
+    // What no build of ours writes: a row that cannot be read as what it is.
+    store.execute("alter table skeleton.outbox alter body drop not null", &[]).await.unwrap();
+    let envelope = app.world().envelope_for(&samples::contacts::contact_removed());
+    let envelope = serde_json::to_string(&envelope).unwrap();
+    let broken = "insert into skeleton.outbox (exchange, routing_key, envelope) values ('events.contacts', 'contact-removed.v1', $1)";
+    store.execute(broken, &[&envelope]).await.unwrap();
+    let contact = Uuid::new_v4();
+    let began = Instant::now();
+    let mut tx = store.begin(&app.parts().service, &[]).await.unwrap();
+    tx.publish(ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }).unwrap();
+    tx.commit().await.unwrap();
+
+    eventually("the relay to be started again twice", async || match restarts(&app).await {
+        few if few < 2.0 => Err(few.to_string()),
+        _ => Ok(()),
+    })
+    .await;
+    let rests = began.elapsed().as_secs_f64() + 2.0;
+    let restarts = restarts(&app).await;
+    assert!(restarts <= rests, "{restarts} restarts in {rests} s: it does not rest in between");
+    store.execute("delete from skeleton.outbox where body is null", &[]).await.unwrap();
+
+    app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
+    app.finish().await;
+}
