@@ -47,6 +47,8 @@ enum Command {
     Removals(removals::Removals),
     #[command(hide = true)]
     Tally(trial::Tally),
+    #[command(hide = true)]
+    Writer(chaos::Writer),
     /// Try, with each service's credentials, what it must not be able to do: each must be refused.
     Rights(rights::Rights),
     /// Send marked personal data through the running services and look for it where it must not be.
@@ -79,6 +81,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Rolling(rolling) => rolling.run().await,
         Command::Removals(removals) => removals.run().await,
         Command::Tally(tally) => tally.run().await,
+        Command::Writer(writer) => writer.run().await,
         Command::Truth(truth) => truth.run().await,
         Command::Bench(bench) => bench.run().await,
         Command::BenchProgram(program) => program.run().await,

@@ -30,6 +30,14 @@ pub fn postgres(database: &str) -> Result<String> {
     Ok(format!("{place}/{database}"))
 }
 
+/// The port that the broker listens on.
+pub fn broker_port() -> Result<u16> {
+    let url = setting("KITH_AMQP_URL")?;
+    let port =
+        url.rsplit_once('@').and_then(|(_, place)| place.split(['/', '?']).next()?.rsplit_once(':')?.1.parse().ok());
+    port.context("KITH_AMQP_URL has no port")
+}
+
 /// Where the servers' state, logs and secrets are.
 pub fn run_folder() -> PathBuf {
     env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)

@@ -18,21 +18,29 @@
 //!
 //! Servers keep running between rows. After a row that failed, all that does not run is started again.
 
+mod backlog;
 mod broker;
+mod broker_disk;
 mod callers;
 mod choice;
+mod crash_points;
 mod databases;
 mod full_disk;
+mod hold;
 mod links;
 mod messages;
 mod network;
 mod own_servers;
+mod pair;
 mod parked;
 mod processes;
+mod rabbit;
 mod report;
 mod row;
 mod stage;
 mod tested;
+mod wait;
+mod writer;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -43,6 +51,8 @@ use report::Report;
 use row::{How, Row};
 use stage::{Lengths, Stage};
 use tested::Programs;
+
+pub use writer::Writer;
 
 /// Play faults on services and servers while events flow, and count what was lost, doubled or out of order.
 #[derive(Args)]

@@ -57,6 +57,8 @@ impl Lengths {
 pub struct Stage {
     /// The services.
     pub system: System,
+    /// What all are started with over their own settings.
+    settings: Vec<(String, String)>,
     /// All chance of a row.
     pub chance: StdRng,
     /// How long rows are.
@@ -69,8 +71,9 @@ impl Stage {
         native::run(native::script("services").arg("stop")).await?;
         native::run(native::script("services").arg("topology")).await?;
         native::run(native::script("services").arg("start")).await?;
-        let system = System::start(Vec::new()).await?;
-        Ok(Self { system, chance: StdRng::seed_from_u64(0), lengths })
+        let settings = Vec::new();
+        let system = System::start(settings.clone()).await?;
+        Ok(Self { system, settings, chance: StdRng::seed_from_u64(0), lengths })
     }
 
     /// Another row begins.
@@ -81,13 +84,18 @@ impl Stage {
     /// Lets events flow before, during and after some trouble, which must be over when it returns. Then waits until an
     /// event that was written after it has come through, ends the flow, and waits for the ledger.
     pub async fn flowing(&mut self, trouble: impl AsyncFnOnce(&mut Self) -> Result<()>) -> Result<Played> {
+        self.flowing_with(async |stage: &mut Self, _: &Flow| trouble(stage).await).await
+    }
+
+    /// The same, for trouble that has something of its own to send.
+    pub async fn flowing_with(&mut self, trouble: impl AsyncFnOnce(&mut Self, &Flow) -> Result<()>) -> Result<Played> {
         let flow = Flow::start(ACCOUNTS).await?;
         let enough = Cell::new(false);
         let troubling = async {
             let mut filled = flow.filled();
             filled.wait_for(|filled| *filled > 0).await?;
             let recovered = async {
-                trouble(self).await?;
+                trouble(self, &flow).await?;
                 let healed = Instant::now();
                 flow.pulse().await?;
                 Ok::<_, anyhow::Error>(healed.elapsed())
@@ -103,6 +111,14 @@ impl Stage {
         Ok(Played { ledger, recovery, figures: Vec::new() })
     }
 
+    /// Takes the tally away for something that has one of its own, and starts a new one.
+    pub async fn without_tally(&mut self, play: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+        self.system.finish().await?;
+        let played = play().await;
+        self.system = System::start(self.settings.clone()).await?;
+        played
+    }
+
     /// After a row that failed: whatever it has left standing still or down is up again.
     pub async fn mend(&mut self) -> Result<()> {
         for server in ["postgres", "rabbitmq", "neo4j", "elasticsearch"] {
@@ -114,7 +130,7 @@ impl Stage {
     }
 
     /// Leaves nothing of the tally, and the services as `deploy/native` has them.
-    pub async fn clear(self) -> Result<()> {
+    pub async fn clear(mut self) -> Result<()> {
         self.system.finish().await?;
         native::run(native::script("services").arg("stop")).await?;
         native::run(native::script("services").arg("start")).await

@@ -72,6 +72,11 @@ struct Outcome {
 }
 
 impl Rolling {
+    /// So many requests a second, for so long.
+    pub fn of(rate: u32, length: Duration) -> Self {
+        Self { rate, seconds: length.as_secs(), json: true }
+    }
+
     /// Runs it. Fails when a request failed, or an effect was lost or doubled.
     pub async fn run(self) -> Result<()> {
         let balancer = Balancer::default();
@@ -100,7 +105,7 @@ impl Rolling {
     async fn measure(&self, replicas: &mut Replicas, balancer: Balancer) -> Result<(Outcome, Vec<Answer>)> {
         replicas.start_all().await?;
         let began = chrono::Utc::now();
-        let counting = Counting::start(&[]).await?;
+        let mut counting = Counting::start(&[]).await?;
         let load = Load::prepare(balancer, usize::try_from(self.seconds)?).await?;
         let (say_enough, enough) = watch::channel(false);
         let restarting = async {

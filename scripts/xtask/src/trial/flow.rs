@@ -48,6 +48,9 @@ pub struct Flow {
     first: u64,
     filled: watch::Sender<usize>,
     pulses: AtomicUsize,
+    /// Contacts in large files.
+    large: AtomicUsize,
+    large_files: AtomicUsize,
     /// Dropped, it ends the asker's connection.
     _asking: stop::StopSender,
 }
@@ -65,7 +68,8 @@ impl Flow {
             asker.account_of(&person, &progress).await
         });
         let accounts = opening.buffered(8).try_collect().await?;
-        Ok(Self { asker, accounts, first, filled: watch::Sender::new(0), pulses: AtomicUsize::new(0), _asking: asking })
+        let (filled, none) = (watch::Sender::new(0), AtomicUsize::default);
+        Ok(Self { asker, accounts, first, filled, pulses: none(), large: none(), large_files: none(), _asking: asking })
     }
 
     /// Fills one address book after the other as long as it is told to; it is asked with the number of the next.
@@ -93,6 +97,15 @@ impl Flow {
         Ok(())
     }
 
+    /// Imports one file that is much larger than the others.
+    pub async fn fill_large(&self, contacts: usize) -> Result<()> {
+        let first = self.first - (1 << 19) + self.large.fetch_add(contacts, Relaxed) as u64;
+        let people: Vec<_> = (first..first + contacts as u64).map(plausible).collect();
+        self.asker.import(self.accounts[0], people.iter(), &Progress::new("large address book", usize::MAX)).await?;
+        self.large_files.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
     async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply> {
         self.asker.ask(request).await.map_err(|problem| anyhow!("{problem}"))
     }
@@ -116,8 +129,9 @@ impl Flow {
     /// Waits until every effect of what was filled is there, or time is over, and counts.
     pub async fn settled(&self) -> Result<Ledger> {
         let books = *self.filled.borrow();
-        let contacts = books * BOOK + self.pulses.load(Relaxed);
-        let expected = Expected { contacts, imports: books, changes: books * CHANGES };
+        let contacts = books * BOOK + self.pulses.load(Relaxed) + self.large.load(Relaxed);
+        let imports = books + self.large_files.load(Relaxed);
+        let expected = Expected { contacts, imports, changes: books * CHANGES };
         settled(&self.accounts, expected).await
     }
 }

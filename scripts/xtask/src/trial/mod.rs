@@ -9,12 +9,14 @@
 pub mod flow;
 mod killing;
 mod ledger;
+mod own_service;
 pub mod processes;
 mod system;
 mod tally;
 
 pub use flow::Flow;
 pub use killing::Killing;
-pub use ledger::{Expected, Ledger, connect, settled};
+pub use ledger::{Expected, Ledger, Tallied, connect, settled};
+pub use own_service::{OwnService, free_address};
 pub use system::System;
-pub use tally::{Counting, TALLY, Tally};
+pub use tally::{Counting, TALLY, Tally, broker_url, drop_database, make_database};

@@ -58,7 +58,20 @@ pub async fn signal(pid: &str, signal: &str) -> Result<()> {
 }
 
 /// Whether there is such a process, and not only its exit status (`Z` in proc_pid_stat(5)).
-fn is_alive(pid: &str) -> bool {
+pub fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+/// How many bytes have come to the port of a server that it has not read yet.
+pub fn unread_bytes(port: u16) -> Result<u64> {
+    let suffix = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    let unread = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (local, queues) = (fields.get(1)?, fields.get(4)?);
+        let (_, received) = queues.split_once(':')?;
+        local.ends_with(&suffix).then(|| u64::from_str_radix(received, 16).ok())?
+    };
+    Ok(table.lines().filter_map(unread).sum())
 }

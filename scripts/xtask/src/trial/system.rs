@@ -1,8 +1,9 @@
 //! The seven services as processes.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::{Counting, TALLY, processes};
+use crate::native;
 
 /// All services of a trial, those first that others need.
 pub const SERVICES: [&str; 7] = ["accounts", "contacts", TALLY, "network", "search", "notifications", "gateway"];
@@ -27,17 +28,7 @@ impl System {
 
     /// Starts one that was killed, as a supervisor does.
     pub async fn start_again(&mut self, service: &str) -> Result<()> {
-        self.start_with(service, &[]).await
-    }
-
-    /// The same, with settings for this one start.
-    pub async fn start_with(&mut self, service: &str, more: &[(String, String)]) -> Result<()> {
-        if service == TALLY {
-            ensure!(more.is_empty(), "the tally has no settings of its own");
-            return self.counting.restart();
-        }
-        let settings: Vec<_> = self.settings.iter().chain(more).cloned().collect();
-        processes::start_service(service, &settings).await
+        if service == TALLY { self.counting.restart() } else { processes::start_service(service, &self.settings).await }
     }
 
     /// Stands one still, wherever it is.
@@ -62,11 +53,17 @@ impl System {
 
     /// The process of a service.
     pub fn pid(&self, service: &str) -> Result<String> {
-        if service == TALLY { self.counting.pid() } else { processes::pid_of(service) }
+        if service == TALLY { self.counting.process().pid() } else { processes::pid_of(service) }
+    }
+
+    /// Makes again what all of them need of the broker.
+    pub async fn apply_topology(&self) -> Result<()> {
+        native::run(native::script("services").arg("topology")).await?;
+        self.counting.apply_topology().await
     }
 
     /// Ends the tally and leaves nothing of it.
-    pub async fn finish(self) -> Result<()> {
+    pub async fn finish(&mut self) -> Result<()> {
         self.counting.finish().await
     }
 }

@@ -4,10 +4,7 @@
 //!
 //! The six services would hide a missing inbox: whatever they do twice comes to the same, by their own rules.
 
-use std::{
-    env,
-    fs::{self, File},
-};
+use std::env;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -20,14 +17,13 @@ use events::{
 };
 use skeleton::{
     Handled, Postgres, Service, Settings, Subscriptions, Surroundings,
-    messaging::topology::Admin,
+    messaging::topology::{Admin, encoded},
     store::{Transaction, postgres::Tx},
 };
-use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use super::ledger::connect;
-use crate::native::{postgres, run_folder, setting};
+use super::{OwnService, ledger::connect};
+use crate::native::{postgres, setting};
 
 /// The name of the service, its database and its user.
 pub const TALLY: &str = "tally";
@@ -123,81 +119,86 @@ async fn count(tx: &mut Tx, owner: Uuid, name: &str) -> Handled {
 
 /// The process, with a database and a queue of its own.
 pub struct Counting {
-    process: Option<Child>,
-    settings: Vec<(String, String)>,
+    process: OwnService,
+    database: String,
+    vhost: String,
     admin: Admin,
 }
 
 impl Counting {
-    /// Makes what it needs and starts it, with these settings over its own.
-    pub async fn start(settings: &[(String, String)]) -> Result<Self> {
-        let client = connect("postgres").await?;
-        client.batch_execute("drop database if exists tally with (force)").await?;
-        client.batch_execute("create database tally").await?;
-        let admin = Admin::new(&setting("KITH_RABBIT_API")?, "/");
+    /// Makes what it needs beside the six services and starts it, with these variables over its settings.
+    pub async fn start(variables: &[(String, String)]) -> Result<Self> {
+        Self::start_in("/", TALLY, variables).await
+    }
+
+    /// The same in a virtual host of the broker, with a database of this name.
+    pub async fn start_in(vhost: &str, database: &str, variables: &[(String, String)]) -> Result<Self> {
+        make_database(database).await?;
+        let admin = Admin::new(&setting("KITH_RABBIT_API")?, vhost);
         admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
-        let settings = own_settings()?.into_iter().chain(settings.iter().cloned()).collect();
-        let mut counting = Self { process: None, settings, admin };
-        counting.restart()?;
-        Ok(counting)
+        let settings = vec![
+            ("BROKER__URL", broker_url(TALLY, vhost)?),
+            ("BROKER__PASSWORD", PASSWORD.to_owned()),
+            ("STORE__URL", postgres(database)?),
+        ];
+        let mut process = OwnService::new(TALLY, TALLY, settings)?.with(variables);
+        process.start()?;
+        Ok(Self { process, database: database.to_owned(), vhost: vhost.to_owned(), admin })
     }
 
     /// Starts it where it does not run.
     pub fn restart(&mut self) -> Result<()> {
-        let is_there = self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)));
-        if !is_there {
-            self.process = Some(spawn(&self.settings)?);
-        }
-        Ok(())
+        self.process.start()
     }
 
     /// SIGKILL.
     pub async fn kill(&mut self) -> Result<()> {
-        let process = self.process.take();
-        process.context("tally was not there to be killed")?.kill().await.context("tally was not there to be killed")
+        self.process.kill().await
     }
 
     /// Its process.
-    pub fn pid(&self) -> Result<String> {
-        let pid = self.process.as_ref().and_then(Child::id);
-        Ok(pid.context("tally does not run")?.to_string())
+    pub fn process(&self) -> &OwnService {
+        &self.process
+    }
+
+    /// Makes again what it needs of the broker.
+    pub async fn apply_topology(&self) -> Result<()> {
+        self.admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
+        Ok(())
     }
 
     /// Ends it and leaves nothing: its queues would fill for ever.
-    pub async fn finish(mut self) -> Result<()> {
-        if self.process.is_some() {
+    pub async fn finish(&mut self) -> Result<()> {
+        if self.process.is_started() {
             self.kill().await?;
         }
+        let vhost = encoded(&self.vhost);
         for queue in ["events", "dead"] {
-            self.admin.delete(&format!("queues/%2F/{TALLY}.{queue}")).await?;
+            self.admin.delete(&format!("queues/{vhost}/{TALLY}.{queue}")).await?;
         }
         for exchange in ["events", "requests", "jobs", "replies", "dead"] {
-            self.admin.delete(&format!("exchanges/%2F/{exchange}.{TALLY}")).await?;
+            self.admin.delete(&format!("exchanges/{vhost}/{exchange}.{TALLY}")).await?;
         }
-        self.admin.delete(&format!("users/{TALLY}")).await?;
-        connect("postgres").await?.batch_execute("drop database tally with (force)").await?;
-        Ok(())
+        self.admin.delete(&format!("permissions/{vhost}/{TALLY}")).await?;
+        drop_database(&self.database).await
     }
 }
 
-fn own_settings() -> Result<Vec<(String, String)>> {
-    let broker = setting("KITH_AMQP_URL")?;
-    let (_, broker) = broker.rsplit_once('@').context("KITH_AMQP_URL has no user")?;
-    let settings = [
-        ("BROKER__URL", format!("amqp://{TALLY}@{broker}")),
-        ("BROKER__PASSWORD", PASSWORD.to_owned()),
-        ("STORE__URL", postgres(TALLY)?),
-        ("ADMIN__ADDRESS", "127.0.0.1:0".to_owned()),
-    ];
-    Ok(settings.map(|(name, value)| (format!("TALLY__{name}"), value)).into())
+/// Makes an empty database.
+pub async fn make_database(name: &str) -> Result<()> {
+    drop_database(name).await?;
+    Ok(connect("postgres").await?.batch_execute(&format!("create database {name}")).await?)
 }
 
-fn spawn(settings: &[(String, String)]) -> Result<Child> {
-    let log = run_folder().join("log");
-    fs::create_dir_all(&log)?;
-    let log = File::options().create(true).append(true).open(log.join("tally.log"))?;
-    let mut command = Command::new(env::current_exe()?);
-    command.envs(settings.iter().map(|(name, value)| (name, value)));
-    command.arg(TALLY).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-    command.spawn().context("tally does not start")
+/// Takes a database away, whoever uses it.
+pub async fn drop_database(name: &str) -> Result<()> {
+    Ok(connect("postgres").await?.batch_execute(&format!("drop database if exists {name} with (force)")).await?)
+}
+
+/// Where the broker is, for a user in a virtual host.
+pub fn broker_url(user: &str, vhost: &str) -> Result<String> {
+    let broker = setting("KITH_AMQP_URL")?;
+    let (_, place) = broker.rsplit_once('@').context("KITH_AMQP_URL has no user")?;
+    let (place, _) = place.split_once('/').unwrap_or((place, ""));
+    Ok(format!("amqp://{user}@{place}/{}", encoded(vhost)))
 }

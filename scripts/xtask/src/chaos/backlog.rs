@@ -1,0 +1,169 @@
+//! Rows 26 and 27: many events that wait in a queue, in disorder or in masses.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use chrono::Utc;
+use events::{Envelope, Event};
+use rand::seq::SliceRandom;
+use skeleton::{
+    Secret, Surroundings,
+    config::BrokerSettings,
+    messaging::{
+        Outcome, Outgoing, Publisher,
+        rabbit::{Link, Login, RabbitPublisher},
+    },
+    stop,
+};
+use uuid::Uuid;
+
+use super::{
+    pair::{LISTENS, Pair, VHOST, password},
+    row::Played,
+    stage::Stage,
+    wait::until,
+    writer,
+};
+use crate::trial::{broker_url, connect};
+
+/// How many events are shuffled, and how far from its place one may come.
+const SHUFFLED: usize = 10_000;
+const WINDOW: usize = 100;
+
+/// How many subjects share a stretch of those: each window has ten events of each.
+const AT_ONCE: usize = 10;
+
+/// How many events each subject has.
+const EACH: usize = 100;
+
+/// How much memory whoever works off a backlog may take.
+const MOST_MEMORY: u64 = 150 << 20;
+
+/// How long a backlog may take for each thousand events.
+const PATIENCE_EACH_THOUSAND: Duration = Duration::from_secs(5);
+
+/// The final state is that of the events in their order.
+pub async fn shuffled(stage: &mut Stage) -> Result<Played> {
+    let pair = Pair::start().await?;
+    let mut places: Vec<(usize, usize)> = (0..SHUFFLED).map(interleaved).collect();
+    for window in places.chunks_mut(WINDOW) {
+        window.shuffle(&mut stage.chance);
+    }
+    let began = Instant::now();
+    send(places.into_iter()).await?;
+    finish(pair, SHUFFLED, began).await
+}
+
+/// The consumer comes when all wait. Its memory must not grow with the backlog, and an API beside it goes on.
+pub async fn late(stage: &mut Stage) -> Result<Played> {
+    let backlog = stage.lengths.backlog;
+    let mut pair = Pair::start().await?;
+    pair.listener.kill().await?;
+    let sent = send((0..backlog).map(|place| (place / EACH, place % EACH + 1))).await?;
+    let began = Instant::now();
+    pair.listener.restart()?;
+    let worked_off = worked_off(pair.listener.process().pid()?, backlog);
+    let (memory, writes, slowest) = pair.writing_during(Duration::from_millis(100), worked_off).await?;
+    let took = began.elapsed();
+    ensure!(memory < MOST_MEMORY, "the consumer took {} MB", memory >> 20);
+    let played = finish(pair, backlog, began).await?;
+    let rate = backlog as f64 / took.as_secs_f64();
+    let figure = format!(
+        "{rate:.0} events a second, at most {} MB; sent at {:.0} a second; {writes} writes to an API meanwhile, the slowest in {} ms",
+        memory >> 20,
+        backlog as f64 / sent.as_secs_f64(),
+        slowest.as_millis()
+    );
+    Ok(played.with(figure))
+}
+
+/// The place of an event among those of ten subjects that go on side by side.
+fn interleaved(place: usize) -> (usize, usize) {
+    let (stretch, within) = (place / (AT_ONCE * EACH), place % (AT_ONCE * EACH));
+    (stretch * AT_ONCE + within % AT_ONCE, within / AT_ONCE + 1)
+}
+
+/// Publishes the events with these numbers of these subjects, each confirmed. Says how long that took.
+async fn send(events: impl Iterator<Item = (usize, usize)>) -> Result<Duration> {
+    let (_connected, stop) = stop::channel();
+    let settings = BrokerSettings {
+        url: broker_url(writer::NAME, VHOST)?,
+        password: Secret::from(password()?.as_str()),
+        prefetch: 1,
+        batch: 1,
+        partitions: 1,
+        window: 256,
+        confirm_timeout_ms: 60_000,
+        reconnect_max_ms: 1000,
+    };
+    let link = Link::open(Login::new(&settings)?, "chaos backlog".to_owned(), Surroundings::system(), stop);
+    let publisher = RabbitPublisher::new(link, Duration::from_secs(60));
+    let began = Instant::now();
+    let mut events = events.peekable();
+    while events.peek().is_some() {
+        let mut window = events.by_ref().take(256).map(outgoing).collect::<Result<Vec<_>>>()?;
+        // What is not confirmed for certain is sent again under its id, as a relay does.
+        while !window.is_empty() {
+            let mut outcomes = publisher.publish(window.clone()).await.into_iter();
+            window.retain(|_| outcomes.next() != Some(Outcome::Confirmed));
+        }
+    }
+    Ok(began.elapsed())
+}
+
+fn outgoing((subject, number): (usize, usize)) -> Result<Outgoing> {
+    // Beside those that an API writes meanwhile.
+    let contact = Uuid::from_u128((1 << 64) + subject as u128);
+    match number {
+        1 => event(&writer::added(contact), number),
+        _ => event(&writer::changed(contact), number),
+    }
+}
+
+fn event<E: Event>(event: &E, number: usize) -> Result<Outgoing> {
+    let envelope = Envelope {
+        id: Uuid::new_v4(),
+        name: E::NAME.to_owned(),
+        source: format!("/{}", writer::NAME),
+        time: Utc::now(),
+        subject: event.subject(),
+        sequence: Some(i64::try_from(number)?),
+        trace: None,
+        correlation_id: None,
+        causation_id: None,
+        actor: None,
+        deadline: None,
+    };
+    let (exchange, routing_key) = (format!("events.{}", writer::NAME), E::KEY.to_owned());
+    Ok(Outgoing { exchange, routing_key, envelope, body: serde_json::to_vec(event)?.into() })
+}
+
+/// Waits until so many rows are written, and says how much memory the process took at most.
+async fn worked_off(pid: String, events: usize) -> Result<u64> {
+    let listens = connect(LISTENS).await?;
+    let mut most = 0;
+    let limit = Duration::from_secs(30) + PATIENCE_EACH_THOUSAND * u32::try_from(events / 1000)?;
+    until("the backlog to be worked off", limit, async || {
+        most = most.max(memory_of(&pid)?);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Counting all rows would be more work than writing them.
+        let written: i64 = listens.query_one("select last_value from counted_place_seq", &[]).await?.get(0);
+        Ok(written >= i64::try_from(events)?)
+    })
+    .await?;
+    Ok(most)
+}
+
+fn memory_of(pid: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024)
+}
+
+/// Waits for what was sent, and what was written beside it.
+async fn finish(pair: Pair, sent: usize, began: Instant) -> Result<Played> {
+    let (ledger, _) = pair.settled_with(sent).await?;
+    let recovery = began.elapsed();
+    pair.finish().await?;
+    Ok(Played { ledger, recovery, figures: Vec::new() })
+}

@@ -1,0 +1,169 @@
+//! Rows 1 to 5 and 9: a process ends, or stands still, between one step and the next.
+//!
+//! No failpoints in the code that is shipped: the runner holds the next step up, where it can be held, waits until it sees
+//! that the step before is done, and kills. What is written cannot be confirmed while the broker stands still; what is
+//! confirmed cannot be removed, and what is handed out cannot be committed, while a table is locked.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    hold::Hold,
+    pair::{Pair, VHOST, WRITES},
+    row::{Played, Row},
+    stage::Stage,
+    wait::until,
+};
+use crate::{
+    native,
+    trial::{TALLY, processes},
+};
+
+/// How many events are in hand when it happens.
+const IN_HAND: usize = 50;
+
+/// How long to wait for a step.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the bytes of the events in hand come to at least, beside which heartbeats are nothing.
+const ON_THE_WAY: u64 = 10_000;
+
+/// The rows in which one process ends between two steps.
+pub fn rows() -> Vec<Row> {
+    vec![
+        Row::played(1, "relay killed between commit and publish", |stage| Box::pin(committed(stage))).within(5),
+        Row::played(2, "relay killed between publish and confirm", |stage| Box::pin(published(stage))).within(5),
+        Row::played(3, "relay killed between confirm and removal", |stage| Box::pin(confirmed(stage))).within(5),
+        Row::played(4, "consumer killed before its commit", |stage| Box::pin(uncommitted(stage))).within(5),
+        Row::played(5, "consumer killed between commit and acknowledgement", |stage| Box::pin(unacknowledged(stage)))
+            .within(10),
+        Row::played(9, "consumer stands still until its connection is given up", |stage| Box::pin(still(stage)))
+            .within(10),
+    ]
+}
+
+async fn pair_with_some_history() -> Result<Pair> {
+    let pair = Pair::start().await?;
+    pair.write(IN_HAND).await?;
+    let (ledger, _) = pair.settled().await?;
+    ensure!(ledger.is_clean(), "before the trouble: {ledger}");
+    Ok(pair)
+}
+
+/// Waits for all, takes everything down again, and says what came of it.
+async fn ended(pair: Pair, healed: Instant) -> Result<Played> {
+    let (ledger, _) = pair.settled().await?;
+    let recovery = healed.elapsed();
+    let duplicates = pair.duplicates().await?;
+    pair.finish().await?;
+    Ok(Played { ledger, recovery, figures: vec![format!("{duplicates} came twice")] })
+}
+
+async fn outbox_holds(pair: &Pair, count: i64) -> Result<()> {
+    until(&format!("{count} events in the outbox"), PATIENCE, async || Ok(pair.outbox().await? == count)).await
+}
+
+async fn committed(_: &mut Stage) -> Result<Played> {
+    let mut pair = pair_with_some_history().await?;
+    processes::kill("rabbitmq").await?;
+    pair.write(IN_HAND).await?;
+    outbox_holds(&pair, IN_HAND as i64).await?;
+    pair.writer.kill().await?;
+    processes::start_server("rabbitmq").await?;
+    let restarted = Instant::now();
+    pair.writer.start()?;
+    ended(pair, restarted).await
+}
+
+async fn published(_: &mut Stage) -> Result<Played> {
+    let mut pair = pair_with_some_history().await?;
+    processes::pause("rabbitmq").await?;
+    pair.write(IN_HAND).await?;
+    outbox_holds(&pair, IN_HAND as i64).await?;
+    let port = native::broker_port()?;
+    let on_the_way = async || -> Result<bool> { Ok(processes::unread_bytes(port)? > ON_THE_WAY) };
+    until("the events to be on their way", PATIENCE, on_the_way).await?;
+    pair.writer.kill().await?;
+    processes::resume("rabbitmq").await?;
+    let restarted = Instant::now();
+    pair.writer.start()?;
+    must_have_come_twice(ended(pair, restarted).await?)
+}
+
+async fn confirmed(_: &mut Stage) -> Result<Played> {
+    let mut pair = pair_with_some_history().await?;
+    processes::pause("rabbitmq").await?;
+    pair.write(IN_HAND).await?;
+    outbox_holds(&pair, IN_HAND as i64).await?;
+    let hold = Hold::of(WRITES, "select 1 from skeleton.outbox for update").await?;
+    processes::resume("rabbitmq").await?;
+    hold.holds("delete from skeleton.outbox").await?;
+    pair.writer.kill().await?;
+    hold.release().await?;
+    let restarted = Instant::now();
+    pair.writer.start()?;
+    must_have_come_twice(ended(pair, restarted).await?)
+}
+
+async fn uncommitted(_: &mut Stage) -> Result<Played> {
+    let mut pair = pair_with_some_history().await?;
+    let hold = pair.hold_listener().await?;
+    pair.write(IN_HAND).await?;
+    hold.holds("insert into counted").await?;
+    pair.listener.kill().await?;
+    hold.release().await?;
+    let restarted = Instant::now();
+    pair.listener.restart()?;
+    pair.listener.process().ready().await?;
+    ended(pair, restarted).await
+}
+
+/// The acknowledgements are lost with the broker, which stood still when they came.
+async fn unacknowledged(_: &mut Stage) -> Result<Played> {
+    let mut pair = pair_with_some_history().await?;
+    let before = pair.seen().await?.different;
+    let hold = pair.hold_listener().await?;
+    pair.write(IN_HAND).await?;
+    hold.holds("insert into counted").await?;
+    outbox_holds(&pair, 0).await?;
+    processes::pause("rabbitmq").await?;
+    hold.release().await?;
+    until("a commit", PATIENCE, async || Ok(pair.seen().await?.different > before)).await?;
+    pair.listener.kill().await?;
+    processes::kill("rabbitmq").await?;
+    processes::start_server("rabbitmq").await?;
+    let restarted = Instant::now();
+    pair.listener.restart()?;
+    pair.listener.process().ready().await?;
+    must_have_come_twice(ended(pair, restarted).await?)
+}
+
+/// It goes on with a transaction that another has been given meanwhile, and acknowledges over a connection that is gone.
+async fn still(_: &mut Stage) -> Result<Played> {
+    let pair = pair_with_some_history().await?;
+    let hold = pair.hold_listener().await?;
+    pair.write(IN_HAND).await?;
+    hold.holds("insert into counted").await?;
+    let pid = pair.listener.process().pid()?;
+    processes::signal(&pid, "-STOP").await?;
+    let began = Instant::now();
+    let is_given_up = async || -> Result<bool> {
+        let connections = pair.admin().get(&format!("vhosts/{VHOST}/connections")).await?;
+        let connections = connections.as_array().context("a list of connections")?.clone();
+        Ok(!connections.iter().any(|connection| connection["user"] == TALLY))
+    };
+    let given_up = until("the broker to give the connection up", Duration::from_secs(120), is_given_up).await;
+    let stood = began.elapsed();
+    processes::signal(&pid, "-CONT").await?;
+    given_up?;
+    hold.release().await?;
+    let resumed = Instant::now();
+    Ok(ended(pair, resumed).await?.with(format!("it stood still for {} s", stood.as_secs())))
+}
+
+/// A row that is about repeats shows nothing where none came.
+fn must_have_come_twice(played: Played) -> Result<Played> {
+    ensure!(!played.figures.iter().any(|figure| figure == "0 came twice"), "nothing came twice: {}", played.ledger);
+    Ok(played)
+}

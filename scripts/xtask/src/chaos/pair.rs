@@ -1,0 +1,184 @@
+//! A service that writes and one that listens, in a virtual host of their own: what happens between one commit and one
+//! acknowledgement is clearest where nothing else happens.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::future::join_all;
+use serde_json::json;
+use skeleton::messaging::topology::Admin;
+use uuid::Uuid;
+
+use super::{
+    hold::Hold,
+    writer::{self, OWNER, WRITER},
+};
+use crate::{
+    native::{postgres, setting},
+    trial::{Counting, Ledger, OwnService, Tallied, broker_url, connect, drop_database, free_address, make_database},
+};
+
+/// The virtual host of the two.
+pub const VHOST: &str = "chaos";
+
+/// The database of each.
+pub const WRITES: &str = "chaos_writer";
+pub const LISTENS: &str = "chaos_listener";
+
+/// How many contacts there are: many events each, so that order means something.
+const CONTACTS: u128 = 20;
+
+/// How long everything may take to come through.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The two services.
+pub struct Pair {
+    pub writer: OwnService,
+    pub listener: Counting,
+    api: String,
+    client: reqwest::Client,
+    admin: Admin,
+}
+
+impl Pair {
+    /// Starts both, with nothing written.
+    pub async fn start() -> Result<Self> {
+        let admin = Admin::new(&setting("KITH_RABBIT_API")?, VHOST);
+        admin.delete(&format!("vhosts/{VHOST}")).await?;
+        admin.put(&format!("vhosts/{VHOST}"), &json!({})).await?;
+        make_database(WRITES).await?;
+        let password = password()?;
+        admin.apply(&writer::service().dealings(1).topology(), &password).await?;
+        let api = free_address()?;
+        let settings = vec![
+            ("BROKER__URL", broker_url(writer::NAME, VHOST)?),
+            ("BROKER__PASSWORD", password),
+            ("STORE__URL", postgres(WRITES)?),
+            ("HTTP__ADDRESS", api.clone()),
+        ];
+        let writer = OwnService::new(WRITER, writer::NAME, settings)?;
+        let listener = Counting::start_in(VHOST, LISTENS, &[]).await?;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let mut pair = Self { writer, listener, api, client, admin };
+        pair.writer.start()?;
+        pair.writer.ready().await?;
+        pair.listener.process().ready().await?;
+        Ok(pair)
+    }
+
+    /// Writes so many times, to all contacts in turn, a few at a time.
+    ///
+    /// # Errors
+    /// Where a write is not acknowledged.
+    pub async fn write(&self, times: usize) -> Result<()> {
+        for round in (0..times).collect::<Vec<_>>().chunks(CONTACTS as usize) {
+            let writes = round.iter().map(|number| self.write_to(Uuid::from_u128(*number as u128 % CONTACTS + 1)));
+            join_all(writes).await.into_iter().collect::<Result<Vec<()>>>()?;
+        }
+        Ok(())
+    }
+
+    async fn write_to(&self, contact: Uuid) -> Result<()> {
+        self.client.post(format!("http://{}/contacts/{contact}", self.api)).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Writes at this rhythm until the trouble is over. Says how many writes were acknowledged, and how long the slowest took.
+    ///
+    /// # Errors
+    /// Where one was not.
+    pub async fn writing_during<T>(
+        &self,
+        rhythm: Duration,
+        trouble: impl Future<Output = Result<T>>,
+    ) -> Result<(T, usize, Duration)> {
+        let mut trouble = std::pin::pin!(trouble);
+        let mut clock = tokio::time::interval(rhythm);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut writes, mut slowest) = (0, Duration::ZERO);
+        loop {
+            tokio::select! {
+                over = &mut trouble => return Ok((over?, writes, slowest)),
+                _ = clock.tick() => {}
+            }
+            let began = Instant::now();
+            self.write_to(Uuid::from_u128(writes as u128 % CONTACTS + 1)).await.context("a write was refused")?;
+            slowest = slowest.max(began.elapsed());
+            writes += 1;
+        }
+    }
+
+    /// How many events wait in the writer's outbox.
+    pub async fn outbox(&self) -> Result<i64> {
+        Ok(connect(WRITES).await?.query_one("select count(*) from skeleton.outbox", &[]).await?.get(0))
+    }
+
+    /// What the listener has seen.
+    pub async fn seen(&self) -> Result<Tallied> {
+        Tallied::read(LISTENS, &[OWNER]).await
+    }
+
+    /// How often the listener was handed what it had handled already.
+    pub async fn duplicates(&self) -> Result<f64> {
+        self.listener.process().metric("inbox_duplicates_total").await
+    }
+
+    /// Waits until the listener has seen all that is written. Says how long that took.
+    pub async fn settled(&self) -> Result<(Ledger, Duration)> {
+        self.settled_with(0).await
+    }
+
+    /// The same, with so many events beside that came past the writer.
+    pub async fn settled_with(&self, beside: usize) -> Result<(Ledger, Duration)> {
+        let began = Instant::now();
+        loop {
+            let written = self.written().await? + i64::try_from(beside)?;
+            let seen = self.seen().await?;
+            if seen.different >= written || began.elapsed() > PATIENCE {
+                let lost = written - seen.different + seen.left_out;
+                let Tallied { doubled, out_of_order, .. } = seen;
+                let events = usize::try_from(written)?;
+                let ledger = Ledger { events, lost, doubled, out_of_order, ..Ledger::default() };
+                return Ok((ledger, began.elapsed()));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn written(&self) -> Result<i64> {
+        let sql = "select coalesce(sum(times), 0)::int8 from written";
+        Ok(connect(WRITES).await?.query_one(sql, &[]).await?.get(0))
+    }
+
+    /// Lets the listener begin with events it cannot finish: it waits for the table it writes into.
+    pub async fn hold_listener(&self) -> Result<Hold> {
+        Hold::of(LISTENS, "lock table counted in share mode").await
+    }
+
+    /// The administrator of its virtual host.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// Ends both and leaves nothing.
+    pub async fn finish(mut self) -> Result<()> {
+        if self.writer.is_started() {
+            self.writer.kill().await?;
+        }
+        self.listener.finish().await?;
+        self.admin.delete(&format!("vhosts/{VHOST}")).await?;
+        drop_database(WRITES).await
+    }
+}
+
+/// The password that the broker's user has already: users are the same in every virtual host.
+pub fn password() -> Result<String> {
+    let path = PathBuf::from(setting("KITH_SECRETS")?).join(format!("{}.broker", writer::NAME));
+    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    ensure!(!text.trim().is_empty(), "{} is empty", path.display());
+    Ok(text.trim().to_owned())
+}

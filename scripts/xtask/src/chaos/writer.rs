@@ -1,0 +1,88 @@
+//! A service with an API of its own: each request writes a row and publishes an event.
+//!
+//! The six services are asked over the broker, so none of them takes writes while it is away. Whether a service does that
+//! has routes and an outbox, as the skeleton promises, this one shows.
+
+use std::env;
+
+use anyhow::Result;
+use clap::Args;
+use events::{
+    contacts::{ContactAddedV2, ContactChangedV2},
+    samples,
+};
+use skeleton::{
+    App, Failure, Postgres, Publish, Service, Settings, Surroundings,
+    http::{NoContent, Routes, group, reply},
+    store::{Store, Transaction, postgres::Tx},
+};
+use uuid::Uuid;
+use warp::Filter;
+
+/// What it is called by this program.
+pub const WRITER: &str = "writer";
+
+/// Whose events it publishes: the virtual host it lives in has no other service of this name.
+pub const NAME: &str = "contacts";
+
+/// Everything it writes is this account's.
+pub const OWNER: Uuid = Uuid::from_u128(0x6b69_7468);
+
+const MIGRATIONS: &[(&str, &str)] =
+    &[("V1__written", "create table written (contact_id uuid primary key, times bigint not null)")];
+
+/// Run the service that `chaos` writes to; it starts and ends it by itself.
+#[derive(Args)]
+pub struct Writer;
+
+impl Writer {
+    /// Runs it until it is killed.
+    pub async fn run(self) -> Result<()> {
+        let settings = Settings::read_with(NAME, service().defaults(), env::vars().collect())?;
+        let running = service().start(settings, Surroundings::system()).await?;
+        std::future::pending::<()>().await;
+        running.stop().await;
+        Ok(())
+    }
+}
+
+/// The service.
+pub fn service() -> Service<Postgres> {
+    Service::named(NAME).store(Postgres::migrated_by(MIGRATIONS)).routes(routes, &[])
+}
+
+fn routes(app: &App<Postgres>) -> Routes {
+    let app = app.clone();
+    let write = warp::path!("contacts" / Uuid).and(warp::post()).then(move |contact| {
+        let app = app.clone();
+        async move { reply(write_contact(&app, contact).await) }
+    });
+    group(write)
+}
+
+/// `POST /contacts/{id}` - adds a contact, or changes it where it is there.
+async fn write_contact(app: &App<Postgres>, contact: Uuid) -> Result<NoContent, Failure> {
+    let mut tx = app.store.begin(&app.service, &[]).await?;
+    publish(&mut tx, contact).await?;
+    tx.commit().await?;
+    Ok(NoContent)
+}
+
+async fn publish(tx: &mut Tx, contact: Uuid) -> Result<(), Failure> {
+    let sql = "insert into written as w (contact_id, times) values ($1, 1)
+        on conflict (contact_id) do update set times = w.times + 1 returning times";
+    match tx.query_one(sql, &[&contact]).await?.get::<_, i64>(0) {
+        1 => tx.publish(added(contact)),
+        _ => tx.publish(changed(contact)),
+    }
+}
+
+/// The first event of a contact.
+pub fn added(contact: Uuid) -> ContactAddedV2 {
+    ContactAddedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_added_v2() }
+}
+
+/// One that comes after it.
+pub fn changed(contact: Uuid) -> ContactChangedV2 {
+    ContactChangedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_changed_v2() }
+}

@@ -1,0 +1,103 @@
+//! A service of this program's own, as a process: `xtask tally`, `xtask writer`.
+
+use std::{
+    env,
+    fs::{self, File},
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::{Child, Command};
+
+use crate::native::run_folder;
+
+/// How long it may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that runs one of this program's own services. Killed when dropped.
+pub struct OwnService {
+    command: &'static str,
+    settings: Vec<(String, String)>,
+    admin: String,
+    process: Option<Child>,
+}
+
+impl OwnService {
+    /// Not started yet; `prefix` is the service's name, these are its settings by the end of their names.
+    pub fn new(command: &'static str, prefix: &str, settings: Vec<(&str, String)>) -> Result<Self> {
+        let admin = free_address()?;
+        let named = settings.into_iter().chain([("ADMIN__ADDRESS", admin.clone())]);
+        let prefix = prefix.to_uppercase();
+        let settings = named.map(|(name, value)| (format!("{prefix}__{name}"), value)).collect();
+        Ok(Self { command, settings, admin, process: None })
+    }
+
+    /// With these variables over its settings.
+    pub fn with(mut self, variables: &[(String, String)]) -> Self {
+        self.settings.extend(variables.iter().cloned());
+        self
+    }
+
+    /// Starts it where it does not run.
+    pub fn start(&mut self) -> Result<()> {
+        let is_there = self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)));
+        if !is_there {
+            self.process = Some(self.spawn()?);
+        }
+        Ok(())
+    }
+
+    fn spawn(&self) -> Result<Child> {
+        let log = run_folder().join("log");
+        fs::create_dir_all(&log)?;
+        let log = File::options().create(true).append(true).open(log.join(format!("{}.log", self.command)))?;
+        let mut command = Command::new(env::current_exe()?);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.arg(self.command).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command.spawn().with_context(|| format!("{} does not start", self.command))
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn ready(&self) -> Result<()> {
+        let began = Instant::now();
+        let client = reqwest::Client::new();
+        let url = format!("http://{}/health/ready", self.admin);
+        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            ensure!(began.elapsed() < PATIENCE, "{} is not ready after {} s", self.command, PATIENCE.as_secs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) -> Result<()> {
+        let process = self.process.take();
+        let mut process = process.with_context(|| format!("{} was not there to be killed", self.command))?;
+        process.kill().await.with_context(|| format!("{} was not there to be killed", self.command))
+    }
+
+    /// Whether it is running, as far as is known.
+    pub fn is_started(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Result<String> {
+        let pid = self.process.as_ref().and_then(Child::id);
+        Ok(pid.with_context(|| format!("{} does not run", self.command))?.to_string())
+    }
+
+    /// One of its metrics, summed over its labels.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = reqwest::get(format!("http://{}/metrics", self.admin)).await?.text().await?;
+        let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+        Ok(text.lines().filter(is_it).filter_map(value).sum())
+    }
+}
+
+/// An address that nobody listens on.
+pub fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
