@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashSet},
+    env,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{row::Played, stage::Stage};
-use crate::native::setting;
 
 /// Between two requests, whether or not those before are answered.
 const EVERY: Duration = Duration::from_millis(100);
@@ -26,6 +26,11 @@ const SETTLING: Duration = Duration::from_secs(60);
 
 /// What a caller is told to wait at most before the one safe repetition.
 pub const SOON: u64 = 5;
+
+/// Where `deploy/native` has the public API.
+pub fn public_place() -> String {
+    format!("127.0.0.1:{}", env::var("KITH_HTTP_PORT").unwrap_or_else(|_| "8080".to_owned()))
+}
 
 /// A member who asks.
 pub struct Caller {
@@ -58,7 +63,7 @@ impl Caller {
     /// Registers a member.
     pub async fn register() -> Result<Self> {
         let client = Client::builder().timeout(PATIENCE).build()?;
-        let mut caller = Self { client, url: format!("{}/api/v1", setting("KITH_URL")?), token: String::new() };
+        let mut caller = Self { client, url: format!("http://{}/api/v1", public_place()), token: String::new() };
         let (email, password) = (format!("{}@chaos.test", Uuid::new_v4()), Uuid::new_v4().to_string());
         let account = json!({ "email": email, "password": password, "name": "A caller" });
         caller.accepted(caller.order("accounts").json(&account)).await?;

@@ -8,13 +8,12 @@ use skeleton::testing::Fault;
 use tokio::{net::TcpStream, process::Command, time::Instant};
 
 use super::{
-    callers::{Heard, asking},
+    callers::{Heard, asking, public_place},
     links::{Links, SERVERS, Server},
     parked,
     row::{Played, Row, Test},
     stage::Stage,
 };
-use crate::native::setting;
 
 const SKELETON: &str = "skeleton-tests";
 
@@ -146,11 +145,9 @@ async fn limit_files(pid: &str) -> Result<()> {
 }
 
 async fn open_connections() -> Result<Vec<TcpStream>> {
-    let url = setting("KITH_URL")?;
-    let (_, place) = url.split_once("://").context("KITH_URL is no address")?;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
-        connections.push(TcpStream::connect(place).await?);
+        connections.push(TcpStream::connect(public_place()).await?);
     }
     Ok(connections)
 }
@@ -172,7 +169,7 @@ fn ticks(pid: &str) -> Result<f64> {
 }
 
 async fn until_answered() -> Result<Duration> {
-    let (url, began) = (format!("{}/openapi.json", setting("KITH_URL")?), Instant::now());
+    let (url, began) = (format!("http://{}/openapi.json", public_place()), Instant::now());
     let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
     while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
         ensure!(began.elapsed() < Duration::from_secs(60), "the gateway answers nobody any more");
