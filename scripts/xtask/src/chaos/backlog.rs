@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use chrono::Utc;
-use events::{Envelope, Event};
+use events::{
+    Envelope, Event,
+    contacts::{ContactAdded, ContactChanged},
+    samples,
+};
 use rand::seq::SliceRandom;
 use skeleton::{
     Secret, Surroundings,
@@ -22,7 +26,7 @@ use super::{
     row::Played,
     stage::Stage,
     wait::until,
-    writer,
+    writer::{self, OWNER},
 };
 use crate::trial::{broker_url, connect};
 
@@ -114,9 +118,11 @@ async fn send(events: impl Iterator<Item = (usize, usize)>) -> Result<Duration> 
 fn outgoing((subject, number): (usize, usize)) -> Result<Outgoing> {
     // Beside those that an API writes meanwhile.
     let contact = Uuid::from_u128((1 << 64) + subject as u128);
+    let (contact_id, owner_id) = (contact, OWNER);
+    // In the version that the tally is written against: only a relay publishes both.
     match number {
-        1 => event(&writer::added(contact), number),
-        _ => event(&writer::changed(contact), number),
+        1 => event(&ContactAdded { contact_id, owner_id, ..samples::contacts::contact_added() }, number),
+        _ => event(&ContactChanged { contact_id, owner_id, ..samples::contacts::contact_changed() }, number),
     }
 }
 

@@ -147,7 +147,7 @@ async fn alarm(stage: &mut Stage, raise: &[&str], clear: &[&str]) -> Result<Play
         rabbit::rabbitmqctl(raise).await?;
         let alarmed = async {
             hold.release().await?;
-            let unacknowledged = async || -> Result<bool> { Ok(messages_of(&pair).await? == 0) };
+            let unacknowledged = async || -> Result<bool> { Ok(pair.waiting().await? == 0) };
             until("what was handed out to be acknowledged during the alarm", Duration::from_secs(30), unacknowledged)
                 .await?;
             tokio::time::sleep(ALARM).await;
@@ -173,12 +173,6 @@ async fn alarm(stage: &mut Stage, raise: &[&str], clear: &[&str]) -> Result<Play
         took.as_secs_f64()
     );
     Ok(Played { ledger: played.ledger.and(ledger), recovery: took.max(played.recovery), ..played }.with(figure))
-}
-
-/// How many messages the listener's queue has, handed out or not.
-async fn messages_of(pair: &Pair) -> Result<u64> {
-    let queue = pair.admin().get(&format!("queues/{}/{TALLY}.events", super::pair::VHOST)).await?;
-    queue["messages"].as_u64().context("a queue without a number of messages")
 }
 
 /// With the exchange its bindings are gone. The administrator applies the topologies again.

@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     native::{postgres, setting},
-    trial::{Counting, Ledger, OwnService, Tallied, broker_url, connect, drop_database, free_address, make_database},
+    trial::{
+        Counting, Ledger, OwnService, TALLY, Tallied, broker_url, connect, drop_database, free_address, make_database,
+    },
 };
 
 /// The virtual host of the two.
@@ -120,6 +122,12 @@ impl Pair {
     /// What the listener has seen.
     pub async fn seen(&self) -> Result<Tallied> {
         Tallied::read(LISTENS, &[OWNER]).await
+    }
+
+    /// How many messages the listener's queue has, handed out or not, as far as the broker has counted.
+    pub async fn waiting(&self) -> Result<u64> {
+        let queue = self.admin.get(&format!("queues/{VHOST}/{TALLY}.events")).await?;
+        queue["messages"].as_u64().context("a queue without a number of messages")
     }
 
     /// How often the listener was handed what it had handled already.

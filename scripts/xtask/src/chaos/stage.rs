@@ -18,6 +18,10 @@ use crate::{
 /// How many accounts the flow of a row has.
 const ACCOUNTS: usize = 4;
 
+/// Between two address books, so that nobody falls behind: how long an event takes to come through shall not tell how many
+/// wait before it.
+const PACE: Duration = Duration::from_millis(500);
+
 /// How long the rows are that can be as long as one likes.
 #[derive(Args, Clone)]
 pub struct Lengths {
@@ -104,7 +108,11 @@ impl Stage {
             enough.set(true);
             recovered
         };
-        let (flowed, recovery) = tokio::join!(flow.run(|_| !enough.get()), troubling);
+        let paced = async |_| {
+            tokio::time::sleep(PACE).await;
+            !enough.get()
+        };
+        let (flowed, recovery) = tokio::join!(flow.run(paced), troubling);
         let recovery = recovery?;
         flowed?;
         let ledger = flow.settled().await?;

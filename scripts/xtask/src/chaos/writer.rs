@@ -78,11 +78,11 @@ async fn publish(tx: &mut Tx, contact: Uuid) -> Result<(), Failure> {
 }
 
 /// The first event of a contact.
-pub fn added(contact: Uuid) -> ContactAddedV2 {
+fn added(contact: Uuid) -> ContactAddedV2 {
     ContactAddedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_added_v2() }
 }
 
 /// One that comes after it.
-pub fn changed(contact: Uuid) -> ContactChangedV2 {
+fn changed(contact: Uuid) -> ContactChangedV2 {
     ContactChangedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_changed_v2() }
 }

@@ -56,7 +56,7 @@ impl Upgrade {
         let flow = Flow::start(books).await?;
         // It is written against version 1 of the event, and stays so.
         let mut counting = Counting::start(&[]).await?;
-        let (flowing, upgrading) = tokio::join!(flow.run(|book| book < books), self.upgrade(&to));
+        let (flowing, upgrading) = tokio::join!(flow.run(async |book| book < books), self.upgrade(&to));
         flowing?;
         let outcome = Outcome { upgraded: upgrading?, ledger: flow.settled().await?, parked: parked().await? };
         counting.finish().await?;

@@ -72,10 +72,11 @@ impl Flow {
         Ok(Self { asker, accounts, first, filled, pulses: none(), large: none(), large_files: none(), _asking: asking })
     }
 
-    /// Fills one address book after the other as long as it is told to; it is asked with the number of the next.
-    pub async fn run(&self, goes_on: impl Fn(usize) -> bool) -> Result<()> {
-        let books = stream::iter(0..).take_while(|book| ready(goes_on(*book))).map(|book| self.fill(book));
-        books.buffer_unordered(LANES).try_for_each(|()| ready(Ok(()))).await
+    /// Fills one address book after the other as long as it is told to; before each, it waits to be told so.
+    pub async fn run(&self, goes_on: impl AsyncFn(usize) -> bool) -> Result<()> {
+        let goes_on = &goes_on;
+        let books = stream::unfold(0, async move |book| goes_on(book).await.then_some((book, book + 1)));
+        books.map(|book| self.fill(book)).buffer_unordered(LANES).try_for_each(|()| ready(Ok(()))).await
     }
 
     /// How many address books are filled, as it goes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use rand::{RngExt, rngs::StdRng};
 use tokio::sync::watch;
@@ -40,49 +40,33 @@ enum Victim {
 impl Killing {
     /// Lets the events flow, kills meanwhile, and waits for the ledger.
     ///
-    /// # Errors
-    /// Where a kill came after the end of the flow: it has not shown anything.
+    /// The flow and the kills wait for each other: the n-th kill comes when its share of the address books is filled, and no
+    /// more of them are filled before it. So each meets events on their way, however fast a machine is.
     pub async fn run(&self, system: &mut System, chance: &mut StdRng) -> Result<Ledger> {
         let books = self.events.div_ceil(BOOK);
-        let flow = Flow::start(books).await?;
-        let (flowing, killing) =
-            tokio::join!(flow.run(|book| book < books), self.kill(system, chance, books, flow.filled()));
-        killing?;
-        flowing?;
-        flow.settled().await
-    }
-
-    /// The n-th kill comes when its share of the address books is filled, so that none comes after the last, however fast
-    /// a machine is.
-    async fn kill(
-        &self,
-        system: &mut System,
-        chance: &mut StdRng,
-        books: usize,
-        mut filled: watch::Receiver<usize>,
-    ) -> Result<()> {
         let victims = self.victims();
-        for (turn, victim) in victims.iter().enumerate() {
-            let share = turn as f64 / victims.len() as f64;
-            let due = (books as f64 * share) as usize;
-            filled.wait_for(|filled| *filled >= due).await.context("the flow has ended before its time")?;
-            tokio::time::sleep(JITTER.mul_f64(chance.random())).await;
-            let is_flowing = *filled.borrow() < books;
-            ensure!(
-                is_flowing,
-                "{turn} of {} kills were all that the flow was long enough for: add events",
-                victims.len()
-            );
-            victim.kill(system).await?;
-            println!(
-                "killed {} ({} of {}, after {} of {books} address books)",
-                victim.name(),
-                turn + 1,
-                victims.len(),
-                *filled.borrow()
-            );
-        }
-        Ok(())
+        let flow = Flow::start(books).await?;
+        let made = watch::Sender::new(0);
+        let goes_on = async |book| {
+            // Half a share further than the next kill: that one must not find the end of the flow.
+            let is_due = |made: &usize| *made == victims.len() || book * victims.len() < books * made + books / 2 + 1;
+            made.subscribe().wait_for(is_due).await.is_ok() && book < books
+        };
+        let killing = async {
+            for (turn, victim) in victims.iter().enumerate() {
+                let mut filled = flow.filled();
+                let due = books * turn / victims.len();
+                filled.wait_for(|filled| *filled >= due).await.context("the flow has ended before its time")?;
+                tokio::time::sleep(JITTER.mul_f64(chance.random())).await;
+                victim.kill(system).await?;
+                let (name, count, filled) = (victim.name(), victims.len(), *flow.filled().borrow());
+                println!("killed {name} ({} of {count}, after {filled} of {books} address books)", turn + 1);
+                made.send_replace(turn + 1);
+            }
+            Ok(())
+        };
+        tokio::try_join!(flow.run(goes_on), killing)?;
+        flow.settled().await
     }
 
     /// Each service in turn, and the broker in between.

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::tally::TALLY;
 use crate::native;
 
-/// How long everything may take to settle after the last of the trouble.
-const SETTLING: Duration = Duration::from_secs(300);
+/// How long nothing more may come before what is missing is called lost.
+const STANDSTILL: Duration = Duration::from_secs(150);
 
 /// What has flowed.
 #[derive(Clone, Copy, Default)]
@@ -72,29 +72,28 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// Waits until every effect of these accounts is there, or time is over, and counts.
+/// Waits until every effect of these accounts is there, or nothing more has come for a while, and counts.
 pub async fn settled(accounts: &[Uuid], expected: Expected) -> Result<Ledger> {
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (began, mut moved, mut told) = (Instant::now(), Instant::now(), Instant::now());
+    let mut fewest = i64::MAX;
     loop {
         // A store that is only just back may not answer yet.
         let counted = count(accounts, expected).await;
-        let is_over = began.elapsed() > SETTLING;
+        let is_over = moved.elapsed() > STANDSTILL;
         match counted {
             Ok(ledger) if ledger.lost <= 0 || is_over => {
                 return Ok(Ledger { seconds_to_settle: began.elapsed().as_secs(), ..ledger });
             }
             Err(error) if is_over => return Err(error),
-            seen if told.elapsed() > Duration::from_secs(10) => {
-                told = Instant::now();
-                eprintln!(
-                    "settling: {}",
-                    seen.map_or_else(
-                        |error| error.to_string(),
-                        |ledger| format!("{} effects are still missing", ledger.lost)
-                    )
-                );
+            Ok(ledger) if ledger.lost < fewest => {
+                fewest = ledger.lost;
+                moved = Instant::now();
             }
             _ => {}
+        }
+        if told.elapsed() > Duration::from_secs(10) {
+            told = Instant::now();
+            eprintln!("settling: {fewest} effects are still missing");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -93,7 +93,8 @@ impl OwnService {
         let text = reqwest::get(format!("http://{}/metrics", self.admin)).await?.text().await?;
         let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
-        Ok(text.lines().filter(is_it).filter_map(value).sum())
+        // Not `sum`: of nothing that is -0.
+        Ok(text.lines().filter(is_it).filter_map(value).fold(0.0, |sum, value| sum + value))
     }
 }
 
