@@ -108,7 +108,7 @@ impl Stage {
             enough.set(true);
             recovered
         };
-        let paced = async |_| {
+        let paced = async |_: usize| {
             tokio::time::sleep(PACE).await;
             !enough.get()
         };

@@ -75,7 +75,7 @@ impl Flow {
     /// Fills one address book after the other as long as it is told to; before each, it waits to be told so.
     pub async fn run(&self, goes_on: impl AsyncFn(usize) -> bool) -> Result<()> {
         let goes_on = &goes_on;
-        let books = stream::unfold(0, async move |book| goes_on(book).await.then_some((book, book + 1)));
+        let books = stream::unfold(0, move |book| async move { goes_on(book).await.then_some((book, book + 1)) });
         books.map(|book| self.fill(book)).buffer_unordered(LANES).try_for_each(|()| ready(Ok(()))).await
     }
 

@@ -46,8 +46,8 @@ impl Killing {
         let books = self.events.div_ceil(BOOK);
         let victims = self.victims();
         let flow = Flow::start(books).await?;
-        let made = watch::Sender::new(0);
-        let goes_on = async |book| {
+        let made = watch::Sender::new(0_usize);
+        let goes_on = async |book: usize| {
             // Half a share further than the next kill: that one must not find the end of the flow.
             let is_due = |made: &usize| *made == victims.len() || book * victims.len() < books * made + books / 2 + 1;
             made.subscribe().wait_for(is_due).await.is_ok() && book < books
@@ -59,11 +59,11 @@ impl Killing {
                 filled.wait_for(|filled| *filled >= due).await.context("the flow has ended before its time")?;
                 tokio::time::sleep(JITTER.mul_f64(chance.random())).await;
                 victim.kill(system).await?;
-                let (name, count, filled) = (victim.name(), victims.len(), *flow.filled().borrow());
-                println!("killed {name} ({} of {count}, after {filled} of {books} address books)", turn + 1);
+                let (name, all, so_far) = (victim.name(), victims.len(), *flow.filled().borrow());
+                println!("killed {name} ({} of {all}, after {so_far} of {books} address books)", turn + 1);
                 made.send_replace(turn + 1);
             }
-            Ok(())
+            Ok::<_, anyhow::Error>(())
         };
         tokio::try_join!(flow.run(goes_on), killing)?;
         flow.settled().await
