@@ -63,7 +63,8 @@ pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
         ON CREATE SET kept.queue = $queue, kept.name = $name, kept.subject = $subject, kept.headers = $headers,
             kept.line = $line, kept.number = $number, kept.body = $body, kept.first_failed_at = $first_failed_at
         SET kept.state = $state, kept.attempts = $attempts, kept.reason = $reason, kept.last_failed_at = $last_failed_at,
-            kept.due_at = datetime() + duration.inSeconds($last_failed_at, $due_at)";
+            kept.due_at = CASE $state
+                WHEN 'waiting' THEN datetime() + duration.inSeconds($last_failed_at, $due_at) ELSE $due_at END";
     Ok(query(statement)
         .param("id", kept.message.to_string())
         .param("queue", kept.queue.as_str())

@@ -13,7 +13,8 @@ use crate::{
 /// Keeps a message, or what is new about one that is kept. Its wait begins now by the clock that says when it is over: the
 /// service's own may be wrong.
 pub(super) const KEEP: &str = "insert into skeleton.set_aside as s (message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + ($11::timestamptz - $14::timestamptz), $12, $13, $14)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+        case when $9 = 'waiting' then now() + ($11::timestamptz - $14::timestamptz) else $11 end, $12, $13, $14)
     on conflict (message_id) do update set state = excluded.state, attempts = excluded.attempts, due_at = excluded.due_at,
         reason = excluded.reason, last_failed_at = excluded.last_failed_at";
 
