@@ -5,7 +5,10 @@ use rand::RngExt;
 use skeleton::testing::{Fault, Proxy};
 
 use super::stage::Stage;
-use crate::native::{SERVICES, ServiceProgram};
+use crate::{
+    native::{SERVICES, ServiceProgram},
+    trial::processes,
+};
 
 /// A server at the far end of links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ impl Links {
 
 async fn start_anew(stage: &mut Stage, service: &str, settings: &[(String, String)]) -> Result<()> {
     stage.system.kill(service).await?;
-    stage.system.start_with(service, settings).await
+    processes::start_service(service, settings).await
 }
 
 /// `host:port` in an address.
