@@ -7,7 +7,12 @@
 //! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may
 //! be killing its process: it is handled alone, each attempt noted before it begins, and parked when they are used up.
 
-use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use events::{Envelope, versions::is_version_of};
 use futures::FutureExt;
@@ -228,10 +233,14 @@ impl<S: Store> Queue<S> {
                 return other;
             }
         }
+        let mut done: BTreeMap<&str, u64> = BTreeMap::new();
         for (envelope, _) in messages {
-            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => envelope.name.clone(), "outcome" => "done")
-                .increment(1);
+            *done.entry(&envelope.name).or_default() += 1;
             self.service.ended(envelope.id, "done", None);
+        }
+        for (name, count) in done {
+            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name.to_owned(), "outcome" => "done")
+                .increment(count);
         }
         Ok(Ended::Done)
     }

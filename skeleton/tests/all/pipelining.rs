@@ -69,6 +69,34 @@ async fn a_statement_sent_later_that_fails_lets_the_commit_fail_and_nothing_stay
 }
 
 #[tokio::test]
+async fn a_failure_that_a_handler_takes_no_notice_of_lets_the_commit_fail() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let contact = Uuid::new_v4();
+    let mut tx = begin(&app).await;
+
+    tx.execute(INSERT, &[&contact]).await.unwrap();
+    assert!(tx.execute(INSERT, &[&contact]).await.is_err());
+    let error = tx.commit().await.unwrap_err();
+
+    assert!(error.to_string().contains("nothing of it can be kept"), "{error}");
+    assert_eq!(times(&app, contact).await, None);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_transaction_without_a_statement_commits_and_is_undone_like_any_other() {
+    let app = TestApp::start(probe::service(), &[("store", "connections", "1")]).await;
+
+    for _ in 0..3 {
+        begin(&app).await.commit().await.unwrap();
+        begin(&app).await.rollback().await;
+    }
+
+    assert_eq!(times(&app, Uuid::new_v4()).await, None);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn parameters_that_do_not_fit_are_refused_at_once() {
     let app = TestApp::start(probe::service(), &[]).await;
     let mut tx = begin(&app).await;

@@ -23,13 +23,19 @@ pub(super) struct Session {
     client: Option<Object>,
     has_begun: AtomicBool,
     unanswered: AtomicUsize,
+    has_failed: AtomicBool,
     has_ended: AtomicBool,
 }
 
 impl Session {
     pub(super) fn new(client: Object) -> Self {
-        let (has_begun, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { client: Some(client), has_begun, unanswered: AtomicUsize::new(0), has_ended }
+        Self {
+            client: Some(client),
+            has_begun: AtomicBool::new(false),
+            unanswered: AtomicUsize::new(0),
+            has_failed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+        }
     }
 
     /// Begins the transaction, unless that was done before. Sent before the first statement and answered with it, it
@@ -49,7 +55,19 @@ impl Session {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         let answer = asked.await;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        if answer.is_err() {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
         answer.map_err(store_error)
+    }
+
+    /// Whether everything that was asked has worked. Postgres takes a commit after a failure, undoes all, and does not
+    /// call that an error.
+    pub(super) fn is_whole(&self) -> Result<(), StoreError> {
+        match self.has_failed.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(StoreError::broken("a statement of this transaction has failed: nothing of it can be kept")),
+        }
     }
 
     /// The transaction has ended: the connection is as good as new.

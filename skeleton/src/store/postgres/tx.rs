@@ -225,6 +225,7 @@ impl Transaction for Tx {
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
+        self.session.is_whole()?;
         let staged = self.work.take_staged();
         let mut later = self.take_turn()?;
         later.extend(record_jobs(&self.session, &staged).await?);
