@@ -17,6 +17,9 @@ pub struct Removal {
     pub test: &'static str,
 }
 
+/// Runs production code in a simulated world.
+const SIMULATION: &str = "simulation::seeds::whatever_goes_wrong_every_event_has_its_effect_once";
+
 /// All of them.
 pub const REMOVALS: &[Removal] = &[
     Removal {
@@ -170,5 +173,85 @@ pub const REMOVALS: &[Removal] = &[
         find: "id: Uuid::new_v5(&cause.id, name.as_bytes()),",
         replace: "id: service.surroundings.new_message_id(),",
         test: "elasticsearch::confirming::an_erasure_is_confirmed_with_what_it_removed_and_a_repeat_is_the_same_event",
+    },
+    Removal {
+        name: "simulated-inbox",
+        without: "a message that comes again is handled again",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {",
+        replace: "if handled.contains(&envelope.id) {",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "acknowledging-after-the-commit",
+        without: "what a replica that dies was handling is gone",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "let Some(last) = messages.last() else { return true };",
+        replace: "let Some(last) = messages.last() else { return true };\n        deliveries.acknowledge_through(last).await;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "undoing-a-batch",
+        without: "half of a batch that failed stays",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "            other => {\n                tx.rollback().await;\n                return other;",
+        replace: "            other => {\n                tx.commit().await?;\n                return other;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "setting-aside",
+        without: "a message that failed is acknowledged and gone",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "Err(failure) => self.keep(message.into(), &failure, None).await.map_err(Failure::from),",
+        replace: "Err(_) => Ok(()),",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "drain-without-acknowledging",
+        without: "a replica that stops acknowledges what it has not begun",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "if stop.is_stopped() || !self.finish(message, stop).await {",
+        replace: "if stop.is_stopped() || !self.finish(message, stop).await {\n                deliveries.acknowledge_through(last).await;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "simulated-order",
+        without: "an event is handled before the one before it",
+        file: "skeleton/src/messaging/order.rs",
+        find: "if order == Order::InOrder && place.number > last + 1 {",
+        replace: "if order == Order::InOrder && place.number > last + 1 && last < 0 {",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "moving-lines-on",
+        without: "every event after the first waits for ever",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "lines.keep(tx).await?;",
+        replace: "let _ = Lines::keep::<S::Tx>;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "removing-after-the-confirm",
+        without: "what the broker has not confirmed is forgotten",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "if left == 0 {",
+        replace: "if left < usize::MAX {",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "unroutable-is-not-done",
+        without: "a message that no queue takes is forgotten",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "apply the topology\");\n            false",
+        replace: "apply the topology\");\n            true",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "taking-in-what-is-retried",
+        without: "a message that waits is taken for one that was handled",
+        file: "skeleton/src/messaging/consumer.rs",
+        find: "self.store.begin(&self.service, &[id]).await.map_err(|error| (None, error.into()))?;",
+        replace: "self.store.begin(&self.service, &[]).await.map_err(|error| (None, error.into()))?;",
+        test: SIMULATION,
     },
 ];

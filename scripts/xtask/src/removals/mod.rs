@@ -145,7 +145,7 @@ mod tests {
             let (module, test) = removal.test.rsplit_once("::").unwrap();
             let file = format!("skeleton/tests/all/{}.rs", module.replace("::", "/"));
             let tests = fs::read_to_string(repository().join(file)).unwrap();
-            assert!(tests.contains(&format!("async fn {test}()")), "{} is gone", removal.test);
+            assert!(tests.contains(&format!("fn {test}()")), "{} is gone", removal.test);
         }
     }
 
