@@ -87,7 +87,9 @@ async fn prepare(
 ) -> Result<Vec<(String, String)>> {
     let Some(service) = kind.service() else {
         let connection = bare::connect(world).await?;
-        bare::quorum_queue(&connection.create_channel().await?, things_by_hand::QUEUE).await?;
+        let channel = connection.create_channel().await?;
+        bare::quorum_queue(&channel, things_by_hand::QUEUE).await?;
+        channel.close(200, "bye".into()).await?;
         connection.close(200, "bye".into()).await?;
         client.batch_execute(&format!("{}; {}", things::TABLE, things_by_hand::OUTBOX)).await?;
         let mut settings = settings_by_hand(bare::broker(world).url, postgres_of(&database.settings)?);

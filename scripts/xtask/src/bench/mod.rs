@@ -5,6 +5,7 @@ mod by_hand;
 mod consume;
 mod counter;
 mod counting;
+mod finding;
 mod gateway;
 mod http;
 mod load;
@@ -49,7 +50,7 @@ const LOG_FILTER: &str = "off,skeleton::telemetry=info,lapin::channel=off,lapin:
 /// Measure what the design asks for, each beside a baseline in the same run.
 #[derive(Args)]
 pub struct Bench {
-    /// Only these; all but `peers` without any.
+    /// Only these; without any all, `peers` only with --write.
     rows: Vec<Row>,
     /// Few messages and rounds: shows that it works, measures nothing.
     #[arg(long)]
@@ -57,7 +58,7 @@ pub struct Bench {
     /// Print lines of JSON in place of a table.
     #[arg(long)]
     json: bool,
-    /// Put the table into docs/benchmarks.md, and the picture beside it.
+    /// Measure everything, and put the table into docs/benchmarks.md and the picture beside it.
     #[arg(long, conflicts_with_all = ["quick", "rows"])]
     write: bool,
 }
@@ -133,7 +134,7 @@ impl Bench {
     pub async fn run(self) -> Result<()> {
         let _telemetry =
             telemetry::start("bench", &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
-        let all = || Row::value_variants().iter().copied().filter(|row| *row != Row::Peers).collect();
+        let all = || Row::value_variants().iter().copied().filter(|row| self.write || *row != Row::Peers).collect();
         let rows: Vec<Row> = if self.rows.is_empty() { all() } else { self.rows };
         let mut report = Report { notes: vec![surroundings().await?], ..Report::default() };
         let mut failed = Vec::new();

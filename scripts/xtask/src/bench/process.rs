@@ -7,6 +7,9 @@ use tokio::process::{Child, Command};
 
 use super::program::Kind;
 
+/// What the programs run under: `strace -D -f -c -o FILE`, for instance. It must leave the program the process's number.
+const UNDER: &str = "KITH_BENCH_UNDER";
+
 /// How long a program may take to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -63,9 +66,19 @@ pub fn memory(pid: u32, line: &str) -> Result<f64> {
 pub struct Process(Child);
 
 impl Process {
-    /// Starts one of the bench's own programs with these settings.
+    /// Starts one of the bench's own programs with these settings; under a tool, where one is named.
     pub fn start(kind: Kind, settings: &[(String, String)]) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let program = std::env::current_exe()?;
+        let tool = std::env::var(UNDER).unwrap_or_default();
+        let mut tool = tool.split_whitespace();
+        let mut command = match tool.next() {
+            Some(name) => {
+                let mut command = Command::new(name);
+                command.args(tool).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command.args(["bench-program", kind.name()]);
         Self::run(&mut command, settings)
     }

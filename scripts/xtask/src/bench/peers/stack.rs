@@ -19,6 +19,8 @@ pub struct Stack {
     build: &'static [&'static [&'static str]],
     /// What is there once it is built.
     built: &'static str,
+    /// Whether what is built holds the addresses of the servers.
+    holds_addresses: bool,
     /// How it consumes: `QUEUE` and `LANES` stand for what they say.
     consume: &'static [&'static str],
     /// How it serves: `PORT` stands for where.
@@ -35,6 +37,7 @@ pub const STACKS: [Stack; 5] = [
         name: "floor",
         build: &[&["cargo", "build", "--release", "--target-dir", "target"]],
         built: "target/release/floor",
+        holds_addresses: false,
         consume: &["target/release/floor", "consume", "QUEUE", "MODE"],
         serve: &["target/release/floor", "serve", "PORT", "plain"],
         publishes_into: "bench.out.floor",
@@ -44,6 +47,7 @@ pub const STACKS: [Stack; 5] = [
         name: "watermill",
         build: &[&["go", "build", "-o", "bin/watermill", "."]],
         built: "bin/watermill",
+        holds_addresses: true,
         consume: &["bin/watermill", "consume", "QUEUE", "LANES"],
         serve: &["bin/watermill", "serve", "PORT"],
         publishes_into: "bench.out.watermill",
@@ -53,6 +57,7 @@ pub const STACKS: [Stack; 5] = [
         name: "spring",
         build: &[&["mvn", "-q", "-B", "package"]],
         built: "target/spring-peer.jar",
+        holds_addresses: true,
         consume: &[
             "java",
             "-Xmx512m",
@@ -77,6 +82,7 @@ pub const STACKS: [Stack; 5] = [
         name: "node",
         build: &[&["npm", "ci", "--silent"]],
         built: "node_modules",
+        holds_addresses: false,
         consume: &["node", "consume.js", "QUEUE", "LANES"],
         serve: &["node", "serve.js", "PORT"],
         publishes_into: "bench.out.node",
@@ -86,6 +92,7 @@ pub const STACKS: [Stack; 5] = [
         name: "faststream",
         build: &[&["python3", "-m", "venv", ".venv"], &[".venv/bin/pip", "install", "-q", "-r", "requirements.txt"]],
         built: ".venv/bin/uvicorn",
+        holds_addresses: false,
         consume: &[".venv/bin/python", "consume.py", "QUEUE", "LANES"],
         serve: &[".venv/bin/python", "serve.py", "PORT"],
         publishes_into: "bench.out.faststream",
@@ -100,8 +107,8 @@ impl Stack {
     /// Why it cannot be built.
     pub async fn build(&self, from: &Path, to: &Path, addresses: &Addresses) -> Result<()> {
         let folder = to.join(self.name);
-        if addresses.copy(&from.join(self.name), &folder)? && self.name == "watermill" {
-            // Its addresses are in the program.
+        if addresses.copy(&from.join(self.name), &folder)? && self.holds_addresses {
+            // It may not be there yet.
             let _ = fs::remove_file(folder.join(self.built));
         }
         if folder.join(self.built).exists() {
@@ -141,7 +148,10 @@ impl Stack {
         let folder = folder.join(self.name);
         let inside = folder.join(&program);
         let mut command = if program.contains('/') { Command::new(inside) } else { Command::new(program) };
-        command.args(words).current_dir(folder);
+        command.args(words).current_dir(&folder);
+        if let Ok(log) = fs::File::create(folder.join("run.log")) {
+            command.stderr(log);
+        }
         command
     }
 
