@@ -1,7 +1,7 @@
 //! How far lines have come is locked by who moves them on, and moves with the transaction.
 
 use skeleton::{
-    store::{Decisions, Outbox, Transaction},
+    store::{Outbox, Transaction},
     testing::somebody,
 };
 

@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use skeleton::{
-    store::{Counts, Decisions, Filter, Outbox, SetAside, State, Store, Transaction},
+    store::{Counts, Filter, Outbox, SetAside, State, Store, Transaction},
     testing::somebody,
 };
 use uuid::Uuid;

@@ -115,11 +115,6 @@ impl Memory {
         Self { database: database.clone(), life, session, bell: Arc::default() }
     }
 
-    /// The database.
-    pub fn database(&self) -> &Arc<Database> {
-        &self.database
-    }
-
     fn has(&self, bug: Bug) -> bool {
         self.life.weather.has(bug)
     }

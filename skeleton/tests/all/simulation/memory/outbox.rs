@@ -9,6 +9,21 @@ use tokio::sync::Notify;
 use super::Memory;
 use crate::simulation::weather::Bug;
 
+impl Memory {
+    fn remove_now(&self, positions: &[i64]) -> Result<(), StoreError> {
+        let mut tables = self.database.tables();
+        if tables.relaying != Some(self.session.number) && !self.has(Bug::RelayWithoutItsLock) {
+            return Err(StoreError::unavailable("memory: the relay's session is gone"));
+        }
+        for position in positions {
+            if let Some(row) = tables.outbox.remove(position) {
+                self.database.ledger.removed(row.envelope.id);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Outbox for Memory {
     async fn next(&self, limit: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {
         self.ask("asks for the outbox").await?;
@@ -31,16 +46,7 @@ impl Outbox for Memory {
 
     async fn remove(&self, positions: &[i64]) -> Result<(), StoreError> {
         self.ask("removes what was sent").await?;
-        let mut tables = self.database.tables();
-        if tables.relaying != Some(self.session.number) && !self.has(Bug::RelayWithoutItsLock) {
-            return Err(StoreError::unavailable("memory: the relay's session is gone"));
-        }
-        for position in positions {
-            if let Some(row) = tables.outbox.remove(position) {
-                self.database.ledger.removed(row.envelope.id);
-            }
-        }
-        drop(tables);
+        self.remove_now(positions)?;
         self.life.step("has removed what was sent").await;
         if self.life.strikes(|odds| odds.reply_lost) {
             return Err(StoreError::unavailable("memory: the reply is lost"));

@@ -8,7 +8,7 @@ use skeleton::store::{Decision, OutboxRow, SetAside, Staged, State};
 use uuid::Uuid;
 
 /// What a handler has done: its name, and the event that it did it for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Effect {
     pub handler: &'static str,
     pub event: Envelope,
