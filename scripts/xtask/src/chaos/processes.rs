@@ -75,7 +75,7 @@ async fn killed_often(stage: &mut Stage) -> Result<Played> {
 /// `cargo xtask rolling` has a tally of its own, in place of this one.
 async fn replaced(stage: &mut Stage) -> Result<Played> {
     let began = Instant::now();
-    stage.without_tally(async || Rolling::of(50, Duration::from_secs(10)).run().await).await?;
+    stage.without_tally(async || Rolling::of(20, Duration::from_secs(10)).run().await).await?;
     let figures = vec!["no request failed, nothing was lost, doubled or parked".to_owned()];
     Ok(Played { recovery: began.elapsed(), figures, ..Played::default() })
 }

@@ -96,7 +96,8 @@ impl Rolling {
         }
         println!("{}", serde_json::to_string(&outcome)?);
         let Outcome { failed, lost, doubled, out_of_order, parked, .. } = outcome;
-        ensure!(failed == 0, "{failed} requests have failed");
+        let first = answers.iter().find_map(|answer| answer.failure.as_deref()).unwrap_or_default();
+        ensure!(failed == 0, "{failed} requests have failed, the first with: {first}");
         let is_clean = (lost, doubled, out_of_order, parked) == (0, 0, 0, 0);
         ensure!(is_clean, "{lost} effects lost, {doubled} doubled, {out_of_order} out of order, {parked} parked");
         Ok(())
