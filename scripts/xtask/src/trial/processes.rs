@@ -63,7 +63,7 @@ pub fn is_alive(pid: &str) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
-/// How many bytes have come to the port of a server that it has not read yet.
+/// How many bytes have come to the port of a server that it has not read yet, over that connection which has most of them.
 pub fn unread_bytes(port: u16) -> Result<u64> {
     let suffix = format!(":{port:04X}");
     let table = fs::read_to_string("/proc/net/tcp")?;
@@ -73,5 +73,5 @@ pub fn unread_bytes(port: u16) -> Result<u64> {
         let (_, received) = queues.split_once(':')?;
         local.ends_with(&suffix).then(|| u64::from_str_radix(received, 16).ok())?
     };
-    Ok(table.lines().filter_map(unread).sum())
+    Ok(table.lines().filter_map(unread).max().unwrap_or(0))
 }
