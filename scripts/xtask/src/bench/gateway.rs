@@ -1,6 +1,6 @@
 //! HTTP through the gateway to a request and back, beside the request alone; all six services run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use events::contacts::GetContact;
@@ -13,6 +13,9 @@ use super::{
     six::{Six, public},
 };
 use crate::asker::Asker;
+
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// In turns: the request over the broker, and the same over HTTP.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
@@ -31,7 +34,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
 async fn compare(six: &Six, size: Size) -> Result<(Vec<f64>, Vec<f64>)> {
     let member = six.member().await?;
     let (stopper, stop) = stop::channel();
-    let asker = Asker::connect(stop).await?;
+    let asker = Asker::connect(PATIENCE, stop).await?;
     let request = member.request("GET", &format!("contacts/{}", member.contact), None, "");
     let asked = GetContact { contact_id: member.contact, account_id: member.account };
     let mut lane = Lane::open(&public()).await?;
