@@ -1,5 +1,4 @@
-//! What a broker does with messages: into every queue that wants them, once more until they are acknowledged, in their
-//! place.
+//! What a broker does with messages: into every queue that wants them, once more until they are acknowledged.
 
 use std::{sync::Arc, time::Duration};
 
@@ -100,7 +99,7 @@ macro_rules! on_each_broker {
 on_each_broker! {
     what_is_confirmed_is_in_every_queue_that_wants_it
     what_no_queue_wants_is_told_apart
-    what_is_not_acknowledged_comes_again_in_its_place_and_is_counted
+    what_is_not_acknowledged_comes_again_and_is_counted
     an_acknowledgement_is_for_all_up_to_it
     no_more_is_in_hand_than_may_be
 }
@@ -172,7 +171,7 @@ async fn what_no_queue_wants_is_told_apart<W: Wire>() {
     wire.done().await;
 }
 
-async fn what_is_not_acknowledged_comes_again_in_its_place_and_is_counted<W: Wire>() {
+async fn what_is_not_acknowledged_comes_again_and_is_counted<W: Wire>() {
     let wire = W::new().await;
     publish(&wire, 4).await;
     let mut first = wire.deliveries("network", 3);
@@ -185,7 +184,10 @@ async fn what_is_not_acknowledged_comes_again_in_its_place_and_is_counted<W: Wir
 
     let mut second = wire.deliveries("network", 10);
     let again = next(&mut second, 3).await;
-    assert_eq!(told(&again)[..2], [(2, 1), (3, 1)]);
+    // In which order, RabbitMQ does not promise.
+    let mut told = told(&again);
+    told.sort_unstable();
+    assert_eq!(told[..2], [(2, 1), (3, 1)]);
     second.close().await;
     wire.done().await;
 }
