@@ -14,7 +14,6 @@
 //!   [`Row::within`] says how many seconds the row may take to recover.
 //! - [`Row::tested`]: named tests that show just that; the runner runs them, after the rows that are played, because tests
 //!   use the same servers.
-//! - [`Row::not_here`]: cannot be run on one machine without containers, with the reason.
 //!
 //! Servers keep running between rows. After a row that failed, all that does not run is started again.
 
@@ -95,11 +94,6 @@ impl Chaos {
         let mut report = Report::new(self.seed);
         self.play(&rows, &mut report).await?;
         self.test(&rows, &mut report).await?;
-        for row in &rows {
-            if let How::NotHere(why) = row.how {
-                report.not_here(row, why);
-            }
-        }
         report.print(self.json)?;
         if self.write {
             report.write(&native::repository().join("docs/faults.md"))?;

@@ -36,7 +36,6 @@ enum Outcome {
     /// Its tests have passed.
     Tested,
     Failed,
-    NotHere,
 }
 
 impl Outcome {
@@ -45,7 +44,6 @@ impl Outcome {
             Self::Passed => "passed",
             Self::Tested => "tested",
             Self::Failed => "FAILED",
-            Self::NotHere => "not here",
         }
     }
 }
@@ -84,12 +82,6 @@ impl Report {
             Ok(took) => self.line(row, Outcome::Tested, Some(took), names.collect()),
             Err(error) => self.line(row, Outcome::Failed, None, vec![format!("{error:#}")]),
         };
-        self.lines.insert(row.number, line);
-    }
-
-    /// Takes in a row that cannot be run here.
-    pub fn not_here(&mut self, row: &Row, why: &str) {
-        let line = self.line(row, Outcome::NotHere, None, vec![why.to_owned()]);
         self.lines.insert(row.number, line);
     }
 

@@ -31,8 +31,6 @@ pub enum How {
     Played(Play),
     /// By tests.
     Tested(&'static [Test]),
-    /// Not on this machine, and why.
-    NotHere(&'static str),
 }
 
 /// A test: the program that it is in, and its full name there.
@@ -61,11 +59,6 @@ impl Row {
         Self { number, title, how: How::Tested(tests), limit: None }
     }
 
-    /// A row that cannot be run on one machine without containers.
-    pub fn not_here(number: u32, title: &'static str, why: &'static str) -> Self {
-        Self { number, title, how: How::NotHere(why), limit: None }
-    }
-
     /// It fails where it takes longer to recover.
     pub fn within(self, seconds: u64) -> Self {
         Self { limit: Some(Duration::from_secs(seconds)), ..self }
@@ -75,7 +68,7 @@ impl Row {
     pub fn tests(&self) -> Option<&'static [Test]> {
         match self.how {
             How::Tested(tests) => Some(tests),
-            How::Played(_) | How::NotHere(_) => None,
+            How::Played(_) => None,
         }
     }
 }

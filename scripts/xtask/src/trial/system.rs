@@ -31,11 +31,6 @@ impl System {
         if service == TALLY { self.counting.restart() } else { processes::start_service(service, &self.settings).await }
     }
 
-    /// Stands one still, wherever it is.
-    pub async fn pause(&self, service: &str) -> Result<()> {
-        processes::signal(&self.pid(service)?, "-STOP").await
-    }
-
     /// Lets it go on as if nothing had happened.
     pub async fn resume(&self, service: &str) -> Result<()> {
         processes::signal(&self.pid(service)?, "-CONT").await
