@@ -26,8 +26,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "inbox",
         without: "a message that comes again is handled again",
         file: "skeleton/src/messaging/consumer.rs",
-        find: "if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {",
-        replace: "if handled.contains(&envelope.id) {",
+        find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
+        replace: "if !seen.insert(call.envelope.id) {",
         test: "messaging::an_event_delivered_three_times_has_one_effect",
     },
     Removal {
@@ -178,8 +178,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "simulated-inbox",
         without: "a message that comes again is handled again",
         file: "skeleton/src/messaging/consumer.rs",
-        find: "if !tx.is_new(envelope.id) || handled.contains(&envelope.id) {",
-        replace: "if handled.contains(&envelope.id) {",
+        find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
+        replace: "if !seen.insert(call.envelope.id) {",
         test: SIMULATION,
     },
     Removal {
