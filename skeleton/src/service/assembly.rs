@@ -52,10 +52,19 @@ impl<S: Store> Service<S> {
 }
 
 impl<S: Store> Assembled<S> {
-    /// A connection of the broker for this purpose.
+    /// A connection to the broker for this purpose.
     pub fn link(&self, purpose: &str, stop: &Stop) -> Link {
+        self.link_as(self.login.clone(), purpose, stop)
+    }
+
+    /// A connection to the broker over which messages are only sent.
+    pub fn sending_link(&self, purpose: &str, stop: &Stop) -> Link {
+        self.link_as(self.login.clone().for_sending(), purpose, stop)
+    }
+
+    fn link_as(&self, login: Login, purpose: &str, stop: &Stop) -> Link {
         let name = format!("{} {purpose}", self.service.name);
-        Link::open(self.login.clone(), name, self.service.surroundings.clone(), stop.clone())
+        Link::open(login, name, self.service.surroundings.clone(), stop.clone())
     }
 
     /// Publishes what is committed, and what is sent past the outbox.

@@ -80,7 +80,7 @@ impl<S: Rebuildable> Service<S> {
         }
         let (_open, opened) = stop::channel();
         let link = parts.link("replaying", &opened);
-        parts.publisher(&parts.link("publishing", &opened));
+        parts.publisher(&parts.sending_link("publishing", &opened));
         let past = self.past(&parts, link);
         let replayed = past.replay(parts.store.clone(), range, REPLAY, progress).run(stop).await?;
         if replayed.finished {
@@ -104,7 +104,7 @@ impl<S: Rebuildable> Service<S> {
         let parts = self.assemble(settings, &Surroundings::system())?;
         parts.store.migrate().await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
-        let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.link("asking", &opened));
+        let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
         parts.publisher(&publishing);
         let rebuilding = Rebuilding {
             store: parts.store.clone(),

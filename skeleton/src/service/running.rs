@@ -127,7 +127,8 @@ impl<S: Store> Service<S> {
         Box::pin(wait_for(&parts.store, &parts.common.life)).await?;
         Box::pin(parts.store.migrate()).await.map_err(StartError::Store)?;
 
-        let (publishing, consuming) = (parts.link("publishing", &last_stop), parts.link("consuming", &last_stop));
+        let (publishing, consuming) =
+            (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
         let publisher = parts.publisher(&publishing);
         let requests = parts.requests(&self.asks, &consuming, &publishing, &last_stop);
         let events = parts.events_queue(&self.subscriptions);
