@@ -27,8 +27,10 @@ impl Hold {
     pub async fn holds(&self, statement: &str) -> Result<()> {
         let sql = "select exists (select from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock' and query ilike $1 || '%')";
+        // Over a session of its own: within a transaction, Postgres shows what it has shown first.
+        let watching = connect(self.database).await?;
         until(&format!("somebody in {} to wait for a lock", self.database), Duration::from_secs(30), async || {
-            Ok(self.client.query_one(sql, &[&statement]).await?.get(0))
+            Ok(watching.query_one(sql, &[&statement]).await?.get(0))
         })
         .await
     }
