@@ -10,11 +10,14 @@ mod events;
 mod guide;
 mod kills;
 mod native;
+mod public;
 mod removals;
 mod rights;
 mod rolling;
 mod trial;
 mod truth;
+mod usage;
+mod wait;
 
 use std::process::ExitCode;
 

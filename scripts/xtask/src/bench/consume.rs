@@ -15,10 +15,11 @@ use super::{
     Size,
     bare::{self, Sample},
     by_hand::{self, QUEUE},
-    process::{Process, Usage},
+    process::Process,
     program::{Kind, settings_by_hand, settings_of},
     report::{Aim, Finding, Report},
 };
+use crate::usage::Usage;
 
 /// How long a backlog may take.
 const LIMIT: Duration = Duration::from_secs(100);

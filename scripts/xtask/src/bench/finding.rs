@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::process::Usage;
+use crate::usage::Usage;
 
 /// What a figure should be.
 #[derive(Clone, Copy, Debug, PartialEq)]

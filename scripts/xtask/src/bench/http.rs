@@ -16,11 +16,12 @@ use super::{
     Size, bare,
     consume::{is_empty, open, postgres_of},
     load::{self, Lane},
-    process::{Process, Usage},
+    process::Process,
     program::{Kind, settings_by_hand, settings_of},
     report::{Aim, Finding, Report, quantile},
     things, things_by_hand,
 };
+use crate::usage::Usage;
 
 /// How many connections the load has, and how many a service has to its database.
 pub const CONNECTIONS: usize = 32;

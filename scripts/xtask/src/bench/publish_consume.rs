@@ -21,9 +21,9 @@ use super::{
     bare::{self, BATCH, Sample, WINDOW},
     counter::Counter,
     null_store::{NullStore, NullTx},
-    process::Usage,
     report::{Aim, Finding, Report},
 };
+use crate::usage::Usage;
 
 const OURS: &str = "bench.ours";
 const BARE: &str = "bench.bare";

@@ -63,7 +63,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::bench::process::Usage;
+    use crate::usage::Usage;
 
     fn finding(aim: Aim) -> Finding {
         let (ours, baseline) = (vec![90.0, 110.0, 100.0], vec![100.0, 100.0, 125.0]);

@@ -38,9 +38,9 @@ use super::{
     Size,
     bare::{self, WINDOW},
     null_store::NullStore,
-    process::Usage,
     report::{Aim, Finding, Report, quantile},
 };
+use crate::usage::Usage;
 
 const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 const REQUESTS: &str = "bench.requests";

@@ -1,24 +1,22 @@
 //! All six services, started the way an operator does, and a member of theirs who asks over the public API.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::Result;
 use reqwest::{Client, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{load, process::memory, programs, report::Report};
-use crate::native::{self, SERVICES};
+use super::{load, programs, report::Report};
+use crate::{
+    native::{self, SERVICES},
+    public::{Session, good, id_of, known_to_network, sign_up},
+    usage::memory,
+};
 
 /// Where the public API and the admin ports are while the bench runs.
 const HTTP_PORT: &str = "8180";
 const ADMIN_PORT_BASE: &str = "9200";
-
-/// How long the services may take to know a new member.
-const SETTLING: Duration = Duration::from_secs(60);
 
 /// The six services; to be stopped.
 pub struct Six;
@@ -54,20 +52,12 @@ impl Six {
         let client = Client::new();
         let run = Uuid::new_v4().simple().to_string();
         let email = format!("{run}@bench.test");
-        let account = json!({ "email": email, "password": run, "name": "Bench" });
-        let account = good(order(&client, "accounts", "").json(&account)).await?;
-        let session = json!({ "email": email, "password": run });
-        let session = good(order(&client, "sessions", "").json(&session)).await?;
-        let token = session["access_token"].as_str().context("a session without a token")?.to_owned();
+        let Session { account, token } = sign_up(|path| Ok(order(&client, path, "")), &email, &run, "Bench").await?;
         let contact = json!({ "name": "Ada Bench", "emails": ["ada@bench.test"] });
         let contact = good(order(&client, "contacts", &token).json(&contact)).await?;
-        let began = Instant::now();
         let degrees = || client.get(format!("{}/api/v1/network/degrees", base())).bearer_auth(&token);
-        while let Err(error) = good(degrees()).await {
-            ensure!(began.elapsed() < SETTLING, "the network does not know a member: {error}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Ok(Member { account: id_of(&account)?, contact: id_of(&contact)?, token })
+        known_to_network(|| Ok(degrees())).await?;
+        Ok(Member { account, contact: id_of(&contact)?, token })
     }
 }
 
@@ -103,19 +93,6 @@ fn base() -> String {
 fn order(client: &Client, path: &str, token: &str) -> RequestBuilder {
     let request = client.post(format!("{}/api/v1/{path}", base()));
     request.bearer_auth(token).header("idempotency-key", Uuid::new_v4().to_string())
-}
-
-async fn good(request: RequestBuilder) -> Result<Value> {
-    let answer = request.send().await.map_err(|error| anyhow!(error))?;
-    let (status, body) = (answer.status(), answer.text().await?);
-    if !status.is_success() {
-        bail!("{status}: {body}");
-    }
-    Ok(serde_json::from_str(&body)?)
-}
-
-fn id_of(thing: &Value) -> Result<Uuid> {
-    Ok(thing["id"].as_str().context("a thing without an id")?.parse()?)
 }
 
 fn run_folder() -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use chrono::Utc;
 use events::{
     Envelope, Event,
@@ -25,10 +25,13 @@ use super::{
     pair::{LISTENS, Pair, VHOST, password},
     row::Played,
     stage::Stage,
-    wait::until,
     writer::{self, OWNER},
 };
-use crate::trial::{broker_url, connect};
+use crate::{
+    trial::{broker_url, connect},
+    usage::memory,
+    wait::until,
+};
 
 /// How many events are shuffled, and how far from its place one may come.
 const SHUFFLED: usize = 10_000;
@@ -40,8 +43,8 @@ const AT_ONCE: usize = 10;
 /// How many events each subject has.
 const EACH: usize = 100;
 
-/// How much memory whoever works off a backlog may take.
-const MOST_MEMORY: u64 = 150 << 20;
+/// How much memory whoever works off a backlog may take, in megabytes.
+const MOST_MEMORY: f64 = 150.0;
 
 /// How long a backlog may take for each thousand events.
 const PATIENCE_EACH_THOUSAND: Duration = Duration::from_secs(5);
@@ -69,12 +72,11 @@ pub async fn late(stage: &mut Stage) -> Result<Played> {
     let worked_off = worked_off(pair.listener.process().pid()?, backlog);
     let (memory, writes, slowest) = pair.writing_during(Duration::from_millis(100), worked_off).await?;
     let took = began.elapsed();
-    ensure!(memory < MOST_MEMORY, "the consumer took {} MB", memory >> 20);
+    ensure!(memory < MOST_MEMORY, "the consumer took {memory:.0} MB");
     let played = finish(pair, backlog, began).await?;
     let rate = backlog as f64 / took.as_secs_f64();
     let figure = format!(
-        "{rate:.0} events a second, at most {} MB; sent at {:.0} a second; {writes} writes to an API meanwhile, the slowest in {} ms",
-        memory >> 20,
+        "{rate:.0} events a second, at most {memory:.0} MB; sent at {:.0} a second; {writes} writes to an API meanwhile, the slowest in {} ms",
         backlog as f64 / sent.as_secs_f64(),
         slowest.as_millis()
     );
@@ -145,12 +147,12 @@ fn event<E: Event>(event: &E, number: usize) -> Result<Outgoing> {
 }
 
 /// Waits until so many rows are written, and says how much memory the process took at most.
-async fn worked_off(pid: String, events: usize) -> Result<u64> {
+async fn worked_off(pid: String, events: usize) -> Result<f64> {
     let listens = connect(LISTENS).await?;
-    let mut most = 0;
+    let (pid, mut most) = (pid.parse()?, 0.0_f64);
     let limit = Duration::from_secs(30) + PATIENCE_EACH_THOUSAND * u32::try_from(events / 1000)?;
     until("the backlog to be worked off", limit, async || {
-        most = most.max(memory_of(&pid)?);
+        most = most.max(memory(pid, "VmRSS:")?);
         tokio::time::sleep(Duration::from_millis(200)).await;
         // Counting all rows would be more work than writing them.
         let written: i64 = listens.query_one("select last_value from counted_place_seq", &[]).await?.get(0);
@@ -158,12 +160,6 @@ async fn worked_off(pid: String, events: usize) -> Result<u64> {
     })
     .await?;
     Ok(most)
-}
-
-fn memory_of(pid: &str) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
-    Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024)
 }
 
 /// Waits for what was sent, and what was written beside it.

@@ -11,11 +11,11 @@ use super::{
     rabbit,
     row::{Played, Row, Test},
     stage::Stage,
-    wait::until,
 };
 use crate::{
     native::SERVICES,
     trial::{Flow, TALLY, processes},
+    wait::until,
 };
 
 /// A write every so often while the broker is away.

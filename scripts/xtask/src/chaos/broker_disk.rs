@@ -8,10 +8,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::{pair::Pair, rabbit, row::Played, stage::Stage, wait::until};
+use super::{pair::Pair, rabbit, row::Played, stage::Stage};
 use crate::{
     native::{self, run_folder},
     trial::{Flow, processes},
+    wait::until,
 };
 
 /// How large the small disk is: the broker's data of all rows before must fit.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{row::Played, stage::Stage};
+use crate::public::contact_names;
 
 /// Between two requests, whether or not those before are answered.
 const EVERY: Duration = Duration::from_millis(100);
@@ -131,16 +132,10 @@ impl Caller {
     }
 
     async fn shown(&self) -> Result<Vec<String>> {
-        let (mut names, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.accepted(self.get("contacts?limit=200").query(&[("cursor", &cursor)])).await?;
-            let items = page["items"].as_array().context("a page without items")?;
-            names.extend(items.iter().filter_map(|item| Some(item["name"].as_str()?.to_owned())));
-            cursor = page["next_cursor"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                return Ok(names);
-            }
-        }
+        let page = async |cursor: Option<String>| {
+            self.accepted(self.get("contacts?limit=200").query(&[("cursor", cursor)])).await
+        };
+        contact_names(page).await
     }
 
     /// The body of a good answer. Asked again while it is none, for as long as a new member may take to be known.

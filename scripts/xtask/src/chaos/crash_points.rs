@@ -13,11 +13,11 @@ use super::{
     pair::{Pair, VHOST, WRITES},
     row::{Played, Row},
     stage::Stage,
-    wait::until,
 };
 use crate::{
     native,
     trial::{TALLY, processes},
+    wait::until,
 };
 
 /// How many events are in hand when it happens.

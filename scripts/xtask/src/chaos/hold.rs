@@ -5,8 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio_postgres::Client;
 
-use super::wait::until;
-use crate::trial::connect;
+use crate::{trial::connect, wait::until};
 
 /// A transaction that holds a lock. Dropped, it is rolled back.
 pub struct Hold {

@@ -38,7 +38,6 @@ mod report;
 mod row;
 mod stage;
 mod tested;
-mod wait;
 mod writer;
 
 use anyhow::{Result, ensure};

@@ -1,6 +1,6 @@
 //! Rows 53 to 58: what happens on the links to the servers, to clocks and to what a process may open.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
@@ -14,6 +14,7 @@ use super::{
     row::{Played, Row, Test},
     stage::Stage,
 };
+use crate::{usage::Usage, wait::until};
 
 const SKELETON: &str = "skeleton-tests";
 
@@ -154,26 +155,16 @@ async fn open_connections() -> Result<Vec<TcpStream>> {
 
 /// How much of a core the process takes while it is looked at.
 async fn share_of_a_core(pid: &str) -> Result<f64> {
-    let (before, began) = (ticks(pid)?, Instant::now());
+    let pid = pid.parse()?;
+    let (before, began) = (Usage::of(pid)?.cpu_s, Instant::now());
     tokio::time::sleep(LOOK).await;
-    // A hundred to a second, on every Linux there is.
-    Ok((ticks(pid)? - before) / 100.0 / began.elapsed().as_secs_f64())
-}
-
-/// User and system time (fields 14 and 15 of proc_pid_stat(5)).
-fn ticks(pid: &str) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").context("the process has no name")?;
-    let fields: Vec<f64> = fields.split(' ').map(|field| field.parse().unwrap_or_default()).collect();
-    Ok(fields[11] + fields[12])
+    Ok((Usage::of(pid)?.cpu_s - before) / began.elapsed().as_secs_f64())
 }
 
 async fn until_answered() -> Result<Duration> {
     let (url, began) = (format!("http://{}/openapi.json", public_place()), Instant::now());
     let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
-    while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-        ensure!(began.elapsed() < Duration::from_secs(60), "the gateway answers nobody any more");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_answered = async || Ok(client.get(&url).send().await?.status().is_success());
+    until("the gateway to answer somebody again", Duration::from_secs(60), is_answered).await?;
     Ok(began.elapsed())
 }

@@ -9,11 +9,11 @@ use super::{
     crash_points,
     row::{Played, Row, Test},
     stage::Stage,
-    wait::until,
 };
 use crate::{
     rolling::Rolling,
     trial::{Flow, processes},
+    wait::until,
 };
 
 /// How many contacts the file has that contacts has too little memory for.

@@ -3,8 +3,6 @@
 //! The six services are asked over the broker, so none of them takes writes while it is away. Whether a service does that
 //! has routes and an outbox, as the skeleton promises, this one shows.
 
-use std::env;
-
 use anyhow::Result;
 use clap::Args;
 use events::{
@@ -12,12 +10,14 @@ use events::{
     samples,
 };
 use skeleton::{
-    App, Failure, Postgres, Publish, Service, Settings, Surroundings,
+    App, Failure, Postgres, Publish, Service,
     http::{NoContent, Routes, group, reply},
     store::{Store, Transaction, postgres::Tx},
 };
 use uuid::Uuid;
 use warp::Filter;
+
+use crate::trial::run_until_killed;
 
 /// What it is called by this program.
 pub const WRITER: &str = "writer";
@@ -38,11 +38,7 @@ pub struct Writer;
 impl Writer {
     /// Runs it until it is killed.
     pub async fn run(self) -> Result<()> {
-        let settings = Settings::read_with(NAME, service().defaults(), env::vars().collect())?;
-        let running = service().start(settings, Surroundings::system()).await?;
-        std::future::pending::<()>().await;
-        running.stop().await;
-        Ok(())
+        run_until_killed(service()).await
     }
 }
 

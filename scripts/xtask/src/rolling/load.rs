@@ -6,15 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::Result;
 use futures::{StreamExt, TryStreamExt, stream};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::{Client, Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 use super::balancer::Balancer;
+use crate::public::{Session, contact_names, good, id_of, known_to_network, sign_up};
 
 /// How long a caller waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// must be who would send on it.
 const KEPT_IDLE: Duration = Duration::from_secs(2);
 
-/// How long the services may take to know a new account, or a contacts file.
+/// How long the services may take to know a contacts file.
 const SETTLING: Duration = Duration::from_secs(60);
 
 /// How many contacts each file has that is imported.
@@ -107,17 +108,10 @@ impl Load {
 
     async fn join(&self, number: usize) -> Result<Member> {
         let (email, password) = (format!("{}-{number}@rolling.test", self.run), self.run.clone());
-        let account = json!({ "email": email, "password": password, "name": format!("Member {number}") });
-        let account = good(self.post("accounts", "")?.json(&account)).await?;
-        let session = good(self.post("sessions", "")?.json(&json!({ "email": email, "password": password }))).await?;
-        let token = session["access_token"].as_str().context("a session without a token")?.to_owned();
-        let began = Instant::now();
-        while let Err(error) = good(self.get("network/degrees", &token)?).await {
-            ensure!(began.elapsed() < SETTLING, "the network does not know a member: {error}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        let account_id = account["id"].as_str().context("an account without an id")?.parse()?;
-        Ok(Member { account_id, token, contacts: Mutex::default() })
+        let order = |path: &str| self.post(path, "");
+        let Session { account, token } = sign_up(order, &email, &password, &format!("Member {number}")).await?;
+        known_to_network(|| self.get("network/degrees", &token)).await?;
+        Ok(Member { account_id: account, token, contacts: Mutex::default() })
     }
 
     /// The accounts of those who ask.
@@ -182,8 +176,7 @@ impl Load {
         let (name, email) = self.contact(number, 0);
         let contact = json!({ "name": name, "emails": [email] });
         let added = good(self.post("contacts", &member.token)?.json(&contact)).await?;
-        let id = added["id"].as_str().context("a contact without an id")?.parse()?;
-        member.contacts.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        member.contacts.lock().unwrap_or_else(PoisonError::into_inner).push(id_of(&added)?);
         self.acknowledge([name]);
         Ok(())
     }
@@ -225,17 +218,11 @@ impl Load {
     async fn shown(&self) -> Result<Shown> {
         let mut shown: HashMap<String, i64> = HashMap::new();
         for member in &self.members {
-            let mut cursor: Option<String> = None;
-            loop {
-                let page = self.get("contacts?limit=200", &member.token)?.query(&[("cursor", &cursor)]);
-                let contacts = good(page).await?;
-                for contact in contacts["items"].as_array().context("a page without items")? {
-                    *shown.entry(contact["name"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
-                }
-                cursor = contacts["next_cursor"].as_str().map(str::to_owned);
-                if cursor.is_none() {
-                    break;
-                }
+            let page = async |cursor: Option<String>| {
+                good(self.get("contacts?limit=200", &member.token)?.query(&[("cursor", cursor)])).await
+            };
+            for name in contact_names(page).await? {
+                *shown.entry(name).or_default() += 1;
             }
         }
         let acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -263,15 +250,6 @@ impl Load {
 
 fn chosen(contacts: &Mutex<Vec<Uuid>>) -> Option<Uuid> {
     contacts.lock().unwrap_or_else(PoisonError::into_inner).choose(&mut rand::rng()).copied()
-}
-
-/// The body of a good answer; whatever is none is a failure, whoever's.
-async fn good(request: RequestBuilder) -> Result<Value> {
-    let answer = request.send().await.map_err(|error| anyhow!(error))?;
-    let status = answer.status();
-    let body = answer.text().await?;
-    ensure!(status.is_success(), "{status}: {body}");
-    Ok(serde_json::from_str(&body)?)
 }
 
 /// The answers by what was asked.

@@ -1,26 +1,22 @@
 //! The replicas that a rolling restart starts and stops, in place of those that `deploy/native` runs.
 
-use std::{
-    collections::BTreeMap,
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, net::TcpListener, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::Client;
 use tokio::process::{Child, Command};
 
 use super::balancer::Balancer;
-use crate::native::{self, SERVICES, ServiceProgram};
+use crate::{
+    native::{self, SERVICES, ServiceProgram},
+    wait::until,
+};
 
 /// How long a gateway stays open after its readiness went off: ten looks of the balancer.
 const NOTICE_MS: u64 = 1000;
 
 /// How long a replica may take to be ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often a replica is looked at meanwhile.
-const EVERY: Duration = Duration::from_millis(50);
 
 /// Where a replica is.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +88,8 @@ impl Replicas {
         let replica = Replica::start(service).await?;
         if service == "gateway" {
             self.balancer.add(replica.place.clone());
-            eventually("the balancer to use a new gateway", async || self.balancer.uses(&replica.place)).await?;
+            until("the balancer to use a new gateway", PATIENCE, async || Ok(self.balancer.uses(&replica.place)))
+                .await?;
         }
         Ok(self.running.insert(service, replica))
     }
@@ -110,9 +107,9 @@ impl Replica {
         let mut process = ServiceProgram::of(service).await?.start(&settings)?;
         let client = Client::new();
         let mut has_ended = false;
-        eventually(&format!("{service} to be ready"), async || {
+        until(&format!("{service} to be ready"), PATIENCE, async || {
             has_ended = process.try_wait().is_ok_and(|status| status.is_some());
-            has_ended || place.is_ready(&client).await
+            Ok(has_ended || place.is_ready(&client).await)
         })
         .await?;
         ensure!(!has_ended, "{service} ended while starting: its log tells why");
@@ -137,13 +134,4 @@ impl Replica {
 fn two_free_ports() -> Result<[String; 2]> {
     let [one, other] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     Ok([one.local_addr()?.to_string(), other.local_addr()?.to_string()])
-}
-
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> Result<()> {
-    let began = Instant::now();
-    while !is_so().await {
-        ensure!(began.elapsed() < PATIENCE, "waited {} s in vain for {what}", PATIENCE.as_secs());
-        tokio::time::sleep(EVERY).await;
-    }
-    Ok(())
 }

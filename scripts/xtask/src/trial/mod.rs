@@ -17,6 +17,6 @@ mod tally;
 pub use flow::Flow;
 pub use killing::Killing;
 pub use ledger::{Expected, Ledger, Tallied, connect, settled};
-pub use own_service::{OwnService, free_address};
+pub use own_service::{OwnService, free_address, run_until_killed};
 pub use system::System;
 pub use tally::{Counting, TALLY, Tally, broker_url, drop_database, make_database};

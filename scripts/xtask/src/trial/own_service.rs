@@ -4,13 +4,14 @@ use std::{
     env,
     fs::{self, File},
     net::TcpListener,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use skeleton::{Postgres, Service, Settings, Surroundings};
 use tokio::process::{Child, Command};
 
-use crate::native::run_folder;
+use crate::{native::run_folder, wait::until};
 
 /// How long it may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,14 +61,10 @@ impl OwnService {
 
     /// Waits until it says that it is ready.
     pub async fn ready(&self) -> Result<()> {
-        let began = Instant::now();
         let client = reqwest::Client::new();
         let url = format!("http://{}/health/ready", self.admin);
-        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            ensure!(began.elapsed() < PATIENCE, "{} is not ready after {} s", self.command, PATIENCE.as_secs());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
+        let is_ready = async || Ok(client.get(&url).send().await?.status().is_success());
+        until(&format!("{} to be ready", self.command), PATIENCE, is_ready).await
     }
 
     /// SIGKILL.
@@ -96,6 +93,15 @@ impl OwnService {
         // Not `sum`: of nothing that is -0.
         Ok(text.lines().filter(is_it).filter_map(value).fold(0.0, |sum, value| sum + value))
     }
+}
+
+/// Runs such a service in this process until it is killed.
+pub async fn run_until_killed(service: Service<Postgres>) -> Result<()> {
+    let settings = Settings::read_with(service.name(), service.defaults(), env::vars().collect())?;
+    let running = service.start(settings, Surroundings::system()).await?;
+    std::future::pending::<()>().await;
+    running.stop().await;
+    Ok(())
 }
 
 /// An address that nobody listens on.

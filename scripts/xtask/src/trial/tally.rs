@@ -4,8 +4,6 @@
 //!
 //! The six services would hide a missing inbox: whatever they do twice comes to the same, by their own rules.
 
-use std::env;
-
 use anyhow::{Context, Result};
 use clap::Args;
 use events::{
@@ -16,13 +14,13 @@ use events::{
     network::IdentityLinked,
 };
 use skeleton::{
-    Handled, Postgres, Service, Settings, Subscriptions, Surroundings,
+    Handled, Postgres, Service, Subscriptions,
     messaging::topology::{Admin, encoded},
     store::{Transaction, postgres::Tx},
 };
 use uuid::Uuid;
 
-use super::{OwnService, ledger::connect};
+use super::{OwnService, ledger::connect, own_service::run_until_killed};
 use crate::native::{postgres, setting};
 
 /// The name of the service, its database and its user.
@@ -51,11 +49,7 @@ pub struct Tally;
 impl Tally {
     /// Runs it until it is killed.
     pub async fn run(self) -> Result<()> {
-        let settings = Settings::read_with(TALLY, service().defaults(), env::vars().collect())?;
-        let running = service().start(settings, Surroundings::system()).await?;
-        std::future::pending::<()>().await;
-        running.stop().await;
-        Ok(())
+        run_until_killed(service()).await
     }
 }
 

@@ -15,11 +15,14 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio_postgres::Client;
 
 use super::{addresses::Addresses, stack::Stack};
-use crate::bench::{
-    bare,
-    http::{CONNECTIONS, free_port, order},
-    load::{self, Lane},
-    process::{Process, Usage},
+use crate::{
+    bench::{
+        bare,
+        http::{CONNECTIONS, free_port, order},
+        load::{self, Lane},
+        process::Process,
+    },
+    usage::Usage,
 };
 
 /// The queue that the stacks consume.
