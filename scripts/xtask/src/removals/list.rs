@@ -25,7 +25,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "inbox",
         without: "a message that comes again is handled again",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/handling.rs",
         find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
         replace: "if !seen.insert(call.envelope.id) {",
         test: "messaging::an_event_delivered_three_times_has_one_effect",
@@ -81,7 +81,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "drain-of-a-batch",
         without: "a replica that stops works off the rest of a batch that failed, however long",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/mod.rs",
         find: "if stop.is_stopped() || !self.finish(message, stop).await {",
         replace: "if !self.finish(message, stop).await {",
         test: "replicas::of_a_batch_that_failed_what_is_not_begun_when_the_stop_comes_is_left_to_another_replica",
@@ -177,7 +177,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "simulated-inbox",
         without: "a message that comes again is handled again",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/handling.rs",
         find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
         replace: "if !seen.insert(call.envelope.id) {",
         test: SIMULATION,
@@ -185,7 +185,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "acknowledging-after-the-commit",
         without: "what a replica that dies was handling is gone",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/mod.rs",
         find: "let Some(last) = messages.last() else { return true };",
         replace: "let Some(last) = messages.last() else { return true };\n        deliveries.acknowledge_through(last).await;",
         test: SIMULATION,
@@ -193,7 +193,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "undoing-a-batch",
         without: "half of a batch that failed stays",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/handling.rs",
         find: "            other => {\n                tx.rollback().await;\n                return other;",
         replace: "            other => {\n                tx.commit().await?;\n                return other;",
         test: SIMULATION,
@@ -201,7 +201,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "setting-aside",
         without: "a message that failed is acknowledged and gone",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/mod.rs",
         find: "Err(failure) => self.keep(message.into(), &failure, None).await.map_err(Failure::from),",
         replace: "Err(_) => Ok(()),",
         test: SIMULATION,
@@ -209,7 +209,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "drain-without-acknowledging",
         without: "a replica that stops acknowledges what it has not begun",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/mod.rs",
         find: "if stop.is_stopped() || !self.finish(message, stop).await {",
         replace: "if stop.is_stopped() || !self.finish(message, stop).await {\n                deliveries.acknowledge_through(last).await;",
         test: SIMULATION,
@@ -225,7 +225,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "moving-lines-on",
         without: "every event after the first waits for ever",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/handling.rs",
         find: "lines.keep(tx).await?;",
         replace: "let _ = Lines::keep::<S::Tx>;",
         test: SIMULATION,
@@ -249,7 +249,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "taking-in-what-is-retried",
         without: "a message that waits is taken for one that was handled",
-        file: "skeleton/src/messaging/consumer.rs",
+        file: "skeleton/src/messaging/consumer/retrying.rs",
         find: "self.store.begin(&self.service, &[id]).await.map_err(|error| (None, error.into()))?;",
         replace: "self.store.begin(&self.service, &[]).await.map_err(|error| (None, error.into()))?;",
         test: SIMULATION,

@@ -1,0 +1,170 @@
+//! Handling: messages in one transaction, each in its turn.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
+
+use events::{Envelope, versions::is_version_of};
+use futures::FutureExt;
+use metrics::counter;
+use tracing::{Instrument, debug};
+use uuid::Uuid;
+
+use super::Queue;
+use crate::{
+    failure::{Failure, Handled, Problem},
+    messaging::{
+        ahead::call_ahead,
+        order::{Lines, Order, Place, Turn},
+    },
+    store::{Hands, Store, Transaction},
+    telemetry,
+};
+
+/// How the handling of messages ended, where nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// They are done.
+    Done,
+    /// It is not the turn of one of them: this number of its line has not been handled.
+    Early { missing: i64 },
+}
+
+/// A message that is to be handled, and its place, where its handler cares.
+struct Call<'a> {
+    envelope: &'a Envelope,
+    body: &'a [u8],
+    order: Order,
+    place: Option<Place>,
+}
+
+impl<S: Store> Queue<S> {
+    /// Handles messages in one transaction; what was handled before is left out. Nothing stays of any of them where one
+    /// fails or comes too early.
+    pub(super) async fn handle(&self, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
+        let ids: Vec<Uuid> = messages.iter().map(|(envelope, _)| envelope.id).collect();
+        let mut tx = self.store.begin(&self.service, &ids).await?;
+        match self.handle_in(&mut tx, messages).await {
+            Ok(Ended::Done) => tx.commit().await?,
+            other => {
+                tx.rollback().await;
+                return other;
+            }
+        }
+        let mut done: BTreeMap<&str, u64> = BTreeMap::new();
+        for (envelope, _) in messages {
+            *done.entry(&envelope.name).or_default() += 1;
+            self.service.ended(envelope.id, "done", None);
+        }
+        for (name, count) in done {
+            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name.to_owned(), "outcome" => "done")
+                .increment(count);
+        }
+        Ok(Ended::Done)
+    }
+
+    pub(super) async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
+        let calls = self.in_line(messages);
+        let mut lines = Lines::locked(tx, calls.iter().filter_map(|call| call.place.as_ref())).await?;
+        let mut seen = HashSet::with_capacity(calls.len());
+        let mut due = Vec::with_capacity(calls.len());
+        for call in calls {
+            if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {
+                counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
+                continue;
+            }
+            match call.place.as_ref().map_or(Turn::Now, |place| lines.turn(call.order, place)) {
+                Turn::Now => {}
+                Turn::Passed => {
+                    counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
+                    continue;
+                }
+                Turn::Early { missing } => return Ok(Ended::Early { missing }),
+            }
+            // Before it is handled: should that fail, nothing of this stays either.
+            if let Some(place) = &call.place {
+                lines.advance(place.clone());
+            }
+            due.push(call);
+        }
+        self.call_all(&due, tx).await?;
+        lines.keep(tx).await?;
+        Ok(Ended::Done)
+    }
+
+    /// The messages as they are to be handled: those with a place in a line by their number.
+    fn in_line<'a>(&self, messages: &[(&'a Envelope, &'a [u8])]) -> Vec<Call<'a>> {
+        let call = |&(envelope, body): &(&'a Envelope, &'a [u8])| {
+            let order = self.orders.of(&envelope.name);
+            let place = if S::KEEPS_LINES { self.orders.place_of(envelope) } else { None };
+            Call { envelope, body, order, place }
+        };
+        let mut calls: Vec<_> = messages.iter().map(call).collect();
+        // Stable: those that are not taken in order stay as they came, before the others.
+        calls
+            .sort_by_key(|call| call.place.as_ref().filter(|_| call.order == Order::InOrder).map(|place| place.number));
+        calls
+    }
+
+    /// Calls the handlers; what they do is as if one were called after the other.
+    async fn call_all(&self, calls: &[Call<'_>], tx: &mut S::Tx) -> Handled {
+        let hands = Hands::default();
+        if calls.len() < 2 || tx.hand(hands.hand(0)).is_none() {
+            for call in calls {
+                self.call(call.envelope, call.body, tx).await?;
+            }
+            return Ok(());
+        }
+        let alone: Vec<bool> = calls.iter().map(|call| self.alone.has(&call.envelope.name)).collect();
+        let called = call_ahead(tx, &hands, &alone, |number, mut hand| async move {
+            let Call { envelope, body, .. } = &calls[number];
+            let handled = self.call(envelope, body, &mut hand).await;
+            (number, hand, handled)
+        });
+        let outcome = called.await;
+        let Some(crossed) = hands.crossed() else { return outcome };
+        let name = &calls[crossed].envelope.name;
+        self.alone.add(name);
+        debug!(
+            queue = self.name,
+            message.name = name,
+            "handlers of this event need more than one statement: they run alone from now on"
+        );
+        // Whatever the handler made of being refused.
+        Err(Failure::retry("a handler of the batch needs to run alone"))
+    }
+
+    /// Calls the handler, and makes a failure of a panic and of a handler that takes too long.
+    async fn call(&self, envelope: &Envelope, body: &[u8], tx: &mut S::Tx) -> Handled {
+        let Some(handler) = self.handlers.get(envelope.name.as_str()) else {
+            return Err(self.unknown(&envelope.name));
+        };
+        tx.work_mut().caused_by(envelope);
+        let span = telemetry::message_span(envelope);
+        let limit = Duration::from_millis(self.retry.handler_timeout_ms);
+        let handling = async {
+            let guarded = AssertUnwindSafe(handler(body, tx)).catch_unwind();
+            let outcome = match self.service.surroundings.within(limit, guarded).await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(_)) => Err(Failure::bug("the handler panicked")),
+                None => Err(Failure::retry(format!("the handler took longer than {} s", limit.as_secs()))),
+            };
+            debug!(outcome = if outcome.is_ok() { "done" } else { "failed" }, "handled");
+            outcome
+        };
+        handling.instrument(span).await
+    }
+
+    /// What becomes of a message that nothing here handles.
+    fn unknown(&self, name: &str) -> Failure {
+        let detail = format!("this version of {} does not know {name}", self.service.name);
+        // While replicas are upgraded one after the other, those before their turn get messages of the next version:
+        // they leave them to the others. Should there be none, the message is parked in the end.
+        if self.handlers.keys().any(|known| is_version_of(known, name)) {
+            return Failure::retry(detail);
+        }
+        Problem::new(501, "unknown-message", detail).into()
+    }
+}
