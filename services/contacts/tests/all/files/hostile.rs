@@ -221,10 +221,10 @@ fn remarks_end_where_nobody_would_read_on_but_cards_do_not() {
 }
 
 #[test]
-fn large_files_are_read_in_linear_time() {
+fn the_largest_files_are_read_in_linear_time() {
     let fill = |head: &str, piece: &str| {
         let mut file = head.to_owned();
-        file.push_str(&piece.repeat(2 * 1024 * 1024 / piece.len()));
+        file.push_str(&piece.repeat(8 * 1024 * 1024 / piece.len()));
         file
     };
     for file in [
@@ -247,7 +247,6 @@ fn large_files_are_read_in_linear_time() {
             "{start:?} took {took:?}, {}",
             outcome.map_or_else(|refusal| refusal.to_string(), |read| format!("{} problems", read.problems.len()))
         );
-        // What is not linear takes hours.
-        assert!(took.as_secs() < 60, "{start:?} took {took:?}");
+        assert!(took.as_secs() < 20, "{start:?} took {took:?}");
     }
 }
