@@ -19,6 +19,14 @@ pub struct Found {
     pub latencies: Vec<f64>,
 }
 
+impl Found {
+    /// How many a second were done in the end, where something took so much longer after the load.
+    pub fn rate_until_done(&self, after_s: f64) -> f64 {
+        let count = self.count as f64;
+        count / (count / self.rate + after_s)
+    }
+}
+
 /// A request as it goes over the wire.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n");
@@ -91,10 +99,17 @@ fn end_of_answer(read: &[u8]) -> Result<Option<usize>> {
     if !status.starts_with("HTTP/1.1 2") {
         bail!("an answer says {status}: {}", String::from_utf8_lossy(&read[head..]));
     }
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok()).flatten()
-    });
+    let headers: Vec<(String, &str)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim()))
+        .collect();
+    let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+    if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        // Nothing follows an answer before the next request: its last chunk is at the end of what was read.
+        let has_ended = read[head..].ends_with(b"\r\n0\r\n\r\n");
+        return Ok(has_ended.then_some(read.len()));
+    }
+    let length = header("content-length").and_then(|value| value.parse::<usize>().ok());
     Ok(Some(head + 4 + length.context("an answer does not say how long it is")?))
 }
 
@@ -110,6 +125,14 @@ mod tests {
         assert_eq!(end_of_answer(answer).unwrap(), Some(answer.len()));
         assert_eq!(end_of_answer(&answer[..20]).unwrap(), None);
         assert!(end_of_answer(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn an_answer_in_chunks_ends_with_its_last() {
+        let answer = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthing\r\n0\r\n\r\n";
+
+        assert_eq!(end_of_answer(answer).unwrap(), Some(answer.len()));
+        assert_eq!(end_of_answer(&answer[..answer.len() - 5]).unwrap(), None);
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{
 /// A write every so often while the broker is away.
 const RHYTHM: Duration = Duration::from_millis(20);
 
+/// How many writes there are at most while it is away, however long: what has piled up must be through soon after.
+const MOST_WRITES: u32 = 5_000;
+
 /// How long an alarm lasts.
 const ALARM: Duration = Duration::from_secs(8);
 
@@ -104,13 +107,14 @@ async fn away(stage: &mut Stage) -> Result<Played> {
 async fn without_the_broker(stage: &mut Stage, outage: Duration) -> Result<Played> {
     let pair = Pair::start().await?;
     let mut seen = None;
+    let rhythm = RHYTHM.max(outage / MOST_WRITES);
     let trouble = async |_: &mut Stage, _: &Flow| -> Result<()> {
         let outage = async {
             processes::kill_after_hanging("rabbitmq", Duration::from_millis(500)).await?;
             tokio::time::sleep(outage).await;
             processes::start_server("rabbitmq").await
         };
-        let ((), writes, slowest) = pair.writing_during(RHYTHM, outage).await?;
+        let ((), writes, slowest) = pair.writing_during(rhythm, outage).await?;
         let (ledger, took) = pair.settled().await?;
         seen = Some((writes, slowest, ledger, took));
         Ok(())

@@ -118,6 +118,7 @@ async fn confirmed(_: &mut Stage) -> Result<Played> {
     processes::resume("rabbitmq").await?;
     hold.holds("delete from skeleton.outbox").await?;
     pair.writer.kill().await?;
+    hold.end_waiting().await?;
     hold.release().await?;
     let restarted = Instant::now();
     pair.writer.start()?;

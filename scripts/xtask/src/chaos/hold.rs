@@ -34,6 +34,18 @@ impl Hold {
         .await
     }
 
+    /// Ends the sessions that wait for it: those of a process that was killed would otherwise go on once it lets go, as
+    /// Postgres notices only when it answers that nobody listens.
+    pub async fn end_waiting(&self) -> Result<()> {
+        let sql = "select pg_terminate_backend(pid) from pg_locks
+            where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))";
+        self.client.execute(sql, &[]).await?;
+        until(&format!("nobody in {} to wait for a lock", self.database), Duration::from_secs(30), async || {
+            Ok(self.client.execute(sql, &[]).await? == 0)
+        })
+        .await
+    }
+
     /// Lets go.
     pub async fn release(self) -> Result<()> {
         Ok(self.client.batch_execute("rollback").await?)

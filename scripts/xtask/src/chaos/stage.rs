@@ -22,6 +22,10 @@ const ACCOUNTS: usize = 4;
 /// wait before it.
 const PACE: Duration = Duration::from_millis(500);
 
+/// After so many it goes on more slowly: a trouble that lasts shall not end with more than a machine can work off.
+const SOON: usize = 60;
+const LATER_PACE: Duration = Duration::from_secs(5);
+
 /// How long the rows are that can be as long as one likes.
 #[derive(Args, Clone)]
 pub struct Lengths {
@@ -108,8 +112,8 @@ impl Stage {
             enough.set(true);
             recovered
         };
-        let paced = async |_: usize| {
-            tokio::time::sleep(PACE).await;
+        let paced = async |book: usize| {
+            tokio::time::sleep(if book < SOON { PACE } else { LATER_PACE }).await;
             !enough.get()
         };
         let (flowed, recovery) = tokio::join!(flow.run(paced), troubling);

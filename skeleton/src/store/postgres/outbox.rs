@@ -69,6 +69,8 @@ async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
     if !claimed.get::<_, bool>(0) {
         return Ok(None);
     }
+    // A removal need not wait for the disk: one that a crash of the database takes back is sent once more under its id.
+    within(LIMIT, client.batch_execute("set synchronous_commit = off")).await?;
     let next = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox order by position limit $1";
     let next = within(LIMIT, client.prepare(next)).await?;
     let remove = within(LIMIT, client.prepare("delete from skeleton.outbox where position = any($1)")).await?;

@@ -59,8 +59,8 @@ pub struct Consumed {
 
 /// What a stack did of job B.
 pub struct Served {
-    /// Requests a second.
-    pub rate: f64,
+    /// What the load found.
+    pub load: load::Found,
     /// What it used meanwhile.
     pub usage: Usage,
     /// How long its outbox took to empty after the load; `None` where it was not within the limit.
@@ -119,7 +119,7 @@ impl Place<'_> {
         let drained_s = self.drained().await?;
         let usage = process.usage()?.since(before, load.count);
         process.stop().await?;
-        Ok(Served { rate: load.rate, usage, drained_s })
+        Ok(Served { load, usage, drained_s })
     }
 
     fn settings(&self) -> Vec<(String, String)> {

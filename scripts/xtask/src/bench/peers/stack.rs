@@ -130,8 +130,8 @@ impl Stack {
 
     /// How it consumes a queue in so many lanes.
     pub fn consuming(&self, folder: &Path, queue: &str, lanes: usize) -> Command {
-        // The floor keeps the order in its lanes, and has one for batches.
-        let mode = if lanes == 1 { "seq" } else { "lanes8" };
+        // The floor needs no lanes: it has a mode that takes batches.
+        let mode = if lanes == 1 { "seq" } else { "batch64row" };
         self.command(folder, self.consume, &[("QUEUE", queue), ("LANES", &lanes.to_string()), ("MODE", mode)])
     }
 
