@@ -59,8 +59,9 @@ pub async fn run(address: &str, connections: usize, length: Duration, request: &
     Ok(Found { rate: latencies.len() as f64 / began.elapsed().as_secs_f64(), count: latencies.len(), latencies })
 }
 
-/// One connection.
+/// One connection, or one after the other where the server closes them.
 pub struct Lane {
+    address: String,
     stream: TcpStream,
     read: Vec<u8>,
 }
@@ -68,9 +69,8 @@ pub struct Lane {
 impl Lane {
     /// Connects.
     pub async fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, read: Vec::with_capacity(4096) })
+        let (stream, read) = (connect(address).await?, Vec::with_capacity(4096));
+        Ok(Self { address: address.to_owned(), stream, read })
     }
 
     /// Sends a request and reads its answer to the end.
@@ -81,36 +81,56 @@ impl Lane {
             if self.stream.read_buf(&mut self.read).await? == 0 {
                 bail!("the connection was closed before its answer");
             }
-            if let Some(end) = end_of_answer(&self.read)?
-                && self.read.len() >= end
-            {
-                return Ok(());
+            let Some(answer) = Answer::read(&self.read)? else { continue };
+            if self.read.len() < answer.end {
+                continue;
             }
+            if answer.is_last {
+                self.stream = connect(&self.address).await?;
+            }
+            return Ok(());
         }
     }
 }
 
-/// How long the answer is that begins here, once its head is there.
-fn end_of_answer(read: &[u8]) -> Result<Option<usize>> {
-    let Some(head) = read.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
-    let text = std::str::from_utf8(&read[..head]).context("the head of an answer is no text")?;
-    let mut lines = text.split("\r\n");
-    let status = lines.next().unwrap_or_default();
-    if !status.starts_with("HTTP/1.1 2") {
-        bail!("an answer says {status}: {}", String::from_utf8_lossy(&read[head..]));
+async fn connect(address: &str) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// What the head of an answer says of its length.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    /// Where it ends.
+    end: usize,
+    /// Whether the server closes the connection after it: Tomcat does so once in a hundred.
+    is_last: bool,
+}
+
+impl Answer {
+    /// The answer that begins here; `None` where it cannot be told yet how long it is.
+    fn read(read: &[u8]) -> Result<Option<Self>> {
+        let Some(head) = read.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
+        let text = std::str::from_utf8(&read[..head]).context("the head of an answer is no text")?.to_ascii_lowercase();
+        let mut lines = text.split("\r\n");
+        let status = lines.next().unwrap_or_default();
+        if !status.starts_with("http/1.1 2") {
+            bail!("an answer says {status}: {}", String::from_utf8_lossy(&read[head..]));
+        }
+        let headers: Vec<_> =
+            lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
+        let header = |wanted: &str| headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        let is_last = header("connection") == Some("close");
+        if header("transfer-encoding") == Some("chunked") {
+            // Nothing follows an answer before the next request: its last chunk is at the end of what was read.
+            let has_ended = read[head..].ends_with(b"\r\n0\r\n\r\n");
+            return Ok(has_ended.then_some(Self { end: read.len(), is_last }));
+        }
+        let length = header("content-length").and_then(|value| value.parse::<usize>().ok());
+        let length = length.context("an answer does not say how long it is")?;
+        Ok(Some(Self { end: head + 4 + length, is_last }))
     }
-    let headers: Vec<(String, &str)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim()))
-        .collect();
-    let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
-    if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-        // Nothing follows an answer before the next request: its last chunk is at the end of what was read.
-        let has_ended = read[head..].ends_with(b"\r\n0\r\n\r\n");
-        return Ok(has_ended.then_some(read.len()));
-    }
-    let length = header("content-length").and_then(|value| value.parse::<usize>().ok());
-    Ok(Some(head + 4 + length.context("an answer does not say how long it is")?))
 }
 
 #[cfg(test)]
@@ -118,21 +138,32 @@ fn end_of_answer(read: &[u8]) -> Result<Option<usize>> {
 mod tests {
     use super::*;
 
+    fn end(read: &[u8]) -> Option<usize> {
+        Answer::read(read).unwrap().map(|answer| answer.end)
+    }
+
     #[test]
     fn an_answer_ends_where_its_length_says() {
         let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nthing";
 
-        assert_eq!(end_of_answer(answer).unwrap(), Some(answer.len()));
-        assert_eq!(end_of_answer(&answer[..20]).unwrap(), None);
-        assert!(end_of_answer(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").is_err());
+        assert_eq!(end(answer), Some(answer.len()));
+        assert_eq!(end(&answer[..20]), None);
+        assert!(Answer::read(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").is_err());
     }
 
     #[test]
     fn an_answer_in_chunks_ends_with_its_last() {
         let answer = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthing\r\n0\r\n\r\n";
 
-        assert_eq!(end_of_answer(answer).unwrap(), Some(answer.len()));
-        assert_eq!(end_of_answer(&answer[..answer.len() - 5]).unwrap(), None);
+        assert_eq!(end(answer), Some(answer.len()));
+        assert_eq!(end(&answer[..answer.len() - 5]), None);
+    }
+
+    #[test]
+    fn the_last_answer_of_a_connection_says_so() {
+        let answer = b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+        assert_eq!(Answer::read(answer).unwrap(), Some(Answer { end: answer.len(), is_last: true }));
     }
 
     #[test]
