@@ -6,7 +6,20 @@ use events::{
     contacts::{AddContact, ChangeContact, GetContact},
     samples,
 };
-use skeleton::{Asking, testing::TestApp};
+use lapin::{
+    options::{BasicConsumeOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use skeleton::{
+    Asking, Surroundings,
+    config::BrokerSettings,
+    messaging::{
+        rabbit::{Link, Login},
+        topology::Dealings,
+    },
+    stop,
+    testing::{Fault, Proxy, TestApp, World, broker_password, eventually},
+};
 use uuid::Uuid;
 
 use crate::probe;
@@ -77,4 +90,72 @@ async fn many_questions_at_once_each_get_their_own_answer() {
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 25);
     assert!(answers[..25].iter().all(Result::is_ok));
     app.finish().await;
+}
+
+#[tokio::test]
+async fn replies_go_out_again_after_the_connection_that_sends_them_alone_is_lost() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let id = Uuid::new_v4();
+    app.ask(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
+
+    close_connection(app.world(), "contacts publishing").await;
+
+    let question = GetContact { contact_id: id, account_id: id };
+    eventually("a reply", async || app.ask(&question).await.map(drop).map_err(|problem| problem.detail)).await;
+    app.finish().await;
+}
+
+/// Has the broker close the connection of this name: it lists new ones a few seconds late.
+async fn close_connection(world: &World, name: &str) {
+    let (admin, list) = (world.admin(), format!("vhosts/{}/connections", world.vhost()));
+    eventually("the connection to be listed", async || {
+        let connections = admin.get(&list).await.map_err(|error| error.to_string())?;
+        let found = connections.as_array().into_iter().flatten().find(|one| one["user_provided_name"] == name);
+        let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not there")?;
+        admin
+            .delete(&format!("connections/{}", place.replace(' ', "%20").replace('>', "%3E")))
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads() {
+    let world = World::new().await;
+    let dealings = Dealings { service: "gateway".to_owned(), asks: vec!["contacts".to_owned()], ..Dealings::default() };
+    world.admin().apply(&dealings.topology(), &broker_password("gateway")).await.unwrap();
+    let url = world.amqp_url("gateway");
+    let (user, place) = url.split_once('@').unwrap();
+    let (address, vhost) = place.split_once('/').unwrap();
+    let proxy = Proxy::before(address).await;
+    let settings = BrokerSettings {
+        url: format!("{user}@{}/{vhost}", proxy.address()),
+        password: broker_password("gateway").as_str().into(),
+        prefetch: 1,
+        batch: 1,
+        partitions: 1,
+        window: 1,
+        confirm_timeout_ms: 5000,
+        reconnect_max_ms: 100,
+    };
+    let (_connected, stop) = stop::channel();
+    let link = Link::open(Login::new(&settings).unwrap(), "late".to_owned(), Surroundings::system(), stop);
+    let queue = "gateway.replies.1";
+    let consume = async |within: Duration| {
+        link.consume(queue, 1, BasicConsumeOptions::default(), FieldTable::default(), within).await
+    };
+
+    proxy.fault(Fault::Latency { mean: Duration::from_millis(200), jitter: Duration::ZERO });
+    assert!(consume(Duration::from_millis(20)).await.is_err(), "an answer came sooner than it can");
+    proxy.heal();
+
+    let (channel, _consumer) = eventually("a consumer", async || consume(Duration::from_secs(5)).await).await;
+    eventually("one consumer", async || {
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
+        let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap();
+        (found.consumer_count() == 1).then_some(()).ok_or(format!("{} consumers", found.consumer_count()))
+    })
+    .await;
+    world.remove().await;
 }

@@ -175,6 +175,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "elasticsearch::confirming::an_erasure_is_confirmed_with_what_it_removed_and_a_repeat_is_the_same_event",
     },
     Removal {
+        name: "giving-up-who-answers-late",
+        without: "a consumer that nobody reads keeps messages to itself",
+        file: "skeleton/src/messaging/rabbit/link.rs",
+        find: "if begun.is_err() && channel.status().connected() {",
+        replace: "if begun.is_err() && generation == 0 {",
+        test: "requests::what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads",
+    },
+    Removal {
         name: "simulated-inbox",
         without: "a message that comes again is handled again",
         file: "skeleton/src/messaging/consumer/handling.rs",

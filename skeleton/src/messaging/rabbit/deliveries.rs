@@ -6,13 +6,13 @@ use futures::{FutureExt, StreamExt};
 use lapin::{
     Channel, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions},
     types::FieldTable,
 };
 use metrics::counter;
 use tracing::{error, warn};
 
-use super::{Link, Partition, answered, incoming};
+use super::{Link, PATIENCE, Partition, answered, incoming};
 use crate::messaging::{Deliveries, Incoming};
 
 /// The wait after the broker has refused us as a consumer.
@@ -90,11 +90,8 @@ impl RabbitDeliveries {
     }
 
     async fn try_open(&self) -> Result<Open, String> {
-        let (channel, _) = self.link.channel().await?;
-        answered(channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
-        let options = BasicConsumeOptions::default();
-        let consuming = channel.basic_consume(self.queue.as_str().into(), "".into(), options, FieldTable::default());
-        let consumer = answered(consuming).await?;
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let (channel, consumer) = self.link.consume(&self.queue, self.prefetch, options, arguments, PATIENCE).await?;
         Ok(Open { channel, consumer })
     }
 

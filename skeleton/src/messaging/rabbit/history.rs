@@ -7,13 +7,13 @@ use futures::StreamExt;
 use lapin::{
     Channel, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicConsumeOptions},
     types::{AMQPValue, FieldTable},
 };
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Link, answered, incoming};
+use super::{Link, PATIENCE, answered, incoming};
 use crate::messaging::Incoming;
 
 /// How many messages may be on their way to us.
@@ -105,13 +105,11 @@ impl StreamReader {
     }
 
     async fn try_open(&mut self) -> Result<(Channel, Consumer), String> {
-        let (channel, _) = self.link.channel().await?;
-        answered(channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), self.place.as_argument());
         let options = BasicConsumeOptions::default();
-        let consuming = channel.basic_consume(self.stream.as_str().into(), "".into(), options, arguments);
-        let consumer = answered(consuming).await.map_err(|error| format!("{}: {error}", self.stream))?;
+        let consuming = self.link.consume(&self.stream, PREFETCH, options, arguments, PATIENCE);
+        let (channel, consumer) = consuming.await.map_err(|error| format!("{}: {error}", self.stream))?;
         (self.was_open, self.unacknowledged) = (true, 0);
         Ok((channel, consumer))
     }

@@ -3,12 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event, protocol::AMQPErrorKind, uri::AMQPUri};
+use lapin::{
+    Channel, Connection, ConnectionProperties, Consumer, ErrorKind, Event,
+    options::{BasicConsumeOptions, BasicQosOptions},
+    protocol::AMQPErrorKind,
+    types::FieldTable,
+    uri::AMQPUri,
+};
 use metrics::{counter, gauge};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::answered;
+use super::{PATIENCE, answered_within};
 use crate::{config::BrokerSettings, failure::StoreError, stop::Stop, surroundings::Surroundings};
 
 /// The largest piece that data is sent in. lapin keeps room for 32 of them in each direction of each connection: with the
@@ -103,13 +109,40 @@ impl Link {
     /// Where the broker refuses the channel, or the link was stopped.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
         let live = self.live().await?;
-        match answered(live.connection.create_channel()).await {
+        match answered_within(PATIENCE, live.connection.create_channel()).await {
             Ok(channel) => Ok((channel, live.generation)),
             Err(error) => {
                 self.report_broken(live.generation);
                 Err(error)
             }
         }
+    }
+
+    /// Begins to consume a queue, over a channel of its own. The broker may take so long to answer.
+    ///
+    /// Where it does not, the connection is given up: its answer may come late, and its messages with it, to a channel that
+    /// nobody reads.
+    ///
+    /// # Errors
+    /// Where the broker refuses, or does not answer in time.
+    pub async fn consume(
+        &self,
+        queue: &str,
+        prefetch: u16,
+        options: BasicConsumeOptions,
+        arguments: FieldTable,
+        within: Duration,
+    ) -> Result<(Channel, Consumer), String> {
+        let (channel, generation) = self.channel().await?;
+        // Sent together, answered together.
+        let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
+        let consuming = channel.basic_consume(queue.into(), "".into(), options, arguments);
+        let begun = answered_within(within, async { tokio::try_join!(limited, consuming) }).await;
+        if begun.is_err() && channel.status().connected() {
+            // Not refused: the broker closes the channel of whom it refuses.
+            self.report_broken(generation);
+        }
+        begun.map(|((), consumer)| (channel, consumer))
     }
 
     /// Waits until there is a connection, or none will ever be.

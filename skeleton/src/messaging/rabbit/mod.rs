@@ -27,8 +27,8 @@ pub use deliveries::RabbitDeliveries;
 pub use history::{Past, Place, StreamReader, newest_in};
 pub use link::{Link, Login};
 pub use partitions::{Partition, event_queues, former_event_queues, share};
-pub use publisher::RabbitPublisher;
 pub(crate) use publisher::send;
+pub use publisher::{RabbitPublisher, Sender};
 
 /// How long the broker may take to answer anything but a confirm.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,9 +38,14 @@ pub(crate) const JSON: &str = "application/json";
 
 /// Waits for the broker's answer, but not for ever: lapin's futures may never end once a connection is lost.
 pub(crate) async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(PATIENCE, asked).await {
+    answered_within(PATIENCE, asked).await
+}
+
+/// The same with another limit.
+async fn answered_within<T>(limit: Duration, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(limit, asked).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("the broker did not answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("the broker did not answer within {} s", limit.as_secs())),
     }
 }
 

@@ -14,11 +14,51 @@ use uuid::Uuid;
 use super::{Link, answered, lasting};
 use crate::messaging::{Outcome, Outgoing, Publisher};
 
+/// A channel to send over: the one there is, or a new one once that is gone. The connection that sends may be replaced
+/// while the one that consumes goes on.
+pub struct Sender {
+    link: Link,
+    confirms: bool,
+    held: Mutex<Option<(Channel, u64)>>,
+}
+
+impl Sender {
+    /// One that waits for no confirms.
+    pub fn new(link: Link) -> Self {
+        Self { link, confirms: false, held: Mutex::new(None) }
+    }
+
+    fn with_confirms(link: Link) -> Self {
+        Self { confirms: true, ..Self::new(link) }
+    }
+
+    /// The channel, and the number of its connection.
+    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
+        let mut held = self.held.lock().await;
+        if let Some((channel, generation)) = held.as_ref()
+            && channel.status().connected()
+        {
+            return Ok((channel.clone(), *generation));
+        }
+        let (channel, generation) = self.link.channel().await?;
+        if self.confirms {
+            answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        }
+        *held = Some((channel.clone(), generation));
+        Ok((channel, generation))
+    }
+
+    /// It does not work: whatever the reason is, a new channel on a new connection starts clean.
+    pub(crate) async fn give_up(&self, generation: u64) {
+        *self.held.lock().await = None;
+        self.link.report_broken(generation);
+    }
+}
+
 /// Publishes over one channel that waits for confirms.
 pub struct RabbitPublisher {
-    link: Link,
+    sender: Sender,
     confirm_timeout: Duration,
-    channel: Mutex<Option<(Channel, u64)>>,
 }
 
 /// What came back for one message: the confirm, and the id of a message that was returned with it. lapin may hang a
@@ -31,26 +71,17 @@ struct Answer {
 impl RabbitPublisher {
     /// A publisher on a link; a confirm that takes longer than this counts as unknown.
     pub fn new(link: Link, confirm_timeout: Duration) -> Self {
-        Self { link, confirm_timeout, channel: Mutex::new(None) }
+        Self { sender: Sender::with_confirms(link), confirm_timeout }
     }
 
     /// The link it publishes over.
     pub fn link(&self) -> &Link {
-        &self.link
+        &self.sender.link
     }
 
     /// A channel in confirm mode, the one there is or a new one.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
-        let mut held = self.channel.lock().await;
-        if let Some((channel, generation)) = held.as_ref()
-            && channel.status().connected()
-        {
-            return Ok((channel.clone(), *generation));
-        }
-        let (channel, generation) = self.link.channel().await?;
-        answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        *held = Some((channel.clone(), generation));
-        Ok((channel, generation))
+        self.sender.channel().await
     }
 
     async fn try_publish(&self, window: &[Outgoing]) -> Result<Vec<Answer>, String> {
@@ -59,7 +90,7 @@ impl RabbitPublisher {
             .map_err(|_| "there is no connection".to_owned())??;
         let mut confirms = Vec::with_capacity(window.len());
         for message in window {
-            let properties = lasting(message, self.link.user());
+            let properties = lasting(message, self.link().user());
             let sent = send(&channel, &message.exchange, &message.routing_key, &message.body, properties);
             confirms.push(tokio::time::timeout(self.confirm_timeout, sent).await);
         }
@@ -69,9 +100,7 @@ impl RabbitPublisher {
         }))
         .await;
         if answers.iter().any(|answer| !answer.confirmed) {
-            // Whatever the reason is, a new channel on a new connection starts clean.
-            *self.channel.lock().await = None;
-            self.link.report_broken(generation);
+            self.sender.give_up(generation).await;
         }
         Ok(answers)
     }

@@ -24,12 +24,15 @@ use super::PROBLEM_JSON;
 use crate::{
     failure::Problem,
     messaging::{
-        rabbit::{Link, RabbitPublisher, answered, properties, send},
+        rabbit::{Link, PATIENCE, RabbitPublisher, properties, send},
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
     surroundings::Surroundings,
 };
+
+/// What is not acknowledged is not limited either.
+const UNLIMITED: u16 = 0;
 
 type Reply = Result<Vec<u8>, Problem>;
 
@@ -223,10 +226,9 @@ async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, Rep
     let mut why = String::new();
     for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
         // Being refused costs the channel.
-        let (channel, _) = link.channel().await?;
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
-        match answered(channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default())).await {
-            Ok(consumer) => return Ok((channel, queue.into(), consumer)),
+        match link.consume(&queue, UNLIMITED, options, FieldTable::default(), PATIENCE).await {
+            Ok((channel, consumer)) => return Ok((channel, queue.into(), consumer)),
             Err(error) if error.contains("NOT_FOUND") => {
                 return Err(format!("{error}: run `{service} topology apply` as the broker's administrator"));
             }

@@ -7,10 +7,7 @@ use futures::{FutureExt, StreamExt};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use lapin::{
     Channel, Consumer,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-        BasicRejectOptions,
-    },
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicRejectOptions},
     types::FieldTable,
 };
 use metrics::{counter, histogram};
@@ -24,7 +21,7 @@ use crate::{
     messaging::{
         Incoming,
         handlers::{Answer, Answers, Prepared, Reading},
-        rabbit::{Link, answered, incoming},
+        rabbit::{Link, PATIENCE, Sender, answered, incoming},
     },
     stop::Stop,
     store::{ServiceContext, Store, Transaction},
@@ -62,12 +59,13 @@ impl<S: Store> Server<S> {
 /// Answers until told to stop, and then finishes what is in hand.
 pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: Link, stop: Stop) {
     let slots = Arc::new(Semaphore::new(server.settings.concurrency));
+    let replies = Arc::new(Sender::new(replying));
     while !stop.is_stopped() {
         let opened = tokio::select! {
             () = stop.stopped() => break,
-            opened = open(&server, &consuming, &replying) => opened,
+            opened = open(&server, &consuming) => opened,
         };
-        let Ok((channel, mut requests, replies)) = opened else {
+        let Ok((channel, mut requests)) = opened else {
             tokio::time::sleep(Duration::from_millis(500)).await;
             continue;
         };
@@ -111,26 +109,10 @@ async fn hand_back(channel: &Channel, requests: &mut Consumer) {
     }
 }
 
-async fn open<S: Store>(
-    server: &Server<S>,
-    consuming: &Link,
-    replying: &Link,
-) -> Result<(Channel, Consumer, Channel), String> {
-    let open = async {
-        let (channel, _) = consuming.channel().await?;
-        let prefetch = u16::try_from(server.settings.concurrency * 2).unwrap_or(u16::MAX);
-        answered(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let consuming = channel.basic_consume(
-            server.queue.as_str().into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let requests = answered(consuming).await?;
-        let (replies, _) = replying.channel().await?;
-        Ok((channel, requests, replies))
-    };
-    let opened: Result<_, String> = open.await;
+async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel, Consumer), String> {
+    let prefetch = u16::try_from(server.settings.concurrency * 2).unwrap_or(u16::MAX);
+    let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+    let opened = consuming.consume(&server.queue, prefetch, options, arguments, PATIENCE).await;
     if let Err(error) = &opened {
         warn!(queue = server.queue, error, "requests cannot be received: trying until they can");
     }
@@ -139,7 +121,7 @@ async fn open<S: Store>(
 
 impl<S: Store> Server<S> {
     /// Works out the answer to a message and sends it, where someone still waits for it.
-    async fn answer(&self, message: &Incoming, replies: &Channel) {
+    async fn answer(&self, message: &Incoming, replies: &Sender) {
         let began = Instant::now();
         let (Ok(envelope), Some(caller), Some(reply_to)) = (&message.envelope, &message.user, &message.reply_to) else {
             counter!("requests_unreadable_total", "queue" => self.queue.clone()).increment(1);
@@ -250,7 +232,7 @@ impl<S: Store> Server<S> {
         caller: &str,
         reply_to: &str,
         answered: Answered<Vec<u8>>,
-        replies: &Channel,
+        replies: &Sender,
     ) -> u16 {
         let (body, status) = match answered {
             Ok(body) => (body, 200),
@@ -270,10 +252,17 @@ impl<S: Store> Server<S> {
             }
         };
         let properties = reply_properties(&request.id.to_string(), status != 200);
-        let options = BasicPublishOptions::default();
-        let sent =
-            replies.basic_publish(reply_exchange(caller).into(), reply_to.into(), options, &body, properties).await;
-        if sent.is_err() {
+        let sending = async {
+            let (channel, generation) = replies.channel().await.ok()?;
+            let (exchange, options) = (reply_exchange(caller), BasicPublishOptions::default());
+            let sent = channel.basic_publish(exchange.into(), reply_to.into(), options, &body, properties).await;
+            if sent.is_err() {
+                replies.give_up(generation).await;
+            }
+            sent.ok()
+        };
+        // Nobody waits for it longer.
+        if tokio::time::timeout(PATIENCE, sending).await.ok().flatten().is_none() {
             counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
         }
         status
