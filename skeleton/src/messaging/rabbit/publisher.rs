@@ -50,8 +50,11 @@ impl Sender {
 
     /// It does not work: whatever the reason is, a new channel on a new connection starts clean.
     pub(crate) async fn give_up(&self, generation: u64) {
-        *self.held.lock().await = None;
         self.link.report_broken(generation);
+        let mut held = self.held.lock().await;
+        if held.as_ref().is_some_and(|(_, held)| *held == generation) {
+            *held = None;
+        }
     }
 }
 

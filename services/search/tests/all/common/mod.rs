@@ -5,6 +5,7 @@ use events::{
     samples,
     search::{Found, Search, SearchKind},
 };
+use futures::future::join_all;
 use skeleton::{
     Elasticsearch, Problem,
     testing::{TestApp, eventually},
@@ -61,14 +62,11 @@ pub fn question(owner: Uuid, text: &str) -> Search {
     Search { account_id: owner, text: text.to_owned(), kind: None, limit: Some(50) }
 }
 
-/// Publishes many contacts, and waits until all are handled.
+/// Publishes many contacts, and waits until all are handled: those of one partition may overtake those of another.
 pub async fn filled_with(app: &App, contacts: &[ContactAddedV2]) {
-    let Some((last, rest)) = contacts.split_last() else { return };
-    for contact in rest {
-        let envelope = app.world().envelope_for(contact);
-        app.world().publish(contact, &envelope).await;
+    for some in contacts.chunks(64) {
+        join_all(some.iter().map(|contact| app.receives(contact))).await;
     }
-    app.receives(last).await;
     app.parts().store.refresh().await.unwrap();
 }
 
