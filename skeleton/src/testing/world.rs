@@ -151,7 +151,8 @@ impl World {
         Link::open(login, format!("{user} {purpose}"), self.surroundings.clone(), self.stopped.clone())
     }
 
-    fn broker_settings(&self, user: &str) -> BrokerSettings {
+    /// Where the broker is for a user, and how it is used.
+    pub fn broker_settings(&self, user: &str) -> BrokerSettings {
         BrokerSettings {
             url: self.amqp_url(user),
             password: broker_password(user).as_str().into(),

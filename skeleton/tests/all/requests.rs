@@ -15,7 +15,7 @@ use skeleton::{
     config::BrokerSettings,
     messaging::{
         rabbit::{Link, Login},
-        topology::Dealings,
+        topology::{Dealings, encoded},
     },
     stop,
     testing::{Fault, Proxy, TestApp, World, broker_password, eventually},
@@ -112,10 +112,7 @@ async fn close_connection(world: &World, name: &str) {
         let connections = admin.get(&list).await.map_err(|error| error.to_string())?;
         let found = connections.as_array().into_iter().flatten().find(|one| one["user_provided_name"] == name);
         let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not there")?;
-        admin
-            .delete(&format!("connections/{}", place.replace(' ', "%20").replace('>', "%3E")))
-            .await
-            .map_err(|error| error.to_string())
+        admin.delete(&format!("connections/{}", encoded(place))).await.map_err(|error| error.to_string())
     })
     .await;
 }
@@ -129,16 +126,8 @@ async fn what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads()
     let (user, place) = url.split_once('@').unwrap();
     let (address, vhost) = place.split_once('/').unwrap();
     let proxy = Proxy::before(address).await;
-    let settings = BrokerSettings {
-        url: format!("{user}@{}/{vhost}", proxy.address()),
-        password: broker_password("gateway").as_str().into(),
-        prefetch: 1,
-        batch: 1,
-        partitions: 1,
-        window: 1,
-        confirm_timeout_ms: 5000,
-        reconnect_max_ms: 100,
-    };
+    let settings =
+        BrokerSettings { url: format!("{user}@{}/{vhost}", proxy.address()), ..world.broker_settings("gateway") };
     let (_connected, stop) = stop::channel();
     let link = Link::open(Login::new(&settings).unwrap(), "late".to_owned(), Surroundings::system(), stop);
     let queue = "gateway.replies.1";

@@ -112,17 +112,19 @@ impl Answer {
     /// The answer that begins here; `None` where it cannot be told yet how long it is.
     fn read(read: &[u8]) -> Result<Option<Self>> {
         let Some(head) = read.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
-        let text = std::str::from_utf8(&read[..head]).context("the head of an answer is no text")?.to_ascii_lowercase();
+        let text = std::str::from_utf8(&read[..head]).context("the head of an answer is no text")?;
         let mut lines = text.split("\r\n");
         let status = lines.next().unwrap_or_default();
-        if !status.starts_with("http/1.1 2") {
+        if !status.starts_with("HTTP/1.1 2") {
             bail!("an answer says {status}: {}", String::from_utf8_lossy(&read[head..]));
         }
-        let headers: Vec<_> =
-            lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
-        let header = |wanted: &str| headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
-        let is_last = header("connection") == Some("close");
-        if header("transfer-encoding") == Some("chunked") {
+        let header = |wanted: &str| {
+            let mut headers = lines.clone().filter_map(|line| line.split_once(':'));
+            headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+        };
+        let says = |name: &str, word: &str| header(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
+        let is_last = says("connection", "close");
+        if says("transfer-encoding", "chunked") {
             // Nothing follows an answer before the next request: its last chunk is at the end of what was read.
             let has_ended = read[head..].ends_with(b"\r\n0\r\n\r\n");
             return Ok(has_ended.then_some(Self { end: read.len(), is_last }));

@@ -14,7 +14,7 @@ use metrics::{counter, gauge};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::{PATIENCE, answered_within};
+use super::{answered, answered_within};
 use crate::{config::BrokerSettings, failure::StoreError, stop::Stop, surroundings::Surroundings};
 
 /// The largest piece that data is sent in. lapin keeps room for 32 of them in each direction of each connection: with the
@@ -109,7 +109,7 @@ impl Link {
     /// Where the broker refuses the channel, or the link was stopped.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
         let live = self.live().await?;
-        match answered_within(PATIENCE, live.connection.create_channel()).await {
+        match answered(live.connection.create_channel()).await {
             Ok(channel) => Ok((channel, live.generation)),
             Err(error) => {
                 self.report_broken(live.generation);

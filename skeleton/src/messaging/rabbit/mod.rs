@@ -27,8 +27,8 @@ pub use deliveries::RabbitDeliveries;
 pub use history::{Past, Place, StreamReader, newest_in};
 pub use link::{Link, Login};
 pub use partitions::{Partition, event_queues, former_event_queues, share};
-pub(crate) use publisher::send;
-pub use publisher::{RabbitPublisher, Sender};
+pub use publisher::RabbitPublisher;
+pub(crate) use publisher::{Sender, send};
 
 /// How long the broker may take to answer anything but a confirm.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use crate::messaging::{Outcome, Outgoing, Publisher};
 
 /// A channel to send over: the one there is, or a new one once that is gone. The connection that sends may be replaced
 /// while the one that consumes goes on.
-pub struct Sender {
+pub(crate) struct Sender {
     link: Link,
     confirms: bool,
     held: Mutex<Option<(Channel, u64)>>,
@@ -24,7 +24,7 @@ pub struct Sender {
 
 impl Sender {
     /// One that waits for no confirms.
-    pub fn new(link: Link) -> Self {
+    pub(crate) fn new(link: Link) -> Self {
         Self { link, confirms: false, held: Mutex::new(None) }
     }
 
@@ -82,13 +82,13 @@ impl RabbitPublisher {
         &self.sender.link
     }
 
-    /// A channel in confirm mode, the one there is or a new one.
-    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
-        self.sender.channel().await
+    /// What it sends over: a channel in confirm mode.
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.sender
     }
 
     async fn try_publish(&self, window: &[Outgoing]) -> Result<Vec<Answer>, String> {
-        let (channel, generation) = tokio::time::timeout(self.confirm_timeout, self.channel())
+        let (channel, generation) = tokio::time::timeout(self.confirm_timeout, self.sender.channel())
             .await
             .map_err(|_| "there is no connection".to_owned())??;
         let mut confirms = Vec::with_capacity(window.len());

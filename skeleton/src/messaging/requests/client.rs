@@ -147,13 +147,13 @@ impl Requests {
     }
 
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
-        let (channel, generation) =
-            self.publisher.channel().await.map_err(|_| Problem::unavailable("the broker cannot be reached"))?;
+        let (sender, unreachable) = (self.publisher.sender(), || Problem::unavailable("the broker cannot be reached"));
+        let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let sent = send(&channel, &format!("requests.{}", R::SERVICE), R::KEY, body, properties).await;
-        let confirm = sent.map_err(|_| {
-            self.publisher.link().report_broken(generation);
-            Problem::unavailable("the broker cannot be reached")
-        })?;
+        let Ok(confirm) = sent else {
+            sender.give_up(generation).await;
+            return Err(unreachable());
+        };
         // The reply is the true confirm; this one only says early that nobody takes the request.
         let open = self.open.clone();
         tokio::spawn(async move {
