@@ -22,7 +22,7 @@ use skeleton::{
 use uuid::Uuid;
 
 use super::{
-    pair::{LISTENS, Pair, VHOST, password},
+    pair::{LISTENS, Pair, password},
     row::Played,
     stage::Stage,
     writer::{self, OWNER},
@@ -57,7 +57,7 @@ pub async fn shuffled(stage: &mut Stage) -> Result<Played> {
         window.shuffle(&mut stage.chance);
     }
     let began = Instant::now();
-    send(places.into_iter()).await?;
+    send(&pair, places.into_iter()).await?;
     finish(pair, SHUFFLED, began).await
 }
 
@@ -66,7 +66,7 @@ pub async fn late(stage: &mut Stage) -> Result<Played> {
     let backlog = stage.lengths.backlog;
     let mut pair = Pair::start().await?;
     pair.listener.kill().await?;
-    let sent = send((0..backlog).map(|place| (place / EACH, place % EACH + 1))).await?;
+    let sent = send(&pair, (0..backlog).map(|place| (place / EACH, place % EACH + 1))).await?;
     let began = Instant::now();
     pair.listener.restart()?;
     let worked_off = worked_off(pair.listener.process().pid()?, backlog);
@@ -89,11 +89,11 @@ fn interleaved(place: usize) -> (usize, usize) {
     (stretch * AT_ONCE + within % AT_ONCE, within / AT_ONCE + 1)
 }
 
-/// Publishes the events with these numbers of these subjects, each confirmed. Says how long that took.
-async fn send(events: impl Iterator<Item = (usize, usize)>) -> Result<Duration> {
+/// Publishes the events with these numbers of these subjects as the writer, each confirmed. Says how long that took.
+async fn send(pair: &Pair, events: impl Iterator<Item = (usize, usize)>) -> Result<Duration> {
     let (_connected, stop) = stop::channel();
     let settings = BrokerSettings {
-        url: broker_url(writer::NAME, VHOST)?,
+        url: broker_url(writer::NAME, pair.vhost())?,
         password: Secret::from(password()?.as_str()),
         prefetch: 1,
         batch: 1,

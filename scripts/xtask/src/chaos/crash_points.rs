@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     hold::Hold,
-    pair::{Pair, VHOST, WRITES},
+    pair::{Pair, WRITES},
     row::{Played, Row},
     stage::Stage,
 };
@@ -166,7 +166,7 @@ async fn still(_: &mut Stage) -> Result<Played> {
     hold.holds("insert into counted").await?;
     let pid = pair.listener.process().pid()?;
     let is_connected = async || -> Result<bool> {
-        let connections = pair.admin().get(&format!("vhosts/{VHOST}/connections")).await?;
+        let connections = pair.admin().get(&format!("vhosts/{}/connections", pair.vhost())).await?;
         let connections = connections.as_array().context("a list of connections")?;
         Ok(connections.iter().any(|connection| connection["user"] == TALLY))
     };

@@ -24,8 +24,12 @@ use crate::{
     },
 };
 
-/// The virtual host of the two.
-pub const VHOST: &str = "chaos";
+/// How the names of the virtual hosts begin in which there are two.
+///
+/// Each pair has one of a name of its own: a quorum queue that was deleted and made again under its name is not
+/// always there after `kill -9` of RabbitMQ 3.10 (`could not be restarted {error,enoent}` in its log: it looks for the
+/// folder of the deleted one).
+const VHOSTS: &str = "chaos-";
 
 /// The database of each.
 pub const WRITES: &str = "chaos_writer";
@@ -43,29 +47,31 @@ pub struct Pair {
     pub listener: Counting,
     api: String,
     client: reqwest::Client,
+    vhost: String,
     admin: Admin,
 }
 
 impl Pair {
     /// Starts both, with nothing written.
     pub async fn start() -> Result<Self> {
-        let admin = Admin::new(&setting("KITH_RABBIT_API")?, VHOST);
-        admin.delete(&format!("vhosts/{VHOST}")).await?;
-        admin.put(&format!("vhosts/{VHOST}"), &json!({})).await?;
+        let vhost = format!("{VHOSTS}{}", Uuid::new_v4().simple());
+        let admin = Admin::new(&setting("KITH_RABBIT_API")?, &vhost);
+        remove_earlier(&admin).await?;
+        admin.put(&format!("vhosts/{vhost}"), &json!({})).await?;
         make_database(WRITES).await?;
         let password = password()?;
         admin.apply(&writer::service().dealings(1).topology(), &password).await?;
         let api = free_address()?;
         let settings = vec![
-            ("BROKER__URL", broker_url(writer::NAME, VHOST)?),
+            ("BROKER__URL", broker_url(writer::NAME, &vhost)?),
             ("BROKER__PASSWORD", password),
             ("STORE__URL", postgres(WRITES)?),
             ("HTTP__ADDRESS", api.clone()),
         ];
         let writer = OwnService::new(WRITER, writer::NAME, settings)?;
-        let listener = Counting::start_in(VHOST, LISTENS, &[]).await?;
+        let listener = Counting::start_in(&vhost, LISTENS, &[]).await?;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let mut pair = Self { writer, listener, api, client, admin };
+        let mut pair = Self { writer, listener, api, client, vhost, admin };
         pair.writer.start()?;
         pair.writer.ready().await?;
         pair.listener.process().ready().await?;
@@ -126,7 +132,7 @@ impl Pair {
 
     /// How many messages the listener's queue has, handed out or not, as far as the broker has counted.
     pub async fn waiting(&self) -> Result<u64> {
-        let queue = self.admin.get(&format!("queues/{VHOST}/{TALLY}.events")).await?;
+        let queue = self.admin.get(&format!("queues/{}/{TALLY}.events", self.vhost)).await?;
         queue["messages"].as_u64().context("a queue without a number of messages")
     }
 
@@ -167,7 +173,12 @@ impl Pair {
         Hold::of(LISTENS, "lock table counted in share mode").await
     }
 
-    /// The administrator of its virtual host.
+    /// Its virtual host.
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
+    /// The administrator of that.
     pub fn admin(&self) -> &Admin {
         &self.admin
     }
@@ -178,9 +189,19 @@ impl Pair {
             self.writer.kill().await?;
         }
         self.listener.finish().await?;
-        self.admin.delete(&format!("vhosts/{VHOST}")).await?;
+        self.admin.delete(&format!("vhosts/{}", self.vhost)).await?;
         drop_database(WRITES).await
     }
+}
+
+/// Takes away what a run has left that did not come to its end.
+async fn remove_earlier(admin: &Admin) -> Result<()> {
+    let vhosts = admin.get("vhosts").await?;
+    let names = vhosts.as_array().context("a list of virtual hosts")?.iter().filter_map(|vhost| vhost["name"].as_str());
+    for name in names.filter(|name| name.starts_with(VHOSTS)) {
+        admin.delete(&format!("vhosts/{name}")).await?;
+    }
+    Ok(())
 }
 
 /// The password that the broker's user has already: users are the same in every virtual host.
