@@ -100,7 +100,12 @@ async fn published(_: &mut Stage) -> Result<Played> {
     pair.write(IN_HAND).await?;
     outbox_holds(&pair, IN_HAND as i64).await?;
     let port = native::broker_port()?;
-    let on_the_way = async || -> Result<bool> { Ok(processes::unread_bytes(port)? > ON_THE_WAY) };
+    // Whole ones: half an event is none.
+    let mut looked = 0;
+    let on_the_way = async || -> Result<bool> {
+        let before = std::mem::replace(&mut looked, processes::unread_bytes(port)?);
+        Ok(looked > ON_THE_WAY && looked == before)
+    };
     until("the events to be on their way", PATIENCE, on_the_way).await?;
     pair.writer.kill().await?;
     processes::resume("rabbitmq").await?;
