@@ -169,8 +169,7 @@ async fn alarm(stage: &mut Stage, raise: &[&str], clear: &[&str]) -> Result<Play
     // Also where the row has failed: an alarm stops every other row.
     rabbit::rabbitmqctl(clear).await?;
     pair.finish().await?;
-    let (writes, slowest, ledger, took) = seen.context("nothing was written")?;
-    let played = played?;
+    let (played, (writes, slowest, ledger, took)) = (played?, seen.context("nothing was written")?);
     let figure = format!(
         "acknowledged during the alarm; {writes} writes to an API, none refused, the slowest in {} ms, all through {:.1} s after its end",
         slowest.as_millis(),

@@ -152,7 +152,15 @@ impl Pair {
         loop {
             let written = self.written().await? + i64::try_from(beside)?;
             let seen = self.seen().await?;
-            if seen.different >= written || began.elapsed() > PATIENCE {
+            let is_over = began.elapsed() > PATIENCE;
+            if is_over {
+                let (outbox, queue) = (self.outbox().await?, self.waiting().await);
+                println!(
+                    "{} of {written} events are missing; {outbox} in the outbox, in the queue: {queue:?}",
+                    written - seen.different
+                );
+            }
+            if seen.different >= written || is_over {
                 let lost = written - seen.different + seen.left_out;
                 let Tallied { doubled, out_of_order, .. } = seen;
                 let events = usize::try_from(written)?;
