@@ -136,7 +136,7 @@ async fn memory_alarm(stage: &mut Stage) -> Result<Played> {
 }
 
 async fn disk_alarm(stage: &mut Stage) -> Result<Played> {
-    alarm(stage, &["set_disk_free_limit", "100TB"], &["set_disk_free_limit", "200MB"]).await
+    alarm(stage, &["set_disk_free_limit", "100000GB"], &["set_disk_free_limit", "200MB"]).await
 }
 
 /// What was handed out before the alarm is acknowledged during it: acknowledgements have a connection of their own.

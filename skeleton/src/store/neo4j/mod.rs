@@ -12,6 +12,7 @@ mod lanes;
 mod leases;
 mod migrations;
 mod outbox;
+mod pieces;
 mod sagas;
 mod schedules;
 mod set_aside;

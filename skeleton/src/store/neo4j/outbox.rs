@@ -26,6 +26,9 @@ const LEASE: &str = "PT15S";
 /// How old a lease may get before its holder renews it.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
 
+/// How many bytes an envelope comes to, with the names of the parameters around it.
+const ENVELOPE: usize = 700;
+
 /// Locks the counter first: its value is read after that, and nobody else gives out positions before the commit.
 const STAGE: &str = "MATCH (counter:Counter {name: 'outbox'})
     SET counter.is_taken = true
@@ -82,6 +85,11 @@ struct Message {
     sequence: Option<i64>,
     envelope: String,
     body: String,
+}
+
+/// About how many bytes a message comes to, as a parameter.
+pub(super) fn bytes_of(staged: &Staged) -> usize {
+    ENVELOPE + staged.exchange.len() + staged.routing_key.len() + staged.body.len()
 }
 
 /// Writes messages, giving each its subject's next number.

@@ -11,7 +11,9 @@ use super::{
     at_most_one,
     error::{store_error, unreadable},
     lanes::{Lane, Lanes},
-    outbox, record,
+    outbox,
+    pieces::{bytes_of, pieces},
+    record,
     set_aside::Kept,
 };
 use crate::{
@@ -147,7 +149,9 @@ impl Tx {
     /// Makes the changes that were left for later, in their order.
     async fn settle(&mut self) -> Result<(), StoreError> {
         for (statement, rows) in std::mem::take(&mut self.later).changes {
-            self.run(query(statement).param("rows", rows)).await?;
+            for rows in pieces(rows, bytes_of) {
+                self.run(query(statement).param("rows", rows)).await?;
+            }
         }
         Ok(())
     }
@@ -230,7 +234,8 @@ impl Transaction for Tx {
     async fn commit(mut self) -> Result<(), StoreError> {
         self.settle().await?;
         let staged = self.work.take_staged();
-        if !staged.is_empty() {
+        let publishes = !staged.is_empty();
+        for staged in pieces(staged, outbox::bytes_of) {
             let written: i64 = self.query_one(outbox::stage(&staged)?).await?;
             if usize::try_from(written) != Ok(staged.len()) {
                 return Err(StoreError::broken("the outbox is not there: run the migrations"));
@@ -242,7 +247,7 @@ impl Transaction for Tx {
             Ok(open.lane)
         });
         self.lanes.within(committing).await?.give_back();
-        if !staged.is_empty() {
+        if publishes {
             self.bell.notify_one();
         }
         self.work.committed();
