@@ -154,10 +154,10 @@ impl Pair {
             let seen = self.seen().await?;
             let is_over = began.elapsed() > PATIENCE;
             if is_over {
-                let (outbox, queue) = (self.outbox().await?, self.waiting().await);
+                let (missing, outbox) = (written - seen.different, self.outbox().await?);
+                let queue = self.waiting().await.map_or_else(|error| error.to_string(), |waiting| waiting.to_string());
                 println!(
-                    "{} of {written} events are missing; {outbox} in the outbox, in the queue: {queue:?}",
-                    written - seen.different
+                    "{missing} of {written} events are missing; {outbox} are in the outbox, in the queue: {queue}"
                 );
             }
             if seen.different >= written || is_over {
