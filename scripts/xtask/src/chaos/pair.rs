@@ -152,22 +152,21 @@ impl Pair {
         loop {
             let written = self.written().await? + i64::try_from(beside)?;
             let seen = self.seen().await?;
-            let is_over = began.elapsed() > PATIENCE;
-            if is_over {
-                let (missing, outbox) = (written - seen.different, self.outbox().await?);
+            let missing = written - seen.different;
+            if missing > 0 && began.elapsed() < PATIENCE {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            if missing > 0 {
+                let outbox = self.outbox().await?;
                 let queue = self.waiting().await.map_or_else(|error| error.to_string(), |waiting| waiting.to_string());
                 println!(
                     "{missing} of {written} events are missing; {outbox} are in the outbox, in the queue: {queue}"
                 );
             }
-            if seen.different >= written || is_over {
-                let lost = written - seen.different + seen.left_out;
-                let Tallied { doubled, out_of_order, .. } = seen;
-                let events = usize::try_from(written)?;
-                let ledger = Ledger { events, lost, doubled, out_of_order, ..Ledger::default() };
-                return Ok((ledger, began.elapsed()));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let Tallied { left_out, doubled, out_of_order, .. } = seen;
+            let (events, lost) = (usize::try_from(written)?, missing + left_out);
+            return Ok((Ledger { events, lost, doubled, out_of_order, ..Ledger::default() }, began.elapsed()));
         }
     }
 
