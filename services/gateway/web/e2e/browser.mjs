@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 
 export const BASE = (process.env.KITH_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '')
-/** How long anything may take to become visible: services tell each other by messages. */
+/** How long a change may take to become visible: services communicate by messages. */
 export const PATIENCE = Number(process.env.KITH_PATIENCE_MS ?? 20_000)
 
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
@@ -34,7 +34,7 @@ function isElsewhere(url) {
   return /^(https?|wss?):/.test(url) && new URL(url).host !== new URL(BASE).host
 }
 
-/** Tries until it does not throw. For facts that need a new question each time; the last failure is the one shown. */
+/** Retries until it does not throw. The last failure is the one reported. */
 export async function eventually(attempt, limit = PATIENCE) {
   const end = Date.now() + limit
   for (;;) {
@@ -47,7 +47,7 @@ export async function eventually(attempt, limit = PATIENCE) {
   }
 }
 
-/** The element that has the focus, in few words. */
+/** A short description of the focused element. */
 export function focused(page) {
   return page.evaluate(() => {
     const { activeElement: element } = document

@@ -1,4 +1,4 @@
-// The way of a new member through the whole product, in a real browser, against a running Kith.
+// The journey of a new member through the whole product, in a real browser, against a running Kith.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { assertNoSidewaysScroll, eventually, focused, launch, open } from './browser.mjs'
@@ -45,7 +45,7 @@ test('a visitor is led to sign in, and registers by keyboard', async () => {
   await page.keyboard.press('Enter')
 
   await heading('My network').waitFor()
-  await page.getByText('Nobody here yet').waitFor()
+  await page.getByText('No contacts yet').waitFor()
   assert.equal(await focused(page), 'My network')
 })
 
@@ -57,7 +57,7 @@ test('an import shows its progress, its end and its problem', async () => {
   await page.locator('[data-testid="import-status"][data-status="finished"]').waitFor()
   assert.equal(await at('import-added').textContent(), '3')
   const problems = await at('import-problems').locator('tbody tr').allTextContents()
-  // The card about nobody, and its address that is none.
+  // The card without a name, and its invalid address.
   assert.equal(problems.length, 2, problems.join())
   assert.match(problems[0], /\d+.*\w+/)
 })
@@ -103,7 +103,7 @@ test('a path to a contact is found by typing and picking', async () => {
   await at('path-shortest').getByText('1 step').waitFor()
 })
 
-test('nobody within six steps is said in plain words', async () => {
+test('an unreachable person is reported in plain words', async () => {
   await at('path-to').fill(address('nobody'))
   await at('path-find').click()
 
@@ -148,7 +148,7 @@ test('a contact is changed, and stays changed', async () => {
   await heading(colleague.name).waitFor()
 })
 
-test('somebody from the address book joins, and that is told at once', async () => {
+test('a contact who joins is announced at once', async () => {
   await at('bell').click()
   await heading('Notifications').waitFor()
   await at('notification').first().waitFor()
@@ -180,7 +180,7 @@ test('the contacts are downloaded as a vCard file', async () => {
   assert.match(Buffer.concat(chunks).toString(), new RegExp(`FN:${friend.name}`))
 })
 
-test('a contact is added by hand and removed again', async () => {
+test('a contact is added and removed again', async () => {
   await at('contact-add').click()
   await at('name').fill('Short Lived')
   await at('emails-0').fill(address('short'))

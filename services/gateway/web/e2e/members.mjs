@@ -20,7 +20,7 @@ export async function call(method, path, { token, json, status = [200, 201, 202,
   return text ? JSON.parse(text) : null
 }
 
-/** Registers a member who may be found and named, and signs in. */
+/** Registers a discoverable, nameable member, and signs in. */
 export async function member(name, email) {
   await call('POST', '/accounts', { json: { name, email, password: PASSWORD } })
   const { access_token: token } = await call('POST', '/sessions', { json: { email, password: PASSWORD } })
@@ -42,5 +42,5 @@ export function vcards(people) {
   }).join('')
 }
 
-/** A card that names nobody. */
+/** A card without a name. */
 export const BAD_CARD = 'BEGIN:VCARD\r\nVERSION:3.0\r\nN:;;;;\r\nEMAIL:not an address\r\nEND:VCARD\r\n'

@@ -1,4 +1,4 @@
-// What the web app does when things go wrong: said plainly, mended where it can be, never raw.
+// How the web app handles errors: a plain message, a retry where possible, never raw data.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { eventually, focused, launch, open } from './browser.mjs'
@@ -77,7 +77,7 @@ test('an access token that has run out is renewed once for all requests', async 
   await page.route('**/api/v1/**', (route) => {
     const request = route.request()
     if (request.url().endsWith('/sessions/refresh')) renewals++
-    // The token in use now is refused from here on; the next one is good.
+    // The current token is refused from here on; the next one is valid.
     const token = request.headers().authorization
     if (token && renewals === 0) stale.add(token)
     return stale.has(token) ? route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{"title":"token expired"}' }) : route.fallback()
@@ -94,7 +94,7 @@ test('an error page of something in between is never shown', async () => {
   await page.route('**/api/v1/contacts?*', (route) => route.fulfill({ status: 418, contentType: 'text/html', body: '<h1>{"proxy": "teapot"}</h1>' }))
   await place('Contacts').click()
 
-  await at('problem').getByText('That did not work').waitFor()
+  await at('problem').getByText('The request failed').waitFor()
   assert.doesNotMatch(await page.locator('main').innerText(), /teapot/)
   await page.unrouteAll()
   await page.getByRole('button', { name: 'Try again' }).click()

@@ -32,7 +32,7 @@ export function stopFeed() {
   newest.value = ''
 }
 
-/** Asks for the count soon, once for everything that happens meanwhile. Counting here would go wrong on a resumed stream. */
+/** Reloads the count after a short delay, once for several events. A local count would be wrong after a resumed stream. */
 export function recount() {
   clearTimeout(due)
   due = setTimeout(async () => {

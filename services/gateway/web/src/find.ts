@@ -1,4 +1,4 @@
-// Search as you type: waits for a pause in the typing and gives up the request before.
+// Search as you type: waits for a pause in typing and cancels the previous request.
 import { onUnmounted, ref, shallowRef, watch, type Ref } from 'vue'
 import { search, type Hit, type Kind } from './api'
 import { pause } from './http'

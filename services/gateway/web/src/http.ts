@@ -1,4 +1,4 @@
-// Sends one request to the gateway: bearer token, one refresh on 401, a stated wait on 429 and 503, errors as problems.
+// Sends one request to the gateway: bearer token, one refresh on 401, a retry after 429 and 503, errors as problems.
 import { ref } from 'vue'
 import { duration, lost, problemFrom, secondsToWait } from './problem'
 import { accessToken, renewedToken, signedIn } from './tokens'
@@ -19,7 +19,7 @@ const MOST_WAITS = 3
 /** What a request is waiting for, shown in the status bar. */
 export const waiting = ref('')
 
-/** Sends a request and returns its successful answer. Throws a `Problem` for everything else. */
+/** Sends a request and returns its successful response. Throws a `Problem` for any other. */
 export async function send(path: string, request: Request = {}): Promise<Response> {
   let token = request.anonymous ? null : await currentToken()
   let refreshed = false
@@ -37,14 +37,14 @@ export async function send(path: string, request: Request = {}): Promise<Respons
   }
 }
 
-/** Sends a request and reads its JSON answer. */
+/** Sends a request and reads its JSON response. */
 export async function sendJson<T>(path: string, request: Request = {}): Promise<T> {
   const response = await send(path, request)
-  // A connection may break off in the middle of an answer, too.
+  // The connection may be lost in the middle of a response.
   return response.json().catch(lost) as Promise<T>
 }
 
-/** Waits, unless the signal says to stop; then it throws as an aborted `fetch` does. */
+/** Waits; throws as an aborted `fetch` does when the signal is aborted. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {
@@ -76,7 +76,7 @@ function toInit(request: Request, token: string | null): RequestInit {
   }
 }
 
-/** Too many requests are refused unseen; a request that only reads may be sent again as well when Kith is busy. */
+/** A 429 was not processed, so it can be repeated; a 503 only if the request is read-only. */
 function waitBeforeRetry(response: Response, { method = 'GET' }: Request): number {
   const passing = response.status === 429 || (response.status === 503 && method === 'GET')
   return passing ? (secondsToWait(response) ?? 1) : Infinity

@@ -1,4 +1,4 @@
-// What the gateway tells the browser while it happens, and who wants to know.
+// Live events from the gateway, and their listeners.
 import { onUnmounted, ref } from 'vue'
 import type { Import, Notification } from './api'
 import { send } from './http'
@@ -8,7 +8,7 @@ interface Told {
   import: Import
   notification: Notification
   network: Record<string, never>
-  /** The stream is open (again): things may have happened meanwhile. */
+  /** The stream was (re)opened: events may have been missed. */
   opened: null
 }
 
@@ -19,7 +19,7 @@ let close: (() => void) | null = null
 
 export const liveState = ref<StreamState | 'off'>('off')
 
-/** Listens while the component is there. */
+/** Listens while the component is mounted. */
 export function useLive<E extends keyof Told>(event: E, listener: (data: Told[E]) => void) {
   onUnmounted(listen(event, listener))
 }

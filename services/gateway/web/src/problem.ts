@@ -1,11 +1,11 @@
-// Everything that can go wrong with a request, in the words to show.
+// Failed requests, and the text shown for them.
 
 export interface FieldError {
   field: string
   detail: string
 }
 
-/** A failed request: the gateway's problem+json, or our own words when it could not be reached. */
+/** A failed request: the gateway's problem+json, or a text of ours when it could not be reached. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -23,24 +23,24 @@ export class Problem extends Error {
   }
 }
 
-/** The gateway did not answer at all. */
+/** The gateway could not be reached. */
 function unreachable(): Problem {
   return navigator.onLine
-    ? new Problem(0, 'Kith does not answer', 'Please try again in a moment.')
-    : new Problem(0, 'You are offline', 'Nothing was sent. Try again when you are connected.')
+    ? new Problem(0, 'Kith is not responding', 'Please try again in a moment.')
+    : new Problem(0, 'You are offline', 'Nothing was sent. Try again when you are back online.')
 }
 
-/** Told when a request or its answer breaks off: without a connection that is a `TypeError`, given up by us it is not. */
+/** Called when a request or its response is interrupted: a lost connection is a `TypeError`, a cancelled request is not. */
 export function lost(thrown: unknown): never {
   throw thrown instanceof TypeError ? unreachable() : thrown
 }
 
-/** What any thrown value means to the person using the app; `null` for a request we gave up ourselves. */
+/** What any thrown value means to the person using the app; `null` for a request that the app cancelled. */
 export function asProblem(thrown: unknown): Problem | null {
   if (thrown instanceof Problem) return thrown
   if (thrown instanceof DOMException && thrown.name === 'AbortError') return null
   console.error(thrown)
-  return new Problem(0, 'Something went wrong', 'Please load the page again.')
+  return new Problem(0, 'Something went wrong', 'Please reload the page.')
 }
 
 /** Reads an error answer. Bodies that are not problem+json are never shown. */
@@ -63,7 +63,7 @@ export function secondsToWait(response: Response): number | null {
   return Number.isFinite(seconds) ? Math.max(0, Math.ceil(seconds)) : null
 }
 
-/** A waiting time in words. */
+/** A duration as text. */
 export function duration(seconds: number): string {
   if (seconds < 90) return seconds === 1 ? '1 second' : `${seconds} seconds`
   return `${Math.ceil(seconds / 60)} minutes`
@@ -71,9 +71,9 @@ export function duration(seconds: number): string {
 
 function titleOf(status: number): string {
   if (status === 404) return 'Not found'
-  if (status === 413) return 'That is too large'
+  if (status === 413) return 'Too large'
   if (status === 429) return 'Too many requests'
-  return status >= 500 ? 'Kith has a problem' : 'That did not work'
+  return status >= 500 ? 'Something went wrong' : 'The request failed'
 }
 
 function sentence(text: string, end = '.'): string {

@@ -1,4 +1,4 @@
-// Which page belongs to which address, and who may see it.
+// The routes, and which of them require a session.
 import { nextTick } from 'vue'
 import { createRouter, createWebHistory } from 'vue-router'
 import ContactNewPage from './pages/ContactNewPage.vue'
@@ -45,7 +45,7 @@ router.beforeEach((to) => {
   if ((to.path === '/login' || to.path === '/register') && signedIn()) return '/'
 })
 
-// A new page is a new subject: its heading takes the focus, so that keyboards and screen readers start there.
+// Moves the focus to the heading of a new page, for keyboard and screen reader users.
 router.afterEach(async (to, from) => {
   document.title = `${to.meta.title} - Kith`
   if (!from.matched.length || to.path === from.path) return

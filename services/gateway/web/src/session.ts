@@ -1,4 +1,4 @@
-// Who is signed in, and what starts and stops with that.
+// The signed-in account, and what starts and stops with its session.
 import { ref } from 'vue'
 import * as api from './api'
 import { startFeed, stopFeed } from './feed'
@@ -20,7 +20,7 @@ export async function resume() {
   startLive()
 }
 
-/** Signs out here even when the gateway cannot be told. */
+/** Signs out locally even when the gateway cannot be reached. */
 export async function signOut() {
   await api.signOut().catch(() => null)
   end()

@@ -17,7 +17,7 @@ interface StreamOptions {
 
 const FIRST_WAIT = 1000
 const LONGEST_WAIT = 30_000
-/** The gateway sends a comment now and then; a connection silent for longer is dead. */
+/** The gateway sends keep-alive comments; a connection that is silent for longer is dead. */
 const LONGEST_SILENCE = 60_000
 
 /** Turns text chunks into events, by the rules of the HTML standard. */
@@ -41,7 +41,7 @@ export class EventParser {
     for (const line of lines) this.readLine(line)
   }
 
-  /** Forgets a half-received event when its connection is gone. */
+  /** Discards a partial event when its connection is lost. */
   reset() {
     this.id = this.lastId
     this.event = ''
@@ -71,7 +71,7 @@ export class EventParser {
   }
 }
 
-/** How long to wait before connecting again: doubling, capped, and spread so that clients do not come back at once. */
+/** The delay before reconnecting: exponential, capped, with jitter. */
 export function backOff(failures: number, first: number, random = Math.random()): number {
   const ceiling = Math.min(LONGEST_WAIT, first * 2 ** failures)
   return ceiling / 2 + (ceiling / 2) * random
@@ -119,7 +119,7 @@ export function openStream({ connect, onEvent, onState }: StreamOptions): () => 
   return () => closed.abort()
 }
 
-/** Waits, but not longer than until the network is back or the stream is closed. */
+/** Waits, at most until the network is back or the stream is closed. */
 function untilOnlineOr(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -1,4 +1,4 @@
-// One action at a time with its busy state and its problem, for buttons and forms.
+// Runs one action at a time, with its busy state and its problem, for buttons and forms.
 import { ref, shallowRef } from 'vue'
 import { asProblem, type Problem } from './problem'
 
@@ -6,7 +6,7 @@ export function useTask() {
   const busy = ref(false)
   const problem = shallowRef<Problem | null>(null)
 
-  /** Runs the action unless one is running; says whether it succeeded. */
+  /** Runs the action unless one is running; returns whether it succeeded. */
   async function run(action: () => Promise<unknown>): Promise<boolean> {
     if (busy.value) return false
     busy.value = true

@@ -14,7 +14,7 @@ let whenLost: () => void = () => {}
 export const accessToken = () => access
 export const signedIn = () => sessionStorage.getItem(KEY) !== null
 
-/** Calls `then` when the session is over although nobody signed out. */
+/** Calls `then` when the session ended without a sign-out. */
 export function onSessionLost(then: () => void) {
   whenLost = then
 }
@@ -29,7 +29,7 @@ export function forgetTokens() {
   sessionStorage.removeItem(KEY)
 }
 
-/** A newer access token than `used`, asked for once however many requests want it; `null` when signed out. */
+/** An access token newer than `used`, refreshed once for all concurrent requests; `null` when signed out. */
 export function renewedToken(used: string | null): Promise<string | null> {
   if (access !== used) return Promise.resolve(access)
   flight ??= renew().finally(() => (flight = null))

@@ -1,4 +1,4 @@
-// Numbers, times and names in words.
+// Formats numbers, times and names.
 
 const numbers = new Intl.NumberFormat('en')
 const dates = new Intl.DateTimeFormat('en', { dateStyle: 'medium' })
@@ -16,7 +16,7 @@ const moments = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 
 
 export const moment = (time: string) => moments.format(new Date(time))
 
-/** How long ago, as people say it; a date for anything older than a week. */
+/** A relative time such as "2 hours ago"; a date for anything older than a week. */
 export function since(time: string, now = Date.now()): string {
   const minutes = Math.round((new Date(time).getTime() - now) / 60_000)
   if (minutes > -1) return 'just now'
