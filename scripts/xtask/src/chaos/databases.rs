@@ -8,10 +8,10 @@ use rand::{RngExt, rngs::StdRng};
 
 use super::{
     callers::asking,
-    full_disk,
-    links::Server,
-    parked,
-    row::{Played, Row, Test},
+    full_disk, parked,
+    played::Played,
+    row::{Row, Test},
+    server::Server,
     stage::Stage,
 };
 use crate::{

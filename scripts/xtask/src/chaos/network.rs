@@ -9,9 +9,11 @@ use tokio::{net::TcpStream, process::Command, time::Instant};
 
 use super::{
     callers::{Heard, asking, public_place},
-    links::{Links, SERVERS, Server},
+    links::Links,
     parked,
-    row::{Played, Row, Test},
+    played::Played,
+    row::{Row, Test},
+    server::{SERVERS, Server},
     stage::Stage,
 };
 use crate::{usage::Usage, wait::until};

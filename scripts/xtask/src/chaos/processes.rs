@@ -7,7 +7,8 @@ use tokio::process::Command;
 
 use super::{
     crash_points,
-    row::{Played, Row, Test},
+    played::Played,
+    row::{Row, Test},
     stage::Stage,
 };
 use crate::{

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-use super::row::{Played, Row};
+use super::{played::Played, row::Row};
 use crate::trial::Ledger;
 
 /// Between these the table is.

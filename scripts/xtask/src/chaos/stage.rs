@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{duration, links::Server, row::Played};
+use super::{duration, played::Played, server::Server};
 use crate::{
     native,
     trial::{Flow, Killing, System, processes},

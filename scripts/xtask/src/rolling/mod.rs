@@ -7,6 +7,7 @@
 
 mod balancer;
 mod load;
+mod place;
 mod replicas;
 
 use std::time::{Duration, Instant};

@@ -12,10 +12,10 @@ use std::{
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::tally::TALLY;
+use super::{database::connect, tally::TALLY};
 use crate::native;
 
 /// How long nothing more may come before what is missing is called lost.
@@ -204,13 +204,6 @@ fn numbers<const N: usize>(row: &Row) -> [i64; N] {
 
 async fn ask_postgres(database: &str, sql: &str, accounts: &[Uuid]) -> Result<Row> {
     Ok(connect(database).await?.query_one(sql, &[&accounts]).await?)
-}
-
-/// A connection to a database, as the administrator.
-pub async fn connect(database: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(&native::postgres(database)?, NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 async fn search_count(accounts: &[Uuid]) -> Result<i64> {

@@ -6,6 +6,7 @@
 //! import's end is an event that makes a notification. A seventh service, [`tally`], takes every event of a contact and of
 //! an import in order, and writes down what it has seen. What is counted, in the stores themselves, [`ledger`] says.
 
+mod database;
 pub mod flow;
 mod killing;
 mod ledger;
@@ -14,9 +15,10 @@ pub mod processes;
 mod system;
 mod tally;
 
+pub use database::{connect, drop_database, make_database};
 pub use flow::Flow;
 pub use killing::Killing;
-pub use ledger::{Expected, Ledger, Tallied, connect, settled};
+pub use ledger::{Expected, Ledger, Tallied, settled};
 pub use own_service::{OwnService, free_address, run_until_killed};
 pub use system::System;
-pub use tally::{Counting, TALLY, Tally, broker_url, drop_database, make_database};
+pub use tally::{Counting, TALLY, Tally, broker_url};

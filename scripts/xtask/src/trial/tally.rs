@@ -20,7 +20,11 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use super::{OwnService, ledger::connect, own_service::run_until_killed};
+use super::{
+    OwnService,
+    database::{drop_database, make_database},
+    own_service::run_until_killed,
+};
 use crate::native::{postgres, setting};
 
 /// The name of the service, its database and its user.
@@ -176,17 +180,6 @@ impl Counting {
         self.admin.delete(&format!("permissions/{vhost}/{TALLY}")).await?;
         drop_database(&self.database).await
     }
-}
-
-/// Makes an empty database.
-pub async fn make_database(name: &str) -> Result<()> {
-    drop_database(name).await?;
-    Ok(connect("postgres").await?.batch_execute(&format!("create database {name}")).await?)
-}
-
-/// Takes a database away, whoever uses it.
-pub async fn drop_database(name: &str) -> Result<()> {
-    Ok(connect("postgres").await?.batch_execute(&format!("drop database if exists {name} with (force)")).await?)
 }
 
 /// Where the broker is, for a user in a virtual host.
