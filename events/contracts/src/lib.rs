@@ -20,6 +20,7 @@ mod release;
 mod removal;
 mod report;
 mod service;
+mod topology;
 mod upcasters;
 
 use std::{collections::BTreeMap, path::Path};
@@ -39,7 +40,8 @@ pub use release::{Release, release};
 pub use removal::{Removal, can_remove};
 pub use report::{Remark, Report};
 pub use schema_compat::Comparison;
-pub use service::{Binding, Exchange, Queue, Reading, ServiceContract, Topology};
+pub use service::{Reading, ServiceContract};
+pub use topology::{Binding, Exchange, Queue, Topology};
 
 /// Every message there is, and what every service says of itself.
 #[derive(Clone, Debug)]
