@@ -23,9 +23,13 @@ mod broker_disk;
 mod callers;
 mod choice;
 mod crash_points;
+mod database_tests;
 mod databases;
+mod few_files;
 mod full_disk;
 mod hold;
+mod lengths;
+mod line;
 mod links;
 mod messages;
 mod network;
@@ -47,9 +51,10 @@ use clap::Args;
 
 use crate::native;
 use choice::{Choice, duration};
+use lengths::Lengths;
 use report::Report;
 use row::{How, Row};
-use stage::{Lengths, Stage};
+use stage::Stage;
 use tested::Programs;
 
 pub use writer::Writer;

@@ -135,3 +135,39 @@ fn every_source_file_that_the_promises_name_exists() {
 
     assert!(missing.is_empty(), "skeleton/README.md names files that do not exist:\n{}", missing.join("\n"));
 }
+
+/// The folders that a page names paths in.
+const FOLDERS: [&str; 6] = ["deploy/", "docs/", "events/", "scripts/", "services/", "skeleton/"];
+
+/// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.
+fn unfolded(path: &str) -> Vec<String> {
+    let braces = path.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+    match braces {
+        Some((before, (choices, after))) => {
+            choices.split(',').map(|choice| format!("{before}{}{after}", choice.trim())).collect()
+        }
+        None => vec![path.to_owned()],
+    }
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    let mut missing = Vec::new();
+    for page in files(&root(), "md") {
+        // These tell of the past.
+        if page.ends_with("CHANGELOG.md") || page.parent().unwrap().ends_with("docs/decisions") {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for (number, line) in prose(&text) {
+            let codes = line.split('`').skip(1).step_by(2).filter_map(|code| code.split(' ').next());
+            let paths = codes.filter(|code| FOLDERS.iter().any(|folder| code.starts_with(folder)));
+            let paths = paths.filter(|path| !path.contains(['<', '*', '\u{2026}']) && !path.contains("..."));
+            for path in paths.flat_map(unfolded).filter(|path| !root().join(path).exists()) {
+                missing.push(format!("{}:{number}: {path}", page.display()));
+            }
+        }
+    }
+
+    assert!(missing.is_empty(), "paths that do not exist:\n{}", missing.join("\n"));
+}
