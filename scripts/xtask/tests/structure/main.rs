@@ -3,6 +3,7 @@
 mod imports;
 mod pages;
 mod paths;
+mod services;
 
 use std::{
     collections::BTreeSet,
