@@ -4,6 +4,7 @@ mod imports;
 mod pages;
 mod paths;
 mod services;
+mod sizes;
 
 use std::{
     collections::BTreeSet,
