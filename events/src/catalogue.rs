@@ -4,8 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use crate::{
     Kind, Message,
-    fields::{Fields, fields_of},
-    versions::{Older, Supersedes},
+    superseding::{Older, Supersedes},
 };
 
 /// What is known of a message without having one.
@@ -30,14 +29,6 @@ pub struct Entry {
     pub round_trip: fn(serde_json::Value) -> Result<serde_json::Value, String>,
     /// Its version before, where it has one.
     pub older: Option<Older>,
-}
-
-impl Entry {
-    /// Every field that its schema names, as a pointer (`*` stands for every item of a list and every key of a map),
-    /// and whether it holds personal data.
-    pub fn fields(&self) -> Fields {
-        fields_of(self)
-    }
 }
 
 /// The message of a full name. `None` where there is none in this build.

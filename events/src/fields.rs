@@ -13,6 +13,14 @@ pub type Fields = BTreeMap<String, bool>;
 /// How deep a schema is followed that refers to itself.
 const DEEPEST: usize = 12;
 
+impl Entry {
+    /// Every field that its schema names, as a pointer (`*` stands for every item of a list and every key of a map),
+    /// and whether it holds personal data.
+    pub fn fields(&self) -> Fields {
+        fields_of(self)
+    }
+}
+
 /// Every field that a message's schema names.
 pub fn fields_of(entry: &Entry) -> Fields {
     let mut walk = Walk { found: Fields::new() };

@@ -9,6 +9,7 @@ mod excerpt;
 mod fields;
 mod personal;
 mod snapshots;
+mod superseding;
 mod validation;
 pub mod versions;
 

@@ -13,9 +13,8 @@ use tokio::{task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
 
 use crate::{
-    service::App,
     stop::{self, Stop, StopSender},
-    store::{Lease, Leases},
+    store::{Lease, Leases, ServiceContext},
     telemetry,
 };
 
@@ -40,23 +39,29 @@ struct Task {
 }
 
 /// Runs a task whenever this replica has the lease of its name, until told to stop.
-pub(crate) async fn singleton<S, F, Out>(name: &'static str, app: App<S>, lasts: Duration, task: F, stop: Stop)
-where
+pub(crate) async fn singleton<S, F, Out>(
+    name: &'static str,
+    store: &S,
+    service: &ServiceContext,
+    lasts: Duration,
+    task: F,
+    stop: Stop,
+) where
     S: Leases,
-    F: Fn(App<S>, Lease, Stop) -> Out,
+    F: Fn(Lease, Stop) -> Out,
     Out: Future<Output = ()> + Send + 'static,
 {
-    let holder = app.service.surroundings.new_id().to_string();
+    let holder = service.surroundings.new_id().to_string();
     let mut running: Option<Task> = None;
     let mut held_until = Instant::now();
     while !stop.is_stopped() {
         let asked_at = Instant::now();
         // No answer in time is no lease: the other half of its length is for stopping.
-        let claimed = tokio::time::timeout(lasts / 3, app.store.claim(name, &holder, lasts)).await;
+        let claimed = tokio::time::timeout(lasts / 3, store.claim(name, &holder, lasts)).await;
         match claimed {
             Ok(Ok(Some(lease))) => {
                 held_until = asked_at + lasts * 2 / 3;
-                running = Some(keep_running(name, running.take(), lease, &app, &task).await);
+                running = Some(keep_running(name, running.take(), lease, &task).await);
             }
             Ok(Ok(None)) => held_until = asked_at,
             Ok(Err(error)) => warn!(singleton = name, %error, "the lease cannot be asked for: trying again"),
@@ -76,17 +81,16 @@ where
     if let Some(task) = running {
         let lease = task.lease.clone();
         task.end(name, lasts / 3).await;
-        if let Err(error) = app.store.release(&lease).await {
+        if let Err(error) = store.release(&lease).await {
             warn!(singleton = name, %error, "the lease could not be given back: it runs out by itself");
         }
     }
 }
 
 /// The task of this lease: the one that runs, or a new one where it has ended or the lease is another.
-async fn keep_running<S, F, Out>(name: &'static str, there: Option<Task>, lease: Lease, app: &App<S>, task: &F) -> Task
+async fn keep_running<F, Out>(name: &'static str, there: Option<Task>, lease: Lease, task: &F) -> Task
 where
-    S: Leases,
-    F: Fn(App<S>, Lease, Stop) -> Out,
+    F: Fn(Lease, Stop) -> Out,
     Out: Future<Output = ()> + Send + 'static,
 {
     match there {
@@ -97,7 +101,7 @@ where
     let (sender, stop) = stop::channel();
     info!(singleton = name, fence = lease.fence, "this replica has the lease: the task starts");
     gauge!("singleton_running", "singleton" => name).set(1.0);
-    let guarded = AssertUnwindSafe(task(app.clone(), lease.clone(), stop)).catch_unwind();
+    let guarded = AssertUnwindSafe(task(lease.clone(), stop)).catch_unwind();
     let running = tokio::spawn(async move {
         if guarded.await.is_err() {
             error!(singleton = name, "a singleton has panicked: it is started again");

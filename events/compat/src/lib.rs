@@ -15,6 +15,7 @@ mod exact;
 mod judge;
 mod keywords;
 mod named;
+mod pointer;
 mod records;
 mod report;
 mod rule;

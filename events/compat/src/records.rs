@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     differ::{Differ, Finding, Suspicion},
+    pointer::token,
     rule::Rule,
     scalars::matching,
     shape::{Node, Shape},
@@ -142,11 +143,6 @@ fn unknown_name(written: &Shape<'_>, read: &Shape<'_>) -> Option<String> {
     };
     let names = (0..50).map(|index| format!("k{index}"));
     names.into_iter().find(|name| !knows(written, name) && !knows(read, name))
-}
-
-/// A name as a step of a pointer.
-pub(crate) fn token(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn at(name: &str, mut suspicion: Suspicion) -> Suspicion {

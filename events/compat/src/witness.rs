@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     document::{Document, with_table},
-    records::token,
+    pointer::token,
     rule::Rule,
     shape::Node,
 };

@@ -13,12 +13,14 @@ mod history;
 mod hit;
 mod lock;
 mod message;
+mod name;
 mod pair;
 mod pointer;
 mod release;
 mod removal;
 mod report;
 mod service;
+mod topology;
 mod upcasters;
 
 use std::{collections::BTreeMap, path::Path};
@@ -31,13 +33,15 @@ pub use error::ContractError;
 pub use history::Earlier;
 pub use hit::{Hit, Reader};
 pub use lock::Lock;
-pub use message::{Kind, Message, MessageName};
+pub use message::{Kind, Message};
+pub use name::MessageName;
 pub use pair::{compare_files, comparison_text};
 pub use release::{Release, release};
 pub use removal::{Removal, can_remove};
 pub use report::{Remark, Report};
 pub use schema_compat::Comparison;
-pub use service::{Binding, Exchange, Queue, Reading, ServiceContract, Topology};
+pub use service::{Reading, ServiceContract};
+pub use topology::{Binding, Exchange, Queue, Topology};
 
 /// Every message there is, and what every service says of itself.
 #[derive(Clone, Debug)]

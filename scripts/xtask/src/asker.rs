@@ -2,12 +2,8 @@
 
 use std::{
     fs,
-    io::Write,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -29,7 +25,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::{demo::Person, native::setting};
+use crate::{demo::Person, native::setting, progress::Progress};
 
 /// The password of all demo accounts.
 const PASSWORD: &str = "demo-password";
@@ -177,28 +173,4 @@ impl Asker {
 
 fn failed(problem: Problem) -> anyhow::Error {
     anyhow!("{problem}")
-}
-
-/// A line that counts up.
-pub struct Progress {
-    what: &'static str,
-    total: usize,
-    done: AtomicUsize,
-}
-
-impl Progress {
-    /// A line about this many things.
-    pub fn new(what: &'static str, total: usize) -> Self {
-        Self { what, total, done: AtomicUsize::new(0) }
-    }
-
-    /// One more is done.
-    pub fn step(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if done.is_multiple_of(100) || done == self.total {
-            println!("{}: {done} of {}", self.what, self.total);
-            // A pipe that is gone misses nothing.
-            let _ = std::io::stdout().flush();
-        }
-    }
 }

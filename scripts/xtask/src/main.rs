@@ -10,6 +10,8 @@ mod events;
 mod guide;
 mod kills;
 mod native;
+mod page_table;
+mod progress;
 mod public;
 mod removals;
 mod rights;

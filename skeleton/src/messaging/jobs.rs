@@ -15,7 +15,6 @@ use super::{
 use crate::{
     config::RetryOverrides,
     failure::{Failure, Handled},
-    service::App,
     stop::Stop,
     store::{
         JobRecords, JobState, JobSteps, ServiceContext, Transaction,
@@ -198,18 +197,18 @@ fn count(number: u64) -> i64 {
 }
 
 /// Makes room for limited jobs, and lets those in that wait for it, until told to stop.
-pub(crate) async fn admit_those_who_wait<S: JobRecords>(app: App<S>, stop: Stop)
+pub(crate) async fn admit_those_who_wait<S: JobRecords>(store: S, service: Arc<ServiceContext>, stop: Stop)
 where
     S::Tx: JobSteps,
 {
-    let limits = app.resource::<JobLimits>();
+    let limits = service.get::<JobLimits>();
     let mut are_open = false;
     while !limits.0.is_empty() && !stop.is_stopped() {
         let looked = async {
             if !are_open {
-                open(&app, &limits).await?;
+                open(&store, &limits).await?;
             }
-            admit(&app, &limits).await
+            admit(&store, &service, &limits).await
         };
         match looked.await {
             Ok(()) => are_open = true,
@@ -222,19 +221,19 @@ where
     }
 }
 
-async fn open<S: JobRecords>(app: &App<S>, limits: &JobLimits) -> Handled {
+async fn open<S: JobRecords>(store: &S, limits: &JobLimits) -> Handled {
     for (name, limit) in &limits.0 {
-        app.store.open_slots(name, *limit).await?;
+        store.open_slots(name, *limit).await?;
     }
     Ok(())
 }
 
-async fn admit<S: JobRecords>(app: &App<S>, limits: &JobLimits) -> Result<(), Failure>
+async fn admit<S: JobRecords>(store: &S, service: &Arc<ServiceContext>, limits: &JobLimits) -> Result<(), Failure>
 where
     S::Tx: JobSteps,
 {
     for (name, limit) in &limits.0 {
-        let mut tx = app.store.begin(&app.service, &[]).await?;
+        let mut tx = store.begin(service, &[]).await?;
         while tx.admit(name, *limit).await? {}
         tx.commit().await?;
     }

@@ -20,45 +20,8 @@ use bytes::Bytes;
 use events::{Envelope, EnvelopeError};
 use uuid::Uuid;
 
+pub use crate::store::{Outcome, Outgoing, Publisher};
 pub use ahead::Alone;
-
-use crate::store::OutboxRow;
-
-/// A message on its way to the broker.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// Where it goes.
-    pub exchange: String,
-    /// With which routing key.
-    pub routing_key: String,
-    /// Its envelope.
-    pub envelope: Envelope,
-    /// Its data, JSON.
-    pub body: Bytes,
-}
-
-impl From<OutboxRow> for Outgoing {
-    fn from(row: OutboxRow) -> Self {
-        Self { exchange: row.exchange, routing_key: row.routing_key, envelope: row.envelope, body: row.body.into() }
-    }
-}
-
-/// What became of a published message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The broker has it, in every queue that wants it.
-    Confirmed,
-    /// The broker has answered, and no queue wants it.
-    Unroutable,
-    /// The broker may have it or not: publish it again, under the same id.
-    Unknown,
-}
-
-/// Sends messages and waits for the broker's word.
-pub trait Publisher: Send + Sync {
-    /// Publishes all, in order, and waits until each has its outcome; the answers are in the same order.
-    fn publish(&self, window: Vec<Outgoing>) -> impl Future<Output = Vec<Outcome>> + Send;
-}
 
 /// A message as the broker hands it out.
 #[derive(Clone, Debug)]

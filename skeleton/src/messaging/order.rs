@@ -15,8 +15,9 @@ use events::{
     Envelope, Kind,
     catalogue::{self, Entry},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+pub use crate::store::Place;
 use crate::{failure::StoreError, store::Transaction};
 
 /// What a handler needs of the order of its events.
@@ -30,15 +31,6 @@ pub enum Order {
     LatestWins,
     /// Each event of a subject is handled after the one before it.
     InOrder,
-}
-
-/// A message's place among those of its subject.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// The producer and the subject.
-    pub line: String,
-    /// The message's number; the first has 1.
-    pub number: i64,
 }
 
 /// Whether it is a message's turn.
@@ -132,12 +124,6 @@ fn line_kind(name: &str) -> Option<(&'static str, String)> {
     let entry = catalogue::find(name)?;
     let schema: serde_json::Value = serde_json::from_str(entry.schema).ok()?;
     Some((entry.service, schema["x-kith"]["subject"].as_str()?.to_owned()))
-}
-
-/// How far a line has come whose last message handled has this number: over those after it that are given up, which
-/// come in their order.
-pub(crate) fn past_given_up(last: i64, given_up: impl IntoIterator<Item = i64>) -> i64 {
-    given_up.into_iter().fold(last, |last, number| if number == last + 1 { number } else { last })
 }
 
 /// Where the lines of some messages stand, locked until their transaction ends.

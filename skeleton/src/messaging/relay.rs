@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::{Envelope, versions};
 use metrics::counter;
 use tracing::{info, warn};
 
@@ -14,9 +13,8 @@ use super::{Outcome, Outgoing, Publisher};
 use crate::{
     failure::StoreError,
     stop::Stop,
-    store::{Outbox, OutboxRow},
+    store::{Outbox, OutboxRow, in_all_versions},
     surroundings::Surroundings,
-    telemetry::report_bug,
 };
 
 /// How long the relay sleeps when nobody wakes it: also how soon a replica takes over from one that died.
@@ -114,25 +112,6 @@ enum Turn {
     Empty,
     /// Another replica relays.
     Elsewhere,
-}
-
-/// A message as it goes out: its own version first, then those that are published beside it, under the same id.
-pub(crate) fn in_all_versions(row: OutboxRow) -> Vec<Outgoing> {
-    let newest = Outgoing::from(row);
-    let beside = versions::beside(&newest.envelope.name, &newest.body).unwrap_or_else(|error| {
-        // Written by this service's own types: only a row of a broken build comes here.
-        report_bug(&format!("{} cannot be published in its older versions: {error}", newest.envelope.name));
-        Vec::new()
-    });
-    let older = beside.into_iter().map(|(version, body)| Outgoing {
-        routing_key: version.key.to_owned(),
-        envelope: Envelope { name: version.name.to_owned(), ..newest.envelope.clone() },
-        body: body.into(),
-        exchange: newest.exchange.clone(),
-    });
-    let mut all: Vec<Outgoing> = older.collect();
-    all.insert(0, newest);
-    all
 }
 
 fn is_done(row: &OutboxRow, outcome: Outcome) -> bool {

@@ -10,44 +10,16 @@
 //! fed with what came meanwhile from the history, compared again, and put in the place of the old one.
 
 mod progress;
-mod slice;
+mod projections;
+mod rebuilding;
 mod source;
 mod work;
 mod worker;
 
 pub use progress::{Found, Rebuilt};
-pub use slice::{Slice, Sum, page_limit};
-pub use source::{Projections, Source};
+pub use projections::Projections;
+pub use rebuilding::{CatchingUp, RebuildError, Rebuilding};
+pub use source::Source;
 pub(crate) use work::CATCHING_UP;
-pub use work::{CatchingUp, RebuildError, Rebuilding};
 
-use std::future::Future;
-
-use crate::{failure::StoreError, store::Bookmarks};
-
-/// A store in which a picture can be made again.
-pub trait Rebuildable: Bookmarks {
-    /// Whether it is made anew beside what is there, which goes on alone meanwhile.
-    const IS_BESIDE: bool = false;
-
-    /// Where the new one is made: begun afresh, or as far as it was.
-    fn lay_out(&self, _afresh: bool) -> impl Future<Output = Result<Self, StoreError>> + Send {
-        async { Ok(self.clone()) }
-    }
-
-    /// Puts the new one in the place of the old one, in one step.
-    fn swap(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
-        async { Ok(()) }
-    }
-
-    /// Removes what was replaced.
-    fn clear_away(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
-        async { Ok(()) }
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl Rebuildable for crate::store::postgres::Postgres {}
-
-#[cfg(feature = "neo4j")]
-impl Rebuildable for crate::store::neo4j::Neo4j {}
+pub use crate::store::{Rebuildable, Slice, Sum, page_limit};

@@ -3,14 +3,9 @@
 use std::future::{Future, ready};
 
 use events::Snapshot;
-use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{
-    Rebuildable, Slice,
-    work::{RebuildError, Task},
-    worker::Worker,
-};
+use super::{Rebuildable, Slice};
 use crate::failure::{Handled, StoreError};
 
 /// Things of another service that a service keeps a picture of.
@@ -38,32 +33,5 @@ pub trait Source<S: Rebuildable>: Send + Sync + 'static {
     /// Mends what follows from these things and from others, once all of them are there.
     fn mend(_slice: &Slice, _tx: &mut S::Tx) -> impl Future<Output = Handled> + Send {
         ready(Ok(()))
-    }
-}
-
-/// One thing done with all slices of one source.
-pub(super) type Doing<S> = for<'a> fn(&'a Worker<'a, S>, Task) -> BoxFuture<'a, Result<(), RebuildError>>;
-
-/// Everything that a service can make again, in the order in which it has to be made.
-pub struct Projections<S> {
-    pub(super) all: Vec<Doing<S>>,
-}
-
-impl<S: Rebuildable> Projections<S> {
-    /// None yet.
-    pub fn new() -> Self {
-        Self { all: Vec::new() }
-    }
-
-    /// Makes these things again, after those before them.
-    pub fn of<P: Source<S>>(mut self) -> Self {
-        self.all.push(|worker, task| Box::pin(worker.all_slices::<P>(task)));
-        self
-    }
-}
-
-impl<S: Rebuildable> Default for Projections<S> {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -1,104 +1,17 @@
 //! The steps of a rebuild, one after the other.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
-use super::{Projections, Rebuildable, Rebuilt, Slice, Sum, source::Doing, worker::Worker};
-use crate::{
-    failure::{Failure, Problem, StoreError},
-    messaging::{
-        history::{ReplayError, Replayed},
-        requests::Requests,
-    },
-    stop::Stop,
-    store::ServiceContext,
+use super::{
+    Projections, Rebuildable, Rebuilt,
+    projections::Doing,
+    rebuilding::{BOOKMARK, Place, RebuildError, Rebuilding, Task, keep},
+    worker::Worker,
 };
-
-/// Under which name the place of a rebuild is kept.
-const BOOKMARK: &str = "rebuild";
+use crate::{failure::StoreError, stop::Stop};
 
 /// How old a rebuild may be that is gone on with: the history must still have what came since.
 const OLDEST: TimeDelta = TimeDelta::days(7);
-
-/// Why a rebuild has ended before its end.
-#[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    /// It was told to.
-    #[error("stopped: run it again to go on")]
-    Stopped,
-    /// It was begun too long ago to be gone on with.
-    #[error("a rebuild was begun at {0}, too long ago to be gone on with: begin anew with --restart")]
-    TooOld(DateTime<Utc>),
-    /// The service has nothing that could be made again.
-    #[error("this service owns its data: there is nothing that it could be made from")]
-    NothingToDo,
-    /// The owner does not answer.
-    #[error("the owner does not answer: {}", .0.detail)]
-    Unanswered(Problem),
-    /// Both sides differ, and go on differing.
-    #[error("{things} {slice}: here are {here}, their owner has {there}; {reason}")]
-    Differs {
-        /// What differs.
-        things: &'static str,
-        /// Where.
-        slice: Slice,
-        /// What is here.
-        here: Sum,
-        /// What the owner has.
-        there: Sum,
-        /// What the last attempt to write something said.
-        reason: String,
-    },
-    /// What came meanwhile cannot be read.
-    #[error(transparent)]
-    History(#[from] ReplayError),
-    /// The store does not do its part.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// What follows from the things cannot be mended.
-    #[error("what follows from {things} cannot be mended: {failure}")]
-    Mending {
-        /// The things.
-        things: &'static str,
-        /// Why.
-        failure: Failure,
-    },
-}
-
-/// Where a rebuild is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// When the rebuild began.
-    pub began_at: DateTime<Utc>,
-    /// Which step it is at.
-    pub step: usize,
-    /// How many slices the step has, once that is known.
-    pub slices: usize,
-    /// How many of them are done.
-    pub done: usize,
-}
-
-/// Feeds a store with what has happened since a time.
-pub type CatchingUp<S> =
-    Arc<dyn Fn(S, DateTime<Utc>, Stop) -> BoxFuture<'static, Result<Replayed, ReplayError>> + Send + Sync>;
-
-/// A rebuild: everything that it works with.
-pub struct Rebuilding<S> {
-    /// The store that is in use.
-    pub store: S,
-    /// Asks the owners.
-    pub requests: Requests,
-    /// The service.
-    pub service: Arc<ServiceContext>,
-    /// Reads the history.
-    pub catch_up: CatchingUp<S>,
-    /// Where it tells how far it is.
-    pub progress: watch::Sender<Rebuilt>,
-}
 
 /// One step of a rebuild.
 enum Step<S> {
@@ -106,19 +19,6 @@ enum Step<S> {
     CatchUp,
     Swap,
     ClearAway,
-}
-
-/// What is done with a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Task {
-    /// Only says what is otherwise.
-    Look,
-    /// Writes everything.
-    Fill,
-    /// Writes what is otherwise.
-    Compare,
-    /// Mends what follows from all.
-    Mend,
 }
 
 impl<S: Rebuildable> Rebuilding<S> {
@@ -195,11 +95,6 @@ impl<S: Rebuildable> Rebuilding<S> {
 
 /// Under which name the place in the history is kept.
 pub(crate) const CATCHING_UP: &str = "rebuild-history";
-
-/// Keeps the place.
-pub(super) async fn keep<S: Rebuildable>(store: &S, place: &Place) -> Result<(), StoreError> {
-    store.keep_bookmark(BOOKMARK, &serde_json::to_value(place).map_err(StoreError::broken)?).await
-}
 
 fn steps<S: Rebuildable>(projections: &Projections<S>) -> Vec<Step<S>> {
     let each = |task| projections.all.iter().map(move |doing| Step::Slices(*doing, task));

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Found, RebuildError, Rebuildable, Rebuilding, Rebuilt, Slice, Source, Sum,
-    work::{Place, Task, keep},
+    rebuilding::{Place, Task, keep},
 };
 use crate::{
     failure::{Failure, Handled, StoreErrorKind},

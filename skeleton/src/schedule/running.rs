@@ -9,10 +9,9 @@ use tracing::{info, warn};
 use super::{Missed, Schedule, Timetable};
 use crate::{
     failure::{Failure, StoreError},
-    service::App,
     stop::Stop,
     store::{
-        ScheduleRuns, Transaction,
+        ScheduleRuns, ServiceContext, Transaction,
         schedules::{NoteRun, Run},
     },
 };
@@ -27,8 +26,12 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 const ON_TIME: TimeDelta = TimeDelta::minutes(1);
 
 /// Settles due times until told to stop.
-pub(crate) async fn run<S: ScheduleRuns>(app: App<S>, timetable: Arc<Timetable<S::Tx>>, stop: Stop)
-where
+pub(crate) async fn run<S: ScheduleRuns>(
+    store: S,
+    service: Arc<ServiceContext>,
+    timetable: Arc<Timetable<S::Tx>>,
+    stop: Stop,
+) where
     S::Tx: NoteRun,
 {
     // Up to when each schedule is settled, as far as this replica knows; nothing before it was asked.
@@ -36,7 +39,7 @@ where
     while !timetable.schedules.is_empty() && !stop.is_stopped() {
         let mut wait = BETWEEN_LOOKS;
         for (schedule, settled) in timetable.schedules.iter().zip(&mut settled) {
-            if let Err(error) = look(&app, schedule, settled).await {
+            if let Err(error) = look(&store, &service, schedule, settled).await {
                 warn!(schedule = schedule.name, %error, "a schedule cannot be kept just now: trying again");
                 wait = AFTER_TROUBLE;
             }
@@ -50,28 +53,29 @@ where
 
 /// Settles what is due of one schedule.
 async fn look<S: ScheduleRuns>(
-    app: &App<S>,
+    store: &S,
+    service: &Arc<ServiceContext>,
     schedule: &Schedule<S::Tx>,
     settled: &mut Option<DateTime<Utc>>,
 ) -> Result<(), Failure>
 where
     S::Tx: NoteRun,
 {
-    let now = app.service.surroundings.now();
+    let now = service.surroundings.now();
     let known = match *settled {
         Some(known) => known,
-        None => app.store.adopt(schedule.name, &schedule.rhythm.to_text(), now).await?,
+        None => store.adopt(schedule.name, &schedule.rhythm.to_text(), now).await?,
     };
     *settled = Some(known);
     if schedule.rhythm.next_after(known).is_none_or(|next| next > now) {
         return Ok(());
     }
     // Others may have settled more by now.
-    let known = app.store.settled_until(schedule.name).await?.unwrap_or(known);
+    let known = store.settled_until(schedule.name).await?.unwrap_or(known);
     for (due_at, is_to_run) in due_times(schedule, known, now) {
-        settle(app, schedule, due_at, is_to_run).await?;
+        settle(store, service, schedule, due_at, is_to_run).await?;
     }
-    *settled = app.store.settled_until(schedule.name).await?;
+    *settled = store.settled_until(schedule.name).await?;
     Ok(())
 }
 
@@ -87,7 +91,8 @@ fn due_times<Tx>(schedule: &Schedule<Tx>, after: DateTime<Utc>, now: DateTime<Ut
 
 /// Settles a due time, with its job where it is to run, unless another replica has.
 async fn settle<S: ScheduleRuns>(
-    app: &App<S>,
+    store: &S,
+    service: &Arc<ServiceContext>,
     schedule: &Schedule<S::Tx>,
     due_at: DateTime<Utc>,
     is_to_run: bool,
@@ -95,9 +100,9 @@ async fn settle<S: ScheduleRuns>(
 where
     S::Tx: NoteRun,
 {
-    let mut tx = app.store.begin(&app.service, &[]).await?;
+    let mut tx = store.begin(service, &[]).await?;
     let job = if is_to_run { Some((schedule.put)(due_at, &mut tx)?) } else { None };
-    let run = Run { due_at, noted_at: app.service.surroundings.now(), job };
+    let run = Run { due_at, noted_at: service.surroundings.now(), job };
     if !tx.note_run(schedule.name, &run).await? {
         tx.rollback().await;
         return Ok(());

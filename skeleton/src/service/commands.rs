@@ -2,17 +2,19 @@
 
 mod past;
 
-use std::{
-    process::{ExitCode, Termination},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CommonSettings, Service, StartError, jobs::JobsCommand, mistakes_of, sagas::SagaCommand,
-    schedules::SchedulesCommand, topology_command::TopologyCommand,
+    CommonSettings, Service, StartError,
+    exit::{Exit, WRONG_SETTINGS},
+    jobs::JobsCommand,
+    mistakes_of,
+    sagas::SagaCommand,
+    schedules::SchedulesCommand,
+    topology_command::TopologyCommand,
 };
 use crate::{
     config::Settings,
@@ -23,37 +25,8 @@ use crate::{
     telemetry,
 };
 
-/// How a service ended.
-#[derive(Debug)]
-pub struct Exit(ExitCode);
-
-/// The settings are wrong: starting again will not help (`EX_CONFIG` of sysexits.h).
-pub(super) const WRONG_SETTINGS: u8 = 78;
-
 /// The command is not complete: what clap itself ends with.
 const WRONG_USE: u8 = 2;
-
-impl Exit {
-    pub(super) fn well() -> Self {
-        Self(ExitCode::SUCCESS)
-    }
-
-    /// With a status that says something, and nothing on the error stream.
-    pub(super) fn with(code: u8) -> Self {
-        Self(ExitCode::from(code))
-    }
-
-    pub(super) fn failed(code: u8, error: impl std::fmt::Display) -> Self {
-        eprintln!("{error}");
-        Self(ExitCode::from(code))
-    }
-}
-
-impl Termination for Exit {
-    fn report(self) -> ExitCode {
-        self.0
-    }
-}
 
 /// A service of Kith.
 #[derive(Parser)]

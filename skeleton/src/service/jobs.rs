@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Exit, Service, commands::WRONG_SETTINGS, running::supervised};
+use super::{Exit, Service, exit::WRONG_SETTINGS, running::supervised};
 use crate::{
     config::Settings,
     failure::Failure,
@@ -73,7 +73,9 @@ impl<S: Store> Service<S> {
             }
         });
         limited.background(|app, stop| {
-            supervised("waiting jobs", stop.clone(), move || admit_those_who_wait(app.clone(), stop.clone()))
+            supervised("waiting jobs", stop.clone(), move || {
+                admit_those_who_wait(app.store.clone(), app.service.clone(), stop.clone())
+            })
         })
     }
 

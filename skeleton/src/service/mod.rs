@@ -6,12 +6,14 @@ mod commands;
 pub mod compiled;
 mod consuming;
 mod contract;
+mod exit;
 mod jobs;
 mod partners;
 mod past;
 mod running;
 mod sagas;
 mod schedules;
+mod start_error;
 mod topology_command;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -38,9 +40,10 @@ use crate::{
     store::{Delays, Lease, Leases, Plan, Sagas, ServiceContext, Store},
 };
 
-pub use commands::Exit;
+pub use exit::Exit;
 pub use past::{RebuildOptions, TaskError};
-pub use running::{Running, StartError};
+pub use running::Running;
+pub use start_error::StartError;
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
 type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
@@ -226,7 +229,9 @@ impl<S: Store> Service<S> {
         self.provides("lease", |settings: LeaseSettings| Ok::<_, String>(settings)).background(
             move |app, stop| async move {
                 let lasts = Duration::from_millis(app.resource::<LeaseSettings>().lasts_ms);
-                lease::singleton(name, app, lasts, task, stop).await;
+                let (store, service) = (app.store.clone(), app.service.clone());
+                let task = move |lease, stop| task(app.clone(), lease, stop);
+                lease::singleton(name, &store, &service, lasts, task, stop).await;
             },
         )
     }

@@ -8,10 +8,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
 use warp::Filter as _;
 
-use super::{App, Service, assembly::Assembled};
+use super::{App, Service, StartError, assembly::Assembled};
 use crate::{
-    config::{LifeSettings, Settings, SettingsError},
-    failure::StoreError,
+    config::{LifeSettings, Settings},
     http::{
         self,
         admin::{self, Health},
@@ -29,25 +28,6 @@ use crate::{
 
 /// How long a part that has panicked rests before it is started again.
 const REST_AFTER_PANIC: Duration = Duration::from_secs(1);
-
-/// Why a service did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Settings are wrong.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The store cannot be used.
-    #[error("the store cannot be used: {0}")]
-    Store(StoreError),
-    /// A port cannot be listened on.
-    #[error("{address} cannot be listened on: {error}")]
-    Port {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        error: std::io::Error,
-    },
-}
 
 /// A service that runs.
 pub struct Running<S> {

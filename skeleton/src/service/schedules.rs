@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use clap::Subcommand;
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Exit, Service, commands::WRONG_SETTINGS, mistakes_of, running::supervised};
+use super::{Exit, Service, exit::WRONG_SETTINGS, mistakes_of, running::supervised};
 use crate::{
     config::Settings,
     failure::StoreError,
@@ -43,7 +43,9 @@ impl<S: Store> Service<S> {
         });
         planned.background(|app, stop| {
             let timetable = app.resource::<Timetable<S::Tx>>();
-            supervised("schedules", stop.clone(), move || schedule::run(app.clone(), timetable.clone(), stop.clone()))
+            supervised("schedules", stop.clone(), move || {
+                schedule::run(app.store.clone(), app.service.clone(), timetable.clone(), stop.clone())
+            })
         })
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Service,
-    commands::{Exit, WRONG_SETTINGS},
+    exit::{Exit, WRONG_SETTINGS},
 };
 use crate::{
     config::{BrokerSettings, Settings},

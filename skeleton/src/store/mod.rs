@@ -15,11 +15,15 @@ pub mod leases;
 pub mod limits;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
+mod outgoing;
+mod place;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod rebuildable;
 mod sagas;
 pub mod schedules;
 mod set_aside;
+mod slice;
 mod work;
 
 use std::{future::Future, sync::Arc};
@@ -35,9 +39,16 @@ pub use delays::{Delay, Delays};
 pub use hands::{Hand, Hands};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};
 pub use leases::{Fenced, Lease, Leases};
+pub(crate) use outgoing::in_all_versions;
+pub use outgoing::{Outcome, Outgoing, Publisher};
+pub use place::Place;
+#[cfg(any(feature = "postgres", feature = "neo4j"))]
+pub(crate) use place::past_given_up;
+pub use rebuildable::Rebuildable;
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
 pub use set_aside::{Filter, SetAside, State, moment};
+pub use slice::{Slice, Sum, page_limit};
 pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 

@@ -13,10 +13,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
-use super::Transaction;
+use super::{Outcome, Outgoing, Publisher, Transaction};
 use crate::{
     failure::{Failure, Problem},
-    messaging::{Outcome, Outgoing, Publisher},
     surroundings::Surroundings,
 };
 

@@ -30,13 +30,20 @@ pub struct TestApp<S: TestStore> {
     parked_is_expected: std::sync::atomic::AtomicBool,
 }
 
+impl World {
+    /// Starts a service in this world. Settings are section, key and value.
+    pub async fn start<S: TestStore>(self, service: Service<S>, settings: &[(&str, &str, &str)]) -> TestApp<S> {
+        TestApp::start_in(self, service, settings).await
+    }
+}
+
 impl<S: TestStore> TestApp<S> {
     /// Starts a service in a world of its own. Settings are section, key and value; a list is `[1, 2]`.
     pub async fn start(service: Service<S>, settings: &[(&str, &str, &str)]) -> Self {
         World::new().await.start(service, settings).await
     }
 
-    pub(super) async fn start_in(world: World, service: Service<S>, overrides: &[(&str, &str, &str)]) -> Self {
+    async fn start_in(world: World, service: Service<S>, overrides: &[(&str, &str, &str)]) -> Self {
         let name = service.name();
         let (provisioned, settings, dealings) = prepare(&world, &service, overrides).await;
         let spy = world.spy_on(name).await;

@@ -13,7 +13,7 @@ use lapin::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Servers, TestStore, app::TestApp, spy::Spy};
+use super::{Servers, spy::Spy};
 use crate::{
     config::{BrokerSettings, RequestSettings},
     messaging::{
@@ -22,7 +22,6 @@ use crate::{
         requests::{Requests, Server, serve},
         topology::{Admin, Dealings, encoded},
     },
-    service::Service,
     stop::{self, StopSender},
     store::{ServiceContext, Store},
     surroundings::Surroundings,
@@ -94,11 +93,6 @@ impl World {
     /// The broker's administrator, for this virtual host.
     pub fn admin(&self) -> &Admin {
         &self.admin
-    }
-
-    /// Starts a service in this world. Settings are section, key and value.
-    pub async fn start<S: TestStore>(self, service: Service<S>, settings: &[(&str, &str, &str)]) -> TestApp<S> {
-        TestApp::start_in(self, service, settings).await
     }
 
     /// Watches what a service publishes.

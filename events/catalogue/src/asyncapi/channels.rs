@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Document,
-    messages::{DONE, PROBLEM},
+    messages::{DONE, PROBLEM, text},
     reference,
 };
 use crate::flow::{askers_of, exchange_of, requests_for};
@@ -107,11 +107,6 @@ impl Document<'_> {
         self.messages.extend(names);
         messages
     }
-}
-
-/// A message's description in its schema.
-pub(super) fn text(message: &Message) -> &str {
-    message.schema["description"].as_str().unwrap_or_default()
 }
 
 fn entry(name: &str) -> (String, Value) {

@@ -3,7 +3,7 @@
 use contracts::{Contracts, Kind, Message};
 use serde_json::{Map, Value, json};
 
-use super::{channels::text, payload};
+use super::payload;
 use crate::{envelope, mask::masked};
 
 /// The reply to a request that has no other.
@@ -108,4 +108,9 @@ fn correlation(kind: Kind) -> Value {
 fn example(contracts: &Contracts, message: &Message, data: Value) -> Value {
     let headers: Map<String, Value> = envelope::example(contracts, message, &data).into_iter().collect();
     json!({ "name": "masked", "summary": "Personal data is masked.", "headers": headers, "payload": data })
+}
+
+/// A message's description in its schema.
+pub(super) fn text(message: &Message) -> &str {
+    message.schema["description"].as_str().unwrap_or_default()
 }

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Document,
-    channels::text,
-    messages::{DONE, PROBLEM},
+    messages::{DONE, PROBLEM, text},
     reference,
 };
 use crate::flow::{Flow, Hop, Reads, exchange_of};

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     pair::{LISTENS, Pair, password},
-    row::Played,
+    played::Played,
     stage::Stage,
     writer::{self, OWNER},
 };

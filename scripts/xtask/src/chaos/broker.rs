@@ -8,8 +8,9 @@ use serde_json::json;
 use super::{
     backlog, broker_disk,
     pair::Pair,
+    played::Played,
     rabbit,
-    row::{Played, Row, Test},
+    row::{Row, Test},
     stage::Stage,
 };
 use crate::{

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::{pair::Pair, rabbit, row::Played, stage::Stage};
+use super::{pair::Pair, played::Played, rabbit, stage::Stage};
 use crate::{
     native::{self, run_folder},
     trial::{Flow, processes},

@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{row::Played, stage::Stage};
+use super::{played::Played, stage::Stage};
 use crate::public::contact_names;
 
 /// Between two requests, whether or not those before are answered.

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use super::{
     hold::Hold,
     pair::{Pair, WRITES},
-    row::{Played, Row},
+    played::Played,
+    row::Row,
     stage::Stage,
 };
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::{callers::asking, parked, row::Played, stage::Stage};
+use super::{callers::asking, parked, played::Played, stage::Stage};
 use crate::{native::run_folder, trial::connect};
 
 /// How large the disk is, and how much of it is filled by what is not the database.

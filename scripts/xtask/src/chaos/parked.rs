@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::{row::Played, stage::Stage};
+use super::{played::Played, stage::Stage};
 use crate::native::{SERVICES, ServiceProgram};
 
 /// Plays something, after which nothing may be parked that was not before.

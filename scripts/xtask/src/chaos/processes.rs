@@ -7,7 +7,8 @@ use tokio::process::Command;
 
 use super::{
     crash_points,
-    row::{Played, Row, Test},
+    played::Played,
+    row::{Row, Test},
     stage::Stage,
 };
 use crate::{
@@ -18,6 +19,9 @@ use crate::{
 
 /// How many contacts the file has that contacts has too little memory for.
 const LARGE: usize = 2_000;
+
+/// How long requests go on in row 7; the round of restarts that is under way then is finished.
+const LOAD: Duration = Duration::from_secs(10);
 
 /// The rows of processes.
 pub fn rows() -> Vec<Row> {
@@ -75,8 +79,9 @@ async fn killed_often(stage: &mut Stage) -> Result<Played> {
 /// `cargo xtask rolling` has a tally of its own, in place of this one.
 async fn replaced(stage: &mut Stage) -> Result<Played> {
     let began = Instant::now();
-    stage.without_tally(async || Rolling::of(20, Duration::from_secs(10)).run().await).await?;
-    let figures = vec!["no request failed, nothing was lost, doubled or parked".to_owned()];
+    let rate = stage.lengths.rate;
+    stage.without_tally(async || Rolling::of(rate, LOAD).run().await).await?;
+    let figures = vec![format!("no request of {rate} a second failed, nothing was lost, doubled or parked")];
     Ok(Played { recovery: began.elapsed(), figures, ..Played::default() })
 }
 

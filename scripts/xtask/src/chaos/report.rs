@@ -1,51 +1,26 @@
 //! What came of the rows: a line for each, the ledger, JSON, and the table in docs/faults.md.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::row::{Played, Row};
-use crate::trial::Ledger;
+use super::{
+    line::{Line, Outcome},
+    played::Played,
+    row::Row,
+};
+use crate::{page_table::PageTable, trial::Ledger};
 
-/// Between these the table is.
-const MARKERS: [&str; 2] = ["<!-- rows: begin -->", "<!-- rows: end -->"];
+/// The table in docs/faults.md.
+const TABLE: PageTable =
+    PageTable { name: "rows", columns: &["row", "fault", "outcome", "seconds", "what was seen", "date, seed"] };
 
 /// What came of all rows.
 pub struct Report {
     seed: u64,
     ledger: Ledger,
     lines: BTreeMap<u32, Line>,
-}
-
-#[derive(Serialize)]
-struct Line {
-    number: u32,
-    title: &'static str,
-    outcome: Outcome,
-    seconds_to_recover: Option<f64>,
-    figures: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    /// Played, and nothing was lost, doubled or out of order.
-    Passed,
-    /// Its tests have passed.
-    Tested,
-    Failed,
-}
-
-impl Outcome {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Tested => "tested",
-            Self::Failed => "FAILED",
-        }
-    }
 }
 
 impl Report {
@@ -66,9 +41,9 @@ impl Report {
                 figures
                     .extend(row.limit.filter(|_| too_late).map(|limit| format!("it may take {} s", limit.as_secs())));
                 let outcome = if is_good { Outcome::Passed } else { Outcome::Failed };
-                self.line(row, outcome, Some(played.recovery), figures)
+                Line::told(row, outcome, Some(played.recovery), figures)
             }
-            Err(error) => self.line(row, Outcome::Failed, None, vec![format!("{error:#}")]),
+            Err(error) => Line::told(row, Outcome::Failed, None, vec![format!("{error:#}")]),
         };
         let has_failed = line.outcome == Outcome::Failed;
         self.lines.insert(row.number, line);
@@ -79,25 +54,10 @@ impl Report {
     pub fn tested(&mut self, row: &Row, tested: Result<Duration>) {
         let names = row.tests().unwrap_or_default().iter().map(|test| format!("`{}`", test.1));
         let line = match tested {
-            Ok(took) => self.line(row, Outcome::Tested, Some(took), names.collect()),
-            Err(error) => self.line(row, Outcome::Failed, None, vec![format!("{error:#}")]),
+            Ok(took) => Line::told(row, Outcome::Tested, Some(took), names.collect()),
+            Err(error) => Line::told(row, Outcome::Failed, None, vec![format!("{error:#}")]),
         };
         self.lines.insert(row.number, line);
-    }
-
-    /// Tells it at once, so that one sees how far it is.
-    fn line(&self, row: &Row, outcome: Outcome, took: Option<Duration>, figures: Vec<String>) -> Line {
-        let seconds_to_recover = took.map(|took| (took.as_secs_f64() * 10.0).round() / 10.0);
-        let line = Line { number: row.number, title: row.title, outcome, seconds_to_recover, figures };
-        let seconds = line.seconds();
-        println!(
-            "{:>3}  {:<60} {:<8} {seconds:>8}  {}",
-            line.number,
-            line.title,
-            outcome.word(),
-            line.figures.join("; ")
-        );
-        line
     }
 
     /// Prints the ledger over all rows.
@@ -113,48 +73,24 @@ impl Report {
         Ok(())
     }
 
-    /// Puts the lines of these rows into the table between the markers, in place of what it says of them.
+    /// Puts the lines of these rows into the table of the page, in place of what it says of them.
     pub fn write(&self, page: &Path) -> Result<()> {
-        let text = fs::read_to_string(page)?;
-        let (before, rest) = text.split_once(MARKERS[0]).context("docs/faults.md has no marker")?;
-        let (table, after) = rest.split_once(MARKERS[1]).context("docs/faults.md has no second marker")?;
-        let mut lines: BTreeMap<u32, String> = table.lines().filter_map(numbered).collect();
-        let date = chrono::Utc::now().format("%Y-%m-%d");
-        for (number, line) in &self.lines {
-            lines.insert(*number, line.in_table(&format!("{date}, {}", self.seed)));
-        }
-        let head = "| row | fault | outcome | seconds | what was seen | date, seed |\n|---|---|---|---|---|---|";
-        let table: Vec<String> = lines.into_values().collect();
-        let [begin, end] = MARKERS;
-        fs::write(page, format!("{before}{begin}\n{head}\n{}\n{end}{after}", table.join("\n")))?;
-        Ok(())
+        let when = format!("{}, {}", chrono::Utc::now().format("%Y-%m-%d"), self.seed);
+        TABLE.update(page, number_of, self.lines.iter().map(|(number, line)| (*number, line.in_table(&when))))
     }
 
     /// # Errors
     /// Where a row has failed, or anything was lost, doubled or out of order.
     pub fn verdict(&self) -> Result<()> {
-        let failed = |line: &&Line| line.outcome == Outcome::Failed;
-        let failed: Vec<String> = self.lines.values().filter(failed).map(|line| line.number.to_string()).collect();
+        let failed = |(_, line): &(&u32, &Line)| line.outcome == Outcome::Failed;
+        let failed: Vec<String> = self.lines.iter().filter(failed).map(|(number, _)| number.to_string()).collect();
         ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
         ensure!(self.ledger.is_clean(), "{}", self.ledger);
         Ok(())
     }
 }
 
-impl Line {
-    fn seconds(&self) -> String {
-        self.seconds_to_recover.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s"))
-    }
-
-    fn in_table(&self, when: &str) -> String {
-        let seconds = self.seconds_to_recover.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
-        let seen = self.figures.join("; ").replace('\n', " ").replace('|', "/");
-        format!("| {} | {} | {} | {seconds} | {seen} | {when} |", self.number, self.title, self.outcome.word())
-    }
-}
-
-/// A line of the table, and its number.
-fn numbered(line: &str) -> Option<(u32, String)> {
-    let number = line.strip_prefix("| ")?.split(' ').next()?.parse().ok()?;
-    Some((number, line.to_owned()))
+/// The number of the row that a line of the table is about.
+fn number_of(line: &str) -> Option<u32> {
+    line.strip_prefix("| ")?.split(' ').next()?.parse().ok()
 }

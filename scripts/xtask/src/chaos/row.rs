@@ -5,8 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use futures::future::LocalBoxFuture;
 
-use super::stage::Stage;
-use crate::trial::Ledger;
+use super::{played::Played, stage::Stage};
 
 /// Plays a row on the stage.
 pub type Play = for<'stage> fn(&'stage mut Stage) -> LocalBoxFuture<'stage, Result<Played>>;
@@ -37,17 +36,6 @@ pub enum How {
 #[derive(Clone, Copy, Debug)]
 pub struct Test(pub &'static str, pub &'static str);
 
-/// What came of a row that was played.
-#[derive(Default)]
-pub struct Played {
-    /// What was lost, doubled or out of order.
-    pub ledger: Ledger,
-    /// From the end of the trouble until an event that was written after it had come through.
-    pub recovery: Duration,
-    /// What else was measured, in words.
-    pub figures: Vec<String>,
-}
-
 impl Row {
     /// A row that is played.
     pub fn played(number: u32, title: &'static str, play: Play) -> Self {
@@ -70,19 +58,5 @@ impl Row {
             How::Tested(tests) => Some(tests),
             How::Played(_) => None,
         }
-    }
-}
-
-impl Played {
-    /// With another one, and what is to be said of that under its name: the longer of the two to recover.
-    pub fn and(mut self, name: &str, other: Self) -> Self {
-        self.figures.push(format!("{name} {:.1} s ({})", other.recovery.as_secs_f64(), other.figures.join("; ")));
-        Self { ledger: self.ledger.and(other.ledger), recovery: self.recovery.max(other.recovery), ..self }
-    }
-
-    /// With one more figure.
-    pub fn with(mut self, figure: impl Into<String>) -> Self {
-        self.figures.push(figure.into());
-        self
     }
 }

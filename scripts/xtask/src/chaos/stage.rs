@@ -6,13 +6,12 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::Args;
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{duration, links::Server, row::Played};
+use super::{lengths::Lengths, played::Played};
 use crate::{
     native,
-    trial::{Flow, Killing, System, processes},
+    trial::{Flow, System, processes},
 };
 
 /// How many accounts the flow of a row has.
@@ -25,41 +24,6 @@ const PACE: Duration = Duration::from_millis(500);
 /// After so many it goes on more slowly: a trouble that lasts shall not end with more than a machine can work off.
 const SOON: usize = 60;
 const LATER_PACE: Duration = Duration::from_secs(5);
-
-/// How long the rows are that can be as long as one likes.
-#[derive(Args, Clone)]
-pub struct Lengths {
-    /// How long the broker is away in row 15, and each store in row 47.
-    #[arg(long, default_value = "15s", value_parser = duration)]
-    pub outage: Duration,
-    /// Which store is away in row 47: postgres, neo4j or elasticsearch; each in turn where absent.
-    #[arg(long, value_parser = Server::store)]
-    pub store: Option<Server>,
-    /// How long each fault lasts in rows 41 and 53 to 55.
-    #[arg(long, default_value = "6s", value_parser = duration)]
-    pub fault: Duration,
-    /// How many events wait in row 27.
-    #[arg(long, default_value_t = 20_000)]
-    pub backlog: usize,
-    /// How many events of new contacts flow in row 6.
-    #[arg(long, default_value_t = 2_000)]
-    pub events: usize,
-    /// How often a service is killed in row 6; the broker is killed once in twenty of them.
-    #[arg(long, default_value_t = 14)]
-    pub kills: usize,
-}
-
-impl Lengths {
-    /// Row 47.
-    pub fn stores(&self) -> Vec<Server> {
-        self.store.map_or_else(|| vec![Server::Postgres, Server::Neo4j, Server::Elasticsearch], |store| vec![store])
-    }
-
-    /// Row 6.
-    pub fn killing(&self) -> Killing {
-        Killing { events: self.events, services: self.kills, broker: self.kills.div_ceil(20) }
-    }
-}
 
 /// The servers, the services and the tally, all up.
 pub struct Stage {

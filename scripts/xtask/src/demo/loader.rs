@@ -11,7 +11,7 @@ use skeleton::stop;
 use uuid::Uuid;
 
 use super::Network;
-use crate::asker::{Asker, Progress};
+use crate::{asker::Asker, progress::Progress};
 
 /// How many requests are in the air at a time.
 const AT_ONCE: usize = 16;

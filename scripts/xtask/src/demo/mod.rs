@@ -1,7 +1,9 @@
 //! Loads a demo network: accounts are registered and contacts imported through the services' own messages.
 
+mod firms;
 mod loader;
 mod made;
+mod names;
 mod people;
 
 use std::{

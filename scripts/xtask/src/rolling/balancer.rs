@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use reqwest::Client;
 
-use super::replicas::Place;
+use super::place::Place;
 
 /// How often readiness is looked at.
 const EVERY: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
 //! A steady load on the public API: requests go out at their time, whether or not those before them are answered.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,7 +14,10 @@ use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
-use super::balancer::Balancer;
+use super::{
+    answers::{Answer, Kind},
+    balancer::Balancer,
+};
 use crate::public::{Session, contact_names, good, id_of, known_to_network, sign_up};
 
 /// How long a caller waits for an answer.
@@ -41,30 +44,6 @@ const MIX: [(Kind, u32); 8] = [
     (Kind::Me, 5),
     (Kind::Notifications, 10),
 ];
-
-/// A kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    AddContact,
-    Import,
-    ChangeMe,
-    ShowContact,
-    ListContacts,
-    Search,
-    Degrees,
-    Me,
-    Notifications,
-}
-
-/// What came of one request.
-pub struct Answer {
-    /// What was asked.
-    pub kind: Kind,
-    /// From the moment it was due until its answer was read.
-    pub took: Duration,
-    /// Why it is no good answer, where it is none.
-    pub failure: Option<String>,
-}
 
 /// The contacts that the public API shows.
 pub struct Shown {
@@ -250,13 +229,4 @@ impl Load {
 
 fn chosen(contacts: &Mutex<Vec<Uuid>>) -> Option<Uuid> {
     contacts.lock().unwrap_or_else(PoisonError::into_inner).choose(&mut rand::rng()).copied()
-}
-
-/// The answers by what was asked.
-pub fn by_kind(answers: &[Answer]) -> BTreeMap<Kind, Vec<&Answer>> {
-    let mut kinds: BTreeMap<Kind, Vec<&Answer>> = BTreeMap::new();
-    for answer in answers {
-        kinds.entry(answer.kind).or_default().push(answer);
-    }
-    kinds
 }

@@ -5,8 +5,10 @@
 //! without a good answer, and effects in contacts, the graph, the index, the notifications and a seventh service
 //! that only counts (see `trial`).
 
+mod answers;
 mod balancer;
 mod load;
+mod place;
 mod replicas;
 
 use std::time::{Duration, Instant};
@@ -20,15 +22,13 @@ use crate::{
     native::{SERVICES, ServiceProgram},
     trial::{Counting, Expected, settled},
 };
+use answers::{Answer, Kind, failed, percentile, print_table};
 use balancer::Balancer;
-use load::{Answer, Kind, Load};
+use load::Load;
 use replicas::Replicas;
 
 /// Between two restarts, so that each meets a system at work.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// How many failures are shown.
-const SHOWN: usize = 10;
 
 /// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
 ///
@@ -154,32 +154,6 @@ impl Rolling {
             }
         }
         Ok((restarts, cut_off))
-    }
-}
-
-fn failed<'answers>(answers: impl Iterator<Item = &'answers Answer>) -> usize {
-    answers.filter(|answer| answer.failure.is_some()).count()
-}
-
-/// How long so many of a hundred took at most.
-fn percentile(times: &mut [Duration], of_hundred: usize) -> u64 {
-    times.sort();
-    let place = (times.len() * of_hundred).div_ceil(100).saturating_sub(1);
-    times.get(place).map_or(0, |time| time.as_millis() as u64)
-}
-
-fn print_table(answers: &[Answer]) {
-    println!("\n{:<14} {:>8} {:>7} {:>8} {:>8}", "asked", "requests", "failed", "p50 ms", "p99 ms");
-    for (kind, answers) in load::by_kind(answers) {
-        let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
-        let (half, most) = (percentile(&mut times, 50), percentile(&mut times, 99));
-        let failed = failed(answers.iter().copied());
-        let (asked, requests) = (format!("{kind:?}"), answers.len());
-        println!("{asked:<14} {requests:>8} {failed:>7} {half:>8} {most:>8}");
-    }
-    for answer in answers.iter().filter(|answer| answer.failure.is_some()).take(SHOWN) {
-        let failure = answer.failure.as_deref().unwrap_or_default();
-        println!("{:?} failed after {} ms: {failure}", answer.kind, answer.took.as_millis());
     }
 }
 

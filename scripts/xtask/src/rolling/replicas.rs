@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::Client;
 use tokio::process::{Child, Command};
 
-use super::balancer::Balancer;
+use super::{balancer::Balancer, place::Place};
 use crate::{
     native::{self, SERVICES, ServiceProgram},
     wait::until,
@@ -17,22 +17,6 @@ const NOTICE_MS: u64 = 1000;
 
 /// How long a replica may take to be ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Where a replica is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Place {
-    admin: String,
-    /// The address of its public port. Only the gateway has one.
-    pub public: String,
-}
-
-impl Place {
-    /// Whether it says that it is ready.
-    pub async fn is_ready(&self, client: &Client) -> bool {
-        let answer = client.get(format!("http://{}/health/ready", self.admin)).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
-    }
-}
 
 /// A replica of each service.
 pub struct Replicas {

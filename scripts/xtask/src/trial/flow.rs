@@ -7,20 +7,18 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, ensure};
-use events::{
-    Request,
-    contacts::{AddContact, ChangeContact},
-};
+use events::Request;
 use futures::{StreamExt, TryStreamExt, stream};
 use skeleton::stop;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::ledger::{Expected, Ledger, has_come_through, settled};
-use crate::{
-    asker::{Asker, Progress},
-    demo::{Person, plausible},
+use super::{
+    by_hand::{by_hand_of, change_of},
+    ledger::{Expected, Ledger},
+    settling::{has_come_through, settled},
 };
+use crate::{asker::Asker, demo::plausible, progress::Progress};
 
 /// How many contacts come with each address book: all but one from a file, the last by hand.
 pub const BOOK: usize = 100;
@@ -134,37 +132,5 @@ impl Flow {
         let imports = books + self.large_files.load(Relaxed);
         let expected = Expected { contacts, imports, changes: books * CHANGES };
         settled(&self.accounts, expected).await
-    }
-}
-
-fn by_hand_of(account: Uuid, person: &Person) -> AddContact {
-    AddContact {
-        account_id: account,
-        name: person.name(),
-        given_name: None,
-        family_name: None,
-        emails: vec![person.email()],
-        phones: Vec::new(),
-        company: None,
-        title: None,
-        notes: None,
-        urls: Vec::new(),
-    }
-}
-
-/// Only the notes: neither the network nor a notification has anything to do with them.
-fn change_of(account: Uuid, contact: Uuid, number: usize) -> ChangeContact {
-    ChangeContact {
-        contact_id: contact,
-        account_id: account,
-        name: None,
-        given_name: None,
-        family_name: None,
-        emails: None,
-        phones: None,
-        company: None,
-        title: None,
-        notes: Some(format!("change {number}")),
-        urls: None,
     }
 }

@@ -6,17 +6,26 @@
 //! import's end is an event that makes a notification. A seventh service, [`tally`], takes every event of a contact and of
 //! an import in order, and writes down what it has seen. What is counted, in the stores themselves, [`ledger`] says.
 
+mod by_hand;
+mod counting;
+mod database;
 pub mod flow;
 mod killing;
 mod ledger;
 mod own_service;
 pub mod processes;
+mod settling;
 mod system;
+mod tallied;
 mod tally;
 
+pub use counting::{Counting, broker_url};
+pub use database::{connect, drop_database, make_database};
 pub use flow::Flow;
 pub use killing::Killing;
-pub use ledger::{Expected, Ledger, Tallied, connect, settled};
+pub use ledger::{Expected, Ledger};
 pub use own_service::{OwnService, free_address, run_until_killed};
+pub use settling::settled;
 pub use system::System;
-pub use tally::{Counting, TALLY, Tally, broker_url, drop_database, make_database};
+pub use tallied::Tallied;
+pub use tally::{TALLY, Tally};

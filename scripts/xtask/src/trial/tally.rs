@@ -4,7 +4,7 @@
 //!
 //! The six services would hide a missing inbox: whatever they do twice comes to the same, by their own rules.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use events::{
     contacts::{
@@ -15,13 +15,11 @@ use events::{
 };
 use skeleton::{
     Handled, Postgres, Service, Subscriptions,
-    messaging::topology::{Admin, encoded},
     store::{Transaction, postgres::Tx},
 };
 use uuid::Uuid;
 
-use super::{OwnService, ledger::connect, own_service::run_until_killed};
-use crate::native::{postgres, setting};
+use super::own_service::run_until_killed;
 
 /// The name of the service, its database and its user.
 pub const TALLY: &str = "tally";
@@ -40,7 +38,7 @@ const MIGRATIONS: &[(&str, &str)] = &[(
 )];
 
 /// Only on loopback, and gone at the end.
-const PASSWORD: &str = "tally";
+pub const PASSWORD: &str = "tally";
 
 /// Run the service that `kills` and `chaos` count with; they start and end it by themselves.
 #[derive(Args)]
@@ -53,7 +51,7 @@ impl Tally {
     }
 }
 
-fn service() -> Service<Postgres> {
+pub fn service() -> Service<Postgres> {
     let subscriptions = Subscriptions::new()
         .in_order(on_contact_added)
         .in_order(on_contact_changed)
@@ -109,90 +107,4 @@ async fn count(tx: &mut Tx, owner: Uuid, name: &str) -> Handled {
     let number = cause.and_then(|event| event.sequence).unwrap_or_default();
     let sql = "insert into counted (owner_id, subject, number, name) values ($1, $2, $3, $4)";
     Ok(tx.execute_later(sql, &[&owner, &subject, &number, &name]).await?)
-}
-
-/// The process, with a database and a queue of its own.
-pub struct Counting {
-    process: OwnService,
-    database: String,
-    vhost: String,
-    admin: Admin,
-}
-
-impl Counting {
-    /// Makes what it needs beside the six services and starts it, with these variables over its settings.
-    pub async fn start(variables: &[(String, String)]) -> Result<Self> {
-        Self::start_in("/", TALLY, variables).await
-    }
-
-    /// The same in a virtual host of the broker, with a database of this name.
-    pub async fn start_in(vhost: &str, database: &str, variables: &[(String, String)]) -> Result<Self> {
-        make_database(database).await?;
-        let admin = Admin::new(&setting("KITH_RABBIT_API")?, vhost);
-        admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
-        let settings = vec![
-            ("BROKER__URL", broker_url(TALLY, vhost)?),
-            ("BROKER__PASSWORD", PASSWORD.to_owned()),
-            ("STORE__URL", postgres(database)?),
-        ];
-        let mut process = OwnService::new(TALLY, TALLY, settings)?.with(variables);
-        process.start()?;
-        Ok(Self { process, database: database.to_owned(), vhost: vhost.to_owned(), admin })
-    }
-
-    /// Starts it where it does not run.
-    pub fn restart(&mut self) -> Result<()> {
-        self.process.start()
-    }
-
-    /// SIGKILL.
-    pub async fn kill(&mut self) -> Result<()> {
-        self.process.kill().await
-    }
-
-    /// Its process.
-    pub fn process(&self) -> &OwnService {
-        &self.process
-    }
-
-    /// Makes again what it needs of the broker.
-    pub async fn apply_topology(&self) -> Result<()> {
-        self.admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
-        Ok(())
-    }
-
-    /// Ends it and leaves nothing: its queues would fill for ever.
-    pub async fn finish(&mut self) -> Result<()> {
-        if self.process.is_started() {
-            self.kill().await?;
-        }
-        let vhost = encoded(&self.vhost);
-        for queue in ["events", "dead"] {
-            self.admin.delete(&format!("queues/{vhost}/{TALLY}.{queue}")).await?;
-        }
-        for exchange in ["events", "requests", "jobs", "replies", "dead"] {
-            self.admin.delete(&format!("exchanges/{vhost}/{exchange}.{TALLY}")).await?;
-        }
-        self.admin.delete(&format!("permissions/{vhost}/{TALLY}")).await?;
-        drop_database(&self.database).await
-    }
-}
-
-/// Makes an empty database.
-pub async fn make_database(name: &str) -> Result<()> {
-    drop_database(name).await?;
-    Ok(connect("postgres").await?.batch_execute(&format!("create database {name}")).await?)
-}
-
-/// Takes a database away, whoever uses it.
-pub async fn drop_database(name: &str) -> Result<()> {
-    Ok(connect("postgres").await?.batch_execute(&format!("drop database if exists {name} with (force)")).await?)
-}
-
-/// Where the broker is, for a user in a virtual host.
-pub fn broker_url(user: &str, vhost: &str) -> Result<String> {
-    let broker = setting("KITH_AMQP_URL")?;
-    let (_, place) = broker.rsplit_once('@').context("KITH_AMQP_URL has no user")?;
-    let (place, _) = place.split_once('/').unwrap_or((place, ""));
-    Ok(format!("amqp://{user}@{place}/{}", encoded(vhost)))
 }

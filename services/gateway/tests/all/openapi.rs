@@ -49,6 +49,15 @@ fn every_route_is_described_and_every_description_has_a_route() {
     assert_eq!(described.len(), 28);
 }
 
+#[test]
+fn it_names_the_licence_and_the_form_of_the_repository() {
+    let description = description();
+
+    assert_eq!(description["info"]["license"], json!({ "name": "MIT", "identifier": env!("CARGO_PKG_LICENSE") }));
+    assert_eq!(description["openapi"], "3.1.0", "licences have identifiers since 3.1");
+    assert_eq!(description["servers"], json!([{ "url": "/" }]), "the gateway that gives it out is the server");
+}
+
 #[tokio::test]
 async fn every_operation_is_there_and_wants_a_token_where_it_says_so() {
     let gateway = Gateway::start().await;

@@ -5,6 +5,7 @@
 
 mod admin;
 mod compare;
+mod history;
 mod plan;
 
 use std::{collections::BTreeSet, fmt};
@@ -16,7 +17,7 @@ pub use self::{
     admin::{Admin, TopologyError, encoded},
     plan::{Change, Clash, Destination, Difference, LeftOver},
 };
-use super::{handlers::Binding, history};
+use super::handlers::Binding;
 
 /// The header that messages are split by: those of one subject come into one queue.
 const SUBJECT: &str = "cloudEvents:subject";

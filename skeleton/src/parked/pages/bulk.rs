@@ -1,6 +1,5 @@
 //! `POST /parked/redrive` and `/parked/drop`: everything that a filter lets through, at once.
 
-use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 use warp::{
@@ -10,18 +9,16 @@ use warp::{
 
 use super::{
     Desk,
-    list::{Asked, page_of},
-    message::signature,
+    asked::Asked,
+    bulk_form::{MOST_AT_ONCE, decided_about},
+    list::page_of,
     signed,
 };
 use crate::{
     http::Response,
     parked::{Refused, drop_parked, redrive},
-    store::{Filter, Signed, State, Store},
+    store::{Signed, Store},
 };
-
-/// How many messages one form decides about at most: as many as are done well within the time of a request.
-pub(super) const MOST_AT_ONCE: usize = 1000;
 
 /// A decision about everything that a filter lets through, as its form has it.
 #[derive(Deserialize)]
@@ -66,12 +63,6 @@ pub(super) async fn drop_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Respo
     }
 }
 
-/// The filter for those that can be decided about: where it is for every state, the parked ones are meant.
-pub(super) fn decided_about(filter: &Filter) -> Option<Filter> {
-    let state = filter.state.unwrap_or(State::Parked);
-    state.is_for_people().then(|| filter.clone().in_state(state))
-}
-
 /// The messages that were on the page; refused where the filter lets another number through by now.
 async fn meant<S: Store>(form: &DecidedAll, store: &S) -> Result<(Vec<Uuid>, Signed), Refused> {
     let signed = signed(&form.by, &form.note)?;
@@ -86,36 +77,4 @@ async fn meant<S: Store>(form: &DecidedAll, store: &S) -> Result<(Vec<Uuid>, Sig
 
 fn see_trail() -> Response {
     warp::reply::with_header(StatusCode::SEE_OTHER, LOCATION, "/parked/audit").into_response()
-}
-
-/// The forms, for as many messages as were counted.
-pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
-    if counted > MOST_AT_ONCE {
-        return html! {
-            p { "More than " (MOST_AT_ONCE) " can be decided about: narrow the filter, or use the command " code { "parked redrive --rate" } "." }
-        };
-    }
-    html! {
-        @if counted > 1 {
-            h2 { "All " (counted) " at once" }
-            form method="post" action="/parked/redrive" {
-                (what_was_seen(asked, counted))
-                (signature("redrive-all", "", ""))
-                button { "Handle all " (counted) " again" }
-            }
-            form method="post" action="/parked/drop" {
-                (what_was_seen(asked, counted))
-                (signature("drop-all", "", ""))
-                label class="check" { input type="checkbox" name="sure" value="yes" required; "They are gone for good" }
-                button class="bad" { "Forget all " (counted) }
-            }
-        }
-    }
-}
-
-fn what_was_seen(asked: &Asked, counted: usize) -> Markup {
-    html! {
-        @for (name, value) in asked.fields() { input type="hidden" name=(name) value=(value); }
-        input type="hidden" name="counted" value=(counted);
-    }
 }

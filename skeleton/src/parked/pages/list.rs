@@ -2,12 +2,12 @@
 
 use clap::ValueEnum as _;
 use maud::{Markup, html};
-use serde::Deserialize;
 use warp::http::StatusCode;
 
 use super::{
     Desk, MOST_SHOWN,
-    bulk::{self, MOST_AT_ONCE},
+    asked::Asked,
+    bulk_form::{self, MOST_AT_ONCE},
     frame::{alert, field, page, table},
     status_of,
 };
@@ -15,70 +15,11 @@ use crate::{
     failure::StoreError,
     http::Response,
     parked::{Refused, shown::time},
-    store::{Filter, Group, SetAside, State, Store, moment},
+    store::{Filter, Group, SetAside, State, Store},
 };
 
 /// How many names and reasons are counted.
 const MOST_GROUPS: i64 = 50;
-
-/// The filter as the form has it.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Asked {
-    name: String,
-    subject: String,
-    reason: String,
-    queue: String,
-    since: String,
-    until: String,
-    attempts: String,
-    state: String,
-    id: String,
-}
-
-impl Asked {
-    /// The filter that is meant, or what is wrong with it.
-    pub(super) fn filter(&self) -> Result<Filter, String> {
-        let text = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-        let time = |text: &str| if text.is_empty() { Ok(None) } else { moment(text).map(Some) };
-        let attempts = text(&self.attempts).map(|text| text.parse()).transpose();
-        let id = text(&self.id).map(|text| text.parse()).transpose();
-        Ok(Filter {
-            id: id.map_err(|_| "the id is no UUID".to_owned())?,
-            name: text(&self.name),
-            subject: text(&self.subject),
-            reason: text(&self.reason),
-            queue: text(&self.queue),
-            since: time(&self.since)?,
-            until: time(&self.until)?,
-            attempts: attempts.map_err(|_| "attempts: write a number".to_owned())?,
-            state: self.state()?,
-        })
-    }
-
-    /// The fields as the form has them, by their names.
-    pub(super) fn fields(&self) -> [(&'static str, &str); 9] {
-        [
-            ("name", &self.name),
-            ("subject", &self.subject),
-            ("reason", &self.reason),
-            ("queue", &self.queue),
-            ("since", &self.since),
-            ("until", &self.until),
-            ("attempts", &self.attempts),
-            ("state", &self.state),
-            ("id", &self.id),
-        ]
-    }
-
-    fn state(&self) -> Result<Option<State>, String> {
-        match self.state.as_str() {
-            "" => Ok(Some(State::Parked)),
-            "all" => Ok(None),
-            word => State::from_str(word, false).map(Some).map_err(|_| "there is no such state".to_owned()),
-        }
-    }
-}
 
 /// `GET /parked` - what is set aside.
 pub(super) async fn show<S: Store>(asked: Asked, desk: Desk<S>) -> Response {
@@ -110,7 +51,7 @@ struct Seen {
 async fn look<S: Store>(store: &S, filter: Filter) -> Result<Seen, StoreError> {
     let groups = store.groups_of(&filter, MOST_GROUPS).await?;
     let messages = store.list_set_aside(&filter, MOST_SHOWN as i64 + 1).await?;
-    let decided = match bulk::decided_about(&filter) {
+    let decided = match bulk_form::decided_about(&filter) {
         Some(filter) => store.ids_of(&filter, MOST_AT_ONCE as i64 + 1).await?.len(),
         None => 0,
     };
@@ -167,7 +108,7 @@ fn found(asked: &Asked, seen: &Seen) -> Markup {
         h2 { "One by one, oldest first" }
         @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter for others." } }
         (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
-        (bulk::forms(asked, *decided))
+        (bulk_form::forms(asked, *decided))
     }
 }
 

@@ -3,7 +3,9 @@
 //! The pages are whole without scripts. Everything shown is escaped, personal data is masked, and what changes something
 //! is taken from these pages alone ([`guard`]). Who may reach the admin port may use them: it is not a public port.
 
+mod asked;
 mod bulk;
+mod bulk_form;
 mod frame;
 mod guard;
 mod list;

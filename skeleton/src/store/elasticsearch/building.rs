@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Document, Elasticsearch, client::CallError, owners, plan};
 use crate::{
     failure::StoreError,
-    rebuild::{Rebuildable, Slice},
+    store::{Rebuildable, Slice},
 };
 
 /// How many documents are listed in one call.

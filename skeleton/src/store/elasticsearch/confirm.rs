@@ -14,8 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::{Failure, StoreError},
-    messaging::{Outgoing, relay::in_all_versions},
-    store::{OutboxRow, ServiceContext, Work},
+    store::{OutboxRow, Outgoing, ServiceContext, Work, in_all_versions},
 };
 
 /// An event that says how many documents of an account were buried, once that is known.

@@ -15,6 +15,7 @@ mod confirm;
 mod decisions;
 mod find;
 mod index;
+mod index_plan;
 mod leases;
 mod names;
 mod owners;
@@ -36,7 +37,7 @@ use crate::{
 
 pub use find::{Hit, Passages, Question};
 pub use index::{Document, Index};
-pub use plan::IndexPlan;
+pub use index_plan::IndexPlan;
 
 use bookmarks::BOOKMARKS;
 use client::Client;

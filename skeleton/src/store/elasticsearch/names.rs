@@ -1,6 +1,6 @@
 //! What things are called on the server.
 
-use super::plan::IndexPlan;
+use super::index_plan::IndexPlan;
 use crate::failure::StoreError;
 
 /// Where a service's documents are.

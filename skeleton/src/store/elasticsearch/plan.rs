@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     client::{Body, CallError, Client, Refused},
+    index_plan::IndexPlan,
     names::Names,
     owners,
 };
@@ -21,17 +22,6 @@ use crate::failure::StoreError;
 
 /// How often the state is looked at before giving up; each replica that gets in the way costs one look.
 const LOOKS: usize = 32;
-
-/// An index that a service keeps.
-#[derive(Clone, Copy, Debug)]
-pub struct IndexPlan {
-    /// Its name, one plain word.
-    pub name: &'static str,
-    /// Counts up with every change of `body`.
-    pub version: u32,
-    /// What makes it: the JSON of `settings` and `mappings`.
-    pub body: &'static str,
-}
 
 /// What there is of an index.
 enum Found {

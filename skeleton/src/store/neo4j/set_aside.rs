@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::StoreError,
-    messaging::order::Place,
-    store::{Filter, SetAside, State},
+    store::{Filter, Place, SetAside, State},
 };
 
 /// A message that has to wait, as its node has it.

@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     failure::StoreError,
-    messaging::order::past_given_up,
-    store::{Publish, ServiceContext, SetAside, Transaction, Work},
+    store::{Publish, ServiceContext, SetAside, Transaction, Work, past_given_up},
 };
 
 /// Ids come sorted: two transactions that take in the same ones wait for each other instead of deadlocking.

@@ -13,11 +13,6 @@ use crate::{
     },
 };
 
-/// Records jobs that a transaction has put into the queue, unless they are the next steps of jobs that are there.
-pub(super) const RECORD: &str = "insert into skeleton.jobs (job_id, name, step, state, queued_at)
-    select id, name, id, 'queued', at from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as staged (id, name, at)
-    where not exists (select from skeleton.jobs where step = id) on conflict do nothing";
-
 /// Forgets jobs that ended 14 days ago, but for those that a person may try again, and schedules' runs of 90 days ago.
 pub(super) const FORGET: &str = "with runs as (
         delete from skeleton.schedule_runs where noted_at < now() - interval '90 days'

@@ -10,6 +10,7 @@ mod decisions;
 mod delays;
 mod error;
 mod jobs;
+mod kept;
 mod later;
 mod leases;
 mod limits;

@@ -5,9 +5,6 @@ use uuid::Uuid;
 use super::Tx;
 use crate::failure::StoreError;
 
-/// Keeps a reply.
-pub(super) const KEEP: &str = "update skeleton.inbox set reply = $2, account_id = $3 where message_id = $1";
-
 const FORGET: &str = "update skeleton.inbox set reply = null, account_id = null where account_id = $1";
 
 impl Tx {

@@ -5,10 +5,7 @@ use tokio_postgres::{
     types::{Json, ToSql},
 };
 
-use crate::{
-    messaging::order::Place,
-    store::{Filter, SetAside, State},
-};
+use crate::store::{Filter, Place, SetAside, State};
 
 /// Keeps a message, or what is new about one that is kept. Its wait begins now by the clock that says when it is over: the
 /// service's own may be wrong.

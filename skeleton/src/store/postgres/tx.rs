@@ -14,16 +14,14 @@ use uuid::Uuid;
 use super::{
     at_most_one,
     error::store_error,
-    jobs,
+    kept,
     later::{self, Later},
-    replies,
     session::Session,
     set_aside,
 };
 use crate::{
     failure::StoreError,
-    messaging::order::past_given_up,
-    store::{Hand, Publish, SetAside, Staged, Transaction, Work, jobs::job_name},
+    store::{Hand, Publish, SetAside, Staged, Transaction, Work, jobs::job_name, past_given_up},
 };
 
 const TAKE_IN: &str =
@@ -221,7 +219,7 @@ impl Transaction for Tx {
 
     async fn keep_reply(&mut self, request: Uuid, reply: &[u8]) -> Result<(), StoreError> {
         let account = self.work.account();
-        self.execute_later(replies::KEEP, &[&request, &reply, &account]).await
+        self.execute_later(kept::REPLY, &[&request, &reply, &account]).await
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
@@ -256,7 +254,7 @@ async fn record_jobs(client: &Object, staged: &[Staged]) -> Result<Option<Later>
     if jobs.is_empty() {
         return Ok(None);
     }
-    let statement = prepared(client, jobs::RECORD).await?;
+    let statement = prepared(client, kept::JOB).await?;
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.envelope.id).collect();
     let names: Vec<&str> = jobs.iter().map(|job| job_name(&job.envelope.name)).collect();
     let times: Vec<_> = jobs.iter().map(|job| job.envelope.time).collect();

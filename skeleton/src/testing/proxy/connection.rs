@@ -5,13 +5,11 @@ use std::time::Duration;
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::net::TcpStream;
 
-use super::{Way, fault::until, stream::Stream};
-
-/// How a connection ends.
-pub enum End {
-    Close,
-    Reset,
-}
+use super::{
+    Way,
+    fault::until,
+    stream::{End, Stream},
+};
 
 impl Way {
     /// Forwards one connection until it ends.

@@ -10,10 +10,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{
-    connection::End,
-    fault::{Fault, Faults, until},
-};
+use super::fault::{Fault, Faults, until};
 
 /// How much is read at once, and how many such pieces may be on their way.
 const READ: usize = 16 * 1024;
@@ -21,6 +18,12 @@ const ON_ITS_WAY: usize = 64;
 
 /// With little bandwidth something comes so often in a second.
 const PIECES_PER_SECOND: usize = 20;
+
+/// How a connection ends.
+pub enum End {
+    Close,
+    Reset,
+}
 
 /// One direction of a connection.
 pub struct Stream {

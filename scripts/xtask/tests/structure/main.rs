@@ -1,4 +1,10 @@
-//! The rules of the tree: who may depend on whom, and who may know the broker.
+//! The rules of the tree: who may depend on whom, who may know the broker, and which claims of the docs can be checked.
+
+mod imports;
+mod pages;
+mod paths;
+mod services;
+mod sizes;
 
 use std::{
     collections::BTreeSet,
@@ -6,6 +12,8 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+use imports::{Crate, circles};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -58,6 +66,47 @@ fn events_depend_on_nothing_of_ours_and_the_skeleton_on_events_alone() {
     let skeleton = fs::read_to_string(root().join("skeleton/Cargo.toml")).unwrap();
     for folder in services() {
         assert!(!skeleton.contains(&format!("\n{}.", name(&folder))), "the skeleton depends on {}", name(&folder));
+    }
+}
+
+/// The modules of the skeleton from the bottom up. A file may import from its own module and from those of lower layers.
+const LAYERS: [&[&str]; 8] = [
+    &["config", "failure", "stop", "surroundings"],
+    &["telemetry"],
+    &["store"],
+    &["http", "lease", "messaging", "partner", "saga", "schedule"],
+    &["mail", "parked", "rebuild"],
+    &["service"],
+    &["testing"],
+    &["lib"],
+];
+
+#[test]
+fn in_the_skeleton_imports_lead_down() {
+    let layer_of = |file: &str| {
+        let module = file.split('/').next().unwrap().trim_end_matches(".rs");
+        let layer = LAYERS.iter().position(|modules| modules.contains(&module));
+        (layer.unwrap_or_else(|| panic!("{module} has no layer: add it to LAYERS")), module.to_owned())
+    };
+    let mut upwards = Vec::new();
+    for ((from, to), names) in Crate::read(&root().join("skeleton/src")).arrows() {
+        let ((from_layer, from_module), (to_layer, to_module)) = (layer_of(&from), layer_of(&to));
+        if from_module != to_module && to_layer >= from_layer {
+            upwards.push(format!("{from} takes {names:?} from {to}"));
+        }
+    }
+
+    assert!(upwards.is_empty(), "move what they share into a lower module:\n{}", upwards.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut crates: Vec<_> = services();
+    crates.extend(["skeleton", "scripts/xtask", "events"].map(|folder| root().join(folder)));
+    crates.extend(["catalogue", "compat", "contracts"].map(|folder| root().join("events").join(folder)));
+    for folder in crates {
+        let found = circles(&Crate::read(&folder.join("src")).arrows());
+        assert!(found.is_empty(), "{}: move what they share into a third file:\n{}", name(&folder), found.join("\n"));
     }
 }
 

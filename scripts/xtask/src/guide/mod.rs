@@ -2,6 +2,8 @@
 //!
 //! Of its code blocks, `json file=<path>` and the like are written to that file, `diff` is applied, and `sh` is run.
 
+mod steps;
+
 use std::{
     env,
     ffi::OsString,
@@ -16,6 +18,7 @@ use clap::Args;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::copy::{build_folder, copied};
+use steps::{Block, steps};
 
 /// The most steps that a guide may have.
 const STEPS: usize = 9;
@@ -27,14 +30,6 @@ pub struct Guide {
     guide: PathBuf,
 }
 
-/// What a code block is for.
-#[derive(Debug, PartialEq)]
-enum Block {
-    File(PathBuf, String),
-    Diff(String),
-    Commands(String),
-}
-
 impl Guide {
     pub async fn run(self) -> Result<()> {
         let text = fs::read_to_string(&self.guide).with_context(|| self.guide.display().to_string())?;
@@ -44,43 +39,18 @@ impl Guide {
         for (title, blocks) in steps {
             println!("-- {title}");
             for block in blocks {
-                block.follow(&copy).await.with_context(|| format!("step {title}"))?;
+                follow(&block, &copy).await.with_context(|| format!("step {title}"))?;
             }
         }
         Ok(())
     }
 }
 
-/// The steps, `## 1. Title`, with their blocks in order.
-fn steps(text: &str) -> Result<Vec<(String, Vec<Block>)>> {
-    let mut steps: Vec<(String, Vec<Block>)> = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if let Some(title) = line.strip_prefix("## ") {
-            steps.push((title.to_owned(), Vec::new()));
-        }
-        let Some(kind) = line.strip_prefix("```") else { continue };
-        let body: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
-        let (_, blocks) = steps.last_mut().with_context(|| format!("a code block before the first step: {kind}"))?;
-        blocks.push(match kind.split_once(" file=") {
-            Some((_, path)) => Block::File(path.into(), body),
-            None if kind == "diff" => Block::Diff(body),
-            None if kind == "sh" => Block::Commands(body),
-            None => anyhow::bail!("a code block of the kind {kind:?} cannot be followed"),
-        });
-    }
-    Ok(steps)
-}
-
-impl Block {
-    async fn follow(&self, copy: &Path) -> Result<()> {
-        match self {
-            Self::File(path, text) => Ok(fs::write(copy.join(path), text)?),
-            Self::Diff(diff) => run(Command::new("git").args(["apply", "-"]), copy, diff).await,
-            Self::Commands(commands) => {
-                run(Command::new("bash").args(["-euxo", "pipefail", "-s"]), copy, commands).await
-            }
-        }
+async fn follow(block: &Block, copy: &Path) -> Result<()> {
+    match block {
+        Block::File(path, text) => Ok(fs::write(copy.join(path), text)?),
+        Block::Diff(diff) => run(Command::new("git").args(["apply", "-"]), copy, diff).await,
+        Block::Commands(commands) => run(Command::new("bash").args(["-euxo", "pipefail", "-s"]), copy, commands).await,
     }
 }
 
@@ -108,21 +78,4 @@ fn path_with_this_as_xtask(copy: &Path) -> Result<OsString> {
     fs::write(folder.join("cargo"), text)?;
     fs::set_permissions(folder.join("cargo"), fs::Permissions::from_mode(0o755))?;
     Ok(env::join_paths(iter::once(folder).chain(env::split_paths(&path)))?)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_have_their_blocks_in_order_and_other_kinds_are_refused() {
-        let text = "# Guide\n\n## 1. Write\n\n```json file=a.json\n{}\n```\n\n## 2. Run\n\n```sh\ntrue\n```\n```diff\n-a\n+b\n```\n";
-
-        let steps = steps(text).unwrap();
-
-        assert_eq!(steps[0], ("1. Write".to_owned(), vec![Block::File("a.json".into(), "{}\n".to_owned())]));
-        assert_eq!(steps[1].1, [Block::Commands("true\n".to_owned()), Block::Diff("-a\n+b\n".to_owned())]);
-        assert!(super::steps("## 1. Draw\n```svg\n```\n").is_err() && super::steps("```sh\n```\n").is_err());
-    }
 }

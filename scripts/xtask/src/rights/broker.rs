@@ -1,9 +1,8 @@
-//! Tries, with each service's own credentials, what it must not be able to do, on the real servers.
+//! RabbitMQ: exchanges, queues and histories that are another's, and any change of the topology.
 
-use std::{env, fs, path::PathBuf};
+use std::fs;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use clap::Args;
+use anyhow::{Context, Result, ensure};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{
@@ -12,76 +11,12 @@ use lapin::{
     },
     types::FieldTable,
 };
-use tokio_postgres::NoTls;
 
+use super::{address, secret};
 use crate::native::{SERVICES, repository};
 
-/// Try, with each service's credentials, what it must not be able to do: each must be refused.
-#[derive(Args)]
-pub struct Rights {}
-
-const ON_POSTGRES: [&str; 4] = ["gateway", "accounts", "contacts", "notifications"];
-
-impl Rights {
-    /// Tries everything. Fails at the first thing that was possible.
-    pub async fn run(self) -> Result<()> {
-        let mut refused = 0;
-        for service in SERVICES {
-            refused += databases(service).await?;
-            refused += broker(service).await?;
-        }
-        println!("{refused} attempts on what is another's, all refused");
-        Ok(())
-    }
-}
-
-fn secret(name: &str) -> Result<String> {
-    let folder = PathBuf::from(env::var("KITH_SECRETS").context("KITH_SECRETS is not set")?);
-    Ok(fs::read_to_string(folder.join(name))
-        .with_context(|| format!("the secret {name} cannot be read"))?
-        .trim()
-        .to_owned())
-}
-
-/// `user:password@` put into an address in place of what is there.
-fn address(variable: &str, user: &str, password: &str) -> Result<String> {
-    let url = env::var(variable).with_context(|| format!("{variable} is not set"))?;
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("{variable} is no address"))?;
-    let (_, place) = rest.split_once('@').ok_or_else(|| anyhow!("{variable} has no user"))?;
-    Ok(format!("{scheme}://{user}:{password}@{place}"))
-}
-
-/// Every database that is not the service's own.
-async fn databases(service: &str) -> Result<usize> {
-    let password = secret(&format!("{service}.store"))?;
-    let mut refused = 0;
-    let url = address("KITH_POSTGRES_URL", service, &password)?;
-    let (place, _) = url.rsplit_once('/').ok_or_else(|| anyhow!("KITH_POSTGRES_URL names no database"))?;
-    for database in ON_POSTGRES {
-        let opened = tokio_postgres::connect(&format!("{place}/{database}"), NoTls).await;
-        if database == service {
-            drop(opened.with_context(|| format!("{service} cannot open its own database"))?);
-        } else {
-            ensure!(opened.is_err(), "{service} can open the database {database}");
-            refused += 1;
-        }
-    }
-    if service != "search" {
-        let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
-        let answer = reqwest::get(format!("{url}/search-contacts/_count")).await?;
-        ensure!(answer.status() == 401, "{service} can sign in to Elasticsearch: {}", answer.status());
-        refused += 1;
-    } else {
-        let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
-        let answer = reqwest::get(format!("{url}/accounts/_count")).await?;
-        ensure!(answer.status() == 403, "search can read an index that is not its own: {}", answer.status());
-        refused += 1;
-    }
-    Ok(refused)
-}
-
 /// Every queue and exchange that is not the service's own.
-async fn broker(service: &str) -> Result<usize> {
+pub async fn refuses(service: &str) -> Result<usize> {
     let url = address("KITH_AMQP_URL", service, &secret(&format!("{service}.broker"))?)?;
     let connection = Connection::connect(&url, ConnectionProperties::default())
         .await

@@ -1,0 +1,76 @@
+//! What `deploy/native` runs: its scripts, where its servers are, and its processes.
+
+mod service_program;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use tokio::process::Command;
+
+pub use service_program::{ServiceProgram, program};
+
+/// The repository's folder: that around the current folder, or else the one that this was built in.
+pub fn repository() -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    let around = here.ancestors().find(|folder| folder.join("events/schemas").is_dir());
+    let built_in = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    around.or_else(built_in).unwrap_or(&here).to_path_buf()
+}
+
+/// A setting that is in `servers.env`.
+pub fn setting(name: &str) -> Result<String> {
+    env::var(name).with_context(|| format!("{name} is not set: run scripts/demo, which reads servers.env"))
+}
+
+/// The address of a database, as the administrator.
+pub fn postgres(database: &str) -> Result<String> {
+    let url = setting("KITH_POSTGRES_URL")?;
+    let (place, _) = url.rsplit_once('/').context("KITH_POSTGRES_URL names no database")?;
+    Ok(format!("{place}/{database}"))
+}
+
+/// The port that the broker listens on.
+pub fn broker_port() -> Result<u16> {
+    let url = setting("KITH_AMQP_URL")?;
+    let port =
+        url.rsplit_once('@').and_then(|(_, place)| place.split(['/', '?']).next()?.rsplit_once(':')?.1.parse().ok());
+    port.context("KITH_AMQP_URL has no port")
+}
+
+/// Where the servers' state, logs and secrets are.
+pub fn run_folder() -> PathBuf {
+    env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
+}
+
+/// The process of a server or service, from the folder that its state is in.
+pub fn pid_of(run_folder: &Path, name: &str) -> Result<String> {
+    let file = run_folder.join("pid").join(name);
+    let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: is it up?", file.display()))?;
+    let pid = pid.split_whitespace().next().ok_or_else(|| anyhow!("{} is empty", file.display()))?;
+    Ok(pid.to_owned())
+}
+
+/// One of the scripts, `servers` or `services`.
+pub fn script(name: &str) -> Command {
+    Command::new(repository().join("deploy/native").join(name))
+}
+
+/// Runs a script to its end.
+pub async fn run(script: &mut Command) -> Result<()> {
+    let output = script.stdin(Stdio::null()).output().await?;
+    ensure!(
+        output.status.success(),
+        "{:?} failed:\n{}{}",
+        script.as_std(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// The six services.
+pub const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];

@@ -1,0 +1,38 @@
+//! Postgres and Elasticsearch: databases and indices that are another's.
+
+use anyhow::{Context, Result, anyhow, ensure};
+use tokio_postgres::NoTls;
+
+use super::{address, secret};
+
+/// The services whose store is Postgres.
+const ON_POSTGRES: [&str; 4] = ["gateway", "accounts", "contacts", "notifications"];
+
+/// Every database that is not the service's own.
+pub async fn refuse(service: &str) -> Result<usize> {
+    let password = secret(&format!("{service}.store"))?;
+    let mut refused = 0;
+    let url = address("KITH_POSTGRES_URL", service, &password)?;
+    let (place, _) = url.rsplit_once('/').ok_or_else(|| anyhow!("KITH_POSTGRES_URL names no database"))?;
+    for database in ON_POSTGRES {
+        let opened = tokio_postgres::connect(&format!("{place}/{database}"), NoTls).await;
+        if database == service {
+            drop(opened.with_context(|| format!("{service} cannot open its own database"))?);
+        } else {
+            ensure!(opened.is_err(), "{service} can open the database {database}");
+            refused += 1;
+        }
+    }
+    if service != "search" {
+        let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
+        let answer = reqwest::get(format!("{url}/search-contacts/_count")).await?;
+        ensure!(answer.status() == 401, "{service} can sign in to Elasticsearch: {}", answer.status());
+        refused += 1;
+    } else {
+        let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
+        let answer = reqwest::get(format!("{url}/accounts/_count")).await?;
+        ensure!(answer.status() == 403, "search can read an index that is not its own: {}", answer.status());
+        refused += 1;
+    }
+    Ok(refused)
+}

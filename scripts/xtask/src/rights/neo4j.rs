@@ -1,0 +1,52 @@
+//! Neo4j: the Community edition has one user, whose password the service network alone has. Everybody else is refused.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use neo4rs::{ConfigBuilder, Graph, query};
+
+use super::secret;
+use crate::native::{SERVICES, setting};
+
+/// The service that owns the server.
+const OWNER: &str = "network";
+
+/// How long the server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tries the owner's login, which must be good, and all others. Returns how many were refused.
+pub async fn refuses() -> Result<usize> {
+    let url = setting("KITH_NEO4J_URL")?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("KITH_NEO4J_URL is no address"))?;
+    let (login, place) = rest.split_once('@').ok_or_else(|| anyhow!("KITH_NEO4J_URL has no user"))?;
+    let (user, place) = (login.split(':').next().unwrap_or_default(), format!("{scheme}://{place}"));
+    let owners = secret(&format!("{OWNER}.store"))?;
+    ask(&place, user, &owners).await.with_context(|| format!("{OWNER} cannot open its own database"))?;
+
+    let others = SERVICES.into_iter().filter(|service| *service != OWNER);
+    let mut logins: Vec<(String, String)> = vec![(String::new(), String::new()), (user.to_owned(), String::new())];
+    for service in others {
+        logins.push((service.to_owned(), secret(&format!("{service}.store"))?));
+    }
+    logins.push((OWNER.to_owned(), owners));
+    for (user, password) in &logins {
+        let refused = ask(&place, user, password).await;
+        ensure!(is_refusal(refused)?, "Neo4j lets the user {user:?} in");
+    }
+    Ok(logins.len())
+}
+
+async fn ask(place: &str, user: &str, password: &str) -> Result<(), neo4rs::Error> {
+    let config = ConfigBuilder::default().uri(place).user(user).password(password).connection_timeout(PATIENCE);
+    Graph::connect(config.build()?)?.run(query("RETURN 1")).await
+}
+
+/// Whether the server said no to the login. A server that is away has refused nothing.
+fn is_refusal(asked: Result<(), neo4rs::Error>) -> Result<bool> {
+    match asked {
+        Ok(()) => Ok(false),
+        Err(neo4rs::Error::AuthenticationError(_)) => Ok(true),
+        Err(neo4rs::Error::Neo4j(error)) if error.code().contains("Security") => Ok(true),
+        Err(error) => Err(error).context("Neo4j was asked for a login and has not answered"),
+    }
+}

@@ -1,0 +1,39 @@
+//! What people do by hand: they add one contact, and change it.
+
+use events::contacts::{AddContact, ChangeContact};
+use uuid::Uuid;
+
+use crate::demo::Person;
+
+/// Adds this person.
+pub fn by_hand_of(account: Uuid, person: &Person) -> AddContact {
+    AddContact {
+        account_id: account,
+        name: person.name(),
+        given_name: None,
+        family_name: None,
+        emails: vec![person.email()],
+        phones: Vec::new(),
+        company: None,
+        title: None,
+        notes: None,
+        urls: Vec::new(),
+    }
+}
+
+/// Only the notes: neither the network nor a notification has anything to do with them.
+pub fn change_of(account: Uuid, contact: Uuid, number: usize) -> ChangeContact {
+    ChangeContact {
+        contact_id: contact,
+        account_id: account,
+        name: None,
+        given_name: None,
+        family_name: None,
+        emails: None,
+        phones: None,
+        company: None,
+        title: None,
+        notes: Some(format!("change {number}")),
+        urls: None,
+    }
+}

@@ -1,0 +1,64 @@
+//! What the page of a service says it consumes, answers and publishes is what its contract and its schemas say.
+
+use std::{fs, path::Path};
+
+use super::{name, root, services};
+
+/// The values of the lines `"key": "value"` in a JSON file that has each on a line of its own.
+fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let start = format!("\"{key}\": \"");
+    text.lines().filter_map(|line| line.trim().strip_prefix(&start)?.split('"').next()).collect()
+}
+
+/// The items of the list of a key.
+fn items<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let list = text.split_once(&format!("\"{key}\": [")).and_then(|(_, rest)| rest.split_once(']'));
+    list.map_or_else(Vec::new, |(list, _)| list.split('"').skip(1).step_by(2).collect())
+}
+
+/// Whether a page names a message: `contact-added`, `contacts.contact-added`, with the right version or none, or
+/// `-added` after another of the same owner.
+fn names(page: &str, owner: &str, message: &str, version: &str) -> bool {
+    let codes: Vec<&str> = page.split('`').skip(1).step_by(2).flat_map(str::split_whitespace).collect();
+    let full = format!("{owner}.{message}");
+    let end = message.rsplit_once('-').map_or(message, |(_, end)| end);
+    let is_named = |code: &str| {
+        let (code, said) = code.rsplit_once(".v").unwrap_or((code, version));
+        (code == message || code == full || code == format!("-{end}")) && said == version
+    };
+    codes.into_iter().any(is_named)
+}
+
+fn events_of(service: &str) -> Vec<(String, String)> {
+    let folder = root().join("events/schemas").join(service);
+    let files = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let events = files.filter(|path| fs::read_to_string(path).unwrap().contains("\"kind\": \"event\""));
+    let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    events.filter_map(|path| stem(&path).rsplit_once(".v").map(|(name, v)| (name.to_owned(), v.to_owned()))).collect()
+}
+
+#[test]
+fn the_page_of_a_service_names_its_messages_in_their_versions_and_its_callers() {
+    let mut missing = Vec::new();
+    for folder in services() {
+        let [page, contract] =
+            ["README.md", "contract.json"].map(|file| fs::read_to_string(folder.join(file)).unwrap());
+        let service = name(&folder);
+        for message in values(&contract, "message") {
+            let (name, version) = message.rsplit_once(".v").unwrap();
+            let (owner, name) = name.split_once('.').unwrap();
+            if !names(&page, owner, name, version) {
+                missing.push(format!("{service}: {message}"));
+            }
+        }
+        for (event, version) in events_of(&service) {
+            if !names(&page, &service, &event, &version) {
+                missing.push(format!("{service} publishes {event}.v{version}"));
+            }
+        }
+        let callers = items(&contract, "callers").into_iter().chain(items(&contract, "asks"));
+        missing.extend(callers.filter(|other| !page.contains(other)).map(|other| format!("{service} and {other}")));
+    }
+
+    assert!(missing.is_empty(), "services/*/README.md does not name:\n{}", missing.join("\n"));
+}

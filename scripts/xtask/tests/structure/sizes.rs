@@ -1,0 +1,52 @@
+//! Functions are short enough to be read at once.
+
+use std::fs;
+
+use super::{root, services, sources};
+
+/// The most lines of a function, its signature and its last brace included.
+const MOST: usize = 60;
+
+/// The functions of a file that are too long: their first lines and their lengths.
+fn too_long(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let is_function = code.split(' ').take_while(|word| *word != "fn").all(|word| {
+            word.starts_with("pub") || word == "async" || word == "const" || word == "unsafe" || word.ends_with(')')
+        }) && code.split(' ').any(|word| word == "fn");
+        let ends = |line: &&&str| ['{', ';', '}'].iter().any(|sign| line.ends_with(*sign));
+        let has_body = || lines[at..].iter().find(ends).is_some_and(|line| line.ends_with('{'));
+        if is_function && has_body() {
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[at..].iter().position(|line| *line == end).unwrap_or(0) + 1;
+            found.extend((length > MOST).then_some((code, length)));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_function_is_longer_than_it_can_be_read_at_once() {
+    let mut folders = services();
+    folders.extend(["scripts/xtask", "events"].map(|folder| root().join(folder)));
+    folders.extend(["catalogue", "compat", "contracts"].map(|folder| root().join("events").join(folder)));
+    let mut found = Vec::new();
+    for file in folders.iter().flat_map(|folder| sources(&folder.join("src"))) {
+        let text = fs::read_to_string(&file).unwrap();
+        found.extend(too_long(&text).iter().map(|(line, length)| format!("{}: {line} {length}", file.display())));
+    }
+
+    assert!(found.is_empty(), "more than {MOST} lines, split them by what they do:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_function_is_measured_from_its_first_line_to_its_last() {
+    let body = "        step();\n".repeat(MOST - 1);
+    let text =
+        format!("impl A {{\n    fn none(&self);\n    pub async fn long(\n        &self,\n    ) {{\n{body}    }}\n}}\n");
+
+    assert_eq!(too_long(&text), [("pub async fn long(", MOST + 3)]);
+    assert_eq!(too_long("fn short() {\n}\n"), []);
+}
