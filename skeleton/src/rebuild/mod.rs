@@ -11,12 +11,14 @@
 
 mod progress;
 mod slice;
+mod snapshots;
 mod source;
 mod work;
 mod worker;
 
 pub use progress::{Found, Rebuilt};
-pub use slice::{Slice, Sum, page_limit};
+pub use slice::{Slice, Sum};
+pub use snapshots::SnapshotPage;
 pub use source::{Projections, Source};
 pub(crate) use work::CATCHING_UP;
 pub use work::{CatchingUp, RebuildError, Rebuilding};
