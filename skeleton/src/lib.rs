@@ -12,6 +12,7 @@ mod lease;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod messaging;
+pub mod paging;
 pub mod parked;
 pub mod partner;
 pub mod rebuild;
@@ -32,7 +33,7 @@ pub use messaging::jobs::{Jobs, Progress};
 pub use messaging::requests::{Asking, Requests};
 pub use saga::{Saga, SagaState};
 pub use schedule::{Missed, Schedules};
-pub use service::{App, Exit, Service};
+pub use service::{App, Exit, Housekeeping, Sections, Service};
 #[cfg(feature = "elasticsearch")]
 pub use store::elasticsearch::{Elasticsearch, Index};
 #[cfg(feature = "neo4j")]

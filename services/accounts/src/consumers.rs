@@ -5,7 +5,7 @@ use skeleton::{Handled, Subscriptions, store::postgres::Tx};
 
 use crate::{
     domain::{Confirmed, Part},
-    erasing::confirm,
+    jobs::erasing::confirm,
 };
 
 /// The events that accounts listens to.

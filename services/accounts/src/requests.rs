@@ -1,5 +1,7 @@
 //! What the gateway asks of accounts.
 
+pub mod snapshots;
+
 use events::accounts::{
     AccountView, ChangeAccount, CloseSession, EraseAccount, EraseAccountV2, ErasureBegun, ErasurePart, ErasureView,
     GetAccount, GetErasure, GetSigningKeys, OpenSession, RefreshSession, RegisterAccount, Registered,
@@ -18,11 +20,10 @@ use crate::{
         Account, AccountRefusal, Changes, Device, Email, Erasure, Name, Password, Session, SessionOver, Throttle,
         Verdict, WrongPassword,
     },
-    erasing,
     events::{profile_changed, session_ended, signed_in},
-    passwords::Passwords,
+    jobs::erasing,
+    resources::{Passwords, RefreshToken, Tokens},
     store,
-    tokens::{RefreshToken, Tokens},
 };
 
 /// The requests that this service answers. Those that hand out tokens are not kept, but may be followed twice.
@@ -108,7 +109,7 @@ async fn open_session(attempt: Attempt, tx: &mut Tx) -> Answered<SessionView> {
     throttle.check(store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?, now)?;
     let account_id = proven_account(tx, &attempt).await?.ok_or(WrongPassword)?;
     store::forget_failures(tx, &attempt.address).await?;
-    let id = tokens.session_of(account_id, request_id(tx));
+    let id = tokens.session_of(account_id, tx.message_id().unwrap_or_else(|| tx.new_id()));
     let session = Session { id, account_id, tokens_expire_at: tokens.expiry(now) };
     let refresh = tokens.first_refresh(id);
     if store::insert_session(tx, &session, now).await? {
@@ -252,11 +253,6 @@ async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: Ses
 /// What failures are counted by: the same for every way to write an address.
 fn address_digest(text: &str) -> Vec<u8> {
     Sha256::digest(text.trim().to_lowercase()).to_vec()
-}
-
-/// The request that is followed: the same again has the same id.
-fn request_id(tx: &Tx) -> Uuid {
-    tx.work().cause().map_or_else(|| tx.new_id(), |request| request.id)
 }
 
 impl From<Account> for AccountView {

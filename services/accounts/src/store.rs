@@ -1,7 +1,11 @@
 //! Every query of this service.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use skeleton::{Failure, Postgres, StoreError, rebuild::Slice, store::postgres::Tx};
+use skeleton::{
+    Failure, Postgres, StoreError,
+    rebuild::{Slice, SnapshotPage, Sum},
+    store::postgres::Tx,
+};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -46,16 +50,12 @@ pub async fn find_account(store: &Postgres, account: Uuid) -> Result<Option<Acco
 }
 
 /// The accounts of a slice after one, by id, each with the number of the newest event about it.
-pub async fn snapshots(
-    store: &Postgres,
-    slice: &Slice,
-    after: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<(Account, i64)>, StoreError> {
+pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Account, i64)>, StoreError> {
+    let SnapshotPage { within, after, limit } = page;
     let sql = "select account_id, email, name, discoverable, nameable, created_at, skeleton.sequence_of(account_id)
         from accounts where account_id between $1 and $2 and ($3::uuid is null or account_id > $3)
         order by account_id limit $4";
-    let rows = store.query(sql, &[&slice.first(), &slice.last(), &after, &limit]).await?;
+    let rows = store.query(sql, &[&within.first(), &within.last(), after, limit]).await?;
     let with_sequence = |row: Row| {
         let sequence = row.get(6);
         Ok((read_account(row)?, sequence))
@@ -64,12 +64,11 @@ pub async fn snapshots(
 }
 
 /// How many accounts a slice has, and their checksum.
-pub async fn sum(store: &Postgres, slice: &Slice) -> Result<(i64, String), StoreError> {
+pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     let sql = "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(account_id)), 0::bit(64))), count(*)
         from accounts where account_id between $1 and $2";
-    let rows = store.query(sql, &[&slice.first(), &slice.last()]).await?;
-    let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
-    Ok((row.get(1), row.get(0)))
+    let row = store.query_one(sql, &[&slice.first(), &slice.last()]).await?;
+    Ok(Sum { count: row.get(1), checksum: row.get(0) })
 }
 
 /// The same, locked until the transaction ends.

@@ -5,11 +5,10 @@ use ::events::contacts::{
     GetContact, GetImport, GetImportV2, ImportFile, ImportView, ImportViewV2, ListContacts, RemoveContact, StartImport,
     SubmitImport,
 };
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+use base64::{Engine, engine::general_purpose::STANDARD};
+use skeleton::{
+    Answered, Answers, Failure, JobSteps, Postgres, Problem, Publish, Reading, paging::PageRequest, store::postgres::Tx,
 };
-use skeleton::{Answered, Answers, Failure, JobSteps, Postgres, Problem, Publish, Reading, store::postgres::Tx};
 use uuid::Uuid;
 
 use crate::{
@@ -20,8 +19,10 @@ use crate::{
     views::{contact_view, import_view, import_view_v1},
 };
 
+/// How many contacts a page has if the caller does not say.
+const USUAL_PAGE: u32 = 50;
 /// How many contacts one stretch of an export holds.
-const EXPORT_STRETCH: i64 = 200;
+const EXPORT_STRETCH: u32 = 200;
 
 /// The requests that contacts answers.
 pub fn answers() -> Answers<Postgres> {
@@ -129,17 +130,15 @@ async fn cancel_import(asked: CancelImport, tx: &mut Tx) -> Answered<ImportViewV
 
 /// Answers `list-contacts`: a page of an address book, by name.
 async fn list_contacts(asked: ListContacts, store: Reading<Postgres>) -> Answered<ContactPage> {
-    let limit = i64::from(asked.limit.unwrap_or(50));
-    if !(1..=200).contains(&limit) {
-        return Err(Problem::new(422, "limit-out-of-range", "limit is a number from 1 to 200").into());
-    }
-    let (contacts, next_cursor) = page(&store, asked.account_id, asked.cursor, limit).await?;
+    let request = PageRequest::parse(asked.cursor.as_deref(), asked.limit, USUAL_PAGE)?;
+    let (contacts, next_cursor) = page(&store, asked.account_id, request).await?;
     Ok(ContactPage { items: contacts.into_iter().map(contact_view).collect(), next_cursor })
 }
 
 /// Answers `export-contacts`: a stretch of an address book as vCards.
 async fn export_contacts(asked: ExportContacts, store: Reading<Postgres>) -> Answered<ContactExport> {
-    let (contacts, next_cursor) = page(&store, asked.account_id, asked.cursor, EXPORT_STRETCH).await?;
+    let request = PageRequest::parse(asked.cursor.as_deref(), None, EXPORT_STRETCH)?;
+    let (contacts, next_cursor) = page(&store, asked.account_id, request).await?;
     let vcard = |contact: &Contact| {
         let revised = contact.changed_at.format("%Y%m%dT%H%M%SZ").to_string();
         // A card that came with an id of its own keeps it: then it comes back as the same contact.
@@ -223,33 +222,13 @@ async fn found_import(store: &Postgres, id: Uuid, account: Uuid) -> Result<(Impo
     found.filter(|(import, _)| import.account_id == account).ok_or_else(|| ImportRefusal::Missing.into())
 }
 
-/// A page, and where the next begins.
+/// A page by name, and the cursor of the next.
 async fn page(
     store: &Postgres,
     owner: Uuid,
-    cursor: Option<String>,
-    limit: i64,
+    request: PageRequest<(String, Uuid)>,
 ) -> Result<(Vec<Contact>, Option<String>), Failure> {
-    let after = match cursor {
-        Some(cursor) => read_cursor(&cursor).ok_or_else(|| {
-            Problem::new(422, "cursor-malformed", "this cursor is not one of ours: begin without one")
-        })?,
-        None => (String::new(), Uuid::nil()),
-    };
-    // One more than asked for tells whether there is a next page.
-    let mut contacts = store::page(store, owner, &after, limit + 1).await?;
-    let has_more = contacts.len() > limit as usize;
-    contacts.truncate(limit as usize);
-    let next = contacts.last().filter(|_| has_more).map(cursor_after);
-    Ok((contacts, next))
-}
-
-fn cursor_after(contact: &Contact) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}{}", contact.id.simple(), store::sort_key(contact)))
-}
-
-fn read_cursor(cursor: &str) -> Option<(String, Uuid)> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    let (id, name) = text.split_at_checked(32)?;
-    Some((name.to_owned(), id.parse().ok()?))
+    let after = request.after.clone().unwrap_or_default();
+    let found = store::page(store, owner, &after, request.fetch()).await?;
+    Ok(request.page(found, |last| (store::sort_key(last), last.id)))
 }

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use skeleton::{Postgres, StoreError, rebuild::Slice, store::postgres::Tx};
+use skeleton::{
+    Postgres, StoreError,
+    rebuild::{Slice, SnapshotPage, Sum},
+    store::postgres::Tx,
+};
 use tokio_postgres::{Row, types::Json};
 use uuid::Uuid;
 
@@ -58,27 +62,22 @@ pub async fn page(
 }
 
 /// The contacts of a slice after one, by id, each with the number of the newest event about it.
-pub async fn snapshots(
-    store: &Postgres,
-    slice: &Slice,
-    after: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<(Contact, i64)>, StoreError> {
+pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Contact, i64)>, StoreError> {
+    let SnapshotPage { within, after, limit } = page;
     let sql = "select contact_id, owner_id, source_key, person_id, card, imported, created_at, changed_at,
             skeleton.sequence_of(contact_id)
         from contacts where contact_id between $1 and $2 and ($3::uuid is null or contact_id > $3)
         order by contact_id limit $4";
-    let rows = store.query(sql, &[&slice.first(), &slice.last(), &after, &limit]).await?;
+    let rows = store.query(sql, &[&within.first(), &within.last(), after, limit]).await?;
     Ok(rows.iter().map(|row| (contact(row), row.get(8))).collect())
 }
 
 /// How many contacts a slice has, and their checksum.
-pub async fn sum(store: &Postgres, slice: &Slice) -> Result<(i64, String), StoreError> {
+pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     let sql = "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(contact_id)), 0::bit(64))), count(*)
         from contacts where contact_id between $1 and $2";
-    let rows = store.query(sql, &[&slice.first(), &slice.last()]).await?;
-    let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
-    Ok((row.get(1), row.get(0)))
+    let row = store.query_one(sql, &[&slice.first(), &slice.last()]).await?;
+    Ok(Sum { count: row.get(1), checksum: row.get(0) })
 }
 
 /// What contacts are ordered by.

@@ -3,10 +3,19 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use events::{Request, TraceParent};
-use skeleton::{Asking, Problem, Requests};
+use events::{
+    Request, TraceParent,
+    accounts::{GetSigningKeys, SigningKey},
+};
+use serde_json::Map;
+use skeleton::{
+    Asking, Problem, Requests,
+    http::{
+        auth::{KeySource, PublicKey},
+        idempotency::Principal,
+    },
+};
 use uuid::Uuid;
-use warp::http::{HeaderMap, header::AUTHORIZATION};
 
 /// A member, known by a valid access token.
 pub struct Caller {
@@ -38,35 +47,34 @@ pub struct Services {
     pub actor: Option<Uuid>,
     /// The trace that all of it belongs to.
     pub trace: Option<TraceParent>,
-    /// Given where the same order may come again: the services do it once.
-    pub order_id: Option<Uuid>,
+    /// Given if the same request may be repeated: the services follow it once.
+    pub request_id: Option<Uuid>,
 }
 
 impl Services {
     async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
-        let id = self.order_id.map(|order| request_id(order, request));
+        let id = self.request_id.map(|id| derived_id(id, request));
         self.requests.ask(request, Asking { actor: self.actor, trace: self.trace, id }).await
     }
 }
 
-/// The same order and the same question give the same id: the service that is asked recognises it.
-fn request_id<R: Request>(order: Uuid, request: &R) -> Uuid {
+/// The same HTTP request and the same question give the same id: the service that is asked recognises it.
+fn derived_id<R: Request>(http_request: Uuid, request: &R) -> Uuid {
     let mut text = R::NAME.as_bytes().to_vec();
     // A request that cannot be written is told of by whoever sends it.
     text.extend(serde_json::to_vec(request).unwrap_or_default());
-    Uuid::new_v5(&order, &text)
+    Uuid::new_v5(&http_request, &text)
 }
 
-/// Someone who can give an order.
-pub trait Ordering {
-    /// Tells them from all others.
-    fn owner(&self) -> String;
+/// Accounts, whose public keys access tokens are verified with.
+pub struct Accounts<'a>(pub &'a Requests);
 
-    /// Their account, where they have one.
-    fn account_id(&self) -> Option<Uuid>;
-
-    /// Asks under this id from here on.
-    fn under(self, order_id: Uuid) -> Self;
+impl KeySource for Accounts<'_> {
+    async fn fetch(&self) -> Result<Vec<PublicKey>, Problem> {
+        let view = self.0.ask(&GetSigningKeys(Map::new()), Asking::default()).await?;
+        let ours = |key: &SigningKey| key.kty == "OKP" && key.crv == "Ed25519";
+        Ok(view.keys.into_iter().filter(ours).map(|key| PublicKey { id: key.kid, x: key.x }).collect())
+    }
 }
 
 impl Caller {
@@ -79,8 +87,8 @@ impl Caller {
     }
 }
 
-impl Ordering for Caller {
-    fn owner(&self) -> String {
+impl Principal for Caller {
+    fn scope(&self) -> String {
         format!("account {}", self.account_id)
     }
 
@@ -88,8 +96,8 @@ impl Ordering for Caller {
         Some(self.account_id)
     }
 
-    fn under(self, order_id: Uuid) -> Self {
-        Self { services: Services { order_id: Some(order_id), ..self.services }, ..self }
+    fn with_request_id(self, id: Uuid) -> Self {
+        Self { services: Services { request_id: Some(id), ..self.services }, ..self }
     }
 }
 
@@ -103,8 +111,8 @@ impl Visitor {
     }
 }
 
-impl Ordering for Visitor {
-    fn owner(&self) -> String {
+impl Principal for Visitor {
+    fn scope(&self) -> String {
         format!("address {}", self.address)
     }
 
@@ -112,13 +120,7 @@ impl Ordering for Visitor {
         None
     }
 
-    fn under(self, order_id: Uuid) -> Self {
-        Self { services: Services { order_id: Some(order_id), ..self.services }, ..self }
+    fn with_request_id(self, id: Uuid) -> Self {
+        Self { services: Services { request_id: Some(id), ..self.services }, ..self }
     }
-}
-
-/// The access token that a request brings (RFC 6750).
-pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

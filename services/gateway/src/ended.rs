@@ -10,7 +10,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use skeleton::{Postgres, Problem, StoreError};
+use skeleton::{
+    Postgres, Problem, StoreError,
+    http::auth::{AccessClaims, Revocations},
+};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -88,5 +91,11 @@ impl Ended {
     fn forget_expired(&self, now: DateTime<Utc>) {
         let mut until = self.until.write().unwrap_or_else(PoisonError::into_inner);
         until.retain(|_, until| *until > now);
+    }
+}
+
+impl Revocations for Ended {
+    async fn is_revoked(&self, claims: &AccessClaims) -> Result<bool, Problem> {
+        self.has_ended(claims.session_id, claims.account_id).await
     }
 }

@@ -1,40 +1,36 @@
-//! What goes on beside all requests: catching up with other replicas, and forgetting what has lived long enough.
+//! Housekeeping: each replica catches up with what the others have written, and removes what has expired.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
-use skeleton::{App, Postgres, stop::Stop};
-use tokio::time::Instant;
+use skeleton::{App, Housekeeping, Postgres, Problem, StoreError, http::auth::AccessTokens};
 
-use crate::{ended::Ended, live::Live, store, tokens::Tokens};
+use crate::{caller::Accounts, ended::Ended, live::Live, store};
 
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-const BETWEEN_CLEANINGS: Duration = Duration::from_secs(60);
-const BETWEEN_KEYS: Duration = Duration::from_secs(3_600);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Runs until told to stop.
-pub async fn run(app: App<Postgres>, stop: Stop) {
-    let (ended, live, tokens) = (app.resource::<Ended>(), app.resource::<Live>(), app.resource::<Tokens>());
-    let (mut cleaned, mut renewed) = (Instant::now(), Instant::now());
-    while !stop.is_stopped() {
-        told("ended sessions", ended.catch_up(&app.store).await);
-        told("streams", live.catch_up(&app.store).await);
-        if cleaned.elapsed() > BETWEEN_CLEANINGS {
-            cleaned = Instant::now();
-            told("cleaning", store::clean_up(&app.store).await);
-        }
-        if renewed.elapsed() > BETWEEN_KEYS {
-            renewed = Instant::now();
-            told("signing keys", tokens.renew_keys(&app.requests).await);
-        }
-        tokio::select! {
-            () = stop.stopped() => {}
-            () = tokio::time::sleep(BETWEEN_LOOKS) => {}
-        }
-    }
+/// The tasks.
+pub fn tasks() -> Housekeeping<Postgres> {
+    Housekeeping::new()
+        .every(SECOND, "ended sessions", catch_up_with_ended)
+        .every(SECOND, "live streams", catch_up_with_streams)
+        .every(MINUTE, "clean-up", clean_up)
+        .every(HOUR, "signing keys", renew_keys)
 }
 
-fn told(what: &str, outcome: Result<(), impl Display>) {
-    if let Err(error) = outcome {
-        tracing::warn!(what, %error, "this could not be brought up to date: trying again");
-    }
+async fn catch_up_with_ended(app: App<Postgres>) -> Result<(), StoreError> {
+    app.resource::<Ended>().catch_up(&app.store).await
+}
+
+async fn catch_up_with_streams(app: App<Postgres>) -> Result<(), StoreError> {
+    app.resource::<Live>().catch_up(&app.store).await
+}
+
+async fn clean_up(app: App<Postgres>) -> Result<(), StoreError> {
+    store::clean_up(&app.store).await
+}
+
+async fn renew_keys(app: App<Postgres>) -> Result<(), Problem> {
+    app.resource::<AccessTokens>().renew_keys(&Accounts(&app.requests)).await
 }

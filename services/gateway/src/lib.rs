@@ -5,26 +5,20 @@ mod consumers;
 mod ended;
 mod housekeeping;
 mod http;
-mod idempotency;
 mod live;
+mod resources;
 mod store;
-mod tokens;
 mod views;
 
-use skeleton::{Postgres, Service, http::RateLimits};
+use skeleton::{Postgres, Service};
 
 /// The gateway, assembled.
 pub fn service() -> Service<Postgres> {
     Service::named("gateway")
-        .settings(include_str!("../config/default.toml"))
+        .settings(resources::settings())
         .store(Postgres::migrated_by(store::MIGRATIONS))
-        .section::<http::WebSettings>("web")
-        .provides("rates", |rates| Ok::<_, String>(RateLimits::new(&rates)))
-        .with(tokens::Tokens::new())
-        .with(ended::Ended::new())
-        .with(live::Live::new())
         .asks(&["accounts", "contacts", "network", "search", "notifications"])
         .consumes(consumers::subscriptions())
         .routes(http::routes, http::BODY_LIMITS)
-        .background(housekeeping::run)
+        .housekeeping(housekeeping::tasks())
 }

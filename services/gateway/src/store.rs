@@ -8,6 +8,7 @@ use uuid::Uuid;
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__gateway", include_str!("../migrations/V1__gateway.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
+    ("V13__idempotency", include_str!("../migrations/V13__idempotency.sql")),
 ];
 
 /// How many rows of an account's stream are kept.
@@ -98,8 +99,7 @@ pub struct EndedSince {
 pub async fn ended_since(store: &Postgres, since: DateTime<Utc>) -> Result<EndedSince, StoreError> {
     let sql = "select now(), coalesce(array_agg(id), '{}'), coalesce(array_agg(until), '{}')
         from ended where written_at > $1 and until > now()";
-    let row = store.query_opt(sql, &[&since]).await?;
-    let row = row.ok_or_else(|| StoreError::broken("looking for what has ended gave no row"))?;
+    let row = store.query_one(sql, &[&since]).await?;
     let (ids, until): (Vec<Uuid>, Vec<DateTime<Utc>>) = (row.get(1), row.get(2));
     Ok(EndedSince { looked_at: row.get(0), ended: ids.into_iter().zip(until).collect() })
 }
@@ -108,109 +108,13 @@ pub async fn ended_since(store: &Postgres, since: DateTime<Utc>) -> Result<Ended
 pub async fn forget_account(tx: &mut Tx, account_id: Uuid) -> Result<u64, StoreError> {
     let told = tx.execute("delete from stream_events where account_id = $1", &[&account_id]).await?;
     let streams = tx.execute("delete from streams where account_id = $1", &[&account_id]).await?;
-    let answers = tx.execute("delete from idempotency_keys where account_id = $1", &[&account_id]).await?;
-    Ok(told + streams + answers)
+    let responses = tx.forget_responses_to(account_id).await?;
+    Ok(told + streams + responses)
 }
 
 /// Forgets what has lived long enough.
 pub async fn clean_up(store: &Postgres) -> Result<(), StoreError> {
     store.execute("delete from stream_events where at < now() - interval '24 hours'", &[]).await?;
-    store.execute("delete from idempotency_keys where expires_at < now()", &[]).await?;
     store.execute("delete from ended where until < now() - interval '1 minute'", &[]).await?;
     Ok(())
-}
-
-/// An order under an idempotency key: what must be the same when it comes again.
-#[derive(Clone, Debug)]
-pub struct KeyedOrder {
-    /// Names the key and who gave it.
-    pub key_hash: Vec<u8>,
-    /// Whose order it is, where it needs an account.
-    pub account_id: Option<Uuid>,
-    /// The HTTP method.
-    pub method: String,
-    /// The path.
-    pub path: String,
-    /// Tells bodies apart.
-    pub body_hash: Vec<u8>,
-}
-
-/// What is known of a key.
-pub struct KeyRow {
-    /// The order it was used for.
-    pub method: String,
-    /// Its path.
-    pub path: String,
-    /// Its body.
-    pub body_hash: Vec<u8>,
-    /// The answer, where there is one.
-    pub answer: Option<KeptAnswer>,
-}
-
-/// An answer as it was given first.
-pub struct KeptAnswer {
-    /// The HTTP status.
-    pub status: i32,
-    /// The `location` header.
-    pub location: Option<String>,
-    /// The `content-type` header.
-    pub content_type: Option<String>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// Takes a key that is new, or whose time is over. Returns the id to ask under; `None` where the key is known.
-pub async fn take_key(store: &Postgres, order: &KeyedOrder, request_id: Uuid) -> Result<Option<Uuid>, StoreError> {
-    let sql = "insert into idempotency_keys as k
-            (key_hash, account_id, method, path, body_hash, request_id, locked_until, expires_at)
-        values ($1, $2, $3, $4, $5, $6, now() + interval '60 seconds', now() + interval '24 hours')
-        on conflict (key_hash) do update set account_id = excluded.account_id, method = excluded.method,
-            path = excluded.path, body_hash = excluded.body_hash, request_id = excluded.request_id,
-            locked_until = excluded.locked_until, status = null, location = null, content_type = null, body = null,
-            expires_at = excluded.expires_at
-        where k.expires_at < now()
-        returning request_id";
-    let KeyedOrder { key_hash, account_id, method, path, body_hash } = order;
-    let row = store.query_opt(sql, &[key_hash, account_id, method, path, body_hash, &request_id]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
-/// What is known of a key.
-pub async fn find_key(store: &Postgres, key_hash: &[u8]) -> Result<Option<KeyRow>, StoreError> {
-    let sql = "select method, path, body_hash, status, location, content_type, body
-        from idempotency_keys where key_hash = $1";
-    let row = store.query_opt(sql, &[&key_hash]).await?;
-    Ok(row.map(|row| KeyRow {
-        method: row.get(0),
-        path: row.get(1),
-        body_hash: row.get(2),
-        answer: row.get::<_, Option<i32>>(3).map(|status| KeptAnswer {
-            status,
-            location: row.get(4),
-            content_type: row.get(5),
-            body: row.get::<_, Option<Vec<u8>>>(6).unwrap_or_default(),
-        }),
-    }))
-}
-
-/// Takes a key over whose order was begun and given up. Returns the id to ask under, the same as before.
-pub async fn take_over_key(store: &Postgres, key_hash: &[u8]) -> Result<Option<Uuid>, StoreError> {
-    let sql = "update idempotency_keys set locked_until = now() + interval '60 seconds'
-        where key_hash = $1 and status is null and locked_until < now() returning request_id";
-    Ok(store.query_opt(sql, &[&key_hash]).await?.map(|row| row.get(0)))
-}
-
-/// Keeps the answer to an order.
-pub async fn keep_answer(store: &Postgres, key_hash: &[u8], answer: &KeptAnswer) -> Result<(), StoreError> {
-    let sql =
-        "update idempotency_keys set locked_until = null, status = $2, location = $3, content_type = $4, body = $5
-        where key_hash = $1";
-    let KeptAnswer { status, location, content_type, body } = answer;
-    store.execute(sql, &[&key_hash, status, location, content_type, body]).await.map(drop)
-}
-
-/// Lets the same order be given again: it came to nothing that would be worth keeping.
-pub async fn release_key(store: &Postgres, key_hash: &[u8]) -> Result<(), StoreError> {
-    let sql = "update idempotency_keys set locked_until = '-infinity' where key_hash = $1";
-    store.execute(sql, &[&key_hash]).await.map(drop)
 }

@@ -1,10 +1,7 @@
 //! What happens elsewhere that changes who knows whom.
 
 use ::events::{accounts::Erased, network::AccountDataErased};
-use skeleton::{
-    Failure, Handled, Publish, Subscriptions,
-    store::{Transaction, neo4j::Tx},
-};
+use skeleton::{Failure, Handled, Publish, Subscriptions, store::neo4j::Tx};
 
 use crate::{
     domain::{Card, Newness, Pepper, Profile, Standing},
@@ -47,7 +44,7 @@ fn profile_of(member: Member, tx: &Tx) -> Result<Profile, Failure> {
         name: member.name,
         discoverable: member.discoverable,
         nameable: member.nameable,
-        newness: Newness::event(sequence(tx)),
+        newness: Newness::event(tx.sequence()?),
     })
 }
 
@@ -71,22 +68,22 @@ async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
 
 /// A member has someone in their address book: the two have a tie.
 async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> Handled {
-    place(&card_of(contact, tx), tx).await
+    place(&card_of(contact, tx)?, tx).await
 }
 
 /// A contact may be someone else now.
 async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> Handled {
-    place(&card_of(contact, tx), tx).await
+    place(&card_of(contact, tx)?, tx).await
 }
 
-fn card_of(contact: Contact, tx: &Tx) -> Card {
-    Card {
+fn card_of(contact: Contact, tx: &Tx) -> Result<Card, Failure> {
+    Ok(Card {
         contact_id: contact.contact_id,
         owner_id: contact.owner_id,
         name: contact.name.full,
         keys: tx.resource::<Pepper>().keys(&contact.emails, &contact.phones, &contact.urls),
-        newness: Newness::event(sequence(tx)),
-    }
+        newness: Newness::event(tx.sequence()?),
+    })
 }
 
 /// Puts a contact with its person.
@@ -105,15 +102,10 @@ pub async fn place(card: &Card, tx: &mut Tx) -> Handled {
 
 /// A member has someone in their address book no more.
 async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
-    let sequence = sequence(tx);
+    let sequence = tx.sequence()?;
     let newness = Newness::event(sequence);
     let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, newness, &[]).await?;
     let Some(_) = situation.taken_in_by(newness).map_err(Failure::retry)? else { return Ok(()) };
     store::remove(tx, removed.contact_id, sequence).await?;
     Ok(())
-}
-
-/// Which change of its subject this is.
-fn sequence(tx: &Tx) -> i64 {
-    tx.work().cause().and_then(|cause| cause.sequence).unwrap_or(0)
 }

@@ -7,7 +7,7 @@ use skeleton::{
 };
 
 use crate::{
-    mails::digest_of,
+    jobs::mails::digest_of,
     store::{
         Recipient,
         digests::{self, Unread},

@@ -1,12 +1,14 @@
 //! Mail, sent from the service's own queue.
 
+pub mod mails;
+
 use ::events::notifications::{DeliveredChannel, SendMail};
 use skeleton::{Failure, Jobs, Progress, Publish, mail::Mailer, store::postgres::Tx};
 
+use self::mails::mail_of;
 use crate::{
     digest::{gather_digests, mail_digest},
     events::{delivered, not_mailed},
-    mails::mail_of,
     store::{self, Recipient},
 };
 

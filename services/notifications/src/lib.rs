@@ -6,7 +6,6 @@ pub mod domain;
 mod events;
 mod excerpts;
 mod jobs;
-mod mails;
 mod requests;
 mod store;
 

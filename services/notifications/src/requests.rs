@@ -4,13 +4,20 @@ use ::events::notifications::{
     ChangePreferences, GetPreferences, ListNotifications, MarkRead, Notice, NotificationPage, Preference,
     PreferencesView,
 };
-use skeleton::{Answered, Answers, Postgres, Problem, Publish, Reading, store::postgres::Tx};
+use skeleton::{
+    Answered, Answers, Postgres, Problem, Publish, Reading,
+    paging::{PageRequest, malformed_cursor},
+    store::postgres::Tx,
+};
 
 use crate::{
     digest::{choose_digest, get_digest},
-    domain::{Channels, Kind, Page, PageRefusal, Preferences},
+    domain::{Channels, Kind, Preferences},
     store::{self, Listed},
 };
+
+/// How many notifications a page has if the caller does not say.
+const USUAL_PAGE: u32 = 20;
 
 /// The requests that this service answers.
 pub fn answers() -> Answers<Postgres> {
@@ -25,16 +32,16 @@ pub fn answers() -> Answers<Postgres> {
 
 /// Answers `list-notifications`: a page of an account's feed, newest first.
 async fn list_notifications(asked: ListNotifications, store: Reading<Postgres>) -> Answered<NotificationPage> {
-    let page = Page::parse(asked.cursor.as_deref(), asked.limit)?;
-    if let Some(after) = page.after
+    let request = PageRequest::parse(asked.cursor.as_deref(), asked.limit, USUAL_PAGE)?;
+    if let Some(after) = request.after
         && !store::has(&store, asked.account_id, after).await?
     {
-        return Err(PageRefusal::Cursor.into());
+        return Err(malformed_cursor().into());
     }
-    let listed = store::list(&store, asked.account_id, &page).await?;
+    let found = store::list(&store, asked.account_id, request.after, request.fetch()).await?;
+    let (listed, next_cursor) = request.page(found, |last| last.notification.id);
     let unread = store::count_unread(&store, asked.account_id).await?;
-    let next_cursor = listed.next.map(|id| id.to_string());
-    Ok(NotificationPage { items: listed.items.into_iter().map(Notice::from).collect(), unread, next_cursor })
+    Ok(NotificationPage { items: listed.into_iter().map(Notice::from).collect(), unread, next_cursor })
 }
 
 /// Answers `mark-read`: the account has seen it. Seen stays seen.

@@ -7,7 +7,7 @@ use skeleton::{Postgres, StoreError, store::postgres::Tx};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::domain::{Channels, Kind, Notification, Page, Preferences};
+use crate::domain::{Channels, Kind, Notification, Preferences};
 
 /// The database's structure.
 pub const MIGRATIONS: &[(&str, &str)] = &[
@@ -42,14 +42,6 @@ pub struct Listed {
     pub notification: Notification,
     /// Whether it has been read.
     pub read: bool,
-}
-
-/// A part of a feed.
-pub struct ListedPage {
-    /// Newest first.
-    pub items: Vec<Listed>,
-    /// The last of them, where there are more.
-    pub next: Option<Uuid>,
 }
 
 /// Keeps a member's address, unless their erasure was heard of.
@@ -123,30 +115,23 @@ pub async fn has(store: &Postgres, account: Uuid, notification: Uuid) -> Result<
     Ok(store.query_opt(sql, &[&notification, &account]).await?.is_some())
 }
 
-/// A page of an account's feed, newest first.
-pub async fn list(store: &Postgres, account: Uuid, page: &Page) -> Result<ListedPage, StoreError> {
-    // One more than asked for tells whether there is a next page.
+/// The notifications of an account's feed after one, newest first.
+pub async fn list(store: &Postgres, account: Uuid, after: Option<Uuid>, limit: i64) -> Result<Vec<Listed>, StoreError> {
     let sql =
         "select notification_id, account_id, kind, title, body, created_at, read_at is not null from notifications
          where account_id = $1 and in_app
            and ($2::uuid is null or (created_at, notification_id) <
                 (select created_at, notification_id from notifications where notification_id = $2))
          order by created_at desc, notification_id desc limit $3";
-    let rows = store.query(sql, &[&account, &page.after, &(i64::from(page.limit) + 1)]).await?;
+    let rows = store.query(sql, &[&account, &after, &limit]).await?;
     let read = |row: &Row| Ok(Listed { notification: read_notification(row)?, read: row.get(6) });
-    let mut items = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
-    let limit = page.limit as usize;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| has_more).map(|last| last.notification.id);
-    Ok(ListedPage { items, next })
+    rows.iter().map(read).collect()
 }
 
 /// How many of an account's feed are unread.
 pub async fn count_unread(store: &Postgres, account: Uuid) -> Result<u32, StoreError> {
     let sql = "select count(*) from notifications where account_id = $1 and in_app and read_at is null";
-    let row = store.query_opt(sql, &[&account]).await?;
-    let count: i64 = row.map_or(0, |row| row.get(0));
+    let count: i64 = store.query_one(sql, &[&account]).await?.get(0);
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 

@@ -6,7 +6,10 @@
 
 pub mod admin;
 mod answer;
+pub mod auth;
 mod guard;
+#[cfg(feature = "postgres")]
+pub mod idempotency;
 mod json;
 mod limits;
 mod problem;

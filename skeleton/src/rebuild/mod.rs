@@ -12,6 +12,7 @@
 mod progress;
 mod projections;
 mod rebuilding;
+mod snapshots;
 mod source;
 mod work;
 mod worker;
@@ -19,7 +20,8 @@ mod worker;
 pub use progress::{Found, Rebuilt};
 pub use projections::Projections;
 pub use rebuilding::{CatchingUp, RebuildError, Rebuilding};
+pub use snapshots::SnapshotPage;
 pub use source::Source;
 pub(crate) use work::CATCHING_UP;
 
-pub use crate::store::{Rebuildable, Slice, Sum, page_limit};
+pub use crate::store::{Rebuildable, Slice, Sum};

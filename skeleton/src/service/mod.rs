@@ -7,19 +7,18 @@ pub mod compiled;
 mod consuming;
 mod contract;
 mod exit;
+mod housekeeping;
 mod jobs;
 mod partners;
 mod past;
 mod running;
 mod sagas;
 mod schedules;
+mod sections;
 mod start_error;
 mod topology_command;
 
 use std::{any::Any, sync::Arc, time::Duration};
-
-use futures::future::BoxFuture;
-use serde::de::DeserializeOwned;
 
 use crate::{
     config::{Settings, SettingsError},
@@ -39,16 +38,19 @@ use crate::{
     stop::Stop,
     store::{Delays, Lease, Leases, Plan, Sagas, ServiceContext, Store},
 };
+use futures::future::BoxFuture;
 
 pub use exit::Exit;
+pub use housekeeping::Housekeeping;
 pub use past::{RebuildOptions, TaskError};
 pub use running::Running;
+use sections::Provider;
+pub use sections::Sections;
 pub use start_error::StartError;
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
 type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
 type Delaying<S> = fn(S, Arc<ServiceContext>, Stop) -> BoxFuture<'static, ()>;
-type Provider = Box<dyn FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 type PartnerProvider<S> = Box<dyn FnOnce(Option<&S>, &mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
 type Background<S> = Box<dyn FnOnce(App<S>, Stop) -> BoxFuture<'static, ()> + Send>;
@@ -116,11 +118,6 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Its default settings: the text of `config/default.toml`.
-    pub fn settings(self, defaults: &'static str) -> Self {
-        Self { defaults, ..self }
-    }
-
     /// Keeps its data here, and publishes what it commits.
     pub fn store(self, plan: impl Plan<Store = S>) -> Self
     where
@@ -160,44 +157,6 @@ impl<S: Store> Service<S> {
     /// Asks these services.
     pub fn asks(self, services: &[&str]) -> Self {
         Self { asks: services.iter().map(|service| (*service).to_owned()).collect(), ..self }
-    }
-
-    /// Reads a section of the settings; handlers find it by its type.
-    pub fn section<T: DeserializeOwned + Any + Send + Sync>(self, name: &'static str) -> Self {
-        self.provider(move |settings, mistakes, context| {
-            if let Some(section) = settings.expect::<T>(name, mistakes) {
-                context.put(section);
-            }
-        })
-    }
-
-    /// Makes something from a section of the settings that handlers find by its type.
-    pub fn provides<T, R, E>(self, name: &'static str, make: impl FnOnce(T) -> Result<R, E> + Send + 'static) -> Self
-    where
-        T: DeserializeOwned,
-        R: Any + Send + Sync,
-        E: std::fmt::Display,
-    {
-        self.provider(move |settings, mistakes, context| {
-            let Some(section) = settings.expect::<T>(name, mistakes) else { return };
-            match make(section) {
-                Ok(resource) => context.put(resource),
-                Err(error) => mistakes.push(format!("[{name}] {error}")),
-            }
-        })
-    }
-
-    /// Adds something that handlers find by its type.
-    pub fn with<R: Any + Send + Sync>(self, resource: R) -> Self {
-        self.provider(move |_, _, context| context.put(resource))
-    }
-
-    fn provider(
-        mut self,
-        provider: impl FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send + 'static,
-    ) -> Self {
-        self.providers.push(Box::new(provider));
-        self
     }
 
     /// Serves these routes on its public port. Bodies sent to the paths named may have another size than others.

@@ -48,7 +48,8 @@ pub use rebuildable::Rebuildable;
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
 pub use set_aside::{Filter, SetAside, State, moment};
-pub use slice::{Slice, Sum, page_limit};
+pub(crate) use slice::page_limit;
+pub use slice::{Slice, Sum};
 pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 

@@ -5,10 +5,13 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::failure::Problem;
+use crate::{failure::Problem, paging};
 
 /// The most leading digits that a slice is named by.
 const MOST_DIGITS: usize = 8;
+
+/// The most snapshots of a page.
+const LARGEST_PAGE: u32 = 500;
 
 /// How many things a slice has, about.
 const SIZE: i64 = 500;
@@ -77,15 +80,12 @@ impl fmt::Display for Slice {
     }
 }
 
-/// How many things a page may have, where it is said and where not.
+/// How many things a page of snapshots has.
 ///
 /// # Errors
 /// Refuses none, and more than 500.
-pub fn page_limit(asked: Option<u32>) -> Result<i64, Problem> {
-    match asked.unwrap_or(500) {
-        limit @ 1..=500 => Ok(limit.into()),
-        _ => Err(Problem::new(422, "limit-out-of-range", "limit is a number from 1 to 500")),
-    }
+pub(crate) fn page_limit(asked: Option<u32>) -> Result<i64, Problem> {
+    paging::page_limit(asked, LARGEST_PAGE, LARGEST_PAGE).map(i64::from)
 }
 
 /// How many things there are, and a sum over the id and the number of each, in any order.

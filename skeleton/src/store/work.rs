@@ -167,6 +167,16 @@ impl Work {
         self.cause.as_ref()
     }
 
+    /// The sequence of the event that is handled, among those of its subject.
+    ///
+    /// # Errors
+    /// Rejects a message without a sequence.
+    pub fn sequence(&self) -> Result<i64, Failure> {
+        let detail = "the message has no sequence: without it, old and new cannot be told apart";
+        let sequence = self.cause.as_ref().and_then(|cause| cause.sequence);
+        Ok(sequence.ok_or_else(|| Problem::new(400, "malformed-message", detail))?)
+    }
+
     /// The reply to the request that is handled is about this account, and goes with it when it is erased. Needs to be
     /// said only where the request does not come on the account's behalf.
     pub fn reply_is_about(&mut self, account: Uuid) {
@@ -281,6 +291,19 @@ pub trait Publish: Transaction {
     /// A new random id, safe to show to strangers.
     fn new_id(&self) -> Uuid {
         self.work().service.surroundings.new_id()
+    }
+
+    /// The id of the message that is handled: the same for each delivery of it.
+    fn message_id(&self) -> Option<Uuid> {
+        self.work().cause().map(|message| message.id)
+    }
+
+    /// The sequence of the event that is handled, among those of its subject.
+    ///
+    /// # Errors
+    /// Rejects a message without a sequence.
+    fn sequence(&self) -> Result<i64, Failure> {
+        self.work().sequence()
     }
 
     /// Something the service was assembled with, found by its type.

@@ -44,8 +44,13 @@ impl<S: TestStore> TestApp<S> {
     }
 
     async fn start_in(world: World, service: Service<S>, overrides: &[(&str, &str, &str)]) -> Self {
+        let prepared = prepare(&world, &service, overrides).await;
+        Self::start_prepared(world, service, prepared).await
+    }
+
+    pub(super) async fn start_prepared(world: World, service: Service<S>, prepared: Prepared) -> Self {
         let name = service.name();
-        let (provisioned, settings, dealings) = prepare(&world, &service, overrides).await;
+        let Prepared { provisioned, settings, dealings } = prepared;
         let spy = world.spy_on(name).await;
         let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;
@@ -57,7 +62,7 @@ impl<S: TestStore> TestApp<S> {
     /// Makes room for another service in this one's world, with a store of its own. It does not run yet; what is sent
     /// to it waits in its queues.
     pub async fn neighbour<O: TestStore>(&self, service: &Service<O>, settings: &[(&str, &str, &str)]) -> Neighbour<O> {
-        let (provisioned, settings, _) = prepare(&self.world, service, settings).await;
+        let Prepared { provisioned, settings, .. } = prepare(&self.world, service, settings).await;
         Neighbour::new(provisioned, settings, self.world.surroundings.clone())
     }
 
@@ -262,11 +267,18 @@ impl<S: TestStore> TestApp<S> {
 }
 
 /// What a service needs in a world before it starts: a store of its own, its settings, its part of the broker.
-async fn prepare<S: TestStore>(
+pub(super) struct Prepared {
+    pub(super) provisioned: Provisioned,
+    pub(super) settings: Settings,
+    pub(super) dealings: Dealings,
+}
+
+/// Makes what a service needs before it starts.
+pub(super) async fn prepare<S: TestStore>(
     world: &World,
     service: &Service<S>,
     overrides: &[(&str, &str, &str)],
-) -> (Provisioned, Settings, Dealings) {
+) -> Prepared {
     let name = service.name();
     let provisioned = S::provision(&format!("{}-{name}", world.vhost)).await;
     let mut settings =
@@ -285,7 +297,7 @@ async fn prepare<S: TestStore>(
         settings.forget("http");
     }
     let dealings = apply_topology(world, service, &settings).await;
-    (provisioned, settings, dealings)
+    Prepared { provisioned, settings, dealings }
 }
 
 /// Settings that are otherwise in part: section, key and value; a list is `[1, 2]`.

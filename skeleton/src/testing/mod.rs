@@ -15,6 +15,7 @@ mod app;
 mod clock;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
+mod links;
 mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
@@ -30,6 +31,7 @@ mod world;
 
 pub use app::TestApp;
 pub use clock::TestClock;
+pub use links::Links;
 pub use neighbour::Neighbour;
 pub use process::Process;
 pub use proxy::{Fault, Proxy};

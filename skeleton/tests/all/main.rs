@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 mod ahead;
+mod auth;
 mod conformance;
 mod databases;
 mod delays;
@@ -10,9 +11,11 @@ mod elasticsearch;
 mod failures;
 mod history;
 mod hostile;
+mod housekeeping;
 mod http;
 mod http_answers;
 mod http_client;
+mod idempotency;
 mod jobs;
 mod leases;
 mod messaging;

@@ -262,4 +262,38 @@ pub const REMOVALS: &[Removal] = &[
         replace: "self.store.begin(&self.service, &[]).await.map_err(|error| (None, error.into()))?;",
         test: SIMULATION,
     },
+    Removal {
+        name: "first-response",
+        without: "a response that comes late replaces the one that was given under its key",
+        file: "skeleton/src/store/postgres/idempotency.rs",
+        find: "set locked_until = null, status = $3, location = $4, content_type = $5, body = $6
+    where key_hash = $1 and request_id = $2 and status is null",
+        replace: "set locked_until = null, status = $3, location = $4, content_type = $5, body = $6
+    where key_hash = $1 and request_id = $2",
+        test: "idempotency::a_response_that_comes_late_does_not_take_the_place_of_the_one_that_was_given",
+    },
+    Removal {
+        name: "key-of-one-request",
+        without: "another request under a used key gets a response that is not its own",
+        file: "skeleton/src/store/postgres/idempotency.rs",
+        find: "if !is_same {",
+        replace: "if !is_same && false {",
+        test: "idempotency::a_key_belongs_to_one_principal_method_path_and_body",
+    },
+    Removal {
+        name: "revocations",
+        without: "the token of a session that has ended is accepted until it expires",
+        file: "skeleton/src/http/auth.rs",
+        find: "if revocations.is_revoked(&claims).await? { Err(unauthorized()) } else { Ok(claims) }",
+        replace: "revocations.is_revoked(&claims).await.map(|_| claims)",
+        test: "auth::a_revoked_token_is_refused_and_unreadable_revocations_are_no_reason_to_accept_one",
+    },
+    Removal {
+        name: "housekeeping-after-a-panic",
+        without: "a housekeeping task that panics once never runs again",
+        file: "skeleton/src/service/housekeeping.rs",
+        find: "match AssertUnwindSafe(async { (self.work)(app).await }).catch_unwind().await {",
+        replace: "match Ok::<_, ()>((self.work)(app).await) {",
+        test: "housekeeping::a_task_runs_at_the_start_and_again_after_each_period_even_if_a_run_fails_or_panics",
+    },
 ];

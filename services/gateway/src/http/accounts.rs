@@ -4,7 +4,7 @@ use events::accounts;
 use serde::Deserialize;
 use skeleton::{
     Problem,
-    http::{Accepted, Created, Json, NoContent, Response, Routes, group, reply},
+    http::{Accepted, Created, Json, NoContent, Response, Routes, group, idempotency::IdempotentRequest, reply},
 };
 use uuid::Uuid;
 use warp::Filter;
@@ -12,12 +12,11 @@ use warp::Filter;
 use super::Api;
 use crate::{
     caller::{Caller, Visitor},
-    idempotency::Order,
     views::{AccountView, ErasureBegunView, ErasureView, TokensView},
 };
 
 pub fn routes(api: &Api) -> Routes {
-    let register = warp::path!("api" / "v1" / "accounts").and(warp::post()).and(api.visitors_order()).then(register);
+    let register = warp::path!("api" / "v1" / "accounts").and(warp::post()).and(api.visitors_write()).then(register);
     let sign_in = warp::path!("api" / "v1" / "sessions")
         .and(warp::post())
         .and(api.visitor())
@@ -30,12 +29,14 @@ pub fn routes(api: &Api) -> Routes {
         .and(skeleton::http::body())
         .then(refresh)
         .map(reply);
-    let sign_out =
-        warp::path!("api" / "v1" / "sessions" / "current").and(warp::delete()).and(api.plain_order()).then(sign_out);
+    let sign_out = warp::path!("api" / "v1" / "sessions" / "current")
+        .and(warp::delete())
+        .and(api.write_without_body())
+        .then(sign_out);
     let me = || warp::path!("api" / "v1" / "me");
     let show = me().and(warp::get()).and(api.caller()).then(show_me).map(reply);
-    let change = me().and(warp::patch()).and(api.order()).then(change_me);
-    let erase = me().and(warp::delete()).and(api.plain_order()).then(erase_me);
+    let change = me().and(warp::patch()).and(api.write()).then(change_me);
+    let erase = me().and(warp::delete()).and(api.write_without_body()).then(erase_me);
     let receipt = warp::path!("api" / "v1" / "erasures" / Uuid).and(warp::get());
     let receipt = receipt.and(api.visitor()).then(show_erasure).map(reply);
     let anonymous = register.or(sign_in).unify().or(refresh).unify().or(receipt).unify();
@@ -80,12 +81,12 @@ struct ChangePassword {
 }
 
 /// `POST /api/v1/accounts` - opens an account.
-async fn register(order: Order<Visitor, RegisterAccount>) -> Response {
+async fn register(request: IdempotentRequest<Visitor, RegisterAccount>) -> Response {
     let register = |visitor: Visitor, RegisterAccount { email, password, name }| async move {
         let request = accounts::RegisterAccount { email, password, name, discoverable: None, nameable: None };
         Ok(Created(AccountView::from(visitor.ask(&request).await?)))
     };
-    order.run(register).await
+    request.run(register).await
 }
 
 /// `POST /api/v1/sessions` - signs in.
@@ -102,13 +103,13 @@ async fn refresh(visitor: Visitor, asked: RefreshSession) -> Result<Json<TokensV
 }
 
 /// `DELETE /api/v1/sessions/current` - signs out of the session that the token belongs to.
-async fn sign_out(order: Order<Caller, ()>) -> Response {
+async fn sign_out(request: IdempotentRequest<Caller, ()>) -> Response {
     let sign_out = |caller: Caller, ()| async move {
         let Caller { account_id, session_id, .. } = caller;
         caller.ask(&accounts::CloseSession { account_id, session_id }).await?;
         Ok(NoContent)
     };
-    order.run(sign_out).await
+    request.run(sign_out).await
 }
 
 /// `GET /api/v1/me` - the caller's account.
@@ -118,7 +119,7 @@ async fn show_me(caller: Caller) -> Result<Json<AccountView>, Problem> {
 }
 
 /// `PATCH /api/v1/me` - changes what is given of the caller's account.
-async fn change_me(order: Order<Caller, ChangeAccount>) -> Response {
+async fn change_me(request: IdempotentRequest<Caller, ChangeAccount>) -> Response {
     let change = |caller: Caller, ChangeAccount { name, discoverable, nameable, password }| async move {
         let password = password.map(|ChangePassword { current, new }| accounts::PasswordChange { current, new });
         let Caller { account_id, session_id, .. } = caller;
@@ -126,17 +127,17 @@ async fn change_me(order: Order<Caller, ChangeAccount>) -> Response {
         let request = accounts::ChangeAccount { account_id, session_id, name, discoverable, nameable, password };
         Ok(Json(AccountView::from(caller.ask(&request).await?)))
     };
-    order.run(change).await
+    request.run(change).await
 }
 
 /// `DELETE /api/v1/me` - erases the caller's account, and gives a receipt that tells how far that is.
-async fn erase_me(order: Order<Caller, ()>) -> Response {
+async fn erase_me(request: IdempotentRequest<Caller, ()>) -> Response {
     let erase = |caller: Caller, ()| async move {
         let begun = caller.ask(&accounts::EraseAccountV2 { account_id: caller.account_id }).await?;
         let body = ErasureBegunView::from(begun);
         Ok(Accepted { location: format!("/api/v1/erasures/{}", body.receipt_id), body })
     };
-    order.run(erase).await
+    request.run(erase).await
 }
 
 /// `GET /api/v1/erasures/{id}` - which services have confirmed that nothing of an erased account is kept any more.

@@ -7,7 +7,7 @@ use events::contacts::{self, ExportContacts, GetContact, ListContacts, RemoveCon
 use serde::{Deserialize, Deserializer};
 use skeleton::{
     Problem,
-    http::{Created, Json, NoContent, Response, Routes, group, reply},
+    http::{Created, Json, NoContent, Response, Routes, group, idempotency::IdempotentRequest, reply},
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     caller::Caller,
-    idempotency::Order,
     views::{ContactView, PageView},
 };
 
@@ -30,10 +29,10 @@ pub fn routes(api: &Api) -> Routes {
     let all = || warp::path!("api" / "v1" / "contacts");
     let one = || warp::path!("api" / "v1" / "contacts" / Uuid);
     let list = all().and(warp::get()).and(api.caller()).and(query()).then(list_contacts).map(reply);
-    let add = all().and(warp::post()).and(api.order()).then(add_contact);
+    let add = all().and(warp::post()).and(api.write()).then(add_contact);
     let show = one().and(warp::get()).and(api.caller()).then(show_contact).map(reply);
-    let change = one().and(warp::patch()).and(api.order()).then(change_contact);
-    let remove = one().and(warp::delete()).and(api.plain_order()).then(remove_contact);
+    let change = one().and(warp::patch()).and(api.write()).then(change_contact);
+    let remove = one().and(warp::delete()).and(api.write_without_body()).then(remove_contact);
     let export = warp::path!("api" / "v1" / "contacts" / "export");
     let export = export.and(warp::get()).and(api.caller()).then(export_contacts).map(reply);
     group(list.or(add).unify().or(show).unify().or(change).unify().or(remove).unify().or(export).unify())
@@ -89,7 +88,7 @@ async fn list_contacts(caller: Caller, query: Query) -> Result<Json<PageView<Con
 }
 
 /// `POST /api/v1/contacts` - adds one by hand.
-async fn add_contact(order: Order<Caller, AddContact>) -> Response {
+async fn add_contact(request: IdempotentRequest<Caller, AddContact>) -> Response {
     let add = |caller: Caller, contact: AddContact| async move {
         let request = contacts::AddContact {
             account_id: caller.account_id,
@@ -105,7 +104,7 @@ async fn add_contact(order: Order<Caller, AddContact>) -> Response {
         };
         Ok(Created(ContactView::from(caller.ask(&request).await?)))
     };
-    order.run(add).await
+    request.run(add).await
 }
 
 /// `GET /api/v1/contacts/{id}` - one of the caller's contacts.
@@ -115,7 +114,7 @@ async fn show_contact(contact_id: Uuid, caller: Caller) -> Result<Json<ContactVi
 }
 
 /// `PATCH /api/v1/contacts/{id}` - changes what is given of a contact.
-async fn change_contact(contact_id: Uuid, order: Order<Caller, ChangeContact>) -> Response {
+async fn change_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ChangeContact>) -> Response {
     let change = |caller: Caller, change: ChangeContact| async move {
         let request = contacts::ChangeContact {
             contact_id,
@@ -132,16 +131,16 @@ async fn change_contact(contact_id: Uuid, order: Order<Caller, ChangeContact>) -
         };
         Ok(Json(ContactView::from(caller.ask(&request).await?)))
     };
-    order.run(change).await
+    request.run(change).await
 }
 
 /// `DELETE /api/v1/contacts/{id}` - takes a contact out.
-async fn remove_contact(contact_id: Uuid, order: Order<Caller, ()>) -> Response {
+async fn remove_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let remove = |caller: Caller, ()| async move {
         caller.ask(&RemoveContact { contact_id, account_id: caller.account_id }).await?;
         Ok(NoContent)
     };
-    order.run(remove).await
+    request.run(remove).await
 }
 
 /// `GET /api/v1/contacts/export` - all contacts as vCards.

@@ -10,13 +10,17 @@ use multer::{Constraints, Multipart};
 use skeleton::{
     Problem,
     failure::FieldError,
-    http::{Accepted, Json, Response, Routes, group, problem_response, reply},
+    http::{
+        Accepted, Json, Response, Routes, group,
+        idempotency::{IdempotentRequest, RequestHead},
+        problem_response, reply,
+    },
 };
 use uuid::Uuid;
 use warp::{
     Filter,
     http::{
-        HeaderMap,
+        HeaderMap, Method,
         header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
     },
 };
@@ -25,11 +29,7 @@ use super::{
     Api,
     query::{Query, query},
 };
-use crate::{
-    caller::Caller,
-    idempotency::{Keyed, Order},
-    views::ImportView,
-};
+use crate::{caller::Caller, views::ImportView};
 
 /// Where files are sent to.
 pub const PATH: &str = "/api/v1/imports";
@@ -55,14 +55,13 @@ pub fn routes(api: &Api) -> Routes {
     let send = warp::path!("api" / "v1" / "imports").and(warp::post()).and(api.caller());
     let send = send.and(warp::header::headers_cloned()).and(query()).and(warp::body::stream());
     let send = send.then(move |caller: Caller, headers: HeaderMap, query: Query, body| {
-        let upload = Upload::new(headers, &query, body);
-        let order = upload.and_then(|upload| {
-            let keyed = Keyed::read(&upload.headers, &store, &caller, "POST", PATH, upload.head().as_bytes())?;
-            Ok(Order { from: caller, body: upload, keyed })
+        let request = Upload::new(&headers, &query, body).and_then(|upload| {
+            let head = RequestHead { method: Method::POST, path: PATH.to_owned(), headers };
+            IdempotentRequest::try_new(&store, &head, upload.head().as_bytes(), caller, upload)
         });
         async move {
-            match order {
-                Ok(order) => send_import(order).await,
+            match request {
+                Ok(request) => send_import(request).await,
                 Err(problem) => problem_response(&problem),
             }
         }
@@ -70,12 +69,12 @@ pub fn routes(api: &Api) -> Routes {
     let show = warp::path!("api" / "v1" / "imports" / Uuid);
     let show = show.and(warp::get()).and(api.caller()).then(show_import).map(reply);
     let cancel = warp::path!("api" / "v1" / "imports" / Uuid / "cancel");
-    let cancel = cancel.and(warp::post()).and(api.plain_order()).then(cancel_import);
+    let cancel = cancel.and(warp::post()).and(api.write_without_body()).then(cancel_import);
     group(send.or(show).unify().or(cancel).unify())
 }
 
 /// `POST /api/v1/imports` - takes a contacts file in; it is read afterwards.
-async fn send_import(order: Order<Caller, Upload>) -> Response {
+async fn send_import(request: IdempotentRequest<Caller, Upload>) -> Response {
     let send = |caller: Caller, upload: Upload| async move {
         let import = match upload.boundary.clone() {
             Some(boundary) => take_form(&caller, boundary, upload).await?,
@@ -86,7 +85,7 @@ async fn send_import(order: Order<Caller, Upload>) -> Response {
         };
         Ok(Accepted { location: format!("{PATH}/{}", import.id), body: import })
     };
-    order.run(send).await
+    request.run(send).await
 }
 
 /// `GET /api/v1/imports/{id}` - how far an import is.
@@ -96,17 +95,16 @@ async fn show_import(import_id: Uuid, caller: Caller) -> Result<Json<ImportView>
 }
 
 /// `POST /api/v1/imports/{id}/cancel` - stops an import; what was taken in stays.
-async fn cancel_import(import_id: Uuid, order: Order<Caller, ()>) -> Response {
+async fn cancel_import(import_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let cancel = |caller: Caller, ()| async move {
         let import = caller.ask(&CancelImport { import_id, account_id: caller.account_id }).await?;
         Ok(Json(ImportView::from(import)))
     };
-    order.run(cancel).await
+    request.run(cancel).await
 }
 
 /// A file on its way in.
 struct Upload {
-    headers: HeaderMap,
     kind: String,
     /// Where the file is in a form.
     boundary: Option<String>,
@@ -118,7 +116,7 @@ struct Upload {
 type Pieces = BoxStream<'static, io::Result<Bytes>>;
 
 impl Upload {
-    fn new<S, B, E>(headers: HeaderMap, query: &Query, body: S) -> Result<Self, Problem>
+    fn new<S, B, E>(headers: &HeaderMap, query: &Query, body: S) -> Result<Self, Problem>
     where
         S: Stream<Item = Result<B, E>> + Send + 'static,
         B: Buf,
@@ -139,7 +137,7 @@ impl Upload {
             let whole = piece.map(|mut piece| piece.copy_to_bytes(piece.remaining()));
             whole.map_err(|_| io::Error::other("the body broke off"))
         });
-        Ok(Self { kind, boundary, name, size, body: body.boxed(), headers })
+        Ok(Self { kind, boundary, name, size, body: body.boxed() })
     }
 
     /// What an idempotency key stands for here: a file is not held as a whole, so its bytes are not compared.

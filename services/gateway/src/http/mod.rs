@@ -13,27 +13,27 @@ mod stream;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use skeleton::{
     App, Postgres, Problem,
-    http::{ClientAddress, RateLimits, Routes, TraceHeader, bytes, client_address, read, trace_header},
+    http::{
+        ClientAddress, RateLimits, Routes, TraceHeader,
+        auth::{AccessClaims, AccessTokens},
+        client_address,
+        idempotency::{IdempotentRequest, idempotent, no_body, read_json, request_id_in},
+        trace_header,
+    },
 };
 use warp::{
-    Filter, Rejection,
-    filters::{BoxedFilter, path::FullPath},
-    http::{
-        HeaderMap, Method,
-        header::{CONTENT_TYPE, USER_AGENT},
-    },
+    Filter,
+    filters::BoxedFilter,
+    http::{HeaderMap, header::USER_AGENT},
 };
 
 use crate::{
-    caller::{Caller, Ordering, Services, Visitor, bearer_token},
+    caller::{Accounts, Caller, Services, Visitor},
     ended::Ended,
-    idempotency::{Keyed, Order, order_id_in},
     live::Live,
-    tokens::{Claims, Tokens, refused},
 };
 
 pub use pages::WebSettings;
@@ -70,14 +70,11 @@ pub fn routes(app: &App<Postgres>) -> Routes {
 #[derive(Clone)]
 struct Api {
     app: App<Postgres>,
-    tokens: Arc<Tokens>,
+    tokens: Arc<AccessTokens>,
     ended: Arc<Ended>,
     limits: Arc<RateLimits>,
     live: Live,
 }
-
-/// How a body is read.
-type ReadBody<T> = fn(&HeaderMap, &Bytes) -> Result<T, Problem>;
 
 impl Api {
     /// The member who asks; whoever has no valid token, or asks too often, is turned away.
@@ -101,47 +98,27 @@ impl Api {
         admitted.boxed()
     }
 
-    /// An order of a member, with a JSON body.
-    fn order<T: DeserializeOwned + Send + 'static>(&self) -> BoxedFilter<(Order<Caller, T>,)> {
-        self.order_of(self.caller(), read_json)
+    /// A member's write, with a JSON body.
+    fn write<T: DeserializeOwned + Send + 'static>(&self) -> BoxedFilter<(IdempotentRequest<Caller, T>,)> {
+        idempotent(&self.app.store, self.caller(), read_json)
     }
 
-    /// An order of a member that the path says it all of.
-    fn plain_order(&self) -> BoxedFilter<(Order<Caller, ()>,)> {
-        self.order_of(self.caller(), |_, _| Ok(()))
+    /// A member's write whose path says everything.
+    fn write_without_body(&self) -> BoxedFilter<(IdempotentRequest<Caller, ()>,)> {
+        idempotent(&self.app.store, self.caller(), no_body)
     }
 
-    /// An order of someone without a token.
-    fn visitors_order<T: DeserializeOwned + Send + 'static>(&self) -> BoxedFilter<(Order<Visitor, T>,)> {
-        self.order_of(self.visitor(), read_json)
-    }
-
-    /// An order of anyone, its body read in this way.
-    fn order_of<W, T>(&self, from: BoxedFilter<(W,)>, read: ReadBody<T>) -> BoxedFilter<(Order<W, T>,)>
-    where
-        W: Ordering + Send + 'static,
-        T: Send + 'static,
-    {
-        let store = self.app.store.clone();
-        let given = from.and(warp::header::headers_cloned()).and(warp::method()).and(warp::path::full()).and(bytes());
-        let order = move |from: W, headers: HeaderMap, method: Method, path: FullPath, body: Bytes| {
-            let keyed = Keyed::read(&headers, &store, &from, method.as_str(), path.as_str(), &body);
-            let order = keyed.and_then(|keyed| Ok(Order { from, body: read(&headers, &body)?, keyed }));
-            async move { order.map_err(warp::reject::custom) as Result<_, Rejection> }
-        };
-        given.and_then(order).boxed()
+    /// A write without a token.
+    fn visitors_write<T: DeserializeOwned + Send + 'static>(&self) -> BoxedFilter<(IdempotentRequest<Visitor, T>,)> {
+        idempotent(&self.app.store, self.visitor(), read_json)
     }
 
     /// The member whose token a request brings.
     async fn identify(&self, headers: &HeaderMap, trace: &TraceHeader) -> Result<Caller, Problem> {
-        let token = bearer_token(headers).ok_or_else(refused)?;
-        let claims = self.tokens.verify(token, &self.app.requests).await?;
-        if self.ended.has_ended(claims.session_id, claims.account_id).await? {
-            return Err(refused());
-        }
+        let claims = self.tokens.authenticate(headers, &Accounts(&self.app.requests), self.ended.as_ref()).await?;
         self.limits.check_account(claims.account_id)?;
         let services = Services { actor: Some(claims.account_id), ..self.services(trace) };
-        let Claims { account_id, session_id, expires_at } = claims;
+        let AccessClaims { account_id, session_id, expires_at } = claims;
         Ok(Caller { account_id, session_id, expires_at, services })
     }
 
@@ -155,15 +132,11 @@ impl Api {
         self.limits.check_address(address)?;
         let named = headers.get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or("unknown");
         let device = named.chars().take(LONGEST_DEVICE).collect();
-        let services = Services { order_id: order_id_in(headers)?, ..self.services(trace) };
+        let services = Services { request_id: request_id_in(headers)?, ..self.services(trace) };
         Ok(Visitor { address, device, services })
     }
 
     fn services(&self, trace: &TraceHeader) -> Services {
-        Services { requests: self.app.requests.clone(), actor: None, trace: trace.0.parse().ok(), order_id: None }
+        Services { requests: self.app.requests.clone(), actor: None, trace: trace.0.parse().ok(), request_id: None }
     }
-}
-
-fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
-    read(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()), body)
 }

@@ -4,7 +4,7 @@ use events::notifications::{self, GetDigest, GetPreferences, ListNotifications, 
 use serde::Deserialize;
 use skeleton::{
     Problem,
-    http::{Json, NoContent, Response, Routes, body, group, reply},
+    http::{Json, NoContent, Response, Routes, body, group, idempotency::IdempotentRequest, reply},
 };
 use uuid::Uuid;
 use warp::Filter;
@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     caller::Caller,
-    idempotency::Order,
     views::{DigestView, FeedView, PreferencesView},
 };
 
@@ -23,7 +22,7 @@ pub fn routes(api: &Api) -> Routes {
     let list = warp::path!("api" / "v1" / "notifications");
     let list = list.and(warp::get()).and(api.caller()).and(query()).then(list_notifications).map(reply);
     let read = warp::path!("api" / "v1" / "notifications" / Uuid / "read");
-    let read = read.and(warp::post()).and(api.plain_order()).then(mark_read);
+    let read = read.and(warp::post()).and(api.write_without_body()).then(mark_read);
     let preferences = || warp::path!("api" / "v1" / "notifications" / "preferences");
     let show = preferences().and(warp::get()).and(api.caller()).then(show_preferences).map(reply);
     let change = preferences().and(warp::put()).and(api.caller()).and(body()).then(change_preferences).map(reply);
@@ -62,12 +61,12 @@ async fn list_notifications(caller: Caller, query: Query) -> Result<Json<FeedVie
 }
 
 /// `POST /api/v1/notifications/{id}/read` - marks a notification as read.
-async fn mark_read(notification_id: Uuid, order: Order<Caller, ()>) -> Response {
+async fn mark_read(notification_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let mark = |caller: Caller, ()| async move {
         caller.ask(&MarkRead { account_id: caller.account_id, notification_id }).await?;
         Ok(NoContent)
     };
-    order.run(mark).await
+    request.run(mark).await
 }
 
 /// `GET /api/v1/notifications/preferences` - which notifications the caller wants.

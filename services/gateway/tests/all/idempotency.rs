@@ -5,7 +5,12 @@ use std::sync::Arc;
 use events::{contacts::AddContact, samples};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use skeleton::{Answers, Postgres};
+use sha2::{Digest, Sha256};
+use skeleton::{
+    Answers, Postgres, Settings,
+    store::{Plan, Store},
+    testing::TestStore,
+};
 use tokio::sync::Semaphore;
 
 use crate::gateway::{Gateway, Heard, Member, contacts_of, told};
@@ -187,4 +192,95 @@ fn slow(come: Arc<Semaphore>, go: Arc<Semaphore>) -> Answers<Postgres> {
             Ok(samples::contacts::contact_view())
         }
     })
+}
+
+/// How the build before this one hashes keys and bodies.
+fn hash_of_the_build_before(parts: &[&[u8]]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().to_vec()
+}
+
+/// The statements by which the build before this one claims a key and keeps a response.
+const CLAIM_BEFORE: &str = "insert into idempotency_keys as k
+        (key_hash, account_id, method, path, body_hash, request_id, locked_until, expires_at)
+    values ($1, $2, $3, $4, $5, $6, now() + interval '60 seconds', now() + interval '24 hours')
+    on conflict (key_hash) do update set account_id = excluded.account_id, method = excluded.method,
+        path = excluded.path, body_hash = excluded.body_hash, request_id = excluded.request_id,
+        locked_until = excluded.locked_until, status = null, location = null, content_type = null, body = null,
+        expires_at = excluded.expires_at
+    where k.expires_at < now()
+    returning request_id";
+const KEEP_BEFORE: &str = "update idempotency_keys set locked_until = null, status = $2, location = $3,
+    content_type = $4, body = $5 where key_hash = $1";
+
+#[tokio::test]
+async fn beside_the_build_before_a_key_is_still_one_request_and_one_response() {
+    let gateway = Gateway::start().await;
+    let member = Member::new();
+    let heard = Heard::<AddContact>::default();
+    gateway.app.answered_by("contacts", contacts_of(member.account_id, heard.clone())).await;
+    let store = &gateway.app.parts().store;
+    let claim_before = async |key: &str| {
+        let scope = format!("account {}", member.account_id);
+        let name = hash_of_the_build_before(&[scope.as_bytes(), key.as_bytes()]);
+        let body = serde_json::to_vec(&json!({ "name": "Zoë" })).unwrap();
+        let body = hash_of_the_build_before(&[key.as_bytes(), &body]);
+        let (account, id) = (Some(member.account_id), uuid::Uuid::new_v4());
+        let path = "/api/v1/contacts";
+        let claimed = store.query_opt(CLAIM_BEFORE, &[&name, &account, &"POST", &path, &body, &id]).await.unwrap();
+        claimed.map(|_| name)
+    };
+
+    assert_eq!(add(&gateway, &member, "new", "Zoë").await.status(), 201);
+    assert!(claim_before("new").await.is_none(), "the build before finds the key of this one");
+    let name = claim_before("old").await.unwrap();
+    assert_eq!(add(&gateway, &member, "old", "Zoë").await.status(), 409, "this build finds the key of the one before");
+    let (location, kind) = (None::<String>, Some("application/json".to_owned()));
+    store.execute(KEEP_BEFORE, &[&name, &201_i32, &location, &kind, &b"{\"kept\":1}".as_slice()]).await.unwrap();
+
+    assert_eq!(told(add(&gateway, &member, "old", "Zoë").await).await, (201, json!({ "kept": 1 })));
+    assert_eq!(heard.lock().unwrap().len(), 1);
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_the_build_before_outlive_the_upgrade() {
+    const BEFORE: &[(&str, &str)] = &[
+        ("V1__gateway", include_str!("../../migrations/V1__gateway.sql")),
+        ("V2__order", include_str!("../../migrations/V2__order.sql")),
+    ];
+    const NOW: &[(&str, &str)] =
+        &[BEFORE[0], BEFORE[1], ("V13__idempotency", include_str!("../../migrations/V13__idempotency.sql"))];
+    let provisioned = Postgres::provision(&format!("upgrade_{}", uuid::Uuid::new_v4().simple())).await;
+    let mut settings = Settings::read_with("gateway", "", Default::default()).unwrap();
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+    let before = Postgres::migrated_by(BEFORE).open(&settings).unwrap();
+    before.migrate().await.unwrap();
+    let (hash, id) = (vec![1_u8, 2], uuid::Uuid::new_v4());
+    let claim = async || {
+        let row = before.query_opt(CLAIM_BEFORE, &[&hash, &Some(id), &"POST", &"/api/v1/contacts", &hash, &id]).await;
+        row.unwrap().map(|row| row.get::<_, uuid::Uuid>(0))
+    };
+    let row_in = async |table: &str| {
+        let columns = "key_hash, account_id, method, path, body_hash, request_id, locked_until, expires_at";
+        let row = before.query_one(&format!("select row({columns})::text from {table}"), &[]).await.unwrap();
+        row.get::<_, String>(0)
+    };
+    assert_eq!(claim().await, Some(id));
+    let kept_before = row_in("idempotency_keys").await;
+
+    Postgres::migrated_by(NOW).open(&settings).unwrap().migrate().await.unwrap();
+
+    assert_eq!(row_in("skeleton.idempotency_keys").await, kept_before);
+    assert_eq!(claim().await, None, "a replica of the build before goes on, over the connection that it had");
+    before.execute("update idempotency_keys set expires_at = now() - interval '1 second'", &[]).await.unwrap();
+    assert_eq!(claim().await, Some(id), "an expired key is new to it as well");
+    drop(before);
+    Postgres::remove(provisioned).await;
 }

@@ -3,11 +3,9 @@
 mod device;
 mod kind;
 mod notification;
-mod page;
 mod words;
 
 pub use device::in_words;
 pub use kind::{Channels, Kind, Preferences};
 pub use notification::{News, Notification};
-pub use page::{Page, PageRefusal};
 pub use words::amount;

@@ -1,7 +1,7 @@
 //! The words and the rules of notifications, without anything around them.
 
 use chrono::{DateTime, Utc};
-use notifications::domain::{Channels, Kind, News, Page, PageRefusal, Preferences, in_words};
+use notifications::domain::{Channels, Kind, News, Preferences, in_words};
 use uuid::Uuid;
 
 fn noon() -> DateTime<Utc> {
@@ -107,12 +107,4 @@ fn what_nobody_has_chosen_takes_the_default_channels() {
 fn every_kind_has_a_name_of_its_own() {
     assert!(Kind::ALL.into_iter().all(|kind| Kind::find(kind.as_str()) == Some(kind)));
     assert_eq!(Kind::find("import"), None);
-}
-
-#[test]
-fn a_page_has_1_to_200_notifications() {
-    assert_eq!(Page::parse(None, None), Ok(Page { after: None, limit: 20 }));
-    assert_eq!(Page::parse(None, Some(0)), Err(PageRefusal::Limit));
-    assert_eq!(Page::parse(None, Some(201)), Err(PageRefusal::Limit));
-    assert_eq!(Page::parse(Some("x"), None), Err(PageRefusal::Cursor));
 }

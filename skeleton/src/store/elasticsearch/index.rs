@@ -16,7 +16,7 @@ use super::{
     set_aside::SET_ASIDE,
 };
 use crate::{
-    failure::{Failure, Problem, StoreError},
+    failure::{Failure, StoreError},
     store::{SetAside, State, Transaction, Work},
 };
 
@@ -65,15 +65,7 @@ impl Index {
     /// # Errors
     /// Rejects a message without one.
     pub fn version(&self) -> Result<i64, Failure> {
-        let sequence = self.work.cause().and_then(|cause| cause.sequence);
-        let missing = || {
-            Problem::new(
-                400,
-                "malformed-message",
-                "the message has no sequence: without it, old and new cannot be told apart",
-            )
-        };
-        Ok(sequence.ok_or_else(missing)?)
+        self.work.sequence()
     }
 
     /// Writes a document, unless a newer version of it, or its tombstone, is there.

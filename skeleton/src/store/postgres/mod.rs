@@ -9,6 +9,7 @@ mod bookmarks;
 mod decisions;
 mod delays;
 mod error;
+pub(crate) mod idempotency;
 mod jobs;
 mod kept;
 mod later;
@@ -17,6 +18,7 @@ mod limits;
 mod outbox;
 mod patience;
 mod replies;
+mod rows;
 mod sagas;
 mod schedules;
 mod session;
@@ -58,6 +60,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
+    ("V13__idempotency", include_str!("V13__idempotency.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
@@ -278,7 +281,8 @@ impl Store for Postgres {
         let sql = "delete from skeleton.inbox where message_id = any(array(
             select message_id from skeleton.inbox where taken_in_at < now() - interval '14 days' limit 10000))";
         let (sagas, jobs) = (self.execute(sagas::FORGET, &[]).await?, self.execute(jobs::FORGET, &[]).await?);
-        Ok(self.execute(sql, &[]).await? + sagas + jobs)
+        let keys = self.execute(idempotency::FORGET_EXPIRED, &[]).await?;
+        Ok(self.execute(sql, &[]).await? + sagas + jobs + keys)
     }
 }
 
