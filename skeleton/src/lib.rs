@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod failure;
+pub mod housekeeping;
 pub mod http;
 mod lease;
 #[cfg(feature = "mail")]
@@ -20,6 +21,7 @@ pub mod schedule;
 pub mod service;
 pub mod stop;
 pub mod store;
+mod supervision;
 mod surroundings;
 pub mod telemetry;
 #[cfg(feature = "testing")]

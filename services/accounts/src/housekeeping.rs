@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use skeleton::{App, Postgres, stop::Stop};
+use skeleton::{App, Postgres, housekeeping::remove_expired, stop::Stop};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -17,16 +17,26 @@ pub async fn run(app: App<Postgres>, stop: Stop) {
     loop {
         tokio::select! {
             () = stop.stopped() => return,
-            _ = hours.tick() => clean_up(&app).await,
+            _ = hours.tick() => clean_up(&app, &stop).await,
         }
     }
 }
 
-async fn clean_up(app: &App<Postgres>) {
+async fn clean_up(app: &App<Postgres>, stop: &Stop) {
     let (tokens, throttle): (Arc<Tokens>, Arc<Throttle>) = (app.resource(), app.resource());
     let now = app.service.surroundings.now();
-    match store::clean_up(&app.store, now, now - tokens.rules().lifetime, now - throttle.window()).await {
-        Ok(rows) => info!(rows, "old sessions, tokens, failures and receipts are forgotten"),
-        Err(error) => warn!(%error, "cleaning up failed: trying again in an hour"),
+    let (unused_since, counted_since) = (now - tokens.rules().lifetime, now - throttle.window());
+    let expiring = [
+        ("erasure receipts", store::OLD_RECEIPTS, store::receipts_kept_since(now)),
+        ("sessions", store::UNUSED_SESSIONS, unused_since),
+        ("refresh tokens", store::OLD_TOKENS, unused_since),
+        ("failed sign-ins", store::OLD_FAILURES, counted_since),
+    ];
+    for (kind, sql, than) in expiring {
+        let removing = remove_expired(kind, stop, |limit| store::remove_older(&app.store, sql, than, limit));
+        match removing.await {
+            Ok(rows) => info!(kind, rows, "expired rows are removed"),
+            Err(error) => warn!(kind, %error, "expired rows cannot be removed; retrying in an hour"),
+        }
     }
 }

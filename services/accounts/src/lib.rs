@@ -28,5 +28,5 @@ pub fn service() -> Service<Postgres> {
         .sagas()
         .answers(requests::answers(), &["gateway", "demo"])
         .answers(snapshots::answers(), &["network"])
-        .background(housekeeping::run)
+        .background("housekeeping", housekeeping::run)
 }

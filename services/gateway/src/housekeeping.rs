@@ -2,8 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use skeleton::{App, Postgres, stop::Stop};
-use tokio::time::Instant;
+use skeleton::{App, Postgres, housekeeping::remove_expired, stop::Stop};
 
 use crate::{ended::Ended, live::Live, store, tokens::Tokens};
 
@@ -11,25 +10,49 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const BETWEEN_CLEANINGS: Duration = Duration::from_secs(60);
 const BETWEEN_KEYS: Duration = Duration::from_secs(3_600);
 
-/// Runs until told to stop.
-pub async fn run(app: App<Postgres>, stop: Stop) {
-    let (ended, live, tokens) = (app.resource::<Ended>(), app.resource::<Live>(), app.resource::<Tokens>());
-    let (mut cleaned, mut renewed) = (Instant::now(), Instant::now());
+/// Learns what has ended on other replicas, until told to stop.
+pub async fn keep_revocations(app: App<Postgres>, stop: Stop) {
+    let ended = app.resource::<Ended>();
     while !stop.is_stopped() {
         told("ended sessions", ended.catch_up(&app.store).await);
+        pause(BETWEEN_LOOKS, &stop).await;
+    }
+}
+
+/// Wakes the streams that other replicas have written to, until told to stop.
+pub async fn keep_streams(app: App<Postgres>, stop: Stop) {
+    let live = app.resource::<Live>();
+    while !stop.is_stopped() {
         told("streams", live.catch_up(&app.store).await);
-        if cleaned.elapsed() > BETWEEN_CLEANINGS {
-            cleaned = Instant::now();
-            told("cleaning", store::clean_up(&app.store).await);
+        pause(BETWEEN_LOOKS, &stop).await;
+    }
+}
+
+/// Asks for the signing keys once an hour, until told to stop.
+pub async fn renew_keys(app: App<Postgres>, stop: Stop) {
+    let tokens = app.resource::<Tokens>();
+    pause(BETWEEN_KEYS, &stop).await;
+    while !stop.is_stopped() {
+        told("signing keys", tokens.renew_keys(&app.requests).await);
+        pause(BETWEEN_KEYS, &stop).await;
+    }
+}
+
+/// Forgets what has lived long enough, until told to stop.
+pub async fn clean_up(app: App<Postgres>, stop: Stop) {
+    while !stop.is_stopped() {
+        for (kind, sql) in store::EXPIRING {
+            let removed = remove_expired(kind, &stop, |limit| store::remove_expired(&app.store, sql, limit)).await;
+            told(kind, removed.map(drop));
         }
-        if renewed.elapsed() > BETWEEN_KEYS {
-            renewed = Instant::now();
-            told("signing keys", tokens.renew_keys(&app.requests).await);
-        }
-        tokio::select! {
-            () = stop.stopped() => {}
-            () = tokio::time::sleep(BETWEEN_LOOKS) => {}
-        }
+        pause(BETWEEN_CLEANINGS, &stop).await;
+    }
+}
+
+async fn pause(length: Duration, stop: &Stop) {
+    tokio::select! {
+        () = stop.stopped() => {}
+        () = tokio::time::sleep(length) => {}
     }
 }
 

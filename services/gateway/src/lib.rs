@@ -26,5 +26,8 @@ pub fn service() -> Service<Postgres> {
         .asks(&["accounts", "contacts", "network", "search", "notifications"])
         .consumes(consumers::subscriptions())
         .routes(http::routes, http::BODY_LIMITS)
-        .background(housekeeping::run)
+        .background("revocations", housekeeping::keep_revocations)
+        .background("live streams", housekeeping::keep_streams)
+        .background("signing keys", housekeeping::renew_keys)
+        .background("housekeeping", housekeeping::clean_up)
 }

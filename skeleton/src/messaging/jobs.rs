@@ -203,8 +203,11 @@ where
     S::Tx: JobSteps,
 {
     let limits = app.resource::<JobLimits>();
+    if limits.0.is_empty() {
+        return stop.stopped().await;
+    }
     let mut are_open = false;
-    while !limits.0.is_empty() && !stop.is_stopped() {
+    while !stop.is_stopped() {
         let looked = async {
             if !are_open {
                 open(&app, &limits).await?;

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Exit, Service, commands::WRONG_SETTINGS, running::supervised};
+use super::{Exit, Service, commands::WRONG_SETTINGS};
 use crate::{
     config::Settings,
     failure::Failure,
@@ -72,9 +72,7 @@ impl<S: Store> Service<S> {
                 Err(wrong) => mistakes.extend(wrong),
             }
         });
-        limited.background(|app, stop| {
-            supervised("waiting jobs", stop.clone(), move || admit_those_who_wait(app.clone(), stop.clone()))
-        })
+        limited.background("waiting jobs", admit_those_who_wait)
     }
 
     pub(super) async fn jobs_command(self, command: JobsCommand, settings: Settings) -> Exit {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
+mod abandoned;
 mod ahead;
 mod conformance;
 mod databases;
@@ -10,6 +11,7 @@ mod elasticsearch;
 mod failures;
 mod history;
 mod hostile;
+mod housekeeping;
 mod http;
 mod http_answers;
 mod http_client;
@@ -19,6 +21,7 @@ mod messaging;
 mod neo4j;
 mod neo4j_delays;
 mod neo4j_sagas;
+mod older_builds;
 mod order;
 mod panics;
 mod parked;
@@ -27,6 +30,8 @@ mod pipelining;
 mod probe;
 mod processes;
 mod proxy;
+mod read_only;
+mod readiness;
 mod relay;
 mod replicas;
 mod requests;
