@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tracing::{info, warn};
 use warp::Filter as _;
 
-use super::{App, Service, assembly::Assembled, checks::Checks};
+use super::{App, Background, Service, assembly::Assembled, checks::Checks};
 use crate::{
     config::{LifeSettings, Settings, SettingsError},
     failure::StoreError,
@@ -89,7 +89,20 @@ impl Phase {
         self.supervise_in(failing, part, stop, start);
     }
 
-    /// The same, shown among those.
+    /// Starts a service's own background tasks. While one is failing, the process is not ready: requests rely on what
+    /// these tasks keep up to date, and no message has a part in it.
+    fn run_background<S: Store>(&mut self, tasks: Vec<Background<S>>, health: &Health, app: &App<S>, stop: &Stop) {
+        if tasks.is_empty() {
+            return;
+        }
+        let failing = Failing::shown_by(health.check("background tasks", true));
+        for (name, task) in tasks {
+            let (app, stopping) = (app.clone(), stop.clone());
+            self.supervise_in(failing.clone(), name, stop.clone(), move || task(app.clone(), stopping.clone()));
+        }
+    }
+
+    /// Starts a part that is shown among these where it fails.
     fn supervise_in<Out>(
         &mut self,
         failing: Failing,
@@ -111,10 +124,8 @@ impl<S: Store> Service<S> {
     pub async fn start(mut self, settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &surroundings)?;
         let health = Health::new();
-        // A message can bring a consumer down, on every replica: that must not take all of them out. Background tasks
-        // have no such input: what they keep up to date, requests rely on.
+        // A message can bring a consumer down, on every replica: that must not take all of them out.
         let failing = Failing::shown_by(health.check("parts", false));
-        let failing_tasks = Failing::shown_by(health.check("background tasks", true));
 
         let (mut last, last_stop) = Phase::new("admin and connections", &failing);
         let (admin_listener, admin_address) = listen(parts.common.admin.address).await?;
@@ -168,11 +179,7 @@ impl<S: Store> Service<S> {
             http.body_limits.extend(body_limits);
             doors.supervise("public port", doors_stop.clone(), serving(listener, address, routes, http, &doors_stop));
         }
-        for (name, task) in std::mem::take(&mut self.background) {
-            let (app, stop) = (app.clone(), doors_stop.clone());
-            let start = move || task(app.clone(), stop.clone());
-            doors.supervise_in(failing_tasks.clone(), name, doors_stop.clone(), start);
-        }
+        doors.run_background(std::mem::take(&mut self.background), &health, &app, &doors_stop);
         if !self.subscriptions.bindings.is_empty() {
             doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
         }

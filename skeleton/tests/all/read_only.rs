@@ -3,7 +3,7 @@
 use events::{accounts::Registered, contacts::ChangeContact, samples};
 use skeleton::{
     Handled, Postgres, Service, Subscriptions,
-    store::{Store, postgres::Tx},
+    store::{Plan, Store, postgres::Tx},
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -97,11 +97,11 @@ async fn a_message_that_exceeds_a_configured_limit_is_parked_and_holds_nobody_up
     app.stop().await;
 }
 
-/// The store's own answer to an order, where the server takes none.
 #[tokio::test]
 async fn a_connection_to_a_server_that_takes_no_changes_is_not_used_again() {
     let app = TestApp::start(probe::service(), &[("store", "connections", "1")]).await;
-    let store = app.parts().store.clone();
+    // A pool of its own, which nothing else uses.
+    let store = Postgres::migrated_by(&[]).open(app.settings()).unwrap();
     let pid = async || -> i32 { store.query("select pg_backend_pid()", &[]).await.unwrap()[0].get(0) };
     let before = pid().await;
     store.query("set default_transaction_read_only = on", &[]).await.unwrap();

@@ -63,7 +63,7 @@ async fn fill(store: &Postgres) {
     let outbox = "insert into skeleton.outbox (exchange, routing_key, envelope, body, written_at)
         select 'events.contacts', 'contact-removed.v1', '{}', '{}', now() - interval '1 hour' from generate_series(1, $1::bigint)";
     store.execute(outbox, &[&MANY]).await.unwrap();
-    store.execute("alter table skeleton.set_aside disable trigger all", &[]).await.unwrap();
+    store.execute("alter table skeleton.set_aside disable trigger user", &[]).await.unwrap();
     let aside = "insert into skeleton.set_aside (message_id, queue, name, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at)
         select gen_random_uuid(), 'contacts.other', 'n', '{}', '', case when n <= 3 then 'waiting' else 'parked' end, 1, now(), 'r', now(), now()
         from generate_series(1, $1::bigint) n";

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use skeleton::{
     StoreError,
     failure::StoreErrorKind,
     store::{Decisions, Filter, Store},
     testing::{Fault, Proxy, somebody},
 };
-use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 

@@ -223,7 +223,7 @@ impl Store for Memory {
         })
     }
 
-    async fn may_clean_up(&self, _: &str, _: Duration) -> Result<bool, StoreError> {
+    async fn may_clean_up(&self, _: &str, _: std::time::Duration) -> Result<bool, StoreError> {
         Ok(true)
     }
 
