@@ -6,6 +6,7 @@
 //! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.
 
 pub mod config;
+pub mod expiry;
 pub mod failure;
 pub mod http;
 mod lease;
@@ -21,6 +22,7 @@ pub mod schedule;
 pub mod service;
 pub mod stop;
 pub mod store;
+mod supervision;
 mod surroundings;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -240,20 +240,30 @@ pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> R
     Ok(tx.query(sql, &[&account, &but]).await?.into_iter().map(read_session).collect())
 }
 
-/// Forgets sessions and replaced tokens last used before `unused_since`, failures from before `counted_since`, and
-/// receipts that were kept long enough.
-pub async fn clean_up(
-    store: &Postgres,
-    now: DateTime<Utc>,
-    unused_since: DateTime<Utc>,
-    counted_since: DateTime<Utc>,
-) -> Result<u64, StoreError> {
-    let kept_since = now - TimeDelta::days(RECEIPT_DAYS);
-    let receipts = store.execute("delete from erasure_receipts where finished_at < $1", &[&kept_since]).await?;
-    let sessions = store.execute("delete from sessions where refreshed_at < $1", &[&unused_since]).await?;
-    let tokens = store.execute("delete from refresh_tokens where replaced_at < $1", &[&unused_since]).await?;
-    let failures = store.execute("delete from failed_sign_ins where since < $1", &[&counted_since]).await?;
-    Ok(receipts + sessions + tokens + failures)
+/// Receipts of erasures that were kept long enough; `$1` is when that was, `$2` how many go at most.
+pub const OLD_RECEIPTS: &str = "delete from erasure_receipts where ctid = any(array(
+    select ctid from erasure_receipts where finished_at < $1 limit $2))";
+
+/// Sessions last used before `$1`.
+pub const UNUSED_SESSIONS: &str = "delete from sessions where ctid = any(array(
+    select ctid from sessions where refreshed_at < $1 limit $2))";
+
+/// Tokens replaced before `$1`.
+pub const OLD_TOKENS: &str = "delete from refresh_tokens where ctid = any(array(
+    select ctid from refresh_tokens where replaced_at < $1 limit $2))";
+
+/// Failures counted from before `$1`.
+pub const OLD_FAILURES: &str = "delete from failed_sign_ins where ctid = any(array(
+    select ctid from failed_sign_ins where since < $1 limit $2))";
+
+/// When receipts were written that have been kept long enough.
+pub fn receipts_kept_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::days(RECEIPT_DAYS)
+}
+
+/// Removes at most `limit` of what is older, with one of the statements above.
+pub async fn remove_older(store: &Postgres, sql: &str, than: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+    store.execute(sql, &[&than, &limit]).await
 }
 
 fn read_account(row: Row) -> Result<Account, StoreError> {

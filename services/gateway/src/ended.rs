@@ -19,21 +19,20 @@ use uuid::Uuid;
 
 use crate::store;
 
-/// No transaction is open for longer, so no row is committed so long after the time written on it.
-const LONGEST_TRANSACTION: TimeDelta = TimeDelta::minutes(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What has ended, by session and by account.
 pub struct Ended {
     until: RwLock<HashMap<Uuid, DateTime<Utc>>>,
-    looked_at: watch::Sender<Option<DateTime<Utc>>>,
+    /// The horizon of the last look, once there was one.
+    horizon: watch::Sender<Option<String>>,
     changes: watch::Sender<()>,
 }
 
 impl Ended {
     /// Nothing known yet.
     pub fn new() -> Self {
-        Self { until: RwLock::default(), looked_at: watch::Sender::new(None), changes: watch::Sender::new(()) }
+        Self { until: RwLock::default(), horizon: watch::Sender::new(None), changes: watch::Sender::new(()) }
     }
 
     /// Refuses tokens that name this session or account, from now on.
@@ -46,9 +45,9 @@ impl Ended {
     /// # Errors
     /// 503 while the table cannot be read.
     pub async fn has_ended(&self, session: Uuid, account: Uuid) -> Result<bool, Problem> {
-        if self.looked_at.borrow().is_none() {
-            let mut looked_at = self.looked_at.subscribe();
-            let waiting = tokio::time::timeout(PATIENCE, looked_at.wait_for(Option::is_some)).await;
+        if self.horizon.borrow().is_none() {
+            let mut horizon = self.horizon.subscribe();
+            let waiting = tokio::time::timeout(PATIENCE, horizon.wait_for(Option::is_some)).await;
             waiting.map_err(|_| Problem::unavailable("tokens cannot be checked just now: try again in a moment"))?.ok();
         }
         Ok(self.knows(session, account))
@@ -64,13 +63,13 @@ impl Ended {
         }
     }
 
-    /// Reads what has come into the table since the last time.
+    /// Reads what has come into the table since the last time, however long the transactions were open that wrote it.
     pub async fn catch_up(&self, postgres: &Postgres) -> Result<(), StoreError> {
-        let since = self.looked_at.borrow().map_or(DateTime::UNIX_EPOCH, |at| at - LONGEST_TRANSACTION);
-        let found = store::ended_since(postgres, since).await?;
+        let last = self.horizon.borrow().clone();
+        let found = store::ended_since(postgres, last.as_deref()).await?;
         self.add_all(found.ended);
         self.forget_expired(found.looked_at);
-        self.looked_at.send_replace(Some(found.looked_at));
+        self.horizon.send_replace(Some(found.horizon));
         Ok(())
     }
 

@@ -15,7 +15,8 @@ pub fn tasks() -> Housekeeping<Postgres> {
     Housekeeping::new()
         .every(SECOND, "ended sessions", catch_up_with_ended)
         .every(SECOND, "live streams", catch_up_with_streams)
-        .every(MINUTE, "clean-up", clean_up)
+        .removes(MINUTE, "stream events", remove_old_stream_events)
+        .removes(MINUTE, "ended sessions and accounts", remove_expired_ended)
         .every(HOUR, "signing keys", renew_keys)
 }
 
@@ -27,8 +28,12 @@ async fn catch_up_with_streams(app: App<Postgres>) -> Result<(), StoreError> {
     app.resource::<Live>().catch_up(&app.store).await
 }
 
-async fn clean_up(app: App<Postgres>) -> Result<(), StoreError> {
-    store::clean_up(&app.store).await
+async fn remove_old_stream_events(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
+    store::remove_old_stream_events(&app.store, limit).await
+}
+
+async fn remove_expired_ended(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
+    store::remove_expired_ended(&app.store, limit).await
 }
 
 async fn renew_keys(app: App<Postgres>) -> Result<(), Problem> {

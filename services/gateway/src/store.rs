@@ -8,6 +8,7 @@ use uuid::Uuid;
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__gateway", include_str!("../migrations/V1__gateway.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
+    ("V10__ended", include_str!("../migrations/V10__ended.sql")),
     ("V13__idempotency", include_str!("../migrations/V13__idempotency.sql")),
 ];
 
@@ -87,21 +88,27 @@ pub async fn end(tx: &mut Tx, id: Uuid, until: DateTime<Utc>) -> Result<(), Stor
     tx.execute(sql, &[&id, &until]).await.map(drop)
 }
 
-/// What has ended since a time, with the time of this look.
+/// What has ended, as one look at the table finds it.
 pub struct EndedSince {
     /// When this was looked up, by the store's clock.
     pub looked_at: DateTime<Utc>,
+    /// Where the next look begins: what is not visible yet will be of this transaction or a later one.
+    pub horizon: String,
     /// Sessions and accounts, and how long tokens may name them.
     pub ended: Vec<(Uuid, DateTime<Utc>)>,
 }
 
-/// What has ended since a time, by the store's clock.
-pub async fn ended_since(store: &Postgres, since: DateTime<Utc>) -> Result<EndedSince, StoreError> {
-    let sql = "select now(), coalesce(array_agg(id), '{}'), coalesce(array_agg(until), '{}')
-        from ended where written_at > $1 and until > now()";
-    let row = store.query_one(sql, &[&since]).await?;
-    let (ids, until): (Vec<Uuid>, Vec<DateTime<Utc>>) = (row.get(1), row.get(2));
-    Ok(EndedSince { looked_at: row.get(0), ended: ids.into_iter().zip(until).collect() })
+/// What has ended since the look with this horizon, or all where there was none. A horizon later than this one is of
+/// another history, before the store was restored: then it is all as well.
+pub async fn ended_since(store: &Postgres, horizon: Option<&str>) -> Result<EndedSince, StoreError> {
+    let sql = "with now as (select pg_snapshot_xmin(pg_current_snapshot()) as horizon),
+        since as (select case when $1::text::xid8 <= horizon then $1::text::xid8 else '0'::xid8 end as horizon from now)
+        select now(), (select horizon::text from now), coalesce(array_agg(id), '{}'), coalesce(array_agg(until), '{}')
+        from ended where written_by >= (select horizon from since) and until > now()";
+    let row = store.query_opt(sql, &[&horizon]).await?;
+    let row = row.ok_or_else(|| StoreError::broken("looking for what has ended gave no row"))?;
+    let (ids, until): (Vec<Uuid>, Vec<DateTime<Utc>>) = (row.get(2), row.get(3));
+    Ok(EndedSince { looked_at: row.get(0), horizon: row.get(1), ended: ids.into_iter().zip(until).collect() })
 }
 
 /// Forgets everything that is kept for an account. Returns how many records it was.
@@ -112,9 +119,17 @@ pub async fn forget_account(tx: &mut Tx, account_id: Uuid) -> Result<u64, StoreE
     Ok(told + streams + responses)
 }
 
-/// Forgets what has lived long enough.
-pub async fn clean_up(store: &Postgres) -> Result<(), StoreError> {
-    store.execute("delete from stream_events where at < now() - interval '24 hours'", &[]).await?;
-    store.execute("delete from ended where until < now() - interval '1 minute'", &[]).await?;
-    Ok(())
+/// Removes at most `limit` stream events that are older than a day. Another replica may remove others meanwhile.
+pub async fn remove_old_stream_events(store: &Postgres, limit: i64) -> Result<u64, StoreError> {
+    let sql = "delete from stream_events where (account_id, topic) in (
+        select account_id, topic from stream_events where at < now() - interval '24 hours'
+        order by at limit $1 for update skip locked)";
+    store.execute(sql, &[&limit]).await
+}
+
+/// Removes at most `limit` ended sessions and accounts that no valid token can name any more.
+pub async fn remove_expired_ended(store: &Postgres, limit: i64) -> Result<u64, StoreError> {
+    let sql = "delete from ended where id = any(array(
+        select id from ended where until < now() - interval '1 minute' limit $1 for update skip locked))";
+    store.execute(sql, &[&limit]).await
 }

@@ -202,8 +202,11 @@ where
     S::Tx: JobSteps,
 {
     let limits = service.get::<JobLimits>();
+    if limits.0.is_empty() {
+        return stop.stopped().await;
+    }
     let mut are_open = false;
-    while !limits.0.is_empty() && !stop.is_stopped() {
+    while !stop.is_stopped() {
         let looked = async {
             if !are_open {
                 open(&store, &limits).await?;

@@ -34,9 +34,12 @@ pub(crate) async fn run<S: ScheduleRuns>(
 ) where
     S::Tx: NoteRun,
 {
+    if timetable.schedules.is_empty() {
+        return stop.stopped().await;
+    }
     // Up to when each schedule is settled, as far as this replica knows; nothing before it was asked.
     let mut settled: Vec<Option<DateTime<Utc>>> = vec![None; timetable.schedules.len()];
-    while !timetable.schedules.is_empty() && !stop.is_stopped() {
+    while !stop.is_stopped() {
         let mut wait = BETWEEN_LOOKS;
         for (schedule, settled) in timetable.schedules.iter().zip(&mut settled) {
             if let Err(error) = look(&store, &service, schedule, settled).await {

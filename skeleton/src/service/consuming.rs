@@ -72,6 +72,8 @@ impl Phase {
                     consumer::consume(queue.clone(), deliveries, batch, stop.clone())
                 }))
                 .await;
+                // They are read to their end.
+                stop.stopped().await;
             }
         });
     }

@@ -10,9 +10,9 @@ use metrics::counter;
 use tracing::{error, warn};
 
 use super::{App, Service};
-use crate::{stop::Stop, store::Store, telemetry};
+use crate::{expiry::remove_expired, failure::StoreError, stop::Stop, store::Store, telemetry};
 
-type Work<S> = Arc<dyn Fn(App<S>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+type Work<S> = Arc<dyn Fn(App<S>, Stop) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// A service's housekeeping tasks.
 pub struct Housekeeping<S> {
@@ -50,8 +50,33 @@ impl<S: Store> Housekeeping<S> {
         Out: Future<Output = Result<(), E>> + Send + 'static,
         E: Display,
     {
-        let work: Work<S> = Arc::new(move |app| task(app).map(|ran| ran.map_err(|error| error.to_string())).boxed());
+        let work: Work<S> = Arc::new(move |app, _| task(app).map(|ran| ran.map_err(|error| error.to_string())).boxed());
         self.tasks.push(Task { name, period, work });
+        self
+    }
+
+    /// Removes what has expired, at the start and then after each period: `async fn(App<S>, i64) -> Result<u64, StoreError>`
+    /// removes at most so many rows and returns how many. It is called until fewer are left, with a pause after each
+    /// batch, so the removal keeps up with any rate at which rows expire.
+    pub fn removes<Out>(
+        mut self,
+        period: Duration,
+        kind: &'static str,
+        remove: impl Fn(App<S>, i64) -> Out + Send + Sync + 'static,
+    ) -> Self
+    where
+        Out: Future<Output = Result<u64, StoreError>> + Send + 'static,
+    {
+        let remove = Arc::new(remove);
+        let work: Work<S> = Arc::new(move |app, stop| {
+            let remove = remove.clone();
+            async move {
+                let removed = remove_expired(kind, &stop, |limit| remove(app.clone(), limit)).await;
+                removed.map(drop).map_err(|error| error.to_string())
+            }
+            .boxed()
+        });
+        self.tasks.push(Task { name: kind, period, work });
         self
     }
 }
@@ -65,7 +90,10 @@ impl<S: Store> Default for Housekeeping<S> {
 impl<S: Store> Service<S> {
     /// Runs these tasks from time to time.
     pub fn housekeeping(self, housekeeping: Housekeeping<S>) -> Self {
-        let with = |service: Self, task: Task<S>| service.background(move |app, stop| task.clone().repeat(app, stop));
+        let with = |service: Self, task: Task<S>| {
+            let name = task.name;
+            service.background(name, move |app, stop| task.clone().repeat(app, stop))
+        };
         housekeeping.tasks.into_iter().fold(self, with)
     }
 }
@@ -73,7 +101,7 @@ impl<S: Store> Service<S> {
 impl<S: Store> Task<S> {
     async fn repeat(self, app: App<S>, stop: Stop) {
         while !stop.is_stopped() {
-            let outcome = self.run(app.clone()).await;
+            let outcome = self.run(app.clone(), stop.clone()).await;
             counter!("housekeeping_runs_total", "task" => self.name, "outcome" => outcome).increment(1);
             let stopped = std::pin::pin!(stop.stopped());
             if let Either::Left(_) = select(stopped, app.service.surroundings.sleep(self.period)).await {
@@ -82,9 +110,9 @@ impl<S: Store> Task<S> {
         }
     }
 
-    async fn run(&self, app: App<S>) -> &'static str {
+    async fn run(&self, app: App<S>, stop: Stop) -> &'static str {
         // A task may panic before its first await, too.
-        match AssertUnwindSafe(async { (self.work)(app).await }).catch_unwind().await {
+        match AssertUnwindSafe(async { (self.work)(app, stop).await }).catch_unwind().await {
             Ok(Ok(())) => "done",
             Ok(Err(error)) => {
                 warn!(task = self.name, %error, "housekeeping failed; retrying after the period");

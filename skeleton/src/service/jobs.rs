@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Exit, Service, exit::WRONG_SETTINGS, running::supervised};
+use super::{Exit, Service, exit::WRONG_SETTINGS};
 use crate::{
     config::Settings,
     failure::Failure,
@@ -72,11 +72,7 @@ impl<S: Store> Service<S> {
                 Err(wrong) => mistakes.extend(wrong),
             }
         });
-        limited.background(|app, stop| {
-            supervised("waiting jobs", stop.clone(), move || {
-                admit_those_who_wait(app.store.clone(), app.service.clone(), stop.clone())
-            })
-        })
+        limited.background("waiting jobs", |app, stop| admit_those_who_wait(app.store, app.service, stop))
     }
 
     pub(super) async fn jobs_command(self, command: JobsCommand, settings: Settings) -> Exit {

@@ -1,6 +1,7 @@
 //! The assembly of a service, and its life from start to drain.
 
 mod assembly;
+mod checks;
 mod commands;
 #[doc(hidden)]
 pub mod compiled;
@@ -53,7 +54,7 @@ type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, 
 type Delaying<S> = fn(S, Arc<ServiceContext>, Stop) -> BoxFuture<'static, ()>;
 type PartnerProvider<S> = Box<dyn FnOnce(Option<&S>, &mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
-type Background<S> = Box<dyn FnOnce(App<S>, Stop) -> BoxFuture<'static, ()> + Send>;
+type Background<S> = (&'static str, Box<dyn Fn(App<S>, Stop) -> BoxFuture<'static, ()> + Send>);
 
 /// What the parts of a running service work with.
 #[derive(Clone)]
@@ -165,12 +166,13 @@ impl<S: Store> Service<S> {
         Self { routing: Some(Box::new(move |app| (routes(app), limits))), ..self }
     }
 
-    /// Runs something beside all else, until told to stop.
-    pub fn background<Out>(mut self, task: impl FnOnce(App<S>, Stop) -> Out + Send + 'static) -> Self
+    /// Runs something beside all else, until told to stop. A task that panics, or returns before that, is started again
+    /// after a pause; while it fails again and again, the process is not ready. The name is the one in logs and metrics.
+    pub fn background<Out>(mut self, name: &'static str, task: impl Fn(App<S>, Stop) -> Out + Send + 'static) -> Self
     where
         Out: Future<Output = ()> + Send + 'static,
     {
-        self.background.push(Box::new(move |app, stop| Box::pin(task(app, stop))));
+        self.background.push((name, Box::new(move |app, stop| Box::pin(task(app, stop)))));
         self
     }
 
@@ -185,12 +187,17 @@ impl<S: Store> Service<S> {
         S: Leases,
         Out: Future<Output = ()> + Send + 'static,
     {
+        let task = Arc::new(task);
         self.provides("lease", |settings: LeaseSettings| Ok::<_, String>(settings)).background(
-            move |app, stop| async move {
-                let lasts = Duration::from_millis(app.resource::<LeaseSettings>().lasts_ms);
-                let (store, service) = (app.store.clone(), app.service.clone());
-                let task = move |lease, stop| task(app.clone(), lease, stop);
-                lease::singleton(name, &store, &service, lasts, task, stop).await;
+            name,
+            move |app, stop| {
+                let task = task.clone();
+                async move {
+                    let lasts = Duration::from_millis(app.resource::<LeaseSettings>().lasts_ms);
+                    let (store, service) = (app.store.clone(), app.service.clone());
+                    let task = move |lease, stop| task(app.clone(), lease, stop);
+                    lease::singleton(name, &store, &service, lasts, task, stop).await;
+                }
             },
         )
     }

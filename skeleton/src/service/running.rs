@@ -1,16 +1,21 @@
 //! A running service: what `start` starts, and the order in which it stops.
 
-use std::{future::Future, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use futures::FutureExt;
-use metrics::{counter, gauge};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
-use tracing::{error, info, warn};
+use futures::{FutureExt, future::BoxFuture};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use tracing::{info, warn};
 use warp::Filter as _;
 
-use super::{App, Service, StartError, assembly::Assembled};
+use super::{App, Background, Service, StartError, assembly::Assembled, checks::Checks};
 use crate::{
     config::{LifeSettings, Settings},
+    expiry,
     http::{
         self,
         admin::{self, Health},
@@ -21,13 +26,11 @@ use crate::{
     },
     parked::pages,
     stop::{self, Stop, StopSender},
-    store::{KEPT_DAYS, Store},
+    store::Store,
+    supervision::{Failing, supervised},
     surroundings::Surroundings,
     telemetry,
 };
-
-/// How long a part that has panicked rests before it is started again.
-const REST_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// A service that runs.
 pub struct Running<S> {
@@ -47,35 +50,49 @@ pub struct Running<S> {
 pub(super) struct Phase {
     name: &'static str,
     stop: StopSender,
+    failing: Failing,
     parts: Vec<JoinHandle<()>>,
 }
 
 impl Phase {
-    fn new(name: &'static str) -> (Self, Stop) {
+    fn new(name: &'static str, failing: &Failing) -> (Self, Stop) {
         let (sender, stop) = stop::channel();
-        (Self { name, stop: sender, parts: Vec::new() }, stop)
+        (Self { name, stop: sender, failing: failing.clone(), parts: Vec::new() }, stop)
     }
 
-    /// Starts a part that is started again, and counted, should it panic.
+    /// Starts a part that is started again, and counted, should it panic or end too early.
     pub(super) fn supervise<Out>(&mut self, part: &'static str, stop: Stop, start: impl Fn() -> Out + Send + 'static)
     where
         Out: Future<Output = ()> + Send + 'static,
     {
-        self.parts.push(tokio::spawn(supervised(part, stop, start)));
+        let failing = self.failing.clone();
+        self.supervise_in(failing, part, stop, start);
     }
-}
 
-/// Runs a part, and runs it again, and counts that, should it panic. In between it rests: what made it panic may still be
-/// there.
-pub(super) async fn supervised<Out: Future<Output = ()>>(part: &'static str, stop: Stop, start: impl Fn() -> Out) {
-    while AssertUnwindSafe(start()).catch_unwind().await.is_err() && !stop.is_stopped() {
-        counter!("parts_restarted_total", "part" => part).increment(1);
-        error!(part, "a part of the service has panicked: it is started again");
-        telemetry::report_bug(&format!("{part} has panicked"));
-        tokio::select! {
-            () = tokio::time::sleep(REST_AFTER_PANIC) => {}
-            () = stop.stopped() => {}
+    /// Starts a service's own background tasks. While one is failing, the process is not ready: requests rely on what
+    /// these tasks keep up to date, and no message has a part in it.
+    fn run_background<S: Store>(&mut self, tasks: Vec<Background<S>>, health: &Health, app: &App<S>, stop: &Stop) {
+        if tasks.is_empty() {
+            return;
         }
+        let failing = Failing::shown_by(health.check("background tasks", true));
+        for (name, task) in tasks {
+            let (app, stopping) = (app.clone(), stop.clone());
+            self.supervise_in(failing.clone(), name, stop.clone(), move || task(app.clone(), stopping.clone()));
+        }
+    }
+
+    /// Starts a part that is shown among these where it fails.
+    fn supervise_in<Out>(
+        &mut self,
+        failing: Failing,
+        part: &'static str,
+        stop: Stop,
+        start: impl Fn() -> Out + Send + 'static,
+    ) where
+        Out: Future<Output = ()> + Send + 'static,
+    {
+        self.parts.push(tokio::spawn(supervised(part, failing, stop, start)));
     }
 }
 
@@ -87,8 +104,10 @@ impl<S: Store> Service<S> {
     pub async fn start(mut self, settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &surroundings)?;
         let health = Health::new();
+        // A message can bring a consumer down, on every replica: that must not take all of them out.
+        let failing = Failing::shown_by(health.check("parts", false));
 
-        let (mut last, last_stop) = Phase::new("admin and connections");
+        let (mut last, last_stop) = Phase::new("admin and connections", &failing);
         let (admin_listener, admin_address) = listen(parts.common.admin.address).await?;
         let admin_routes = admin::routes(health.clone(), telemetry::metrics_text);
         let admin_routes = http::group(
@@ -96,8 +115,8 @@ impl<S: Store> Service<S> {
         );
         let admin_settings =
             http::HttpSettings { drain_ms: 500, ..Default::default() }.allow_body("/parked", pages::MAX_FORM);
-        let admin = http::serve(admin_listener, admin_routes, admin_settings, last_stop.clone());
-        last.parts.push(tokio::spawn(admin.map(drop)));
+        let admin = serving(admin_listener, admin_address, admin_routes, admin_settings, &last_stop);
+        last.supervise("admin port", last_stop.clone(), admin);
         let http_listener = match &parts.common.http {
             Some(http) => Some(listen(http.address).await?),
             None => None,
@@ -117,7 +136,7 @@ impl<S: Store> Service<S> {
         let Assembled { common, store, service, .. } = parts;
         let app = App { store: store.clone(), requests, service: service.clone() };
 
-        let (mut sending, sending_stop) = Phase::new("relay");
+        let (mut sending, sending_stop) = Phase::new("relay", &failing);
         if let Some(relaying) = self.relaying {
             let (store, publisher, window, stop) =
                 (store.clone(), publisher.clone(), common.broker.window, sending_stop.clone());
@@ -126,24 +145,21 @@ impl<S: Store> Service<S> {
             });
         }
 
-        let (mut doors, doors_stop) = Phase::new("doors");
+        let (mut doors, doors_stop) = Phase::new("doors", &failing);
         if let Some(delaying) = self.delaying.filter(|_| self.jobs.is_some()) {
             let (store, service, stop) = (store.clone(), service.clone(), doors_stop.clone());
             doors.supervise("delayed jobs", doors_stop.clone(), move || {
                 delaying(store.clone(), service.clone(), stop.clone())
             });
         }
-        if let (Some(routing), Some((listener, _)), Some(mut http)) =
+        if let (Some(routing), Some((listener, address)), Some(mut http)) =
             (self.routing.take(), http_listener, common.http.clone())
         {
             let (routes, body_limits) = routing(&app);
             http.body_limits.extend(body_limits);
-            let serving = http::serve(listener, routes, http, doors_stop.clone());
-            doors.parts.push(tokio::spawn(serving.map(drop)));
+            doors.supervise("public port", doors_stop.clone(), serving(listener, address, routes, http, &doors_stop));
         }
-        for task in std::mem::take(&mut self.background) {
-            doors.parts.push(tokio::spawn(task(app.clone(), doors_stop.clone())));
-        }
+        doors.run_background(std::mem::take(&mut self.background), &health, &app, &doors_stop);
         if !self.subscriptions.bindings.is_empty() {
             doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
         }
@@ -160,19 +176,16 @@ impl<S: Store> Service<S> {
                 serve(server.clone(), consuming.clone(), replying.clone(), stop.clone())
             });
         }
-        last.parts.push(tokio::spawn(start_is_over(
-            health.clone(),
-            [publishing.clone(), consuming.clone()],
-            last_stop.clone(),
-        )));
-        let checks = Checks {
-            store,
-            publishing,
-            consuming,
-            store_check: health.check("store", true),
-            broker_check: health.check("broker", false),
-        };
-        last.parts.push(tokio::spawn(checks.run(last_stop)));
+        let (started, links, stop) = (health.clone(), [publishing.clone(), consuming.clone()], last_stop.clone());
+        last.supervise("start", last_stop.clone(), move || start_is_over(started.clone(), links.clone(), stop.clone()));
+        let checks = Arc::new(Checks::new(&health, store.clone(), [publishing, consuming]));
+        let (asking, stop) = (checks.clone(), last_stop.clone());
+        last.supervise("checks", last_stop.clone(), move || asking.clone().ask(stop.clone()));
+        let stop = last_stop.clone();
+        last.supervise("counts", last_stop.clone(), move || checks.clone().count(stop.clone()));
+        last.supervise("clean-up", last_stop.clone(), move || {
+            expiry::clean_up(store.clone(), service.clone(), last_stop.clone())
+        });
 
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
         let phases = vec![doors, sending, last];
@@ -235,10 +248,37 @@ async fn start_is_over(health: Arc<Health>, links: [Link; 2], stop: Stop) {
             link.up().await;
         }
         health.set_started();
+        stop.stopped().await;
     };
     tokio::select! {
         () = connected => {}
         () = stop.stopped() => {}
+    }
+}
+
+/// Serves over this listener; where it is started again, over a new one on the same address.
+fn serving(
+    listener: TcpListener,
+    address: SocketAddr,
+    routes: http::Routes,
+    settings: http::HttpSettings,
+    stop: &Stop,
+) -> impl Fn() -> BoxFuture<'static, ()> + Send + 'static {
+    let (first, stop) = (Mutex::new(Some(listener)), stop.clone());
+    move || {
+        let listener = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (routes, settings, stop) = (routes.clone(), settings.clone(), stop.clone());
+        async move {
+            let listening = match listener {
+                Some(listener) => Ok(listener),
+                None => TcpListener::bind(address).await,
+            };
+            match listening {
+                Ok(listener) => drop(http::serve(listener, routes, settings, stop).await),
+                Err(error) => warn!(%address, %error, "the port cannot be listened on again"),
+            }
+        }
+        .boxed()
     }
 }
 
@@ -261,53 +301,5 @@ async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartE
             warn!(%error, patience_s = life.patience_s, "the store does not answer yet: waiting for it");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Looks after the service's surroundings every few seconds.
-struct Checks<S> {
-    store: S,
-    publishing: Link,
-    consuming: Link,
-    store_check: watch::Sender<Result<(), String>>,
-    broker_check: watch::Sender<Result<(), String>>,
-}
-
-impl<S: Store> Checks<S> {
-    async fn run(self, stop: Stop) {
-        let mut cleaned = Instant::now();
-        while !stop.is_stopped() {
-            let asked = tokio::time::timeout(Duration::from_secs(5), self.store.counts()).await;
-            let finding = match asked {
-                Ok(Ok(counts)) => {
-                    gauge!("outbox_messages").set(counts.outbox as f64);
-                    gauge!("outbox_oldest_age_seconds").set(counts.outbox_age_seconds);
-                    gauge!("messages_waiting").set(counts.waiting as f64);
-                    gauge!("messages_behind").set(counts.behind as f64);
-                    gauge!("messages_parked").set(counts.parked as f64);
-                    Ok(())
-                }
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("no answer within 5 s".to_owned()),
-            };
-            drop(self.store_check.send_replace(finding));
-            let connected = self.publishing.is_up() && self.consuming.is_up();
-            drop(self.broker_check.send_replace(if connected { Ok(()) } else { Err("not connected".to_owned()) }));
-            telemetry::tidy_metrics();
-            if cleaned.elapsed() > Duration::from_secs(600) {
-                cleaned = Instant::now();
-                if let Err(error) = self.store.clean_up().await {
-                    warn!(%error, "old inbox entries cannot be removed: trying again in ten minutes");
-                }
-                let kept_since = chrono::Utc::now() - chrono::Duration::days(KEPT_DAYS);
-                if let Err(error) = self.store.forget_decisions(kept_since).await {
-                    warn!(%error, "old decisions cannot be removed: trying again in ten minutes");
-                }
-            }
-            tokio::select! {
-                () = stop.stopped() => {}
-                () = tokio::time::sleep(Duration::from_secs(3)) => {}
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use clap::Subcommand;
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Exit, Service, exit::WRONG_SETTINGS, mistakes_of, running::supervised};
+use super::{Exit, Service, exit::WRONG_SETTINGS, mistakes_of};
 use crate::{
     config::Settings,
     failure::StoreError,
@@ -41,11 +41,9 @@ impl<S: Store> Service<S> {
                 Err(wrong) => mistakes.extend(wrong),
             }
         });
-        planned.background(|app, stop| {
+        planned.background("schedules", |app, stop| {
             let timetable = app.resource::<Timetable<S::Tx>>();
-            supervised("schedules", stop.clone(), move || {
-                schedule::run(app.store.clone(), app.service.clone(), timetable.clone(), stop.clone())
-            })
+            schedule::run(app.store, app.service, timetable, stop)
         })
     }
 

@@ -26,7 +26,7 @@ mod set_aside;
 mod slice;
 mod work;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -74,6 +74,9 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// have nothing handled in order.
     const KEEPS_LINES: bool = true;
 
+    /// What expires: what is older than the deduplication window (14 days), for instance. Names are those in metrics.
+    const EXPIRING: &'static [&'static str];
+
     /// Begins a transaction and takes these messages in: each is handled in this transaction or in none. Which of
     /// them are new, [`Transaction::is_new`] tells.
     fn begin(
@@ -104,12 +107,20 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<SetAside>, StoreError>> + Send;
 
-    /// How many messages wait to be sent, wait to be retried, and are parked.
+    /// How many messages wait to be sent, wait to be retried, and are parked. Costs about the same however many they are:
+    /// exact up to 10,000 of each.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 
-    /// Forgets what is older than the deduplication window (14 days).
-    fn clean_up(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Whether this holder may remove what has expired: one replica at a time, for so long from now on.
+    fn may_clean_up(&self, holder: &str, lasts: Duration) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes at most `limit` expired entries of a kind of [`Store::EXPIRING`], and returns how many it were. Fewer than
+    /// `limit` means that none is left.
+    fn clean_up(&self, kind: &str, limit: i64) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
+
+/// The lease of the replica that removes what has expired.
+pub(crate) const CLEAN_UP_LEASE: &str = "skeleton-clean-up";
 
 /// How many messages a store holds, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
+mod abandoned;
 mod ahead;
 mod auth;
 mod conformance;
 mod databases;
 mod delays;
 mod elasticsearch;
+mod expiry;
 mod failures;
 mod history;
 mod hostile;
@@ -22,6 +24,7 @@ mod messaging;
 mod neo4j;
 mod neo4j_delays;
 mod neo4j_sagas;
+mod older_builds;
 mod order;
 mod panics;
 mod parked;
@@ -30,6 +33,8 @@ mod pipelining;
 mod probe;
 mod processes;
 mod proxy;
+mod read_only;
+mod readiness;
 mod relay;
 mod replicas;
 mod requests;

@@ -180,7 +180,7 @@ async fn the_inbox_forgets_after_the_deduplication_window() {
     let aged = query("MATCH (entry:Inbox {id: $id}) SET entry.taken_in_at = datetime() - duration('P15D')");
     bench.store.execute(aged.param("id", old.to_string())).await.unwrap();
 
-    assert_eq!(bench.store.clean_up().await.unwrap(), 1);
+    assert_eq!(bench.store.clean_up("inbox", 1000).await.unwrap(), 1);
 
     let tx = bench.begin(&[old, young]).await;
     assert_eq!((tx.is_new(old), tx.is_new(young)), (true, false));

@@ -145,7 +145,7 @@ async fn what_was_done_is_undone_the_last_first_and_forgotten_in_the_end() {
     let store = &app.parts().store;
     let aged = "MATCH (saga:Saga) SET saga.keep_until = datetime() - duration('P1D')";
     store.execute(query(aged)).await.unwrap();
-    store.clean_up().await.unwrap();
+    store.clean_up("sagas", 1000).await.unwrap();
     let left: Vec<i64> = store.query(query("MATCH (n) WHERE n:Saga OR n:SagaStep RETURN count(n)")).await.unwrap();
     assert_eq!(left, [0]);
     app.finish().await;

@@ -1,6 +1,9 @@
 //! What the skeleton promises about a part of it that panics.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Instant,
+};
 
 use events::{contacts::ContactRemoved, samples};
 use skeleton::{
@@ -11,6 +14,31 @@ use skeleton::{
 use uuid::Uuid;
 
 use crate::probe;
+
+/// How often a background task was started.
+#[derive(Default)]
+struct Starts(AtomicU32);
+
+#[tokio::test]
+async fn a_background_task_that_panics_or_returns_is_started_again() {
+    let flaky = probe::service().with(Starts::default()).background("flaky", |app, stop| async move {
+        match app.resource::<Starts>().0.fetch_add(1, Relaxed) {
+            0 => {}
+            1 => panic!("this time it panics"),
+            _ => stop.stopped().await,
+        }
+    });
+    let app = TestApp::start(flaky, &[]).await;
+
+    eventually("a third start", async || match app.parts().resource::<Starts>().0.load(Relaxed) {
+        3 => Ok(()),
+        starts => Err(format!("{starts} starts")),
+    })
+    .await;
+
+    assert_eq!(app.running().health().ready().status, "ready");
+    app.finish().await;
+}
 
 /// How often parts of the process were started again. Other tests in this process have none that panic.
 async fn restarts(app: &TestApp<Postgres>) -> f64 {

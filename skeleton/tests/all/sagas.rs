@@ -301,7 +301,7 @@ async fn an_ended_saga_is_kept_for_its_time_and_then_forgotten_with_its_log() {
     let aged = "update skeleton.sagas set keep_until = keep_until - interval '31 days' where saga_id = $1";
     store.execute(aged, &[&old]).await.unwrap();
 
-    store.clean_up().await.unwrap();
+    store.clean_up("sagas", 1000).await.unwrap();
 
     assert!(store.sagas_of(old).await.unwrap().is_empty());
     assert_eq!(store.sagas_of(young).await.unwrap().len(), 1);

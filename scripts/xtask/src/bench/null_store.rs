@@ -1,6 +1,6 @@
 //! A store that keeps nothing, so that what is measured is the messaging alone.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use skeleton::{
@@ -28,6 +28,8 @@ impl Plan for NullStore {
 }
 
 impl Store for NullStore {
+    const EXPIRING: &'static [&'static str] = &[];
+
     type Tx = NullTx;
 
     async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<NullTx, StoreError> {
@@ -62,7 +64,11 @@ impl Store for NullStore {
         Ok(Counts::default())
     }
 
-    async fn clean_up(&self) -> Result<u64, StoreError> {
+    async fn may_clean_up(&self, _: &str, _: Duration) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn clean_up(&self, _: &str, _: i64) -> Result<u64, StoreError> {
         Ok(0)
     }
 }

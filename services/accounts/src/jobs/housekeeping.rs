@@ -1,9 +1,8 @@
-//! Housekeeping: removes what nobody can use any more.
+//! Housekeeping: removes what cannot be used any more.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use skeleton::{App, Housekeeping, Postgres, StoreError};
-use tracing::info;
 
 use crate::{domain::Throttle, resources::Tokens, store};
 
@@ -11,14 +10,29 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// The tasks.
 pub fn housekeeping() -> Housekeeping<Postgres> {
-    Housekeeping::new().every(HOUR, "clean-up", clean_up)
+    Housekeeping::new()
+        .removes(HOUR, "erasure receipts", remove_old_receipts)
+        .removes(HOUR, "sessions", remove_unused_sessions)
+        .removes(HOUR, "refresh tokens", remove_old_tokens)
+        .removes(HOUR, "failed sign-ins", remove_old_failures)
 }
 
-/// Removes old sessions, tokens, failed sign-ins and receipts.
-async fn clean_up(app: App<Postgres>) -> Result<(), StoreError> {
-    let (tokens, throttle): (Arc<Tokens>, Arc<Throttle>) = (app.resource(), app.resource());
-    let now = app.service.surroundings.now();
-    let rows = store::clean_up(&app.store, now, now - tokens.rules().lifetime, now - throttle.window()).await?;
-    info!(rows, "removed old sessions, tokens, failed sign-ins and receipts");
-    Ok(())
+async fn remove_old_receipts(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
+    let kept_since = store::receipts_kept_since(app.service.surroundings.now());
+    store::remove_older(&app.store, store::OLD_RECEIPTS, kept_since, limit).await
+}
+
+async fn remove_unused_sessions(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
+    let unused_since = app.service.surroundings.now() - app.resource::<Tokens>().rules().lifetime;
+    store::remove_older(&app.store, store::UNUSED_SESSIONS, unused_since, limit).await
+}
+
+async fn remove_old_tokens(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
+    let replaced_since = app.service.surroundings.now() - app.resource::<Tokens>().rules().lifetime;
+    store::remove_older(&app.store, store::OLD_TOKENS, replaced_since, limit).await
+}
+
+async fn remove_old_failures(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
+    let counted_since = app.service.surroundings.now() - app.resource::<Throttle>().window();
+    store::remove_older(&app.store, store::OLD_FAILURES, counted_since, limit).await
 }

@@ -14,7 +14,11 @@ use events::{
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use reqwest::Method;
 use serde_json::{Value, json};
-use skeleton::{Answers, testing::eventually};
+use skeleton::{
+    Answers,
+    store::{Store, Transaction},
+    testing::eventually,
+};
 
 use crate::gateway::{Gateway, KEY_ID, Member, accounts, header, sign, told};
 
@@ -207,6 +211,98 @@ async fn what_another_replica_has_seen_end_is_refused_here_within_a_moment() {
     })
     .await;
     gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn what_ends_in_a_transaction_that_was_open_for_long_is_refused_as_well() {
+    let gateway = Gateway::start().await;
+    let (member, later) = (Member::new(), Member::new());
+    let mut slow = gateway.app.parts().store.begin(&gateway.app.parts().service, &[]).await.unwrap();
+    // As a transaction writes it that began five minutes ago.
+    let sql = "insert into ended (id, until, written_at) values ($1, now() + interval '15 minutes', now() - interval '5 minutes')";
+    slow.execute(sql, &[&member.session_id]).await.unwrap();
+    // Another one is seen to end: by then this replica has looked past the first.
+    gateway
+        .app
+        .parts()
+        .store
+        .execute(sql.replace("'5 minutes'", "'0 minutes'").as_str(), &[&later.session_id])
+        .await
+        .unwrap();
+    refused(&gateway, &later).await;
+    assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 200);
+
+    slow.commit().await.unwrap();
+
+    refused(&gateway, &member).await;
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_end_with_a_later_time_is_learned_as_well() {
+    let gateway = Gateway::start().await;
+    let (member, later) = (Member::new(), Member::new());
+    let store = &gateway.app.parts().store;
+    let sql = "insert into ended (id, until) values ($1, now() + interval '1 second')";
+    store.execute(sql, &[&member.session_id]).await.unwrap();
+    refused(&gateway, &member).await;
+
+    // As the build before writes it.
+    let sql = "insert into ended as e (id, until) values ($1, now() + interval '15 minutes')
+        on conflict (id) do update set until = greatest(e.until, excluded.until), written_at = now()";
+    store.execute(sql, &[&member.session_id]).await.unwrap();
+    store.execute(sql, &[&later.session_id]).await.unwrap();
+    refused(&gateway, &later).await;
+
+    eventually("the first time to be over, and looked past", async || {
+        let sql = "select now() > written_at + interval '2 seconds' from ended where id = $1";
+        let is_over = store.query(sql, &[&member.session_id]).await.unwrap()[0].get::<_, bool>(0);
+        if is_over { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 401);
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn revocations_go_on_after_their_task_has_panicked() {
+    let gateway = Gateway::start().await;
+    let (other, member) = (Member::new(), Member::new());
+    let store = &gateway.app.parts().store;
+    // A time that cannot be read as one.
+    store.execute("insert into ended (id, until) values ($1, 'infinity')", &[&other.session_id]).await.unwrap();
+    eventually("a panic", async || match restarts(&gateway).await {
+        panics if panics > 2.0 => Ok(()),
+        panics => Err(panics.to_string()),
+    })
+    .await;
+    let ready = gateway.app.running().health().ready();
+    assert_eq!(ready.status, "failing", "{ready:?}");
+    let check = ready.checks.iter().find(|check| check.name == "background tasks").unwrap();
+    assert!(check.reason.as_ref().is_some_and(|reason| reason.contains("revocations")), "{check:?}");
+    store.execute("delete from ended", &[]).await.unwrap();
+
+    let sql = "insert into ended (id, until) values ($1, now() + interval '15 minutes')";
+    store.execute(sql, &[&member.session_id]).await.unwrap();
+
+    refused(&gateway, &member).await;
+    gateway.app.finish().await;
+}
+
+/// How often the task that learns of revocations was started again in this process: no other test makes it panic.
+async fn restarts(gateway: &Gateway) -> f64 {
+    let answer = reqwest::get(format!("{}/metrics", gateway.app.admin_url())).await.unwrap();
+    let text = answer.text().await.unwrap();
+    let found = text.lines().find(|line| line.starts_with("parts_restarted_total") && line.contains("revocations"));
+    found.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+async fn refused(gateway: &Gateway, member: &Member) {
+    eventually("a refusal", async || match gateway.get(member, "/api/v1/me").await.status().as_u16() {
+        401 => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
 }
 
 fn ended(member: &Member) -> SessionEnded {

@@ -1,6 +1,12 @@
 //! One connection to the broker that is always being kept up.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::StreamExt;
 use lapin::{
@@ -11,11 +17,17 @@ use lapin::{
     uri::AMQPUri,
 };
 use metrics::{counter, gauge};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{info, warn};
 
 use super::{answered, answered_within};
-use crate::{config::BrokerSettings, failure::StoreError, stop::Stop, surroundings::Surroundings};
+use crate::{
+    config::BrokerSettings,
+    failure::StoreError,
+    stop::Stop,
+    supervision::{Failing, supervised},
+    surroundings::Surroundings,
+};
 
 /// The largest piece that data is sent in. lapin keeps room for 32 of them in each direction of each connection: with the
 /// broker's own 128 kB that would be 8 MB more, touched again and again. Where messages come in, it stays the broker's: the
@@ -89,7 +101,19 @@ impl Link {
         let login = Arc::new(login);
         let (publish, current) = watch::channel(None);
         let (broken, reports) = mpsc::channel(16);
-        tokio::spawn(keep_up(login.clone(), name, surroundings, publish, reports, stop));
+        let keeper = Arc::new(Keeper {
+            login: login.clone(),
+            name,
+            surroundings,
+            publish,
+            reports: Mutex::new(reports),
+            generation: AtomicU64::new(0),
+        });
+        let start = {
+            let stop = stop.clone();
+            move || keep_up(keeper.clone(), stop.clone())
+        };
+        tokio::spawn(supervised("broker connection", Failing::default(), stop, start));
         Self { login, current, broken }
     }
 
@@ -164,24 +188,29 @@ impl Link {
     }
 }
 
-async fn keep_up(
+/// What keeps a connection up.
+struct Keeper {
     login: Arc<Login>,
     name: String,
     surroundings: Surroundings,
     publish: watch::Sender<Option<Live>>,
-    mut reports: mpsc::Receiver<u64>,
-    stop: Stop,
-) {
-    let mut generation = 0;
+    reports: Mutex<mpsc::Receiver<u64>>,
+    generation: AtomicU64,
+}
+
+async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
+    let Keeper { login, name, surroundings, publish, reports, generation } = &*keeper;
+    let mut reports = reports.lock().await;
+    publish.send_replace(None);
     let mut failures = 0u32;
     while !stop.is_stopped() {
-        match login.connect(&name).await {
+        match login.connect(name).await {
             Ok(connection) => {
                 if failures > 0 {
                     info!(connection = name, failures, "connected to the broker again");
                 }
                 failures = 0;
-                generation += 1;
+                let generation = generation.fetch_add(1, Ordering::Relaxed) + 1;
                 counter!("broker_connections_total", "connection" => name.clone()).increment(1);
                 gauge!("broker_connected", "connection" => name.clone()).set(1.0);
                 let connection = Arc::new(connection);
@@ -201,7 +230,7 @@ async fn keep_up(
                 failures = failures.saturating_add(1);
             }
         }
-        let wait = back_off(failures, login.longest_wait, &surroundings);
+        let wait = back_off(failures, login.longest_wait, surroundings);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.stopped() => {}

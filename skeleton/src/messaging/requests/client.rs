@@ -28,6 +28,7 @@ use crate::{
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
+    supervision::{Failing, supervised},
     surroundings::Surroundings,
 };
 
@@ -77,7 +78,10 @@ impl Requests {
         let (announce, receiving) = watch::channel(None);
         let requests =
             Self { service: service.into(), publisher, open: Open::default(), receiving, timeout, surroundings };
-        tokio::spawn(receive(requests.clone(), replies, announce, stop));
+        let (receiver, announce) = (requests.clone(), Arc::new(announce));
+        tokio::spawn(supervised("replies", Failing::default(), stop.clone(), move || {
+            receive(receiver.clone(), replies.clone(), announce.clone(), stop.clone())
+        }));
         requests
     }
 
@@ -195,7 +199,8 @@ fn finish(open: &Open, id: Option<Uuid>, reply: Reply) {
 }
 
 /// Takes replies in as long as the process lives. Announces from which queue.
-async fn receive(requests: Requests, link: Link, announce: watch::Sender<Option<ReplyQueue>>, stop: Stop) {
+async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Option<ReplyQueue>>>, stop: Stop) {
+    announce.send_replace(None);
     let replies = async {
         loop {
             let first = (requests.surroundings.fraction() * REPLY_QUEUES as f64) as usize;

@@ -29,7 +29,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -141,6 +141,8 @@ impl Store for Elasticsearch {
     /// nothing can be handled in order.
     const KEEPS_LINES: bool = false;
 
+    const EXPIRING: &'static [&'static str] = &["tombstones"];
+
     async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<Index, StoreError> {
         Ok(Index::new(self.clone(), Work::new(service.clone())))
     }
@@ -186,12 +188,19 @@ impl Store for Elasticsearch {
         self.waiting().count().await
     }
 
+    async fn may_clean_up(&self, holder: &str, lasts: Duration) -> Result<bool, StoreError> {
+        Ok(self.claim(CLEAN_UP_LEASE, holder, lasts).await?.is_some())
+    }
+
     /// Forgets tombstones. The marks of erased accounts stay.
-    async fn clean_up(&self) -> Result<u64, StoreError> {
+    async fn clean_up(&self, _: &str, limit: i64) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         for plan in self.plans {
             let old = json!({ "bool": { "filter": [{ "term": { "deleted": true } }, { "range": { "buried_at": { "lt": "now-14d" } } }] } });
-            let path = format!("{}/_delete_by_query?conflicts=proceed&max_docs=5000", self.names.alias(plan.name));
+            let index = self.names.alias(plan.name);
+            // What was removed last is not found again.
+            self.client.refresh(&index).await?;
+            let path = format!("{index}/_delete_by_query?conflicts=proceed&max_docs={limit}");
             let answer = self.client.post(&path, json!({ "query": old })).await?;
             forgotten += answer["deleted"].as_u64().unwrap_or_default();
         }

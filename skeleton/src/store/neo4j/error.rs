@@ -6,8 +6,11 @@ use neo4rs::{DeError, Error, Neo4jError};
 
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// The codes of a server that does not work at all, just now.
-const UNAVAILABLE: [&str; 4] = [
+/// The codes of a server that does not work at all, just now, or takes no changes: a follower, after the leader has changed,
+/// or a database that was made read-only.
+const UNAVAILABLE: [&str; 6] = [
+    "Neo.ClientError.Cluster.NotALeader",
+    "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
     "Neo.TransientError.General.DatabaseUnavailable",
     "Neo.TransientError.Database.DatabaseUnavailable",
     "Neo.ClientError.Security.Unauthorized",
@@ -59,11 +62,7 @@ pub(super) fn unreadable<T>(error: &DeError) -> StoreError {
 
 fn server_error(error: &Neo4jError) -> StoreError {
     let code = error.code();
-    let kind = match code {
-        code if UNAVAILABLE.contains(&code) => StoreErrorKind::Unavailable,
-        code if code.starts_with("Neo.TransientError.") || CONFLICT.contains(&code) => StoreErrorKind::Conflict,
-        _ => StoreErrorKind::Broken,
-    };
+    let kind = kind_of(code);
     // The server's words may hold a node's values; those about a statement hold the statement alone.
     if code.starts_with("Neo.ClientError.Statement.Syntax") || code.starts_with("Neo.ClientError.Statement.Parameter") {
         return StoreError::new(kind, format!("neo4j: {code}: {}", error.message()));
@@ -71,9 +70,25 @@ fn server_error(error: &Neo4jError) -> StoreError {
     StoreError::new(kind, format!("neo4j: {code}"))
 }
 
+fn kind_of(code: &str) -> StoreErrorKind {
+    match code {
+        code if UNAVAILABLE.contains(&code) => StoreErrorKind::Unavailable,
+        code if code.starts_with("Neo.TransientError.") || CONFLICT.contains(&code) => StoreErrorKind::Conflict,
+        _ => StoreErrorKind::Broken,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_takes_no_changes_is_away() {
+        let codes = ["Cluster.NotALeader", "General.ForbiddenOnReadOnlyDatabase"];
+        for code in codes.map(|code| format!("Neo.ClientError.{code}")) {
+            assert_eq!(kind_of(&code), StoreErrorKind::Unavailable, "{code}");
+        }
+    }
 
     #[test]
     fn a_connection_that_breaks_means_wait_for_the_store() {

@@ -23,6 +23,7 @@ const PROBE: Duration = Duration::from_secs(1);
 pub(super) struct Lanes {
     config: Config,
     idle: Mutex<Vec<Graph>>,
+    probe: Mutex<Option<Graph>>,
     slots: Arc<Semaphore>,
     size: usize,
     limit: Duration,
@@ -38,7 +39,14 @@ pub(super) struct Lane {
 impl Lanes {
     /// At most `size` connections, each as `config` says; `limit` is how long one question may take.
     pub fn new(config: Config, size: usize, limit: Duration) -> Self {
-        Self { config, idle: Mutex::default(), slots: Arc::new(Semaphore::new(size)), size, limit }
+        Self {
+            config,
+            idle: Mutex::default(),
+            probe: Mutex::default(),
+            slots: Arc::new(Semaphore::new(size)),
+            size,
+            limit,
+        }
     }
 
     /// Takes a connection, as soon as one is free.
@@ -61,6 +69,23 @@ impl Lanes {
         // A server that answers others is there: it was this one question that took too long.
         let kind = if self.answers().await { StoreErrorKind::Conflict } else { StoreErrorKind::Unavailable };
         Err(StoreError::new(kind, text))
+    }
+
+    /// Asks the server whether it answers, over a connection of its own: questions that use all others do not make the
+    /// server look as if it were away. A connection that was not answered on is closed.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let kept = self.probe.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let graph = match kept {
+            Some(graph) => graph,
+            None => Graph::connect(self.config.clone()).map_err(store_error)?,
+        };
+        let asking = Box::pin(graph.run(query("RETURN 1")));
+        let asked = tokio::time::timeout(self.limit, asking).await;
+        asked
+            .map_err(|_| unavailable(format!("no answer within {} ms", self.limit.as_millis())))?
+            .map_err(store_error)?;
+        *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(graph);
+        Ok(())
     }
 
     async fn answers(&self) -> bool {

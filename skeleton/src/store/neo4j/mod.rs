@@ -34,7 +34,7 @@ use self::{
     outbox::Relay,
     set_aside::Kept,
 };
-use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -45,6 +45,23 @@ const ROWS_AT_ONCE: usize = 1000;
 
 /// How long a statement of a migration may take: an index over many nodes takes its time.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(120);
+
+/// What expires, and how at most `$limit` of it is removed. By the server's clock, which has written the times.
+const EXPIRING: &[(&str, &str)] =
+    &[("inbox", FORGET_RECEIVED), ("sagas", sagas::FORGET), ("schedule runs", schedules::FORGET)];
+
+/// Forgets what was received before the deduplication window: 14 days.
+const FORGET_RECEIVED: &str = "MATCH (entry:Inbox) WHERE entry.taken_in_at < datetime() - duration('P14D')
+    WITH entry LIMIT $limit DELETE entry RETURN count(*) AS removed";
+
+/// The server knows how many nodes of a label there are. Those in a state are counted up to 10,001.
+const COUNT: &str = "OPTIONAL MATCH (oldest:Outbox) WHERE oldest.position > 0
+    WITH oldest ORDER BY oldest.position LIMIT 1
+    CALL { MATCH (kept:SetAside {state: 'waiting'}) WITH kept LIMIT 10001 RETURN count(*) AS waiting }
+    CALL { MATCH (kept:SetAside {state: 'behind'}) WITH kept LIMIT 10001 RETURN count(*) AS behind }
+    CALL { MATCH (kept:SetAside {state: 'parked'}) WITH kept LIMIT 10001 RETURN count(*) AS parked }
+    RETURN COUNT { (:Outbox) } AS outbox, waiting, behind, parked,
+        toFloat(coalesce(datetime().epochMillis - oldest.written_at.epochMillis, 0)) / 1000 AS age";
 
 /// A Neo4j database of a service's own.
 #[derive(Clone)]
@@ -187,12 +204,14 @@ impl Plan for Neo4jPlan {
 impl Store for Neo4j {
     type Tx = Tx;
 
+    const EXPIRING: &'static [&'static str] = &["inbox", "sagas", "schedule runs"];
+
     async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
         Tx::begin(&self.lanes, &self.bell, service, take_in).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.query::<i64>(query("RETURN 1 AS one")).await.map(drop)
+        self.lanes.ping().await
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -218,12 +237,7 @@ impl Store for Neo4j {
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        let asked = "OPTIONAL MATCH (oldest:Outbox) WHERE oldest.position > 0
-            WITH oldest ORDER BY oldest.position LIMIT 1
-            RETURN COUNT { (:Outbox) } AS outbox, COUNT { (:SetAside {state: 'waiting'}) } AS waiting,
-                COUNT { (:SetAside {state: 'behind'}) } AS behind, COUNT { (:SetAside {state: 'parked'}) } AS parked,
-                toFloat(coalesce(datetime().epochMillis - oldest.written_at.epochMillis, 0)) / 1000 AS age";
-        let counted: Option<Counted> = self.query_opt(query(asked)).await?;
+        let counted: Option<Counted> = self.query_opt(query(COUNT)).await?;
         let counted = counted.ok_or_else(|| StoreError::broken("counting gave no row"))?;
         Ok(Counts {
             outbox: counted.outbox,
@@ -234,11 +248,14 @@ impl Store for Neo4j {
         })
     }
 
-    async fn clean_up(&self) -> Result<u64, StoreError> {
-        let removed = "MATCH (entry:Inbox) WHERE entry.taken_in_at < datetime() - duration('P14D')
-            WITH entry LIMIT 10000 DELETE entry RETURN count(*) AS removed";
-        let (sagas, runs) = (self.count(query(sagas::FORGET)).await?, self.count(query(schedules::FORGET)).await?);
-        Ok(self.count(query(removed)).await? + sagas + runs)
+    async fn may_clean_up(&self, holder: &str, lasts: Duration) -> Result<bool, StoreError> {
+        Ok(self.claim(CLEAN_UP_LEASE, holder, lasts).await?.is_some())
+    }
+
+    async fn clean_up(&self, kind: &str, limit: i64) -> Result<u64, StoreError> {
+        let known = EXPIRING.iter().find(|(name, _)| *name == kind);
+        let (_, statement) = known.ok_or_else(|| StoreError::broken(format!("nothing called {kind} expires")))?;
+        self.count(query(statement).param("limit", limit)).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 
 /// Forgets sagas that were kept long enough, with their logs.
 pub(super) const FORGET: &str = "MATCH (saga:Saga) WHERE saga.keep_until < datetime()
-    WITH saga LIMIT 1000
+    WITH saga LIMIT $limit
     OPTIONAL MATCH (saga)-[:TOOK]->(step:SagaStep)
     DETACH DELETE step
     WITH DISTINCT saga

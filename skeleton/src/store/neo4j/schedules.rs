@@ -29,7 +29,7 @@ const LAST: &str = "MATCH (run:ScheduleRun {name: $name}) WHERE run.job IS NOT N
 
 /// Forgets runs of 90 days ago.
 pub(super) const FORGET: &str = "MATCH (run:ScheduleRun) WHERE run.noted_at < datetime() - duration('P90D')
-    WITH run LIMIT 10000 DELETE run RETURN count(*) AS removed";
+    WITH run LIMIT $limit DELETE run RETURN count(*) AS removed";
 
 #[derive(Deserialize)]
 struct LastRun {

@@ -17,7 +17,7 @@ use super::{
     set_aside::Kept,
 };
 use crate::{
-    failure::StoreError,
+    failure::{StoreError, StoreErrorKind},
     store::{Publish, ServiceContext, SetAside, Transaction, Work, past_given_up},
 };
 
@@ -43,6 +43,7 @@ const ADVANCE_LINES: &str = "UNWIND $rows AS row MATCH (line:Line {name: row.lin
 /// then undoes it at once.
 pub struct Tx {
     open: Option<Open>,
+    has_failed: bool,
     lanes: Arc<Lanes>,
     new: HashSet<Uuid>,
     later: Later,
@@ -77,7 +78,15 @@ impl Tx {
         });
         let open = Some(lanes.within(opening).await?);
         let (lanes, work) = (lanes.clone(), Work::new(service.clone()));
-        let mut tx = Self { open, lanes, new: HashSet::new(), later: Later::default(), work, bell: bell.clone() };
+        let mut tx = Self {
+            open,
+            has_failed: false,
+            lanes,
+            new: HashSet::new(),
+            later: Later::default(),
+            work,
+            bell: bell.clone(),
+        };
         if !take_in.is_empty() {
             let mut ids: Vec<String> = take_in.iter().map(Uuid::to_string).collect();
             ids.sort_unstable();
@@ -156,7 +165,7 @@ impl Tx {
     }
 
     async fn ask<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
-        let mut open = self.open.take().ok_or_else(ended)?;
+        let mut open = self.take_open()?;
         let asking = Box::pin(async {
             let mut stream = open.txn.execute(query).await.map_err(store_error)?;
             let mut rows = Vec::new();
@@ -165,19 +174,35 @@ impl Tx {
             }
             Ok((rows, open))
         });
-        let (rows, open) = self.lanes.within(asking).await?;
+        let asked = self.lanes.within(asking).await;
+        self.has_failed |= asked.is_err();
+        let (rows, open) = asked?;
         self.open = Some(open);
         Ok(rows)
     }
 
     async fn run(&mut self, query: Query) -> Result<(), StoreError> {
-        let mut open = self.open.take().ok_or_else(ended)?;
+        let mut open = self.take_open()?;
         let running = Box::pin(async {
             open.txn.run(query).await.map_err(store_error)?;
             Ok(open)
         });
-        self.open = Some(self.lanes.within(running).await?);
+        let ran = self.lanes.within(running).await;
+        self.has_failed |= ran.is_err();
+        self.open = Some(ran?);
         Ok(())
+    }
+
+    /// Takes the open transaction out while something is asked in it: a statement that fails, or whose future is dropped,
+    /// leaves none.
+    fn take_open(&mut self) -> Result<Open, StoreError> {
+        self.open.take().ok_or_else(|| match self.has_failed {
+            true => StoreError::broken("a statement of this transaction has failed: the transaction has ended"),
+            false => {
+                let text = "a statement of this transaction was abandoned before its answer: the transaction has ended";
+                StoreError::new(StoreErrorKind::Conflict, text)
+            }
+        })
     }
 }
 
@@ -240,7 +265,7 @@ impl Transaction for Tx {
                 return Err(StoreError::broken("the outbox is not there: run the migrations"));
             }
         }
-        let open = self.open.take().ok_or_else(ended)?;
+        let open = self.take_open()?;
         let committing = Box::pin(async {
             open.txn.commit().await.map_err(store_error)?;
             Ok(open.lane)
@@ -273,8 +298,4 @@ struct LineAt {
 #[derive(Deserialize)]
 struct Reply {
     reply: BoltBytes,
-}
-
-fn ended() -> StoreError {
-    StoreError::broken("the transaction has ended")
 }

@@ -24,21 +24,48 @@ pub(super) fn store_error(error: tokio_postgres::Error) -> StoreError {
         };
         return StoreError::new(kind, text);
     };
-    let passing = [
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::LOCK_NOT_AVAILABLE,
-        SqlState::QUERY_CANCELED,
-        SqlState::FEATURE_NOT_SUPPORTED,
-        SqlState::IN_FAILED_SQL_TRANSACTION,
-    ];
-    let kind = match code.code() {
-        // Connection trouble, too few resources, shut down or starting up, a session that was cut.
-        code if ["08", "53", "57P", "25P03"].iter().any(|away| code.starts_with(away)) => StoreErrorKind::Unavailable,
-        _ if passing.contains(code) => StoreErrorKind::Conflict,
-        _ => StoreErrorKind::Broken,
-    };
     let constraint = error.as_db_error().and_then(|db| db.constraint());
-    let plain = StoreError::new(kind, text);
+    let plain = StoreError::new(kind_of(code), text);
     constraint.map_or(plain.clone(), |constraint| plain.with_constraint(constraint))
+}
+
+/// What the server cannot do for any message, just now: connection trouble (08), no room on disk or in memory and too
+/// many connections (53000 to 53300), shutting down or starting up (57P), a session that was cut (25P03), a server that
+/// takes no changes (25006: a replica, after the primary has changed).
+///
+/// Not the rest of class 53: 53400, a limit that the configuration sets (`temp_file_limit`), is exceeded by a statement,
+/// and waiting does not make that statement smaller.
+const AWAY: [&str; 8] = ["08", "53000", "53100", "53200", "53300", "57P", "25P03", "25006"];
+
+/// What another transaction got in the way of, or what took too long: the same again may work.
+const PASSING: [SqlState; 6] = [
+    SqlState::T_R_SERIALIZATION_FAILURE,
+    SqlState::T_R_DEADLOCK_DETECTED,
+    SqlState::LOCK_NOT_AVAILABLE,
+    SqlState::QUERY_CANCELED,
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::IN_FAILED_SQL_TRANSACTION,
+];
+
+fn kind_of(code: &SqlState) -> StoreErrorKind {
+    if AWAY.iter().any(|away| code.code().starts_with(away)) {
+        return StoreErrorKind::Unavailable;
+    }
+    if PASSING.contains(code) { StoreErrorKind::Conflict } else { StoreErrorKind::Broken }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_room_or_without_writes_is_away_and_an_exceeded_limit_is_not() {
+        let kind = |code: &str| kind_of(&SqlState::from_code(code));
+
+        for away in ["08006", "25006", "25P03", "53000", "53100", "53200", "53300", "57P01", "57P03"] {
+            assert_eq!(kind(away), StoreErrorKind::Unavailable, "{away}");
+        }
+        assert_eq!(kind("53400"), StoreErrorKind::Broken);
+        assert_eq!([kind("40P01"), kind("57014")], [StoreErrorKind::Conflict; 2]);
+    }
 }

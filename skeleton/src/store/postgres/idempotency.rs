@@ -36,7 +36,7 @@ const FORGET_ACCOUNT: &str = "delete from skeleton.idempotency_keys where accoun
 
 /// Removes expired keys, a batch at a time.
 pub(super) const FORGET_EXPIRED: &str = "delete from skeleton.idempotency_keys where key_hash = any(array(
-    select key_hash from skeleton.idempotency_keys where expires_at < now() limit 10000))";
+    select key_hash from skeleton.idempotency_keys where expires_at < now() order by expires_at limit $1 for update skip locked))";
 
 /// A request under an idempotency key: what must be equal when the key is used again.
 #[derive(Clone, Debug)]

@@ -13,13 +13,10 @@ use crate::{
     },
 };
 
-/// Forgets jobs that ended 14 days ago, but for those that a person may try again, and schedules' runs of 90 days ago.
-pub(super) const FORGET: &str = "with runs as (
-        delete from skeleton.schedule_runs where noted_at < now() - interval '90 days'
-    )
-    delete from skeleton.jobs where job_id = any(array(select job_id from skeleton.jobs
-        where ended_at < now() - interval '14 days'
-            and not exists (select from skeleton.set_aside where message_id = step) limit 10000))";
+/// Forgets jobs that ended 14 days ago, except those that a person may try again.
+pub(super) const FORGET: &str = "delete from skeleton.jobs where job_id = any(array(
+        select job_id from skeleton.jobs where ended_at < now() - interval '14 days'
+            and not exists (select from skeleton.set_aside where message_id = step) order by ended_at limit $1))";
 
 /// A job that is not recorded comes from a build that did not record jobs: it is recorded now.
 const BEGIN: &str = "with known as (

@@ -6,17 +6,22 @@
 //! relay that has lost the lock cannot delete.
 
 mod bookmarks;
+mod counts;
 mod decisions;
 mod delays;
 mod error;
 pub(crate) mod idempotency;
+mod in_flight;
+mod inbox;
 mod jobs;
 mod kept;
 mod later;
 mod leases;
 mod limits;
+mod migrations;
 mod outbox;
 mod patience;
+mod probe;
 mod replies;
 mod rows;
 mod sagas;
@@ -27,8 +32,7 @@ mod tx;
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
-use refinery::{Migration, Runner};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_postgres::{
@@ -40,14 +44,16 @@ use uuid::Uuid;
 pub use self::tx::Tx;
 use self::{
     error::{store_error, unavailable},
+    in_flight::InFlight,
     outbox::Relay,
     patience::{limited, patience, within},
+    probe::Probe,
     set_aside::Conditions,
 };
-use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
-    failure::{StoreError, StoreErrorKind},
+    failure::StoreError,
 };
 
 /// What the skeleton keeps beside a service's own tables, in order.
@@ -60,11 +66,21 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
+    ("V10__expiry", include_str!("V10__expiry.sql")),
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
+
+/// What expires, and how at most `$1` of it is removed. By the server's clock, which has written the times.
+const EXPIRING: &[(&str, &str)] = &[
+    ("inbox", inbox::FORGET),
+    ("sagas", sagas::FORGET),
+    ("jobs", jobs::FORGET),
+    ("schedule runs", schedules::FORGET),
+    ("idempotency keys", idempotency::FORGET_EXPIRED),
+];
 
 /// A Postgres database of a service's own.
 #[derive(Clone)]
@@ -75,6 +91,7 @@ pub struct Postgres {
     migrations: &'static [(&'static str, &'static str)],
     bell: Arc<Notify>,
     relay: Arc<Relay>,
+    probe: Arc<Probe>,
 }
 
 /// A Postgres store that is not open yet.
@@ -123,12 +140,14 @@ impl Postgres {
     /// # Errors
     /// Where the store does not answer or the statement is wrong.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        let client = self.pool.get().await.map_err(unavailable)?;
-        let asked = within(self.patience, async {
+        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?);
+        let answer = within(self.patience, async {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, parameters).await
-        });
-        returned(asked.await, client)
+        })
+        .await;
+        client.answered(&answer);
+        answer
     }
 
     /// Asks for one row or none, outside of a transaction.
@@ -144,12 +163,14 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::query`].
     pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        let client = self.pool.get().await.map_err(unavailable)?;
-        let asked = within(self.patience, async {
+        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?);
+        let answer = within(self.patience, async {
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, parameters).await
-        });
-        returned(asked.await, client)
+        })
+        .await;
+        client.answered(&answer);
+        answer
     }
 
     /// How many connections are in use and may be at most.
@@ -197,6 +218,7 @@ impl Plan for PostgresPlan {
             migrations: self.migrations,
             bell: Arc::default(),
             relay: Arc::default(),
+            probe: Arc::default(),
         })
     }
 }
@@ -204,21 +226,23 @@ impl Plan for PostgresPlan {
 impl Store for Postgres {
     type Tx = Tx;
 
+    const EXPIRING: &'static [&'static str] = &["inbox", "sagas", "jobs", "schedule runs", "idempotency keys"];
+
     async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;
         Tx::begin(client, Work::new(service.clone()), self.bell.clone(), take_in).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.query("select 1", &[]).await.map(drop)
+        probe::ping(self).await
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut client = self.connect().await?;
         // The lock goes with the session. Without it, replicas that start together hurt each other.
         client.batch_execute(&format!("set lock_timeout = '120s'; select pg_advisory_lock({MIGRATION_LOCK}); create schema if not exists skeleton")).await.map_err(store_error)?;
-        migrate(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
-        migrate(&mut client, "skeleton.service_migrations", self.migrations).await
+        migrations::run(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
+        migrations::run(&mut client, "skeleton.service_migrations", self.migrations).await
     }
 
     async fn failures_of(&self, message: Uuid) -> Result<u32, StoreError> {
@@ -262,47 +286,18 @@ impl Store for Postgres {
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        let sql = "select (select count(*) from skeleton.outbox),
-            coalesce((select extract(epoch from now() - min(written_at)) from skeleton.outbox), 0)::float8,
-            count(*) filter (where state = 'waiting'), count(*) filter (where state = 'behind'),
-            count(*) filter (where state = 'parked') from skeleton.set_aside";
-        let rows = self.query(sql, &[]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::broken("counting gave no row"))?;
-        Ok(Counts {
-            outbox: row.get(0),
-            outbox_age_seconds: row.get::<_, f64>(1).max(0.0),
-            waiting: row.get(2),
-            behind: row.get(3),
-            parked: row.get(4),
-        })
+        counts::counts(self).await
     }
 
-    async fn clean_up(&self) -> Result<u64, StoreError> {
-        let sql = "delete from skeleton.inbox where message_id = any(array(
-            select message_id from skeleton.inbox where taken_in_at < now() - interval '14 days' limit 10000))";
-        let (sagas, jobs) = (self.execute(sagas::FORGET, &[]).await?, self.execute(jobs::FORGET, &[]).await?);
-        let keys = self.execute(idempotency::FORGET_EXPIRED, &[]).await?;
-        Ok(self.execute(sql, &[]).await? + sagas + jobs + keys)
+    async fn may_clean_up(&self, holder: &str, lasts: Duration) -> Result<bool, StoreError> {
+        Ok(self.claim(CLEAN_UP_LEASE, holder, lasts).await?.is_some())
     }
-}
 
-async fn migrate(client: &mut Client, table: &str, migrations: &[(&str, &str)]) -> Result<(), StoreError> {
-    let migrations = migrations
-        .iter()
-        .map(|(name, sql)| Migration::unapplied(name, sql))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(StoreError::broken)?;
-    let mut runner = Runner::new(&migrations);
-    runner.set_migration_table_name(table);
-    runner.run_async(client).await.map(drop).map_err(|error| StoreError::broken(format!("a migration failed: {error}")))
-}
-
-/// Gives a connection back to the pool, unless the server did not answer on it: then it is closed.
-fn returned<T>(asked: Result<T, StoreError>, client: Object) -> Result<T, StoreError> {
-    if asked.as_ref().is_err_and(|error| error.kind == StoreErrorKind::Unavailable) {
-        drop(Object::take(client));
+    async fn clean_up(&self, kind: &str, limit: i64) -> Result<u64, StoreError> {
+        let known = EXPIRING.iter().find(|(name, _)| *name == kind);
+        let (_, sql) = known.ok_or_else(|| StoreError::broken(format!("nothing called {kind} expires")))?;
+        self.execute(sql, &[&limit]).await
     }
-    asked
 }
 
 fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, StoreError> {

@@ -11,7 +11,7 @@ use crate::{
 
 /// Forgets sagas that were kept long enough, with their logs.
 pub(super) const FORGET: &str = "delete from skeleton.sagas where (name, saga_id) in (
-        select name, saga_id from skeleton.sagas where keep_until < now() limit 1000)";
+        select name, saga_id from skeleton.sagas where keep_until < now() order by keep_until limit $1)";
 
 const INSERT: &str =
     "insert into skeleton.sagas (name, saga_id, phase, state, timeout_id, timeout_at, begun_at, changed_at, keep_until)

@@ -13,6 +13,10 @@ const ADOPT: &str = "insert into skeleton.schedules as s (name, rhythm, settled_
         settled_until = case when s.rhythm = excluded.rhythm then s.settled_until else excluded.settled_until end
     returning settled_until";
 
+/// Forgets runs of 90 days ago.
+pub(super) const FORGET: &str = "delete from skeleton.schedule_runs where (name, due_at) in (
+    select name, due_at from skeleton.schedule_runs where noted_at < now() - interval '90 days' order by noted_at limit $1)";
+
 const NOTE: &str = "with moved as (
         update skeleton.schedules set settled_until = $2 where name = $1 and settled_until < $2 returning name
     )

@@ -9,10 +9,10 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, Statement};
 
-use super::error::store_error;
-use crate::failure::StoreError;
+use super::{error::store_error, in_flight::abandon};
+use crate::failure::{StoreError, StoreErrorKind};
 
 /// How long an undoing may take before what it waits for is broken off once more, and how often that is tried.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -24,6 +24,7 @@ pub(super) struct Session {
     has_begun: AtomicBool,
     unanswered: AtomicUsize,
     has_failed: AtomicBool,
+    is_useless: AtomicBool,
     has_ended: AtomicBool,
 }
 
@@ -34,6 +35,7 @@ impl Session {
             has_begun: AtomicBool::new(false),
             unanswered: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
+            is_useless: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
         }
     }
@@ -53,21 +55,31 @@ impl Session {
         asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        let answer = asked.await;
+        let answer = asked.await.map_err(store_error);
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        if answer.is_err() {
+        if let Err(error) = &answer {
             self.has_failed.store(true, Ordering::Relaxed);
+            self.is_useless.fetch_or(error.kind == StoreErrorKind::Unavailable, Ordering::Relaxed);
         }
-        answer.map_err(store_error)
+        answer
     }
 
-    /// Whether everything that was asked has worked. Postgres takes a commit after a failure, undoes all, and does not
-    /// call that an error.
+    /// Prepares a statement, or finds it prepared. Within a transaction, a statement that cannot be prepared fails it.
+    pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {
+        self.answered(self.prepare_cached(sql)).await
+    }
+
+    /// Checks that every statement was answered, and none has failed. Postgres turns the commit of a failed transaction
+    /// into a rollback and does not call that an error. An abandoned statement may still fail, or may have failed.
     pub(super) fn is_whole(&self) -> Result<(), StoreError> {
-        match self.has_failed.load(Ordering::Relaxed) {
-            false => Ok(()),
-            true => Err(StoreError::broken("a statement of this transaction has failed: nothing of it can be kept")),
+        if self.has_failed.load(Ordering::Relaxed) {
+            return Err(StoreError::broken("a statement of this transaction has failed: nothing of it can be kept"));
         }
+        if self.unanswered.load(Ordering::Relaxed) > 0 {
+            let text = "a statement of this transaction was abandoned before its answer: nothing of it can be kept";
+            return Err(StoreError::new(StoreErrorKind::Conflict, text));
+        }
+        Ok(())
     }
 
     /// The transaction has ended: the connection is as good as new.
@@ -84,7 +96,8 @@ impl Session {
         }
         let mut undoing = pin!(self.batch_execute("rollback"));
         if self.unanswered.load(Ordering::Relaxed) == 0 {
-            if undoing.await.is_ok() {
+            // A server that cannot work any more is not asked again over this connection.
+            if undoing.await.is_ok() && !self.is_useless.load(Ordering::Relaxed) {
                 self.has_ended();
             }
             return;
@@ -113,7 +126,10 @@ impl Drop for Session {
             && !*self.has_ended.get_mut()
         {
             // Closed, not returned: whatever state it is in ends with it.
-            drop(Object::take(client));
+            match *self.unanswered.get_mut() {
+                0 => drop(Object::take(client)),
+                _ => abandon(client),
+            }
         }
     }
 }

@@ -6,15 +6,17 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use futures::{TryFutureExt, future::try_join3, try_join};
+use futures::{
+    TryFutureExt,
+    future::{try_join, try_join3, try_join4},
+    try_join,
+};
 use tokio::sync::Notify;
-use tokio_postgres::{Row, Statement, types::ToSql};
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use super::{
-    at_most_one,
-    error::store_error,
-    kept,
+    at_most_one, kept,
     later::{self, Later},
     session::Session,
     set_aside,
@@ -80,10 +82,11 @@ impl Tx {
         let session = Session::new(client);
         let mut new = HashSet::new();
         if !take_in.is_empty() {
-            let statement = prepared(&session, TAKE_IN).await?;
+            let statement = session.prepared(TAKE_IN).await?;
             // Sent together, answered together.
             let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
-            let (_, rows) = try_join!(session.begun(), session.query(&statement, &parameters)).map_err(store_error)?;
+            let taking = try_join(session.begun(), session.query(&statement, &parameters));
+            let (_, rows) = session.answered(taking).await?;
             new = rows.iter().map(|row| row.get(0)).collect();
         }
         let (session, new, later) = (Arc::new(session), Arc::new(new), Arc::default());
@@ -101,7 +104,7 @@ impl Tx {
     /// # Errors
     /// Where the store does not answer, another got in the way, or the statement is wrong.
     pub async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        let statement = prepared(&self.session, sql).await?;
+        let statement = self.session.prepared(sql).await?;
         let later = self.take_turn()?;
         let (session, asked) = (&self.session, self.session.query(&statement, parameters));
         let (_, _, rows) = session.answered(try_join3(session.begun(), later::send(session, &later), asked)).await?;
@@ -133,7 +136,7 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`].
     pub async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        let statement = prepared(&self.session, sql).await?;
+        let statement = self.session.prepared(sql).await?;
         let later = self.take_turn()?;
         let (session, changing) = (&self.session, self.session.execute(&statement, parameters));
         let (_, _, count) =
@@ -147,7 +150,7 @@ impl Tx {
     /// # Errors
     /// Where the statement is wrong, its parameters do not fit, or the store does not answer.
     pub async fn execute_later(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
-        let later = Later::new(prepared(&self.session, sql).await?, parameters)?;
+        let later = Later::new(self.session.prepared(sql).await?, parameters)?;
         let mut before = self.take_turn()?;
         before.push(later);
         *self.later.lock().unwrap_or_else(PoisonError::into_inner) = before;
@@ -189,13 +192,11 @@ impl Transaction for Tx {
 
     async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         let client = &self.session;
-        let (lock, given_up) =
-            try_join!(client.prepare_cached(LOCK_LINES), client.prepare_cached(GIVEN_UP)).map_err(store_error)?;
+        let (lock, given_up) = try_join!(client.prepared(LOCK_LINES), client.prepared(GIVEN_UP))?;
         // Sent together, answered together: one round trip.
         let parameters: [&(dyn ToSql + Sync); 1] = [&lines];
-        let (_, locked, given_up) =
-            try_join!(client.begun(), client.query(&lock, &parameters), client.query(&given_up, &parameters))
-                .map_err(store_error)?;
+        let locking = try_join3(client.begun(), client.query(&lock, &parameters), client.query(&given_up, &parameters));
+        let (_, locked, given_up) = client.answered(locking).await?;
         let mut last: HashMap<String, i64> = locked.iter().map(|row| (row.get(0), row.get(1))).collect();
         for row in &given_up {
             last.entry(row.get(0)).and_modify(|last| *last = past_given_up(*last, [row.get(1)]));
@@ -244,17 +245,13 @@ impl Transaction for Tx {
     }
 }
 
-async fn prepared(client: &Object, sql: &str) -> Result<Statement, StoreError> {
-    client.prepare_cached(sql).await.map_err(store_error)
-}
-
 /// What records the jobs among staged messages, where there are any.
-async fn record_jobs(client: &Object, staged: &[Staged]) -> Result<Option<Later>, StoreError> {
+async fn record_jobs(client: &Session, staged: &[Staged]) -> Result<Option<Later>, StoreError> {
     let jobs: Vec<_> = staged.iter().filter(|staged| staged.exchange.starts_with("jobs.")).collect();
     if jobs.is_empty() {
         return Ok(None);
     }
-    let statement = prepared(client, kept::JOB).await?;
+    let statement = client.prepared(kept::JOB).await?;
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.envelope.id).collect();
     let names: Vec<&str> = jobs.iter().map(|job| job_name(&job.envelope.name)).collect();
     let times: Vec<_> = jobs.iter().map(|job| job.envelope.time).collect();
@@ -263,13 +260,13 @@ async fn record_jobs(client: &Object, staged: &[Staged]) -> Result<Option<Later>
 
 async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {
     if staged.is_empty() {
-        let commit = try_join!(client.begun(), later::send(client, later), client.batch_execute("commit"));
-        return commit.map_err(store_error).map(drop);
+        let commit = try_join3(client.begun(), later::send(client, later), client.batch_execute("commit"));
+        return client.answered(commit).await.map(drop);
     }
     if let [one] = staged {
         return write_one_and_commit(client, later, one).await;
     }
-    let statement = prepared(client, STAGE).await?;
+    let statement = client.prepared(STAGE).await?;
     let column = |value: fn(&Staged) -> &str| staged.iter().map(value).collect::<Vec<_>>();
     let exchanges = column(|staged| &staged.exchange);
     let keys = column(|staged| &staged.routing_key);
@@ -280,17 +277,17 @@ async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) 
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
     // Sent together, answered together. Where the first fails, the second finds the transaction aborted: no commit.
     let writing = client.execute(&statement, &parameters).map_ok(drop);
-    let commit = try_join!(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
-    commit.map_err(store_error).map(drop)
+    let commit = try_join4(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
+    client.answered(commit).await.map(drop)
 }
 
 async fn write_one_and_commit(client: &Session, later: &[Later], staged: &Staged) -> Result<(), StoreError> {
-    let statement = prepared(client, STAGE_ONE).await?;
+    let statement = client.prepared(STAGE_ONE).await?;
     let Staged { exchange, routing_key, envelope, body } = staged;
     let envelope = serde_json::to_string(envelope).map_err(StoreError::broken)?;
     let subject = staged.numbered_subject();
     let parameters: [&(dyn ToSql + Sync); 5] = [exchange, routing_key, &subject, &envelope, body];
     let writing = client.execute(&statement, &parameters).map_ok(drop);
-    let commit = try_join!(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
-    commit.map_err(store_error).map(drop)
+    let commit = try_join4(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
+    client.answered(commit).await.map(drop)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use skeleton::{
     StoreError,
     failure::StoreErrorKind,
@@ -29,7 +30,7 @@ async fn asked_everything(bench: &Bench) -> Duration {
     assert!(is_unavailable(store.list_set_aside(&Filter::default(), 1).await));
     assert!(is_unavailable(store.redrive(&[id], &somebody()).await));
     assert!(is_unavailable(store.counts().await));
-    assert!(is_unavailable(store.clean_up().await));
+    assert!(is_unavailable(store.clean_up("tombstones", 1000).await));
     assert!(is_unavailable(store.find_of::<Thing>(id, &[]).await));
     begun.elapsed()
 }
@@ -79,5 +80,20 @@ async fn a_wrong_password_and_another_services_index_are_refused() {
 
     assert!(wrong_password.unwrap_err().to_string().contains("401"));
     assert!(wrong_place.unwrap_err().to_string().contains("403"));
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn an_index_that_takes_no_changes_is_away() {
+    let bench = Bench::new().await;
+    for block in ["index.blocks.read_only_allow_delete", "index.blocks.read_only", "index.blocks.write"] {
+        bench.raw(reqwest::Method::PUT, "things/_settings", json!({ block: true })).await;
+
+        let (put, id) = (bench.put(Uuid::new_v4(), 1, &bench.thing("blocked")).await, Uuid::new_v4());
+
+        assert!(is_unavailable(put), "{block}");
+        bench.raw(reqwest::Method::PUT, "things/_settings", json!({ block: null })).await;
+        bench.put(id, 1, &bench.thing("open")).await.unwrap();
+    }
     bench.done().await;
 }

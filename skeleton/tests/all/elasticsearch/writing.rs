@@ -97,7 +97,7 @@ async fn tombstones_are_forgotten_after_the_deduplication_window_and_marks_are_n
     bench.put(alive, 1, &Thing { owner_id: Uuid::new_v4(), ..bench.thing("alive") }).await.unwrap();
     bench.raw(reqwest::Method::POST, "things/_refresh", Value::Null).await;
 
-    let forgotten = bench.store.clean_up().await.unwrap();
+    let forgotten = bench.store.clean_up("tombstones", 1000).await.unwrap();
 
     let mut there = Vec::new();
     for id in [old, new, alive] {

@@ -150,6 +150,8 @@ impl Memory {
 }
 
 impl Store for Memory {
+    const EXPIRING: &'static [&'static str] = &["inbox"];
+
     type Tx = Tx;
 
     async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
@@ -221,11 +223,16 @@ impl Store for Memory {
         })
     }
 
-    async fn clean_up(&self) -> Result<u64, StoreError> {
+    async fn may_clean_up(&self, _: &str, _: std::time::Duration) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn clean_up(&self, _: &str, limit: i64) -> Result<u64, StoreError> {
         self.ask("cleans up").await?;
         let (mut tables, now) = (self.database.tables(), self.life.surroundings.now());
-        let before = tables.inbox.len();
-        tables.inbox.retain(|_, entry| now - entry.taken_in_at <= TimeDelta::days(14));
-        Ok((before - tables.inbox.len()) as u64)
+        let old = tables.inbox.iter().filter(|(_, entry)| now - entry.taken_in_at > TimeDelta::days(14));
+        let old: Vec<_> = old.map(|(id, _)| *id).take(usize::try_from(limit).unwrap_or(0)).collect();
+        old.iter().for_each(|id| drop(tables.inbox.remove(id)));
+        Ok(old.len() as u64)
     }
 }

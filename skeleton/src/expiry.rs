@@ -1,0 +1,89 @@
+//! Removal of what has expired: inbox entries, finished jobs, and whatever a service keeps for a limited time.
+//!
+//! It goes on in small batches until nothing is left, so it keeps up with any rate at which entries expire. After each batch
+//! it rests as long as the batch took: it never uses more than half of one connection, and less the busier the store is.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use metrics::{counter, gauge};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::{
+    failure::StoreError,
+    stop::Stop,
+    store::{KEPT_DAYS, ServiceContext, Store},
+};
+
+/// How many entries go in one batch.
+pub const BATCH: i64 = 1000;
+
+/// How often expired entries are looked for.
+const BETWEEN_ROUNDS: Duration = Duration::from_secs(60);
+
+/// How long a replica that has removed a batch may go on alone.
+const TURN: Duration = Duration::from_secs(30);
+
+/// The shortest rest after a batch: others get their turn.
+const REST: Duration = Duration::from_millis(1);
+
+/// Removes expired entries of a kind in batches until none is left, or the service stops, and returns how many it were.
+/// `remove` removes at most as many as it is given, and returns how many it were.
+///
+/// # Errors
+/// That of the batch which failed. What was removed before stays removed.
+pub async fn remove_expired<Out>(
+    kind: &'static str,
+    stop: &Stop,
+    remove: impl Fn(i64) -> Out,
+) -> Result<u64, StoreError>
+where
+    Out: Future<Output = Result<u64, StoreError>>,
+{
+    let mut removed = 0;
+    loop {
+        let begun = Instant::now();
+        let batch = remove(BATCH).await?;
+        removed += batch;
+        counter!("expired_removed_total", "kind" => kind).increment(batch);
+        let is_last = batch < BATCH.unsigned_abs();
+        gauge!("expired_left", "kind" => kind).set(f64::from(u8::from(!is_last)));
+        if is_last || stop.is_stopped() {
+            return Ok(removed);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(begun.elapsed().max(REST)) => {}
+            () = stop.stopped() => {}
+        }
+    }
+}
+
+/// Removes what has expired in the skeleton's own tables, on one replica at a time, until told to stop.
+pub(crate) async fn clean_up<S: Store>(store: S, service: Arc<ServiceContext>, stop: Stop) {
+    let holder = service.surroundings.new_id().to_string();
+    while !stop.is_stopped() {
+        for kind in S::EXPIRING {
+            told(kind, remove_expired(kind, &stop, |limit| batch(&store, &holder, kind, limit)).await);
+        }
+        let before = service.surroundings.now() - chrono::Duration::days(KEPT_DAYS);
+        told("decisions", remove_expired("decisions", &stop, |_| store.forget_decisions(before)).await);
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = tokio::time::sleep(BETWEEN_ROUNDS) => {}
+        }
+    }
+}
+
+/// One batch, unless another replica is at it.
+async fn batch<S: Store>(store: &S, holder: &str, kind: &str, limit: i64) -> Result<u64, StoreError> {
+    if !store.may_clean_up(holder, TURN).await? {
+        return Ok(0);
+    }
+    store.clean_up(kind, limit).await
+}
+
+fn told(kind: &str, removed: Result<u64, StoreError>) {
+    if let Err(error) = removed {
+        warn!(kind, %error, "expired entries cannot be removed; retrying in a minute");
+    }
+}

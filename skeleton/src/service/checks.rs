@@ -1,0 +1,83 @@
+//! What the process looks at every few seconds: whether its store and its broker answer, and how many messages wait.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::gauge;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::{
+    http::admin::{Finding, Health},
+    messaging::rabbit::Link,
+    stop::Stop,
+    store::{Counts, Store},
+    telemetry,
+};
+
+/// How often it looks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
+
+/// How long the store may take to say that it is there.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Looks after the service's surroundings.
+pub(super) struct Checks<S> {
+    store: S,
+    links: [Link; 2],
+    store_check: watch::Sender<Finding>,
+    broker_check: watch::Sender<Finding>,
+}
+
+impl<S: Store> Checks<S> {
+    pub(super) fn new(health: &Health, store: S, links: [Link; 2]) -> Self {
+        Self { store, links, store_check: health.check("store", true), broker_check: health.check("broker", false) }
+    }
+
+    /// Asks whether the store and the broker answer, until told to stop.
+    pub(super) async fn ask(self: Arc<Self>, stop: Stop) {
+        while !stop.is_stopped() {
+            let finding = match tokio::time::timeout(LIMIT, self.store.ping()).await {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+            };
+            drop(self.store_check.send_replace(finding));
+            let connected = self.links.iter().all(Link::is_up);
+            drop(self.broker_check.send_replace(if connected { Ok(()) } else { Err("not connected".to_owned()) }));
+            telemetry::tidy_metrics();
+            pause(&stop).await;
+        }
+    }
+
+    /// Counts the messages that wait, until told to stop. That is apart from the question whether the store answers: it
+    /// takes longer, and competes with requests.
+    pub(super) async fn count(self: Arc<Self>, stop: Stop) {
+        let mut is_failing = false;
+        while !stop.is_stopped() {
+            let counted = self.store.counts().await;
+            match &counted {
+                Ok(counts) => show(counts),
+                Err(error) if !is_failing => warn!(%error, "the messages that wait cannot be counted; retrying"),
+                Err(_) => {}
+            }
+            if std::mem::replace(&mut is_failing, counted.is_err()) && counted.is_ok() {
+                info!("the messages that wait can be counted again");
+            }
+            pause(&stop).await;
+        }
+    }
+}
+
+fn show(counts: &Counts) {
+    gauge!("outbox_messages").set(counts.outbox as f64);
+    gauge!("outbox_oldest_age_seconds").set(counts.outbox_age_seconds);
+    gauge!("messages_waiting").set(counts.waiting as f64);
+    gauge!("messages_behind").set(counts.behind as f64);
+    gauge!("messages_parked").set(counts.parked as f64);
+}
+
+async fn pause(stop: &Stop) {
+    tokio::select! {
+        () = stop.stopped() => {}
+        () = tokio::time::sleep(BETWEEN_LOOKS) => {}
+    }
+}

@@ -1,0 +1,153 @@
+//! What the skeleton promises about removing what has expired.
+
+use std::time::Duration;
+
+use skeleton::{
+    Postgres,
+    expiry::{BATCH, remove_expired},
+    stop,
+    store::Store,
+    testing::{TestApp, eventually},
+};
+use tokio::time::Instant;
+
+use crate::probe;
+
+/// Puts entries into the inbox that were received so many days ago.
+async fn receive(store: &Postgres, count: i32, days: i32) {
+    let sql = "insert into skeleton.inbox (message_id, taken_in_at)
+        select gen_random_uuid(), now() - make_interval(days => $2::int) + n * interval '1 ms' from generate_series(1, $1::int) n";
+    store.execute(sql, &[&count, &days]).await.unwrap();
+}
+
+async fn inbox(store: &Postgres) -> i64 {
+    store.query("select count(*) from skeleton.inbox", &[]).await.unwrap()[0].get(0)
+}
+
+async fn removed(app: &TestApp<Postgres>, kind: &str) -> bool {
+    let text = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    text.lines().any(|line| line.starts_with("expired_removed_total") && line.contains(kind))
+}
+
+#[tokio::test]
+async fn a_backlog_of_expired_entries_goes_to_the_last_while_the_service_works() {
+    const OLD: i32 = 300_000;
+    let app = TestApp::start(probe::service(), &[]).await;
+    let store = app.parts().store.clone();
+    // The service's own clean-up stays away.
+    store.execute("delete from skeleton.leases", &[]).await.unwrap();
+    assert!(store.may_clean_up("test", Duration::from_secs(600)).await.unwrap());
+    receive(&store, OLD, 15).await;
+    receive(&store, 1000, 13).await;
+    let (_sender, stop) = stop::channel();
+    let began = Instant::now();
+
+    let gone = remove_expired("inbox", &stop, |limit| store.clean_up("inbox", limit)).await.unwrap();
+
+    let rate = f64::from(OLD) / began.elapsed().as_secs_f64();
+    println!("{OLD} expired entries in {:?}: {rate:.0} a second", began.elapsed());
+    assert_eq!((gone, inbox(&store).await), (OLD as u64, 1000));
+    assert!(rate > 3000.0, "{rate} a second: less than a consumer can reach");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_service_that_starts_removes_more_than_a_batch_by_itself() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let store = app.parts().store.clone();
+    eventually("the first round", async || match removed(&app, "decisions").await {
+        true => Ok(()),
+        false => Err("not yet".to_owned()),
+    })
+    .await;
+    let old = 5 * i32::try_from(BATCH).unwrap() + 1;
+    receive(&store, old, 15).await;
+    receive(&store, 1, 13).await;
+    // The turn of the replica that runs goes to the next one with its end.
+    store.execute("delete from skeleton.leases", &[]).await.unwrap();
+
+    let replica = app.replica(probe::service()).await;
+
+    eventually("all that has expired to be gone", async || match inbox(&store).await {
+        1 => Ok(()),
+        left => Err(format!("{left} left")),
+    })
+    .await;
+    assert!(replica.stop().await);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn one_replica_at_a_time_removes_what_has_expired() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let store = &app.parts().store;
+    store.execute("delete from skeleton.leases", &[]).await.unwrap();
+
+    let turns = [
+        store.may_clean_up("one", Duration::from_secs(30)).await.unwrap(),
+        store.may_clean_up("other", Duration::from_secs(30)).await.unwrap(),
+        store.may_clean_up("one", Duration::from_secs(30)).await.unwrap(),
+    ];
+
+    assert_eq!(turns, [true, false, true]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn every_kind_goes_in_batches_and_what_has_not_expired_stays() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let store = &app.parts().store;
+    let filled = [
+        "insert into skeleton.sagas (name, saga_id, phase, state, begun_at, changed_at, keep_until)
+            select 's', gen_random_uuid(), 'done', '{}', now(), now(), now() + (n - 3) * interval '1 day' - interval '1 hour'
+            from generate_series(0, 5) n",
+        "insert into skeleton.jobs (job_id, name, state, step, queued_at, ended_at)
+            select gen_random_uuid(), 'j', 'done', gen_random_uuid(), now(), now() - (n + 11) * interval '1 day' - interval '1 hour'
+            from generate_series(0, 5) n",
+        "insert into skeleton.schedule_runs (name, due_at, noted_at)
+            select 'r', now() - n * interval '1 day', now() - (n + 87) * interval '1 day' - interval '1 hour'
+            from generate_series(0, 5) n",
+    ];
+    for sql in filled {
+        store.execute(sql, &[]).await.unwrap();
+    }
+
+    for kind in ["sagas", "jobs", "schedule runs"] {
+        let gone = [store.clean_up(kind, 2).await.unwrap(), store.clean_up(kind, 2).await.unwrap()];
+        assert_eq!(gone, [2, 1], "{kind}");
+    }
+    assert!(store.clean_up("nothing", 1).await.is_err());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn expired_entries_are_found_by_an_index_whose_table_has_been_used_again_and_again() {
+    let app = TestApp::start(probe::service(), &[("store", "connections", "1")]).await;
+    let store = &app.parts().store;
+    receive(store, 200_000, 20).await;
+    receive(store, 1, 1).await;
+    // The space of what was removed is used again, for newer entries: each page has held old ones.
+    store.execute("vacuum skeleton.inbox", &[]).await.unwrap();
+    store.execute("delete from skeleton.inbox where taken_in_at < now() - interval '18 days'", &[]).await.unwrap();
+    store.execute("vacuum skeleton.inbox", &[]).await.unwrap();
+    receive(store, 200_000, 1).await;
+    receive(store, 100, 15).await;
+    store.execute("vacuum analyze skeleton.inbox", &[]).await.unwrap();
+
+    let before = blocks_read(store).await;
+    assert_eq!(store.clean_up("inbox", BATCH).await.unwrap(), 100);
+    let read = blocks_read(store).await - before;
+
+    println!("{read} blocks for 100 rows");
+    assert!(read < 1000, "{read} blocks of the table were read for 100 rows");
+    app.finish().await;
+}
+
+/// How many blocks of the inbox's table were read in all, from memory or disk. The store has one connection: what it has
+/// not reported yet, it reports now.
+async fn blocks_read(store: &Postgres) -> i64 {
+    store.query("select pg_stat_force_next_flush()", &[]).await.unwrap();
+    let sql =
+        "select heap_blks_read + heap_blks_hit from pg_statio_all_tables where relid = 'skeleton.inbox'::regclass";
+    store.query(sql, &[]).await.unwrap()[0].get(0)
+}
