@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     CommonSettings, Service, StartError, jobs::JobsCommand, mistakes_of, sagas::SagaCommand,
-    schedules::SchedulesCommand, topology_command::TopologyCommand,
+    schedules::SchedulesCommand, sequences::SequencesCommand, topology_command::TopologyCommand,
 };
 use crate::{
     config::Settings,
@@ -94,6 +94,11 @@ enum Command {
         #[command(subcommand)]
         command: JobsCommand,
     },
+    /// The numbers of the service's events.
+    Sequences {
+        #[command(subcommand)]
+        command: SequencesCommand,
+    },
     /// What the service does at which times.
     Schedules {
         #[command(subcommand)]
@@ -129,6 +134,7 @@ impl<S: Rebuildable> Service<S> {
             },
             Command::Saga { command } => Box::pin(self.show_sagas(command, &settings)).await,
             Command::Jobs { command } => Box::pin(self.jobs_command(command, settings)).await,
+            Command::Sequences { command } => Box::pin(self.sequences_command(command, settings)).await,
             Command::Schedules { command } => Box::pin(self.schedules_command(command, settings)).await,
         }
     }

@@ -7,11 +7,13 @@ pub mod compiled;
 mod consuming;
 mod contract;
 mod jobs;
+mod mend_jobs;
 mod partners;
 mod past;
 mod running;
 mod sagas;
 mod schedules;
+mod sequences;
 mod topology_command;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -39,8 +41,10 @@ use crate::{
 };
 
 pub use commands::Exit;
+pub use mend_jobs::{LostJob, MendError, MendOptions};
 pub use past::{RebuildOptions, TaskError};
 pub use running::{Running, StartError};
+pub use sequences::SequencesError;
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
 type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
@@ -84,7 +88,9 @@ pub struct Service<S: Store> {
     partners: Vec<PartnerProvider<S>>,
     routing: Option<Routing<S>>,
     background: Vec<Background<S>>,
+    sequencing: Option<sequences::Raise<S>>,
     job_desk: Option<jobs::Desk<S>>,
+    job_mender: Option<mend_jobs::Mender<S>>,
     schedule_list: Option<schedules::List<S>>,
     projections: Option<Projections<S>>,
 }
@@ -107,7 +113,9 @@ impl<S: Store> Service<S> {
             partners: Vec::new(),
             routing: None,
             background: Vec::new(),
+            sequencing: None,
             job_desk: None,
+            job_mender: None,
             schedule_list: None,
             projections: None,
         }
@@ -125,6 +133,9 @@ impl<S: Store> Service<S> {
     {
         Self {
             relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))),
+            sequencing: Some(|store, numbers, dry_run| {
+                Box::pin(async move { store.raise_sequences(&numbers, dry_run).await })
+            }),
             delaying: Some(|store, service, stop| Box::pin(release_due(store, service, stop))),
             ..self.projects_into(plan)
         }

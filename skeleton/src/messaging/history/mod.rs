@@ -6,11 +6,13 @@
 //! was bound before: so there is no gap, and what is in both is recognised by the inbox.
 
 mod merge;
+mod numbers;
 mod range;
 mod replay;
 
 use serde_json::json;
 
+pub use numbers::last_numbers;
 pub use range::{Range, RangeError};
 pub use replay::{Replay, ReplayError, Replayed};
 

@@ -13,6 +13,7 @@ mod jobs;
 mod later;
 mod leases;
 mod limits;
+mod lost_jobs;
 mod outbox;
 mod patience;
 mod replies;
@@ -57,6 +58,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
+    ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
