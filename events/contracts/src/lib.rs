@@ -18,10 +18,14 @@ mod pointer;
 mod release;
 mod removal;
 mod report;
+mod retirements;
+mod seen;
 mod service;
 mod upcasters;
 
 use std::{collections::BTreeMap, path::Path};
+
+use chrono::NaiveDate;
 
 pub use broker::Broker;
 pub use check::{check, check_repository};
@@ -37,6 +41,7 @@ pub use release::{Release, release};
 pub use removal::{Removal, can_remove};
 pub use report::{Remark, Report};
 pub use schema_compat::Comparison;
+pub use seen::{Seen, Sighting};
 pub use service::{Binding, Exchange, Queue, Reading, ServiceContract, Topology};
 
 /// Every message there is, and what every service says of itself.
@@ -46,6 +51,8 @@ pub struct Contracts {
     pub messages: BTreeMap<MessageName, Message>,
     /// The services, by name.
     pub services: BTreeMap<String, ServiceContract>,
+    /// The last day on which a version is supported, of those that have one.
+    pub retirements: BTreeMap<MessageName, NaiveDate>,
 }
 
 impl Contracts {
@@ -57,6 +64,7 @@ impl Contracts {
         Ok(Self {
             messages: message::read_all(repository)?,
             services: service::read_all(&repository.join("services"))?,
+            retirements: retirements::read(repository)?,
         })
     }
 

@@ -10,6 +10,7 @@ mod jobs;
 mod mend_jobs;
 mod partners;
 mod past;
+mod retiring;
 mod running;
 mod sagas;
 mod schedules;

@@ -106,6 +106,7 @@ impl<S: Store> Service<S> {
     /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
     pub async fn start(mut self, settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &surroundings)?;
+        self.warn_of_retirements();
         let health = Health::new();
 
         let (mut last, last_stop) = Phase::new("admin and connections");

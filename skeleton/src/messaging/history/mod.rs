@@ -12,7 +12,7 @@ mod replay;
 
 use serde_json::json;
 
-pub use numbers::last_numbers;
+pub use numbers::{InHistory, Published, last_numbers, published};
 pub use range::{Range, RangeError};
 pub use replay::{Replay, ReplayError, Replayed};
 

@@ -1,5 +1,6 @@
 -- The message of a job's next step, so that it can be sent again under its id when the broker has lost it. Absent
--- where an older build wrote it, of another id where an older build has gone on with the job, and at the job's end.
+-- where an older build wrote it, while the message is set aside, and at the job's end; of another id where an older
+-- build has gone on with the job.
 alter table skeleton.jobs add column step_envelope text, add column step_body text;
 
 -- A job whose step fails says so, and one whose step is parked makes room for another, whoever sets the message aside.
@@ -9,7 +10,9 @@ begin
     update skeleton.jobs set
         state = case new.state when 'parked' then 'failed' else 'waiting' end,
         error = new.reason,
-        ended_at = case new.state when 'parked' then new.last_failed_at end
+        ended_at = case new.state when 'parked' then new.last_failed_at end,
+        step_envelope = null,
+        step_body = null
     where step = new.message_id and state not in ('done', 'cancelled');
     if new.state = 'parked' then
         update skeleton.job_slots set job_id = null
