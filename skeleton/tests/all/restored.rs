@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use events::{Envelope, contacts::ImportStarted, samples};
 use skeleton::{
     Neo4j, Postgres, Publish, Service, Subscriptions,
-    store::{Decisions, Store, Transaction, neo4j},
+    store::{Transaction, neo4j},
     testing::{TestApp, somebody},
 };
 use uuid::Uuid;
