@@ -9,6 +9,9 @@ use std::{
 use serde_json::{Map, Value};
 use typify::{TypeSpace, TypeSpaceSettings};
 
+/// Until when each old version is supported.
+const RETIREMENTS: &str = "retirements.json";
+
 /// A schema file and what its name says.
 struct SchemaFile {
     path: PathBuf,
@@ -66,6 +69,7 @@ fn snake(name: &str, version: u32) -> String {
 
 fn main() {
     println!("cargo:rerun-if-changed=schemas");
+    println!("cargo:rerun-if-changed={RETIREMENTS}");
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("schemas");
     let mut services: BTreeMap<String, Vec<SchemaFile>> = BTreeMap::new();
     for folder in sorted(&root) {
@@ -78,7 +82,8 @@ fn main() {
     fs::write(out.join("services.rs"), modules).expect("the build folder can be written");
     let all: Vec<&SchemaFile> = services.values().flatten().collect();
     fs::write(out.join("samples.rs"), samples(&all)).expect("the build folder can be written");
-    fs::write(out.join("catalogue.rs"), catalogue(&all)).expect("the build folder can be written");
+    let catalogue = catalogue(&all) + &retirements(&all);
+    fs::write(out.join("catalogue.rs"), catalogue).expect("the build folder can be written");
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
@@ -225,4 +230,21 @@ fn catalogue(files: &[&SchemaFile]) -> String {
         })
         .collect();
     format!("/// Every message there is.\npub static CATALOGUE: &[Entry] = &[\n{rows}];\n")
+}
+
+/// The end dates of old versions, for services that still read them.
+fn retirements(files: &[&SchemaFile]) -> String {
+    let text = fs::read_to_string(RETIREMENTS).unwrap_or_else(|error| panic!("{RETIREMENTS}: {error}"));
+    let dates: BTreeMap<String, String> =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{RETIREMENTS}: {error}"));
+    let is_there = |message: &str| {
+        files.iter().any(|SchemaFile { service, name, version, .. }| message == format!("{service}.{name}.v{version}"))
+    };
+    if let Some(unknown) = dates.keys().find(|message| !is_there(message)) {
+        panic!("{RETIREMENTS}: there is no {unknown}");
+    }
+    let rows: String = dates.iter().map(|(message, date)| format!("    ({message:?}, {date:?}),\n")).collect();
+    format!(
+        "/// The end dates of old versions, as `events/retirements.json` has them.\nstatic RETIREMENTS: &[(&str, &str)] = &[\n{rows}];\n"
+    )
 }

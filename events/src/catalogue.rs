@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use chrono::NaiveDate;
+
 use crate::{
     Kind, Message,
     superseding::{Older, Supersedes},
@@ -36,6 +38,12 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     static BY_NAME: LazyLock<HashMap<&str, &Entry>> =
         LazyLock::new(|| CATALOGUE.iter().map(|entry| (entry.name, entry)).collect());
     BY_NAME.get(name).copied()
+}
+
+/// The last day on which a version of a message is supported: the file `retirements.json` says so of versions that have
+/// a newer one. `None` where no end is set.
+pub fn retires(name: &str) -> Option<NaiveDate> {
+    RETIREMENTS.iter().find(|(message, _)| *message == name).and_then(|(_, date)| date.parse().ok())
 }
 
 /// What is known of a message type.

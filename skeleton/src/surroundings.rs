@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use events::TraceParent;
 use futures::{
     FutureExt,
@@ -14,6 +14,11 @@ use uuid::Uuid;
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> DateTime<Utc>;
+
+    /// How far it is ahead of the stores' clocks, on purpose: time that a test has let pass.
+    fn ahead(&self) -> TimeDelta {
+        TimeDelta::zero()
+    }
 
     /// Lets so much time pass. A clock that only tells another time leaves this to the runtime's timer.
     fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
@@ -70,6 +75,11 @@ impl Surroundings {
     /// Now.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// A time of this clock as a store's clock shows it. The same time, but where a test has let time pass.
+    pub(crate) fn by_the_stores_clock(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+        time - self.clock.ahead()
     }
 
     /// Lets so much time pass.

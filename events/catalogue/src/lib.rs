@@ -1,6 +1,7 @@
 //! The catalogue of the messages: a static site for people, and AsyncAPI documents for their tools.
 //!
-//! Made from files alone, as the crate `contracts` reads them. The same files give the same bytes.
+//! Made from files alone, as the crate `contracts` reads them, and on request from a file that says when events were last
+//! seen. The same files give the same bytes.
 
 mod asyncapi;
 mod changes;
@@ -15,7 +16,7 @@ mod site;
 
 use std::path::Path;
 
-use contracts::Contracts;
+use contracts::{Contracts, Seen};
 
 pub use asyncapi::{document_of_all, document_of_service};
 pub use changes::{Change, changes};
@@ -25,12 +26,14 @@ pub use files::Files;
 pub use flow::{Flow, Hop, Reads};
 pub use mask::masked;
 
-/// Builds the catalogue of a repository into a folder, which is made anew. Says how many files there are.
+/// Builds the catalogue of a repository into a folder, which is made anew. Says how many files there are. `seen` is a file
+/// that says when the events were last seen on a running system.
 ///
 /// # Errors
-/// Where the contracts cannot be read or contradict each other, or where the folder holds something else.
-pub fn build(repository: &Path, out: &Path) -> Result<usize, CatalogueError> {
-    let files = files_of(&Contracts::read(repository)?)?;
+/// Where the contracts or `seen` cannot be read or contradict each other, or where the folder holds something else.
+pub fn build(repository: &Path, out: &Path, seen: Option<&Path>) -> Result<usize, CatalogueError> {
+    let seen = seen.map(Seen::read).transpose()?;
+    let files = files_of(&Contracts::read(repository)?, seen.as_ref())?;
     files::write(&files, out)?;
     Ok(files.len())
 }
@@ -39,9 +42,9 @@ pub fn build(repository: &Path, out: &Path) -> Result<usize, CatalogueError> {
 ///
 /// # Errors
 /// Where a service reads a message that has no schema.
-pub fn files_of(contracts: &Contracts) -> Result<Files, CatalogueError> {
+pub fn files_of(contracts: &Contracts, seen: Option<&Seen>) -> Result<Files, CatalogueError> {
     flow::check(contracts)?;
-    let mut files = site::files(contracts);
+    let mut files = site::files(contracts, seen);
     files.extend(asyncapi::files(contracts));
     Ok(files)
 }

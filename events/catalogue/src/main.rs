@@ -4,11 +4,15 @@ use std::{env, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [repository, out] = &arguments[..] else {
-        eprintln!("usage: catalogue <repository> <out>");
-        return ExitCode::from(2);
+    let (repository, out, seen) = match &arguments[..] {
+        [repository, out] => (repository, out, None),
+        [repository, out, seen] => (repository, out, Some(Path::new(seen))),
+        _ => {
+            eprintln!("usage: catalogue <repository> <out> [<what cargo xtask events seen wrote>]");
+            return ExitCode::from(2);
+        }
     };
-    match catalogue::build(Path::new(repository), Path::new(out)) {
+    match catalogue::build(Path::new(repository), Path::new(out), seen) {
         Ok(files) => println!("{files} files in {out}"),
         Err(error) => {
             eprintln!("error: {error}");

@@ -19,11 +19,15 @@ mod pointer;
 mod release;
 mod removal;
 mod report;
+mod retirements;
+mod seen;
 mod service;
 mod topology;
 mod upcasters;
 
 use std::{collections::BTreeMap, path::Path};
+
+use chrono::NaiveDate;
 
 pub use broker::Broker;
 pub use check::{check, check_repository};
@@ -40,6 +44,7 @@ pub use release::{Release, release};
 pub use removal::{Removal, can_remove};
 pub use report::{Remark, Report};
 pub use schema_compat::Comparison;
+pub use seen::{Seen, Sighting};
 pub use service::{Reading, ServiceContract};
 pub use topology::{Binding, Exchange, Queue, Topology};
 
@@ -50,6 +55,8 @@ pub struct Contracts {
     pub messages: BTreeMap<MessageName, Message>,
     /// The services, by name.
     pub services: BTreeMap<String, ServiceContract>,
+    /// The last day on which a version is supported, of those that have one.
+    pub retirements: BTreeMap<MessageName, NaiveDate>,
 }
 
 impl Contracts {
@@ -61,6 +68,7 @@ impl Contracts {
         Ok(Self {
             messages: message::read_all(repository)?,
             services: service::read_all(&repository.join("services"))?,
+            retirements: retirements::read(repository)?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, MessageName, message::sorted, topology::Topology};
@@ -44,6 +45,9 @@ pub struct Reading {
     /// What it needs of their order, `latest-wins` or `in-order`; nothing where it is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
+    /// The last day on which this version is supported, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires: Option<NaiveDate>,
 }
 
 impl Reading {

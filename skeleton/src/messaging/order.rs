@@ -11,6 +11,7 @@ use std::{
     iter::successors,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
 use events::{
     Envelope, Kind,
     catalogue::{self, Entry},
@@ -19,6 +20,13 @@ use serde::Serialize;
 
 pub use crate::store::Place;
 use crate::{failure::StoreError, store::Transaction};
+
+/// Events younger than this are in the inbox if they were handled: it keeps 14 days, and clocks may differ.
+const SURELY_KNOWN: TimeDelta = TimeDelta::days(13);
+
+/// By so much an event may be written after the one with the next number: as long as a transaction may take, and what
+/// the clocks of a producer's replicas may differ by.
+const OVERTAKING: TimeDelta = TimeDelta::minutes(3);
 
 /// What a handler needs of the order of its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -130,6 +138,9 @@ fn line_kind(name: &str) -> Option<(&'static str, String)> {
 #[derive(Default)]
 pub(super) struct Lines {
     last: HashMap<String, i64>,
+    /// When the last event of each was written: of those that moved, and once they were asked for, of the others.
+    times: HashMap<String, DateTime<Utc>>,
+    are_times_read: bool,
     moved: BTreeSet<String>,
 }
 
@@ -146,7 +157,7 @@ impl Lines {
         }
         let lines: Vec<String> = lines.into_iter().collect();
         let last = tx.lock_lines(&lines).await?.into_iter().collect();
-        Ok(Self { last, moved: BTreeSet::new() })
+        Ok(Self { last, ..Self::default() })
     }
 
     /// Whether it is the turn of a message in this place.
@@ -161,10 +172,52 @@ impl Lines {
         Turn::Now
     }
 
-    /// A message in this place was handled.
-    pub(super) fn advance(&mut self, place: Place) {
-        self.moved.insert(place.line.clone());
-        self.last.insert(place.line, place.number);
+    /// A message in this place, written at this time, was handled. A line never goes back.
+    pub(super) fn advance(&mut self, place: &Place, written_at: DateTime<Utc>) {
+        let last = self.last.entry(place.line.clone()).or_default();
+        if place.number > *last {
+            *last = place.number;
+            self.times.insert(place.line.clone(), written_at);
+            self.moved.insert(place.line.clone());
+        }
+    }
+
+    /// Whether a new event whose place has passed got a number that another event had before: its producer was restored
+    /// from a backup, and counts again from there.
+    ///
+    /// In order, every number up to the last has been handled or given up. What was handled is known by the inbox, so a
+    /// new event of its time has another's number. Where the latest wins, numbers may be left out: there, an event that
+    /// was written after the last one has a higher number, whatever transactions and clocks of replicas do.
+    pub(super) async fn is_numbered_again<T: Transaction>(
+        &mut self,
+        tx: &mut T,
+        order: Order,
+        place: &Place,
+        written_at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        match order {
+            Order::Any => Ok(false),
+            Order::InOrder => {
+                let is_known_to_the_inbox = tx.work().service().surroundings.now() - written_at < SURELY_KNOWN;
+                Ok(is_known_to_the_inbox && !tx.is_given_up(&place.line, place.number).await?)
+            }
+            Order::LatestWins => {
+                self.read_times(tx).await?;
+                Ok(self.times.get(&place.line).is_some_and(|last| written_at - last > OVERTAKING))
+            }
+        }
+    }
+
+    async fn read_times<T: Transaction>(&mut self, tx: &mut T) -> Result<(), StoreError> {
+        if self.are_times_read {
+            return Ok(());
+        }
+        let lines: Vec<String> = self.last.keys().cloned().collect();
+        for (line, at) in tx.line_times(&lines).await? {
+            self.times.entry(line).or_insert(at);
+        }
+        self.are_times_read = true;
+        Ok(())
     }
 
     /// Keeps how far the lines have come, with the transaction.
@@ -172,8 +225,8 @@ impl Lines {
         if self.moved.is_empty() {
             return Ok(());
         }
-        let reached: Vec<(String, i64)> = self.moved.iter().map(|line| (line.clone(), self.last[line])).collect();
-        tx.advance_lines(&reached).await
+        let reached: Vec<_> = self.moved.iter().map(|line| (line.clone(), self.last[line], self.times[line])).collect();
+        tx.advance_lines_at(&reached).await
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     mistakes_of,
     sagas::SagaCommand,
     schedules::SchedulesCommand,
+    sequences::SequencesCommand,
     topology_command::TopologyCommand,
 };
 use crate::{
@@ -67,6 +68,11 @@ enum Command {
         #[command(subcommand)]
         command: JobsCommand,
     },
+    /// The numbers of the service's events.
+    Sequences {
+        #[command(subcommand)]
+        command: SequencesCommand,
+    },
     /// What the service does at which times.
     Schedules {
         #[command(subcommand)]
@@ -102,6 +108,7 @@ impl<S: Rebuildable> Service<S> {
             },
             Command::Saga { command } => Box::pin(self.show_sagas(command, &settings)).await,
             Command::Jobs { command } => Box::pin(self.jobs_command(command, settings)).await,
+            Command::Sequences { command } => Box::pin(self.sequences_command(command, settings)).await,
             Command::Schedules { command } => Box::pin(self.schedules_command(command, settings)).await,
         }
     }

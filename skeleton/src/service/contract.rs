@@ -3,6 +3,7 @@
 //! Made from the types of its handlers. `contract.json` in the service's folder holds it, so that a change of a message
 //! can be checked against every reader without building any of them.
 
+use events::catalogue;
 use serde_json::{Value, json};
 
 use super::Service;
@@ -42,6 +43,9 @@ fn reading(reads: &Reads) -> Value {
     let mut reading = json!({ "message": reads.message, "reads": (reads.fields)() });
     if reads.order != Order::Any {
         reading["order"] = json!(reads.order);
+    }
+    if let Some(date) = catalogue::retires(reads.message) {
+        reading["retires"] = json!(date);
     }
     reading
 }

@@ -6,7 +6,11 @@ use clap::Subcommand;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Exit, Service, exit::WRONG_SETTINGS};
+use super::{
+    Exit, Service,
+    exit::WRONG_SETTINGS,
+    mend_jobs::{Line, MendError, MendOptions, mend},
+};
 use crate::{
     config::Settings,
     failure::Failure,
@@ -42,6 +46,8 @@ pub(super) enum JobsCommand {
         /// The job's id.
         id: Uuid,
     },
+    /// Find jobs whose message the broker has lost, and send it again, or end those of which it is not known.
+    Mend(MendOptions),
     /// Try the step again that a failed one was parked at.
     Retry {
         /// The job's id.
@@ -65,6 +71,7 @@ impl<S: Store> Service<S> {
         let limits = jobs.limits();
         self.jobs = Some(jobs);
         self.job_desk = Some(|store, service, command| Box::pin(desk(store, service, command)));
+        self.job_mender = Some(|store, service, options, waiting| Box::pin(mend(store, service, options, waiting)));
         let limited = self.provider(move |settings, mistakes, context| {
             let Some(section) = settings.expect::<BTreeMap<String, u32>>("jobs", mistakes) else { return };
             match limits.changed_by(&section) {
@@ -77,12 +84,27 @@ impl<S: Store> Service<S> {
 
     pub(super) async fn jobs_command(self, command: JobsCommand, settings: Settings) -> Exit {
         let Some(desk) = self.job_desk else { return Exit::failed(2, "this service has no jobs") };
+        if let JobsCommand::Mend(options) = command {
+            return self.mend_command(options, &settings).await;
+        }
         let store = match self.open_store(&settings) {
             Ok(store) => store,
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
         let service = Arc::new(ServiceContext::new(self.name, Surroundings::system()));
         desk(store, service, command).await.unwrap_or_else(|error| Exit::failed(1, error))
+    }
+
+    async fn mend_command(self, options: MendOptions, settings: &Settings) -> Exit {
+        match self.mend_jobs(settings, options).await {
+            Ok(lost) => {
+                lost.iter().for_each(|job| println!("{}", Line(job)));
+                println!("{} lost jobs{}", lost.len(), if options.dry_run { ", nothing changed" } else { "" });
+                Exit::well()
+            }
+            Err(MendError::Settings(error)) => Exit::failed(WRONG_SETTINGS, error),
+            Err(error) => Exit::failed(1, error),
+        }
     }
 }
 
@@ -114,13 +136,18 @@ where
             tx.commit().await?;
             println!("{id} stops before its next step");
         }
+        // Needs the broker as well, and was done before.
+        JobsCommand::Mend(_) => {}
         JobsCommand::Retry { id, by, note } => {
             let signed = match Signed::try_new(&by, &note) {
                 Ok(signed) => signed,
                 Err(error) => return Ok(Exit::failed(2, error)),
             };
             if !store.retry_job(id, &signed).await? {
-                return Ok(Exit::failed(1, format!("no step of job {id} is parked")));
+                return Ok(Exit::failed(
+                    1,
+                    format!("no step of job {id} is parked; if its message was lost, run `jobs mend`"),
+                ));
             }
             println!("{id} is tried again");
         }

@@ -10,12 +10,15 @@ mod contract;
 mod exit;
 mod housekeeping;
 mod jobs;
+mod mend_jobs;
 mod partners;
 mod past;
+mod retiring;
 mod running;
 mod sagas;
 mod schedules;
 mod sections;
+mod sequences;
 mod start_error;
 mod topology_command;
 
@@ -43,10 +46,12 @@ use futures::future::BoxFuture;
 
 pub use exit::Exit;
 pub use housekeeping::Housekeeping;
+pub use mend_jobs::{LostJob, MendError, MendOptions};
 pub use past::{RebuildOptions, TaskError};
 pub use running::Running;
 use sections::Provider;
 pub use sections::Sections;
+pub use sequences::SequencesError;
 pub use start_error::StartError;
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
@@ -90,7 +95,9 @@ pub struct Service<S: Store> {
     partners: Vec<PartnerProvider<S>>,
     routing: Option<Routing<S>>,
     background: Vec<Background<S>>,
+    sequencing: Option<sequences::Raise<S>>,
     job_desk: Option<jobs::Desk<S>>,
+    job_mender: Option<mend_jobs::Mender<S>>,
     schedule_list: Option<schedules::List<S>>,
     projections: Option<Projections<S>>,
 }
@@ -113,7 +120,9 @@ impl<S: Store> Service<S> {
             partners: Vec::new(),
             routing: None,
             background: Vec::new(),
+            sequencing: None,
             job_desk: None,
+            job_mender: None,
             schedule_list: None,
             projections: None,
         }
@@ -126,6 +135,9 @@ impl<S: Store> Service<S> {
     {
         Self {
             relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))),
+            sequencing: Some(|store, numbers, dry_run| {
+                Box::pin(async move { store.raise_sequences(&numbers, dry_run).await })
+            }),
             delaying: Some(|store, service, stop| Box::pin(release_due(store, service, stop))),
             ..self.projects_into(plan)
         }

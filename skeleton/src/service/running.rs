@@ -103,6 +103,7 @@ impl<S: Store> Service<S> {
     /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
     pub async fn start(mut self, settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &surroundings)?;
+        self.warn_of_retirements();
         let health = Health::new();
         // A message can bring a consumer down, on every replica: that must not take all of them out.
         let failing = Failing::shown_by(health.check("parts", false));

@@ -6,10 +6,11 @@ use serde_json::json;
 use super::{
     Service,
     exit::{Exit, WRONG_SETTINGS},
+    mend_jobs::{Line, MendError, MendOptions},
 };
 use crate::{
     config::{BrokerSettings, Settings},
-    messaging::topology::{Admin, Difference, Topology, TopologyError},
+    messaging::topology::{Admin, Change, Difference, Topology, TopologyError},
     store::Store,
 };
 
@@ -63,12 +64,29 @@ impl<S: Store> Service<S> {
                 }
                 match administrator(&api).apply(&topology, broker.password.reveal()).await {
                     Ok(difference) => {
-                        println!("{difference}\ndone");
+                        println!("{difference}");
+                        self.mend_jobs_of(&difference, &settings).await;
+                        println!("done");
                         Exit::well()
                     }
                     Err(error) => failed(&error),
                 }
             }
+        }
+    }
+
+    /// Sends the jobs again that were in a queue which is made anew. Where the service has not run yet there are none.
+    async fn mend_jobs_of(&self, difference: &Difference, settings: &Settings) {
+        let jobs = format!("{}.jobs", self.name());
+        let is_new = |change: &Change| matches!(change, Change::MakeQueue { queue, .. } if *queue == jobs);
+        if !difference.changes.iter().any(is_new) {
+            return;
+        }
+        let options = MendOptions { older_than_minutes: 0, dry_run: false, force: true };
+        match self.mend_jobs(settings, options).await {
+            Ok(lost) => lost.iter().for_each(|job| println!("job {}", Line(job))),
+            Err(MendError::NoJobs) => {}
+            Err(error) => println!("if there was a queue {jobs} before, run `{} jobs mend` ({error})", self.name()),
         }
     }
 }

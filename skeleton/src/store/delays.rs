@@ -22,6 +22,7 @@ pub trait Delay: Publish {
             let mut message = written?;
             // Until then nothing has happened: whoever measures a message's age means from there on.
             message.envelope.time = message.envelope.time.max(due);
+            let due = self.work().service().surroundings.by_the_stores_clock(due);
             self.keep_until(due, &message).await?;
             self.work_mut().delays();
             Ok(message.envelope.id)

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use events::Job;
 use uuid::Uuid;
 
@@ -53,6 +53,39 @@ pub struct JobRecord {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+/// A job before its end whose next message is nowhere in the store: the broker has it, or it is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentJob {
+    /// The job's id.
+    pub id: Uuid,
+    /// What kind of job it is.
+    pub name: String,
+    /// Its key.
+    pub key: Option<String>,
+    /// Its state.
+    pub state: JobState,
+    /// The message of its next step.
+    pub step: Uuid,
+    /// When the job was put into the queue.
+    pub queued_at: DateTime<Utc>,
+}
+
+/// What was done about a job whose message was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mended {
+    /// Its message was sent again under its id: if the first one is there after all, one of the two has no effect.
+    Sent,
+    /// Its last message had been handled: the job is done.
+    Done,
+    /// Its message is not known, or older than the inbox: the job failed.
+    Failed,
+    /// The same of a job that was to be cancelled: it is cancelled.
+    Cancelled,
+}
+
+/// How long the inbox knows a message. After that, what is sent again could have its effect twice.
+pub(crate) const INBOX_KEEPS: TimeDelta = TimeDelta::days(14);
+
 /// What is to be done with a job's step that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -81,6 +114,9 @@ pub trait JobRecords: Store<Tx: JobSteps> {
 
     /// Tries the parked step of a job again, with all its attempts before it, and keeps who said so. Whether there was one.
     fn retry_job(&self, id: Uuid, signed: &Signed) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The jobs before their end whose next message is nowhere in the store, the oldest first; a thousand at most.
+    fn sent_jobs(&self) -> impl Future<Output = Result<Vec<SentJob>, StoreError>> + Send;
 
     /// Makes room for so many jobs of a name at a time.
     fn open_slots(&self, name: &str, slots: u32) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -127,6 +163,10 @@ pub trait JobSteps: Publish {
     /// Where the store does not answer.
     fn cancel_job(&mut self, id: Uuid) -> impl Future<Output = Result<bool, Failure>> + Send;
 
+    /// Sends the lost message of a job again, or ends the job where that cannot be. `None` where the job has gone on
+    /// meanwhile, or its step runs.
+    fn mend_job(&mut self, lost: &SentJob) -> impl Future<Output = Result<Option<Mended>, Failure>> + Send;
+
     /// Puts a job into the service's own queue, when and only when the transaction commits, unless one of the same name
     /// and key is there that is not at its end. Returns the id of the one that is there then.
     ///
@@ -157,6 +197,17 @@ pub trait JobSteps: Publish {
     }
 }
 
+impl SentJob {
+    /// When the message of its next step was written: its id says so.
+    pub fn sent_at(&self) -> DateTime<Utc> {
+        let written = self.step.get_timestamp().and_then(|time| {
+            let (seconds, nanoseconds) = time.to_unix();
+            DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+        });
+        written.unwrap_or(self.queued_at)
+    }
+}
+
 impl JobState {
     /// Its word in stores and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -171,7 +222,7 @@ impl JobState {
     }
 
     /// The state of a word; stores keep no others.
-    pub(super) fn from_word(word: &str) -> Self {
+    pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "running" => Self::Running,
             "waiting" => Self::Waiting,
@@ -190,8 +241,20 @@ pub(crate) fn job_name(full: &str) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn when_a_message_was_sent_is_read_from_its_id() {
+        let sent_at = DateTime::from_timestamp_millis(1_790_000_000_123).unwrap();
+        let step = uuid::Builder::from_unix_timestamp_millis(1_790_000_000_123, &[7; 10]).into_uuid();
+        let queued_at = sent_at - TimeDelta::days(1);
+        let job = SentJob { id: step, name: String::new(), key: None, state: JobState::Queued, step, queued_at };
+
+        assert_eq!(job.sent_at(), sent_at);
+        assert_eq!(SentJob { step: Uuid::nil(), ..job }.sent_at(), queued_at);
+    }
 
     #[test]
     fn a_job_is_called_the_same_in_all_versions() {

@@ -28,6 +28,7 @@ mod work;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub use bookmarks::Bookmarks;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
 pub use hands::{Hand, Hands};
-pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};
+pub use jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob};
 pub use leases::{Fenced, Lease, Leases};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
@@ -171,6 +172,28 @@ pub trait Transaction: Send {
     /// Notes how far lines have come that this transaction has locked.
     fn advance_lines(&mut self, reached: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// The same, and when the last event of each was written.
+    fn advance_lines_at(
+        &mut self,
+        reached: &[(String, i64, DateTime<Utc>)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let reached: Vec<(String, i64)> = reached.iter().map(|(line, last, _)| (line.clone(), *last)).collect();
+        async move { self.advance_lines(&reached).await }
+    }
+
+    /// When the last event of these lines was written, of those of which it is known.
+    fn line_times(
+        &mut self,
+        _lines: &[String],
+    ) -> impl Future<Output = Result<Vec<(String, DateTime<Utc>)>, StoreError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Whether a person has given up this number of a line.
+    fn is_given_up(&mut self, _line: &str, _number: i64) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        async { Ok(false) }
+    }
+
     /// Takes a waiting message out, locked against others. `None` where another has it, it waits no more, or it is not due: another may have tried it meanwhile.
     fn take_waiting(&mut self, message: Uuid) -> impl Future<Output = Result<Option<SetAside>, StoreError>> + Send;
 
@@ -197,6 +220,16 @@ pub trait Outbox: Store {
 
     /// Lets another replica relay from now on, where this one did: it need not wait until this one is known to be gone.
     fn resign(&self) -> impl Future<Output = ()> + Send;
+
+    /// Moves the numbers of subjects forward to these, where they are lower: the next event of each has the one after it.
+    /// Returns how many are lower; with `dry_run` it changes none.
+    fn raise_sequences(
+        &self,
+        _reached: &[(String, i64)],
+        _dry_run: bool,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async { Err(StoreError::broken("this store's sequences cannot be moved")) }
+    }
 
     /// Rings when a transaction of this process has committed messages.
     fn bell(&self) -> &Notify;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use events::{Envelope, Event, Request};
 use tokio::{sync::broadcast, time::Instant};
 use uuid::Uuid;
@@ -96,6 +97,20 @@ impl<S: TestStore> TestApp<S> {
         let path = format!("queues/{}?columns=name", self.world.vhost);
         let queues = self.world.admin.get(&path).await.expect("the broker lists its queues");
         queues.as_array().into_iter().flatten().filter_map(|queue| Some(queue["name"].as_str()?.to_owned())).collect()
+    }
+
+    /// Lets so much time pass, at once: the world's clock goes on, and what waits in the store waits for so much less.
+    /// Delayed jobs, time-outs of sagas, schedules and retries follow; leases, limits of partners and time-outs of
+    /// connections do not. Nothing may be on its way meanwhile that looks at the clock: wait for it first.
+    ///
+    /// # Panics
+    /// Where the world has no clock to move: make it with [`World::in_time_of`].
+    pub async fn advance(&self, by: TimeDelta) {
+        let clock = self.world.clock.as_ref().expect("the world was made with World::in_time_of");
+        let App { store, service, .. } = &self.running.app;
+        store.let_pass(by).await;
+        clock.jump(by);
+        service.delays.notify_one();
     }
 
     /// What it was told.

@@ -5,31 +5,57 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::eventually;
 use crate::surroundings::{Clock, Surroundings};
 
-/// A clock that stands still until the test moves it, shared by all who have a clone.
+/// A clock that the test moves, shared by all who have a clone.
 #[derive(Clone)]
 pub struct TestClock {
-    now: Arc<Mutex<DateTime<Utc>>>,
+    time: Arc<Mutex<Time>>,
     readings: Arc<AtomicU64>,
 }
 
+enum Time {
+    /// Stands still until it is moved. Stores have another time.
+    Standing(DateTime<Utc>),
+    /// Runs, and is so far ahead of the machine's clock, on purpose.
+    Running(TimeDelta),
+}
+
 impl TestClock {
-    /// A clock that shows this time.
+    /// A clock that stands still at this time. What is due by a store's clock does not follow it.
     ///
     /// # Panics
     /// Where the text is no time like `2026-11-02T07:00:00Z`.
     pub fn at(time: &str) -> Self {
-        let now = time.parse().unwrap_or_else(|error| panic!("{time}: {error}"));
-        Self { now: Arc::new(Mutex::new(now)), readings: Arc::default() }
+        Self::showing(Time::Standing(parsed(time)))
+    }
+
+    /// A clock that runs from now on. [`super::TestApp::advance`] moves it, and what waits in stores with it.
+    pub fn running() -> Self {
+        Self::showing(Time::Running(TimeDelta::zero()))
+    }
+
+    /// The same, from this time on.
+    ///
+    /// # Panics
+    /// Where the text is no time like `2026-11-02T07:00:00Z`.
+    pub fn running_from(time: &str) -> Self {
+        Self::showing(Time::Running(parsed(time) - Utc::now()))
+    }
+
+    fn showing(time: Time) -> Self {
+        Self { time: Arc::new(Mutex::new(time)), readings: Arc::default() }
     }
 
     /// Moves it, forward or back.
     pub fn jump(&self, by: TimeDelta) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        match &mut *self.time.lock().unwrap_or_else(PoisonError::into_inner) {
+            Time::Standing(now) => *now += by,
+            Time::Running(ahead) => *ahead += by,
+        }
     }
 
     /// Waits until it was looked at so many times since now.
@@ -48,9 +74,23 @@ impl TestClock {
     }
 }
 
+fn parsed(time: &str) -> DateTime<Utc> {
+    time.parse().unwrap_or_else(|error| panic!("{time}: {error}"))
+}
+
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
         self.readings.fetch_add(1, Ordering::Relaxed);
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        match &*self.time.lock().unwrap_or_else(PoisonError::into_inner) {
+            Time::Standing(now) => *now,
+            Time::Running(ahead) => Utc::now().trunc_subsecs(6) + *ahead,
+        }
+    }
+
+    fn ahead(&self) -> TimeDelta {
+        match &*self.time.lock().unwrap_or_else(PoisonError::into_inner) {
+            Time::Standing(_) => TimeDelta::zero(),
+            Time::Running(ahead) => *ahead,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{env, fs::File};
 
+use chrono::TimeDelta;
 use neo4rs::{Graph, query};
 
 use super::{Provisioned, Servers, TestStore};
@@ -17,6 +18,13 @@ impl TestStore for Neo4j {
         empty(&url, &password).await;
         let settings = vec![("url", url), ("password", password), ("connections", "8".to_owned())];
         Provisioned { settings, guard: Some(Box::new(turn)), name: name.to_owned() }
+    }
+
+    async fn let_pass(&self, by: TimeDelta) {
+        let earlier = "MATCH (kept) WHERE kept:Delayed OR (kept:SetAside AND kept.state = 'waiting')
+            SET kept.due_at = kept.due_at - duration({milliseconds: $by})";
+        let earlier = query(earlier).param("by", by.num_milliseconds());
+        self.execute(earlier).await.expect("the test's Neo4j answers");
     }
 
     async fn remove(provisioned: Provisioned) {

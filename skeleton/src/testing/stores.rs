@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use chrono::TimeDelta;
+
 use crate::store::Store;
 
 /// A store that was made for one test.
@@ -19,12 +21,19 @@ pub trait TestStore: Store {
     /// Makes one.
     fn provision(name: &str) -> impl Future<Output = Provisioned> + Send;
 
+    /// Lets what waits in the store wait for so much less: delayed jobs, and messages that are tried again. A store in
+    /// which nothing is delayed does nothing.
+    fn let_pass(&self, _by: TimeDelta) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Takes it away.
     fn remove(provisioned: Provisioned) -> impl Future<Output = ()> + Send;
 }
 
 #[cfg(feature = "postgres")]
 mod postgres {
+    use chrono::TimeDelta;
     use tokio_postgres::NoTls;
 
     use super::{Provisioned, TestStore};
@@ -39,6 +48,16 @@ mod postgres {
             let settings =
                 vec![("url", format!("{place}/{name}")), ("password", password), ("connections", "8".to_owned())];
             Provisioned { settings, guard: None, name }
+        }
+
+        async fn let_pass(&self, by: TimeDelta) {
+            let seconds = by.as_seconds_f64();
+            for sql in [
+                "update skeleton.delayed set due_at = due_at - make_interval(secs => $1)",
+                "update skeleton.set_aside set due_at = due_at - make_interval(secs => $1) where state = 'waiting'",
+            ] {
+                self.execute(sql, &[&seconds]).await.expect("the test's Postgres answers");
+            }
         }
 
         async fn remove(provisioned: Provisioned) {

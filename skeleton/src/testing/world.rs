@@ -13,7 +13,7 @@ use lapin::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Servers, spy::Spy};
+use super::{Servers, TestClock, spy::Spy};
 use crate::{
     config::{BrokerSettings, RequestSettings},
     messaging::{
@@ -50,12 +50,18 @@ pub struct World {
     sequences: Mutex<HashMap<String, i64>>,
     stop: StopSender,
     stopped: stop::Stop,
+    pub(super) clock: Option<TestClock>,
 }
 
 impl World {
     /// Makes one.
     pub async fn new() -> Self {
         Self::in_surroundings(Surroundings::system()).await
+    }
+
+    /// Makes one whose time a test moves, with [`TestApp::advance`].
+    pub async fn in_time_of(clock: &TestClock) -> Self {
+        Self { clock: Some(clock.clone()), ..Self::in_surroundings(clock.surroundings()).await }
     }
 
     /// Makes one with a clock or a chance of the test's own.
@@ -75,7 +81,18 @@ impl World {
         let channel = connection.create_channel().await.expect("the broker opens a channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("the broker confirms");
         let (stop, stopped) = stop::channel();
-        Self { servers, vhost, admin, surroundings, channel, connection, sequences: Mutex::default(), stop, stopped }
+        Self {
+            servers,
+            vhost,
+            admin,
+            surroundings,
+            channel,
+            connection,
+            sequences: Mutex::default(),
+            stop,
+            stopped,
+            clock: None,
+        }
     }
 
     /// The address of the virtual host for a user, without the password.

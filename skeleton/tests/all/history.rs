@@ -18,7 +18,7 @@ use lapin::{
 use skeleton::{
     Postgres, Surroundings,
     messaging::{
-        history::{Range, Replayed},
+        history::{Published, Range, Replayed, published},
         topology::Dealings,
     },
     service::TaskError,
@@ -152,6 +152,44 @@ async fn a_replay_that_was_stopped_goes_on_where_it_was() {
     assert!(second.finished);
     assert_eq!(first.handled + second.handled, 300);
     assert_eq!(effects(&app).await, (300, 300));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_from_before_the_history_begins_says_where_it_begins() {
+    let (world, now) = (world_with_history().await, Surroundings::system().now());
+    for hours in [5, 3] {
+        let event = account("Zoë");
+        let envelope = Envelope { time: now - TimeDelta::hours(hours), ..world.envelope_for(&event) };
+        world.publish(&event, &envelope).await;
+    }
+    let app = world.start(probe::service(), &[]).await;
+
+    let from_before = app.replay(probe::service(), Range::since(now - TimeDelta::hours(6))).await.unwrap();
+    let from_within = app.replay(probe::service(), Range::since(now - TimeDelta::hours(4))).await.unwrap();
+
+    let begins = [("accounts".to_owned(), now - TimeDelta::hours(5))];
+    assert_eq!((from_before.handled, from_before.begin_later), (2, begins.into()));
+    assert_eq!((from_within.handled, from_within.begin_later), (1, Default::default()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_history_says_when_each_event_was_last_published() {
+    let (world, now) = (world_with_history().await, Surroundings::system().now());
+    for hours in [5, 1, 3] {
+        let event = account("Zoë");
+        let envelope = Envelope { time: now - TimeDelta::hours(hours), ..world.envelope_for(&event) };
+        world.publish(&event, &envelope).await;
+    }
+    let app = world.start(probe::service(), &[]).await;
+    let link = app.world().link(&app.parts().service.name, "looking");
+
+    let found = published(&link, "accounts").await.unwrap();
+
+    assert_eq!(found.since, Some(now - TimeDelta::hours(5)));
+    let registered = Published { last: now - TimeDelta::hours(1), count: 3 };
+    assert_eq!(found.messages, [(Registered::NAME.to_owned(), registered)].into());
     app.stop().await;
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use events::contacts::ImportFile;
 use skeleton::{
     Failure, Handled, JobSteps, Jobs, Postgres, Problem, Progress, Service,
-    store::{JobRecord, JobRecords, JobState, Signed, Store, Transaction, postgres::Tx},
+    service::MendOptions,
+    store::{Decisions, JobRecord, JobRecords, JobState, Mended, Signed, Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -261,6 +262,196 @@ async fn a_job_without_room_waits_without_failing_and_can_be_cancelled_and_a_fai
     is(&app, third, JobState::Done).await;
     assert_eq!(app.parked().await.len(), 1);
     app.finish().await;
+}
+
+/// A service whose `import-file` ends its process three times, and is done the fourth time.
+fn deadly() -> Service<Postgres> {
+    Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)).jobs(Jobs::new().on(step_that_kills))
+}
+
+async fn step_that_kills(_: ImportFile, _: &mut Tx) -> Result<Progress<ImportFile>, Failure> {
+    let deaths = std::env::var("DEATHS").unwrap().parse::<u32>().unwrap();
+    if deaths < 3 {
+        std::process::abort();
+    }
+    Ok(Progress::Done)
+}
+
+#[tokio::test]
+async fn a_keyed_job_that_has_killed_its_process_three_times_is_done_in_the_end_and_its_key_is_free() {
+    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
+    app.apply_topology(deadly(), &[]).await;
+    let (import, job) = enqueue(&app, None).await;
+    app.sent_everything().await;
+    let process = |deaths: u32| {
+        let mut command = app.command(std::env::current_exe().unwrap());
+        command.args(["jobs::the_process_that_dies", "--exact", "--ignored"]).env("DEATHS", deaths.to_string());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+
+    for deaths in 0..3 {
+        assert!(!process(deaths).wait().await.unwrap().success());
+    }
+    let mut last = process(3);
+
+    // Its note, set aside while it was suspected, is looked at once more after the end, and goes then.
+    eventually("a job that is handled, and no note of it", async || {
+        let handled = "select from skeleton.inbox where message_id = $1";
+        let handled = app.parts().store.query(handled, &[&job]).await.unwrap().len();
+        match (handled, app.counts().await.waiting) {
+            (1, 0) => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
+    })
+    .await;
+    let seen = record(&app, job).await;
+    assert_eq!((seen.state, seen.error), (JobState::Done, None));
+    assert_ne!(enqueue_again(&app, import).await, job, "its key is taken for ever");
+    last.kill().await.unwrap();
+    app.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "run by the test above, in a process of its own"]
+async fn the_process_that_dies() {
+    let settings = skeleton::Settings::read("contacts", deadly().defaults()).unwrap();
+    let _running = deadly().start(settings, skeleton::Surroundings::system()).await.unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_parked_copy_of_a_job_that_is_done_meanwhile_is_redriven_without_an_effect_on_it() {
+    let app = TestApp::start(service(), &[]).await;
+    let (import, job) = enqueue(&app, Some("refuse")).await;
+    is(&app, job, JobState::Failed).await;
+    forget_orders(&app).await;
+    let step = ImportFile { import_id: import, position: 4 };
+    let envelope = events::Envelope { id: job, ..app.world().envelope_for(&step) };
+    app.world().publish(&step, &envelope).await;
+    is(&app, job, JobState::Done).await;
+
+    let parked: Vec<Uuid> = app.parked().await.iter().map(|kept| kept.message).collect();
+    assert_eq!(app.parts().store.redrive(&parked, &somebody()).await.unwrap(), 1);
+
+    eventually("nothing set aside", async || match app.counts().await {
+        counts if counts.parked + counts.waiting == 0 => Ok(()),
+        counts => Err(format!("{counts:?}")),
+    })
+    .await;
+    assert_eq!(record(&app, job).await.state, JobState::Done);
+    assert_ne!(enqueue_again(&app, import).await, job, "its key is taken for ever");
+    app.finish().await;
+}
+
+/// Takes away what the broker has for the service, as a queue does that is deleted, and makes the queue again.
+async fn lose_the_queue(app: &TestApp<Postgres>) {
+    let world = app.world();
+    world.admin().delete(&format!("queues/{}/contacts.jobs", world.vhost())).await.unwrap();
+    app.apply_topology(limited(), &[]).await;
+}
+
+fn at_once() -> MendOptions {
+    MendOptions { older_than_minutes: 0, dry_run: false, force: false }
+}
+
+async fn mend(app: &TestApp<Postgres>, options: MendOptions) -> Vec<(Uuid, Option<Mended>)> {
+    let mended = limited().mend_jobs(app.settings(), options).await.unwrap();
+    mended.into_iter().map(|(job, mended)| (job.id, mended)).collect()
+}
+
+/// An app that runs no jobs, and one job that was put into the queue and lost with it.
+async fn with_a_lost_job() -> (TestApp<Postgres>, Uuid, Uuid) {
+    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
+    app.apply_topology(limited(), &[]).await;
+    let (import, job) = enqueue(&app, None).await;
+    app.sent_everything().await;
+    lose_the_queue(&app).await;
+    (app, import, job)
+}
+
+#[tokio::test]
+async fn a_job_that_was_lost_with_its_queue_is_found_and_done() {
+    let (app, import, job) = with_a_lost_job().await;
+
+    assert_eq!(mend(&app, MendOptions { older_than_minutes: 10, ..at_once() }).await, [], "it may be on its way");
+    assert_eq!(mend(&app, MendOptions { dry_run: true, ..at_once() }).await, [(job, None)]);
+    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
+
+    let worker = app.replica(limited()).await;
+    let done = is(&app, job, JobState::Done).await;
+    assert_eq!(done.done, Some(5));
+    assert_eq!(steps(&app).await.len(), 5);
+    assert_eq!(mend(&app, at_once()).await, []);
+    assert_ne!(enqueue_again(&app, import).await, job, "its key is free");
+    assert!(worker.stop().await);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_message_is_there_after_all_is_done_once() {
+    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
+    app.apply_topology(limited(), &[]).await;
+    let (_, job) = enqueue(&app, None).await;
+    app.sent_everything().await;
+
+    let refused = limited().mend_jobs(app.settings(), at_once()).await.unwrap_err().to_string();
+    assert!(refused.contains("1 messages wait in contacts.jobs"), "{refused}");
+    assert_eq!(mend(&app, MendOptions { force: true, ..at_once() }).await, [(job, Some(Mended::Sent))]);
+
+    let worker = app.replica(limited()).await;
+    is(&app, job, JobState::Done).await;
+    app.sent_everything().await;
+    assert_eq!(steps(&app).await.len(), 5);
+    assert!(worker.stop().await);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_job_of_which_the_message_is_not_known_fails_and_gives_key_and_place_back() {
+    let (app, import, job) = with_a_lost_job().await;
+    // As an older build leaves it, between its first step and its second.
+    let store = &app.parts().store;
+    store.execute("update skeleton.jobs set step_envelope = null, state = 'running'", &[]).await.unwrap();
+    store.execute("insert into skeleton.job_slots values ('import-file', 1, $1)", &[&job]).await.unwrap();
+
+    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Failed))]);
+
+    let failed = record(&app, job).await;
+    assert_eq!(failed.state, JobState::Failed);
+    assert!(failed.error.unwrap().contains("its message was lost"));
+    let worker = app.replica(limited()).await;
+    let next = enqueue_again(&app, import).await;
+    is(&app, next, JobState::Done).await;
+    assert!(worker.stop().await);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_job_that_is_cancelled_comes_to_its_end_and_cleans_up() {
+    let (app, import, job) = with_a_lost_job().await;
+    let worker = app.replica(limited()).await;
+
+    assert!(cancel(&app, job).await);
+
+    is(&app, job, JobState::Cancelled).await;
+    assert_eq!(cleaned(&app).await, [import]);
+    assert!(worker.stop().await);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_an_older_build_left_waiting_after_its_end_is_done() {
+    let app = TestApp::start(limited(), &[]).await;
+    let (import, job) = enqueue(&app, None).await;
+    is(&app, job, JobState::Done).await;
+    let left = "update skeleton.jobs set state = 'waiting', ended_at = null where job_id = $1";
+    app.parts().store.execute(left, &[&job]).await.unwrap();
+    assert_eq!(enqueue_again(&app, import).await, job);
+
+    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Done))]);
+
+    assert_ne!(enqueue_again(&app, import).await, job);
+    app.stop().await;
 }
 
 #[tokio::test]

@@ -189,6 +189,41 @@ async fn a_step_whose_message_fails_was_never_taken() {
 }
 
 #[tokio::test]
+async fn a_time_out_that_had_to_wait_for_room_is_still_the_sagas() {
+    let narrow = || service().jobs(Jobs::new().on(import_file).at_most::<ImportFile>(1));
+    let app = TestApp::start(narrow(), &[]).await;
+    let store = &app.parts().store;
+    let id = begun(&app).await;
+    // Another job has the only place.
+    let other = Uuid::new_v4();
+    eventually("a place", async || match store.query("select from skeleton.job_slots", &[]).await.unwrap().len() {
+        1 => Ok(()),
+        seen => Err(format!("{seen}")),
+    })
+    .await;
+    store.execute("update skeleton.job_slots set job_id = $1", &[&other]).await.unwrap();
+    let mut tx = begin(&app).await;
+    find(&mut tx, id).await.time_out(&mut tx, time_out(id), soon(0)).await.unwrap();
+    tx.commit().await.unwrap();
+    eventually("a time-out that waits for room", async || {
+        match store.query("select from skeleton.jobs where kept_envelope is not null", &[]).await.unwrap().len() {
+            1 => Ok(()),
+            seen => Err(format!("{seen}")),
+        }
+    })
+    .await;
+
+    store.execute("update skeleton.job_slots set job_id = null", &[]).await.unwrap();
+
+    eventually("it has timed out", async || match state(&app, id).await.time_outs {
+        1 => Ok(()),
+        seen => Err(format!("{seen}")),
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_time_out_comes_once_and_the_log_names_the_message() {
     let app = TestApp::start(service(), &[]).await;
     let id = begun(&app).await;

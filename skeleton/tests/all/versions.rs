@@ -3,6 +3,7 @@
 use events::{
     Envelope, Message,
     accounts::Registered,
+    catalogue,
     contacts::{ContactAdded, ContactAddedV2},
     samples,
     versions::Supersedes,
@@ -75,6 +76,24 @@ async fn an_older_version_is_read_by_a_newer_consumer() {
 
     assert_eq!(ending.outcome, "done");
     assert_eq!(names(&app).await, [("Zoë".to_owned(), 2)]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_reads_a_version_that_retires_is_told_so() {
+    let app = TestApp::start(older_build(), &[]).await;
+
+    let contract = older_build().contract(app.settings()).unwrap();
+    let newest = newer_build().contract(app.settings()).unwrap();
+    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+
+    let retires = catalogue::retires(ContactAdded::NAME).unwrap();
+    assert_eq!(contract["consumes"][0]["retires"], retires.to_string());
+    assert_eq!(newest["consumes"][0].get("retires"), None);
+    let end = retires.succ_opt().unwrap().and_time(Default::default()).and_utc().timestamp();
+    let gauge = "message_version_retires_timestamp_seconds{name=\"contacts.contact-added.v1\"";
+    let line = metrics.lines().find(|line| line.starts_with(gauge)).unwrap_or_else(|| panic!("{metrics}"));
+    assert!(line.ends_with(&format!(" {end}")), "{line}");
     app.finish().await;
 }
 

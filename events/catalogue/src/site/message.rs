@@ -1,6 +1,7 @@
 //! The page of a message: all its versions, what changed between them, and who sends and reads each.
 
-use contracts::Kind;
+use chrono::{DateTime, Utc};
+use contracts::{Kind, MessageName, Seen, Sighting};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -68,6 +69,12 @@ fn facts(site: &Site, version: &Version) -> Markup {
             dt { "Owner" } dd { (frame::service(site, TOP, &message.name.owner)) }
             dt { "Sent by" } dd { (frame::services(site, TOP, version.flow.senders.iter().map(String::as_str))) }
             dt { "Read by" } dd { (frame::services(site, TOP, version.flow.receivers())) }
+            @if let Some(date) = site.contracts.retirements.get(&message.name) {
+                dt { "Retires" } dd { (date) ", use the newest version" }
+            }
+            @if let Some(seen) = site.seen.filter(|_| message.kind == Kind::Event) {
+                dt { "Last seen" } dd { (last_seen(seen, &message.name)) }
+            }
             @if let Some(subject) = &message.subject { dt { "In order per" } dd { code { (subject) } } }
             @if message.kind == Kind::Request { dt { "Reply" } dd { (reply(version)) } }
             @if message.kind == Kind::Reply { dt { "Answers" } dd { (answers(site, version)) } }
@@ -76,6 +83,19 @@ fn facts(site: &Site, version: &Version) -> Markup {
                 a href={ (TOP) "asyncapi/" (message.name.owner) ".json" } { "AsyncAPI of " (message.name.owner) }
             }
         }
+    }
+}
+
+/// When an event was last published, as far as its owner's history goes back.
+fn last_seen(seen: &Seen, name: &MessageName) -> String {
+    let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
+    let read_at = time(&seen.read_at);
+    match (seen.messages.get(name), seen.histories.get(&name.owner)) {
+        (Some(Sighting { last, count }), Some(Some(since))) => {
+            format!("{}, {count} since {} (as of {read_at})", time(last), time(since))
+        }
+        (None, Some(Some(since))) => format!("not since {} (as of {read_at})", time(since)),
+        _ => format!("never: the history of {} was empty on {read_at}", name.owner),
     }
 }
 

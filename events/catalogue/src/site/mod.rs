@@ -12,7 +12,7 @@ mod way;
 
 use std::collections::BTreeMap;
 
-use contracts::{Contracts, Kind, Message, MessageName};
+use contracts::{Contracts, Kind, Message, MessageName, Seen};
 use serde_json::Value;
 
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
 /// What the pages are made from.
 struct Site<'a> {
     contracts: &'a Contracts,
+    /// When the events were last seen, where that was asked.
+    seen: Option<&'a Seen>,
     /// Every message by the name that its versions share, `contacts.contact-added`.
     topics: BTreeMap<String, Vec<Version<'a>>>,
 }
@@ -39,7 +41,7 @@ struct Version<'a> {
 }
 
 impl<'a> Site<'a> {
-    fn of(contracts: &'a Contracts) -> Self {
+    fn of(contracts: &'a Contracts, seen: Option<&'a Seen>) -> Self {
         let mut topics: BTreeMap<String, Vec<Version>> = BTreeMap::new();
         for message in contracts.messages.values() {
             topics.entry(topic_of(&message.name)).or_default().push(Version {
@@ -51,7 +53,7 @@ impl<'a> Site<'a> {
         }
 
         topics.values_mut().for_each(|versions| versions.sort_by_key(|version| version.message.name.version));
-        Self { contracts, topics }
+        Self { contracts, seen, topics }
     }
 
     /// The services, in their order; it also gives each its colour.
@@ -104,8 +106,8 @@ fn dotted(path: &str) -> String {
 const KINDS: [Kind; 4] = [Kind::Event, Kind::Request, Kind::Reply, Kind::Job];
 
 /// The files of the site.
-pub(crate) fn files(contracts: &Contracts) -> Files {
-    let site = Site::of(contracts);
+pub(crate) fn files(contracts: &Contracts, seen: Option<&Seen>) -> Files {
+    let site = Site::of(contracts, seen);
     let mut files = Files::from([
         ("index.html".to_owned(), start::page(&site)),
         ("style.css".to_owned(), include_str!("assets/style.css").to_owned()),

@@ -1,11 +1,13 @@
 //! What is to be read on the pages.
 
 use catalogue::{Files, files_of};
+use contracts::Seen;
+use serde_json::json;
 
 use crate::repository::repository;
 
 fn files() -> Files {
-    files_of(&repository().contracts()).unwrap()
+    files_of(&repository().contracts(), None).unwrap()
 }
 
 /// A page as its words alone, so that a sentence is found whatever its marks.
@@ -88,4 +90,34 @@ fn the_index_finds_fields_and_services() {
     let placed = index.as_array().unwrap().iter().find(|entry| entry["topic"] == "orders.order-placed").unwrap();
     assert_eq!(placed["services"], serde_json::json!(["billing", "orders"]));
     assert!(placed["fields"].as_array().unwrap().contains(&serde_json::json!(["/coupon", "what made it cheaper"])));
+}
+
+#[test]
+fn the_page_of_an_event_says_when_it_was_last_seen_and_when_it_retires() {
+    let folder = repository();
+    folder.write("events/retirements.json", &json!({ "orders.order-placed.v1": "2027-06-30" }));
+    folder.write(
+        "seen.json",
+        &json!({
+            "read_at": "2026-11-29T13:00:00Z",
+            "histories": { "orders": "2026-10-30T08:15:00Z" },
+            "messages": { "orders.order-placed.v2": { "last": "2026-11-29T12:59:30Z", "count": 12 } },
+        }),
+    );
+    let seen = Seen::read(&folder.path().join("seen.json")).unwrap();
+
+    let files = files_of(&folder.contracts(), Some(&seen)).unwrap();
+
+    let page = words(&files["messages/orders.order-placed.html"]);
+    assert!(
+        page.contains("2026-11-29 12:59 UTC, 12 since 2026-10-30 08:15 UTC (as of 2026-11-29 13:00 UTC)"),
+        "{page}"
+    );
+    assert!(page.contains("not since 2026-10-30 08:15 UTC (as of 2026-11-29 13:00 UTC)"), "of version 1: {page}");
+    assert!(page.contains("2027-06-30, use the newest version"), "{page}");
+}
+
+#[test]
+fn without_a_look_at_a_running_system_nothing_is_said_of_it() {
+    assert!(!words(&files()["messages/orders.order-placed.html"]).contains("Last seen"));
 }

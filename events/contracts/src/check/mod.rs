@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::{
     ContractError, Contracts, Lock, Report,
     history::{Earlier, in_git},
+    retirements,
 };
 
 /// Checks a repository's messages: the released files, the versions beside each other, and what the services read.
@@ -18,7 +19,10 @@ use crate::{
 /// Where a file cannot be read or is not what it should be.
 pub fn check_repository(repository: &Path) -> Result<Report, ContractError> {
     let lock = Lock::read(repository)?;
-    check(&Contracts::read(repository)?, lock.as_ref(), &in_git(repository))
+    let contracts = Contracts::read(repository)?;
+    let mut report = check(&contracts, lock.as_ref(), &in_git(repository))?;
+    retirements::check(&contracts, chrono::Utc::now().date_naive(), &mut report);
+    Ok(report)
 }
 
 /// The same for what is read already. `earlier` finds the text of a released file that was changed.

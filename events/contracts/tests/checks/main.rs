@@ -12,4 +12,5 @@ mod readings;
 mod released;
 mod removal;
 mod repository;
+mod retirements;
 mod versions;

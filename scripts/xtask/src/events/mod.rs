@@ -2,6 +2,7 @@
 
 mod broker;
 mod contracts;
+mod seen;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -62,6 +63,7 @@ enum Command {
         #[command(flatten)]
         broker: broker::Address,
     },
+    Seen(seen::Look),
     /// Compare what the services need on the broker with what is there: 0 when it is the same.
     Drift {
         /// Print one JSON object.
@@ -119,6 +121,7 @@ impl Command {
                 Ok(true)
             }
             Self::CanRemove { message, offline, broker } => can_remove(&message, offline, &broker).await,
+            Self::Seen(look) => look.run().await,
             Self::Drift { json, broker } => drift(json, &broker).await,
         }
     }

@@ -1,5 +1,6 @@
 //! An erasure goes on until all six services have confirmed that they keep nothing any more.
 
+use chrono::TimeDelta;
 use events::{
     Event,
     accounts::{EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetErasure},
@@ -8,11 +9,11 @@ use events::{
 use skeleton::{
     Postgres,
     store::{Delays, SagaPhase, Sagas},
-    testing::{TestApp, eventually},
+    testing::{TestApp, TestClock, eventually},
 };
 use uuid::Uuid;
 
-use crate::common::{register, start, start_with};
+use crate::common::{register, start, start_in_time_of, start_with};
 
 /// Nobody is told again while a test lasts.
 const PATIENT: &str = "[60000]";
@@ -97,6 +98,27 @@ async fn who_has_not_confirmed_is_told_again_and_nobody_after_the_end() {
     assert_eq!((saga.phase, saga.timeout), (SagaPhase::Done, None));
     assert_eq!(told.len() as u64, report.reminders + 1);
     assert_eq!(missing(&receipt(&app, receipt_id).await), Vec::<&str>::new());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_not_confirmed_is_told_again_after_a_minute_and_after_ten_more() {
+    let app = start_in_time_of(&TestClock::running()).await;
+    let (account_id, _) = erasing(&app).await;
+    all_but_search_confirm(&app, account_id).await;
+
+    for (minutes, told) in [(1, 2), (10, 3)] {
+        app.advance(TimeDelta::minutes(minutes)).await;
+        eventually(&format!("everyone is told {told} times"), async || match app.published::<Erased>().await.len() {
+            seen if seen == told => Ok(()),
+            seen => Err(format!("{seen}")),
+        })
+        .await;
+    }
+
+    search_confirms(&app, account_id).await;
+    let report = app.published_once::<ErasureFinished>(|_| true).await;
+    assert_eq!(report.reminders, 2);
     app.finish().await;
 }
 

@@ -9,7 +9,7 @@ use std::{
 use events::{Envelope, versions::is_version_of};
 use futures::FutureExt;
 use metrics::counter;
-use tracing::{Instrument, debug};
+use tracing::{Instrument, debug, warn};
 use uuid::Uuid;
 
 use super::Queue;
@@ -19,7 +19,7 @@ use crate::{
         ahead::call_ahead,
         order::{Lines, Order, Place, Turn},
     },
-    store::{Hands, Store, Transaction},
+    store::{Act, Hands, Store, Transaction},
     telemetry,
 };
 
@@ -77,21 +77,43 @@ impl<S: Store> Queue<S> {
             }
             match call.place.as_ref().map_or(Turn::Now, |place| lines.turn(call.order, place)) {
                 Turn::Now => {}
-                Turn::Passed => {
+                Turn::Passed if !self.is_to_be_handled(tx, &mut lines, &call).await? => {
                     counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
                     continue;
                 }
+                Turn::Passed => {}
                 Turn::Early { missing } => return Ok(Ended::Early { missing }),
             }
             // Before it is handled: should that fail, nothing of this stays either.
             if let Some(place) = &call.place {
-                lines.advance(place.clone());
+                lines.advance(place, call.envelope.time);
             }
             due.push(call);
         }
         self.call_all(&due, tx).await?;
         lines.keep(tx).await?;
         Ok(Ended::Done)
+    }
+
+    /// Whether an event whose place has passed is handled all the same: its producer numbers anew, and a person has
+    /// redriven it. One that no person has seen is refused.
+    async fn is_to_be_handled(&self, tx: &mut S::Tx, lines: &mut Lines, call: &Call<'_>) -> Result<bool, Failure> {
+        let Some(place) = &call.place else { return Ok(false) };
+        let Envelope { id, name, time, .. } = call.envelope;
+        if !lines.is_numbered_again(tx, call.order, place, *time).await? {
+            return Ok(false);
+        }
+        let trail = self.store.trail(Some(*id), 100).await?;
+        if trail.iter().any(|decision| decision.act == Act::Redriven) {
+            return Ok(true);
+        }
+        counter!("messages_numbered_again_total", "queue" => self.name.clone()).increment(1);
+        warn!(queue = self.name, message.id = %id, message.name = name, number = place.number, "an event has a number that another one had: its producer was restored from a backup");
+        let detail = format!(
+            "number {} of its subject was used before: was its producer restored from a backup? See docs/order.md",
+            place.number
+        );
+        Err(Problem::new(409, "numbered-again", detail).into())
     }
 
     /// The messages as they are to be handled: those with a place in a line by their number.

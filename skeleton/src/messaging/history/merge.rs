@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
 use super::stream_of;
-use crate::messaging::rabbit::{Link, Past, Place, StreamReader, newest_in};
+use crate::messaging::rabbit::{Link, Past, Place, StreamReader, newest_in, oldest_in};
 
 /// Events are sent a while after they are written, and not quite in the order of their times: so much earlier a stream
 /// is looked at.
@@ -18,6 +18,8 @@ const SKEW: TimeDelta = TimeDelta::minutes(1);
 /// Several streams as one.
 pub(super) struct Merge {
     lanes: Vec<Lane>,
+    /// When the oldest event was written that is still kept, by producer: of those whose history begins too late.
+    pub begin_later: BTreeMap<String, DateTime<Utc>>,
 }
 
 struct Lane {
@@ -38,15 +40,20 @@ impl Merge {
         from: DateTime<Utc>,
         left: &BTreeMap<String, u64>,
     ) -> Result<Self, String> {
-        let mut lanes = Vec::new();
+        let (mut lanes, mut begin_later) = (Vec::new(), BTreeMap::new());
         for producer in producers {
             let stream = stream_of(producer);
             if let Some(newest) = newest_in(link, &stream).await? {
+                if let Ok(oldest) = oldest_in(link, &stream).await?.message.envelope
+                    && oldest.time > from
+                {
+                    begin_later.insert(producer.clone(), oldest.time);
+                }
                 let left = left.get(&stream).copied();
                 lanes.extend(Lane::try_new(link, stream, &newest, from, left));
             }
         }
-        Ok(Self { lanes })
+        Ok(Self { lanes, begin_later })
     }
 
     /// The next event, with its stream and its number in it. `None` at the end.

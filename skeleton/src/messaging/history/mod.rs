@@ -6,9 +6,11 @@
 //! was bound before: so there is no gap, and what is in both is recognised by the inbox.
 
 mod merge;
+mod numbers;
 mod range;
 mod replay;
 
+pub use numbers::{InHistory, Published, last_numbers, published};
 pub use range::{Range, RangeError};
 pub use replay::{Replay, ReplayError, Replayed};
 

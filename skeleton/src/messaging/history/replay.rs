@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::warn;
@@ -53,6 +54,8 @@ pub struct Replayed {
     pub remaining: u64,
     /// Whether it is done.
     pub finished: bool,
+    /// The producers whose history begins after the time that was asked for, and when: nothing older is read of them.
+    pub begin_later: BTreeMap<String, DateTime<Utc>>,
 }
 
 /// Why a replay came to nothing.
@@ -91,6 +94,7 @@ impl<S: Bookmarks> Replay<S> {
         };
         let merge = Merge::open(&self.link, &self.producers, self.range.from, &positions).await;
         let merge = merge.map_err(ReplayError::History)?;
+        self.progress.send_modify(|replayed| replayed.begin_later = merge.begin_later.clone());
         let fault = Arc::new(Mutex::new(None));
         let (queue, batch, progress) = (self.queue.clone(), self.batch, self.progress.clone());
         let feed = Feed {

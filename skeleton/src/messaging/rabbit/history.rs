@@ -165,6 +165,17 @@ pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, String
     Ok(newest)
 }
 
+/// The oldest message of a stream that has one.
+///
+/// # Errors
+/// Where the stream is not there or may not be read, or sends nothing.
+pub async fn oldest_in(link: &Link, stream: &str) -> Result<Past, String> {
+    let mut reader = StreamReader::new(link.clone(), stream, Place::Number(0));
+    let oldest = tokio::time::timeout(PATIENCE, reader.next()).await;
+    reader.close().await;
+    oldest.map_err(|_| format!("{stream}: nothing came within {} s", PATIENCE.as_secs()))?
+}
+
 fn number_of(delivery: &Delivery) -> Option<u64> {
     let headers = delivery.properties.headers().as_ref()?;
     match headers.inner().get("x-stream-offset")? {

@@ -24,9 +24,9 @@ use uuid::Uuid;
 use super::{Incoming, Outgoing};
 
 pub use deliveries::RabbitDeliveries;
-pub use history::{Past, Place, StreamReader, newest_in};
+pub use history::{Past, Place, StreamReader, newest_in, oldest_in};
 pub use link::{Link, Login};
-pub use partitions::{Partition, event_queues, former_event_queues, share};
+pub use partitions::{Partition, event_queues, former_event_queues, share, waiting_in};
 pub use publisher::RabbitPublisher;
 pub(crate) use publisher::{Sender, send};
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use lapin::{options::QueueDeclareOptions, types::FieldTable};
+use lapin::{Queue, options::QueueDeclareOptions, types::FieldTable};
 use tokio::sync::Notify;
 use tracing::debug;
 
@@ -51,15 +51,27 @@ pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) ->
     Ok(found)
 }
 
+/// How many messages of a queue are waiting for a consumer. `None` where there is no such queue.
+///
+/// # Errors
+/// Where the broker does not answer.
+pub async fn waiting_in(link: &Link, queue: &str) -> Result<Option<u32>, String> {
+    Ok(look_at(link, queue).await?.map(|found| found.message_count()))
+}
+
 /// How many consumers a queue has. `None` where there is no such queue.
 pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>, String> {
+    Ok(look_at(link, queue).await?.map(|found| found.consumer_count()))
+}
+
+async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, String> {
     // Asked for a queue that is not there, the broker closes the channel: each question has its own.
     let (channel, _) = link.channel().await?;
     let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
     match answered(channel.queue_declare(queue.into(), options, FieldTable::default())).await {
         Ok(found) => {
             let _ = answered(channel.close(200, "bye".into())).await;
-            Ok(Some(found.consumer_count()))
+            Ok(Some(found))
         }
         Err(error) if error.contains("NOT_FOUND") || error.contains("NOT-FOUND") => Ok(None),
         Err(error) => Err(error),

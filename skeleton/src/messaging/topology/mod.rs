@@ -159,7 +159,10 @@ impl Dealings {
         write.extend(self.asks.iter().map(|other| format!("requests\\.{other}")));
         write.extend(self.callers.iter().map(|other| format!("replies\\.{other}")));
         let mut read = vec![format!("{service}\\..*")];
-        read.extend(self.producers().iter().map(|producer| format!("history\\.{producer}")));
+        // Its own history too: it goes on counting from there after its store was restored from a backup.
+        let own = self.publishes.then_some(service.as_str());
+        let histories: BTreeSet<&str> = self.producers().into_iter().chain(own).collect();
+        read.extend(histories.iter().map(|producer| format!("history\\.{producer}")));
         Rights {
             configure: "^$".to_owned(),
             write: format!("^({})$", write.join("|")),

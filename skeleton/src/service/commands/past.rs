@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Display, future::Future, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -50,6 +50,14 @@ pub(super) async fn replay<S: Rebuildable>(service: Service<S>, settings: Settin
     };
     let done =
         told(text, async |progress, stop| service.replay(settings, range, asked.restart, progress, stop).await).await;
+    if let Ok(replayed) = &done {
+        for (producer, begin) in &replayed.begin_later {
+            eprintln!(
+                "the history of {producer} begins at {}: nothing older was read. Older data: rebuild from its owner (docs/history.md)",
+                begin.to_rfc3339_opts(SecondsFormat::Secs, true)
+            );
+        }
+    }
     ended(done.map(|replayed| replayed.finished))
 }
 

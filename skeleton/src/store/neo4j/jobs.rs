@@ -8,7 +8,7 @@ use crate::{
     failure::{Failure, StoreError},
     store::{
         Signed, Transaction,
-        jobs::{JobRecord, JobRecords, JobState, JobSteps, Turn},
+        jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, Turn},
     },
 };
 
@@ -26,6 +26,10 @@ impl JobRecords for Neo4j {
     }
 
     async fn retry_job(&self, _: Uuid, _: &Signed) -> Result<bool, StoreError> {
+        Err(unrecorded())
+    }
+
+    async fn sent_jobs(&self) -> Result<Vec<SentJob>, StoreError> {
         Err(unrecorded())
     }
 
@@ -61,6 +65,10 @@ impl JobSteps for Tx {
     }
 
     async fn cancel_job(&mut self, _: Uuid) -> Result<bool, Failure> {
+        Err(unrecorded().into())
+    }
+
+    async fn mend_job(&mut self, _: &SentJob) -> Result<Option<Mended>, Failure> {
         Err(unrecorded().into())
     }
 }

@@ -71,6 +71,20 @@ const RESIGN: &str = "MATCH (lease:Lease {name: 'relay'})
     WITH lease WHERE lease.holder = $holder
     SET lease.expires_at = datetime() - duration('PT1S')";
 
+/// Subjects whose number is lower than the one they reached.
+const LOWER: &str = "UNWIND $rows AS row
+    OPTIONAL MATCH (sequence:Sequence {subject: row.subject})
+    WITH row, coalesce(sequence.last, 0) AS last WHERE last < row.last
+    RETURN count(*) AS lower";
+
+/// Moves them there. Locks each before it is read.
+const RAISE: &str = "UNWIND $rows AS row
+    MERGE (sequence:Sequence {subject: row.subject}) ON CREATE SET sequence.last = 0
+    SET sequence.is_taken = true
+    WITH row, sequence WHERE sequence.last < row.last
+    SET sequence.last = row.last
+    RETURN count(*) AS raised";
+
 /// What a replica knows of its right to relay.
 pub(super) struct Relay {
     holder: String,
@@ -155,6 +169,16 @@ impl Outbox for Neo4j {
             // Not done, it ends by itself.
             let _ = self.execute(query(RESIGN).param("holder", self.relay.holder.as_str())).await;
         }
+    }
+
+    async fn raise_sequences(&self, reached: &[(String, i64)], dry_run: bool) -> Result<u64, StoreError> {
+        let rows: Vec<BoltType> = reached
+            .iter()
+            .map(|(subject, last)| record([("subject", subject.as_str().into()), ("last", (*last).into())]))
+            .collect();
+        let statement = if dry_run { LOWER } else { RAISE };
+        let raised: Vec<i64> = self.write(query(statement).param("rows", rows)).await?;
+        Ok(raised.first().map_or(0, |raised| raised.unsigned_abs()))
     }
 
     fn bell(&self) -> &Notify {

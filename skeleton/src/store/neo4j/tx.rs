@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use neo4rs::{BoltBytes, BoltType, Query, Txn, query};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Notify;
@@ -37,7 +38,11 @@ const LOCK_LINES: &str = "UNWIND $lines AS name
     WITH line, given ORDER BY given.number
     RETURN line.name AS line, line.last AS last, collect(given.number) AS given_up";
 
-const ADVANCE_LINES: &str = "UNWIND $rows AS row MATCH (line:Line {name: row.line}) SET line.last = row.last";
+const ADVANCE_LINES: &str = "UNWIND $rows AS row MATCH (line:Line {name: row.line})
+    SET line.last = row.last, line.last_time = coalesce(row.at, line.last_time)";
+
+const LINE_TIMES: &str = "UNWIND $lines AS name MATCH (line:Line {name: name}) WHERE line.last_time IS NOT NULL
+    RETURN line.name AS line, line.last_time AS at";
 
 /// A transaction. Dropped without a commit, or after anything in it has failed, its connection is closed: the server
 /// then undoes it at once.
@@ -234,6 +239,24 @@ impl Transaction for Tx {
         Ok(())
     }
 
+    async fn advance_lines_at(&mut self, reached: &[(String, i64, DateTime<Utc>)]) -> Result<(), StoreError> {
+        for (line, last, at) in reached {
+            let row = record([("line", line.as_str().into()), ("last", (*last).into()), ("at", (*at).into())]);
+            self.execute_later(Vec::new(), ADVANCE_LINES, row);
+        }
+        Ok(())
+    }
+
+    async fn line_times(&mut self, lines: &[String]) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
+        let rows: Vec<LineTime> = self.query(query(LINE_TIMES).param("lines", lines.to_vec())).await?;
+        Ok(rows.into_iter().map(|row| (row.line, row.at)).collect())
+    }
+
+    async fn is_given_up(&mut self, line: &str, number: i64) -> Result<bool, StoreError> {
+        let asked = "RETURN EXISTS { MATCH (:GivenUp {line: $line, number: $number}) } AS is_given_up";
+        self.query_one(query(asked).param("line", line).param("number", number)).await
+    }
+
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         // Whoever waits for the lock and finds the node gone gets an error: it was handled elsewhere.
         let taken = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true
@@ -293,6 +316,13 @@ struct LineAt {
     line: String,
     last: i64,
     given_up: Vec<i64>,
+}
+
+/// When the last event of a line was written.
+#[derive(Deserialize)]
+struct LineTime {
+    line: String,
+    at: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]

@@ -4,12 +4,12 @@ use events::Envelope;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Postgres, Tx};
+use super::{Postgres, Tx, lost_jobs};
 use crate::{
     failure::{Failure, StoreError},
     store::{
         Decisions, Publish, Signed, Staged, Transaction,
-        jobs::{JobRecord, JobRecords, JobState, JobSteps, Turn},
+        jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, Turn},
     },
 };
 
@@ -100,6 +100,10 @@ impl JobRecords for Postgres {
         Ok(retried > 0)
     }
 
+    async fn sent_jobs(&self) -> Result<Vec<SentJob>, StoreError> {
+        lost_jobs::sent(self).await
+    }
+
     async fn open_slots(&self, name: &str, slots: u32) -> Result<(), StoreError> {
         let sql = "insert into skeleton.job_slots (name, slot) select $1, generate_series(1, $2::int4) on conflict do nothing";
         self.execute(sql, &[&name, &i32::try_from(slots).unwrap_or(i32::MAX)]).await.map(drop)
@@ -141,7 +145,7 @@ impl JobSteps for Tx {
     async fn end_job(&mut self, job: Uuid, state: JobState) -> Result<(), StoreError> {
         let now = self.now();
         let sql = "update skeleton.jobs set state = $2, ended_at = $3, kept_envelope = null, kept_body = null,
-            done = case $2 when 'done' then total else done end where job_id = $1";
+            step_envelope = null, step_body = null, done = case $2 when 'done' then total else done end where job_id = $1";
         self.execute_later(sql, &[&job, &state.as_str(), &now]).await?;
         self.execute_later("update skeleton.job_slots set job_id = null where job_id = $1", &[&job]).await
     }
@@ -177,10 +181,15 @@ impl JobSteps for Tx {
         // One that is kept needs no slot to stop.
         let kept = "select job_id, kept_envelope, kept_body from skeleton.jobs
             where job_id = $1 and kept_envelope is not null for update";
-        if let Some(kept) = self.query_opt(kept, &[&id]).await? {
-            put_back(self, &kept).await?;
+        match self.query_opt(kept, &[&id]).await? {
+            Some(kept) => put_back(self, &kept).await?,
+            None => lost_jobs::send_cancelled(self, id).await?,
         }
         Ok(true)
+    }
+
+    async fn mend_job(&mut self, lost: &SentJob) -> Result<Option<Mended>, Failure> {
+        lost_jobs::mend(self, lost).await
     }
 }
 
@@ -196,17 +205,23 @@ async fn keep(tx: &mut Tx, job: Uuid, envelope: &Envelope, body: &[u8]) -> Resul
     tx.execute(sql, &[&job, &envelope, &body]).await.map(drop)
 }
 
-/// Puts a kept message back into the queue, as a new one: the inbox has seen the old one.
+/// Puts a kept message back into the queue under its id, by which a saga knows its time-out. The inbox forgets it, since
+/// it has seen it.
 async fn put_back(tx: &mut Tx, kept: &Row) -> Result<(), Failure> {
     let (job, envelope, body): (Uuid, &str, String) = (kept.get(0), kept.get(1), kept.get(2));
     let envelope: Envelope = serde_json::from_str(envelope).map_err(Failure::bug)?;
-    let id = tx.work().service().surroundings.new_message_id();
+    tx.execute("delete from skeleton.inbox where message_id = $1", &[&envelope.id]).await?;
+    let sql = "update skeleton.jobs set kept_envelope = null, kept_body = null where job_id = $1";
+    tx.execute(sql, &[&job]).await?;
+    send_again(tx, envelope, body)
+}
+
+/// Has a step's message leave with the transaction once more, under its id.
+pub(super) fn send_again(tx: &mut Tx, envelope: Envelope, body: String) -> Result<(), Failure> {
     let (service, routing_key) =
         envelope.name.split_once('.').ok_or_else(|| Failure::bug("a job's name has no service"))?;
     let (exchange, routing_key) = (format!("jobs.{service}"), routing_key.to_owned());
-    let sql = "update skeleton.jobs set step = $2, kept_envelope = null, kept_body = null where job_id = $1";
-    tx.execute(sql, &[&job, &id]).await?;
-    tx.work_mut().stage_again(Staged { exchange, routing_key, envelope: Envelope { id, ..envelope }, body });
+    tx.work_mut().stage_again(Staged { exchange, routing_key, envelope, body });
     Ok(())
 }
 

@@ -18,6 +18,7 @@ mod kept;
 mod later;
 mod leases;
 mod limits;
+mod lost_jobs;
 mod migrations;
 mod outbox;
 mod patience;
@@ -67,6 +68,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
     ("V10__expiry", include_str!("V10__expiry.sql")),
+    ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
 ];
 

@@ -15,6 +15,15 @@ use crate::{
 /// Any number, the same in every replica: the lock of who relays.
 const RELAY_LOCK: i64 = 0x6b69_7468_0002;
 
+/// Subjects whose number is lower than the one they reached.
+const LOWER: &str = "select subject from unnest($1::text[], $2::bigint[]) as reached (subject, last)
+    left join skeleton.sequences as h using (subject) where coalesce(h.last, 0) < reached.last";
+
+/// Moves them there; sorted, so that it does not deadlock with a transaction that publishes.
+const RAISE: &str = "insert into skeleton.sequences as h (subject, last)
+    select subject, last from unnest($1::text[], $2::bigint[]) as reached (subject, last) order by subject
+    on conflict (subject) do update set last = excluded.last where h.last < excluded.last";
+
 /// How long the database may take to answer the relay.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -55,6 +64,14 @@ impl Outbox for Postgres {
     async fn resign(&self) {
         // The lock goes with the session.
         *self.relay.lock().await = None;
+    }
+
+    async fn raise_sequences(&self, reached: &[(String, i64)], dry_run: bool) -> Result<u64, StoreError> {
+        let (subjects, last): (Vec<&str>, Vec<i64>) = reached.iter().map(|(name, last)| (name.as_str(), *last)).unzip();
+        if dry_run {
+            return Ok(self.query(LOWER, &[&subjects, &last]).await?.len() as u64);
+        }
+        self.execute(RAISE, &[&subjects, &last]).await
     }
 
     fn bell(&self) -> &Notify {

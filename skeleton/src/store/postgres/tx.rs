@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::Object;
 use futures::{
     TryFutureExt,
@@ -57,8 +58,10 @@ const LOCK_LINES: &str = "insert into skeleton.lines as l (line, last) select li
 
 const GIVEN_UP: &str = "select line, number from skeleton.given_up where line = any($1) order by number";
 
-const ADVANCE_LINES: &str = "update skeleton.lines as l set last = reached.last
-    from unnest($1::text[], $2::bigint[]) as reached (line, last) where l.line = reached.line";
+const ADVANCE_LINES: &str = "update skeleton.lines as l set last = reached.last, last_time = coalesce(at, last_time)
+    from unnest($1::text[], $2::bigint[], $3::timestamptz[]) as reached (line, last, at) where l.line = reached.line";
+
+const LINE_TIMES: &str = "select line, last_time from skeleton.lines where line = any($1) and last_time is not null";
 
 /// A transaction. Dropped without a commit, its connection is closed: the server rolls back at once.
 pub struct Tx {
@@ -205,8 +208,21 @@ impl Transaction for Tx {
     }
 
     async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
-        let (lines, last): (Vec<&str>, Vec<i64>) = reached.iter().map(|(line, last)| (line.as_str(), *last)).unzip();
-        self.execute_later(ADVANCE_LINES, &[&lines, &last]).await
+        advance_lines(self, reached.iter().map(|(line, last)| (line.as_str(), *last, None))).await
+    }
+
+    async fn advance_lines_at(&mut self, reached: &[(String, i64, DateTime<Utc>)]) -> Result<(), StoreError> {
+        advance_lines(self, reached.iter().map(|(line, last, at)| (line.as_str(), *last, Some(*at)))).await
+    }
+
+    async fn line_times(&mut self, lines: &[String]) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
+        let rows = self.query(LINE_TIMES, &[&lines]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn is_given_up(&mut self, line: &str, number: i64) -> Result<bool, StoreError> {
+        let sql = "select from skeleton.given_up where line = $1 and number = $2";
+        Ok(self.query_opt(sql, &[&line, &number]).await?.is_some())
     }
 
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
@@ -245,6 +261,19 @@ impl Transaction for Tx {
     }
 }
 
+async fn advance_lines(
+    tx: &mut Tx,
+    reached: impl Iterator<Item = (&str, i64, Option<DateTime<Utc>>)>,
+) -> Result<(), StoreError> {
+    let (mut lines, mut last, mut at) = (Vec::new(), Vec::new(), Vec::new());
+    for (line, number, time) in reached {
+        lines.push(line);
+        last.push(number);
+        at.push(time);
+    }
+    tx.execute_later(ADVANCE_LINES, &[&lines, &last, &at]).await
+}
+
 /// What records the jobs among staged messages, where there are any.
 async fn record_jobs(client: &Session, staged: &[Staged]) -> Result<Option<Later>, StoreError> {
     let jobs: Vec<_> = staged.iter().filter(|staged| staged.exchange.starts_with("jobs.")).collect();
@@ -255,7 +284,10 @@ async fn record_jobs(client: &Session, staged: &[Staged]) -> Result<Option<Later
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.envelope.id).collect();
     let names: Vec<&str> = jobs.iter().map(|job| job_name(&job.envelope.name)).collect();
     let times: Vec<_> = jobs.iter().map(|job| job.envelope.time).collect();
-    Later::new(statement, &[&ids, &names, &times]).map(Some)
+    let envelopes = jobs.iter().map(|job| serde_json::to_string(&job.envelope)).collect::<Result<Vec<_>, _>>();
+    let envelopes = envelopes.map_err(StoreError::broken)?;
+    let bodies: Vec<&str> = jobs.iter().map(|job| job.body.as_str()).collect();
+    Later::new(statement, &[&ids, &names, &times, &envelopes, &bodies]).map(Some)
 }
 
 async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {

@@ -2,7 +2,10 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use events::accounts::{AccountView, OpenSession, RegisterAccount, SessionView};
-use skeleton::{Postgres, testing::TestApp};
+use skeleton::{
+    Postgres,
+    testing::{TestApp, TestClock, World},
+};
 use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -24,6 +27,14 @@ pub async fn start_with(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
         vec![("passwords", "memory_kib", "64"), ("passwords", "rounds", "1"), ("tokens", "signing_key", key.as_str())];
     all.extend(settings);
     TestApp::start(accounts::service(), &all).await
+}
+
+/// The same in a world whose time the test moves.
+pub async fn start_in_time_of(clock: &TestClock) -> TestApp<Postgres> {
+    let key = signing_key(7);
+    let settings =
+        [("passwords", "memory_kib", "64"), ("passwords", "rounds", "1"), ("tokens", "signing_key", key.as_str())];
+    World::in_time_of(clock).await.start(accounts::service(), &settings).await
 }
 
 pub fn application() -> RegisterAccount {

@@ -1,0 +1,75 @@
+//! What a whole history says: the last number of each subject, and when each message was last published.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use events::Envelope;
+
+use super::stream_of;
+use crate::messaging::rabbit::{Link, Place, StreamReader, newest_in};
+
+/// The events of one name in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// When the newest was written.
+    pub last: DateTime<Utc>,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// What a producer's history has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InHistory {
+    /// When the oldest event was written that is still kept.
+    pub since: Option<DateTime<Utc>>,
+    /// The events by their names.
+    pub messages: BTreeMap<String, Published>,
+}
+
+/// The last numbers of a producer's subjects among the events that its history still has.
+///
+/// # Errors
+/// Where the history cannot be read.
+pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String, i64>, String> {
+    let mut numbers = BTreeMap::new();
+    let note = |envelope: Envelope| {
+        if let (Some(subject), Some(number)) = (envelope.subject, envelope.sequence) {
+            let last = numbers.entry(subject).or_insert(number);
+            *last = number.max(*last);
+        }
+    };
+    read_whole(link, producer, note).await?;
+    Ok(numbers)
+}
+
+/// Which events a producer's history still has, how many, and when the newest of each name was written.
+///
+/// # Errors
+/// Where the history cannot be read.
+pub async fn published(link: &Link, producer: &str) -> Result<InHistory, String> {
+    let mut found = InHistory::default();
+    let note = |Envelope { name, time, .. }: Envelope| {
+        found.since = Some(found.since.map_or(time, |since| since.min(time)));
+        let seen = found.messages.entry(name).or_insert(Published { last: time, count: 0 });
+        *seen = Published { last: seen.last.max(time), count: seen.count + 1 };
+    };
+    read_whole(link, producer, note).await?;
+    Ok(found)
+}
+
+/// Reads a history from its beginning to where it ends now.
+async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Envelope)) -> Result<(), String> {
+    let stream = stream_of(producer);
+    let Some(newest) = newest_in(link, &stream).await? else { return Ok(()) };
+    let mut reader = StreamReader::new(link.clone(), stream, Place::Number(0));
+    loop {
+        let past = reader.next().await?;
+        if let Ok(envelope) = past.message.envelope {
+            note(envelope);
+        }
+        if past.number >= newest.number {
+            reader.close().await;
+            return Ok(());
+        }
+    }
+}

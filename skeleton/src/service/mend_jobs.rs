@@ -1,0 +1,165 @@
+//! `<service> jobs mend`: finds jobs whose message the broker has lost, and sends it again or ends them.
+//!
+//! A message is lost with a queue that was deleted, or with a broker. The store shows what has not come to its end, and
+//! not what the broker has: so a job counts as lost when its message is nowhere in the store, was written a while ago,
+//! and no message waits in the queue. The message is sent again under its id, so that it has no second effect if the
+//! first one comes after all.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use futures::future::BoxFuture;
+
+use super::Service;
+use crate::{
+    config::{BrokerSettings, Settings, SettingsError},
+    failure::{Failure, StoreError},
+    messaging::rabbit::{Link, Login, waiting_in},
+    stop,
+    store::{JobRecords, JobSteps, Mended, SentJob, ServiceContext, Store, Transaction},
+    surroundings::Surroundings,
+};
+
+/// How long the broker may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Which jobs count as lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
+pub struct MendOptions {
+    /// Only jobs whose message was written so many minutes ago, or earlier.
+    #[arg(long, default_value_t = 10)]
+    pub older_than_minutes: u32,
+    /// Only show them.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Even if messages wait in the queue, which may be those of these jobs: what comes twice has one effect.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A job that was found lost, and what was done about it: nothing where it was only to be shown, or has gone on.
+pub type LostJob = (SentJob, Option<Mended>);
+
+/// Why lost jobs were not mended.
+#[derive(Debug, thiserror::Error)]
+pub enum MendError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The service has no jobs.
+    #[error("this service has no jobs")]
+    NoJobs,
+    /// The store does not answer, or refuses.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// A job cannot be mended.
+    #[error("{0}")]
+    Failed(#[from] Failure),
+    /// The broker does not answer.
+    #[error("the broker: {0}")]
+    Broker(String),
+    /// The jobs found may be waiting in the queue.
+    #[error(
+        "{waiting} messages wait in {queue}, and the {found} jobs found may be among them. Run it again when the queue is \
+         empty, or with --force: a message that comes twice has one effect"
+    )]
+    QueueNotEmpty {
+        /// The queue.
+        queue: String,
+        /// How many messages are in it.
+        waiting: u32,
+        /// How many jobs were found.
+        found: usize,
+    },
+}
+
+/// Finds and mends lost jobs in a store.
+pub(super) type Mender<S> =
+    fn(S, Arc<ServiceContext>, MendOptions, u32) -> BoxFuture<'static, Result<Vec<LostJob>, MendError>>;
+
+impl<S: Store> Service<S> {
+    /// Finds jobs whose message the broker has lost, and sends it again or ends them.
+    ///
+    /// # Errors
+    /// Where settings are wrong, broker or store do not answer, or the queue is not empty.
+    pub async fn mend_jobs(&self, settings: &Settings, options: MendOptions) -> Result<Vec<LostJob>, MendError> {
+        let mender = self.job_mender.ok_or(MendError::NoJobs)?;
+        let store = self.open_store(settings)?;
+        let service = Arc::new(ServiceContext::new(self.name, Surroundings::system()));
+        let waiting = if options.force { 0 } else { waiting_jobs(self.name, settings).await? };
+        mender(store, service, options, waiting).await
+    }
+}
+
+/// How many messages wait in the queue of a service's jobs. None where there is no such queue.
+async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendError> {
+    let broker: BrokerSettings = settings.section("broker")?;
+    let (_open, opened) = stop::channel();
+    let login = Login::new(&broker)?;
+    let link = Link::open(login, format!("{service} mending"), Surroundings::system(), opened);
+    let queue = format!("{service}.jobs");
+    match tokio::time::timeout(PATIENCE, waiting_in(&link, &queue)).await {
+        Ok(waiting) => Ok(waiting.map_err(MendError::Broker)?.unwrap_or(0)),
+        Err(_) => Err(MendError::Broker(format!("no connection within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+pub(super) async fn mend<S: JobRecords>(
+    store: S,
+    service: Arc<ServiceContext>,
+    options: MendOptions,
+    waiting: u32,
+) -> Result<Vec<LostJob>, MendError>
+where
+    S::Tx: JobSteps,
+{
+    let latest = service.surroundings.now() - TimeDelta::minutes(options.older_than_minutes.into());
+    let mut lost: Vec<LostJob> = Vec::new();
+    lost.extend(store.sent_jobs().await?.into_iter().filter(|job| job.sent_at() <= latest).map(|job| (job, None)));
+    if options.dry_run || lost.is_empty() {
+        return Ok(lost);
+    }
+    if waiting > 0 {
+        let queue = format!("{}.jobs", service.name);
+        return Err(MendError::QueueNotEmpty { queue, waiting, found: lost.len() });
+    }
+    for (job, mended) in &mut lost {
+        *mended = mend_one(&store, &service, job).await?;
+    }
+    Ok(lost)
+}
+
+/// One transaction a job: the next one does not depend on it.
+async fn mend_one<S: JobRecords>(
+    store: &S,
+    service: &Arc<ServiceContext>,
+    job: &SentJob,
+) -> Result<Option<Mended>, Failure>
+where
+    S::Tx: JobSteps,
+{
+    let mut tx = store.begin(service, &[]).await?;
+    let mended = tx.mend_job(job).await?;
+    tx.commit().await?;
+    Ok(mended)
+}
+
+/// A line about a lost job for an operator.
+pub(super) struct Line<'a>(pub &'a LostJob);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (job, mended) = self.0;
+        let SentJob { id, name, state, .. } = job;
+        let sent = job.sent_at().format("%Y-%m-%dT%H:%M:%SZ");
+        let key = job.key.as_deref().map(|key| format!("  key {key}")).unwrap_or_default();
+        let done = match mended {
+            Some(Mended::Sent) => "  sent again",
+            Some(Mended::Done) => "  had been handled: done",
+            Some(Mended::Failed) => "  cannot be sent again: failed",
+            Some(Mended::Cancelled) => "  cannot be sent again: cancelled",
+            None => "",
+        };
+        write!(formatter, "{id}  {name}  {}  message of {sent}{key}{done}", state.as_str())
+    }
+}

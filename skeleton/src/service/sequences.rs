@@ -1,0 +1,104 @@
+//! `<service> sequences recover`: after the service's store was restored from a backup, its subjects go on counting where
+//! the events that it had published ended, not where the backup did.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use futures::future::BoxFuture;
+
+use super::{
+    Service,
+    commands::{Exit, WRONG_SETTINGS},
+};
+use crate::{
+    config::{BrokerSettings, Settings, SettingsError},
+    failure::StoreError,
+    messaging::{
+        history::last_numbers,
+        rabbit::{Link, Login},
+    },
+    stop,
+    store::Store,
+    surroundings::Surroundings,
+};
+
+/// How long the broker may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How many subjects are moved in one statement.
+const WINDOW: usize = 1000;
+
+/// Moves numbers forward in a store.
+pub(super) type Raise<S> = fn(S, Vec<(String, i64)>, bool) -> BoxFuture<'static, Result<u64, StoreError>>;
+
+#[derive(Subcommand)]
+pub(super) enum SequencesCommand {
+    /// After a restore from a backup, before the service runs again: read the service's history, and go on counting after
+    /// the last number of each subject.
+    Recover {
+        /// Only say how many subjects are behind.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Why sequences were not recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum SequencesError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The service publishes nothing.
+    #[error("this service publishes no events")]
+    PublishesNothing,
+    /// The store does not answer, or refuses.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// The history cannot be read.
+    #[error("the history cannot be read: {0}")]
+    History(String),
+}
+
+impl<S: Store> Service<S> {
+    /// Moves the numbers of the service's subjects forward to those of the events it has published. Returns how many
+    /// subjects were behind, of how many.
+    ///
+    /// # Errors
+    /// Where settings are wrong, or broker or store do not answer.
+    pub async fn recover_sequences(&self, settings: &Settings, dry_run: bool) -> Result<(u64, usize), SequencesError> {
+        let raise = self.sequencing.ok_or(SequencesError::PublishesNothing)?;
+        let store = self.open_store(settings)?;
+        store.migrate().await?;
+        let numbers: Vec<(String, i64)> = published_numbers(self.name, settings).await?;
+        let mut raised = 0;
+        for some in numbers.chunks(WINDOW) {
+            raised += raise(store.clone(), some.to_vec(), dry_run).await?;
+        }
+        Ok((raised, numbers.len()))
+    }
+
+    pub(super) async fn sequences_command(self, command: SequencesCommand, settings: Settings) -> Exit {
+        let SequencesCommand::Recover { dry_run } = command;
+        match self.recover_sequences(&settings, dry_run).await {
+            Ok((behind, of)) => {
+                let done = if dry_run { "would go on" } else { "go on" };
+                println!("{behind} of {of} subjects were behind the events published, and {done} after them");
+                Exit::well()
+            }
+            Err(SequencesError::Settings(error)) => Exit::failed(WRONG_SETTINGS, error),
+            Err(error) => Exit::failed(1, error),
+        }
+    }
+}
+
+async fn published_numbers(service: &str, settings: &Settings) -> Result<Vec<(String, i64)>, SequencesError> {
+    let broker: BrokerSettings = settings.section("broker")?;
+    let (_open, opened) = stop::channel();
+    let login = Login::new(&broker)?;
+    let link = Link::open(login, format!("{service} recovering"), Surroundings::system(), opened);
+    if tokio::time::timeout(PATIENCE, link.up()).await.is_err() {
+        return Err(SequencesError::History(format!("no connection within {} s", PATIENCE.as_secs())));
+    }
+    let numbers = last_numbers(&link, service).await.map_err(SequencesError::History)?;
+    Ok(numbers.into_iter().collect())
+}

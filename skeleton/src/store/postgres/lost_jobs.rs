@@ -1,0 +1,92 @@
+//! Jobs whose message the broker has lost: found by what the store does not have, and sent again or ended.
+
+use events::Envelope;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Postgres, Tx, jobs::send_again};
+use crate::{
+    failure::{Failure, StoreError},
+    store::{
+        Publish,
+        jobs::{INBOX_KEEPS, JobState, JobSteps, Mended, SentJob},
+    },
+};
+
+/// Jobs before their end whose next message is not kept, set aside, delayed or in the outbox.
+const SENT: &str = r#"select job_id, name, key, state, step, queued_at from skeleton.jobs
+    where state in ('queued', 'running', 'waiting') and kept_envelope is null
+        and not exists (select from skeleton.set_aside where message_id = step)
+        and not exists (select from skeleton.delayed where message_id = step)
+        and not exists (select from skeleton.outbox
+            where exchange like 'jobs.%' and substring(envelope from '"id":"([0-9a-f-]{36})"') = step::text)
+    order by queued_at, job_id limit 1000"#;
+
+/// Such a job, locked. Waits for no step that runs: that holds the lock.
+const LOCK: &str = "select step_envelope, step_body, exists (select from skeleton.inbox where message_id = step),
+        exists (select from skeleton.job_cancels c where c.job_id = j.job_id)
+    from skeleton.jobs j
+    where job_id = $1 and step = $2 and state in ('queued', 'running', 'waiting') and kept_envelope is null
+        and not exists (select from skeleton.set_aside where message_id = step)
+    for no key update skip locked";
+
+const FAIL: &str = "update skeleton.jobs set state = 'failed', error = $2, ended_at = $3 where job_id = $1";
+
+/// The message of a job that is to be cancelled, unless the store has it or its step runs.
+const CANCELLED: &str = "select step, step_envelope, step_body from skeleton.jobs
+    where job_id = $1 and state in ('queued', 'running', 'waiting') and kept_envelope is null
+        and not exists (select from skeleton.set_aside where message_id = step)
+        and not exists (select from skeleton.inbox where message_id = step)
+    for no key update skip locked";
+
+pub(super) async fn sent(store: &Postgres) -> Result<Vec<SentJob>, StoreError> {
+    Ok(store.query(SENT, &[]).await?.iter().map(sent_job).collect())
+}
+
+pub(super) async fn mend(tx: &mut Tx, lost: &SentJob) -> Result<Option<Mended>, Failure> {
+    let Some(row) = tx.query_opt(LOCK, &[&lost.id, &lost.step]).await? else { return Ok(None) };
+    let (was_handled, is_to_stop): (bool, bool) = (row.get(2), row.get(3));
+    if was_handled {
+        tx.end_job(lost.id, JobState::Done).await?;
+        return Ok(Some(Mended::Done));
+    }
+    let is_known_to_the_inbox = tx.now() - lost.sent_at() < INBOX_KEEPS;
+    if let Some((envelope, body)) = message(lost.step, row.get(0), row.get(1)).filter(|_| is_known_to_the_inbox) {
+        send_again(tx, envelope, body)?;
+        return Ok(Some(Mended::Sent));
+    }
+    if is_to_stop {
+        tx.end_job(lost.id, JobState::Cancelled).await?;
+        return Ok(Some(Mended::Cancelled));
+    }
+    tx.end_job(lost.id, JobState::Failed).await?;
+    let error = "its message was lost, and cannot be sent again";
+    tx.execute(FAIL, &[&lost.id, &error, &tx.now()]).await?;
+    Ok(Some(Mended::Failed))
+}
+
+/// Sends the message of a cancelled job once more, so that the job ends even if the broker has lost the first one.
+pub(super) async fn send_cancelled(tx: &mut Tx, job: Uuid) -> Result<(), Failure> {
+    let Some(row) = tx.query_opt(CANCELLED, &[&job]).await? else { return Ok(()) };
+    match message(row.get(0), row.get(1), row.get(2)) {
+        Some((envelope, body)) => send_again(tx, envelope, body),
+        None => Ok(()),
+    }
+}
+
+/// The message of a step, if that is what was kept: an older build goes on with a job and keeps no message.
+fn message(step: Uuid, envelope: Option<&str>, body: Option<String>) -> Option<(Envelope, String)> {
+    let envelope: Envelope = serde_json::from_str(envelope?).ok()?;
+    Some((envelope, body?)).filter(|(envelope, _)| envelope.id == step)
+}
+
+fn sent_job(row: &Row) -> SentJob {
+    SentJob {
+        id: row.get(0),
+        name: row.get(1),
+        key: row.get(2),
+        state: JobState::from_word(row.get(3)),
+        step: row.get(4),
+        queued_at: row.get(5),
+    }
+}
