@@ -5,6 +5,7 @@
 //! store in memory as well.
 
 mod bookmarks;
+pub(crate) mod checks;
 mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
@@ -15,6 +16,7 @@ pub mod leases;
 pub mod limits;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod sagas;
@@ -24,21 +26,21 @@ mod work;
 
 use std::{future::Future, sync::Arc};
 
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{config::Settings, failure::StoreError};
 
 pub use bookmarks::Bookmarks;
+pub(crate) use checks::MAX_BODY;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
 pub use hands::{Hand, Hands};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};
 pub use leases::{Fenced, Lease, Leases};
+pub use outbox::{Outbox, OutboxRow, Route};
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
 pub use set_aside::{Filter, SetAside, State, moment};
-pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 
 /// How a service gets its store: what is known before the settings are read.
@@ -162,34 +164,4 @@ pub trait Transaction: Send {
 
     /// Makes nothing so.
     fn rollback(self) -> impl Future<Output = ()> + Send;
-}
-
-/// A store whose transactions publish: the relay's side of it.
-pub trait Outbox: Store {
-    /// The oldest messages to send. `None` while another replica relays.
-    fn next(&self, limit: i64) -> impl Future<Output = Result<Option<Vec<OutboxRow>>, StoreError>> + Send;
-
-    /// Forgets messages that the broker has confirmed.
-    fn remove(&self, positions: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Lets another replica relay from now on, where this one did: it need not wait until this one is known to be gone.
-    fn resign(&self) -> impl Future<Output = ()> + Send;
-
-    /// Rings when a transaction of this process has committed messages.
-    fn bell(&self) -> &Notify;
-}
-
-/// A message as the outbox keeps it.
-#[derive(Clone, Debug)]
-pub struct OutboxRow {
-    /// Its place in the outbox.
-    pub position: i64,
-    /// Where it goes.
-    pub exchange: String,
-    /// With which routing key.
-    pub routing_key: String,
-    /// Its envelope, complete.
-    pub envelope: events::Envelope,
-    /// Its data.
-    pub body: Vec<u8>,
 }

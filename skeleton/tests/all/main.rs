@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 mod ahead;
+mod alerts;
 mod conformance;
 mod databases;
 mod delays;
 mod elasticsearch;
 mod failures;
+mod frozen;
 mod history;
 mod hostile;
 mod http;
@@ -24,6 +26,7 @@ mod panics;
 mod parked;
 mod partners;
 mod pipelining;
+mod postponed;
 mod probe;
 mod processes;
 mod proxy;
@@ -36,4 +39,6 @@ mod sagas;
 mod schedules;
 mod simulation;
 mod topology;
+mod unreadable;
 mod versions;
+mod written;

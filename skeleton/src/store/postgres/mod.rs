@@ -6,6 +6,7 @@
 //! relay that has lost the lock cannot delete.
 
 mod bookmarks;
+mod bound;
 mod decisions;
 mod delays;
 mod error;
@@ -21,6 +22,7 @@ mod schedules;
 mod session;
 mod set_aside;
 mod tx;
+mod unreadable;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +40,7 @@ pub use self::tx::Tx;
 use self::{
     error::{store_error, unavailable},
     outbox::Relay,
-    patience::{limited, patience, within},
+    patience::{fenced, limited, patience, within},
     set_aside::Conditions,
 };
 use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
@@ -57,6 +59,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
+    ("V9__relay", include_str!("V9__relay.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
@@ -188,7 +191,7 @@ impl Plan for PostgresPlan {
         let pool = Pool::builder(manager).max_size(section.connections).timeouts(timeouts).runtime(Runtime::Tokio1);
         Ok(Postgres {
             pool: pool.build().map_err(StoreError::broken)?,
-            config: Arc::new(config),
+            config: Arc::new(fenced(&config)),
             patience: patience(section.statement_timeout_ms),
             migrations: self.migrations,
             bell: Arc::default(),
