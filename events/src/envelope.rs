@@ -9,6 +9,10 @@ use uuid::Uuid;
 /// What comes before every attribute's name in a header.
 const PREFIX: &str = "cloudEvents:";
 
+/// The most bytes that a subject may have: it is a header, which has to fit into a frame of the broker with all others, and
+/// a key in the indexes of stores.
+pub const MAX_SUBJECT: usize = 1024;
+
 /// What is known of a message beside its data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
@@ -96,7 +100,7 @@ impl Envelope {
             name: text("type").ok_or(EnvelopeError::Missing("type"))?.to_owned(),
             source: text("source").ok_or(EnvelopeError::Missing("source"))?.to_owned(),
             time: moment(text("time").ok_or(EnvelopeError::Missing("time"))?)?,
-            subject: text("subject").map(str::to_owned),
+            subject: text("subject").map(short).transpose()?,
             sequence: parsed(text("sequence"), "sequence", "a whole number")?,
             trace: parsed(text("traceparent"), "traceparent", "a W3C traceparent")?,
             correlation_id: parsed(text("correlationid"), "correlationid", "a UUID")?,
@@ -104,6 +108,13 @@ impl Envelope {
             actor: parsed(text("actor"), "actor", "a UUID")?,
             deadline: parsed(text("deadline"), "deadline", "a timestamp of RFC 3339")?,
         })
+    }
+}
+
+fn short(subject: &str) -> Result<String, EnvelopeError> {
+    match subject.len() {
+        0..=MAX_SUBJECT => Ok(subject.to_owned()),
+        _ => Err(EnvelopeError::Malformed("subject", "at most 1024 bytes")),
     }
 }
 
@@ -214,6 +225,19 @@ mod tests {
         let read = Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
 
         assert_eq!(read.unwrap().time.to_rfc3339(), "2026-11-01T09:30:00+00:00");
+    }
+
+    #[test]
+    fn a_subject_that_no_index_takes_is_not_read() {
+        let mut headers = envelope().to_headers();
+        let read = |headers: &BTreeMap<String, String>| {
+            Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        };
+
+        headers.insert("cloudEvents:subject".to_owned(), "s".repeat(MAX_SUBJECT));
+        assert_eq!(read(&headers).unwrap().subject.unwrap().len(), MAX_SUBJECT);
+        headers.insert("cloudEvents:subject".to_owned(), "s".repeat(MAX_SUBJECT + 1));
+        assert_eq!(read(&headers), Err(EnvelopeError::Malformed("subject", "at most 1024 bytes")));
     }
 
     #[test]

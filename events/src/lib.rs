@@ -13,7 +13,7 @@ mod superseding;
 mod validation;
 pub mod versions;
 
-pub use envelope::{Envelope, EnvelopeError, TraceParent};
+pub use envelope::{Envelope, EnvelopeError, MAX_SUBJECT, TraceParent};
 pub use excerpt::{Excerpt, fields_read};
 pub use personal::{MASK, masked};
 pub use snapshots::Snapshot;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::RetryOverrides,
     failure::{Answered, Failure, Handled},
-    store::{Store, Transaction},
+    store::{Store, Transaction, checks},
 };
 
 /// A function that takes a message and a transaction.
@@ -288,7 +288,7 @@ impl<S: Store> Answers<S> {
         self.bind::<R>();
         let reader = Reader::<R>::of_its_version();
         let answer: BoxedRead<Reading<S>> = Arc::new(move |body, store| match reader.read(&body) {
-            Ok(asked) => Box::pin(handler(asked, store).map(|answered| written(&answered?))),
+            Ok(asked) => Box::pin(handler(asked, store).map(|answered| written::<R>(&answered?))),
             Err(failure) => Box::pin(async move { Err(failure) }),
         });
         self.handlers.insert(R::NAME, Answer::Read(answer));
@@ -373,12 +373,14 @@ where
         Box::pin(async move {
             let prepared = preparing?.await?;
             let rest: Prepared<S::Tx> =
-                Box::new(move |tx| Box::pin(async move { written(&handler.call(prepared, tx).await?) }));
+                Box::new(move |tx| Box::pin(async move { written::<R>(&handler.call(prepared, tx).await?) }));
             Ok(rest)
         })
     })
 }
 
-fn written<T: serde::Serialize>(reply: &T) -> Answered<Vec<u8>> {
-    serde_json::to_vec(reply).map_err(Failure::bug)
+fn written<R: Request>(reply: &impl serde::Serialize) -> Answered<Vec<u8>> {
+    let body = serde_json::to_vec(reply).map_err(Failure::bug)?;
+    checks::reply::<R>(&body)?;
+    Ok(body)
 }

@@ -7,6 +7,7 @@ pub mod handlers;
 pub mod history;
 pub mod jobs;
 pub mod order;
+mod postponed;
 pub mod rabbit;
 mod reader;
 pub mod relay;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use events::Job;
 use uuid::Uuid;
 
-use super::{Publish, Signed, Store};
+use super::{Publish, Signed, Store, checks};
 use crate::failure::{Failure, StoreError};
 
 /// How far a job is.
@@ -171,9 +171,10 @@ pub trait JobSteps: Publish {
     /// and key is there that is not at its end. Returns the id of the one that is there then.
     ///
     /// # Errors
-    /// Rejects a job of more than 256 kB; fails where the store does not answer.
+    /// Rejects a job of more than 256 kB and a key of more than 1,024 bytes; fails where the store does not answer.
     fn enqueue_once<J: Job>(&mut self, key: &str, job: J) -> impl Future<Output = Result<Uuid, Failure>> + Send {
         async move {
+            checks::key(key)?;
             let id = self.enqueue(job)?;
             let there = self.record_once(id, job_name(J::NAME), key).await?;
             if there.is_some() {

@@ -5,6 +5,7 @@
 //! store in memory as well.
 
 mod bookmarks;
+pub(crate) mod checks;
 mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
@@ -15,6 +16,7 @@ pub mod leases;
 pub mod limits;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
+mod outbox;
 mod outgoing;
 mod place;
 #[cfg(feature = "postgres")]
@@ -29,17 +31,18 @@ mod work;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{config::Settings, failure::StoreError};
 
 pub use bookmarks::Bookmarks;
+pub(crate) use checks::MAX_BODY;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
 pub use hands::{Hand, Hands};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob};
 pub use leases::{Fenced, Lease, Leases};
+pub use outbox::{Outbox, OutboxRow, Route};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
 pub use place::Place;
@@ -51,7 +54,6 @@ pub use schedules::ScheduleRuns;
 pub use set_aside::{Filter, SetAside, State, moment};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
-pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 
 /// How a service gets its store: what is known before the settings are read.
@@ -208,44 +210,4 @@ pub trait Transaction: Send {
 
     /// Makes nothing so.
     fn rollback(self) -> impl Future<Output = ()> + Send;
-}
-
-/// A store whose transactions publish: the relay's side of it.
-pub trait Outbox: Store {
-    /// The oldest messages to send. `None` while another replica relays.
-    fn next(&self, limit: i64) -> impl Future<Output = Result<Option<Vec<OutboxRow>>, StoreError>> + Send;
-
-    /// Forgets messages that the broker has confirmed.
-    fn remove(&self, positions: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Lets another replica relay from now on, where this one did: it need not wait until this one is known to be gone.
-    fn resign(&self) -> impl Future<Output = ()> + Send;
-
-    /// Moves the numbers of subjects forward to these, where they are lower: the next event of each has the one after it.
-    /// Returns how many are lower; with `dry_run` it changes none.
-    fn raise_sequences(
-        &self,
-        _reached: &[(String, i64)],
-        _dry_run: bool,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
-        async { Err(StoreError::broken("this store's sequences cannot be moved")) }
-    }
-
-    /// Rings when a transaction of this process has committed messages.
-    fn bell(&self) -> &Notify;
-}
-
-/// A message as the outbox keeps it.
-#[derive(Clone, Debug)]
-pub struct OutboxRow {
-    /// Its place in the outbox.
-    pub position: i64,
-    /// Where it goes.
-    pub exchange: String,
-    /// With which routing key.
-    pub routing_key: String,
-    /// Its envelope, complete.
-    pub envelope: events::Envelope,
-    /// Its data.
-    pub body: Vec<u8>,
 }

@@ -13,14 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
-use super::{Outcome, Outgoing, Publisher, Transaction};
-use crate::{
-    failure::{Failure, Problem},
-    surroundings::Surroundings,
-};
-
-/// The most bytes of data a message may have: beyond it the broker would close the channel under its neighbours.
-pub const MAX_BODY: usize = 256 * 1024;
+use super::{Outcome, Outgoing, Publisher, Transaction, checks};
+use crate::{failure::Failure, surroundings::Surroundings};
 
 /// What all work of one running service shares.
 pub struct ServiceContext {
@@ -240,10 +234,10 @@ impl Work {
 
     fn written<M: Message>(&self, exchange: String, message: &M) -> Result<Staged, Failure> {
         let body = serde_json::to_string(message).map_err(Failure::bug)?;
-        if body.len() > MAX_BODY {
-            let detail = format!("a message of {} kB is too large: the limit is 256 kB", body.len() / 1024);
-            return Err(Problem::new(413, "message-too-large", detail).into());
-        }
+        let subject = message.subject();
+        checks::size(&body)?;
+        checks::subject(subject.as_deref())?;
+        checks::schema::<M>(body.as_bytes())?;
         let cause = self.cause.as_ref();
         let surroundings = &self.service.surroundings;
         let envelope = Envelope {
@@ -251,7 +245,7 @@ impl Work {
             name: M::NAME.to_owned(),
             source: format!("/{}", self.service.name),
             time: surroundings.now(),
-            subject: message.subject(),
+            subject,
             sequence: None,
             trace: Some(self.trace),
             correlation_id: cause.map(|cause| cause.correlation_id.unwrap_or(cause.id)),
@@ -268,7 +262,7 @@ pub trait Publish: Transaction {
     /// Publishes an event with the transaction: when and only when it commits.
     ///
     /// # Errors
-    /// Rejects a message of more than 256 kB.
+    /// Rejects a message of more than 256 kB, or with a subject of more than 1,024 bytes.
     fn publish<E: Event>(&mut self, event: E) -> Result<(), Failure> {
         let exchange = format!("events.{}", self.work().service.name);
         self.work_mut().stage(exchange, &event).map(drop)
@@ -277,7 +271,7 @@ pub trait Publish: Transaction {
     /// Puts a job into the service's own queue, when and only when the transaction commits. Returns the job's id.
     ///
     /// # Errors
-    /// Rejects a job of more than 256 kB.
+    /// Rejects a job of more than 256 kB, or with a subject of more than 1,024 bytes.
     fn enqueue<J: Job>(&mut self, job: J) -> Result<Uuid, Failure> {
         let exchange = format!("jobs.{}", self.work().service.name);
         self.work_mut().stage(exchange, &job)

@@ -277,6 +277,23 @@ async fn headers_that_are_forged_or_far_too_many_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_with_a_subject_that_no_index_takes_is_parked_and_its_neighbours_go_on() {
+    let app = start().await;
+    let registered = account("Zoë");
+    let envelope = app.world().envelope_for(&registered);
+    let envelope = Envelope { subject: Some("s".repeat(16 * 1024)), ..envelope };
+    let mut endings = app.parts().service.endings();
+
+    app.world().publish(&registered, &envelope).await;
+
+    assert_eq!(endings.recv().await.unwrap().outcome, "parked");
+    let parked = app.parked().await;
+    assert_eq!(parked[0].reason, "the attribute subject cannot be read: it should be at most 1024 bytes");
+    assert_goes_on(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn of_two_members_with_one_name_the_last_counts_for_the_schema_and_for_the_handler() {
     let app = start().await;
     let (sound, other) = (account("Zoë"), Uuid::new_v4());

@@ -17,19 +17,21 @@ use tokio::{
     sync::{oneshot, watch},
     time::Instant,
 };
-use tracing::warn;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::PROBLEM_JSON;
 use crate::{
-    failure::Problem,
+    failure::{Failure, Problem},
     messaging::{
         rabbit::{Link, PATIENCE, RabbitPublisher, properties, send},
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
+    store::checks,
     supervision::{Failing, supervised},
     surroundings::Surroundings,
+    telemetry::report_bug,
 };
 
 /// What is not acknowledged is not limited either.
@@ -116,6 +118,8 @@ impl Requests {
     async fn exchange<R: Request>(&self, request: &R, asking: Asking) -> Reply {
         let body =
             serde_json::to_vec(request).map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
+        let subject = request.subject();
+        checks::subject(subject.as_deref()).and_then(|()| checks::schema::<R>(&body)).map_err(refused)?;
         let now = self.surroundings.now();
         let id = asking.id.unwrap_or_else(|| self.surroundings.new_message_id());
         let envelope = Envelope {
@@ -123,7 +127,7 @@ impl Requests {
             name: R::NAME.to_owned(),
             source: format!("/{}", self.service),
             time: now,
-            subject: request.subject(),
+            subject,
             sequence: None,
             trace: Some(self.surroundings.child_of(asking.trace)),
             correlation_id: None,
@@ -168,6 +172,15 @@ impl Requests {
         });
         Ok(())
     }
+}
+
+/// A request that must not be sent.
+fn refused(failure: Failure) -> Problem {
+    if let Failure::Bug(text) = &failure {
+        report_bug(text);
+        error!(reason = text, "a request must not be sent");
+    }
+    failure.into_problem()
 }
 
 /// A request in the air; dropped, it is forgotten.

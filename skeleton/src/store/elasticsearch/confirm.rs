@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::{Failure, StoreError},
-    store::{OutboxRow, Outgoing, ServiceContext, Work, in_all_versions},
+    store::{OutboxRow, Outgoing, ServiceContext, Work, checks, in_all_versions},
 };
 
 /// An event that says how many documents of an account were buried, once that is known.
@@ -44,8 +44,10 @@ impl Confirmation {
         let cause = work.cause().cloned().ok_or_else(|| Failure::bug("nothing is handled that could be confirmed"))?;
         let written = Box::new(move |count| {
             let event = event(count);
-            let body = serde_json::to_vec(&event).map_err(Failure::bug)?;
-            Ok(Written { name: E::NAME, key: E::KEY, subject: event.subject(), body })
+            let (body, subject) = (serde_json::to_vec(&event).map_err(Failure::bug)?, event.subject());
+            checks::subject(subject.as_deref())?;
+            checks::schema::<E>(&body)?;
+            Ok(Written { name: E::NAME, key: E::KEY, subject, body })
         });
         Ok(Self { owner, cause, written })
     }

@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::{Neo4j, Tx};
 use crate::{
     failure::StoreError,
-    store::{Delay, Delays, Staged},
+    store::{
+        Delay, Delays, Staged,
+        outbox::{read_envelope, tell_unreadable},
+    },
 };
 
 const KEEP: &str = "CREATE (:Delayed {
@@ -32,8 +35,14 @@ const TAKE: &str = "MATCH (counter:Counter {name: 'delays'})
     SET delayed.is_taken = true
     WITH delayed, properties(delayed) AS taken
     DELETE delayed
-    RETURN taken.exchange AS exchange, taken.routing_key AS routing_key, taken.envelope AS envelope, taken.body AS body
+    RETURN taken.id AS id, toString(taken.due_at) AS due_at, taken.exchange AS exchange,
+        taken.routing_key AS routing_key, taken.envelope AS envelope, taken.body AS body
     ORDER BY taken.due_at, taken.written_at";
+
+const SET_ASIDE: &str = "CREATE (:Unreadable {
+        origin: 'delayed', id: $id, due_at: datetime($due_at), exchange: $exchange, routing_key: $routing_key,
+        envelope: $envelope, body: $body, reason: $reason, found_at: datetime()
+    })";
 
 const UNTIL_DUE: &str = "MATCH (delayed:Delayed) WHERE delayed.due_at IS NOT NULL
     WITH delayed.due_at AS next ORDER BY next LIMIT 1
@@ -41,6 +50,8 @@ const UNTIL_DUE: &str = "MATCH (delayed:Delayed) WHERE delayed.due_at IS NOT NUL
 
 #[derive(Deserialize)]
 struct Taken {
+    id: String,
+    due_at: String,
     exchange: String,
     routing_key: String,
     envelope: String,
@@ -67,7 +78,19 @@ impl Delay for Tx {
 
     async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
         let taken: Vec<Taken> = self.query(query(TAKE).param("limit", limit)).await?;
-        taken.into_iter().map(Staged::try_from).collect()
+        let mut due = Vec::with_capacity(taken.len());
+        for taken in taken {
+            match read_envelope(&taken.envelope) {
+                Ok(envelope) => due.push(Staged {
+                    exchange: taken.exchange,
+                    routing_key: taken.routing_key,
+                    envelope,
+                    body: taken.body,
+                }),
+                Err(reason) => set_aside(self, taken, &reason).await?,
+            }
+        }
+        Ok(due)
     }
 }
 
@@ -83,11 +106,16 @@ impl Delays for Neo4j {
     }
 }
 
-impl TryFrom<Taken> for Staged {
-    type Error = StoreError;
-
-    fn try_from(taken: Taken) -> Result<Self, StoreError> {
-        let envelope = serde_json::from_str(&taken.envelope).map_err(StoreError::broken)?;
-        Ok(Self { exchange: taken.exchange, routing_key: taken.routing_key, envelope, body: taken.body })
-    }
+/// Keeps a job that cannot be read, as it was.
+async fn set_aside(tx: &mut Tx, taken: Taken, reason: &str) -> Result<(), StoreError> {
+    tell_unreadable("delayed", &taken.id, reason);
+    let kept = query(SET_ASIDE)
+        .param("id", taken.id)
+        .param("due_at", taken.due_at)
+        .param("exchange", taken.exchange)
+        .param("routing_key", taken.routing_key)
+        .param("envelope", taken.envelope)
+        .param("body", taken.body)
+        .param("reason", reason);
+    tx.execute(kept).await
 }

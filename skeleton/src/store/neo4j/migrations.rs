@@ -25,6 +25,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V5__sagas", include_str!("V5__sagas.cypher")),
     ("V6__schedules", include_str!("V6__schedules.cypher")),
     ("V8__history", include_str!("V8__history.cypher")),
+    ("V9__relay", include_str!("V9__relay.cypher")),
     ("V10__expiry", include_str!("V10__expiry.cypher")),
 ];
 

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use events::Envelope;
 use neo4rs::{BoltType, Query, query};
 use serde::Deserialize;
 use tokio::sync::{Mutex, Notify};
@@ -17,7 +18,10 @@ use uuid::Uuid;
 use super::{Neo4j, error::unavailable, record};
 use crate::{
     failure::StoreError,
-    store::{Outbox, OutboxRow, Staged},
+    store::{
+        Outbox, OutboxRow, Route, Staged,
+        outbox::{read_envelope, tell_unreadable},
+    },
 };
 
 /// How long a lease lasts that nobody renews: how long a dead replica holds the others up.
@@ -53,10 +57,29 @@ const CLAIM: &str = "MATCH (lease:Lease {name: 'relay'})
     SET lease.holder = $holder, lease.expires_at = datetime() + duration($lease)
     RETURN true AS held";
 
-const NEXT: &str = "MATCH (message:Outbox) WHERE message.position > 0
+const NEXT: &str = "MATCH (message:Outbox) WHERE message.position >= $from AND message.postponed_at IS NULL
     RETURN message.position AS position, message.exchange AS exchange, message.routing_key AS routing_key,
         message.sequence AS sequence, message.envelope AS envelope, message.body AS body
     ORDER BY position LIMIT $limit";
+
+const POSTPONE: &str = "UNWIND $rows AS row MATCH (message:Outbox {position: row.position})
+    SET message.postponed_at = datetime(), message.ordering_key = row.key";
+
+const FIRST_POSTPONED: &str = "UNWIND $keys AS key MATCH (message:Outbox {ordering_key: key})
+    RETURN key, min(message.position) AS position";
+
+const POSTPONED: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
+    RETURN message.exchange AS exchange, message.routing_key AS routing_key, count(*) AS count";
+
+const READMIT: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
+        AND message.exchange = $exchange AND message.routing_key = $routing_key
+    WITH message ORDER BY message.position LIMIT $limit
+    REMOVE message.postponed_at, message.ordering_key
+    RETURN message.position AS position";
+
+const SET_ASIDE: &str = "MATCH (message:Outbox {position: $position})
+    REMOVE message:Outbox
+    SET message:Unreadable, message.origin = 'outbox', message.reason = $reason, message.found_at = datetime()";
 
 const REMOVE: &str = "MATCH (lease:Lease {name: 'relay'})
     SET lease.is_taken = true
@@ -88,17 +111,39 @@ const RAISE: &str = "UNWIND $rows AS row
 /// What a replica knows of its right to relay.
 pub(super) struct Relay {
     holder: String,
-    renewed: Mutex<Option<Instant>>,
+    held: Mutex<Held>,
 }
 
+/// When the lease was renewed, and from where the outbox is read.
+#[derive(Default)]
+struct Held {
+    renewed: Option<Instant>,
+    from: i64,
+    last: i64,
+}
+
+/// A node of the outbox. A property that is missing makes it unreadable, and not the whole window.
 #[derive(Deserialize)]
 struct Message {
     position: i64,
+    exchange: Option<String>,
+    routing_key: Option<String>,
+    sequence: Option<i64>,
+    envelope: Option<String>,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct First {
+    key: i64,
+    position: i64,
+}
+
+#[derive(Deserialize)]
+struct Counted {
     exchange: String,
     routing_key: String,
-    sequence: Option<i64>,
-    envelope: String,
-    body: String,
+    count: i64,
 }
 
 /// About how many bytes a message comes to, as a parameter.
@@ -132,40 +177,110 @@ pub(super) fn stage(staged: &[Staged]) -> Result<Query, StoreError> {
 
 impl Relay {
     pub(super) fn new() -> Self {
-        Self { holder: Uuid::new_v4().to_string(), renewed: Mutex::default() }
+        Self { holder: Uuid::new_v4().to_string(), held: Mutex::default() }
+    }
+}
+
+impl Held {
+    /// The outbox was read. Positions rise in commit order: nothing appears any more before what was read.
+    fn has_read(&mut self, messages: &[Message]) {
+        self.from = messages.first().map_or(self.last + 1, |first| first.position);
+        self.last = messages.last().map_or(self.last, |last| self.last.max(last.position));
+    }
+}
+
+impl Neo4j {
+    /// Takes the lease, or makes it last longer. From the start: a person may have put something back.
+    async fn claim(&self, held: &mut Held) -> Result<(), StoreError> {
+        let asked_at = Instant::now();
+        *held = Held::default();
+        let claim = query(CLAIM).param("holder", self.relay.holder.as_str()).param("lease", LEASE);
+        let claimed: Vec<bool> = self.write(claim).await?;
+        held.renewed = claimed.first().map(|_| asked_at);
+        Ok(())
+    }
+
+    async fn set_unreadable_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
+        self.execute(query(SET_ASIDE).param("position", position).param("reason", reason)).await?;
+        tell_unreadable("outbox", &position.to_string(), reason);
+        Ok(())
     }
 }
 
 impl Outbox for Neo4j {
     async fn next(&self, limit: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {
-        let mut renewed = self.relay.renewed.lock().await;
-        if renewed.is_none_or(|at| at.elapsed() > RENEW_AFTER) {
-            let asked_at = Instant::now();
-            *renewed = None;
-            let claim = query(CLAIM).param("holder", self.relay.holder.as_str()).param("lease", LEASE);
-            let held: Vec<bool> = self.write(claim).await?;
-            *renewed = held.first().map(|_| asked_at);
+        let mut held = self.relay.held.lock().await;
+        if held.renewed.is_none_or(|at| at.elapsed() > RENEW_AFTER) {
+            self.claim(&mut held).await?;
         }
-        if renewed.is_none() {
+        if held.renewed.is_none() {
             return Ok(None);
         }
-        let messages: Vec<Message> = self.query(query(NEXT).param("limit", limit)).await?;
-        messages.into_iter().map(OutboxRow::try_from).collect::<Result<_, _>>().map(Some)
+        let asked = query(NEXT).param("limit", limit).param("from", held.from);
+        let messages: Vec<Message> = self.query(asked).await?;
+        held.has_read(&messages);
+        let mut rows = Vec::with_capacity(messages.len());
+        for message in messages {
+            let position = message.position;
+            match OutboxRow::try_from(message) {
+                Ok(row) => rows.push(row),
+                Err(reason) => self.set_unreadable_aside(position, &reason).await?,
+            }
+        }
+        Ok(Some(rows))
     }
 
     async fn remove(&self, positions: &[i64]) -> Result<(), StoreError> {
-        let mut renewed = self.relay.renewed.lock().await;
+        let mut held = self.relay.held.lock().await;
         let remove = query(REMOVE).param("holder", self.relay.holder.as_str()).param("positions", positions);
         let checked: Vec<i64> = self.write(remove).await?;
         if checked.first().is_none_or(|checked| *checked == 0) {
-            *renewed = None;
+            held.renewed = None;
             return Err(unavailable("another replica relays now"));
         }
         Ok(())
     }
 
+    async fn keep_relaying(&self) -> Result<(), StoreError> {
+        self.claim(&mut *self.relay.held.lock().await).await
+    }
+
+    async fn postpone(&self, rows: &[&OutboxRow]) -> Result<(), StoreError> {
+        let row = |row: &&OutboxRow| record([("position", row.position.into()), ("key", row.ordering_key().into())]);
+        let rows: Vec<BoltType> = rows.iter().map(row).collect();
+        self.execute(query(POSTPONE).param("rows", rows)).await
+    }
+
+    async fn first_postponed(&self, keys: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let found: Vec<First> = self.query(query(FIRST_POSTPONED).param("keys", keys)).await?;
+        Ok(found.into_iter().map(|first| (first.key, first.position)).collect())
+    }
+
+    async fn postponed(&self) -> Result<BTreeMap<Route, u64>, StoreError> {
+        let counted: Vec<Counted> = self.query(query(POSTPONED)).await?;
+        let route = |Counted { exchange, routing_key, count }| (Route { exchange, routing_key }, count.unsigned_abs());
+        Ok(counted.into_iter().map(route).collect())
+    }
+
+    async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
+        let readmit = query(READMIT)
+            .param("exchange", route.exchange.as_str())
+            .param("routing_key", route.routing_key.as_str())
+            .param("limit", limit);
+        let positions: Vec<i64> = self.write(readmit).await?;
+        if let Some(first) = positions.iter().min() {
+            let mut held = self.relay.held.lock().await;
+            held.from = held.from.min(*first);
+        }
+        Ok(positions)
+    }
+
+    async fn unreadable(&self) -> Result<i64, StoreError> {
+        Ok(self.query_opt(query("RETURN COUNT { (:Unreadable) } AS unreadable")).await?.unwrap_or(0))
+    }
+
     async fn resign(&self) {
-        if self.relay.renewed.lock().await.take().is_some() {
+        if self.relay.held.lock().await.renewed.take().is_some() {
             // Not done, it ends by itself.
             let _ = self.execute(query(RESIGN).param("holder", self.relay.holder.as_str())).await;
         }
@@ -187,16 +302,17 @@ impl Outbox for Neo4j {
 }
 
 impl TryFrom<Message> for OutboxRow {
-    type Error = StoreError;
+    type Error = String;
 
-    fn try_from(message: Message) -> Result<Self, StoreError> {
-        let envelope: events::Envelope = serde_json::from_str(&message.envelope).map_err(StoreError::broken)?;
+    fn try_from(message: Message) -> Result<Self, String> {
+        let missing = |property: &str| format!("the property {property} is missing");
+        let envelope = read_envelope(&message.envelope.ok_or_else(|| missing("envelope"))?)?;
         Ok(Self {
             position: message.position,
-            exchange: message.exchange,
-            routing_key: message.routing_key,
-            envelope: events::Envelope { sequence: message.sequence, ..envelope },
-            body: message.body.into_bytes(),
+            exchange: message.exchange.ok_or_else(|| missing("exchange"))?,
+            routing_key: message.routing_key.ok_or_else(|| missing("routing_key"))?,
+            envelope: Envelope { sequence: message.sequence, ..envelope },
+            body: message.body.ok_or_else(|| missing("body"))?.into_bytes(),
         })
     }
 }

@@ -7,10 +7,13 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Postgres, Tx};
+use super::{Postgres, Tx, unreadable};
 use crate::{
     failure::StoreError,
-    store::{Delay, Delays, Staged},
+    store::{
+        Delay, Delays, Staged,
+        outbox::{read_envelope, tell_unreadable},
+    },
 };
 
 /// Any number, the same in every replica: the lock of who moves what is due. It goes with the transaction.
@@ -20,7 +23,11 @@ const KEEP: &str = "insert into skeleton.delayed (message_id, due_at, exchange, 
 
 const TAKE: &str = "delete from skeleton.delayed where position = any(array(
         select position from skeleton.delayed where due_at <= now() order by due_at, position limit $1 for update skip locked))
-    returning due_at, position, exchange, routing_key, envelope, body";
+    returning due_at, position, message_id, exchange, routing_key, envelope, body";
+
+/// Takes the lock, unless another replica has it. One that freezes with it keeps it for 15 seconds, not longer.
+const TAKE_TURN: &str =
+    "select pg_try_advisory_xact_lock($1), set_config('idle_in_transaction_session_timeout', '15s', true)";
 
 impl Delay for Tx {
     async fn cancel(&mut self, message: Uuid) -> Result<bool, StoreError> {
@@ -35,13 +42,23 @@ impl Delay for Tx {
 
     async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
         // A statement of its own: the next one sees all that the holder before has committed.
-        let locked = self.query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await?;
+        let locked = self.query_one(TAKE_TURN, &[&LOCK]).await?;
         if !locked.get::<_, bool>(0) {
             return Ok(Vec::new());
         }
         let mut rows = self.query(TAKE, &[&limit]).await?;
         rows.sort_by_key(|row| (row.get::<_, DateTime<Utc>>(0), row.get::<_, i64>(1)));
-        rows.iter().map(staged).collect()
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match staged(row) {
+                Ok(message) => due.push(message),
+                Err(reason) => {
+                    unreadable::from_delayed(self, row, &reason).await?;
+                    tell_unreadable("delayed", &row.get::<_, Uuid>(2).to_string(), &reason);
+                }
+            }
+        }
+        Ok(due)
     }
 }
 
@@ -60,11 +77,6 @@ impl Delays for Postgres {
     }
 }
 
-fn staged(row: &Row) -> Result<Staged, StoreError> {
-    Ok(Staged {
-        exchange: row.get(2),
-        routing_key: row.get(3),
-        envelope: serde_json::from_str(row.get(4)).map_err(StoreError::broken)?,
-        body: row.get(5),
-    })
+fn staged(row: &Row) -> Result<Staged, String> {
+    Ok(Staged { exchange: row.get(3), routing_key: row.get(4), envelope: read_envelope(row.get(5))?, body: row.get(6) })
 }

@@ -6,6 +6,7 @@
 //! relay that has lost the lock cannot delete.
 
 mod bookmarks;
+mod bound;
 mod counts;
 mod decisions;
 mod delays;
@@ -30,6 +31,7 @@ mod schedules;
 mod session;
 mod set_aside;
 mod tx;
+mod unreadable;
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,7 +49,7 @@ use self::{
     error::{store_error, unavailable},
     in_flight::InFlight,
     outbox::Relay,
-    patience::{limited, patience, within},
+    patience::{fenced, limited, patience, within},
     probe::Probe,
     set_aside::Conditions,
 };
@@ -67,6 +69,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
+    ("V9__relay", include_str!("V9__relay.sql")),
     ("V10__expiry", include_str!("V10__expiry.sql")),
     ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
@@ -215,7 +218,7 @@ impl Plan for PostgresPlan {
         let pool = Pool::builder(manager).max_size(section.connections).timeouts(timeouts).runtime(Runtime::Tokio1);
         Ok(Postgres {
             pool: pool.build().map_err(StoreError::broken)?,
-            config: Arc::new(config),
+            config: Arc::new(fenced(&config)),
             patience: patience(section.statement_timeout_ms),
             migrations: self.migrations,
             bell: Arc::default(),

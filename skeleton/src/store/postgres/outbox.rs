@@ -1,15 +1,18 @@
 //! The outbox as the relay sees it: the oldest rows first, deleted over the session that holds the relay's lock.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use events::Envelope;
-use tokio::sync::{Mutex, Notify};
-use tokio_postgres::{Client, Row, Statement};
+use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use super::{Postgres, error::unavailable, patience::within};
+use super::{Postgres, bound::Bound, error::unavailable, patience::within, unreadable};
 use crate::{
     failure::StoreError,
-    store::{Outbox, OutboxRow},
+    store::{
+        Outbox, OutboxRow, Route,
+        outbox::{read_envelope, tell_unreadable},
+    },
 };
 
 /// Any number, the same in every replica: the lock of who relays.
@@ -27,6 +30,25 @@ const RAISE: &str = "insert into skeleton.sequences as h (subject, last)
 /// How long the database may take to answer the relay.
 const LIMIT: Duration = Duration::from_secs(10);
 
+const NEXT: &str = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox
+    where position >= $2 and postponed_at is null order by position limit $1";
+
+const REMOVE: &str = "delete from skeleton.outbox where position = any($1)";
+
+const POSTPONE: &str = "update skeleton.outbox as o set postponed_at = clock_timestamp(), ordering_key = p.key
+    from unnest($1::bigint[], $2::bigint[]) as p (position, key) where o.position = p.position";
+
+const FIRST_POSTPONED: &str = "select ordering_key, min(position) from skeleton.outbox
+    where postponed_at is not null and ordering_key = any($1) group by ordering_key";
+
+const POSTPONED: &str = "select exchange, routing_key, count(*) from skeleton.outbox where postponed_at is not null
+    group by exchange, routing_key";
+
+const READMIT: &str = "update skeleton.outbox set postponed_at = null, ordering_key = null where position = any(array(
+        select position from skeleton.outbox where postponed_at is not null and exchange = $1 and routing_key = $2
+        order by position limit $3))
+    returning position";
+
 /// The session that holds the lock, where this process has it.
 pub(super) type Relay = Mutex<Option<RelaySession>>;
 
@@ -35,6 +57,38 @@ pub(super) struct RelaySession {
     client: Client,
     next: Statement,
     remove: Statement,
+    bound: Bound,
+}
+
+impl RelaySession {
+    /// Reads a window, and sets aside what cannot be read.
+    async fn read(&mut self, limit: i64) -> Result<Vec<OutboxRow>, tokio_postgres::Error> {
+        self.bound.settle(&self.client).await?;
+        let found = self.client.query(&self.next, &[&limit, &self.bound.from()]).await?;
+        self.bound.has_read(found.first().map(|row| row.get(0)));
+        let mut rows = Vec::with_capacity(found.len());
+        for row in &found {
+            match outbox_row(row) {
+                Ok(row) => rows.push(row),
+                Err(reason) => {
+                    let position: i64 = row.get(0);
+                    unreadable::from_outbox(&self.client, position, &reason).await?;
+                    tell_unreadable("outbox", &position.to_string(), &reason);
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl Postgres {
+    /// Asks over the relay's session.
+    async fn relayed(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let mut held = self.relay.lock().await;
+        let Some(session) = held.as_ref() else { return Err(gone()) };
+        let asked = within(LIMIT, session.client.query(sql, parameters)).await;
+        kept_if(&mut held, asked)
+    }
 }
 
 impl Outbox for Postgres {
@@ -43,22 +97,50 @@ impl Outbox for Postgres {
         if held.as_ref().is_none_or(|session| session.client.is_closed()) {
             *held = claim(self).await?;
         }
-        let Some(session) = held.as_ref() else { return Ok(None) };
-        let asked = within(LIMIT, session.client.query(&session.next, &[&limit])).await;
-        if asked.is_err() {
-            *held = None;
-        }
-        asked?.iter().map(outbox_row).collect::<Result<Vec<_>, _>>().map(Some)
+        let Some(session) = held.as_mut() else { return Ok(None) };
+        let read = within(LIMIT, session.read(limit)).await;
+        kept_if(&mut held, read).map(Some)
     }
 
     async fn remove(&self, positions: &[i64]) -> Result<(), StoreError> {
         let mut held = self.relay.lock().await;
-        let Some(session) = held.as_ref() else { return Err(unavailable("the relay's session is gone")) };
+        let Some(session) = held.as_ref() else { return Err(gone()) };
         let removed = within(LIMIT, session.client.execute(&session.remove, &[&positions])).await;
-        if removed.is_err() {
-            *held = None;
+        kept_if(&mut held, removed).map(drop)
+    }
+
+    async fn keep_relaying(&self) -> Result<(), StoreError> {
+        // The session must not count as idle.
+        self.relayed("select 1", &[]).await.map(drop)
+    }
+
+    async fn postpone(&self, rows: &[&OutboxRow]) -> Result<(), StoreError> {
+        let (positions, keys): (Vec<i64>, Vec<i64>) = rows.iter().map(|row| (row.position, row.ordering_key())).unzip();
+        self.relayed(POSTPONE, &[&positions, &keys]).await.map(drop)
+    }
+
+    async fn first_postponed(&self, keys: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        Ok(self.relayed(FIRST_POSTPONED, &[&keys]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn postponed(&self) -> Result<BTreeMap<Route, u64>, StoreError> {
+        let rows = self.relayed(POSTPONED, &[]).await?;
+        let counted =
+            |row: &Row| (Route { exchange: row.get(0), routing_key: row.get(1) }, row.get::<_, i64>(2).unsigned_abs());
+        Ok(rows.iter().map(counted).collect())
+    }
+
+    async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
+        let rows = self.relayed(READMIT, &[&route.exchange, &route.routing_key, &limit]).await?;
+        let positions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        if let (Some(session), Some(first)) = (self.relay.lock().await.as_mut(), positions.iter().min()) {
+            session.bound.go_back_to(*first);
         }
-        removed.map(drop)
+        Ok(positions)
+    }
+
+    async fn unreadable(&self) -> Result<i64, StoreError> {
+        unreadable::count(self).await
     }
 
     async fn resign(&self) {
@@ -79,6 +161,18 @@ impl Outbox for Postgres {
     }
 }
 
+/// A session on which something failed is not used again: the lock goes with it.
+fn kept_if<T>(held: &mut MutexGuard<'_, Option<RelaySession>>, asked: Result<T, StoreError>) -> Result<T, StoreError> {
+    if asked.is_err() {
+        **held = None;
+    }
+    asked
+}
+
+fn gone() -> StoreError {
+    unavailable("the relay's session is gone")
+}
+
 /// A session that holds the relay's lock; `None` where another replica has it.
 async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
     let client = store.connect().await?;
@@ -87,15 +181,14 @@ async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
         return Ok(None);
     }
     // A removal need not wait for the disk: one that a crash of the database takes back is sent once more under its id.
-    within(LIMIT, client.batch_execute("set synchronous_commit = off")).await?;
-    let next = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox order by position limit $1";
-    let next = within(LIMIT, client.prepare(next)).await?;
-    let remove = within(LIMIT, client.prepare("delete from skeleton.outbox where position = any($1)")).await?;
-    Ok(Some(RelaySession { client, next, remove }))
+    within(LIMIT, client.batch_execute("set synchronous_commit = off; set statement_timeout = '10s'")).await?;
+    let next = within(LIMIT, client.prepare(NEXT)).await?;
+    let remove = within(LIMIT, client.prepare(REMOVE)).await?;
+    Ok(Some(RelaySession { client, next, remove, bound: Bound::new() }))
 }
 
-fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
-    let envelope: Envelope = serde_json::from_str(row.get(4)).map_err(StoreError::broken)?;
+fn outbox_row(row: &Row) -> Result<OutboxRow, String> {
+    let envelope = read_envelope(row.get(4))?;
     Ok(OutboxRow {
         position: row.get(0),
         exchange: row.get(1),

@@ -15,8 +15,20 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// Sessions in which the server ends a statement that takes too long, and a transaction that does nothing for too long.
 pub(super) fn limited(config: &Config, statement_ms: u64, idle_ms: u64) -> Config {
     let limits = format!("-c statement_timeout={statement_ms} -c idle_in_transaction_session_timeout={idle_ms}");
+    with_options(config, &limits)
+}
+
+/// Sessions that hold a lock for their process, the relay's for instance. One that is idle for 15 seconds has a process that
+/// is frozen or lost: the server ends it, and with it the lock. The other limits are for a process that freezes while it
+/// is sent an answer or has a transaction open.
+pub(super) fn fenced(config: &Config) -> Config {
+    let limits = ["idle_session_timeout", "idle_in_transaction_session_timeout", "tcp_user_timeout"];
+    with_options(config, &limits.map(|limit| format!("-c {limit}=15000")).join(" "))
+}
+
+fn with_options(config: &Config, limits: &str) -> Config {
     let mut limited = config.clone();
-    limited.options(config.get_options().map_or_else(|| limits.clone(), |given| format!("{limits} {given}")));
+    limited.options(config.get_options().map_or_else(|| limits.to_owned(), |given| format!("{limits} {given}")));
     limited
 }
 

@@ -44,13 +44,14 @@ const STAGE: &str = "with staged as (
     select exchange, routing_key, last - c + row_number() over (partition by s.subject order by n), envelope, body
     from staged s left join heads using (subject) left join counts using (subject) order by n";
 
-/// The same for one message: a third of the work.
+/// The same for one message: a third of the work. The row comes from the head, so that its position is drawn after the
+/// subject was locked.
 const STAGE_ONE: &str = "with head as (
         insert into skeleton.sequences as h (subject, last) select $3, 1 where $3::text is not null
         on conflict (subject) do update set last = h.last + 1 returning last
     )
     insert into skeleton.outbox (exchange, routing_key, sequence, envelope, body)
-    values ($1, $2, (select last from head), $4, $5)";
+    select $1, $2, head.last, $4, $5 from (values (true)) as one left join head on true";
 
 /// Locks lines and tells how far they have come. Sorted, as they come: no deadlocks.
 const LOCK_LINES: &str = "insert into skeleton.lines as l (line, last) select line, 0 from unnest($1::text[]) as line

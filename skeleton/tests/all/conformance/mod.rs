@@ -1,7 +1,7 @@
 //! What the messaging takes for granted of every store and of the broker: one suite, run against the real ones and
 //! against those in memory, so that the simulation shows what is so.
 
-mod bench;
+pub mod bench;
 mod broker;
 mod inbox;
 mod lines;

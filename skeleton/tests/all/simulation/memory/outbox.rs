@@ -1,8 +1,10 @@
 //! The outbox as the relay sees it. The right to relay goes with the session.
 
+use std::collections::BTreeMap;
+
 use skeleton::{
     StoreError,
-    store::{Outbox, OutboxRow},
+    store::{Outbox, OutboxRow, Route},
 };
 use tokio::sync::Notify;
 
@@ -16,6 +18,7 @@ impl Memory {
             return Err(StoreError::unavailable("memory: the relay's session is gone"));
         }
         for position in positions {
+            tables.postponed.remove(position);
             if let Some(row) = tables.outbox.remove(position) {
                 self.database.ledger.removed(row.envelope.id);
             }
@@ -41,7 +44,8 @@ impl Outbox for Memory {
             self.database.ledger.broken(format!("two replicas of {} relay at a time", self.database.service));
         }
         let limit = usize::try_from(limit).unwrap_or(0);
-        Ok(Some(tables.outbox.values().take(limit).cloned().collect()))
+        let ready = tables.outbox.values().filter(|row| !tables.postponed.contains_key(&row.position));
+        Ok(Some(ready.take(limit).cloned().collect()))
     }
 
     async fn remove(&self, positions: &[i64]) -> Result<(), StoreError> {
@@ -52,6 +56,59 @@ impl Outbox for Memory {
             return Err(StoreError::unavailable("memory: the reply is lost"));
         }
         Ok(())
+    }
+
+    async fn keep_relaying(&self) -> Result<(), StoreError> {
+        self.ask("keeps the right to relay").await
+    }
+
+    async fn postpone(&self, rows: &[&OutboxRow]) -> Result<(), StoreError> {
+        self.ask("postpones messages").await?;
+        let mut tables = self.database.tables();
+        for row in rows {
+            if tables.outbox.contains_key(&row.position) {
+                tables.postponed.insert(row.position, row.ordering_key());
+            }
+        }
+        Ok(())
+    }
+
+    async fn first_postponed(&self, keys: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        self.ask("asks what is postponed of some keys").await?;
+        let mut first = BTreeMap::new();
+        for (position, key) in &self.database.tables().postponed {
+            if keys.contains(key) {
+                first.entry(*key).or_insert(*position);
+            }
+        }
+        Ok(first)
+    }
+
+    async fn postponed(&self) -> Result<BTreeMap<Route, u64>, StoreError> {
+        self.ask("asks what is postponed").await?;
+        let tables = self.database.tables();
+        let mut routes = BTreeMap::new();
+        for row in tables.postponed.keys().filter_map(|position| tables.outbox.get(position)) {
+            *routes.entry(row.route()).or_default() += 1;
+        }
+        Ok(routes)
+    }
+
+    async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
+        self.ask("makes messages ready again").await?;
+        let mut tables = self.database.tables();
+        let of_route = |position: &&i64| tables.outbox.get(position).is_some_and(|row| row.route() == *route);
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let positions: Vec<i64> = tables.postponed.keys().filter(of_route).take(limit).copied().collect();
+        for position in &positions {
+            tables.postponed.remove(position);
+        }
+        Ok(positions)
+    }
+
+    async fn unreadable(&self) -> Result<i64, StoreError> {
+        // All rows are values: each can be read.
+        Ok(0)
     }
 
     async fn resign(&self) {

@@ -37,6 +37,8 @@ pub enum Lock {
 pub struct Tables {
     pub inbox: BTreeMap<Uuid, Inbox>,
     pub outbox: BTreeMap<i64, OutboxRow>,
+    /// The ordering keys of postponed messages, by position.
+    pub postponed: BTreeMap<i64, i64>,
     pub last_position: i64,
     pub written_at: BTreeMap<i64, DateTime<Utc>>,
     pub sequences: BTreeMap<String, i64>,

@@ -1,0 +1,238 @@
+//! Routes whose messages are postponed, because no queue takes them or because they must not overtake such a message:
+//! when each is tried again. Kept in memory by the replica that relays; the store says which messages are postponed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::gauge;
+
+use crate::store::{OutboxRow, Route};
+
+/// The wait before a route is tried again. It doubles each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often the store is asked what is postponed: another replica may have postponed it.
+const REFRESH: TimeDelta = TimeDelta::seconds(15);
+
+/// All routes with postponed messages. There are no more of them than message types, however many messages wait.
+#[derive(Default)]
+pub(super) struct Postponed {
+    routes: BTreeMap<Route, State>,
+    refreshed: Option<DateTime<Utc>>,
+}
+
+/// What is known of a route.
+struct State {
+    messages: u64,
+    /// No queue took the last message: until the next try, the route's messages are not sent at all.
+    is_blocked: bool,
+    was_blocked: bool,
+    pause: Duration,
+    retry_at: DateTime<Utc>,
+    readmitted_through: i64,
+}
+
+impl State {
+    fn new(now: DateTime<Utc>) -> Self {
+        let (messages, readmitted_through) = (0, 0);
+        Self { messages, is_blocked: false, was_blocked: false, pause: FIRST_PAUSE, retry_at: now, readmitted_through }
+    }
+
+    /// Due; also where the clock was set back.
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
+        let left = self.retry_at - now;
+        left <= TimeDelta::zero() || left > span(LONGEST_PAUSE)
+    }
+}
+
+impl Postponed {
+    /// Forgets everything: another replica relays.
+    pub(super) fn clear(&mut self) {
+        if self.refreshed.take().is_some() {
+            self.routes.clear();
+            self.show();
+            gauge!("rows_unreadable").set(0.0);
+        }
+    }
+
+    /// Whether the store has to be asked what is postponed.
+    pub(super) fn is_stale(&self, now: DateTime<Utc>) -> bool {
+        self.refreshed.is_none_or(|at| (now - at).abs() > REFRESH)
+    }
+
+    /// What the store says is postponed.
+    pub(super) fn refresh(&mut self, mut found: BTreeMap<Route, u64>, now: DateTime<Utc>) {
+        self.refreshed = Some(now);
+        self.routes.retain(|route, state| state.is_blocked || found.contains_key(route));
+        for state in self.routes.values_mut() {
+            state.messages = 0;
+        }
+        while let Some((route, messages)) = found.pop_first() {
+            self.routes.entry(route).or_insert_with(|| State::new(now)).messages = messages;
+        }
+        self.show();
+    }
+
+    /// Whether any message may be postponed.
+    pub(super) fn any(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
+    /// Whether it is known that no queue takes a message.
+    pub(super) fn is_blocked(&self, row: &OutboxRow) -> bool {
+        self.any() && self.routes.get(&row.route()).is_some_and(|state| state.is_blocked)
+    }
+
+    /// The routes that are to be tried again now.
+    pub(super) fn due(&self, now: DateTime<Utc>) -> Vec<Route> {
+        let is_due = |state: &State| (state.messages > 0 || state.is_blocked) && state.is_due(now);
+        self.routes.iter().filter(|(_, state)| is_due(state)).map(|(route, _)| route.clone()).collect()
+    }
+
+    /// Messages of a route are ready again.
+    pub(super) fn readmitted(&mut self, route: &Route, positions: &[i64], now: DateTime<Utc>) {
+        let Some(state) = self.routes.get_mut(route) else { return };
+        state.is_blocked = false;
+        state.messages = state.messages.saturating_sub(positions.len() as u64);
+        state.readmitted_through = positions.iter().copied().fold(state.readmitted_through, i64::max);
+        state.pause = (state.pause * 2).min(LONGEST_PAUSE);
+        state.retry_at = now + span(state.pause);
+        if state.messages == 0 && positions.is_empty() {
+            self.routes.remove(route);
+        }
+        self.show();
+    }
+
+    /// Messages of a route were postponed: no queue took one of them, or they wait for one before them. True where the
+    /// route was not blocked before.
+    pub(super) fn postponed(&mut self, route: Route, messages: u64, is_blocked: bool, now: DateTime<Utc>) -> bool {
+        let state = self.routes.entry(route).or_insert_with(|| {
+            let mut state = State::new(now);
+            state.retry_at = now + span(state.pause);
+            state
+        });
+        let is_first = is_blocked && !state.was_blocked;
+        if is_blocked && !state.is_blocked {
+            state.retry_at = now + span(state.pause);
+        }
+        state.messages += messages;
+        state.is_blocked |= is_blocked;
+        state.was_blocked |= is_blocked;
+        self.show();
+        is_first
+    }
+
+    /// The broker has this message. Where its route was blocked, all that is postponed is tried again at once, and true
+    /// is returned.
+    pub(super) fn sent(&mut self, row: &OutboxRow, now: DateTime<Utc>) -> bool {
+        if !self.any() {
+            return false;
+        }
+        let Some(state) = self.routes.get_mut(&row.route()) else { return false };
+        if row.position <= state.readmitted_through {
+            (state.pause, state.retry_at) = (FIRST_PAUSE, now);
+        }
+        if state.is_blocked || !std::mem::take(&mut state.was_blocked) {
+            return false;
+        }
+        for state in self.routes.values_mut() {
+            (state.pause, state.retry_at) = (FIRST_PAUSE, now);
+        }
+        true
+    }
+
+    fn show(&self) {
+        let messages: u64 = self.routes.values().map(|state| state.messages).sum();
+        gauge!("outbox_unroutable_messages").set(messages as f64);
+    }
+}
+
+fn span(wait: Duration) -> TimeDelta {
+    TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::Envelope;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn row(position: i64) -> OutboxRow {
+        let envelope = Envelope {
+            id: Uuid::nil(),
+            name: "contacts.import-file.v1".to_owned(),
+            source: "/contacts".to_owned(),
+            time: DateTime::UNIX_EPOCH,
+            subject: None,
+            sequence: None,
+            trace: None,
+            correlation_id: None,
+            causation_id: None,
+            actor: None,
+            deadline: None,
+        };
+        let (exchange, routing_key) = ("jobs.contacts".to_owned(), "import-file.v1".to_owned());
+        OutboxRow { position, exchange, routing_key, envelope, body: Vec::new() }
+    }
+
+    #[test]
+    fn a_gauge_tells_how_many_messages_have_no_queue_until_they_are_sent() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let shown = || {
+            let text = recorder.handle().render();
+            let line = text.lines().find_map(|line| line.strip_prefix("outbox_unroutable_messages "));
+            line.map(|value| value.parse::<u64>().unwrap_or(u64::MAX))
+        };
+        let (now, route) = (DateTime::UNIX_EPOCH, row(1).route());
+        metrics::with_local_recorder(&recorder, || {
+            let mut postponed = Postponed::default();
+            assert!(postponed.postponed(route.clone(), 300, true, now));
+            assert!(postponed.is_blocked(&row(301)));
+            assert_eq!(shown(), Some(300));
+
+            assert!(postponed.due(now).is_empty());
+            let later = now + span(FIRST_PAUSE);
+            assert_eq!(postponed.due(later), [route.clone()]);
+            postponed.readmitted(&route, &[1, 2], later);
+            assert_eq!(shown(), Some(298));
+            assert!(postponed.sent(&row(1), later), "queues take it again");
+            assert_eq!(postponed.due(later), [route.clone()], "the rest is tried at once");
+
+            postponed.refresh(BTreeMap::new(), later);
+            assert_eq!(shown(), Some(0));
+        });
+    }
+
+    #[test]
+    fn a_route_that_stays_without_a_queue_is_tried_after_longer_and_longer_pauses() {
+        let (mut postponed, route) = (Postponed::default(), row(1).route());
+        let mut now = DateTime::UNIX_EPOCH;
+        postponed.postponed(route.clone(), 1, true, now);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let tried = now;
+            while postponed.due(now).is_empty() {
+                // What comes meanwhile is postponed as well, and puts nothing off.
+                postponed.postponed(route.clone(), 1, false, now);
+                now += TimeDelta::milliseconds(250);
+            }
+            pauses.push((now - tried).num_milliseconds());
+            postponed.readmitted(&route, &[1], now);
+            assert!(!postponed.postponed(route.clone(), 1, true, now), "it is told once");
+        }
+
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_puts_nothing_off() {
+        let (mut postponed, route) = (Postponed::default(), row(1).route());
+        let now = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
+        postponed.postponed(route.clone(), 1, true, now);
+
+        assert_eq!(postponed.due(now - TimeDelta::minutes(30)), [route]);
+    }
+}

@@ -1,0 +1,89 @@
+//! What a message is checked for before it is written: what the broker or a store would refuse later, under its neighbours.
+
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use events::{
+    MAX_SUBJECT, Message, Request, Validator,
+    catalogue::{self, Entry},
+    versions,
+};
+use serde_json::Value;
+
+use crate::failure::{Failure, Problem};
+
+/// The most bytes of data a message may have: beyond it the broker would close the channel under its neighbours.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+/// The most bytes that a key in an index may have. Postgres refuses more than a third of a page.
+const MAX_KEY: usize = 1024;
+
+static VALIDATORS: LazyLock<Mutex<HashMap<String, Option<Validator>>>> = LazyLock::new(Mutex::default);
+
+/// Checks the data of a message.
+pub(crate) fn size(body: &str) -> Result<(), Failure> {
+    if body.len() > MAX_BODY {
+        let detail = format!("a message of {} kB is too large: the limit is 256 kB", body.len() / 1024);
+        return Err(Problem::new(413, "message-too-large", detail).into());
+    }
+    Ok(())
+}
+
+/// Checks a subject: it becomes a header, which has to fit into a frame, and a key in indexes.
+pub(crate) fn subject(subject: Option<&str>) -> Result<(), Failure> {
+    subject.map_or(Ok(()), |subject| text(subject, "subject", MAX_SUBJECT))
+}
+
+/// Checks the key of a job.
+pub(crate) fn key(key: &str) -> Result<(), Failure> {
+    text(key, "key", MAX_KEY)
+}
+
+fn text(text: &str, what: &str, limit: usize) -> Result<(), Failure> {
+    if text.len() > limit {
+        let detail = format!("a {what} of {} bytes is too long: the limit is {limit} bytes", text.len());
+        return Err(Problem::new(413, &format!("{what}-too-long"), detail).into());
+    }
+    if text.contains('\0') {
+        return Err(Problem::new(422, &format!("{what}-invalid"), format!("a {what} must not contain NUL")).into());
+    }
+    Ok(())
+}
+
+/// In tests and debug builds, checks data against the schema of its version, and what is published beside it in older
+/// versions against theirs. A release build trusts the types: the check costs more than writing the message.
+pub(crate) fn schema<M: Message>(body: &[u8]) -> Result<(), Failure> {
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    check(M::NAME, || catalogue::find(M::NAME), body)?;
+    for (older, body) in versions::beside(M::NAME, body).map_err(Failure::bug)? {
+        check(older.name, || Some(older), &body)?;
+    }
+    Ok(())
+}
+
+/// The same for the reply to a request.
+pub(crate) fn reply<R: Request>(body: &[u8]) -> Result<(), Failure> {
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    let reply = || {
+        let schema: Value = serde_json::from_str(R::SCHEMA).ok()?;
+        catalogue::find(&format!("{}.{}", R::SERVICE, schema["x-kith"]["reply"].as_str()?))
+    };
+    let of_reply = format!("the reply to {}", R::NAME);
+    check(&of_reply, reply, body)
+}
+
+/// Checks data with the validator of this name, made where it is needed first.
+fn check(name: &str, entry: impl FnOnce() -> Option<&'static Entry>, body: &[u8]) -> Result<(), Failure> {
+    let data = serde_json::from_slice(body).map_err(|_| Failure::bug(format!("{name}: the data is not JSON")))?;
+    let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let validator = validators.entry(name.to_owned()).or_insert_with(|| entry().map(Validator::of));
+    let Some(validator) = validator else { return Ok(()) };
+    let broken = |violation| Failure::bug(format!("what is to be sent breaks its schema: {violation}"));
+    validator.check(&data).map_err(broken)
+}

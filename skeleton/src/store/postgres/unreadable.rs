@@ -1,0 +1,37 @@
+//! Rows that cannot be read: kept in a table of their own, as they were, until a person has mended them.
+
+use tokio_postgres::Client;
+
+use super::{Postgres, Tx};
+use crate::failure::StoreError;
+
+const FROM_OUTBOX: &str = "with taken as (delete from skeleton.outbox where position = $1 returning *)
+    insert into skeleton.unreadable (origin, position, exchange, routing_key, sequence, envelope, body, written_at, reason)
+    select 'outbox', position, exchange, routing_key, sequence, envelope, body, written_at, $2 from taken";
+
+const FROM_DELAYED: &str = "insert into skeleton.unreadable
+    (origin, position, message_id, due_at, exchange, routing_key, envelope, body, reason)
+    values ('delayed', $1, $2, $3, $4, $5, $6, $7, $8)";
+
+const COUNT: &str = "select count(*) from skeleton.unreadable";
+
+/// Sets a row of the outbox aside.
+pub(super) async fn from_outbox(client: &Client, position: i64, reason: &str) -> Result<(), tokio_postgres::Error> {
+    client.execute(FROM_OUTBOX, &[&position, &reason]).await.map(drop)
+}
+
+/// Sets a delayed job aside that the transaction has taken out.
+pub(super) async fn from_delayed(tx: &mut Tx, row: &tokio_postgres::Row, reason: &str) -> Result<(), StoreError> {
+    let (due_at, position, message_id): (chrono::DateTime<chrono::Utc>, i64, uuid::Uuid) =
+        (row.get(0), row.get(1), row.get(2));
+    let (exchange, routing_key, envelope, body): (&str, &str, &str, &str) =
+        (row.get(3), row.get(4), row.get(5), row.get(6));
+    tx.execute(FROM_DELAYED, &[&position, &message_id, &due_at, &exchange, &routing_key, &envelope, &body, &reason])
+        .await
+        .map(drop)
+}
+
+/// How many there are.
+pub(super) async fn count(store: &Postgres) -> Result<i64, StoreError> {
+    Ok(store.query_opt(COUNT, &[]).await?.map_or(0, |row| row.get(0)))
+}

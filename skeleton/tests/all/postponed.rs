@@ -1,0 +1,188 @@
+//! What the relay does with messages that no queue takes, on a real broker and a real Postgres.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use events::{
+    Message,
+    contacts::{ContactRemoved, ImportFile, ImportProgressed, ImportStarted},
+    samples,
+};
+use skeleton::{
+    Postgres, Publish, ServiceContext, Settings, Surroundings,
+    messaging::{
+        Deliveries,
+        handlers::Binding,
+        rabbit::{RabbitDeliveries, RabbitPublisher},
+        relay::Relay,
+        topology::Dealings,
+    },
+    stop::channel,
+    store::{Outbox, Plan, Store, Transaction},
+    testing::{TestApp, TestStore, World, broker_password, eventually},
+};
+use uuid::Uuid;
+
+use crate::probe;
+
+/// More than the relay's window.
+const MANY: i64 = 300;
+
+fn removed(contact: Uuid) -> ContactRemoved {
+    ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }
+}
+
+#[tokio::test]
+async fn more_jobs_than_a_window_that_no_queue_takes_hold_nothing_up_and_go_out_in_their_order() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let url = app.world().amqp_url("contacts");
+    let (_, vhost) = url.rsplit_once('/').unwrap();
+    app.world().admin().delete(&format!("queues/{vhost}/contacts.jobs")).await.unwrap();
+    let begin = async || app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
+    let mut tx = begin().await;
+    let mut jobs = Vec::new();
+    for _ in 0..MANY {
+        jobs.push(tx.enqueue(ImportFile { import_id: Uuid::new_v4(), position: 9 }).unwrap());
+    }
+    tx.commit().await.unwrap();
+    let (mut tx, contact) = (begin().await, Uuid::new_v4());
+    tx.publish(removed(contact)).unwrap();
+    tx.commit().await.unwrap();
+
+    eventually("the event behind them is sent", async || match app.counts().await.outbox {
+        MANY => Ok(()),
+        seen => Err(format!("{seen} messages in the outbox")),
+    })
+    .await;
+
+    let mut endings = app.parts().service.endings();
+    let topology = probe::service().dealings(1).topology();
+    app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
+    let mut handled = Vec::new();
+    while handled.len() < jobs.len() {
+        let ending = tokio::time::timeout(Duration::from_secs(30), endings.recv()).await.unwrap().unwrap();
+        assert_eq!(ending.outcome, "done");
+        handled.push(ending.message);
+    }
+    assert_eq!(handled, jobs);
+    app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
+    app.finish().await;
+}
+
+/// A producer without a history, so that an event may have no queue, and a consumer that listens to some events.
+async fn listens_to(world: &World, keys: &[&str]) {
+    let binding = |key: &&str| Binding { exchange: "events.contacts".to_owned(), routing_key: (*key).to_owned() };
+    let events = keys.iter().map(binding).collect();
+    for (service, events) in [("contacts", Vec::new()), ("network", events)] {
+        let dealings = Dealings { service: service.to_owned(), events, ..Dealings::default() };
+        world.admin().apply(&dealings.topology(), &broker_password(service)).await.unwrap();
+    }
+    world.admin().delete(&format!("queues/{}/history.contacts", world.vhost())).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_others_do() {
+    let world = World::new().await;
+    listens_to(&world, &[ImportProgressed::KEY]).await;
+    let provisioned = Postgres::provision(&format!("{}-contacts", world.vhost())).await;
+    let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+    let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
+    store.migrate().await.unwrap();
+    let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
+    let (stop, stopped) = channel();
+    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
+    let begin = async || store.begin(&service, &[]).await.unwrap();
+    let (import_id, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let started = ImportStarted { import_id, ..samples::contacts::import_started() };
+    let progressed = |import_id| ImportProgressed { import_id, ..samples::contacts::import_progressed() };
+
+    let mut tx = begin().await;
+    tx.publish(started).unwrap();
+    tx.commit().await.unwrap();
+    // The broker has said that no queue takes it: what follows knows.
+    eventually("the first event is postponed", async || match postponed(&store).await {
+        1 => Ok(()),
+        seen => Err(format!("{seen} messages are postponed")),
+    })
+    .await;
+    let mut tx = begin().await;
+    tx.publish(progressed(import_id)).unwrap();
+    tx.publish(progressed(other)).unwrap();
+    tx.commit().await.unwrap();
+    let mut deliveries = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    let mut seen = next(&mut deliveries, 1).await;
+    eventually("the event of the same subject waits", async || match postponed(&store).await {
+        2 => Ok(()),
+        seen => Err(format!("{seen} messages are postponed")),
+    })
+    .await;
+    listens_to(&world, &[ImportProgressed::KEY, ImportStarted::KEY]).await;
+    seen.extend(next(&mut deliveries, 2).await);
+
+    let one = |subject: Uuid, key: &str| (subject.to_string(), format!("contacts.{key}"));
+    let expected =
+        [one(other, ImportProgressed::KEY), one(import_id, ImportStarted::KEY), one(import_id, ImportProgressed::KEY)];
+    assert_eq!(seen, expected);
+    stop.stop();
+    relay.await.unwrap();
+    <Postgres as TestStore>::remove(provisioned).await;
+    world.remove().await;
+}
+
+/// The subjects and names of the next so many messages.
+async fn next(deliveries: &mut impl Deliveries, many: usize) -> Vec<(String, String)> {
+    let mut seen = Vec::new();
+    while seen.len() < many {
+        let messages = tokio::time::timeout(Duration::from_secs(30), deliveries.next(many)).await.unwrap();
+        for message in &messages {
+            let envelope = message.envelope.as_ref().unwrap();
+            seen.push((envelope.subject.clone().unwrap(), envelope.name.clone()));
+            deliveries.acknowledge_through(message).await;
+        }
+    }
+    seen
+}
+
+async fn postponed(store: &Postgres) -> i64 {
+    let sql = "select count(*) from skeleton.outbox where postponed_at is not null";
+    store.query(sql, &[]).await.unwrap()[0].get(0)
+}
+
+#[tokio::test]
+async fn what_commits_late_under_a_lower_position_is_found() {
+    let provisioned = Postgres::provision(&format!("late-{}", &Uuid::new_v4().simple().to_string()[..12])).await;
+    let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+    let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
+    store.migrate().await.unwrap();
+    let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let mut late = store.begin(&service, &[]).await.unwrap();
+    let drawn = "insert into skeleton.outbox (exchange, routing_key, envelope, body)
+        values ('jobs.contacts', 'late', '{}', '{}') returning position";
+    let late_position: i64 = late.query_one(drawn, &[]).await.unwrap().get(0);
+    // Long enough for the bound to move more than once, if it moved.
+    let until = tokio::time::Instant::now() + Duration::from_secs(4);
+    let mut sent = BTreeSet::new();
+    while tokio::time::Instant::now() < until {
+        let mut tx = store.begin(&service, &[]).await.unwrap();
+        tx.publish(removed(Uuid::new_v4())).unwrap();
+        tx.commit().await.unwrap();
+        let positions: Vec<i64> = store.next(10).await.unwrap().unwrap().iter().map(|row| row.position).collect();
+        store.remove(&positions).await.unwrap();
+        sent.extend(positions);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    late.commit().await.unwrap();
+
+    // Its envelope cannot be read: found is set aside.
+    let rows = store.next(10).await.unwrap().unwrap();
+
+    assert!(rows.is_empty() && sent.len() > 10 && !sent.contains(&late_position), "{rows:?}");
+    assert_eq!((store.unreadable().await.unwrap(), store.counts().await.unwrap().outbox), (1, 0));
+    <Postgres as TestStore>::remove(provisioned).await;
+}

@@ -1,0 +1,116 @@
+//! A row that cannot be read is set aside, and what is behind it goes on.
+
+use chrono::{TimeDelta, Utc};
+use events::{
+    contacts::{ContactRemoved, ImportFile},
+    samples,
+};
+use skeleton::{
+    Neo4j, Postgres, Publish,
+    store::{
+        Delay, Delays, Outbox, Transaction,
+        neo4j::{BoltType, query},
+    },
+};
+use uuid::Uuid;
+
+use crate::conformance::bench::{Bench, neo4j, postgres};
+
+fn removed() -> ContactRemoved {
+    ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }
+}
+
+/// Spoils the envelopes of the first row of the outbox and of the first delayed job.
+trait Spoil: Delays<Tx: Delay> {
+    async fn spoil(&self);
+    /// The envelopes of what is set aside.
+    async fn aside(&self) -> Vec<String>;
+}
+
+impl Spoil for Postgres {
+    async fn spoil(&self) {
+        let sql = "update skeleton.outbox set envelope = 'spoilt outbox' where position = (select min(position) from skeleton.outbox)";
+        assert_eq!(self.execute(sql, &[]).await.unwrap(), 1);
+        let sql = "update skeleton.delayed set envelope = 'spoilt delayed' where due_at = (select min(due_at) from skeleton.delayed)";
+        assert_eq!(self.execute(sql, &[]).await.unwrap(), 1);
+    }
+
+    async fn aside(&self) -> Vec<String> {
+        let sql = "select envelope from skeleton.unreadable order by envelope";
+        self.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+}
+
+impl Spoil for Neo4j {
+    async fn spoil(&self) {
+        let spoilt = "MATCH (row:Outbox) WITH row ORDER BY row.position LIMIT 1 SET row.envelope = $envelope";
+        self.execute(query(spoilt).param("envelope", BoltType::from("spoilt outbox"))).await.unwrap();
+        let spoilt = "MATCH (row:Delayed) WITH row ORDER BY row.due_at LIMIT 1 SET row.envelope = $envelope";
+        self.execute(query(spoilt).param("envelope", BoltType::from("spoilt delayed"))).await.unwrap();
+    }
+
+    async fn aside(&self) -> Vec<String> {
+        self.query(query("MATCH (row:Unreadable) RETURN row.envelope AS envelope ORDER BY envelope")).await.unwrap()
+    }
+}
+
+async fn goes_on_behind_it<S: Spoil>(bench: Bench<S>) {
+    let now = Utc::now();
+    let mut tx = bench.begin(&[]).await;
+    for _ in 0..3 {
+        tx.publish(removed()).unwrap();
+    }
+    for position in 0..3 {
+        let job = ImportFile { import_id: Uuid::new_v4(), position };
+        tx.enqueue_at(job, now - TimeDelta::seconds(10 - i64::from(position))).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    bench.store.spoil().await;
+
+    let rows = bench.store.next(10).await.unwrap().unwrap();
+    let mut tx = bench.begin(&[]).await;
+    let due = tx.take_due(10).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!((rows.len(), due.len()), (2, 2));
+    assert_eq!(bench.store.aside().await, ["spoilt delayed", "spoilt outbox"]);
+    assert_eq!(bench.store.unreadable().await.unwrap(), 2);
+    assert_eq!((bench.store.counts().await.unwrap().outbox, bench.store.delayed().await.unwrap()), (2, 0));
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn in_postgres_what_is_behind_an_unreadable_row_goes_on() {
+    goes_on_behind_it(postgres().await).await;
+}
+
+#[tokio::test]
+async fn in_neo4j_what_is_behind_an_unreadable_row_goes_on() {
+    goes_on_behind_it(neo4j().await).await;
+}
+
+#[tokio::test]
+async fn in_postgres_an_unreadable_row_that_was_mended_goes_out() {
+    let bench = postgres().await;
+    let mut tx = bench.begin(&[]).await;
+    let event = removed();
+    tx.publish(event.clone()).unwrap();
+    tx.commit().await.unwrap();
+    let envelope = "select envelope from skeleton.outbox";
+    let sound: String = bench.store.query(envelope, &[]).await.unwrap()[0].get(0);
+    bench.store.execute("update skeleton.outbox set envelope = 'spoilt'", &[]).await.unwrap();
+    assert!(bench.store.next(10).await.unwrap().unwrap().is_empty());
+
+    // As docs/operations.md says.
+    bench.store.execute("update skeleton.unreadable set envelope = $1", &[&sound]).await.unwrap();
+    let back = "with mended as (delete from skeleton.unreadable where origin = 'outbox' returning *)
+        insert into skeleton.outbox (position, exchange, routing_key, sequence, envelope, body, written_at)
+        overriding system value
+        select position, exchange, routing_key, sequence, envelope, body, written_at from mended";
+    assert_eq!(bench.store.execute(back, &[]).await.unwrap(), 1);
+
+    let rows = bench.store.next(10).await.unwrap().unwrap();
+    assert_eq!((rows.len(), rows[0].envelope.sequence), (1, Some(1)));
+    assert_eq!(rows[0].envelope.subject, Some(event.contact_id.to_string()));
+    bench.done().await;
+}
