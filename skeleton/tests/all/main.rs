@@ -35,5 +35,7 @@ mod rights;
 mod sagas;
 mod schedules;
 mod simulation;
+mod start_log;
+mod tls;
 mod topology;
 mod versions;

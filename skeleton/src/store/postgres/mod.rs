@@ -8,6 +8,7 @@
 mod bookmarks;
 mod decisions;
 mod delays;
+mod encryption;
 mod error;
 mod jobs;
 mod later;
@@ -29,9 +30,10 @@ use refinery::{Migration, Runner};
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_postgres::{
-    Client, NoTls, Row,
+    Client, Row,
     types::{Json, ToSql},
 };
+use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 pub use self::tx::Tx;
@@ -39,12 +41,14 @@ use self::{
     error::{store_error, unavailable},
     outbox::Relay,
     patience::{limited, patience, within},
+    session::Session,
     set_aside::Conditions,
 };
 use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::{StoreError, StoreErrorKind},
+    tls::Tls,
 };
 
 /// What the skeleton keeps beside a service's own tables, in order.
@@ -67,6 +71,7 @@ const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 pub struct Postgres {
     pool: Pool,
     config: Arc<tokio_postgres::Config>,
+    tls: MakeRustlsConnect,
     patience: Duration,
     migrations: &'static [(&'static str, &'static str)],
     bell: Arc<Notify>,
@@ -81,10 +86,16 @@ pub struct PostgresPlan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoreSettings {
-    /// `postgres://user@host:port/database`, without the password.
+    /// `postgres://user@host:port/database?sslmode=require`, or without `sslmode` for plain text; without the password.
     url: String,
     #[serde(default)]
     password: Secret,
+    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    #[serde(default)]
+    tls_ca_file: Option<std::path::PathBuf>,
+    /// Whether the server may be reached in plain text although it is on another machine.
+    #[serde(default)]
+    allow_plaintext: bool,
     /// How many connections at most.
     #[serde(default = "sixteen")]
     connections: usize,
@@ -155,7 +166,7 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Client, StoreError> {
-        let connecting = self.config.connect(NoTls);
+        let connecting = self.config.connect(self.tls.clone());
         let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
         let (client, connection) =
             connected.map_err(|_| unavailable("no connection within 5 s"))?.map_err(unavailable)?;
@@ -169,7 +180,9 @@ impl Plan for PostgresPlan {
 
     fn open(&self, settings: &Settings) -> Result<Postgres, StoreError> {
         let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
-        let mut config: tokio_postgres::Config = section.url.parse().map_err(StoreError::broken)?;
+        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext).map_err(StoreError::broken)?;
+        let mut config = encryption::config_of(&section.url, &tls)?;
+        let tls = MakeRustlsConnect::new(tls.client_config());
         if !section.password.reveal().is_empty() {
             config.password(section.password.reveal());
         }
@@ -179,7 +192,8 @@ impl Plan for PostgresPlan {
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
         let sessions = limited(&config, section.statement_timeout_ms, section.idle_transaction_ms);
-        let manager = Manager::from_config(sessions, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(sessions, tls.clone(), recycling);
         let timeouts = Timeouts {
             wait: Some(Duration::from_secs(5)),
             create: Some(Duration::from_secs(5)),
@@ -189,6 +203,7 @@ impl Plan for PostgresPlan {
         Ok(Postgres {
             pool: pool.build().map_err(StoreError::broken)?,
             config: Arc::new(config),
+            tls,
             patience: patience(section.statement_timeout_ms),
             migrations: self.migrations,
             bell: Arc::default(),
@@ -202,7 +217,7 @@ impl Store for Postgres {
 
     async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;
-        Tx::begin(client, Work::new(service.clone()), self.bell.clone(), take_in).await
+        Tx::begin(Session::new(client, self.tls.clone()), Work::new(service.clone()), self.bell.clone(), take_in).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
