@@ -24,7 +24,7 @@ const CLASHES: u8 = 4;
 pub(super) enum TopologyCommand {
     /// Show it; with the management API also what would change. Exit status: 0 nothing to do, 3 changes, 4 clashes.
     Plan {
-        /// The broker's management API with name and password, `http://admin:secret@host:15672`. Without it, only what
+        /// The broker's management API with name and password, `https://admin:secret@host:15671`. Without it, only what
         /// the service needs is shown.
         #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
         api: Option<String>,
@@ -34,7 +34,7 @@ pub(super) enum TopologyCommand {
     },
     /// Make it, as the broker's administrator. Exit status: 0 done, 4 clashes, and nothing was touched.
     Apply {
-        /// The broker's management API with name and password, `http://admin:secret@host:15672`.
+        /// The broker's management API with name and password, `https://admin:secret@host:15671`.
         #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
         api: String,
     },
