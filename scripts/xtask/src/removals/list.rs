@@ -262,4 +262,28 @@ pub const REMOVALS: &[Removal] = &[
         replace: "self.store.begin(&self.service, &[]).await.map_err(|error| (None, error.into()))?;",
         test: SIMULATION,
     },
+    Removal {
+        name: "tls-to-other-machines",
+        without: "passwords and data go to another machine in plain text",
+        file: "skeleton/src/tls.rs",
+        find: "match self.allow_plaintext || is_loopback(host) {",
+        replace: "match self.allow_plaintext || !host.is_empty() {",
+        test: "tls::plain_text_to_another_machine_is_refused_before_anything_is_sent",
+    },
+    Removal {
+        name: "unchecked-bolt",
+        without: "Neo4j's certificate is not checked",
+        file: "skeleton/src/store/neo4j/mod.rs",
+        find: "if scheme.ends_with(\"+ssc\") {",
+        replace: "if scheme.is_empty() {",
+        test: "tls::neo4j_is_reached_with_tls_and_its_certificate_is_checked",
+    },
+    Removal {
+        name: "cancel-over-tls",
+        without: "a statement that nobody waits for goes on where Postgres is reached with TLS",
+        file: "skeleton/src/store/postgres/session.rs",
+        find: "cancel_query(self.tls.clone())",
+        replace: "cancel_query(tokio_postgres::NoTls)",
+        test: "tls::a_statement_is_cancelled_over_tls",
+    },
 ];
