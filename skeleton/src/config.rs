@@ -1,12 +1,19 @@
 //! Settings: defaults in the service, then a file, then the environment, then secret files. All mistakes at once.
 
+mod text;
+
 use std::{collections::BTreeMap, env, fs};
 
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use self::text::{Setting, Wrong};
+
 /// The defaults that all services share; a service's own `config/default.toml` goes over them.
 const SHARED_DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// Names a file for those who connect, and is no secret.
+const CA_FILE: &str = "tls_ca_file";
 
 /// Everything a service was told.
 #[derive(Clone, Debug)]
@@ -47,6 +54,12 @@ pub struct BrokerSettings {
     pub confirm_timeout_ms: u64,
     /// The longest wait between two attempts to connect, in milliseconds.
     pub reconnect_max_ms: u64,
+    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    #[serde(default)]
+    pub tls_ca_file: Option<std::path::PathBuf>,
+    /// Whether the server may be reached in plain text although it is on another machine.
+    #[serde(default)]
+    pub allow_plaintext: bool,
 }
 
 /// What happens to a message whose handler fails.
@@ -162,12 +175,27 @@ impl std::fmt::Debug for Secret {
 impl Settings {
     /// Reads the settings of a service: the shared defaults, `defaults`, the file that `<SERVICE>_CONFIG` names,
     /// and variables of the form `<SERVICE>__SECTION__KEY`. A key that ends in `_file` names a file that holds the
-    /// value of the key without that ending.
+    /// value of the key without that ending. A text means what the field asks for: a list is `1, 2` or `[1, 2]`, and a
+    /// field that is text gets every character, blanks included.
     ///
     /// # Errors
     /// Where a source cannot be read.
     pub fn read(service: &str, defaults: &str) -> Result<Self, SettingsError> {
-        Self::read_with(service, defaults, env::vars().collect())
+        let variables = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let prefix = format!("{}__", service.to_uppercase());
+        let mut read = std::collections::HashMap::new();
+        for (name, value) in variables {
+            match value.into_string() {
+                Ok(value) => drop(read.insert(name, value)),
+                Err(_) if name.starts_with(&prefix) => {
+                    let mistakes = vec![format!("{name} is not UTF-8")];
+                    return Err(SettingsError { service: service.to_owned(), mistakes });
+                }
+                // It is another program's.
+                Err(_) => {}
+            }
+        }
+        Self::read_with(service, defaults, read)
     }
 
     /// The same with variables of one's own.
@@ -187,11 +215,8 @@ impl Settings {
         if let Some(path) = variables.get(&format!("{prefix}_CONFIG")) {
             sources = sources.add_source(File::new(path, FileFormat::Toml));
         }
-        let environment = Environment::with_prefix(&prefix)
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true)
-            .source(Some(variables));
+        let environment =
+            Environment::with_prefix(&prefix).prefix_separator("__").separator("__").source(Some(variables));
         let all = sources.add_source(environment).build().map_err(|error| failed(error.to_string()))?;
         let mut sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
         lift_partners(&mut sections);
@@ -203,13 +228,14 @@ impl Settings {
     fn take_in_secret_files(&mut self) -> Result<(), String> {
         for (section, value) in &mut self.sections {
             let ValueKind::Table(keys) = &mut value.kind else { continue };
-            let named: Vec<String> = keys.keys().filter(|key| key.ends_with("_file")).cloned().collect();
+            let named: Vec<String> =
+                keys.keys().filter(|key| key.ends_with("_file") && *key != CA_FILE).cloned().collect();
             for key in named {
                 let path = keys.remove(&key).map(|value| value.to_string()).unwrap_or_default();
                 let secret = fs::read_to_string(&path)
                     .map_err(|error| format!("{section}.{key}: the file {path} cannot be read: {error}"))?;
                 let plain = key.trim_end_matches("_file").to_owned();
-                keys.insert(plain, Value::new(Some(&path), ValueKind::String(secret.trim_end().to_owned())));
+                keys.insert(plain, Value::new(Some(&path), ValueKind::String(without_line_end(&secret).to_owned())));
             }
         }
         Ok(())
@@ -225,17 +251,26 @@ impl Settings {
     /// # Errors
     /// Where a key is missing, unknown or of the wrong form, with its name and how to set it.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, SettingsError> {
-        let value =
-            self.sections.get(name).cloned().unwrap_or_else(|| Value::new(None, ValueKind::Table(Default::default())));
-        value.try_deserialize().map_err(|error| SettingsError {
+        let empty = Value::new(None, ValueKind::Table(Default::default()));
+        let value = self.sections.get(name).unwrap_or(&empty);
+        T::deserialize(Setting { name: name.to_owned(), value }).map_err(|wrong| SettingsError {
             service: self.service.clone(),
-            mistakes: vec![format!(
-                "[{name}] {error} (set {}__{}__<KEY>, or the section [{name}] in the file that {}_CONFIG names)",
-                self.service.to_uppercase(),
-                name.to_uppercase().replace('.', "__"),
-                self.service.to_uppercase(),
-            )],
+            mistakes: vec![self.mistake(name, &wrong)],
         })
+    }
+
+    /// What is wrong with a section, and how to set it.
+    fn mistake(&self, section: &str, wrong: &Wrong) -> String {
+        let prefix = self.service.to_uppercase();
+        let key = wrong.setting.as_deref().and_then(|setting| setting.strip_prefix(section)?.strip_prefix('.'));
+        let variable = |key: &str| format!("{prefix}__{section}__{key}").to_uppercase().replace('.', "__");
+        let (wrong, variable) = match key {
+            Some(key) => (format!("{key}: {wrong}"), variable(key)),
+            None => (wrong.to_string(), variable("<key>")),
+        };
+        format!(
+            "[{section}] {wrong} (set {variable}, or the section [{section}] in the file that {prefix}_CONFIG names)"
+        )
     }
 
     /// Says that a section is read by someone, and checks that it can be.
@@ -276,15 +311,14 @@ impl Settings {
         self.sections.remove(section);
     }
 
-    /// The variables that set the same, secrets included; without lists, which no variable can set.
+    /// The variables that set the same, secrets included.
     #[cfg(feature = "testing")]
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         let mut variables = Vec::new();
         for (section, value) in &self.sections {
             let ValueKind::Table(keys) = &value.kind else { continue };
-            let single = keys.iter().filter(|(_, value)| !matches!(value.kind, ValueKind::Array(_)));
             let name = |key: &str| format!("{}__{section}__{key}", self.service).to_uppercase().replace('.', "__");
-            variables.extend(single.map(|(key, value)| (name(key), value.to_string())));
+            variables.extend(keys.iter().map(|(key, value)| (name(key), as_text(value))));
         }
         variables
     }
@@ -307,6 +341,25 @@ fn lift_partners(sections: &mut BTreeMap<String, Value>) {
         }
         Some(other) => drop(sections.insert("partners".to_owned(), other)),
         None => {}
+    }
+}
+
+/// What a file holds, without the line end that editors and `echo` add.
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// A setting as the text of a variable that sets the same.
+#[cfg(feature = "testing")]
+fn as_text(value: &Value) -> String {
+    let element = |value: &Value| match &value.kind {
+        ValueKind::String(text) => format!("{text:?}"),
+        _ => value.to_string(),
+    };
+    match &value.kind {
+        ValueKind::Array(list) => format!("[{}]", list.iter().map(element).collect::<Vec<_>>().join(", ")),
+        _ => value.to_string(),
     }
 }
 
@@ -364,5 +417,113 @@ mod tests {
         assert_eq!(settings.section::<BrokerSettings>("broker").unwrap().password.reveal(), "hunter2");
         assert!(!settings.to_text().contains("hunter2"));
         fs::remove_file(path).unwrap();
+    }
+
+    fn told(key: &str, value: &str) -> Result<Told, SettingsError> {
+        read(&[(&format!("CONTACTS__TOLD__{key}"), value)]).section("told")
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Told {
+        text: String,
+        word: Option<String>,
+        whole: u32,
+        share: f64,
+        yes: bool,
+        numbers: Vec<u64>,
+        names: Vec<String>,
+        few: Option<Vec<u64>>,
+        most: BTreeMap<String, u32>,
+        address: Option<std::net::SocketAddr>,
+    }
+
+    #[test]
+    fn a_text_from_the_environment_keeps_every_character() {
+        for text in ["0042", "1e5", "1.50", "true", "TRUE", "null", "", "  a b ", "[1, 2]", "a,b", "+7", "0x10", "inf"]
+        {
+            assert_eq!(told("TEXT", text).unwrap().text, text);
+            assert_eq!(told("WORD", text).unwrap().word.as_deref(), Some(text));
+            let password = read(&[("CONTACTS__BROKER__PASSWORD", text)]).section::<BrokerSettings>("broker").unwrap();
+            assert_eq!(password.password.reveal(), text);
+        }
+    }
+
+    #[test]
+    fn a_secret_file_loses_one_line_end_and_nothing_else() {
+        for (held, secret) in
+            [("0042\n", "0042"), (" a \r\n", " a "), ("a\n\n", "a\n"), ("1e5", "1e5"), ("[1]\t", "[1]\t")]
+        {
+            let path = env::temp_dir().join(format!("held-{}", std::process::id()));
+            fs::write(&path, held).unwrap();
+
+            let settings = read(&[("CONTACTS__BROKER__PASSWORD_FILE", path.to_str().unwrap())]);
+
+            assert_eq!(settings.section::<BrokerSettings>("broker").unwrap().password.reveal(), secret);
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn numbers_and_truth_values_come_from_the_environment() {
+        assert_eq!(told("WHOLE", " 0042 ").unwrap().whole, 42);
+        assert_eq!(told("SHARE", "1e5").unwrap().share, 1e5);
+        assert_eq!(told("SHARE", "7").unwrap().share, 7.0);
+        assert!(told("YES", "true").unwrap().yes && told("YES", "On").unwrap().yes && !told("YES", "0").unwrap().yes);
+        assert_eq!(told("ADDRESS", "127.0.0.1:80").unwrap().address, Some(([127, 0, 0, 1], 80).into()));
+    }
+
+    #[test]
+    fn lists_come_from_the_environment() {
+        for text in ["1000, 10000", "[1000, 10000]", "1000,10000", " [ 1000 , 10000 ] "] {
+            assert_eq!(told("NUMBERS", text).unwrap().numbers, [1000, 10000], "{text}");
+            assert_eq!(told("FEW", text).unwrap().few, Some(vec![1000, 10000]), "{text}");
+        }
+        for text in ["a b, 0042", "[\"a b\", \"0042\"]"] {
+            assert_eq!(told("NAMES", text).unwrap().names, ["a b", "0042"], "{text}");
+        }
+        assert_eq!(told("NAMES", "[\" a\"]").unwrap().names, [" a"]);
+        assert_eq!(told("NUMBERS", "").unwrap().numbers, [0; 0]);
+        assert_eq!(told("NUMBERS", "7").unwrap().numbers, [7]);
+        let waits = read(&[("CONTACTS__RETRY__WAITS_MS", "5, 6")]).section::<RetrySettings>("retry").unwrap();
+        assert_eq!(waits.waits_ms, [5, 6]);
+    }
+
+    #[test]
+    fn a_key_of_a_map_comes_from_the_environment() {
+        assert_eq!(told("MOST__IMPORT_FILE", "4").unwrap().most["import_file"], 4);
+        let limits = read(&[("CONTACTS__JOBS__IMPORT_FILE_AT_MOST", "4")]);
+        assert_eq!(limits.section::<BTreeMap<String, u32>>("jobs").unwrap()["import_file_at_most"], 4);
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_form_is_named_with_its_variable_and_the_form_expected() {
+        for (key, value, expected) in [
+            ("WHOLE", "1e5", "[told] whole: expected a whole number from 0 to 4294967295, got `1e5`"),
+            ("WHOLE", "", "got ``"),
+            ("SHARE", "a lot", "[told] share: expected a number, got `a lot`"),
+            ("YES", "maybe", "[told] yes: expected true or false, got `maybe`"),
+            ("NUMBERS", "1, two", "[told] numbers: expected a whole number, 0 or more, got `two`"),
+            ("NUMBERS", "[1, two]", "[told] numbers: expected a list such as [1, 2] or"),
+            ("ADDRESS", "here", "[told] address: "),
+            ("MOST__IMPORT_FILE", "x", "[told] most.import_file: expected a whole number"),
+        ] {
+            let error = told(key, value).unwrap_err().to_string();
+
+            assert!(error.contains(expected), "{error}");
+            assert!(error.contains(&format!("(set CONTACTS__TOLD__{key}, ")), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "testing")]
+    fn the_variables_of_settings_set_the_same() {
+        let mut settings = read(&[("CONTACTS__RETRY__WAITS_MS", "5, 6"), ("CONTACTS__TOLD__TEXT", "0042")]);
+        settings.set("told", "names", vec!["a, b".to_owned(), "\"c\"".to_owned()]);
+
+        let again = Settings::read_with("contacts", "", settings.variables().into_iter().collect()).unwrap();
+
+        assert_eq!(again.section::<RetrySettings>("retry").unwrap().waits_ms, [5, 6]);
+        assert_eq!(again.section::<Told>("told").unwrap(), settings.section::<Told>("told").unwrap());
     }
 }

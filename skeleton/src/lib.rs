@@ -27,6 +27,7 @@ mod surroundings;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tls;
 
 pub use config::{Secret, Settings, SettingsError};
 pub use failure::{Answered, Failure, Handled, Problem, Refusal, StoreError};

@@ -5,14 +5,20 @@ use std::time::Duration;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},
-    transport::smtp::authentication::Credentials,
+    transport::smtp::{
+        AsyncSmtpTransportBuilder,
+        authentication::Credentials,
+        client::{Certificate, Tls as Encryption, TlsParameters},
+    },
 };
+use reqwest::Url;
 use serde::Deserialize;
 
 use crate::{
     config::Secret,
     failure::{Failure, Problem},
     partner::{Fault, Partner},
+    tls::Tls,
 };
 
 /// What a mail server answers when it takes no mail at all just now, from us or from anybody: it closes, is throttling,
@@ -23,8 +29,15 @@ const TAKES_NO_MAIL: [u16; 8] = [421, 432, 454, 521, 530, 534, 535, 538];
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailSettings {
-    /// `smtps://host:port`, `smtp://host:port?tls=required`, or `smtp://host:port` on a trusted network.
+    /// `smtps://host:port` (TLS from the start), `smtp://host:port?tls=required` (STARTTLS), or `smtp://host:port` for
+    /// plain text.
     pub url: String,
+    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    #[serde(default)]
+    pub tls_ca_file: Option<std::path::PathBuf>,
+    /// Whether the server may be reached in plain text although it is on another machine.
+    #[serde(default)]
+    pub allow_plaintext: bool,
     /// Who signs in to the mail server; empty for nobody.
     #[serde(default)]
     pub user: String,
@@ -59,11 +72,10 @@ impl Mailer {
     /// A mailer as the settings say, to a server with limits. Nothing is opened yet.
     ///
     /// # Errors
-    /// Where the address of the server or of the sender is none.
+    /// Where the address of the server or of the sender is none, or the server's says plain text to another machine.
     pub fn new(settings: MailSettings, server: Partner) -> Result<Self, String> {
         let from = settings.from.parse().map_err(|error| format!("from: {error}"))?;
-        let mut transport =
-            AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(|error| format!("url: {error}"))?;
+        let mut transport = encrypted(&settings)?;
         if !settings.user.is_empty() {
             transport = transport.credentials(Credentials::new(settings.user, settings.password.reveal().to_owned()));
         }
@@ -93,6 +105,32 @@ impl Mailer {
             Err(error) => Err(fault_of(&error)),
         }
     }
+}
+
+/// A way to the server whose certificate is checked, or plain text where that is allowed. TLS "if the server has it" is
+/// plain text as soon as someone in between says that it has none.
+fn encrypted(settings: &MailSettings) -> Result<AsyncSmtpTransportBuilder, String> {
+    let transport =
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(|error| format!("url: {error}"))?;
+    let tls = Tls::new(settings.tls_ca_file.as_deref(), settings.allow_plaintext).map_err(|error| error.to_string())?;
+    let url = Url::parse(&settings.url).map_err(|error| format!("url: {error}"))?;
+    let host = url.host_str().unwrap_or_default();
+    let is_required = url.query_pairs().any(|(name, value)| name == "tls" && value == "required");
+    if url.scheme() != "smtps" && !is_required {
+        tls.plaintext_to(host, "smtps://host:465 or smtp://host:587?tls=required")
+            .map_err(|error| error.to_string())?;
+        return Ok(transport);
+    }
+    let parameters = parameters(host, &tls).map_err(|error| format!("tls_ca_file: {error}"))?;
+    Ok(transport.tls(if is_required { Encryption::Required(parameters) } else { Encryption::Wrapper(parameters) }))
+}
+
+fn parameters(host: &str, tls: &Tls) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    for authority in tls.authorities() {
+        parameters = parameters.add_root_certificate(Certificate::from_der(authority.to_vec())?);
+    }
+    parameters.build_rustls()
 }
 
 /// The server's text may hold the address: only its kind is kept.

@@ -18,9 +18,7 @@ pub struct Telemetry {
 
 /// Starts logs, metrics and error reports for the process.
 pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
-    // lapin logs messages that come back whole, data included.
-    let filter = format!("{},lapin=error", settings.filter);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info,lapin=error"));
+    let filter = filter(&settings.filter);
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
     // A second start in one process, as in tests, keeps the first subscriber.
@@ -32,6 +30,14 @@ pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
     options.server_name = Some(service.to_owned().into());
     let sentry = (!dsn.is_empty()).then(|| sentry::init((dsn, options)));
     Telemetry { _sentry: sentry }
+}
+
+/// What is logged: what the settings say, but of the broker's client only what nobody else logs. It logs messages that
+/// come back whole, data included, and as an error each channel that the broker closes: for a queue that is looked for
+/// and not there, that is the answer. A channel's end always reaches its user, who logs it where it is one.
+pub fn filter(wanted: &str) -> EnvFilter {
+    const QUIET: &str = "lapin=error,lapin::channel=off";
+    EnvFilter::try_new(format!("{wanted},{QUIET}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{QUIET}")))
 }
 
 /// The process's metrics, in the text form of Prometheus.

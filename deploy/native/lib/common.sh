@@ -22,7 +22,7 @@ die() {
 }
 
 port_of() {
-    local -A offset=([mail]=25 [postgres]=32 [epmd]=69 [rabbitmq]=72 [rabbitmq-api]=73 [erlang]=74
+    local -A offset=([mail]=25 [mail-tls]=26 [postgres]=32 [epmd]=69 [rabbitmq-tls]=70 [rabbitmq-api-tls]=71 [rabbitmq]=72 [rabbitmq-api]=73 [erlang]=74
         [rabbitmq-metrics]=75 [neo4j]=87 [elasticsearch]=92 [elasticsearch-transport]=93)
     echo $((KITH_PORT_BASE + offset[$1]))
 }

@@ -8,6 +8,6 @@ mail_packages() {
 
 mail_fetch() { :; }
 
-mail_start() { launch mail /usr/bin/python3 "$NATIVE/smtp-sink" "$(port_of mail)" "$KITH_RUN/mail"; }
+mail_start() { launch mail /usr/bin/python3 "$NATIVE/smtp-sink" "$(port_of mail)" "$KITH_RUN/mail" "$(port_of mail-tls)" "$TLS"; }
 
 mail_ready() { (exec 3<>"/dev/tcp/$(url_host "$KITH_MAIL_URL")/$(url_port "$KITH_MAIL_URL" 25)"); }

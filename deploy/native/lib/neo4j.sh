@@ -28,10 +28,14 @@ neo4j_start() {
     local folder data="$DATA/neo4j"
     folder="$(neo4j_folder)"
     [[ -d "$folder" ]] || die "Neo4j has not been fetched: run deploy/native/servers install"
-    own_folder neo4j "$data" "$data/conf" "$data/tmp"
+    own_folder neo4j "$data" "$data/conf" "$data/conf/revoked" "$data/conf/trusted" "$data/tmp"
+    own_certificate neo4j "$data/conf"
     {
         cat "$NATIVE/neo4j/neo4j.conf"
         echo "server.bolt.listen_address=127.0.0.1:$(port_of neo4j)"
+        printf '%s\n' server.bolt.tls_level=OPTIONAL dbms.ssl.policy.bolt.enabled=true dbms.ssl.policy.bolt.client_auth=NONE \
+            "dbms.ssl.policy.bolt.base_directory=$data/conf" dbms.ssl.policy.bolt.private_key=server.key \
+            dbms.ssl.policy.bolt.public_certificate=server.crt
     } | own_file neo4j "$data/conf/neo4j.conf"
     # The password comes on standard input: an argument could be read by everyone.
     LAUNCH_INPUT="$SECRETS/neo4j" launch neo4j HOME="$data" "$(java_home)/bin/java" \

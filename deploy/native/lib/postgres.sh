@@ -24,6 +24,7 @@ postgres_start() {
     [[ -n "$bin" ]] || die "PostgreSQL is not installed: run deploy/native/servers install"
     [[ -e "$data/PG_VERSION" ]] || postgres_create "$bin" "$data"
     postgres_settings | own_file postgres "$data/conf.d/kith.conf"
+    own_certificate postgres "$data/conf.d"
     launch postgres "$bin/postgres" -D "$data"
 }
 
@@ -55,6 +56,14 @@ password_encryption = 'scram-sha-256'
 max_connections = 300
 shared_buffers = 128MB
 max_wal_size = 1GB
+ssl = on
+ssl_cert_file = 'conf.d/server.crt'
+ssl_key_file = 'conf.d/server.key'
+# DETAIL would show the values of rows, and parameters those of statements.
+log_error_verbosity = terse
+log_min_error_statement = panic
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
 log_line_prefix = '%m [%p] %u@%d '
 timezone = 'UTC'
 log_timezone = 'UTC'

@@ -21,8 +21,17 @@ set_addresses() {
     brought neo4j || KITH_NEO4J_URL="bolt://neo4j:$(secret neo4j)@$host:$(port_of neo4j)"
     brought elasticsearch || KITH_ELASTICSEARCH_URL="http://elastic:$(secret elastic)@$host:$(port_of elasticsearch)"
     brought mail || KITH_MAIL_URL="smtp://$host:$(port_of mail)"
+    set_test_addresses
+    # The authorities of the servers that the user brings, where no public one has signed their certificates.
+    KITH_TLS_CA="${KITH_TLS_CA:-}"
     # Neo4j Community knows no roles: the service network is its only user.
     url_password "$KITH_NEO4J_URL" | write_secret network.store
+}
+
+# The same servers with TLS, for its tests: those of ours alone. The certificate names localhost, not its address.
+set_test_addresses() {
+    KITH_TEST_TLS="$TLS" KITH_TEST_AMQPS_PORT="$(port_of rabbitmq-tls)"
+    KITH_TEST_RABBIT_API_PORT="$(port_of rabbitmq-api-tls)" KITH_TEST_SMTPS_PORT="$(port_of mail-tls)"
 }
 
 wait_for_brought() {
@@ -42,7 +51,8 @@ write_addresses() {
     local name
     (
         umask 077
-        for name in KITH_POSTGRES_URL KITH_AMQP_URL KITH_RABBIT_API KITH_NEO4J_URL KITH_ELASTICSEARCH_URL KITH_MAIL_URL; do
+        for name in KITH_POSTGRES_URL KITH_AMQP_URL KITH_RABBIT_API KITH_NEO4J_URL KITH_ELASTICSEARCH_URL KITH_MAIL_URL KITH_TLS_CA \
+            KITH_TEST_TLS KITH_TEST_AMQPS_PORT KITH_TEST_RABBIT_API_PORT KITH_TEST_SMTPS_PORT; do
             printf '%s=%q\n' "$name" "${!name}"
         done >"$KITH_RUN/servers.env.new"
         printf 'KITH_SECRETS=%q\n' "$SECRETS" >>"$KITH_RUN/servers.env.new"
@@ -52,10 +62,19 @@ write_addresses() {
 
 # --- one door to each, none of which shows a password in the list of processes ----------------
 
+# As the services read it: `require` checks the certificate too, anything else is plain text.
+postgres_ssl_mode() {
+    case "$(url_option "$KITH_POSTGRES_URL" sslmode disable)" in
+        require | verify-full) echo verify-full ;;
+        *) echo disable ;;
+    esac
+}
+
 as_admin_of_postgres() {
     PGHOST="$(url_host "$KITH_POSTGRES_URL")" PGPORT="$(url_port "$KITH_POSTGRES_URL" 5432)" \
         PGUSER="$(url_user "$KITH_POSTGRES_URL")" PGPASSWORD="$(url_password "$KITH_POSTGRES_URL")" \
-        PGDATABASE="$(url_path "$KITH_POSTGRES_URL")" PGSSLMODE="$(url_option "$KITH_POSTGRES_URL" sslmode prefer)" PGCONNECT_TIMEOUT=5 \
+        PGDATABASE="$(url_path "$KITH_POSTGRES_URL")" PGSSLMODE="$(postgres_ssl_mode)" PGCONNECT_TIMEOUT=5 \
+        PGSSLROOTCERT="${KITH_TLS_CA:-/etc/ssl/certs/ca-certificates.crt}" \
         psql -XqAt -v ON_ERROR_STOP=1
 }
 
@@ -63,7 +82,7 @@ as_admin_of_postgres() {
 call_with_login() {
     local url="$1"
     shift
-    curl -fsS --max-time 30 -K <(printf 'user = "%s:%s"\n' "$(url_user "$url")" "$(url_password "$url")") "$@"
+    curl -fsS --max-time 30 ${KITH_TLS_CA:+--cacert "$KITH_TLS_CA"} -K <(printf 'user = "%s:%s"\n' "$(url_user "$url")" "$(url_password "$url")") "$@"
 }
 
 rabbit_url() { without_login "$KITH_RABBIT_API"; }
@@ -90,6 +109,8 @@ alter role $service nosuperuser nocreatedb nocreaterole password '$(secret "$ser
 alter role $service set statement_timeout = '30s';
 alter role $service set lock_timeout = '10s';
 alter role $service set idle_in_transaction_session_timeout = '30s';
+-- DETAIL would show the values of rows. Only a superuser may set it: elsewhere it is set for the whole server.
+do \$\$ begin alter role $service set log_error_verbosity = terse; exception when insufficient_privilege then null; end \$\$;
 select 'create database $service owner $service' where not exists (select from pg_database where datname = '$service') \\gexec
 revoke all on database $service from public;
 SQL

@@ -16,6 +16,7 @@ rabbitmq_start() {
     local data="$DATA/rabbitmq"
     [[ -x "$RABBITMQ_LAUNCHER" ]] || die "RabbitMQ is not installed: run deploy/native/servers install"
     own_folder rabbitmq "$data" "$data/mnesia"
+    own_certificate rabbitmq "$data"
     rabbitmq_settings | own_file rabbitmq "$data/rabbitmq.conf"
     echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange].' | own_file rabbitmq "$data/plugins"
     own_file rabbitmq "$data/environment" </dev/null
@@ -43,6 +44,14 @@ rabbitmq_start() {
 rabbitmq_settings() {
     cat <<TEXT
 listeners.tcp.1 = 127.0.0.1:$(port_of rabbitmq)
+listeners.ssl.1 = 127.0.0.1:$(port_of rabbitmq-tls)
+ssl_options.certfile = $DATA/rabbitmq/server.crt
+ssl_options.keyfile = $DATA/rabbitmq/server.key
+ssl_options.verify = verify_none
+management.ssl.ip = 127.0.0.1
+management.ssl.port = $(port_of rabbitmq-api-tls)
+management.ssl.certfile = $DATA/rabbitmq/server.crt
+management.ssl.keyfile = $DATA/rabbitmq/server.key
 management.tcp.ip = 127.0.0.1
 management.tcp.port = $(port_of rabbitmq-api)
 prometheus.tcp.ip = 127.0.0.1

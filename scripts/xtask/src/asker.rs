@@ -62,6 +62,8 @@ impl Asker {
             window: 64,
             confirm_timeout_ms: 5000,
             reconnect_max_ms: 1000,
+            tls_ca_file: None,
+            allow_plaintext: false,
         };
         let login = Login::new(&settings)?;
         let link =

@@ -14,7 +14,10 @@ use skeleton::messaging::topology::Admin;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::native::{ServiceProgram, repository, setting};
+use crate::{
+    native::{ServiceProgram, repository, setting},
+    trial::connect,
+};
 
 /// How long the services may take to bring the messages to an end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,6 +53,7 @@ impl Canary {
             ensure!(is_shown, "{service} has nothing parked: what was sent to it has not failed");
             leaks.extend(leaks_in(&format!("{service} parked"), &shown, &word));
         }
+        a_unique_violation(&word).await?;
         let mut looked_through = 0;
         for path in logs()? {
             let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
@@ -94,6 +98,16 @@ async fn a_persons_day(url: &str, word: &str) -> Result<()> {
     let import = http.post(format!("{url}/api/v1/imports?name={word}.vcf")).bearer_auth(&token).body(file);
     let import = import.header("content-type", "text/vcard").header("idempotency-key", word).send().await?;
     ensure!(import.status().is_success(), "the import was refused: {}", import.text().await?);
+    Ok(())
+}
+
+/// Has Postgres refuse a row: what it writes of that must not show the row.
+async fn a_unique_violation(word: &str) -> Result<()> {
+    let client = connect("contacts").await?;
+    client.batch_execute("create temporary table canary (email text unique)").await?;
+    let sql = "insert into canary values ($1)";
+    client.execute(sql, &[&word]).await?;
+    ensure!(client.execute(sql, &[&word]).await.is_err(), "postgres has taken the same value twice");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::{
     config::{BrokerSettings, Settings},
     messaging::topology::{Admin, Change, Difference, Topology, TopologyError},
     store::Store,
+    tls::Tls,
 };
 
 /// Something would change. Not 2, which is what wrong arguments end with.
@@ -24,7 +25,7 @@ const CLASHES: u8 = 4;
 pub(super) enum TopologyCommand {
     /// Show it; with the management API also what would change. Exit status: 0 nothing to do, 3 changes, 4 clashes.
     Plan {
-        /// The broker's management API with name and password, `http://admin:secret@host:15672`. Without it, only what
+        /// The broker's management API with name and password, `https://admin:secret@host:15671`. Without it, only what
         /// the service needs is shown.
         #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
         api: Option<String>,
@@ -34,7 +35,7 @@ pub(super) enum TopologyCommand {
     },
     /// Make it, as the broker's administrator. Exit status: 0 done, 4 clashes, and nothing was touched.
     Apply {
-        /// The broker's management API with name and password, `http://admin:secret@host:15672`.
+        /// The broker's management API with name and password, `https://admin:secret@host:15671`.
         #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
         api: String,
     },
@@ -47,22 +48,30 @@ impl<S: Store> Service<S> {
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
         let topology = self.dealings(broker.partitions).topology();
-        let administrator = |api: &str| Admin::new(api, &virtual_host(&broker.url));
+        let tls = match Tls::new(broker.tls_ca_file.as_deref(), broker.allow_plaintext) {
+            Ok(tls) => tls,
+            Err(error) => return Exit::failed(WRONG_SETTINGS, format!("[broker] {error}")),
+        };
+        let administrator = |api: &str| Admin::checking(api, &virtual_host(&broker.url), &tls);
         match command {
             TopologyCommand::Plan { api: None, json } => {
                 show_needs(&topology, json);
                 Exit::well()
             }
-            TopologyCommand::Plan { api: Some(api), json } => match administrator(&api).plan(&topology).await {
-                Ok(difference) => planned(&difference, json),
-                Err(error) => failed(&error),
-            },
+            TopologyCommand::Plan { api: Some(api), json } => {
+                let planning = async { administrator(&api)?.plan(&topology).await };
+                match planning.await {
+                    Ok(difference) => planned(&difference, json),
+                    Err(error) => failed(&error),
+                }
+            }
             TopologyCommand::Apply { api } => {
                 if broker.password.reveal().is_empty() {
                     let text = "broker.password is not set: it is the password that the service's user gets";
                     return Exit::failed(WRONG_SETTINGS, text);
                 }
-                match administrator(&api).apply(&topology, broker.password.reveal()).await {
+                let applying = async { administrator(&api)?.apply(&topology, broker.password.reveal()).await };
+                match applying.await {
                     Ok(difference) => {
                         println!("{difference}");
                         self.mend_jobs_of(&difference, &settings).await;

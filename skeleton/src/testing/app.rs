@@ -318,13 +318,7 @@ pub(super) async fn prepare<S: TestStore>(
 /// Settings that are otherwise in part: section, key and value; a list is `[1, 2]`.
 fn with(mut settings: Settings, overrides: &[(&str, &str, &str)]) -> Settings {
     for (section, key, value) in overrides {
-        match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
-            Some(list) => {
-                let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-                settings.set(section, key, items.map(str::to_owned).collect::<Vec<_>>())
-            }
-            None => settings.set(section, key, *value),
-        }
+        settings.set(section, key, *value);
     }
     settings
 }

@@ -39,7 +39,7 @@ impl<S: TestStore> TestApp<S> {
         Process { child }
     }
 
-    /// How to run a program with the settings of this service but for lists. What it starts is killed when dropped.
+    /// How to run a program with the settings of this service. What it starts is killed when dropped.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut settings = self.settings.clone();
         settings.set("log", "filter", "info");

@@ -173,6 +173,8 @@ impl World {
             window: 256,
             confirm_timeout_ms: 5000,
             reconnect_max_ms: 500,
+            tls_ca_file: None,
+            allow_plaintext: false,
         }
     }
 

@@ -47,6 +47,8 @@ mod rights;
 mod sagas;
 mod schedules;
 mod simulation;
+mod start_log;
+mod tls;
 mod topology;
 mod unreadable;
 mod versions;

@@ -112,6 +112,8 @@ pub fn broker(world: &World) -> BrokerSettings {
         window: i64::from(WINDOW),
         confirm_timeout_ms: 5000,
         reconnect_max_ms: 500,
+        tls_ca_file: None,
+        allow_plaintext: false,
     }
 }
 

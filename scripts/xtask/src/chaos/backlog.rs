@@ -101,6 +101,8 @@ async fn send(pair: &Pair, events: impl Iterator<Item = (usize, usize)>) -> Resu
         window: 256,
         confirm_timeout_ms: 60_000,
         reconnect_max_ms: 1000,
+        tls_ca_file: None,
+        allow_plaintext: false,
     };
     let link = Link::open(Login::new(&settings)?, "chaos backlog".to_owned(), Surroundings::system(), stop);
     let publisher = RabbitPublisher::new(link, Duration::from_secs(60));

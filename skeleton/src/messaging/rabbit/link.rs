@@ -13,8 +13,9 @@ use lapin::{
     Channel, Connection, ConnectionProperties, Consumer, ErrorKind, Event,
     options::{BasicConsumeOptions, BasicQosOptions},
     protocol::AMQPErrorKind,
+    tcp::OwnedTLSConfig,
     types::FieldTable,
-    uri::AMQPUri,
+    uri::{AMQPScheme, AMQPUri},
 };
 use metrics::{counter, gauge};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -27,6 +28,7 @@ use crate::{
     stop::Stop,
     supervision::{Failing, supervised},
     surroundings::Surroundings,
+    tls::Tls,
 };
 
 /// The largest piece that data is sent in. lapin keeps room for 32 of them in each direction of each connection: with the
@@ -38,6 +40,7 @@ const SENT_FRAME_BYTES: u32 = 16 * 1024;
 #[derive(Clone)]
 pub struct Login {
     uri: AMQPUri,
+    tls: OwnedTLSConfig,
     longest_wait: Duration,
 }
 
@@ -45,7 +48,7 @@ impl Login {
     /// Reads the settings.
     ///
     /// # Errors
-    /// Where the address is none.
+    /// Where the address is none, or says plain text to another machine.
     pub fn new(settings: &BrokerSettings) -> Result<Self, StoreError> {
         let mut uri: AMQPUri = settings
             .url
@@ -54,9 +57,14 @@ impl Login {
         if !settings.password.reveal().is_empty() {
             uri.authority.userinfo.password = settings.password.reveal().to_owned();
         }
+        let tls = Tls::new(settings.tls_ca_file.as_deref(), settings.allow_plaintext).map_err(StoreError::broken)?;
+        if uri.scheme == AMQPScheme::AMQP {
+            tls.plaintext_to(&uri.authority.host, "amqps://user@host:5671/vhost").map_err(StoreError::broken)?;
+        }
         // A dead peer is noticed after two of these.
         uri.query.heartbeat = Some(10);
-        Ok(Self { uri, longest_wait: Duration::from_millis(settings.reconnect_max_ms) })
+        let tls = OwnedTLSConfig { identity: None, cert_chain: tls.pem().map(str::to_owned) };
+        Ok(Self { uri, tls, longest_wait: Duration::from_millis(settings.reconnect_max_ms) })
     }
 
     /// For a connection over which nothing comes in but confirms.
@@ -70,9 +78,14 @@ impl Login {
         &self.uri.authority.userinfo.username
     }
 
-    async fn connect(&self, name: &str) -> Result<Connection, String> {
+    /// Connects once, within 10 s.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached, refuses, or its certificate is not accepted.
+    pub async fn connect(&self, name: &str) -> Result<Connection, String> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(self.uri.clone(), properties);
+        let runtime = lapin::runtime::default_runtime().map_err(|error| error.to_string())?;
+        let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls.clone(), runtime);
         match tokio::time::timeout(Duration::from_secs(10), connecting).await {
             Ok(connected) => connected.map_err(|error| error.to_string()),
             Err(_) => Err("no connection within 10 s".to_owned()),

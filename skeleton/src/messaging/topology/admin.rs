@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Certificate, Client, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::{
     Change, Clash, Destination, Difference, Rights, Topology,
     compare::{OnBroker, difference},
 };
+use crate::tls::{Tls, TlsError};
 
 /// The management API counts messages only every five seconds.
 const COUNTS_ARE_NEW_AFTER: Duration = Duration::from_secs(6);
@@ -20,6 +21,9 @@ pub enum TopologyError {
     /// The management API does not answer.
     #[error("the broker's management API does not answer: {0}")]
     Unreachable(#[from] reqwest::Error),
+    /// The management API must not be called.
+    #[error("the broker's management API: {0}")]
+    Forbidden(#[from] TlsError),
     /// The broker refuses something, for instance because it is there with other arguments.
     #[error("{what}: the broker refuses: {why}")]
     Refused {
@@ -56,6 +60,23 @@ impl Admin {
     /// An administrator of one virtual host; the address carries name and password.
     pub fn new(url: &str, vhost: &str) -> Self {
         Self { http: Client::new(), url: url.trim_end_matches('/').to_owned(), vhost: encoded(vhost) }
+    }
+
+    /// The same, with certificates and plain text as the settings of the broker say.
+    ///
+    /// # Errors
+    /// If the address says plain text to another machine, or an authority's certificate cannot be used.
+    pub fn checking(url: &str, vhost: &str, tls: &Tls) -> Result<Self, TopologyError> {
+        let place = Url::parse(url).ok();
+        if place.as_ref().is_none_or(|place| place.scheme() != "https") {
+            let host = place.as_ref().and_then(Url::host_str).unwrap_or_default();
+            tls.plaintext_to(host, "https://user:password@host:15671")?;
+        }
+        let mut http = Client::builder();
+        for authority in tls.authorities() {
+            http = http.add_root_certificate(Certificate::from_der(authority)?);
+        }
+        Ok(Self { http: http.build()?, ..Self::new(url, vhost) })
     }
 
     /// What would change on the broker.

@@ -7,6 +7,7 @@ use std::{fmt, time::Duration};
 
 use elasticsearch::{
     auth::Credentials,
+    cert::{Certificate, CertificateValidation},
     http::{
         Method, Url,
         headers::{CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -16,7 +17,10 @@ use elasticsearch::{
 };
 use serde_json::Value;
 
-use crate::failure::{StoreError, StoreErrorKind};
+use crate::{
+    failure::{StoreError, StoreErrorKind},
+    tls::Tls,
+};
 
 /// What a call carries.
 pub enum Body {
@@ -67,8 +71,8 @@ impl Client {
     /// A client of the server at this address; the user is part of the address.
     ///
     /// # Errors
-    /// Where the address is none.
-    pub fn new(address: &str, password: &str, timeout: Duration) -> Result<Self, StoreError> {
+    /// Where the address is none, or says plain text to another machine.
+    pub fn new(address: &str, password: &str, timeout: Duration, tls: &Tls) -> Result<Self, StoreError> {
         let mut url: Url = address.parse().map_err(|error| StoreError::broken(format!("url: {error}")))?;
         let user = url.username().to_owned();
         let password =
@@ -77,7 +81,15 @@ impl Client {
         {
             return Err(StoreError::broken("url: write it as http://user@host:port"));
         }
+        if url.scheme() == "http" {
+            let host = url.host_str().unwrap_or_default();
+            tls.plaintext_to(host, "https://user@host:9200").map_err(StoreError::broken)?;
+        }
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url)).disable_proxy();
+        if let Some(pem) = tls.pem() {
+            let authorities = Certificate::from_pem(pem.as_bytes()).map_err(StoreError::broken)?;
+            builder = builder.cert_validation(CertificateValidation::Full(authorities));
+        }
         if !user.is_empty() {
             builder = builder.auth(Credentials::Basic(user, password));
         }

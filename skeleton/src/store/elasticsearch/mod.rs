@@ -33,6 +33,7 @@ use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAsi
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
+    tls::Tls,
 };
 
 pub use find::{Hit, Passages, Question};
@@ -73,10 +74,16 @@ pub struct ElasticsearchPlan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoreSettings {
-    /// `http://user@host:port`, without the password.
+    /// `https://user@host:port`, or `http://` for plain text, without the password.
     url: String,
     #[serde(default)]
     password: Secret,
+    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    #[serde(default)]
+    tls_ca_file: Option<std::path::PathBuf>,
+    /// Whether the server may be reached in plain text although it is on another machine.
+    #[serde(default)]
+    allow_plaintext: bool,
     /// What the names of the indices begin with.
     #[serde(default = "search")]
     prefix: String,
@@ -125,8 +132,9 @@ impl Plan for ElasticsearchPlan {
     fn open(&self, settings: &Settings) -> Result<Elasticsearch, StoreError> {
         let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
         let timeout = Duration::from_millis(section.timeout_ms);
+        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext).map_err(StoreError::broken)?;
         Ok(Elasticsearch {
-            client: Client::new(&section.url, section.password.reveal(), timeout)?,
+            client: Client::new(&section.url, section.password.reveal(), timeout, &tls)?,
             names: Names::new(&section.prefix, self.plans)?,
             plans: self.plans,
             replicas: section.number_of_replicas,

@@ -38,6 +38,7 @@ use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAsi
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
+    tls::Tls,
 };
 
 /// How many rows come with one answer; more cost another round trip.
@@ -81,10 +82,16 @@ pub struct Neo4jPlan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoreSettings {
-    /// `bolt://user@host:port`, without the password.
+    /// `bolt+s://user@host:port`, or `bolt://` for plain text, without the password.
     url: String,
     #[serde(default)]
     password: Secret,
+    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    #[serde(default)]
+    tls_ca_file: Option<std::path::PathBuf>,
+    /// Whether the server may be reached in plain text although it is on another machine.
+    #[serde(default)]
+    allow_plaintext: bool,
     /// How many connections at most.
     #[serde(default = "sixteen")]
     connections: usize,
@@ -107,7 +114,7 @@ impl StoreSettings {
         let wrong = || StoreError::broken("store.url: write it as bolt://user@host:port, without the password");
         let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
         let (user, place) = rest.split_once('@').ok_or_else(wrong)?;
-        ConfigBuilder::default()
+        self.encrypted(scheme, place)?
             .uri(format!("{scheme}://{place}"))
             .user(user)
             .password(self.password.reveal())
@@ -117,6 +124,31 @@ impl StoreSettings {
             .tcp_keepalive(Duration::from_secs(10))
             .build()
             .map_err(store_error)
+    }
+}
+
+impl StoreSettings {
+    /// How to connect, as far as TLS goes. Certificates are always checked, so the schemes that do not are refused.
+    fn encrypted(&self, scheme: &str, place: &str) -> Result<ConfigBuilder, StoreError> {
+        let tls = Tls::new(self.tls_ca_file.as_deref(), self.allow_plaintext).map_err(StoreError::broken)?;
+        let builder = ConfigBuilder::default();
+        if scheme.ends_with("+ssc") {
+            return Err(StoreError::broken(format!(
+                "store.url: {scheme}:// checks no certificate: write {}:// and set store.tls_ca_file",
+                scheme.replace("+ssc", "+s")
+            )));
+        }
+        if !scheme.ends_with("+s") {
+            let host = reqwest::Url::parse(&format!("{scheme}://{place}"));
+            let host = host.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();
+            tls.plaintext_to(host, "bolt+s://user@host:7687").map_err(StoreError::broken)?;
+            return Ok(builder);
+        }
+        // Without a file, the driver asks the operating system which authorities it trusts.
+        Ok(match tls.ca_file() {
+            Some(file) => builder.with_client_certificate(file),
+            None => builder,
+        })
     }
 }
 

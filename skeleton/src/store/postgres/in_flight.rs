@@ -8,7 +8,7 @@ use std::{ops::Deref, time::Duration};
 
 use deadpool_postgres::Object;
 use tokio::runtime::Handle;
-use tokio_postgres::NoTls;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::failure::{StoreError, StoreErrorKind};
 
@@ -18,11 +18,12 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 /// A pooled connection. Dropped before [`InFlight::answered`], it is closed and its statement is cancelled.
 pub(super) struct InFlight {
     client: Option<Object>,
+    tls: MakeRustlsConnect,
 }
 
 impl InFlight {
-    pub(super) fn new(client: Object) -> Self {
-        Self { client: Some(client) }
+    pub(super) fn new(client: Object, tls: MakeRustlsConnect) -> Self {
+        Self { client: Some(client), tls }
     }
 
     /// Returns the connection to the pool, unless the server did not answer on it or cannot work any more: then it is
@@ -45,19 +46,19 @@ impl Deref for InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            abandon(client);
+            abandon(client, self.tls.clone());
         }
     }
 }
 
 /// Closes a connection, and cancels the statement that runs on it. Without that, the server would notice only after the
 /// statement that its client is gone. Nothing else can be hit: the connection takes no other statement.
-pub(super) fn abandon(client: Object) {
+pub(super) fn abandon(client: Object, tls: MakeRustlsConnect) {
     let cancel = client.cancel_token();
     let is_closed = client.is_closed();
     drop(Object::take(client));
     if let (false, Ok(runtime)) = (is_closed, Handle::try_current()) {
         // Failed or late, the server's statement_timeout remains.
-        runtime.spawn(async move { tokio::time::timeout(CANCEL_LIMIT, cancel.cancel_query(NoTls)).await });
+        runtime.spawn(async move { tokio::time::timeout(CANCEL_LIMIT, cancel.cancel_query(tls)).await });
     }
 }

@@ -10,6 +10,7 @@ mod bound;
 mod counts;
 mod decisions;
 mod delays;
+mod encryption;
 mod error;
 pub(crate) mod idempotency;
 mod in_flight;
@@ -39,9 +40,10 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, 
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_postgres::{
-    Client, NoTls, Row,
+    Client, Row,
     types::{Json, ToSql},
 };
+use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 pub use self::tx::Tx;
@@ -51,12 +53,14 @@ use self::{
     outbox::Relay,
     patience::{fenced, limited, patience, within},
     probe::Probe,
+    session::Session,
     set_aside::Conditions,
 };
 use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
+    tls::Tls,
 };
 
 /// What the skeleton keeps beside a service's own tables, in order.
@@ -92,6 +96,7 @@ const EXPIRING: &[(&str, &str)] = &[
 pub struct Postgres {
     pool: Pool,
     config: Arc<tokio_postgres::Config>,
+    tls: MakeRustlsConnect,
     patience: Duration,
     migrations: &'static [(&'static str, &'static str)],
     bell: Arc<Notify>,
@@ -107,10 +112,16 @@ pub struct PostgresPlan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoreSettings {
-    /// `postgres://user@host:port/database`, without the password.
+    /// `postgres://user@host:port/database?sslmode=require`, or without `sslmode` for plain text; without the password.
     url: String,
     #[serde(default)]
     password: Secret,
+    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    #[serde(default)]
+    tls_ca_file: Option<std::path::PathBuf>,
+    /// Whether the server may be reached in plain text although it is on another machine.
+    #[serde(default)]
+    allow_plaintext: bool,
     /// How many connections at most.
     #[serde(default = "sixteen")]
     connections: usize,
@@ -145,7 +156,7 @@ impl Postgres {
     /// # Errors
     /// Where the store does not answer or the statement is wrong.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?);
+        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
         let answer = within(self.patience, async {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, parameters).await
@@ -168,7 +179,7 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::query`].
     pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?);
+        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
         let answer = within(self.patience, async {
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, parameters).await
@@ -185,7 +196,7 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Client, StoreError> {
-        let connecting = self.config.connect(NoTls);
+        let connecting = self.config.connect(self.tls.clone());
         let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
         let (client, connection) =
             connected.map_err(|_| unavailable("no connection within 5 s"))?.map_err(unavailable)?;
@@ -199,7 +210,9 @@ impl Plan for PostgresPlan {
 
     fn open(&self, settings: &Settings) -> Result<Postgres, StoreError> {
         let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
-        let mut config: tokio_postgres::Config = section.url.parse().map_err(StoreError::broken)?;
+        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext).map_err(StoreError::broken)?;
+        let mut config = encryption::config_of(&section.url, &tls)?;
+        let tls = MakeRustlsConnect::new(tls.client_config());
         if !section.password.reveal().is_empty() {
             config.password(section.password.reveal());
         }
@@ -209,7 +222,8 @@ impl Plan for PostgresPlan {
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
         let sessions = limited(&config, section.statement_timeout_ms, section.idle_transaction_ms);
-        let manager = Manager::from_config(sessions, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(sessions, tls.clone(), recycling);
         let timeouts = Timeouts {
             wait: Some(Duration::from_secs(5)),
             create: Some(Duration::from_secs(5)),
@@ -219,6 +233,7 @@ impl Plan for PostgresPlan {
         Ok(Postgres {
             pool: pool.build().map_err(StoreError::broken)?,
             config: Arc::new(fenced(&config)),
+            tls,
             patience: patience(section.statement_timeout_ms),
             migrations: self.migrations,
             bell: Arc::default(),
@@ -235,7 +250,7 @@ impl Store for Postgres {
 
     async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;
-        Tx::begin(client, Work::new(service.clone()), self.bell.clone(), take_in).await
+        Tx::begin(Session::new(client, self.tls.clone()), Work::new(service.clone()), self.bell.clone(), take_in).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

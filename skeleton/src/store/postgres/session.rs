@@ -9,7 +9,8 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use tokio_postgres::{NoTls, Statement};
+use tokio_postgres::Statement;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{error::store_error, in_flight::abandon};
 use crate::failure::{StoreError, StoreErrorKind};
@@ -21,6 +22,7 @@ const TRIES: usize = 20;
 /// A connection with a transaction, which begins with its first statement.
 pub(super) struct Session {
     client: Option<Object>,
+    tls: MakeRustlsConnect,
     has_begun: AtomicBool,
     unanswered: AtomicUsize,
     has_failed: AtomicBool,
@@ -29,9 +31,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(client: Object) -> Self {
+    pub(super) fn new(client: Object, tls: MakeRustlsConnect) -> Self {
         Self {
             client: Some(client),
+            tls,
             has_begun: AtomicBool::new(false),
             unanswered: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
@@ -104,7 +107,7 @@ impl Session {
         }
         // The connection is not used again: what breaks off may come late, and would hit the next transaction.
         for _ in 0..TRIES {
-            let _ = self.cancel_token().cancel_query(NoTls).await;
+            let _ = self.cancel_token().cancel_query(self.tls.clone()).await;
             if tokio::time::timeout(PATIENCE, &mut undoing).await.is_ok() {
                 return;
             }
@@ -128,7 +131,7 @@ impl Drop for Session {
             // Closed, not returned: whatever state it is in ends with it.
             match *self.unanswered.get_mut() {
                 0 => drop(Object::take(client)),
-                _ => abandon(client),
+                _ => abandon(client, self.tls.clone()),
             }
         }
     }

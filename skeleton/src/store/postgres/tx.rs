@@ -78,12 +78,11 @@ pub struct Tx {
 impl Tx {
     /// Opens a transaction and takes messages in: one round trip; none where there are no messages.
     pub(super) async fn begin(
-        client: Object,
+        session: Session,
         work: Work,
         bell: Arc<Notify>,
         take_in: &[Uuid],
     ) -> Result<Self, StoreError> {
-        let session = Session::new(client);
         let mut new = HashSet::new();
         if !take_in.is_empty() {
             let statement = session.prepared(TAKE_IN).await?;
