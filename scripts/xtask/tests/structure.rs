@@ -1,5 +1,7 @@
 //! The rules of the tree: who may depend on whom, and who may know the broker.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
 use std::{
     collections::BTreeSet,
     fs,
