@@ -24,7 +24,7 @@ pub async fn run(app: App<Postgres>, stop: Stop) {
         }
         if renewed.elapsed() > BETWEEN_KEYS {
             renewed = Instant::now();
-            told("signing keys", tokens.renew_keys(&app.requests).await);
+            told("signing keys", tokens.renew_keys(&app.requests, None).await);
         }
         tokio::select! {
             () = stop.stopped() => {}

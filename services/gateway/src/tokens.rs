@@ -9,8 +9,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use events::accounts::{GetSigningKeys, SigningKey};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use events::{
+    TraceParent,
+    accounts::{GetSigningKeys, SigningKey},
+};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Header, Validation, decode, decode_header,
+    errors::{Error, ErrorKind},
+};
 use serde::Deserialize;
 use serde_json::Map;
 use skeleton::{Asking, Problem, Requests};
@@ -73,29 +79,33 @@ impl Tokens {
     ///
     /// # Errors
     /// 401, the same for all that can be wrong with a token; 503 where its key cannot be asked for.
-    pub async fn verify(&self, token: &str, requests: &Requests) -> Result<Claims, Problem> {
+    pub async fn verify(&self, token: &str, requests: &Requests, trace: TraceParent) -> Result<Claims, Problem> {
         let key_id = key_id_of(token).ok_or_else(refused)?;
         let keys = match self.known() {
             keys if keys.contains_key(&key_id) => keys,
-            _ => self.asked_for(&key_id, requests).await?,
+            _ => self.asked_for(&key_id, requests, trace).await?,
         };
         let key = keys.get(&key_id).ok_or_else(refused)?;
-        decode::<Claims>(token, key, &self.validation).map(|token| token.claims).map_err(|_| refused())
+        decode::<Claims>(token, key, &self.validation).map(|token| token.claims).map_err(|error| {
+            count_refused(&error);
+            refused()
+        })
     }
 
     /// Asks for the keys, in place of those known.
     ///
     /// # Errors
     /// Where accounts does not answer.
-    pub async fn renew_keys(&self, requests: &Requests) -> Result<(), Problem> {
-        let view = requests.ask(&GetSigningKeys(Map::new()), Asking::default()).await?;
+    pub async fn renew_keys(&self, requests: &Requests, trace: Option<TraceParent>) -> Result<(), Problem> {
+        let asking = Asking { trace, ..Asking::default() };
+        let view = requests.ask(&GetSigningKeys(Map::new()), asking).await?;
         let keys: HashMap<_, _> = view.keys.iter().filter_map(readable).collect();
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }
 
     /// The keys after asking for one that is not known, or without asking where that was just done.
-    async fn asked_for(&self, key_id: &str, requests: &Requests) -> Result<Keys, Problem> {
+    async fn asked_for(&self, key_id: &str, requests: &Requests, trace: TraceParent) -> Result<Keys, Problem> {
         let mut asked = self.asked.lock().await;
         let keys = self.known();
         if keys.contains_key(key_id) {
@@ -106,7 +116,7 @@ impl Tokens {
             Some(Asked { at, answered: false }) if at.elapsed() < BETWEEN_FAILURES => return Err(unavailable()),
             Some(_) | None => {}
         }
-        let answered = self.renew_keys(requests).await.is_ok();
+        let answered = self.renew_keys(requests, Some(trace)).await.is_ok();
         *asked = Some(Asked { at: Instant::now(), answered });
         if answered { Ok(self.known()) } else { Err(unavailable()) }
     }
@@ -119,6 +129,20 @@ impl Tokens {
 /// The one answer to every token that is not valid.
 pub fn refused() -> Problem {
     Problem::new(401, "unauthorized", "the access token is missing or not valid: sign in or refresh it")
+}
+
+/// Counts a token that was refused. One that has expired is everyday; one that is not valid yet is another clock.
+fn count_refused(error: &Error) {
+    let reason = match error.kind() {
+        ErrorKind::ExpiredSignature => "expired",
+        ErrorKind::ImmatureSignature => "not-valid-yet",
+        ErrorKind::InvalidSignature => "signature",
+        _ => "claims",
+    };
+    metrics::counter!("access_tokens_refused_total", "reason" => reason).increment(1);
+    if reason != "expired" {
+        tracing::info!(reason, "access token refused");
+    }
 }
 
 fn unavailable() -> Problem {

@@ -15,6 +15,7 @@ mod app;
 mod clock;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
+mod logs;
 mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
@@ -30,6 +31,7 @@ mod world;
 
 pub use app::TestApp;
 pub use clock::TestClock;
+pub use logs::Logs;
 pub use neighbour::Neighbour;
 pub use process::Process;
 pub use proxy::{Fault, Proxy};
@@ -75,7 +77,8 @@ where
     }
 }
 
-/// A folder or file of the test data of others, where it is there. Says so where it is not.
+/// A folder or file of the test data of others, where it is there. Where it is not, the test is counted as skipped: its
+/// name goes to stderr and to the file that `KITH_SKIPPED` names, which `scripts/test` shows at the end.
 pub fn test_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("KITH_TEST_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
@@ -83,7 +86,18 @@ pub fn test_data(path: &str) -> Option<PathBuf> {
     if found.exists() {
         return Some(found);
     }
-    // Not `println!`: it would be heard only when the test fails.
-    let _ = writeln!(std::io::stderr(), "skipped: {} is not there (set KITH_TEST_DATA)", found.display());
+    skipped(&format!("{} does not exist (set KITH_TEST_DATA)", found.display()));
     None
+}
+
+fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("skipped: {test}: {why}\n");
+    // Not `println!`: it is shown only if the test fails.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(file) = std::env::var_os("KITH_SKIPPED") {
+        let opened = std::fs::File::options().create(true).append(true).open(&file);
+        let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.unwrap_or_else(|error| panic!("KITH_SKIPPED: {}: {error}", file.display()));
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 mod ahead;
+mod clocks;
 mod conformance;
 mod databases;
 mod delays;
@@ -36,4 +37,5 @@ mod sagas;
 mod schedules;
 mod simulation;
 mod topology;
+mod traces;
 mod versions;

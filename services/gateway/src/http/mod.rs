@@ -14,10 +14,11 @@ mod stream;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use events::TraceParent;
 use serde::de::DeserializeOwned;
 use skeleton::{
     App, Postgres, Problem,
-    http::{ClientAddress, RateLimits, Routes, TraceHeader, bytes, client_address, read, trace_header},
+    http::{ClientAddress, RateLimits, Routes, bytes, client_address, read, trace_header},
 };
 use warp::{
     Filter, Rejection,
@@ -85,7 +86,7 @@ impl Api {
         let api = self.clone();
         let identified = warp::header::headers_cloned().and(trace_header()).and_then(move |headers, trace| {
             let api = api.clone();
-            async move { api.identify(&headers, &trace).await.map_err(warp::reject::custom) }
+            async move { api.identify(&headers, trace).await.map_err(warp::reject::custom) }
         });
         identified.boxed()
     }
@@ -95,7 +96,7 @@ impl Api {
         let api = self.clone();
         let known = client_address().and(warp::header::headers_cloned()).and(trace_header());
         let admitted = known.and_then(move |address, headers, trace| {
-            let admitted = api.admit(address, &headers, &trace).map_err(warp::reject::custom);
+            let admitted = api.admit(address, &headers, trace).map_err(warp::reject::custom);
             async move { admitted }
         });
         admitted.boxed()
@@ -133,9 +134,9 @@ impl Api {
     }
 
     /// The member whose token a request brings.
-    async fn identify(&self, headers: &HeaderMap, trace: &TraceHeader) -> Result<Caller, Problem> {
+    async fn identify(&self, headers: &HeaderMap, trace: TraceParent) -> Result<Caller, Problem> {
         let token = bearer_token(headers).ok_or_else(refused)?;
-        let claims = self.tokens.verify(token, &self.app.requests).await?;
+        let claims = self.tokens.verify(token, &self.app.requests, trace).await?;
         if self.ended.has_ended(claims.session_id, claims.account_id).await? {
             return Err(refused());
         }
@@ -150,7 +151,7 @@ impl Api {
         &self,
         ClientAddress(address): ClientAddress,
         headers: &HeaderMap,
-        trace: &TraceHeader,
+        trace: TraceParent,
     ) -> Result<Visitor, Problem> {
         self.limits.check_address(address)?;
         let named = headers.get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or("unknown");
@@ -159,8 +160,8 @@ impl Api {
         Ok(Visitor { address, device, services })
     }
 
-    fn services(&self, trace: &TraceHeader) -> Services {
-        Services { requests: self.app.requests.clone(), actor: None, trace: trace.0.parse().ok(), order_id: None }
+    fn services(&self, trace: TraceParent) -> Services {
+        Services { requests: self.app.requests.clone(), actor: None, trace: Some(trace), order_id: None }
     }
 }
 

@@ -14,7 +14,7 @@ use metrics::{counter, gauge};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::{answered, answered_within};
+use super::{BrokerError, answered, answered_within};
 use crate::{config::BrokerSettings, failure::StoreError, stop::Stop, surroundings::Surroundings};
 
 /// The largest piece that data is sent in. lapin keeps room for 32 of them in each direction of each connection: with the
@@ -58,13 +58,9 @@ impl Login {
         &self.uri.authority.userinfo.username
     }
 
-    async fn connect(&self, name: &str) -> Result<Connection, String> {
+    async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(self.uri.clone(), properties);
-        match tokio::time::timeout(Duration::from_secs(10), connecting).await {
-            Ok(connected) => connected.map_err(|error| error.to_string()),
-            Err(_) => Err("no connection within 10 s".to_owned()),
-        }
+        answered_within(Duration::from_secs(10), Connection::connect_uri(self.uri.clone(), properties)).await
     }
 }
 
@@ -107,7 +103,7 @@ impl Link {
     ///
     /// # Errors
     /// Where the broker refuses the channel, or the link was stopped.
-    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
+    pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
         let live = self.live().await?;
         match answered(live.connection.create_channel()).await {
             Ok(channel) => Ok((channel, live.generation)),
@@ -132,7 +128,7 @@ impl Link {
         options: BasicConsumeOptions,
         arguments: FieldTable,
         within: Duration,
-    ) -> Result<(Channel, Consumer), String> {
+    ) -> Result<(Channel, Consumer), BrokerError> {
         let (channel, generation) = self.channel().await?;
         // Sent together, answered together.
         let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
@@ -151,10 +147,10 @@ impl Link {
         let _ = self.live().await;
     }
 
-    async fn live(&self) -> Result<Live, String> {
+    async fn live(&self) -> Result<Live, BrokerError> {
         let mut current = self.current.clone();
-        let live = current.wait_for(Option::is_some).await.map_err(|_| "the link is closed".to_owned())?;
-        live.clone().ok_or_else(|| "the link is closed".to_owned())
+        let live = current.wait_for(Option::is_some).await.map_err(|_| BrokerError::Closed)?;
+        live.clone().ok_or(BrokerError::Closed)
     }
 
     /// Says that a connection does not work any more, so that a new one is made.
@@ -196,7 +192,7 @@ async fn keep_up(
             }
             Err(error) => {
                 if failures == 0 {
-                    warn!(connection = name, error, "the broker cannot be reached: trying until it can");
+                    warn!(connection = name, %error, "the broker cannot be reached: trying until it can");
                 }
                 failures = failures.saturating_add(1);
             }

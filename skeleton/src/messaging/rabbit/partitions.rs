@@ -17,7 +17,7 @@ use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::{Link, answered};
+use super::{BrokerError, Link, answered};
 use crate::stop::Stop;
 
 /// How often a replica looks whether it has more than its share.
@@ -33,7 +33,7 @@ pub fn event_queues(service: &str, partitions: u32) -> Vec<String> {
 
 /// The queues that the service's events came in while they were split otherwise, as far as they are still there.
 /// Nothing new comes into them.
-pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) -> Result<Vec<String>, String> {
+pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) -> Result<Vec<String>, BrokerError> {
     let mut found = Vec::new();
     let whole = format!("{service}.events");
     if partitions > 1 && consumers_of(link, &whole).await?.is_some() {
@@ -52,7 +52,7 @@ pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) ->
 }
 
 /// How many consumers a queue has. `None` where there is no such queue.
-pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>, String> {
+pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>, BrokerError> {
     // Asked for a queue that is not there, the broker closes the channel: each question has its own.
     let (channel, _) = link.channel().await?;
     let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
@@ -61,7 +61,7 @@ pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>
             let _ = answered(channel.close(200, "bye".into())).await;
             Ok(Some(found.consumer_count()))
         }
-        Err(error) if error.contains("NOT_FOUND") || error.contains("NOT-FOUND") => Ok(None),
+        Err(BrokerError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
