@@ -36,7 +36,8 @@ pub struct Envelope {
     pub causation_id: Option<Uuid>,
     /// The account on whose behalf it was sent.
     pub actor: Option<Uuid>,
-    /// When the one who asks stops waiting.
+    /// When the caller stops waiting, by the caller's clock. For people who read it: the limit that counts is relative,
+    /// the AMQP property `expiration`.
     pub deadline: Option<DateTime<Utc>>,
 }
 
@@ -146,6 +147,13 @@ pub struct TraceParent {
     pub sampled: bool,
 }
 
+impl TraceParent {
+    /// The trace id as logs and HTTP headers show it: 32 hexadecimal digits.
+    pub fn trace_id_text(&self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+}
+
 impl fmt::Display for TraceParent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
@@ -158,16 +166,17 @@ impl FromStr for TraceParent {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let malformed = EnvelopeError::Malformed("traceparent", "a W3C traceparent");
         let parts: Vec<&str> = text.split('-').collect();
-        let [_, trace_id, span_id, flags, ..] = parts[..] else { return Err(malformed) };
-        if (trace_id.len(), span_id.len(), flags.len()) != (32, 16, 2) {
+        let [version, trace_id, span_id, flags] = parts[..] else { return Err(malformed) };
+        // `from_str_radix` alone would accept a sign and capital letters.
+        let hex = |text: &str, digits: usize| {
+            let is_hex = text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+        };
+        let read = (hex(version, 2), hex(trace_id, 32), hex(span_id, 16), hex(flags, 2));
+        let (Some(0..=0xfe), Some(trace_id @ 1..), Some(span_id @ 1..), Some(flags)) = read else {
             return Err(malformed);
-        }
-        let hex = |text: &str| u128::from_str_radix(text, 16).map_err(|_| malformed.clone());
-        let (trace_id, span_id, flags) = (hex(trace_id)?, hex(span_id)?, hex(flags)?);
-        if trace_id == 0 || span_id == 0 {
-            return Err(malformed);
-        }
-        // The lengths were checked: 16 hexadecimal digits fit.
+        };
+        // 16 hexadecimal digits fit.
         Ok(Self { trace_id, span_id: span_id as u64, sampled: flags & 1 == 1 })
     }
 }
@@ -215,6 +224,28 @@ mod tests {
 
         assert_eq!(read, Ok(envelope()));
         assert_eq!(headers["cloudEvents:traceparent"], "00-00000000000000000000000000000001-0000000000000002-01");
+    }
+
+    #[test]
+    fn a_traceparent_that_is_not_in_its_form_is_refused() {
+        let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        let zeros = "0".repeat(32);
+        let wrong = [
+            String::new(),
+            format!("00-{trace}-{span}"),
+            format!("ff-{trace}-{span}-01"),
+            format!("00-{zeros}-{span}-01"),
+            format!("00-{trace}-{}-01", &zeros[..16]),
+            format!("00-+{}-{span}-01", &trace[1..]),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+            format!("xx-{trace}-{span}-01"),
+            format!("00-{trace}-{span}-01-more"),
+        ];
+
+        let read: Vec<_> = wrong.iter().filter(|text| text.parse::<TraceParent>().is_ok()).collect();
+
+        assert!(read.is_empty(), "{read:?}");
+        assert!(format!("00-{trace}-{span}-01").parse::<TraceParent>().is_ok());
     }
 
     #[test]

@@ -27,8 +27,11 @@ pub struct Older {
     /// Reads data of the version before as data of this one.
     pub upcast: fn(Value) -> Result<Value, NotThatVersion>,
     /// Writes data of this version as data of the one before, while that is still published.
-    pub downcast: Option<fn(&[u8]) -> Result<Vec<u8>, NotThatVersion>>,
+    pub downcast: Option<Downcast>,
 }
+
+/// Writes data of a version as data of the version before it.
+pub type Downcast = fn(&[u8]) -> Result<Vec<u8>, NotThatVersion>;
 
 /// The data is not of the version that its name says. Tells nothing of the data, which may be personal.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -10,7 +10,7 @@ mod contacts;
 use serde_json::Value;
 
 use crate::catalogue::{CATALOGUE, Entry, find};
-pub use crate::superseding::{NotThatVersion, Older, Supersedes};
+pub use crate::superseding::{Downcast, NotThatVersion, Older, Supersedes};
 
 /// The versions before this one, the newest of them first.
 pub fn older_than(name: &str) -> impl Iterator<Item = &'static Entry> {

@@ -3,26 +3,19 @@
 //! It lies outside of the repository, in the folder that `KITH_TEST_DATA` names; where it is not there the tests say so
 //! and are skipped.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
+#[path = "support/test_data.rs"]
+mod test_data;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Envelope, EnvelopeError, TraceParent};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 fn material(file: &str) -> Option<Value> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = std::env::var_os("KITH_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
-    let path = folder.join("contracts/cloudevents").join(file);
-    let Ok(text) = fs::read_to_string(&path) else {
-        // Not `println!`: it would be heard only when the test fails.
-        let _ = writeln!(std::io::stderr(), "skipped: {} is not there (set KITH_TEST_DATA)", path.display());
-        return None;
-    };
+    let text = test_data::read(&format!("contracts/cloudevents/{file}"))?;
     Some(serde_json::from_str(&text).unwrap())
 }
 

@@ -112,6 +112,9 @@ pub struct Problem {
     /// How many seconds to wait before trying again, where that helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The trace to look for in the logs of all services, where the fault is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }
 
 /// One field at fault.
@@ -133,6 +136,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            trace_id: None,
         }
     }
 

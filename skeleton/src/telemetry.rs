@@ -2,10 +2,12 @@
 
 use std::sync::OnceLock;
 
-use events::Envelope;
+use events::{Envelope, TraceParent};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing::Span;
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Span, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
 
 use crate::config::LogSettings;
 
@@ -19,10 +21,8 @@ pub struct Telemetry {
 /// Starts logs, metrics and error reports for the process.
 pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
     let filter = filter(&settings.filter);
-    let lines =
-        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
     // A second start in one process, as in tests, keeps the first subscriber.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(lines(std::io::stdout)).try_init();
     metrics();
     let dsn = settings.sentry_dsn.reveal();
     let mut options = sentry::ClientOptions::default();
@@ -38,6 +38,16 @@ pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
 pub fn filter(wanted: &str) -> EnvFilter {
     const QUIET: &str = "lapin=error,lapin::channel=off";
     EnvFilter::try_new(format!("{wanted},{QUIET}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{QUIET}")))
+}
+
+/// Log lines as JSON, each with the span that it was logged in.
+pub(crate) fn lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
+    lines.with_current_span(true).with_span_list(false).with_writer(writer)
 }
 
 /// The process's metrics, in the text form of Prometheus.
@@ -65,17 +75,37 @@ pub fn tidy_metrics() {
 
 /// The span that a message is handled in: every line logged in it carries the trace and the message.
 pub fn message_span(envelope: &Envelope) -> Span {
-    let trace = envelope.trace.map(|trace| format!("{:032x}", trace.trace_id));
-    tracing::info_span!(
+    // Of the highest level: a filter that lets an error through must not take the trace from it.
+    tracing::error_span!(
         "message",
-        trace.id = trace,
+        trace_id = envelope.trace.map(|trace| trace.trace_id_text()),
         message.id = %envelope.id,
         message.name = envelope.name,
         message.subject = envelope.subject,
     )
 }
 
+/// The span of a message that was received: none where its envelope cannot be read.
+pub(crate) fn received_span<E>(envelope: &Result<Envelope, E>) -> Span {
+    envelope.as_ref().map_or_else(|_| Span::none(), message_span)
+}
+
+/// The span that an HTTP request is handled in: every line logged in it carries the trace.
+pub(crate) fn request_span(trace: TraceParent) -> Span {
+    tracing::error_span!("request", trace_id = trace.trace_id_text())
+}
+
 /// Reports something that must not happen.
 pub fn report_bug(text: &str) {
-    sentry::capture_message(text, sentry::Level::Error);
+    report_bug_in(text, None);
+}
+
+/// The same with the trace that it belongs to, as the tag `trace_id`.
+pub(crate) fn report_bug_in(text: &str, trace: Option<TraceParent>) {
+    let tagged = |scope: &mut sentry::Scope| {
+        if let Some(trace) = trace {
+            scope.set_tag("trace_id", trace.trace_id_text());
+        }
+    };
+    sentry::with_scope(tagged, || sentry::capture_message(text, sentry::Level::Error));
 }

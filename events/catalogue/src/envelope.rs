@@ -82,7 +82,7 @@ fn attributes(message: &Message, example: &Example) -> Vec<Attribute> {
     all.extend(chain_of(message));
     all.push(optional("actor", uuid("the account on whose behalf"), json!(ACTOR)));
     if message.kind == Kind::Request {
-        all.push(optional("deadline", time("when the one who asks stops waiting"), json!(DEADLINE)));
+        all.push(optional("deadline", time("when the caller stops waiting, by its own clock; the limit that counts is the AMQP property expiration"), json!(DEADLINE)));
     }
     all
 }

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../tests/support/test_data.rs"]
+mod test_data;
+
 use std::{
     collections::BTreeMap,
-    fs,
     io::{self, Write},
-    path::{Path, PathBuf},
 };
 
 use schema_compat::{Verdict, compare};
@@ -44,13 +45,7 @@ const OTHERWISE: &[(&str, usize, Reason)] = &[
 ];
 
 fn table(name: &str) -> Option<Value> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = std::env::var_os("KITH_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
-    let path = folder.join("contracts/schema-compat").join(name);
-    let Ok(text) = fs::read_to_string(&path) else {
-        tell(&format!("skipped: {} is not there", path.display()));
-        return None;
-    };
+    let text = test_data::read(&format!("contracts/schema-compat/{name}"))?;
     Some(serde_json::from_str(&text).unwrap())
 }
 
@@ -99,7 +94,7 @@ fn compare_with(table: &str, cases: Vec<Case>) {
 
 /// Said even where the test passes: `eprintln!` would be heard only when it fails.
 fn tell(text: &str) {
-    writeln!(io::stderr(), "{text}").unwrap();
+    io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
 /// This checker asks whether the new schema reads what the old one wrote: our backward.

@@ -1,5 +1,6 @@
 //! Accounts: the people who sign in, their sessions and their profiles.
 
+mod audit;
 mod consumers;
 pub mod domain;
 mod events;

@@ -16,6 +16,7 @@ use skeleton::{
 use uuid::Uuid;
 
 use crate::{
+    audit,
     domain::{
         Account, AccountRefusal, Changes, Device, Email, Erasure, Name, Password, Session, SessionOver, Throttle,
         Verdict, WrongPassword,
@@ -40,6 +41,10 @@ pub fn answers() -> Answers<Postgres> {
         .read(get_erasure)
         .read(get_signing_keys)
 }
+
+/// Reasons in logs and metrics.
+const TOO_MANY: &str = "too-many-attempts";
+const WRONG_PASSWORD: &str = "wrong-password";
 
 /// An account that someone wants to open.
 struct Application {
@@ -80,6 +85,8 @@ async fn register_account(asked: Application, tx: &mut Tx) -> Answered<AccountVi
 struct Attempt {
     /// The digest of the address that failures are counted by.
     address: Vec<u8>,
+    /// The account that the address has, if any.
+    account: Option<Uuid>,
     /// The account and its password's hash, where the password is right.
     proven: Option<(Uuid, String)>,
     device: Device,
@@ -91,7 +98,7 @@ async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answere
     let address = address_digest(&asked.email);
     let throttle = store.resource::<Throttle>();
     if let Some(failures) = store::find_failures(&store, &address).await? {
-        throttle.check(failures, store.now())?;
+        throttle.check(failures, store.now()).inspect_err(|_| audit::sign_in_refused(TOO_MANY, None))?;
     }
     let known = match Email::parse(&asked.email) {
         Ok(email) => store::find_password(&store, &email).await?,
@@ -99,15 +106,21 @@ async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answere
     };
     let kept = known.as_ref().map(|(_, hash)| hash.as_str());
     let is_right = store.resource::<Passwords>().verify(asked.password, kept).await?;
-    Ok(Attempt { address, proven: known.filter(|_| is_right), device: Device::new(&asked.device) })
+    let account = known.as_ref().map(|(account, _)| *account);
+    Ok(Attempt { address, account, proven: known.filter(|_| is_right), device: Device::new(&asked.device) })
 }
 
 /// Answers `open-session`: signs in. Asked again, it finds the session that it opened.
 async fn open_session(attempt: Attempt, tx: &mut Tx) -> Answered<SessionView> {
     let (tokens, throttle, now) = (tx.resource::<Tokens>(), tx.resource::<Throttle>(), tx.now());
     // Counted before it is judged, so that those who try at the same time are counted one after the other.
-    throttle.check(store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?, now)?;
-    let account_id = proven_account(tx, &attempt).await?.ok_or(WrongPassword)?;
+    let failures = store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?;
+    throttle.check(failures, now).inspect_err(|_| audit::sign_in_refused(TOO_MANY, attempt.account))?;
+    let Some(account_id) = proven_account(tx, &attempt).await? else {
+        let reason = if attempt.account.is_some() { WRONG_PASSWORD } else { "unknown-address" };
+        audit::sign_in_refused(reason, attempt.account);
+        return Err(WrongPassword.into());
+    };
     store::forget_failures(tx, &attempt.address).await?;
     let id = tokens.session_of(account_id, tx.message_id().unwrap_or_else(|| tx.new_id()));
     let session = Session { id, account_id, tokens_expire_at: tokens.expiry(now) };
@@ -132,14 +145,19 @@ async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> Answered<Session
     let presented = RefreshToken::from(asked.refresh_token);
     let successor = tokens.successor_of(&presented);
     let Some(known) = store::find_session_of_token(tx, &presented.digest()).await? else {
+        audit::refresh_refused("unknown", None);
         return Err(SessionOver.into());
     };
     let token = store::token_of(tx, &presented.digest(), &successor.digest()).await?;
     match token.judge(&tokens.rules(), now) {
         Verdict::Newest => store::replace_token(tx, &presented.digest(), &successor.digest(), now).await?,
         Verdict::JustReplaced => {}
-        Verdict::Expired => return Err(SessionOver.into()),
+        Verdict::Expired => {
+            audit::refresh_refused("expired", Some(&known));
+            return Err(SessionOver.into());
+        }
         Verdict::Reused => {
+            audit::token_reused(&known);
             store::delete_session(tx, known.account_id, known.id).await?;
             tx.publish(session_ended(&known, SessionEndedReason::TokenReused))?;
             return Err(SessionOver.into());
@@ -186,6 +204,7 @@ async fn prepare_change(asked: ChangeAccount, store: Reading<Postgres>) -> Answe
             store::find_password_of(&store, asked.account_id).await?.ok_or_else(|| Problem::not_found("account"))?;
         let passwords = store.resource::<Passwords>();
         if !passwords.verify(asked_password.current, Some(&known)).await? {
+            audit::sign_in_refused(WRONG_PASSWORD, Some(asked.account_id));
             return Err(AccountRefusal::CurrentPassword.into());
         }
         password = Some(PasswordReplaced { known, new: passwords.hash(new.reveal()).await? });

@@ -67,11 +67,17 @@ fn derived_id<R: Request>(http_request: Uuid, request: &R) -> Uuid {
 }
 
 /// Accounts, whose public keys access tokens are verified with.
-pub struct Accounts<'a>(pub &'a Requests);
+pub struct Accounts<'a> {
+    /// How it is asked.
+    pub requests: &'a Requests,
+    /// The trace of the request that needs a key.
+    pub trace: Option<TraceParent>,
+}
 
 impl KeySource for Accounts<'_> {
     async fn fetch(&self) -> Result<Vec<PublicKey>, Problem> {
-        let view = self.0.ask(&GetSigningKeys(Map::new()), Asking::default()).await?;
+        let view =
+            self.requests.ask(&GetSigningKeys(Map::new()), Asking { trace: self.trace, ..Asking::default() }).await?;
         let ours = |key: &SigningKey| key.kty == "OKP" && key.crv == "Ed25519";
         Ok(view.keys.into_iter().filter(ours).map(|key| PublicKey { id: key.kid, x: key.x }).collect())
     }

@@ -37,5 +37,5 @@ async fn remove_expired_ended(app: App<Postgres>, limit: i64) -> Result<u64, Sto
 }
 
 async fn renew_keys(app: App<Postgres>) -> Result<(), Problem> {
-    app.resource::<AccessTokens>().renew_keys(&Accounts(&app.requests)).await
+    app.resource::<AccessTokens>().renew_keys(&Accounts { requests: &app.requests, trace: None }).await
 }

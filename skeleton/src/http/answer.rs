@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use events::TraceParent;
 use futures::FutureExt;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -20,10 +21,11 @@ use warp::http::header::{
 use warp::http::{Method, StatusCode, Version};
 
 use super::guard::{BodyProgress, Fault, GuardedBody};
-use super::problem::{internal_error, problem_response, too_large, too_slow};
-use super::{ClientAddress, HttpSettings, Response, Routes, TraceHeader};
+use super::problem::{internal_error, problem_response, too_large, too_slow, with_trace};
+use super::{ClientAddress, HttpSettings, Response, Routes};
 use crate::failure::Problem;
 use crate::stop::Stop;
+use crate::telemetry;
 
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -66,13 +68,14 @@ impl Answers {
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
         let begun = Instant::now();
         let trace = trace_of(request.headers());
-        let trace_id = HeaderValue::from_str(trace.trace_id());
+        let trace_id = HeaderValue::from_str(&trace.trace_id_text());
         let method = request.method().clone();
         let keeps_alive_by_default = request.version() == Version::HTTP_11;
         let path = path_without_ids(request.uri().path());
-        let span = tracing::info_span!("request", trace_id = trace.trace_id());
+        let span = telemetry::request_span(trace);
 
-        let mut response = self.handle(request, trace, peer).instrument(span.clone()).await;
+        let response = self.handle(request, trace, peer).instrument(span.clone()).await;
+        let mut response = with_trace(response, trace);
 
         let headers = response.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -88,7 +91,7 @@ impl Answers {
         response
     }
 
-    async fn handle(&self, request: Request<Incoming>, trace: TraceHeader, peer: IpAddr) -> Response {
+    async fn handle(&self, request: Request<Incoming>, trace: TraceParent, peer: IpAddr) -> Response {
         let limit = self.settings.body_limit(request.uri().path());
         if request.body().size_hint().lower() > limit {
             return problem_response(&too_large());
@@ -187,21 +190,13 @@ fn path_without_ids(path: &str) -> String {
 }
 
 /// The caller's trace, if it is well-formed (W3C Trace Context, level 1), or a new one.
-fn trace_of(headers: &HeaderMap) -> TraceHeader {
-    let given = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    TraceHeader(given.filter(|text| is_traceparent(text)).map_or_else(
-        || format!("00-{:032x}-{:016x}-01", rand::random_range(1..=u128::MAX), rand::random_range(1..=u64::MAX)),
-        str::to_owned,
-    ))
-}
-
-fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let hexadecimal = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let named = |part: &str| part.bytes().any(|byte| byte != b'0');
-    matches!(parts[..], [version, trace, parent, flags]
-        if [version.len(), trace.len(), parent.len(), flags.len()] == [2, 32, 16, 2]
-            && parts.iter().all(|part| hexadecimal(part)) && version != "ff" && named(trace) && named(parent))
+fn trace_of(headers: &HeaderMap) -> TraceParent {
+    let given = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()?.parse().ok());
+    given.unwrap_or_else(|| TraceParent {
+        trace_id: rand::random_range(1..=u128::MAX),
+        span_id: rand::random_range(1..=u64::MAX),
+        sampled: true,
+    })
 }
 
 /// The peer, or behind N proxies of ours the N-th hop from the right: what stands left of it anyone may have written.

@@ -12,7 +12,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Header, Validation, decode, decode_header,
+    errors::{Error, ErrorKind},
+};
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
@@ -137,7 +140,10 @@ impl AccessTokens {
             _ => self.fetched_for(&key_id, source).await?,
         };
         let key = keys.get(&key_id).ok_or_else(unauthorized)?;
-        decode(token, key, &self.validation).map(|token| token.claims).map_err(|_| unauthorized())
+        decode(token, key, &self.validation).map(|token| token.claims).map_err(|error| {
+            count_refused(&error);
+            unauthorized()
+        })
     }
 
     /// Fetches the keys again, so that keys which the issuer has withdrawn are no longer accepted. Does nothing while no
@@ -195,6 +201,20 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 /// The refusal of every request without a valid token.
 pub fn unauthorized() -> Problem {
     Problem::new(401, "unauthorized", "the access token is missing or not valid: sign in or refresh it")
+}
+
+/// Counts a refused token. An expired one is expected; one that is not valid yet means that the clocks differ.
+fn count_refused(error: &Error) {
+    let reason = match error.kind() {
+        ErrorKind::ExpiredSignature => "expired",
+        ErrorKind::ImmatureSignature => "not-valid-yet",
+        ErrorKind::InvalidSignature => "signature",
+        _ => "claims",
+    };
+    metrics::counter!("access_tokens_refused_total", "reason" => reason).increment(1);
+    if reason != "expired" {
+        tracing::info!(reason, "access token refused");
+    }
 }
 
 /// The refusal while keys or revocations cannot be read.

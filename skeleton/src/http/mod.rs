@@ -18,6 +18,7 @@ mod serve;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use events::TraceParent;
 use serde::Deserialize;
 use warp::filters::BoxedFilter;
 use warp::{Filter, Rejection};
@@ -115,23 +116,12 @@ impl HttpSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-/// The W3C `traceparent` of a request: the caller's, or a new one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceHeader(pub String);
-
-impl TraceHeader {
-    /// The 32 hexadecimal digits that all parts of one trace share.
-    pub fn trace_id(&self) -> &str {
-        self.0.get(3..35).unwrap_or_default()
-    }
-}
-
 /// Gives a handler the address of its caller.
 pub fn client_address() -> impl Filter<Extract = (ClientAddress,), Error = Rejection> + Copy {
     warp::ext::get::<ClientAddress>()
 }
 
-/// Gives a handler the trace its request belongs to.
-pub fn trace_header() -> impl Filter<Extract = (TraceHeader,), Error = Rejection> + Copy {
-    warp::ext::get::<TraceHeader>()
+/// Gives a handler the trace its request belongs to: the caller's (W3C `traceparent`), or a new one.
+pub fn trace_header() -> impl Filter<Extract = (TraceParent,), Error = Rejection> + Copy {
+    warp::ext::get::<TraceParent>()
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use events::TraceParent;
 use serde::Serialize;
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -12,7 +13,10 @@ use warp::reject::{
 use warp::{Filter, Rejection, Reply};
 
 use super::{Response, Routes};
-use crate::failure::{Failure, Problem};
+use crate::{
+    failure::{Failure, Problem},
+    telemetry,
+};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -87,12 +91,41 @@ pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Respo
         Ok(answer) => return answer.into_response(),
         Err(failure) => failure.into(),
     };
-    match &failure {
-        Failure::Bug(text) => tracing::error!(failure = %text, "a request met a bug"),
-        Failure::Retry(error) => tracing::warn!(failure = %error, "a request could not be done just now"),
-        Failure::Reject(_) => {}
+    let bug = match &failure {
+        Failure::Bug(text) => {
+            tracing::error!(failure = %text, "a request met a bug");
+            Some(Bug(text.clone()))
+        }
+        Failure::Retry(error) => {
+            tracing::warn!(failure = %error, "a request could not be done just now");
+            None
+        }
+        Failure::Reject(_) => None,
+    };
+    let mut response = problem_response(&failure.into_problem());
+    if let Some(bug) = bug {
+        response.extensions_mut().insert(bug);
     }
-    problem_response(&failure.into_problem())
+    response
+}
+
+/// A bug that a request met; the server, which knows the trace, reports it.
+#[derive(Clone)]
+struct Bug(String);
+
+/// Completes a response that tells of a fault of ours: the body names the trace, and a bug is reported with it.
+pub(super) fn with_trace(mut response: Response, trace: TraceParent) -> Response {
+    if let Some(Bug(text)) = response.extensions_mut().remove() {
+        telemetry::report_bug_in(&text, Some(trace));
+    }
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) if problem.status >= 500 => {
+            let problem = Problem { trace_id: Some(trace.trace_id_text()), ..problem };
+            *response.body_mut() = serde_json::to_vec(&problem).unwrap_or_default().into();
+            response
+        }
+        _ => response,
+    }
 }
 
 /// The answer that tells a problem.
@@ -109,6 +142,7 @@ pub fn problem_response(problem: &Problem) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    response.extensions_mut().insert(problem.clone());
     response
 }
 

@@ -46,7 +46,7 @@ impl Phase {
         let (service, count) = (queue.service.name.clone(), broker.partitions);
         if count > 1 {
             let partitions: Vec<_> = event_queues(&service, count).into_iter().map(Partition::of).collect();
-            for partition in partitions.iter().cloned() {
+            for partition in partitions.clone() {
                 let link = link.clone();
                 let deliveries = move || RabbitDeliveries::of_partition(link.clone(), partition.clone(), prefetch);
                 self.read(PART, queue.clone(), deliveries, batch, stop);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use events::{Envelope, EnvelopeError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -78,6 +79,16 @@ pub struct SetAside {
     pub first_failed_at: DateTime<Utc>,
     /// When it failed last.
     pub last_failed_at: DateTime<Utc>,
+}
+
+impl SetAside {
+    /// Its envelope, read from its headers.
+    ///
+    /// # Errors
+    /// Where the headers are no envelope.
+    pub fn envelope(&self) -> Result<Envelope, EnvelopeError> {
+        Envelope::from_headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
 }
 
 /// Which set-aside messages are meant; what is not given lets everything through.

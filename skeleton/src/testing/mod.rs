@@ -16,6 +16,7 @@ mod clock;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
 mod links;
+mod logs;
 mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
@@ -32,6 +33,7 @@ mod world;
 pub use app::TestApp;
 pub use clock::TestClock;
 pub use links::Links;
+pub use logs::Logs;
 pub use neighbour::Neighbour;
 pub use process::Process;
 pub use proxy::{Fault, Proxy};
@@ -77,7 +79,8 @@ where
     }
 }
 
-/// A folder or file of the test data of others, where it is there. Says so where it is not.
+/// A folder or file of the test data of others, where it is there. Where it is not, the test is counted as skipped: its
+/// name goes to stderr and to the file that `KITH_SKIPPED` names, which `scripts/test` shows at the end.
 pub fn test_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("KITH_TEST_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
@@ -85,7 +88,18 @@ pub fn test_data(path: &str) -> Option<PathBuf> {
     if found.exists() {
         return Some(found);
     }
-    // Not `println!`: it would be heard only when the test fails.
-    let _ = writeln!(std::io::stderr(), "skipped: {} is not there (set KITH_TEST_DATA)", found.display());
+    skipped(&format!("{} does not exist (set KITH_TEST_DATA)", found.display()));
     None
+}
+
+fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("skipped: {test}: {why}\n");
+    // Not `println!`: it is shown only if the test fails.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(file) = std::env::var_os("KITH_SKIPPED") {
+        let opened = std::fs::File::options().create(true).append(true).open(&file);
+        let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.unwrap_or_else(|error| panic!("KITH_SKIPPED: {}: {error}", file.display()));
+    }
 }

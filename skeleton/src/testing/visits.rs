@@ -10,8 +10,11 @@ use tokio::time::Instant;
 /// Every visit so far. A clone counts along.
 #[derive(Clone, Default)]
 pub struct Visits {
-    all: Arc<Mutex<Vec<(Instant, Option<Instant>)>>>,
+    all: Arc<Mutex<Vec<Stay>>>,
 }
+
+/// When a visit began, and when it ended.
+type Stay = (Instant, Option<Instant>);
 
 /// A visit that goes on until it is dropped.
 pub struct Visit {

@@ -196,7 +196,7 @@ async fn a_transaction_that_is_left_open_is_cut_and_holds_nobody_up() {
 fn quarrelsome() -> Service<Postgres> {
     async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
         let mut rows = [Uuid::from_u128(1), Uuid::from_u128(2)];
-        if registered.account_id.as_u128() % 2 == 0 {
+        if registered.account_id.as_u128().is_multiple_of(2) {
             rows.reverse();
         }
         for row in rows {

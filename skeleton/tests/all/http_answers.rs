@@ -159,7 +159,7 @@ async fn a_right_body_is_taken() {
 
 #[tokio::test]
 async fn a_trace_is_taken_over_when_it_is_well_formed_and_begun_otherwise() {
-    let trace = trace_header().map(|trace: skeleton::http::TraceHeader| trace.0.into_response());
+    let trace = trace_header().map(|trace: events::TraceParent| trace.to_string().into_response());
     let server = Server::start(HttpSettings::default(), |_| group(trace)).await;
     let ask =
         async |given: &str| server.ask(&format!("GET / HTTP/1.1\r\nhost: here\r\ntraceparent: {given}\r\n\r\n")).await;

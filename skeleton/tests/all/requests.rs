@@ -139,7 +139,9 @@ async fn what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads()
     assert!(consume(Duration::from_millis(20)).await.is_err(), "an answer came sooner than it can");
     proxy.heal();
 
-    let (channel, _consumer) = eventually("a consumer", async || consume(Duration::from_secs(5)).await).await;
+    let (channel, _consumer) =
+        eventually("a consumer", async || consume(Duration::from_secs(5)).await.map_err(|error| error.to_string()))
+            .await;
     eventually("one consumer", async || {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
         let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap();

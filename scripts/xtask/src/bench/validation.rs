@@ -19,7 +19,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let validator = Validator::of(entry_of::<ContactAddedV2>());
     let mut share = Finding::new("validation", "of a consume under a backlog", "%", Aim::AtMost(10.0));
     let mut cost =
-        Finding::new("validation", &format!("parsing and checking {}", ContactAddedV2::NAME), "µs", Aim::None);
+        Finding::new("validation", format!("parsing and checking {}", ContactAddedV2::NAME), "µs", Aim::None);
     let consume = 1e6 / consume::rate_of_backlog(size.choose(20_000, 1000)).await?;
     for _ in 0..rounds {
         let as_type = per_message(count, || read_as_type(&body))?;

@@ -6,6 +6,8 @@ mod paths;
 mod services;
 mod sizes;
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -18,6 +18,10 @@ use uuid::{Builder, Uuid};
 
 use crate::domain::{RefreshRules, Session};
 
+/// How far the clock of a service that checks access tokens may be behind ours. Without it, a token is refused until that
+/// clock has caught up.
+const CLOCK_TOLERANCE_S: i64 = 60;
+
 /// Keys and lifetimes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,7 +132,7 @@ impl Tokens {
             sub: session.account_id,
             sid: session.id,
             iat: now.timestamp(),
-            nbf: now.timestamp(),
+            nbf: now.timestamp() - CLOCK_TOLERANCE_S,
             exp: self.expiry(now).timestamp(),
             jti: id,
         };

@@ -49,6 +49,13 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
     let second = app.ask(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap();
     let wrong = "a wrong password that is told nobody";
     app.ask(&OpenSession { password: wrong.to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    let unknown = OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) };
+    app.ask(&unknown).await.unwrap_err();
+    app.ask(&RefreshSession { refresh_token: second.refresh_token.clone() }).await.unwrap();
+    app.ask(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap_err();
+    for _ in 0..20 {
+        app.ask(&unknown).await.unwrap_err();
+    }
 
     let secrets =
         [PASSWORD, wrong, &first.refresh_token, &first.access_token, &second.refresh_token, &second.access_token];
@@ -66,11 +73,30 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
     let reply = String::from_utf8(replies[0].get(0)).unwrap();
     assert!(secrets.iter().all(|secret| !reply.contains(secret)));
     let kept = app.parts().store.query("select 1 from kept", &[]).await.unwrap();
-    assert_eq!(kept.len(), 2, "registered and signed-in went through the outbox");
+    assert_eq!(kept.len(), 3, "registered, signed-in and session-ended went through the outbox");
     app.finish().await;
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(secrets.iter().all(|secret| !written.contains(secret)), "the log holds a secret");
     assert!(!written.contains(&account.email), "the log holds an address");
+    let account_id = format!("account.id={}", account.account_id);
+    for reason in ["wrong-password", "reused"] {
+        let lines = refusals(&written, reason);
+        assert!(lines.iter().any(|line| line.contains(&account_id)), "{reason}: {lines:?}");
+    }
+    for reason in ["unknown-address", "too-many-attempts"] {
+        assert!(!refusals(&written, reason).is_empty(), "no line for {reason}");
+    }
+}
+
+/// The lines that say that something was refused for this reason.
+fn refusals(written: &str, reason: &str) -> Vec<String> {
+    let wanted = format!("reason=\"{reason}\"");
+    written
+        .lines()
+        .filter(|line| line.contains("refused") || line.contains("used twice"))
+        .map(str::to_owned)
+        .filter(|line| line.contains(&wanted))
+        .collect()
 }
 
 #[test]

@@ -44,6 +44,8 @@ async fn an_access_token_is_good_under_the_keys_that_are_given_out() {
     assert_eq!(claims["sub"], account.account_id.to_string());
     assert_eq!(claims["sid"], session.session_id.to_string());
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
+    // A gateway whose clock is a minute behind accepts it at once.
+    assert_eq!(claims["iat"].as_i64().unwrap() - claims["nbf"].as_i64().unwrap(), 60);
     assert!(claims["jti"].as_str().unwrap().parse::<Uuid>().is_ok());
     app.finish().await;
 }

@@ -13,11 +13,12 @@ mod stream;
 
 use std::sync::Arc;
 
+use events::TraceParent;
 use serde::de::DeserializeOwned;
 use skeleton::{
     App, Postgres, Problem,
     http::{
-        ClientAddress, RateLimits, Routes, TraceHeader,
+        ClientAddress, RateLimits, Routes,
         auth::{AccessClaims, AccessTokens},
         client_address,
         idempotency::{IdempotentRequest, idempotent, no_body, read_json, request_id_in},
@@ -82,7 +83,7 @@ impl Api {
         let api = self.clone();
         let identified = warp::header::headers_cloned().and(trace_header()).and_then(move |headers, trace| {
             let api = api.clone();
-            async move { api.identify(&headers, &trace).await.map_err(warp::reject::custom) }
+            async move { api.identify(&headers, trace).await.map_err(warp::reject::custom) }
         });
         identified.boxed()
     }
@@ -92,7 +93,7 @@ impl Api {
         let api = self.clone();
         let known = client_address().and(warp::header::headers_cloned()).and(trace_header());
         let admitted = known.and_then(move |address, headers, trace| {
-            let admitted = api.admit(address, &headers, &trace).map_err(warp::reject::custom);
+            let admitted = api.admit(address, &headers, trace).map_err(warp::reject::custom);
             async move { admitted }
         });
         admitted.boxed()
@@ -114,8 +115,11 @@ impl Api {
     }
 
     /// The member whose token a request brings.
-    async fn identify(&self, headers: &HeaderMap, trace: &TraceHeader) -> Result<Caller, Problem> {
-        let claims = self.tokens.authenticate(headers, &Accounts(&self.app.requests), self.ended.as_ref()).await?;
+    async fn identify(&self, headers: &HeaderMap, trace: TraceParent) -> Result<Caller, Problem> {
+        let claims = self
+            .tokens
+            .authenticate(headers, &Accounts { requests: &self.app.requests, trace: Some(trace) }, self.ended.as_ref())
+            .await?;
         self.limits.check_account(claims.account_id)?;
         let services = Services { actor: Some(claims.account_id), ..self.services(trace) };
         let AccessClaims { account_id, session_id, expires_at } = claims;
@@ -127,7 +131,7 @@ impl Api {
         &self,
         ClientAddress(address): ClientAddress,
         headers: &HeaderMap,
-        trace: &TraceHeader,
+        trace: TraceParent,
     ) -> Result<Visitor, Problem> {
         self.limits.check_address(address)?;
         let named = headers.get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or("unknown");
@@ -136,7 +140,7 @@ impl Api {
         Ok(Visitor { address, device, services })
     }
 
-    fn services(&self, trace: &TraceHeader) -> Services {
-        Services { requests: self.app.requests.clone(), actor: None, trace: trace.0.parse().ok(), request_id: None }
+    fn services(&self, trace: TraceParent) -> Services {
+        Services { requests: self.app.requests.clone(), actor: None, trace: Some(trace), request_id: None }
     }
 }

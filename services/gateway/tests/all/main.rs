@@ -12,3 +12,4 @@ mod openapi;
 mod pages;
 mod stream;
 mod tokens;
+mod traces;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use events::Envelope;
+use events::{Envelope, TraceParent};
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ pub(super) struct Raw {
     id: Uuid,
     name: String,
     subject: Option<String>,
+    trace: Option<TraceParent>,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
@@ -36,6 +37,7 @@ impl From<&Incoming> for Raw {
             id: message.id,
             name: envelope.map_or_else(|| "(unreadable)".to_owned(), |envelope| envelope.name.clone()),
             subject: envelope.and_then(|envelope| envelope.subject.clone()),
+            trace: envelope.and_then(|envelope| envelope.trace),
             headers: message.headers.to_text(),
             body: message.body.to_vec(),
         }
@@ -44,7 +46,8 @@ impl From<&Incoming> for Raw {
 
 impl From<SetAside> for Raw {
     fn from(kept: SetAside) -> Self {
-        Self { id: kept.message, name: kept.name, subject: kept.subject, headers: kept.headers, body: kept.body }
+        let trace = kept.envelope().ok().and_then(|envelope| envelope.trace);
+        Self { id: kept.message, name: kept.name, subject: kept.subject, trace, headers: kept.headers, body: kept.body }
     }
 }
 
@@ -75,6 +78,7 @@ impl<S: Store> Queue<S> {
             None => self.store.failures_of(message.id).await?,
         };
         let attempts = attempts + 1;
+        let trace = message.trace;
         let mut entry = SetAside { attempts, ..self.entry(message, &failure.to_string()) };
         if let Some((_, first_failed_at)) = before {
             entry.first_failed_at = first_failed_at;
@@ -96,7 +100,7 @@ impl<S: Store> Queue<S> {
         let (message, name, reason) = (entry.message, &entry.name, &entry.reason);
         match failure {
             Failure::Bug(text) => {
-                telemetry::report_bug(text);
+                telemetry::report_bug_in(text, trace);
                 error!(message.id = %message, message.name = name, attempts, outcome, reason, "a handler failed in a way that must not happen");
             }
             Failure::Reject(_) => {

@@ -14,7 +14,7 @@ mod retrying;
 use std::{sync::Arc, time::Duration};
 
 use metrics::{gauge, histogram};
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use super::{Alone, Deliveries, Incoming, handlers::ByName, order::Orders};
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     failure::{Failure, Handled, Problem, StoreError},
     stop::Stop,
     store::{ServiceContext, SetAside, Store},
+    telemetry,
 };
 
 use handling::Ended;
@@ -109,6 +110,11 @@ impl<S: Store> Queue<S> {
 
     /// Brings one message to an end: handled, waiting or parked. False when told to stop before that.
     async fn finish(&self, message: &Incoming, stop: &Stop) -> bool {
+        // Failures are logged outside of the handler, and belong to the message all the same.
+        self.bring_to_an_end(message, stop).instrument(telemetry::received_span(&message.envelope)).await
+    }
+
+    async fn bring_to_an_end(&self, message: &Incoming, stop: &Stop) -> bool {
         let mut pause = Duration::from_millis(100);
         loop {
             let outcome = match self.attempt(message).await {

@@ -2,20 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::Envelope;
 use metrics::counter;
-use tracing::warn;
+use tracing::{Instrument, Span, warn};
 use uuid::Uuid;
 
 use super::{LONGEST_PAUSE, Queue, handling::Ended};
 use crate::{
     failure::{Failure, Problem, StoreError},
     stop::Stop,
-    store::{Store, Transaction},
+    store::{SetAside, Store, Transaction},
+    telemetry,
 };
 
 /// Something that the handlers need does not answer.
 struct Paused;
+
+/// How an attempt ended: with the message's end, too early for its turn, or with a failure.
+type Attempted = Result<Option<(SetAside, i64)>, (Option<SetAside>, Failure)>;
 
 /// Handles set-aside messages whose wait is over, until told to stop.
 pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
@@ -59,9 +62,7 @@ impl<S: Store> Queue<S> {
                 tx.rollback().await;
                 return Ok(None);
             };
-            let envelope =
-                Envelope::from_headers(waiting.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-            let handled = match envelope {
+            let handled = match waiting.envelope() {
                 Ok(envelope) => self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await,
                 Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
             };
@@ -83,7 +84,18 @@ impl<S: Store> Queue<S> {
                 .increment(1);
             Ok(None)
         };
-        match attempt.await {
+        let attempted = attempt.await;
+        let waiting = match &attempted {
+            Ok(waiting) => waiting.as_ref().map(|(waiting, _)| waiting),
+            Err((waiting, _)) => waiting.as_ref(),
+        };
+        let span = waiting.map_or_else(Span::none, |waiting| telemetry::received_span(&waiting.envelope()));
+        self.settle(attempted).instrument(span).await
+    }
+
+    /// Puts a message back whose attempt was not its end. Returns whether it was.
+    async fn settle(&self, attempted: Attempted) -> Result<bool, Paused> {
+        match attempted {
             Ok(None) => return Ok(true),
             Ok(Some((waiting, missing))) => {
                 let attempts = waiting.attempts;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
 use super::stream_of;
-use crate::messaging::rabbit::{Link, Past, Place, StreamReader, newest_in, oldest_in};
+use crate::messaging::rabbit::{BrokerError, Link, Past, Place, StreamReader, newest_in, oldest_in};
 
 /// Events are sent a while after they are written, and not quite in the order of their times: so much earlier a stream
 /// is looked at.
@@ -39,7 +39,7 @@ impl Merge {
         producers: &[String],
         from: DateTime<Utc>,
         left: &BTreeMap<String, u64>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, BrokerError> {
         let (mut lanes, mut begin_later) = (Vec::new(), BTreeMap::new());
         for producer in producers {
             let stream = stream_of(producer);
@@ -57,7 +57,7 @@ impl Merge {
     }
 
     /// The next event, with its stream and its number in it. `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<(String, Past)>, String> {
+    pub async fn next(&mut self) -> Result<Option<(String, Past)>, BrokerError> {
         for lane in &mut self.lanes {
             lane.fill().await?;
         }
@@ -98,7 +98,7 @@ impl Lane {
         Some(Self { stream, reader, end, position, head: None })
     }
 
-    async fn fill(&mut self) -> Result<(), String> {
+    async fn fill(&mut self) -> Result<(), BrokerError> {
         if self.head.is_some() || self.position >= self.end {
             return Ok(());
         }

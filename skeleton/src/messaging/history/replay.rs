@@ -16,7 +16,7 @@ use crate::{
     messaging::{
         Deliveries, Incoming,
         consumer::{Queue, consume},
-        rabbit::{Link, Past},
+        rabbit::{BrokerError, Link, Past},
     },
     stop::Stop,
     store::Bookmarks,
@@ -66,7 +66,7 @@ pub enum ReplayError {
     Unfinished(Box<Range>),
     /// A history cannot be read.
     #[error("the history cannot be read: {0}")]
-    History(String),
+    History(BrokerError),
     /// The place cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -123,7 +123,7 @@ struct Feed<S: Bookmarks> {
     positions: BTreeMap<String, u64>,
     handed_out: VecDeque<HandedOut>,
     next_tag: u64,
-    fault: Arc<Mutex<Option<String>>>,
+    fault: Arc<Mutex<Option<BrokerError>>>,
 }
 
 /// A message that is not acknowledged yet.
@@ -135,7 +135,7 @@ struct HandedOut {
 
 impl<S: Bookmarks> Feed<S> {
     /// The next event that is meant.
-    async fn next_meant(&mut self) -> Result<Option<Incoming>, String> {
+    async fn next_meant(&mut self) -> Result<Option<Incoming>, BrokerError> {
         while let Some((stream, Past { number, message })) = self.merge.next().await? {
             let is_meant = message.envelope.as_ref().is_ok_and(|envelope| {
                 self.replay.range.holds(envelope) && self.replay.queue.handlers.contains_key(envelope.name.as_str())
@@ -155,7 +155,7 @@ impl<S: Bookmarks> Feed<S> {
         Ok(None)
     }
 
-    fn fault(&self) -> MutexGuard<'_, Option<String>> {
+    fn fault(&self) -> MutexGuard<'_, Option<BrokerError>> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -12,7 +12,7 @@ use lapin::{
 use metrics::counter;
 use tracing::{error, warn};
 
-use super::{Link, PATIENCE, Partition, answered, incoming};
+use super::{BrokerError, Link, PATIENCE, Partition, answered, incoming};
 use crate::messaging::{Deliveries, Incoming};
 
 /// The wait after the broker has refused us as a consumer.
@@ -51,15 +51,15 @@ impl RabbitDeliveries {
 
     /// Waits for a consumer. `None` where the queue has gone, as it may.
     async fn opened(&mut self) -> Option<&mut Open> {
-        let mut told = String::new();
+        let mut told = None;
         while self.open.is_none() {
             match self.try_open().await {
                 Ok(open) => self.open = Some(open),
-                Err(error) if self.may_go && error.contains("NOT") && error.contains("FOUND") => return None,
+                Err(BrokerError::NotFound(_)) if self.may_go => return None,
                 Err(error) => {
-                    if told != error {
+                    if told.as_ref() != Some(&error) {
                         self.tell(&error);
-                        told = error;
+                        told = Some(error);
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -77,19 +77,19 @@ impl RabbitDeliveries {
     }
 
     /// Says, once for each reason, why the queue cannot be read, and what to do where a person has to do something.
-    fn tell(&self, error: &str) {
+    fn tell(&self, error: &BrokerError) {
         let queue = &self.queue;
-        if error.contains("NOT_FOUND") || error.contains("ACCESS_REFUSED") {
+        if error.needs_topology() {
             error!(
                 queue,
-                error, "the broker has no such queue for us: run this service's `topology apply` as its administrator"
+                %error, "the broker has no such queue for us: run this service's `topology apply` as its administrator"
             );
         } else {
-            warn!(queue, error, "the queue cannot be read: trying until it can");
+            warn!(queue, %error, "the queue cannot be read: trying until it can");
         }
     }
 
-    async fn try_open(&self) -> Result<Open, String> {
+    async fn try_open(&self) -> Result<Open, BrokerError> {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let (channel, consumer) = self.link.consume(&self.queue, self.prefetch, options, arguments, PATIENCE).await?;
         Ok(Open { channel, consumer })

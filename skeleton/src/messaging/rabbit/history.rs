@@ -13,7 +13,7 @@ use lapin::{
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Link, PATIENCE, answered, incoming};
+use super::{BrokerError, Link, PATIENCE, answered, incoming};
 use crate::messaging::Incoming;
 
 /// How many messages may be on their way to us.
@@ -67,11 +67,11 @@ impl StreamReader {
     ///
     /// # Errors
     /// Where the stream is not there or may not be read.
-    pub async fn next(&mut self) -> Result<Past, String> {
+    pub async fn next(&mut self) -> Result<Past, BrokerError> {
         loop {
             let delivery = self.delivery().await?;
             let Some(number) = number_of(&delivery) else {
-                return Err(format!("{} is no stream: apply the topology", self.stream));
+                return Err(BrokerError::NotAStream(self.stream.clone()));
             };
             // A place is found to the nearest group of messages: what lies before a number is left out.
             let is_before = matches!(self.place, Place::Number(next) if number < next);
@@ -83,7 +83,7 @@ impl StreamReader {
         }
     }
 
-    async fn delivery(&mut self) -> Result<Delivery, String> {
+    async fn delivery(&mut self) -> Result<Delivery, BrokerError> {
         loop {
             if self.open.is_none() {
                 match self.try_open().await {
@@ -104,14 +104,13 @@ impl StreamReader {
         }
     }
 
-    async fn try_open(&mut self) -> Result<(Channel, Consumer), String> {
+    async fn try_open(&mut self) -> Result<(Channel, Consumer), BrokerError> {
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), self.place.as_argument());
         let options = BasicConsumeOptions::default();
-        let consuming = self.link.consume(&self.stream, PREFETCH, options, arguments, PATIENCE);
-        let (channel, consumer) = consuming.await.map_err(|error| format!("{}: {error}", self.stream))?;
+        let open = self.link.consume(&self.stream, PREFETCH, options, arguments, PATIENCE).await?;
         (self.was_open, self.unacknowledged) = (true, 0);
-        Ok((channel, consumer))
+        Ok(open)
     }
 
     /// Lets the broker send more: an acknowledgement takes nothing out of a stream.
@@ -149,7 +148,7 @@ impl Place {
 ///
 /// # Errors
 /// Where the stream is not there or may not be read.
-pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, String> {
+pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, BrokerError> {
     let mut reader = StreamReader::new(link.clone(), stream, Place::Last);
     let mut newest = None;
     // The group comes in one piece. Where messages keep coming, all of the group has come long before the limit.

@@ -21,7 +21,7 @@ use metrics::{counter, gauge};
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{info, warn};
 
-use super::{answered, answered_within};
+use super::{BrokerError, answered, answered_within};
 use crate::{
     config::BrokerSettings,
     failure::StoreError,
@@ -82,14 +82,11 @@ impl Login {
     ///
     /// # Errors
     /// If the broker cannot be reached, refuses, or its certificate is not accepted.
-    pub async fn connect(&self, name: &str) -> Result<Connection, String> {
+    pub async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let runtime = lapin::runtime::default_runtime().map_err(|error| error.to_string())?;
+        let runtime = lapin::runtime::default_runtime().map_err(|error| BrokerError::Connection(error.to_string()))?;
         let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls.clone(), runtime);
-        match tokio::time::timeout(Duration::from_secs(10), connecting).await {
-            Ok(connected) => connected.map_err(|error| error.to_string()),
-            Err(_) => Err("no connection within 10 s".to_owned()),
-        }
+        answered_within(Duration::from_secs(10), connecting).await
     }
 }
 
@@ -144,7 +141,7 @@ impl Link {
     ///
     /// # Errors
     /// Where the broker refuses the channel, or the link was stopped.
-    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
+    pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
         let live = self.live().await?;
         match answered(live.connection.create_channel()).await {
             Ok(channel) => Ok((channel, live.generation)),
@@ -169,7 +166,7 @@ impl Link {
         options: BasicConsumeOptions,
         arguments: FieldTable,
         within: Duration,
-    ) -> Result<(Channel, Consumer), String> {
+    ) -> Result<(Channel, Consumer), BrokerError> {
         let (channel, generation) = self.channel().await?;
         // Sent together, answered together.
         let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
@@ -188,10 +185,10 @@ impl Link {
         let _ = self.live().await;
     }
 
-    async fn live(&self) -> Result<Live, String> {
+    async fn live(&self) -> Result<Live, BrokerError> {
         let mut current = self.current.clone();
-        let live = current.wait_for(Option::is_some).await.map_err(|_| "the link is closed".to_owned())?;
-        live.clone().ok_or_else(|| "the link is closed".to_owned())
+        let live = current.wait_for(Option::is_some).await.map_err(|_| BrokerError::Closed)?;
+        live.clone().ok_or(BrokerError::Closed)
     }
 
     /// Says that a connection does not work any more, so that a new one is made.
@@ -238,7 +235,7 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
             }
             Err(error) => {
                 if failures == 0 {
-                    warn!(connection = name, error, "the broker cannot be reached: trying until it can");
+                    warn!(connection = name, %error, "the broker cannot be reached: trying until it can");
                 }
                 failures = failures.saturating_add(1);
             }

@@ -5,6 +5,7 @@
 //! is on the connection that publishes, and acknowledgements must go on.
 
 mod deliveries;
+mod error;
 mod history;
 mod link;
 mod partitions;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use super::{Incoming, Outgoing};
 
 pub use deliveries::RabbitDeliveries;
+pub use error::BrokerError;
 pub use history::{Past, Place, StreamReader, newest_in, oldest_in};
 pub use link::{Link, Login};
 pub use partitions::{Partition, event_queues, former_event_queues, share, waiting_in};
@@ -37,16 +39,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const JSON: &str = "application/json";
 
 /// Waits for the broker's answer, but not for ever: lapin's futures may never end once a connection is lost.
-pub(crate) async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, String> {
+pub(crate) async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
     answered_within(PATIENCE, asked).await
 }
 
 /// The same with another limit.
-async fn answered_within<T>(limit: Duration, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(limit, asked).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("the broker did not answer within {} s", limit.as_secs())),
-    }
+async fn answered_within<T>(limit: Duration, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
+    Ok(tokio::time::timeout(limit, asked).await.map_err(|_| BrokerError::Timeout(limit))??)
 }
 
 /// What a message of ours carries beside its data.
@@ -102,6 +101,11 @@ impl Headers {
     /// Headers that are text or numbers, as text; others are no business of ours.
     pub fn to_text(&self) -> BTreeMap<String, String> {
         self.texts().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+    }
+
+    /// The time that the sender gave the message to live, as a duration: no clock has to agree with another.
+    pub(crate) fn time_to_live(&self) -> Option<Duration> {
+        self.0.expiration().as_ref()?.as_str().parse().ok().map(Duration::from_millis)
     }
 
     fn texts(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {

@@ -17,7 +17,7 @@ use lapin::{Queue, options::QueueDeclareOptions, types::FieldTable};
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::{Link, answered};
+use super::{BrokerError, Link, answered};
 use crate::stop::Stop;
 
 /// How often a replica looks whether it has more than its share.
@@ -33,7 +33,7 @@ pub fn event_queues(service: &str, partitions: u32) -> Vec<String> {
 
 /// The queues that the service's events came in while they were split otherwise, as far as they are still there.
 /// Nothing new comes into them.
-pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) -> Result<Vec<String>, String> {
+pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) -> Result<Vec<String>, BrokerError> {
     let mut found = Vec::new();
     let whole = format!("{service}.events");
     if partitions > 1 && consumers_of(link, &whole).await?.is_some() {
@@ -55,16 +55,16 @@ pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) ->
 ///
 /// # Errors
 /// Where the broker does not answer.
-pub async fn waiting_in(link: &Link, queue: &str) -> Result<Option<u32>, String> {
+pub async fn waiting_in(link: &Link, queue: &str) -> Result<Option<u32>, BrokerError> {
     Ok(look_at(link, queue).await?.map(|found| found.message_count()))
 }
 
 /// How many consumers a queue has. `None` where there is no such queue.
-pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>, String> {
+pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>, BrokerError> {
     Ok(look_at(link, queue).await?.map(|found| found.consumer_count()))
 }
 
-async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, String> {
+async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, BrokerError> {
     // Asked for a queue that is not there, the broker closes the channel: each question has its own.
     let (channel, _) = link.channel().await?;
     let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
@@ -73,7 +73,7 @@ async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, String> {
             let _ = answered(channel.close(200, "bye".into())).await;
             Ok(Some(found))
         }
-        Err(error) if error.contains("NOT_FOUND") || error.contains("NOT-FOUND") => Ok(None),
+        Err(BrokerError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

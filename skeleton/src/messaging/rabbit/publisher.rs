@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Link, answered, lasting};
+use super::{BrokerError, Link, answered, lasting};
 use crate::messaging::{Outcome, Outgoing, Publisher};
 
 /// A channel to send over: the one there is, or a new one once that is gone. The connection that sends may be replaced
@@ -33,7 +33,7 @@ impl Sender {
     }
 
     /// The channel, and the number of its connection.
-    pub(crate) async fn channel(&self) -> Result<(Channel, u64), String> {
+    pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
         let mut held = self.held.lock().await;
         if let Some((channel, generation)) = held.as_ref()
             && channel.status().connected()
@@ -87,10 +87,10 @@ impl RabbitPublisher {
         &self.sender
     }
 
-    async fn try_publish(&self, window: &[Outgoing]) -> Result<Vec<Answer>, String> {
+    async fn try_publish(&self, window: &[Outgoing]) -> Result<Vec<Answer>, BrokerError> {
         let (channel, generation) = tokio::time::timeout(self.confirm_timeout, self.sender.channel())
             .await
-            .map_err(|_| "there is no connection".to_owned())??;
+            .map_err(|_| BrokerError::Timeout(self.confirm_timeout))??;
         let mut confirms = Vec::with_capacity(window.len());
         for message in window {
             let properties = lasting(message, self.link().user());
@@ -124,7 +124,7 @@ impl Publisher for RabbitPublisher {
         let answers = match self.try_publish(&window).await {
             Ok(answers) => answers,
             Err(error) => {
-                warn!(error, "nothing can be published: trying again");
+                warn!(%error, "nothing can be published: trying again");
                 return vec![Outcome::Unknown; window.len()];
             }
         };

@@ -24,7 +24,7 @@ use super::PROBLEM_JSON;
 use crate::{
     failure::{Failure, Problem},
     messaging::{
-        rabbit::{Link, PATIENCE, RabbitPublisher, properties, send},
+        rabbit::{BrokerError, Link, PATIENCE, RabbitPublisher, properties, send},
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
@@ -136,7 +136,7 @@ impl Requests {
             deadline: Some(now + self.timeout),
         };
         let properties = properties(&envelope, self.publisher.link().user())
-            // Work whose time is over is not even handed out.
+            // The limit that counts: the broker drops what waits longer, and the answerer counts from its receipt.
             .with_expiration(self.timeout.as_millis().to_string().into());
         let (answer, reply) = oneshot::channel();
         let _guard = Registered::new(self.open.clone(), id, answer);
@@ -226,7 +226,7 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                     announce.send_replace(None);
                 }
                 Err(error) => {
-                    warn!(error, "replies cannot be received: trying until they can");
+                    warn!(%error, "replies cannot be received: trying until they can");
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
@@ -240,20 +240,29 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
 
 /// Takes one of the service's queues for replies, the first that no other instance has. The broker sees to it that
 /// nobody else consumes it; it is free again when the connection is gone. Begins anywhere, so that instances do not meet.
-async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, ReplyQueue, Consumer), String> {
-    let mut why = String::new();
+async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, ReplyQueue, Consumer), ClaimError> {
+    let mut refused = None;
     for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
         // Being refused costs the channel.
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
         match link.consume(&queue, UNLIMITED, options, FieldTable::default(), PATIENCE).await {
             Ok((channel, consumer)) => return Ok((channel, queue.into(), consumer)),
-            Err(error) if error.contains("NOT_FOUND") => {
-                return Err(format!("{error}: run `{service} topology apply` as the broker's administrator"));
+            Err(missing @ BrokerError::NotFound(_)) => {
+                return Err(ClaimError::Missing { service: service.to_owned(), missing });
             }
-            Err(error) => why = error,
+            Err(error) => refused = Some(error),
         }
     }
-    Err(format!("none of the {REPLY_QUEUES} queues for replies is free: {why}"))
+    Err(ClaimError::NoneFree(refused.unwrap_or(BrokerError::Closed)))
+}
+
+/// Why no queue for replies could be taken.
+#[derive(Debug, thiserror::Error)]
+enum ClaimError {
+    #[error("{missing}: run `{service} topology apply` as the broker's administrator")]
+    Missing { service: String, missing: BrokerError },
+    #[error("none of the {REPLY_QUEUES} queues for replies is free: {0}")]
+    NoneFree(BrokerError),
 }
 
 fn answered_request(delivery: &Delivery) -> Option<Uuid> {

@@ -1,12 +1,13 @@
 //! Answering other services.
 
-use std::{num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use events::Envelope;
 use futures::{FutureExt, StreamExt};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use lapin::{
-    Channel, Consumer,
+    Acker, Channel, Consumer,
+    message::Delivery,
     options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicRejectOptions},
     types::FieldTable,
 };
@@ -21,12 +22,18 @@ use crate::{
     messaging::{
         Incoming,
         handlers::{Answer, Answers, Prepared, Reading},
-        rabbit::{Link, PATIENCE, Sender, answered, incoming},
+        rabbit::{BrokerError, Link, PATIENCE, Sender, answered, incoming},
     },
     stop::Stop,
     store::{ServiceContext, Store, Transaction},
     telemetry,
 };
+
+/// The time for a request whose caller sets no limit.
+const DEFAULT_TIME: Duration = Duration::from_secs(60);
+
+/// Dropped requests of one name are logged at most once in this time, for each reason.
+const BETWEEN_DROP_LOGS: Duration = Duration::from_secs(60);
 
 /// Answers the requests of one service.
 pub struct Server<S: Store> {
@@ -34,9 +41,28 @@ pub struct Server<S: Store> {
     store: S,
     answers: Answers<S>,
     limits: DefaultKeyedRateLimiter<String>,
+    drop_logs: DefaultKeyedRateLimiter<(String, &'static str)>,
     settings: RequestSettings,
     callers: Vec<String>,
     queue: String,
+}
+
+/// A request in hand. Its time is counted from here by this process's monotonic clock: the caller's clock may differ.
+struct Received {
+    message: Incoming,
+    acker: Acker,
+    at: Instant,
+}
+
+impl Received {
+    fn now(delivery: Delivery) -> Self {
+        Self { acker: delivery.acker.clone(), message: incoming(delivery), at: Instant::now() }
+    }
+
+    /// What is left of the time that the caller waits.
+    fn time_left(&self) -> Duration {
+        self.message.headers.time_to_live().unwrap_or(DEFAULT_TIME).saturating_sub(self.at.elapsed())
+    }
 }
 
 impl<S: Store> Server<S> {
@@ -44,12 +70,14 @@ impl<S: Store> Server<S> {
     pub fn new(service: Arc<ServiceContext>, store: S, answers: Answers<S>, settings: RequestSettings) -> Self {
         let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
         let queue = format!("{}.requests", service.name);
+        let drop_logs = Quota::with_period(BETWEEN_DROP_LOGS).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
         Self {
             service,
             store,
             callers: answers.callers(),
             answers,
             limits: RateLimiter::keyed(Quota::per_second(per_second)),
+            drop_logs: RateLimiter::keyed(drop_logs),
             settings,
             queue,
         }
@@ -69,27 +97,30 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
             tokio::time::sleep(Duration::from_millis(500)).await;
             continue;
         };
+        // Received at once, so that the time spent waiting for a slot is known. The prefetch limits how many wait.
+        let mut waiting = VecDeque::new();
         loop {
-            // The slot first: a request that was taken and waits for one could not be handed back.
-            let next = async { (slots.clone().acquire_owned().await, requests.next().await) };
-            let next = tokio::select! {
+            tokio::select! {
                 biased;
                 () = stop.stopped() => break,
-                next = next => next,
-            };
-            let (Ok(slot), Some(Ok(delivery))) = next else { break };
-            let (server, replies) = (server.clone(), replies.clone());
-            let acker = delivery.acker.clone();
-            let message = incoming(delivery);
-            tokio::spawn(async move {
-                server.answer(&message, &replies).await;
-                // Lost with its channel: then the request comes again, and an order finds its first reply.
-                let _ = acker.ack(BasicAckOptions::default()).await;
-                drop(slot);
-            });
+                next = requests.next() => match next {
+                    Some(Ok(delivery)) => waiting.push_back(Received::now(delivery)),
+                    _ => break,
+                },
+                Ok(slot) = slots.clone().acquire_owned(), if !waiting.is_empty() => {
+                    let Some(received) = waiting.pop_front() else { continue };
+                    let (server, replies) = (server.clone(), replies.clone());
+                    tokio::spawn(async move {
+                        server.answer(&received, &replies).await;
+                        // Lost with its channel: then the request comes again, and an order finds its first reply.
+                        let _ = received.acker.ack(BasicAckOptions::default()).await;
+                        drop(slot);
+                    });
+                }
+            }
         }
         if stop.is_stopped() {
-            hand_back(&channel, &mut requests).await;
+            hand_back(&channel, &mut requests, waiting).await;
             // Every slot free again: all that was in hand is answered.
             let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
             let _ = slots.acquire_many(all).await;
@@ -101,60 +132,73 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
 }
 
 /// Takes no more requests, and gives those that nobody has begun with to another replica at once: their callers wait.
-async fn hand_back(channel: &Channel, requests: &mut Consumer) {
+async fn hand_back(channel: &Channel, requests: &mut Consumer, waiting: VecDeque<Received>) {
     let _ = answered(channel.basic_cancel(requests.tag(), BasicCancelOptions::default())).await;
+    let mut ackers: Vec<Acker> = waiting.into_iter().map(|received| received.acker).collect();
     while let Some(Some(Ok(delivery))) = requests.next().now_or_never() {
+        ackers.push(delivery.acker);
+    }
+    for acker in ackers {
         // Lost with its channel: then the broker hands it to another replica all the same.
-        let _ = delivery.acker.reject(BasicRejectOptions { requeue: true }).await;
+        let _ = acker.reject(BasicRejectOptions { requeue: true }).await;
     }
 }
 
-async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel, Consumer), String> {
+async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel, Consumer), BrokerError> {
     let prefetch = u16::try_from(server.settings.concurrency * 2).unwrap_or(u16::MAX);
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
     let opened = consuming.consume(&server.queue, prefetch, options, arguments, PATIENCE).await;
     if let Err(error) = &opened {
-        warn!(queue = server.queue, error, "requests cannot be received: trying until they can");
+        warn!(queue = server.queue, %error, "requests cannot be received: trying until they can");
     }
     opened
 }
 
 impl<S: Store> Server<S> {
-    /// Works out the answer to a message and sends it, where someone still waits for it.
-    async fn answer(&self, message: &Incoming, replies: &Sender) {
-        let began = Instant::now();
+    /// Works out the answer to a request and sends it, unless the request must be dropped.
+    async fn answer(&self, received: &Received, replies: &Sender) {
+        let message = &received.message;
         let (Ok(envelope), Some(caller), Some(reply_to)) = (&message.envelope, &message.user, &message.reply_to) else {
-            counter!("requests_unreadable_total", "queue" => self.queue.clone()).increment(1);
-            return;
+            return self.count_dropped(message, "unreadable");
         };
-        if !self.callers.contains(caller) {
-            // Not declared, so we may not write to its replies: trying would cost the connection.
-            warn!(
-                caller,
-                message.name = envelope.name,
-                "a request from a service that is not declared as a caller is dropped"
-            );
-            counter!("requests_undeclared_total", "queue" => self.queue.clone()).increment(1);
-            return;
-        }
-        if envelope.deadline.is_some_and(|deadline| deadline < self.service.surroundings.now()) {
-            counter!("requests_expired_total", "name" => envelope.name.clone()).increment(1);
-            return;
-        }
-        let answered = if self.limits.check_key(caller).is_ok() {
-            self.work_out(envelope, caller, &message.body).instrument(telemetry::message_span(envelope)).await
-        } else {
-            let slow_down =
-                Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
-            Err(Problem { retry_after: Some(1), ..slow_down }.into())
+        let answering = async {
+            if !self.callers.contains(caller) {
+                // Not declared, so we may not write to its replies: trying would cost the connection.
+                return self.count_dropped(message, "undeclared-caller");
+            }
+            let began = Instant::now();
+            let answered = match received.time_left() {
+                Duration::ZERO => return self.count_dropped(message, "expired"),
+                _ if self.limits.check_key(caller).is_err() => Err(slow_down().into()),
+                time_left => self.work_out(envelope, caller, &message.body, time_left).await,
+            };
+            let status = self.send(envelope, caller, reply_to, answered, replies).await;
+            let name = || envelope.name.clone();
+            histogram!("request_handling_seconds", "name" => name()).record(began.elapsed().as_secs_f64());
+            counter!("requests_answered_total", "name" => name(), "status" => status.to_string()).increment(1);
         };
-        let status = self.send(envelope, caller, reply_to, answered, replies).await;
-        histogram!("request_handling_seconds", "name" => envelope.name.clone()).record(began.elapsed().as_secs_f64());
-        counter!("requests_answered_total", "name" => envelope.name.clone(), "status" => status.to_string())
-            .increment(1);
+        answering.instrument(telemetry::message_span(envelope)).await
     }
 
-    async fn work_out(&self, envelope: &Envelope, caller: &String, body: &[u8]) -> Answered<Vec<u8>> {
+    /// Counts a request that gets no reply, and logs it unless one like it was logged a moment ago.
+    fn count_dropped(&self, message: &Incoming, reason: &'static str) {
+        let name = message.envelope.as_ref().map_or("", |envelope| envelope.name.as_str());
+        // Any other name is the caller's invention, and a metric keeps each for ever.
+        let name = if self.answers.handlers.contains_key(name) { name } else { "(unknown)" };
+        counter!("requests_dropped_total", "name" => name.to_owned(), "reason" => reason).increment(1);
+        if self.drop_logs.check_key(&(name.to_owned(), reason)).is_ok() {
+            let (queue, caller) = (&self.queue, message.user.as_deref());
+            warn!(queue, message.name = name, caller, reason, "request dropped without a reply");
+        }
+    }
+
+    async fn work_out(
+        &self,
+        envelope: &Envelope,
+        caller: &String,
+        body: &[u8],
+        time_left: Duration,
+    ) -> Answered<Vec<u8>> {
         let Some(answer) = self.answers.handlers.get(envelope.name.as_str()) else {
             return Err(Problem::new(
                 501,
@@ -167,9 +211,6 @@ impl<S: Store> Server<S> {
             let detail = format!("{} does not answer {} for {caller}", self.service.name, envelope.name);
             return Err(Problem::new(403, "not-for-you", detail).into());
         }
-        let time_left = envelope.deadline.map_or(Duration::from_secs(60), |deadline| {
-            (deadline - self.service.surroundings.now()).to_std().unwrap_or_default()
-        });
         let answering = async {
             match answer {
                 Answer::Read(handler) => handler(body.to_vec(), self.reading()).await,
@@ -239,7 +280,7 @@ impl<S: Store> Server<S> {
             Err(failure) => {
                 match &failure {
                     Failure::Bug(text) => {
-                        telemetry::report_bug(text);
+                        telemetry::report_bug_in(text, request.trace);
                         error!(message.name = request.name, message.id = %request.id, reason = text, "a request failed in a way that must not happen");
                     }
                     Failure::Retry(reason) => {
@@ -267,4 +308,9 @@ impl<S: Store> Server<S> {
         }
         status
     }
+}
+
+fn slow_down() -> Problem {
+    let problem = Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
+    Problem { retry_after: Some(1), ..problem }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Client, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use crate::tls::{Tls, TlsError};
 /// The management API counts messages only every five seconds.
 const COUNTS_ARE_NEW_AFTER: Duration = Duration::from_secs(6);
 
+/// All but the unreserved characters of RFC 3986.
+const NOT_IN_A_NAME: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Why a topology could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TopologyError {
@@ -25,10 +29,12 @@ pub enum TopologyError {
     #[error("the broker's management API: {0}")]
     Forbidden(#[from] TlsError),
     /// The broker refuses something, for instance because it is there with other arguments.
-    #[error("{what}: the broker refuses: {why}")]
+    #[error("{what}: the broker refuses: {} {why}", .status.as_u16())]
     Refused {
         /// What was asked for.
         what: String,
+        /// The HTTP status.
+        status: StatusCode,
         /// What it said.
         why: String,
     },
@@ -124,10 +130,8 @@ impl Admin {
     async fn make_user(&self, user: &str, password: &str) -> Result<(), TopologyError> {
         let (path, user) = (format!("users/{}", encoded(user)), json!({ "password": password, "tags": "" }));
         match self.put(&path, &user).await {
-            // Somebody else made it in the same moment; now that it is there, its password is set.
-            Err(TopologyError::Refused { why, .. }) if why.contains("user_already_exists") => {
-                self.put(&path, &user).await
-            }
+            // Refused if another administrator makes it in the same moment. Now that it is there, its password is set.
+            Err(TopologyError::Refused { .. }) => self.put(&path, &user).await,
             other => other,
         }
     }
@@ -168,7 +172,7 @@ impl Admin {
             Ok(found) => serde_json::from_value(found)
                 .map(Some)
                 .map_err(|why| TopologyError::Unreadable { what: path.to_owned(), why }),
-            Err(TopologyError::Refused { why, .. }) if why.starts_with("404") => Ok(None),
+            Err(TopologyError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -187,7 +191,7 @@ impl Admin {
     /// Where the broker cannot be reached or refuses.
     pub async fn delete(&self, path: &str) -> Result<(), TopologyError> {
         match self.send(Method::DELETE, path, &Value::Null).await {
-            Err(TopologyError::Refused { why, .. }) if why.starts_with("404") => Ok(()),
+            Err(TopologyError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(()),
             other => other.map(drop),
         }
     }
@@ -221,10 +225,7 @@ impl Admin {
         }
         let reason =
             serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body["reason"].as_str()?.to_owned()));
-        Err(TopologyError::Refused {
-            what: path.to_owned(),
-            why: format!("{} {}", status.as_u16(), reason.unwrap_or(text)),
-        })
+        Err(TopologyError::Refused { what: path.to_owned(), status, why: reason.unwrap_or(text) })
     }
 }
 
@@ -238,10 +239,5 @@ fn place(destination: &Destination) -> String {
 
 /// A name as a part of a path.
 pub fn encoded(name: &str) -> String {
-    name.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(name, &NOT_IN_A_NAME).to_string()
 }

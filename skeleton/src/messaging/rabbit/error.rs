@@ -1,0 +1,55 @@
+//! Why the broker did not do what it was asked.
+
+use std::time::Duration;
+
+use lapin::{
+    ErrorKind,
+    protocol::{AMQPErrorKind, AMQPSoftError},
+};
+
+/// Why the broker did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// What was named does not exist (404).
+    #[error("{0}")]
+    NotFound(String),
+    /// Our user has no right to it, or another connection holds it exclusively (403).
+    #[error("{0}")]
+    AccessRefused(String),
+    /// The broker answered with any other error.
+    #[error("{0}")]
+    Refused(String),
+    /// The broker did not answer in time.
+    #[error("the broker did not answer within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// The connection or the channel failed.
+    #[error("{0}")]
+    Connection(String),
+    /// The link was closed for good: the process is stopping.
+    #[error("the link is closed")]
+    Closed,
+    /// The queue is of another type than a stream.
+    #[error("{0} is not a stream: run this service's `topology apply` as the broker's administrator")]
+    NotAStream(String),
+}
+
+impl BrokerError {
+    /// Whether a person has to apply the topology before it can work.
+    pub(crate) fn needs_topology(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::AccessRefused(_))
+    }
+}
+
+impl From<lapin::Error> for BrokerError {
+    fn from(error: lapin::Error) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::ProtocolError(refused) => match refused.kind() {
+                AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Self::NotFound(text),
+                AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::AccessRefused(text),
+                AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Self::Refused(text),
+            },
+            _ => Self::Connection(text),
+        }
+    }
+}

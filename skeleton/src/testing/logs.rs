@@ -1,0 +1,50 @@
+//! What a service logs, for tests that look for it.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use serde_json::Value;
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::telemetry;
+
+/// The log lines of this process from the first call of [`Logs::captured`] on, in the form that services write.
+#[derive(Clone, Default)]
+pub struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    /// Captures what this process logs. The tests of one program share it: look for a trace or an id.
+    ///
+    /// # Panics
+    /// Where the process has another subscriber already.
+    pub fn captured() -> Self {
+        static LOGS: OnceLock<Logs> = OnceLock::new();
+        let capture = || {
+            let logs = Self::default();
+            let writer = logs.clone();
+            let lines = telemetry::lines(move || writer.clone());
+            tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).init();
+            logs
+        };
+        LOGS.get_or_init(capture).clone()
+    }
+
+    /// The lines that were logged in spans of this trace.
+    pub fn of_trace(&self, trace_id: &str) -> Vec<Value> {
+        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = written.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        lines.filter(|line| line["span"]["trace_id"] == trace_id).collect()
+    }
+}
+
+impl Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

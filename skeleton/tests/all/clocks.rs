@@ -1,0 +1,145 @@
+//! What the skeleton promises where the clocks of two services differ.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{TimeDelta, Utc};
+use events::{
+    contacts::{ContactView, GetContact},
+    samples,
+};
+use skeleton::{
+    Answered, Answers, Asking, Postgres, Reading, Requests, Service, Surroundings,
+    messaging::rabbit::RabbitPublisher,
+    stop,
+    telemetry::metrics_text,
+    testing::{TestClock, World, eventually},
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::probe;
+
+/// A world whose clock is so many seconds ahead of the machine's.
+async fn world_ahead_by(seconds: i64) -> World {
+    let clock = TestClock::at(&Utc::now().to_rfc3339());
+    clock.jump(TimeDelta::seconds(seconds));
+    World::in_surroundings(clock.surroundings()).await
+}
+
+/// A caller whose clock is the machine's.
+fn caller(world: &World, timeout: Duration, stop: &stop::Stop) -> Requests {
+    let publisher = Arc::new(RabbitPublisher::new(world.link("gateway", "asking as another"), timeout));
+    let replies = world.link("gateway", "replies of another");
+    Requests::start("gateway", replies, publisher, timeout, Surroundings::system(), stop.clone())
+}
+
+fn question() -> GetContact {
+    GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() }
+}
+
+#[tokio::test]
+async fn a_service_answers_whatever_its_clock_says() {
+    for seconds in [6, 3600, -6, -3600] {
+        let app = world_ahead_by(seconds).await.start(probe::service(), &[]).await;
+        let (_running, stop) = stop::channel();
+        let caller = caller(app.world(), Duration::from_secs(5), &stop);
+
+        let problem = caller.ask(&question(), Asking::default()).await.unwrap_err();
+
+        assert_eq!(problem.status, 404, "{seconds} s ahead: {problem}");
+        app.finish().await;
+    }
+}
+
+/// A service that answers only while it is let, and what is known of it.
+#[derive(Clone)]
+struct Gate {
+    begun: Arc<AtomicU32>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn closed() -> Self {
+        Self { begun: Arc::default(), open: Arc::new(Semaphore::new(0)) }
+    }
+
+    fn service(&self) -> Service<Postgres> {
+        Service::named("contacts")
+            .store(Postgres::migrated_by(probe::MIGRATIONS))
+            .with(self.clone())
+            .answers(Answers::new().read(once_let), &["gateway"])
+    }
+
+    async fn has_begun(&self, times: u32) {
+        eventually("a handler that has begun", async || match self.begun.load(Ordering::Relaxed) {
+            begun if begun == times => Ok(()),
+            begun => Err(format!("{begun} have")),
+        })
+        .await;
+    }
+}
+
+async fn once_let(_asked: GetContact, store: Reading<Postgres>) -> Answered<ContactView> {
+    let gate = store.resource::<Gate>();
+    gate.begun.fetch_add(1, Ordering::Relaxed);
+    gate.open.acquire().await.unwrap().forget();
+    Ok(samples::contacts::contact_view())
+}
+
+#[tokio::test]
+async fn a_request_whose_time_is_over_is_dropped_and_counted_whatever_the_clocks_say() {
+    for seconds in [0, -3600] {
+        let gate = Gate::closed();
+        let settings = [("requests", "concurrency", "1")];
+        let app = world_ahead_by(seconds).await.start(gate.service(), &settings).await;
+        let (_running, stop) = stop::channel();
+        let patient = caller(app.world(), Duration::from_secs(20), &stop);
+        let hasty = caller(app.world(), Duration::from_millis(500), &stop);
+        let first = tokio::spawn({
+            let patient = patient.clone();
+            async move { patient.ask(&question(), Asking::default()).await }
+        });
+        gate.has_begun(1).await;
+
+        // Waits for the only slot until its caller has gone.
+        let given_up = hasty.ask(&question(), Asking::default()).await.unwrap_err();
+        gate.open.add_permits(2);
+
+        assert_eq!(given_up.status, 504, "{seconds} s ahead: {given_up}");
+        first.await.unwrap().unwrap();
+        patient.ask(&question(), Asking::default()).await.unwrap();
+        assert_eq!(gate.begun.load(Ordering::Relaxed), 2, "{seconds} s ahead: the dropped request was worked on");
+        let counted = r#"requests_dropped_total{name="contacts.get-contact.v1",reason="expired"}"#;
+        assert!(metrics_text().contains(counted), "{}", metrics_text());
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_handler_is_stopped_when_its_caller_stops_waiting_whatever_the_clocks_say() {
+    let gate = Gate::closed();
+    let settings = [("requests", "concurrency", "1")];
+    let app = world_ahead_by(-3600).await.start(gate.service(), &settings).await;
+    let (_running, stop) = stop::channel();
+    let hasty = caller(app.world(), Duration::from_millis(500), &stop);
+    let patient = caller(app.world(), Duration::from_secs(20), &stop);
+
+    let question = question();
+    let given_up = hasty.ask(&question, Asking::default());
+    let given_up = tokio::join!(given_up, gate.has_begun(1)).0.unwrap_err();
+
+    // The handler still waits at the gate, in the only slot, unless it was stopped.
+    assert!(matches!(given_up.status, 503 | 504), "{given_up}");
+    let let_through = async {
+        gate.has_begun(2).await;
+        gate.open.add_permits(1);
+    };
+    tokio::join!(patient.ask(&question, Asking::default()), let_through).0.unwrap();
+    app.finish().await;
+}
