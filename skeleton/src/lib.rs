@@ -12,6 +12,7 @@ mod lease;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod messaging;
+mod panics;
 pub mod parked;
 pub mod partner;
 pub mod rebuild;

@@ -88,9 +88,9 @@ pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Respo
         Err(failure) => failure.into(),
     };
     match &failure {
-        Failure::Bug(text) => tracing::error!(failure = %text, "a request met a bug"),
+        Failure::Bug(bug) => tracing::error!(failure = %bug, stack = bug.stack, "a request met a bug"),
         Failure::Retry(error) => tracing::warn!(failure = %error, "a request could not be done just now"),
-        Failure::Reject(_) => {}
+        Failure::Reject(_) | Failure::Drop(_) => {}
     }
     problem_response(&failure.into_problem())
 }

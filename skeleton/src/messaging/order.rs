@@ -187,6 +187,7 @@ impl Lines {
             return Ok(());
         }
         let reached: Vec<(String, i64)> = self.moved.iter().map(|line| (line.clone(), self.last[line])).collect();
+        tx.work_mut().moves(self.moved.iter().cloned());
         tx.advance_lines(&reached).await
     }
 }

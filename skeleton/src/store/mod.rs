@@ -37,7 +37,8 @@ pub use jobs::{JobRecord, JobRecords, JobState, JobSteps};
 pub use leases::{Fenced, Lease, Leases};
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
-pub use set_aside::{Filter, SetAside, State, moment};
+pub(crate) use set_aside::keepable;
+pub use set_aside::{Filter, LinesToCheck, SetAside, State, moment};
 pub(crate) use work::MAX_BODY;
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
 
@@ -82,8 +83,18 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// Keeps a message that has to wait, in place of what was kept of it before.
     fn set_aside(&self, message: &SetAside) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The messages of a queue whose wait is over, longest overdue first.
-    fn due(&self, queue: &str, limit: i64) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
+    /// Removes what is kept of a message that waits for its next attempt: it was handled without it.
+    fn forget_waiting(&self, message: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The messages of a queue whose wait is over, and those behind in these lines whose turn it is, longest overdue first;
+    /// without messages of the names in `except`.
+    fn due(
+        &self,
+        queue: &str,
+        lines: &LinesToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
 
     /// The messages set aside that a filter lets through, oldest first.
     fn list_set_aside(

@@ -41,7 +41,7 @@ use self::{
     patience::{limited, patience, within},
     set_aside::Conditions,
 };
-use super::{Counts, Filter, Plan, ServiceContext, SetAside, Store, Work};
+use super::{Counts, Filter, LinesToCheck, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::{StoreError, StoreErrorKind},
@@ -57,6 +57,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V6__schedules", include_str!("V6__schedules.sql")),
     ("V7__limits", include_str!("V7__limits.sql")),
     ("V8__history", include_str!("V8__history.sql")),
+    ("V11__set_aside", include_str!("V11__set_aside.sql")),
 ];
 
 /// Any number, the same in every replica: the lock around migrations. The relay has another.
@@ -242,14 +243,31 @@ impl Store for Postgres {
                 &kept.reason,
                 &kept.first_failed_at,
                 &kept.last_failed_at,
+                &kept.stack,
             ],
         )
         .await
         .map(drop)
     }
 
-    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-        Ok(self.query(set_aside::DUE, &[&queue, &limit]).await?.iter().map(|row| row.get(0)).collect())
+    async fn forget_waiting(&self, message: Uuid) -> Result<(), StoreError> {
+        self.execute(set_aside::FORGET, &[&message]).await.map(drop)
+    }
+
+    async fn due(
+        &self,
+        queue: &str,
+        lines: &LinesToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let rows = match lines {
+            LinesToCheck::All => self.query(set_aside::DUE, &[&queue, &except, &limit]).await?,
+            LinesToCheck::These(lines) => {
+                self.query(set_aside::DUE_IN_LINES, &[&queue, &except, &limit, lines]).await?
+            }
+        };
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
