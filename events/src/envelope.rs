@@ -12,6 +12,8 @@ const PREFIX: &str = "cloudEvents:";
 /// The most bytes that a subject may have: it is a header, which has to fit into a frame of the broker with all others, and
 /// a key in the indexes of stores.
 pub const MAX_SUBJECT: usize = 1024;
+/// The most bytes that type, source, subject and id may have. Postgres indexes keys of up to 2.7 kB.
+pub const MAX_ATTRIBUTE: usize = 2048;
 
 /// What is known of a message beside its data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,9 @@ pub enum EnvelopeError {
     /// An attribute is not in its form.
     #[error("the attribute {0} cannot be read: it should be {1}")]
     Malformed(&'static str, &'static str),
+    /// An attribute is longer than a store can index.
+    #[error("the attribute {0} is too long: the limit is {MAX_ATTRIBUTE} bytes")]
+    TooLong(&'static str),
     /// The message follows another version of CloudEvents.
     #[error("the message is not CloudEvents 1.0")]
     SpecVersion,
@@ -82,8 +87,11 @@ impl Envelope {
 
     /// Reads the headers of a message. `cloudEvents_id` is read as well as `cloudEvents:id`: the binding allows both.
     ///
+    /// CloudEvents allows any text as an id, unique together with the source. An id that is not a UUID is mapped to one
+    /// (version 5, of source and id): the same message always gets the same UUID.
+    ///
     /// # Errors
-    /// Where an attribute that every message has is missing, or one is malformed.
+    /// If an attribute that every message has is missing, or if an attribute is malformed or too long.
     pub fn from_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, EnvelopeError> {
         let found: Vec<(&str, &str)> = headers
             .into_iter()
@@ -96,13 +104,15 @@ impl Envelope {
         if text("specversion").ok_or(EnvelopeError::Missing("specversion"))? != "1.0" {
             return Err(EnvelopeError::SpecVersion);
         }
+        let required = |name| plain(text(name).ok_or(EnvelopeError::Missing(name))?, name);
+        let (id, source) = (required("id")?, required("source")?);
         Ok(Self {
-            id: parsed(text("id"), "id", "a UUID")?.ok_or(EnvelopeError::Missing("id"))?,
-            name: text("type").ok_or(EnvelopeError::Missing("type"))?.to_owned(),
-            source: text("source").ok_or(EnvelopeError::Missing("source"))?.to_owned(),
+            id: uuid_of(id, source)?,
+            name: required("type")?.to_owned(),
+            source: source.to_owned(),
             time: moment(text("time").ok_or(EnvelopeError::Missing("time"))?)?,
-            subject: text("subject").map(short).transpose()?,
-            sequence: parsed(text("sequence"), "sequence", "a whole number")?,
+            subject: text("subject").map(subject_in).transpose()?.map(str::to_owned),
+            sequence: sequence_in(text("sequence"))?,
             trace: parsed(text("traceparent"), "traceparent", "a W3C traceparent")?,
             correlation_id: parsed(text("correlationid"), "correlationid", "a UUID")?,
             causation_id: parsed(text("causationid"), "causationid", "a UUID")?,
@@ -112,10 +122,39 @@ impl Envelope {
     }
 }
 
-fn short(subject: &str) -> Result<String, EnvelopeError> {
-    match subject.len() {
-        0..=MAX_SUBJECT => Ok(subject.to_owned()),
+fn subject_in(text: &str) -> Result<&str, EnvelopeError> {
+    match text.len() {
+        0..=MAX_SUBJECT => plain(text, "subject"),
         _ => Err(EnvelopeError::Malformed("subject", "at most 1024 bytes")),
+    }
+}
+
+/// Text as CloudEvents allows it: without control characters. No longer than a store can index.
+fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, EnvelopeError> {
+    if text.len() > MAX_ATTRIBUTE {
+        return Err(EnvelopeError::TooLong(name));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(EnvelopeError::Malformed(name, "text without control characters"));
+    }
+    Ok(text)
+}
+
+/// The id itself if it is a UUID, else one derived from source and id.
+fn uuid_of(id: &str, source: &str) -> Result<Uuid, EnvelopeError> {
+    if id.is_empty() {
+        return Err(EnvelopeError::Malformed("id", "text that is not empty"));
+    }
+    // Neither holds a control character: the two parts cannot be mistaken for another pair.
+    Ok(id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source}\n{id}").as_bytes())))
+}
+
+/// Sequences count from 1: a smaller one would pass for an event that was handled before.
+fn sequence_in(text: Option<&str>) -> Result<Option<i64>, EnvelopeError> {
+    let form = "a whole number from 1 to 9223372036854775807";
+    match parsed(text, "sequence", form)? {
+        Some(number) if number < 1 => Err(EnvelopeError::Malformed("sequence", form)),
+        sequence => Ok(sequence),
     }
 }
 
@@ -279,8 +318,44 @@ mod tests {
             Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         };
 
-        assert_eq!(read(&headers), Err(EnvelopeError::Malformed("sequence", "a whole number")));
+        for sequence in ["three", "0", "-1", "1.5", "9223372036854775808"] {
+            headers.insert("cloudEvents:sequence".to_owned(), sequence.to_owned());
+            let form = "a whole number from 1 to 9223372036854775807";
+            assert_eq!(read(&headers), Err(EnvelopeError::Malformed("sequence", form)), "{sequence}");
+        }
         headers.remove("cloudEvents:id");
         assert_eq!(read(&headers), Err(EnvelopeError::Missing("id")));
+    }
+
+    #[test]
+    fn an_id_that_is_not_a_uuid_gives_the_same_uuid_each_time_and_another_for_another_source() {
+        let read = |id: &str, source: &str| {
+            let mut headers = envelope().to_headers();
+            headers.insert("cloudEvents:id".to_owned(), id.to_owned());
+            headers.insert("cloudEvents:source".to_owned(), source.to_owned());
+            Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+                .map(|envelope| envelope.id)
+        };
+
+        assert_eq!(read("A234-1234-1234", "/shop"), read("A234-1234-1234", "/shop"));
+        assert_ne!(read("A234-1234-1234", "/shop"), read("A234-1234-1234", "/depot"));
+        assert_ne!(read("A234-1234-1234", "/shop"), read("A234-1234-1235", "/shop"));
+        assert_eq!(read("", "/shop"), Err(EnvelopeError::Malformed("id", "text that is not empty")));
+    }
+
+    #[test]
+    fn text_that_no_store_can_keep_or_index_is_refused_with_its_attribute() {
+        for name in ["id", "type", "source", "subject"] {
+            let with = |value: String| {
+                let mut headers = envelope().to_headers();
+                headers.insert(format!("cloudEvents:{name}"), value);
+                Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            };
+
+            assert_eq!(with("x".repeat(MAX_ATTRIBUTE + 1)), Err(EnvelopeError::TooLong(name)));
+            let malformed = EnvelopeError::Malformed(name, "text without control characters");
+            assert_eq!(with("a\0b".to_owned()), Err(malformed));
+            assert!(with("x".repeat(MAX_ATTRIBUTE)).is_ok());
+        }
     }
 }

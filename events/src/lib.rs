@@ -7,14 +7,16 @@ pub mod catalogue;
 mod envelope;
 mod excerpt;
 mod fields;
+mod numbers;
 mod personal;
 mod snapshots;
 mod superseding;
 mod validation;
 pub mod versions;
 
-pub use envelope::{Envelope, EnvelopeError, MAX_SUBJECT, TraceParent};
+pub use envelope::{Envelope, EnvelopeError, MAX_ATTRIBUTE, MAX_SUBJECT, TraceParent};
 pub use excerpt::{Excerpt, fields_read};
+pub use numbers::{whole_numbers_in, with_whole_numbers};
 pub use personal::{MASK, masked};
 pub use snapshots::Snapshot;
 pub use validation::{Validator, Violation};

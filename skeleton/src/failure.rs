@@ -1,4 +1,4 @@
-//! What can go wrong, in three kinds: try again, set aside, and must not happen.
+//! What can go wrong, in four kinds: retry, reject, drop, and bug.
 
 use std::fmt;
 
@@ -17,8 +17,26 @@ pub enum Failure {
     Retry(StoreError),
     /// The domain says no, and will say no tomorrow: the message is parked, the caller told why.
     Reject(Problem),
+    /// The message has no effect here and needs none: it is acknowledged and counted, and never parked. The text is
+    /// the reason, for the log.
+    Drop(String),
     /// Must not happen: reported as a bug, and tried again in case it was not one.
-    Bug(String),
+    Bug(Bug),
+}
+
+/// Something that must not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bug {
+    /// What happened.
+    pub text: String,
+    /// The stack, if the handler panicked.
+    pub stack: Option<String>,
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
 }
 
 impl Failure {
@@ -29,7 +47,20 @@ impl Failure {
 
     /// Something that must not happen.
     pub fn bug(error: impl fmt::Display) -> Self {
-        Self::Bug(error.to_string())
+        Self::Bug(Bug { text: error.to_string(), stack: None })
+    }
+
+    /// A message that has no effect here: acknowledged and counted, never parked.
+    pub fn drop(reason: impl fmt::Display) -> Self {
+        Self::Drop(reason.to_string())
+    }
+
+    /// The stack of a panic.
+    pub(crate) fn stack(&self) -> Option<&str> {
+        match self {
+            Self::Bug(bug) => bug.stack.as_deref(),
+            Self::Retry(_) | Self::Reject(_) | Self::Drop(_) => None,
+        }
     }
 
     /// Whether the store does not answer at all: nothing is wrong with the message.
@@ -41,6 +72,8 @@ impl Failure {
     pub fn into_problem(self) -> Problem {
         match self {
             Self::Reject(problem) => problem,
+            // The caller waits for a reply: a request cannot be dropped without one.
+            Self::Drop(reason) => Problem::new(422, "dropped", reason),
             Self::Retry(_) => Problem::unavailable("the service cannot do this just now: try again in a moment"),
             Self::Bug(_) => Problem::new(500, "internal-error", "something went wrong on our side"),
         }
@@ -52,7 +85,8 @@ impl fmt::Display for Failure {
         match self {
             Self::Retry(error) => write!(formatter, "{error}"),
             Self::Reject(problem) => write!(formatter, "{}", problem.detail),
-            Self::Bug(text) => write!(formatter, "{text}"),
+            Self::Drop(reason) => formatter.write_str(reason),
+            Self::Bug(bug) => write!(formatter, "{bug}"),
         }
     }
 }
@@ -63,7 +97,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error.kind {
             StoreErrorKind::Unavailable | StoreErrorKind::Conflict => Self::Retry(error),
-            StoreErrorKind::Broken => Self::Bug(error.to_string()),
+            StoreErrorKind::Broken => Self::bug(error),
         }
     }
 }

@@ -14,6 +14,7 @@ mod lease;
 pub mod mail;
 pub mod messaging;
 pub mod paging;
+mod panics;
 pub mod parked;
 pub mod partner;
 pub mod rebuild;

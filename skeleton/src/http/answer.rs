@@ -1,7 +1,6 @@
 //! One request, from its head to the head of its answer.
 
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,6 +23,7 @@ use super::guard::{BodyProgress, Fault, GuardedBody};
 use super::problem::{internal_error, problem_response, too_large, too_slow, with_trace};
 use super::{ClientAddress, HttpSettings, Response, Routes};
 use crate::failure::Problem;
+use crate::panics;
 use crate::stop::Stop;
 use crate::telemetry;
 
@@ -110,14 +110,14 @@ impl Answers {
 
         // Inside the guard against panics: the first steps of a route already run when it is called.
         let mut routes = warp::service(self.routes.clone());
-        let handled = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
+        let handled = panics::caught(async move { routes.call(request).await });
         let time_limit = self.settings.request_timeout();
         let work = async move {
             let _permit = permit;
             let response = match within(time_limit, &progress, handled).await {
                 Some(Ok(Ok(response))) => response,
-                Some(Err(_panic)) => {
-                    tracing::error!("a request handler panicked");
+                Some(Err(panicked)) => {
+                    tracing::error!(reason = panicked.text, stack = panicked.stack, "a request handler panicked");
                     problem_response(&internal_error())
                 }
                 None if progress.is_waiting() => problem_response(&too_slow()),

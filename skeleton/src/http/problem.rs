@@ -92,15 +92,15 @@ pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Respo
         Err(failure) => failure.into(),
     };
     let bug = match &failure {
-        Failure::Bug(text) => {
-            tracing::error!(failure = %text, "a request met a bug");
-            Some(Bug(text.clone()))
+        Failure::Bug(bug) => {
+            tracing::error!(failure = %bug, stack = bug.stack, "a request met a bug");
+            Some(ReportedBug(bug.text.clone()))
         }
         Failure::Retry(error) => {
             tracing::warn!(failure = %error, "a request could not be done just now");
             None
         }
-        Failure::Reject(_) => None,
+        Failure::Reject(_) | Failure::Drop(_) => None,
     };
     let mut response = problem_response(&failure.into_problem());
     if let Some(bug) = bug {
@@ -111,11 +111,11 @@ pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Respo
 
 /// A bug that a request met; the server, which knows the trace, reports it.
 #[derive(Clone)]
-struct Bug(String);
+struct ReportedBug(String);
 
 /// Completes a response that tells of a fault of ours: the body names the trace, and a bug is reported with it.
 pub(super) fn with_trace(mut response: Response, trace: TraceParent) -> Response {
-    if let Some(Bug(text)) = response.extensions_mut().remove() {
+    if let Some(ReportedBug(text)) = response.extensions_mut().remove() {
         telemetry::report_bug_in(&text, Some(trace));
     }
     match response.extensions_mut().remove::<Problem>() {

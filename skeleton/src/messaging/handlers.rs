@@ -172,6 +172,7 @@ where
     H: for<'a> Handler<'a, E, Tx, ()> + 'static,
 {
     Arc::new(move |body, tx| match reader.read(body) {
+        Ok(_) if tx.work().drops_messages() => Box::pin(ready(Ok(()))),
         Ok(message) => Box::pin(handler.call(message, tx)),
         Err(failure) => Box::pin(async move { Err(failure) }),
     })

@@ -159,6 +159,7 @@ where
             let job = job?;
             let limit = limit_of(tx.work().service(), name);
             match tx.begin_step(name, limit, body).await? {
+                Turn::Now(id) if tx.work().drops_messages() => end(tx, id, name, limit, JobState::Cancelled).await,
                 Turn::Now(id) => {
                     let (next, progress) = match step.call(job, tx).await? {
                         Progress::More(next) => (next, None),

@@ -226,6 +226,7 @@ impl Lines {
             return Ok(());
         }
         let reached: Vec<_> = self.moved.iter().map(|line| (line.clone(), self.last[line], self.times[line])).collect();
+        tx.work_mut().moves(self.moved.iter().cloned());
         tx.advance_lines_at(&reached).await
     }
 }

@@ -7,7 +7,10 @@ use events::{
     Excerpt, Message, Validator,
     catalogue::{Entry, entry_of},
     versions::{is_published_beside, older_than, read_as},
+    whole_numbers_in, with_whole_numbers,
 };
+
+use serde_json::Value;
 
 use crate::failure::{Failure, Problem};
 
@@ -63,9 +66,60 @@ impl<E: Excerpt> Reader<E> {
         self.validator
             .check(&data)
             .map_err(|violation| Problem::new(400, "schema-violation", violation.to_string()))?;
-        let data = read_as(E::Of::NAME, name, data).map_err(Failure::bug)?;
-        E::deserialize(data).map_err(|_| {
-            Problem::new(400, "malformed-message", format!("the data fits the schema of {name}, not its type")).into()
+        self.as_its_type(data)?.map_err(|_| {
+            let detail = match self.misfit(body) {
+                Some(place) => format!("{place} is a whole number outside of the range of its field in {name}"),
+                None => format!("the data fits the schema of {name}, not its type"),
+            };
+            Problem::new(400, "malformed-message", detail).into()
         })
+    }
+
+    fn as_its_type(&self, data: Value) -> Result<serde_json::Result<E>, Failure> {
+        let newest = read_as(E::Of::NAME, self.version.name, with_whole_numbers(data)).map_err(Failure::bug)?;
+        Ok(E::deserialize(newest))
+    }
+
+    /// The place of a whole number that its field cannot hold, in data that cannot be read: the data can be read with 1 in
+    /// place of every whole number, and cannot with 1 in place of every other.
+    fn misfit(&self, body: &[u8]) -> Option<String> {
+        let data: Value = serde_json::from_slice(body).ok()?;
+        let places = whole_numbers_in(&data);
+        let is_readable_with = |kept: &str| {
+            let mut probe = data.clone();
+            for place in places.iter().filter(|place| *place != kept) {
+                if let Some(number) = probe.pointer_mut(place) {
+                    *number = 1.into();
+                }
+            }
+            self.as_its_type(probe).is_ok_and(|read| read.is_ok())
+        };
+        // No place has this name.
+        is_readable_with("none").then(|| places.iter().find(|place| !is_readable_with(place)).cloned())?
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use events::contacts::ImportFile;
+
+    use super::Reader;
+
+    #[test]
+    fn a_whole_number_is_read_however_it_is_written_and_one_too_large_is_refused_with_its_place() {
+        let reader = Reader::<ImportFile>::of_its_version();
+        let read = |position: &str| {
+            let id = "7c0f3c1e-3b1f-4f0e-9d0a-5b8f6a1d2c33";
+            reader.read(format!("{{\"import_id\":\"{id}\",\"position\":{position}}}").as_bytes())
+        };
+
+        for (written, position) in [("1", 1), ("1.0", 1), ("1e0", 1), ("10.0e-1", 1), ("4294967295.0", u32::MAX)] {
+            assert_eq!(read(written).unwrap().position, position, "{written}");
+        }
+        for written in ["1.5", "1e300", "5000000000", "99999999999999999999"] {
+            let refused = read(written).unwrap_err().to_string();
+            assert!(refused.contains("/position"), "{written}: {refused}");
+        }
     }
 }

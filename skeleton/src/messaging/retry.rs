@@ -15,7 +15,7 @@ pub enum Decision {
 
 /// Decides what is to be done with a message that has now failed `attempts` times.
 pub fn decide(settings: &RetrySettings, surroundings: &Surroundings, failure: &Failure, attempts: u32) -> Decision {
-    if matches!(failure, Failure::Reject(_)) {
+    if matches!(failure, Failure::Reject(_) | Failure::Drop(_)) {
         return Decision::Park;
     }
     let nth = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);

@@ -69,6 +69,6 @@ fn check(name: &str, data: Value) -> Result<Checked, Refused> {
     let Some(version) = catalogue::find(name) else { return Ok(Checked::JsonAlone) };
     Validator::of(version).check(&data)?;
     // Its error would repeat the value.
-    (version.round_trip)(data).map_err(|_| Refused::NotItsType(version.name))?;
+    (version.round_trip)(events::with_whole_numbers(data)).map_err(|_| Refused::NotItsType(version.name))?;
     Ok(Checked::Schema(version.name))
 }

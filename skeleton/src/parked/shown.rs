@@ -22,7 +22,7 @@ pub(super) fn line(message: &SetAside) -> String {
 pub(super) fn as_json(message: &SetAside) -> Value {
     json!({
         "id": message.message, "name": message.name, "subject": message.subject, "queue": message.queue,
-        "state": message.state, "attempts": message.attempts, "reason": message.reason,
+        "state": message.state, "attempts": message.attempts, "reason": message.reason, "stack": message.stack,
         "first_failed_at": message.first_failed_at, "last_failed_at": message.last_failed_at,
         "due_at": message.due_at, "data_bytes": message.body.len(),
     })
@@ -36,9 +36,10 @@ pub(super) fn data(message: &SetAside) -> Option<String> {
 
 /// Everything about the message.
 pub(super) fn whole(message: &SetAside) -> String {
+    let stack = message.stack.as_ref().map(|stack| format!("\nstack\n{stack}")).unwrap_or_default();
     let headers: String = message.headers.iter().map(|(name, value)| format!("\n  {name}: {value}")).collect();
     format!(
-        "message {}\nname {}\nsubject {}\nqueue {}\nstate {}\nattempts {}\nfailed first {}, last {}\nreason {}\nheaders{headers}\ndata ({} bytes) {}",
+        "message {}\nname {}\nsubject {}\nqueue {}\nstate {}\nattempts {}\nfailed first {}, last {}\nreason {}{stack}\nheaders{headers}\ndata ({} bytes) {}",
         message.message,
         message.name,
         message.subject.as_deref().unwrap_or("-"),

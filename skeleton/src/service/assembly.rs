@@ -121,6 +121,7 @@ impl<S: Store> Assembled<S> {
             service: self.service.clone(),
             park_all: false,
             alone: Arc::default(),
+            progress: Arc::default(),
         }
     }
 }

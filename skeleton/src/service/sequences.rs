@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 
 use super::{
     Service,
-    commands::{Exit, WRONG_SETTINGS},
+    exit::{Exit, WRONG_SETTINGS},
 };
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},

@@ -20,7 +20,7 @@ pub enum JobState {
     Waiting,
     /// A step is parked: a person decides.
     Failed,
-    /// Stopped before its end, because somebody said so.
+    /// Stopped before its end: somebody cancelled it, or a step dropped its message.
     Cancelled,
     /// At its end.
     Done,

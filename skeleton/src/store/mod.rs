@@ -51,7 +51,8 @@ pub(crate) use place::past_given_up;
 pub use rebuildable::Rebuildable;
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
-pub use set_aside::{Filter, SetAside, State, moment};
+pub(crate) use set_aside::{EXACT, envelope_in, keepable};
+pub use set_aside::{Filter, LinesToCheck, SetAside, State, moment};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
 pub use work::{Ending, Publish, ServiceContext, Staged, Work};
@@ -100,8 +101,18 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// Keeps a message that has to wait, in place of what was kept of it before.
     fn set_aside(&self, message: &SetAside) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The messages of a queue whose wait is over, longest overdue first.
-    fn due(&self, queue: &str, limit: i64) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
+    /// Removes what is kept of a message that waits for its next attempt: it was handled without it.
+    fn forget_waiting(&self, message: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The messages of a queue whose wait is over, and those behind in these lines whose turn it is, longest overdue first;
+    /// without messages of the names in `except`.
+    fn due(
+        &self,
+        queue: &str,
+        lines: &LinesToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
 
     /// The messages set aside that a filter lets through, oldest first.
     fn list_set_aside(

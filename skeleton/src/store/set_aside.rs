@@ -1,13 +1,21 @@
 //! A message that has to wait: for its next attempt, or for a person.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use events::{Envelope, EnvelopeError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Place;
+use crate::{failure::StoreError, panics::cut};
+
+/// The most bytes that are kept of a reason.
+const MAX_REASON: usize = 8 * 1024;
+
+/// What comes after the name of a header whose bytes are not text that a store can keep: the bytes follow in base64.
+pub(crate) const EXACT: &str = ";base64";
 
 /// What a set-aside message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -75,20 +83,81 @@ pub struct SetAside {
     pub due_at: DateTime<Utc>,
     /// Why it failed last.
     pub reason: String,
+    /// The stack of its last failure, if that was a panic.
+    #[serde(default)]
+    pub stack: Option<String>,
     /// When it failed first.
     pub first_failed_at: DateTime<Utc>,
     /// When it failed last.
     pub last_failed_at: DateTime<Utc>,
 }
 
+/// Reads the envelope in headers that were kept as text.
+pub(crate) fn envelope_in(kept: &BTreeMap<String, String>) -> Result<Envelope, EnvelopeError> {
+    let exact = |name: &str| {
+        let bytes = STANDARD.decode(kept.get(&format!("{name}{EXACT}"))?).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let texts: Vec<(&str, String)> =
+        kept.iter().map(|(name, text)| (name.as_str(), exact(name).unwrap_or_else(|| text.clone()))).collect();
+    Envelope::from_headers(texts.iter().map(|(name, text)| (*name, text.as_str())))
+}
+
+/// Text that every store can keep: NUL, which Postgres refuses, becomes its symbol `␀`, and a long text is cut.
+pub(crate) fn keepable(text: &str, most: usize) -> Cow<'_, str> {
+    let text = cut(text, most);
+    if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text.into() }
+}
+
 impl SetAside {
     /// Its envelope, read from its headers.
     ///
     /// # Errors
-    /// Where the headers are no envelope.
+    /// If the headers are not an envelope.
     pub fn envelope(&self) -> Result<Envelope, EnvelopeError> {
-        Envelope::from_headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        envelope_in(&self.headers)
     }
+
+    /// The message with texts that every store can keep.
+    pub(crate) fn keepable(self) -> Self {
+        Self {
+            name: keepable(&self.name, events::MAX_ATTRIBUTE).into_owned(),
+            subject: self.subject.map(|subject| keepable(&subject, events::MAX_ATTRIBUTE).into_owned()),
+            reason: keepable(&self.reason, MAX_REASON).into_owned(),
+            ..self
+        }
+    }
+
+    /// The message parked in a form without anything that a store could refuse, because it refused the message as it came:
+    /// headers, name and subject as ASCII in one header. With the data, or with how long it is.
+    pub(crate) fn reduced(&self, refused: &StoreError, with_data: bool) -> Self {
+        let Self { name, subject, headers, .. } = self;
+        let ascii = |text: String| cut(&text.escape_default().to_string(), 64 * 1024).to_owned();
+        let as_it_came = ascii(format!("{name:?} {subject:?} {headers:?}"));
+        let note = if with_data { String::new() } else { format!(" without its {} bytes of data", self.body.len()) };
+        let reason =
+            format!("the store refused it as it came ({refused}); kept{note}; it failed because: {}", self.reason);
+        Self {
+            name: "(refused by the store)".to_owned(),
+            subject: None,
+            place: None,
+            headers: BTreeMap::from([("as-it-came".to_owned(), as_it_came)]),
+            body: if with_data { self.body.clone() } else { Vec::new() },
+            state: State::Parked,
+            reason: cut(&ascii(reason), 1024).to_owned(),
+            stack: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// In which lines messages that are behind are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinesToCheck {
+    /// In all.
+    All,
+    /// In these: no other has moved on since it was checked.
+    These(Vec<String>),
 }
 
 /// Which set-aside messages are meant; what is not given lets everything through.

@@ -37,7 +37,7 @@ type Sender = Box<dyn Fn(Vec<Outgoing>) -> BoxFuture<'static, bool> + Send + Syn
 pub struct Ending {
     /// The message.
     pub message: Uuid,
-    /// `done`, `waiting` or `parked`.
+    /// `done`, `waiting`, `behind`, `dropped` or `parked`.
     pub outcome: &'static str,
     /// Why it was not done.
     pub reason: Option<String>,
@@ -136,19 +136,50 @@ pub struct Work {
     staged: Vec<Staged>,
     has_delays: bool,
     account: Option<Uuid>,
+    drops: bool,
+    moved_lines: Vec<String>,
 }
 
 impl Work {
     /// Work of a service that nothing has caused yet.
     pub fn new(service: Arc<ServiceContext>) -> Self {
         let trace = service.surroundings.new_trace();
-        Self { service, cause: None, trace, staged: Vec::new(), has_delays: false, account: None }
+        Self {
+            service,
+            cause: None,
+            trace,
+            staged: Vec::new(),
+            has_delays: false,
+            account: None,
+            drops: false,
+            moved_lines: Vec::new(),
+        }
     }
 
     /// From here on the work is done because of this message.
     pub fn caused_by(&mut self, message: &Envelope) {
         self.trace = self.service.surroundings.child_of(message.trace);
         self.cause = Some(message.clone());
+    }
+
+    /// Notes the lines that the transaction moves on.
+    pub(crate) fn moves(&mut self, lines: impl IntoIterator<Item = String>) {
+        self.moved_lines.extend(lines);
+    }
+
+    /// The lines that the transaction moves on, taken out.
+    pub(crate) fn take_moved_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.moved_lines)
+    }
+
+    /// From here on messages are dropped: recorded as handled, without their handlers.
+    pub(crate) fn drop_messages(&mut self) {
+        self.drops = true;
+    }
+
+    /// Whether messages are dropped.
+    pub(crate) fn drops_messages(&self) -> bool {
+        self.drops
     }
 
     /// The running service.

@@ -5,10 +5,10 @@ use std::{
     time::Instant,
 };
 
-use events::{contacts::ContactRemoved, samples};
+use events::{accounts::Registered, contacts::ContactRemoved, samples};
 use skeleton::{
-    Postgres, Publish,
-    store::{Store, Transaction},
+    Handled, Postgres, Publish, Service, Subscriptions,
+    store::{Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -75,5 +75,31 @@ async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
     store.execute("delete from skeleton.outbox where body is null", &[]).await.unwrap();
 
     app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
+    app.finish().await;
+}
+
+async fn on_registered(registered: Registered, _: &mut Tx) -> Handled {
+    panic!("no place for {} of {}", registered.email, registered.account_id);
+}
+
+#[tokio::test]
+async fn a_message_whose_handler_panicked_is_parked_with_the_masked_text_and_the_stack() {
+    let service = Service::named("contacts")
+        .store(Postgres::migrated_by(probe::MIGRATIONS))
+        .consumes(Subscriptions::new().on(on_registered));
+    let app = TestApp::start(service, &[("retry", "waits_ms", "[]")]).await;
+    let email = "zoe.secret@example.org".parse().unwrap();
+    let registered = Registered { account_id: Uuid::new_v4(), email, ..samples::accounts::registered() };
+
+    assert_eq!(app.receives(&registered).await.outcome, "parked");
+
+    let parked = app.parked().await.remove(0);
+    let ending = format!(": no place for ••• of {}", registered.account_id);
+    assert!(parked.reason.contains("panics.rs:") && parked.reason.ends_with(&ending), "{}", parked.reason);
+    let stack = parked.stack.clone().unwrap();
+    assert!(stack.contains("panics::on_registered"), "{stack}");
+    let page = reqwest::get(format!("{}/parked/{}", app.admin_url(), parked.message)).await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("panics::on_registered") && !page.contains("zoe.secret"), "{page}");
     app.finish().await;
 }

@@ -153,6 +153,7 @@ async fn parked_before_the_upgrade(app: &TestApp<Postgres>, data: &serde_json::V
         attempts: 5,
         due_at: now,
         reason: "parked before the upgrade".to_owned(),
+        stack: None,
         first_failed_at: now,
         last_failed_at: now,
     };

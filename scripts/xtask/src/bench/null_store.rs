@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use skeleton::{
     Settings, StoreError,
     store::{
-        Counts, Decision, Decisions, Filter, Group, Plan, ServiceContext, SetAside, Signed, Store, Transaction, Work,
+        Counts, Decision, Decisions, Filter, Group, LinesToCheck, Plan, ServiceContext, SetAside, Signed, Store,
+        Transaction, Work,
     },
     testing::{Provisioned, TestStore},
 };
@@ -52,7 +53,11 @@ impl Store for NullStore {
         Err(StoreError::broken(format!("nothing can be set aside here: {}", kept.reason)))
     }
 
-    async fn due(&self, _: &str, _: i64) -> Result<Vec<Uuid>, StoreError> {
+    async fn forget_waiting(&self, _: Uuid) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn due(&self, _: &str, _: &LinesToCheck, _: &[String], _: i64) -> Result<Vec<Uuid>, StoreError> {
         Ok(Vec::new())
     }
 

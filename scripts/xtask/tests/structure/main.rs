@@ -1,12 +1,12 @@
 //! The rules of the tree: who may depend on whom, who may know the broker, and which claims of the docs can be checked.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
 mod imports;
 mod pages;
 mod paths;
 mod services;
 mod sizes;
-
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
 use std::{
     collections::BTreeSet,

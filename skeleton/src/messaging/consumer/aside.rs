@@ -3,31 +3,31 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use events::{Envelope, TraceParent};
+use events::TraceParent;
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use super::Queue;
 use crate::{
-    failure::{Failure, StoreError},
+    failure::{Failure, StoreError, StoreErrorKind},
     messaging::{
         Incoming,
         order::Place,
         retry::{self, Decision},
     },
-    store::{SetAside, State, Store},
+    store::{SetAside, State, Store, envelope_in},
     telemetry,
 };
 
 /// A message as it came.
 pub(super) struct Raw {
-    id: Uuid,
-    name: String,
+    pub(super) id: Uuid,
+    pub(super) name: String,
     subject: Option<String>,
     trace: Option<TraceParent>,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
 }
 
 impl From<&Incoming> for Raw {
@@ -59,27 +59,32 @@ impl<S: Store> Queue<S> {
             attempts,
             ..self.entry(message, &format!("number {missing} of its subject comes before it"))
         };
-        self.store.set_aside(&entry).await?;
+        self.put_aside(&entry).await?;
+        self.progress.note(entry.place.iter().map(|place| place.line.clone()));
         self.service.ended(entry.message, "behind", Some(&entry.reason));
         counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => "behind").increment(1);
         debug!(message.id = %entry.message, message.name = entry.name, reason = entry.reason, "a message waits for the one before it");
         Ok(())
     }
 
-    /// Sets a failed message aside, to wait or parked.
+    /// Sets a failed message aside, to wait or parked; one that its handler drops has its end.
     pub(super) async fn keep(
         &self,
         message: Raw,
         failure: &Failure,
         before: Option<(u32, DateTime<Utc>)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Failure> {
+        if let Failure::Drop(reason) = failure {
+            return self.drop_message(&message, reason).await;
+        }
         let attempts = match before {
             Some((attempts, _)) => attempts,
             None => self.store.failures_of(message.id).await?,
         };
         let attempts = attempts + 1;
         let trace = message.trace;
-        let mut entry = SetAside { attempts, ..self.entry(message, &failure.to_string()) };
+        let stack = failure.stack().map(str::to_owned);
+        let mut entry = SetAside { attempts, stack, ..self.entry(message, &failure.to_string()) };
         if let Some((_, first_failed_at)) = before {
             entry.first_failed_at = first_failed_at;
         }
@@ -94,16 +99,16 @@ impl<S: Store> Queue<S> {
                 "parked"
             }
         };
-        self.store.set_aside(&entry).await?;
+        self.put_aside(&entry).await?;
         self.service.ended(entry.message, outcome, Some(&entry.reason));
         counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => outcome).increment(1);
         let (message, name, reason) = (entry.message, &entry.name, &entry.reason);
         match failure {
-            Failure::Bug(text) => {
-                telemetry::report_bug_in(text, trace);
+            Failure::Bug(bug) => {
+                telemetry::report_bug_in(&bug.text, trace);
                 error!(message.id = %message, message.name = name, attempts, outcome, reason, "a handler failed in a way that must not happen");
             }
-            Failure::Reject(_) => {
+            Failure::Reject(_) | Failure::Drop(_) => {
                 info!(message.id = %message, message.name = name, attempts, outcome, reason, "a message was refused")
             }
             Failure::Retry(_) => {
@@ -113,9 +118,25 @@ impl<S: Store> Queue<S> {
         Ok(())
     }
 
+    /// Writes an entry. A store that refuses it gets it in a reduced form: a message that cannot be set aside would hold up
+    /// every message behind it.
+    pub(super) async fn put_aside(&self, entry: &SetAside) -> Result<(), StoreError> {
+        let mut outcome = self.store.set_aside(entry).await;
+        for with_data in [true, false] {
+            match &outcome {
+                Err(refused) if refused.kind == StoreErrorKind::Broken => {
+                    error!(message.id = %entry.message, queue = entry.queue, error = %refused, with_data, "the store refuses a message: it is parked in a reduced form");
+                    outcome = self.store.set_aside(&entry.reduced(refused, with_data)).await;
+                }
+                _ => break,
+            }
+        }
+        outcome
+    }
+
     pub(super) fn entry(&self, message: Raw, reason: &str) -> SetAside {
         let now = self.service.surroundings.now();
-        SetAside {
+        let entry = SetAside {
             message: message.id,
             queue: self.name.clone(),
             place: self.waiting_place_of(&message),
@@ -127,13 +148,14 @@ impl<S: Store> Queue<S> {
             attempts: 0,
             due_at: now,
             reason: reason.to_owned(),
+            stack: None,
             first_failed_at: now,
             last_failed_at: now,
-        }
+        };
+        entry.keepable()
     }
 
     fn waiting_place_of(&self, message: &Raw) -> Option<Place> {
-        let headers = message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.orders.waiting_place_of(&Envelope::from_headers(headers).ok()?)
+        self.orders.waiting_place_of(&envelope_in(&message.headers).ok()?)
     }
 }

@@ -2,23 +2,22 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    panic::AssertUnwindSafe,
     time::Duration,
 };
 
 use events::{Envelope, versions::is_version_of};
-use futures::FutureExt;
 use metrics::counter;
 use tracing::{Instrument, debug, warn};
 use uuid::Uuid;
 
 use super::Queue;
 use crate::{
-    failure::{Failure, Handled, Problem},
+    failure::{Failure, Handled, Problem, StoreError},
     messaging::{
         ahead::call_ahead,
         order::{Lines, Order, Place, Turn},
     },
+    panics,
     store::{Act, Hands, Store, Transaction},
     telemetry,
 };
@@ -47,7 +46,7 @@ impl<S: Store> Queue<S> {
         let ids: Vec<Uuid> = messages.iter().map(|(envelope, _)| envelope.id).collect();
         let mut tx = self.store.begin(&self.service, &ids).await?;
         match self.handle_in(&mut tx, messages).await {
-            Ok(Ended::Done) => tx.commit().await?,
+            Ok(Ended::Done) => self.commit(tx).await?,
             other => {
                 tx.rollback().await;
                 return other;
@@ -63,6 +62,14 @@ impl<S: Store> Queue<S> {
                 .increment(count);
         }
         Ok(Ended::Done)
+    }
+
+    /// Commits. The lines that have moved on are checked after that, whatever the outcome: it may be unknown.
+    pub(super) async fn commit(&self, mut tx: S::Tx) -> Result<(), StoreError> {
+        let moved = tx.work_mut().take_moved_lines();
+        let outcome = tx.commit().await;
+        self.progress.note(moved);
+        outcome
     }
 
     pub(super) async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
@@ -167,10 +174,10 @@ impl<S: Store> Queue<S> {
         let span = telemetry::message_span(envelope);
         let limit = Duration::from_millis(self.retry.handler_timeout_ms);
         let handling = async {
-            let guarded = AssertUnwindSafe(handler(body, tx)).catch_unwind();
+            let guarded = panics::caught(async { handler(body, tx).await });
             let outcome = match self.service.surroundings.within(limit, guarded).await {
                 Some(Ok(outcome)) => outcome,
-                Some(Err(_)) => Err(Failure::bug("the handler panicked")),
+                Some(Err(panicked)) => Err(Failure::Bug(panicked)),
                 None => Err(Failure::retry(format!("the handler took longer than {} s", limit.as_secs()))),
             };
             debug!(outcome = if outcome.is_ok() { "done" } else { "failed" }, "handled");

@@ -5,11 +5,16 @@
 //! of them fails, all of it is undone and they are handled one by one. While the store, or whatever else a handler
 //! needs, does not answer, nothing is counted as a failure: the consumer pauses. Whose turn it is not yet, where the
 //! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may
-//! be killing its process: it is handled alone, each attempt noted before it begins, and parked when they are used up.
+//! be killing its process: it is handled alone, each attempt noted before it begins, and parked when they are used up. An
+//! attempt that ends in a pause does not count.
 
+mod absences;
 mod aside;
+mod dropping;
 mod handling;
+mod progress;
 mod retrying;
+mod suspects;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,14 +24,16 @@ use tracing::{Instrument, warn};
 use super::{Alone, Deliveries, Incoming, handlers::ByName, order::Orders};
 use crate::{
     config::RetrySettings,
-    failure::{Failure, Handled, Problem, StoreError},
+    failure::{Failure, Problem},
     stop::Stop,
-    store::{ServiceContext, SetAside, Store},
+    store::{ServiceContext, Store},
     telemetry,
 };
 
 use handling::Ended;
+pub use progress::Progress;
 pub use retrying::retry_due;
+use suspects::Suspect;
 
 /// What a consumer and its retry loop share.
 pub struct Queue<S: Store> {
@@ -46,6 +53,8 @@ pub struct Queue<S: Store> {
     pub park_all: bool,
     /// Whose handlers cannot be overtaken, as far as is known.
     pub alone: Arc<Alone>,
+    /// Which lines have moved on.
+    pub progress: Arc<Progress>,
 }
 
 /// Takes messages from a queue until told to stop. `batch` messages at most share a transaction.
@@ -78,6 +87,7 @@ impl<S: Store> Queue<S> {
             service: self.service.clone(),
             park_all: self.park_all,
             alone: self.alone.clone(),
+            progress: self.progress.clone(),
         }
     }
 
@@ -108,24 +118,17 @@ impl<S: Store> Queue<S> {
         true
     }
 
-    /// Brings one message to an end: handled, waiting or parked. False when told to stop before that.
+    /// Brings one message to an end: handled, waiting, dropped or parked. False when told to stop before that.
     async fn finish(&self, message: &Incoming, stop: &Stop) -> bool {
         // Failures are logged outside of the handler, and belong to the message all the same.
-        self.bring_to_an_end(message, stop).instrument(telemetry::received_span(&message.envelope)).await
+        self.finish_in_span(message, stop).instrument(telemetry::received_span(&message.envelope)).await
     }
 
-    async fn bring_to_an_end(&self, message: &Incoming, stop: &Stop) -> bool {
+    async fn finish_in_span(&self, message: &Incoming, stop: &Stop) -> bool {
         let mut pause = Duration::from_millis(100);
+        let mut suspect = None;
         loop {
-            let outcome = match self.attempt(message).await {
-                Err(failure) if failure.is_unavailable() => Err(failure),
-                Err(failure) => self.keep(message.into(), &failure, None).await.map_err(Failure::from),
-                Ok(Ended::Early { missing }) => {
-                    self.keep_behind(message.into(), missing, 0).await.map_err(Failure::from)
-                }
-                Ok(Ended::Done) => Ok(()),
-            };
-            let Err(trouble) = outcome else {
+            let Err(trouble) = self.bring_to_an_end(message, &mut suspect).await else {
                 gauge!("consumer_paused", "queue" => self.name.clone()).set(0.0);
                 return true;
             };
@@ -137,7 +140,23 @@ impl<S: Store> Queue<S> {
         }
     }
 
-    async fn attempt(&self, message: &Incoming) -> Result<Ended, Failure> {
+    /// Attempts a message, and records what came of it. After an error the message is where it was before: the consumer
+    /// pauses and tries again, and the attempt does not count.
+    async fn bring_to_an_end(&self, message: &Incoming, suspect: &mut Option<Suspect>) -> Result<(), Failure> {
+        let attempt = self.attempt(message, suspect).await;
+        let before = suspect.as_ref().map(|suspect| suspect.before(self.service.surroundings.now()));
+        match attempt {
+            Ok(Ended::Done) => Ok(self.forget_note(message, suspect.as_ref()).await?),
+            Ok(Ended::Early { missing }) => Ok(self.keep_behind(message.into(), missing, 0).await?),
+            Err(failure) if failure.is_unavailable() => {
+                self.take_note_back(message, suspect.as_ref()).await;
+                Err(failure)
+            }
+            Err(failure) => self.keep(message.into(), &failure, before).await,
+        }
+    }
+
+    async fn attempt(&self, message: &Incoming, suspect: &mut Option<Suspect>) -> Result<Ended, Failure> {
         let envelope = match &message.envelope {
             Ok(envelope) => envelope,
             Err(error) => return Err(Problem::new(400, "malformed-message", error.to_string()).into()),
@@ -150,40 +169,10 @@ impl<S: Store> Queue<S> {
             )
             .into());
         }
-        let is_suspect = message.deliveries_before >= self.retry.suspect_after;
-        if is_suspect {
-            self.note_suspect(message).await?;
+        if message.deliveries_before >= self.retry.suspect_after && !self.note_suspect(message, suspect).await? {
+            return Ok(Ended::Done);
         }
-        let ended = self.handle(&[(envelope, &message.body[..])]).await?;
-        if is_suspect && ended == Ended::Done {
-            self.clear_suspect(message).await?;
-        }
-        Ok(ended)
-    }
-
-    /// Notes, before a suspicious message is handled, that it is: should the process die of it, the note stays.
-    async fn note_suspect(&self, message: &Incoming) -> Handled {
-        let attempts = self.store.failures_of(message.id).await? + 1;
-        if attempts as usize > self.retry.waits_ms.len() {
-            let detail = format!(
-                "the message was handed out {} times and never came to an end: it may kill the process",
-                message.deliveries_before
-            );
-            return Err(Problem::new(500, "crash-loop", detail).into());
-        }
-        let now = self.service.surroundings.now();
-        let note = SetAside {
-            attempts,
-            due_at: now + chrono::Duration::minutes(10),
-            ..self.entry(message.into(), "it was handed out and never came to an end")
-        };
-        self.store.set_aside(&note).await?;
-        Ok(())
-    }
-
-    /// A suspicious message has come to its end: its note is due, and whoever looks at it finds it handled.
-    async fn clear_suspect(&self, message: &Incoming) -> Result<(), StoreError> {
-        self.store.set_aside(&self.entry(message.into(), "it was handled")).await
+        self.handle(&[(envelope, &message.body[..])]).await
     }
 
     /// Waits for a pause, longer each time, and until the store answers. False when told to stop before that.

@@ -3,121 +3,173 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::counter;
-use tracing::{Instrument, Span, warn};
+use tracing::{Instrument, warn};
 use uuid::Uuid;
 
-use super::{LONGEST_PAUSE, Queue, handling::Ended};
+use super::{LONGEST_PAUSE, Queue, absences::Absences, handling::Ended, progress::Looks};
 use crate::{
-    failure::{Failure, Problem, StoreError},
+    failure::{Failure, Problem},
     stop::Stop,
     store::{SetAside, Store, Transaction},
     telemetry,
 };
 
-/// Something that the handlers need does not answer.
-struct Paused;
+/// Why the messages that are due are not all handled.
+enum Paused {
+    /// The store does not answer: no message can be handled.
+    Store,
+    /// Something that the handler of messages of this name needs does not answer. Messages of other names go on.
+    Handler(String),
+}
 
-/// How an attempt ended: with the message's end, too early for its turn, or with a failure.
-type Attempted = Result<Option<(SetAside, i64)>, (Option<SetAside>, Failure)>;
+/// What came of a waiting message.
+enum Outcome {
+    /// It is done, or it was handled before.
+    Ended,
+    /// It waits on, or is parked.
+    Kept,
+}
+
+/// How many messages are handled between two looks at what is due.
+const AT_ONCE: usize = 64;
+
+/// What a round without a wait counts for: about what it takes.
+const A_ROUND: Duration = Duration::from_millis(10);
 
 /// Handles set-aside messages whose wait is over, until told to stop.
 pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
     let poll = Duration::from_millis(queue.retry.poll_ms);
     let mut wait = poll;
+    let mut absences = Absences::new(poll, LONGEST_PAUSE.max(poll));
+    let mut looks = Looks::default();
+    // No clock: one that jumps or stands still must not keep a message.
+    let mut waited = Duration::ZERO;
     while !stop.is_stopped() {
-        // An error here is the store's: its own checks report it, and the next look may work.
-        let due = queue.store.due(&queue.name, 64).await.unwrap_or_default();
-        match queue.retry_all(&due, &stop).await {
+        let due = queue.due(&mut looks, &absences, waited).await;
+        let outcome = queue.retry_all(&due, &mut absences, &stop).await;
+        if outcome.is_err() || due.len() == AT_ONCE {
+            looks.was_cut_short();
+        }
+        match outcome {
             // What comes after these in their lines may be due now.
-            Ok(handled) if handled > 0 => continue,
+            Ok(handled) if handled > 0 => {
+                waited += A_ROUND;
+                continue;
+            }
             Ok(_) => wait = poll,
-            Err(Paused) => wait = (wait * 2).min(LONGEST_PAUSE.max(poll)),
+            // What is due beside messages of this name was not looked at yet.
+            Err(Paused::Handler(name)) => {
+                absences.note(name, waited);
+                waited += A_ROUND;
+                continue;
+            }
+            Err(Paused::Store) => wait = (wait * 2).min(LONGEST_PAUSE.max(poll)),
         }
         tokio::select! {
             biased;
             () = stop.stopped() => {}
             () = queue.service.surroundings.sleep(wait) => {}
         }
+        waited += wait;
     }
 }
 
 impl<S: Store> Queue<S> {
+    /// What is due now.
+    async fn due(&self, looks: &mut Looks, absences: &Absences, waited: Duration) -> Vec<Uuid> {
+        let (lines, except) = (looks.lines(&self.progress, waited), absences.names(waited));
+        let due = self.store.due(&self.name, &lines, &except, AT_ONCE as i64).await;
+        // An error here is the store's: its own checks report it, and the next look may work.
+        due.unwrap_or_else(|_| {
+            looks.was_cut_short();
+            Vec::new()
+        })
+    }
+
     /// Handles messages again whose wait is over. Returns how many came to an end.
-    async fn retry_all(&self, due: &[Uuid], stop: &Stop) -> Result<usize, Paused> {
+    async fn retry_all(&self, due: &[Uuid], absences: &mut Absences, stop: &Stop) -> Result<usize, Paused> {
         let mut ended = 0;
         for message in due {
             if stop.is_stopped() {
                 break;
             }
-            ended += usize::from(self.retry(*message).await?);
+            ended += usize::from(matches!(self.retry(*message, absences).await?, Outcome::Ended));
         }
         Ok(ended)
     }
 
-    /// Handles a waiting message again. Returns whether that was its end.
-    async fn retry(&self, id: Uuid) -> Result<bool, Paused> {
-        let attempt = async {
-            let mut tx = self.store.begin(&self.service, &[id]).await.map_err(|error| (None, error.into()))?;
-            let Some(waiting) = tx.take_waiting(id).await.map_err(|error| (None, error.into()))? else {
-                tx.rollback().await;
-                return Ok(None);
-            };
-            let handled = match waiting.envelope() {
-                Ok(envelope) => self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await,
-                Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
-            };
-            match handled {
-                Ok(Ended::Done) => {}
-                Ok(Ended::Early { missing }) => {
-                    tx.rollback().await;
-                    return Ok(Some((waiting, missing)));
-                }
-                Err(failure) => {
-                    tx.rollback().await;
-                    return Err((Some(waiting), failure));
-                }
+    /// Handles a waiting message again, and records what came of it.
+    async fn retry(&self, id: Uuid, absences: &mut Absences) -> Result<Outcome, Paused> {
+        let (waiting, attempt) = match self.attempt_again(id).await {
+            Ok(None) => return Ok(Outcome::Ended),
+            Ok(Some(attempted)) => attempted,
+            Err(failure) if failure.is_unavailable() => return Err(self.paused(None, &failure).await),
+            Err(failure) => {
+                warn!(queue = self.name, error = %failure, "a waiting message cannot be read");
+                return Ok(Outcome::Kept);
             }
-            let name = waiting.name.clone();
-            tx.commit().await.map_err(|error| (Some(waiting), Failure::from(error)))?;
-            self.service.ended(id, "done", None);
-            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name, "outcome" => "retried")
-                .increment(1);
-            Ok(None)
         };
-        let attempted = attempt.await;
-        let waiting = match &attempted {
-            Ok(waiting) => waiting.as_ref().map(|(waiting, _)| waiting),
-            Err((waiting, _)) => waiting.as_ref(),
-        };
-        let span = waiting.map_or_else(Span::none, |waiting| telemetry::received_span(&waiting.envelope()));
-        self.settle(attempted).instrument(span).await
+        let span = telemetry::received_span(&waiting.envelope());
+        self.settle(waiting, attempt, absences).instrument(span).await
     }
 
-    /// Puts a message back whose attempt was not its end. Returns whether it was.
-    async fn settle(&self, attempted: Attempted) -> Result<bool, Paused> {
-        match attempted {
-            Ok(None) => return Ok(true),
-            Ok(Some((waiting, missing))) => {
-                let attempts = waiting.attempts;
-                self.put_back(self.keep_behind(waiting.into(), missing, attempts).await);
-            }
-            // The row is still there with its due time: the next look finds it.
-            Err((_, failure)) if failure.is_unavailable() => {
-                warn!(queue = self.name, error = %failure, "something that the handlers need does not answer: retries pause");
-                return Err(Paused);
-            }
-            Err((None, failure)) => warn!(queue = self.name, error = %failure, "a waiting message cannot be read"),
-            Err((Some(waiting), failure)) => {
-                let first = (waiting.attempts, waiting.first_failed_at);
-                self.put_back(self.keep(waiting.into(), &failure, Some(first)).await);
-            }
+    /// Records the outcome of an attempt.
+    async fn settle(
+        &self,
+        waiting: SetAside,
+        attempt: Result<Ended, Failure>,
+        absences: &mut Absences,
+    ) -> Result<Outcome, Paused> {
+        if let Err(failure) = &attempt
+            && failure.is_unavailable()
+        {
+            // The row is still there with its due time: a later look finds it.
+            return Err(self.paused(Some(waiting.name), failure).await);
         }
-        Ok(false)
-    }
-
-    fn put_back(&self, kept: Result<(), StoreError>) {
+        absences.forget(&waiting.name);
+        let (attempts, first) = (waiting.attempts, waiting.first_failed_at);
+        let kept = match attempt {
+            Ok(Ended::Done) => return Ok(Outcome::Ended),
+            Ok(Ended::Early { missing }) => {
+                self.keep_behind(waiting.into(), missing, attempts).await.map_err(Failure::from)
+            }
+            Err(failure) => self.keep(waiting.into(), &failure, Some((attempts, first))).await,
+        };
         if let Err(error) = kept {
             warn!(queue = self.name, %error, "a waiting message cannot be put back: it is tried again");
         }
+        Ok(Outcome::Kept)
+    }
+
+    /// Takes a waiting message out and handles it in one transaction, which stays only if the message is done. `None` if it
+    /// does not wait any more or is not due.
+    async fn attempt_again(&self, id: Uuid) -> Result<Option<(SetAside, Result<Ended, Failure>)>, Failure> {
+        let mut tx = self.store.begin(&self.service, &[id]).await?;
+        let Some(waiting) = tx.take_waiting(id).await? else {
+            tx.rollback().await;
+            return Ok(None);
+        };
+        let handled = match waiting.envelope() {
+            Ok(envelope) => self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await,
+            Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
+        };
+        if !matches!(handled, Ok(Ended::Done)) {
+            tx.rollback().await;
+            return Ok(Some((waiting, handled)));
+        }
+        if let Err(error) = self.commit(tx).await {
+            return Ok(Some((waiting, Err(error.into()))));
+        }
+        self.service.ended(id, "done", None);
+        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => waiting.name.clone(), "outcome" => "retried")
+            .increment(1);
+        Ok(Some((waiting, handled)))
+    }
+
+    /// What has to pause: messages of this name, or all if the store itself does not answer.
+    async fn paused(&self, name: Option<String>, failure: &Failure) -> Paused {
+        let name = if self.store.ping().await.is_ok() { name } else { None };
+        warn!(queue = self.name, message.name = name, error = %failure, "something that the handlers need does not answer: retries pause");
+        name.map_or(Paused::Store, Paused::Handler)
     }
 }

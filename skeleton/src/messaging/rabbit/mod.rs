@@ -6,12 +6,13 @@
 
 mod deliveries;
 mod error;
+mod headers;
 mod history;
 mod link;
 mod partitions;
 mod publisher;
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use events::Envelope;
@@ -26,6 +27,7 @@ use super::{Incoming, Outgoing};
 
 pub use deliveries::RabbitDeliveries;
 pub use error::BrokerError;
+pub use headers::Headers;
 pub use history::{Past, Place, StreamReader, newest_in, oldest_in};
 pub use link::{Link, Login};
 pub use partitions::{Partition, event_queues, former_event_queues, share, waiting_in};
@@ -77,9 +79,7 @@ pub(crate) fn incoming(delivery: Delivery) -> Incoming {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let id = match &envelope {
         Ok(envelope) => envelope.id,
-        Err(_) => text(properties.message_id())
-            .and_then(|id| id.parse().ok())
-            .unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, &delivery.data)),
+        Err(_) => id_without_envelope(&headers, &delivery.data),
     };
     Incoming {
         tag: delivery.delivery_tag,
@@ -93,49 +93,11 @@ pub(crate) fn incoming(delivery: Delivery) -> Incoming {
     }
 }
 
-/// The headers of a delivery. Written out as text only for the few messages that are set aside.
-#[derive(Clone, Debug, Default)]
-pub struct Headers(BasicProperties);
-
-impl Headers {
-    /// Headers that are text or numbers, as text; others are no business of ours.
-    pub fn to_text(&self) -> BTreeMap<String, String> {
-        self.texts().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
-    }
-
-    /// The time that the sender gave the message to live, as a duration: no clock has to agree with another.
-    pub(crate) fn time_to_live(&self) -> Option<Duration> {
-        self.0.expiration().as_ref()?.as_str().parse().ok().map(Duration::from_millis)
-    }
-
-    fn texts(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        let table = self.0.headers().iter().flat_map(FieldTable::inner);
-        table.filter_map(|(name, value)| Some((name.as_str(), header_text(value)?)))
-    }
-}
-
-impl From<BTreeMap<String, String>> for Headers {
-    fn from(texts: BTreeMap<String, String>) -> Self {
-        let mut table = FieldTable::default();
-        for (name, value) in texts {
-            table.insert(name.into(), AMQPValue::LongString(value.into()));
-        }
-        Self(BasicProperties::default().with_headers(table))
-    }
-}
-
-fn header_text(value: &AMQPValue) -> Option<Cow<'_, str>> {
-    Some(match value {
-        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()),
-        AMQPValue::ShortString(text) => text.as_str().into(),
-        AMQPValue::Boolean(value) => value.to_string().into(),
-        AMQPValue::ShortShortInt(value) => value.to_string().into(),
-        AMQPValue::ShortShortUInt(value) => value.to_string().into(),
-        AMQPValue::ShortInt(value) => value.to_string().into(),
-        AMQPValue::ShortUInt(value) => value.to_string().into(),
-        AMQPValue::LongInt(value) => value.to_string().into(),
-        AMQPValue::LongUInt(value) => value.to_string().into(),
-        AMQPValue::LongLongInt(value) => value.to_string().into(),
-        _ => return None,
-    })
+/// An id for a message whose envelope cannot be read. Derived from what tells one message from another: the place in a
+/// stream, or the id that the publisher gave and the data. Without either it is random: a message that comes again, because
+/// its acknowledgement was lost, is then kept twice, and two messages with the same data are never taken for one.
+fn id_without_envelope(headers: &Headers, data: &[u8]) -> Uuid {
+    let Some(mark) = headers.mark() else { return Uuid::new_v4() };
+    let text = [mark.as_bytes(), b"\n", data].concat();
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &text)
 }

@@ -1,6 +1,6 @@
 //! Answering other services.
 
-use std::{collections::VecDeque, num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 
 use events::Envelope;
 use futures::{FutureExt, StreamExt};
@@ -24,6 +24,7 @@ use crate::{
         handlers::{Answer, Answers, Prepared, Reading},
         rabbit::{BrokerError, Link, PATIENCE, Sender, answered, incoming},
     },
+    panics,
     stop::Stop,
     store::{ServiceContext, Store, Transaction},
     telemetry,
@@ -218,9 +219,9 @@ impl<S: Store> Server<S> {
                 Answer::Repeat(prepare) => self.repeat(envelope, prepare(body, self.reading()).await?).await,
             }
         };
-        match tokio::time::timeout(time_left, AssertUnwindSafe(answering).catch_unwind()).await {
+        match tokio::time::timeout(time_left, panics::caught(answering)).await {
             Ok(Ok(answered)) => answered,
-            Ok(Err(_)) => Err(Failure::bug("the handler panicked")),
+            Ok(Err(panicked)) => Err(Failure::Bug(panicked)),
             Err(_) => Err(Failure::retry("the time for this request is over")),
         }
     }
@@ -258,7 +259,7 @@ impl<S: Store> Server<S> {
         let answered = prepared(&mut tx).await;
         match &answered {
             Ok(_) | Err(Failure::Reject(_)) => tx.commit().await?,
-            Err(Failure::Retry(_) | Failure::Bug(_)) => tx.rollback().await,
+            Err(Failure::Retry(_) | Failure::Drop(_) | Failure::Bug(_)) => tx.rollback().await,
         }
         answered
     }
@@ -279,14 +280,14 @@ impl<S: Store> Server<S> {
             Ok(body) => (body, 200),
             Err(failure) => {
                 match &failure {
-                    Failure::Bug(text) => {
-                        telemetry::report_bug_in(text, request.trace);
-                        error!(message.name = request.name, message.id = %request.id, reason = text, "a request failed in a way that must not happen");
+                    Failure::Bug(bug) => {
+                        telemetry::report_bug_in(&bug.text, request.trace);
+                        error!(message.name = request.name, message.id = %request.id, reason = bug.text, stack = bug.stack, "a request failed in a way that must not happen");
                     }
                     Failure::Retry(reason) => {
                         warn!(message.name = request.name, message.id = %request.id, %reason, "a request failed")
                     }
-                    Failure::Reject(_) => {}
+                    Failure::Reject(_) | Failure::Drop(_) => {}
                 }
                 let problem = failure.into_problem();
                 (serde_json::to_vec(&problem).unwrap_or_default(), problem.status)

@@ -149,6 +149,10 @@ fn whole(message: &SetAside, typed: Option<&Edited>) -> Markup {
         h2 { "Data" }
         p { (message.body.len()) " bytes. Personal data is masked." }
         pre tabindex="0" role="region" aria-label="Data" { (data.as_deref().unwrap_or("not JSON")) }
+        @if let Some(stack) = &message.stack {
+            h2 { "Stack of the panic" }
+            pre tabindex="0" role="region" aria-label="Stack" { (stack) }
+        }
         h2 { "Headers" }
         dl { @for (name, value) in &message.headers { dt { (name) } dd { (value) } } }
         @if message.state.is_for_people() { (redrive_form(message.message)) }

@@ -16,8 +16,8 @@ use super::{
     set_aside::SET_ASIDE,
 };
 use crate::{
-    failure::{Failure, StoreError},
-    store::{SetAside, State, Transaction, Work},
+    failure::{Failure, Problem, StoreError},
+    store::{SetAside, Transaction, Work},
 };
 
 /// Something that can be found.
@@ -161,10 +161,7 @@ impl Transaction for Index {
     /// Takes the message out when the transaction commits. Nothing is locked: another replica may handle it as well,
     /// which does no harm.
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
-        let found = self.store.waiting().find(message).await?;
-        let now = self.work.service().surroundings.now();
-        let is_due = |found: &SetAside| found.state == State::Waiting && found.due_at <= now;
-        let Some((waiting, seen)) = found.filter(|(found, _)| is_due(found)) else { return Ok(None) };
+        let Some((waiting, seen)) = self.store.waiting().find_due(message).await? else { return Ok(None) };
         self.removals.push(Write::removal(&self.store.names.alias(SET_ASIDE), message, &seen));
         Ok(Some(waiting))
     }

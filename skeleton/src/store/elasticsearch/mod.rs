@@ -29,7 +29,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store, Work};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -50,7 +50,7 @@ use set_aside::{SET_ASIDE, Waiting};
 
 /// The indices that the skeleton keeps beside a service's own.
 const OWN: [IndexPlan; 5] = [
-    IndexPlan { name: SET_ASIDE, version: 1, body: include_str!("indices/set_aside.json") },
+    IndexPlan { name: SET_ASIDE, version: 2, body: include_str!("indices/set_aside.json") },
     IndexPlan { name: ERASED, version: 1, body: include_str!("indices/erased.json") },
     IndexPlan { name: DECISIONS, version: 1, body: include_str!("indices/decisions.json") },
     IndexPlan { name: LEASES, version: 1, body: include_str!("indices/leases.json") },
@@ -184,8 +184,12 @@ impl Store for Elasticsearch {
         self.waiting().keep(message).await
     }
 
-    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-        self.waiting().due(queue, limit).await
+    async fn forget_waiting(&self, message: Uuid) -> Result<(), StoreError> {
+        self.waiting().forget(message).await
+    }
+
+    async fn due(&self, queue: &str, _: &LinesToCheck, except: &[String], limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        self.waiting().due(queue, except, limit).await
     }
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{bulk::Seen, client::Client, owners::hits};
+use super::{
+    bulk::{self, Seen, Write},
+    client::Client,
+    owners::hits,
+};
 use crate::{
     failure::StoreError,
     store::{Counts, Filter, SetAside, State},
@@ -43,18 +47,28 @@ struct Document {
     attempts: u32,
     due_at: DateTime<Utc>,
     reason: String,
+    #[serde(default)]
+    stack: Option<String>,
     first_failed_at: DateTime<Utc>,
     last_failed_at: DateTime<Utc>,
 }
+
+/// Writes what is new about a message. A wait begins now by the server's clock, which also says when it is over: the
+/// service's own may be wrong.
+const KEEP: &str = "for (change in params.changes.entrySet()) { ctx._source[change.getKey()] = change.getValue() }
+    if (params.wait_ms != null) { ctx._source.due_at = Instant.ofEpochMilli(ctx._now + params.wait_ms).toString() }";
 
 impl Waiting<'_> {
     /// Keeps a message. Of one that is kept already, only its state changes.
     pub async fn keep(&self, message: &SetAside) -> Result<(), StoreError> {
         let document = json!(Document::from(message));
-        let changed = ["state", "attempts", "due_at", "reason", "last_failed_at"];
+        let changed = ["state", "attempts", "due_at", "reason", "stack", "last_failed_at"];
         let changes: BTreeMap<_, _> = changed.iter().map(|field| (*field, &document[*field])).collect();
+        let wait = (message.due_at - message.last_failed_at).num_milliseconds();
+        let wait = (message.state == State::Waiting).then_some(wait);
+        let script = json!({ "source": KEEP, "params": { "changes": changes, "wait_ms": wait } });
         let path = format!("{}/_update/{}?retry_on_conflict=5&require_alias=true", self.index, message.message);
-        let update = json!({ "doc": changes, "upsert": document });
+        let update = json!({ "scripted_upsert": true, "script": script, "upsert": document });
         self.client.post(&path, update).await?;
         Ok(())
     }
@@ -68,15 +82,29 @@ impl Waiting<'_> {
         }
     }
 
-    /// The messages of a queue whose wait is over, longest overdue first.
-    pub async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-        let conditions = json!([
-            { "term": { "queue": queue } },
-            { "term": { "state": State::Waiting } },
-            { "range": { "due_at": { "lte": "now" } } },
-        ]);
-        let asked =
-            json!({ "size": limit, "_source": false, "sort": "due_at", "query": { "bool": { "filter": conditions } } });
+    /// A message whose wait is over by the server's clock, and the state it was read in.
+    pub async fn find_due(&self, message: Uuid) -> Result<Option<(SetAside, Seen)>, StoreError> {
+        let mut conditions = is_due();
+        conditions.push(json!({ "ids": { "values": [message] } }));
+        let asked = json!({ "seq_no_primary_term": true, "query": { "bool": { "filter": conditions } } });
+        let answer = self.search(asked).await?;
+        let found = hits(&answer).first().map(|hit| Ok((read(&hit["_source"])?, Seen::in_answer(hit))));
+        found.transpose()
+    }
+
+    /// Removes a message that waits for its next attempt, unless it has changed meanwhile.
+    pub async fn forget(&self, message: Uuid) -> Result<(), StoreError> {
+        let found = self.find(message).await?;
+        let Some((_, seen)) = found.filter(|(found, _)| found.state == State::Waiting) else { return Ok(()) };
+        bulk::send(self.client, vec![Write::removal(&self.index, message, &seen)]).await
+    }
+
+    /// The messages of a queue whose wait is over, longest overdue first; without messages of the names in `except`.
+    pub async fn due(&self, queue: &str, except: &[String], limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        let mut conditions = is_due();
+        conditions.push(json!({ "term": { "queue": queue } }));
+        let query = json!({ "bool": { "filter": conditions, "must_not": { "terms": { "name": except } } } });
+        let asked = json!({ "size": limit, "_source": false, "sort": "due_at", "query": query });
         let answer = self.search(asked).await?;
         Ok(hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect())
     }
@@ -118,11 +146,11 @@ impl Waiting<'_> {
         }
     }
 
-    /// Lets parked messages wait for their next attempt, which is due.
+    /// Lets parked messages wait for their next attempt. They are due by every clock: this script cannot read the server's.
     pub async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
         let script = json!({
-            "source": "ctx._source.state = params.state; ctx._source.attempts = 0; ctx._source.due_at = params.now",
-            "params": { "state": State::Waiting, "now": Utc::now() },
+            "source": "ctx._source.state = params.state; ctx._source.attempts = 0; ctx._source.due_at = params.due_at",
+            "params": { "state": State::Waiting, "due_at": DateTime::<Utc>::UNIX_EPOCH },
         });
         let answer = self.change("_update_by_query", messages, json!({ "script": script })).await?;
         Ok(answer["updated"].as_u64().unwrap_or_default())
@@ -154,6 +182,11 @@ impl Waiting<'_> {
         self.client.refresh(&self.index).await?;
         Ok(self.client.post(&format!("{}/_search?allow_partial_search_results=false", self.index), asked).await?)
     }
+}
+
+/// The conditions of a message whose wait is over, by the server's clock.
+fn is_due() -> Vec<Value> {
+    vec![json!({ "term": { "state": State::Waiting } }), json!({ "range": { "due_at": { "lte": "now" } } })]
 }
 
 pub(super) fn parked_among(messages: &[Uuid]) -> Value {
@@ -202,6 +235,7 @@ impl From<&SetAside> for Document {
             attempts: kept.attempts,
             due_at: kept.due_at,
             reason: kept.reason,
+            stack: kept.stack,
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
         }
@@ -223,6 +257,7 @@ impl TryFrom<Document> for SetAside {
             attempts: kept.attempts,
             due_at: kept.due_at,
             reason: kept.reason,
+            stack: kept.stack,
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
             place: None,

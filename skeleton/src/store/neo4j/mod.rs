@@ -34,7 +34,7 @@ use self::{
     outbox::Relay,
     set_aside::Kept,
 };
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, Plan, ServiceContext, SetAside, Store};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -259,8 +259,18 @@ impl Store for Neo4j {
         self.execute(set_aside::keep(message)?).await
     }
 
-    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-        self.query(query(set_aside::DUE).param("queue", queue).param("limit", limit)).await
+    async fn forget_waiting(&self, message: Uuid) -> Result<(), StoreError> {
+        self.execute(query(set_aside::FORGET).param("id", message.to_string())).await
+    }
+
+    async fn due(
+        &self,
+        queue: &str,
+        lines: &LinesToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        self.query(set_aside::due(queue, lines, except, limit)).await
     }
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {

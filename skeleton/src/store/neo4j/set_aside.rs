@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::StoreError,
-    store::{Filter, Place, SetAside, State},
+    store::{Filter, LinesToCheck, Place, SetAside, State},
 };
 
 /// A message that has to wait, as its node has it.
@@ -27,6 +27,7 @@ pub(super) struct Kept {
     attempts: u32,
     due_at: DateTime<Utc>,
     reason: String,
+    stack: Option<String>,
     first_failed_at: DateTime<Utc>,
     last_failed_at: DateTime<Utc>,
 }
@@ -48,6 +49,7 @@ impl TryFrom<Kept> for SetAside {
             attempts: kept.attempts,
             due_at: kept.due_at,
             reason: kept.reason,
+            stack: kept.stack,
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
         })
@@ -61,7 +63,8 @@ pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
     let statement = "MERGE (kept:SetAside {id: $id})
         ON CREATE SET kept.queue = $queue, kept.name = $name, kept.subject = $subject, kept.headers = $headers,
             kept.line = $line, kept.number = $number, kept.body = $body, kept.first_failed_at = $first_failed_at
-        SET kept.state = $state, kept.attempts = $attempts, kept.reason = $reason, kept.last_failed_at = $last_failed_at,
+        SET kept.state = $state, kept.attempts = $attempts, kept.reason = $reason, kept.stack = $stack,
+            kept.last_failed_at = $last_failed_at,
             kept.due_at = CASE $state
                 WHEN 'waiting' THEN datetime() + duration.inSeconds($last_failed_at, $due_at) ELSE $due_at END";
     Ok(query(statement)
@@ -77,18 +80,50 @@ pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
         .param("attempts", i64::from(kept.attempts))
         .param("due_at", kept.due_at)
         .param("reason", kept.reason.as_str())
+        .param("stack", kept.stack.clone())
         .param("first_failed_at", kept.first_failed_at)
         .param("last_failed_at", kept.last_failed_at))
 }
 
-/// Messages whose wait is over, and those whose turn it is now.
-pub(super) const DUE: &str = "CALL {
-        MATCH (kept:SetAside {queue: $queue, state: 'waiting'}) WHERE kept.due_at <= datetime() RETURN kept
-        UNION ALL
-        MATCH (kept:SetAside {queue: $queue, state: 'behind'}) MATCH (line:Line {name: kept.line})
-        WHERE kept.number <= line.last + 1 RETURN kept
-    }
-    RETURN kept.id AS id ORDER BY kept.due_at LIMIT $limit";
+/// Removes a message that waits for its next attempt.
+pub(super) const FORGET: &str = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true REMOVE kept.is_taken
+    WITH kept WHERE kept.state = 'waiting' DELETE kept";
+
+/// Messages whose wait is over, and those behind whose turn it is, of all lines or of some.
+macro_rules! due {
+    ($lines:literal) => {
+        concat!(
+            "CALL {
+                MATCH (kept:SetAside {queue: $queue, state: 'waiting'})
+                WHERE kept.due_at <= datetime() AND NOT kept.name IN $except RETURN kept
+                UNION ALL ",
+            $lines,
+            " WHERE kept.number <= line.last + 1 AND NOT kept.name IN $except RETURN kept
+            }
+            RETURN kept.id AS id ORDER BY kept.due_at LIMIT $limit"
+        )
+    };
+}
+
+/// Reads every message that is behind.
+const DUE: &str = due!("MATCH (kept:SetAside {queue: $queue, state: 'behind'}) MATCH (line:Line {name: kept.line})");
+
+/// Reads the messages of these lines whose turn it is, and no others: thousands may wait behind one that is parked.
+const DUE_IN_LINES: &str = due!(
+    "UNWIND $lines AS name MATCH (line:Line {name: name})
+    MATCH (kept:SetAside {line: name}) USING INDEX kept:SetAside(line, number)
+    WHERE kept.number <= line.last + 1 WITH kept, line
+    WHERE kept.queue = $queue AND kept.state = 'behind' WITH kept, line"
+);
+
+/// What is due.
+pub(super) fn due(queue: &str, lines: &LinesToCheck, except: &[String], limit: i64) -> Query {
+    let asked = match lines {
+        LinesToCheck::All => query(DUE),
+        LinesToCheck::These(lines) => query(DUE_IN_LINES).param("lines", lines.clone()),
+    };
+    asked.param("queue", queue).param("except", except.to_vec()).param("limit", limit)
+}
 
 /// What a filter lets through, as `kept`; the parameters are those of [`given`].
 macro_rules! that_fit {

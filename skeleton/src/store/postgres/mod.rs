@@ -56,7 +56,7 @@ use self::{
     session::Session,
     set_aside::Conditions,
 };
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, Plan, ServiceContext, SetAside, Store, Work};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, Plan, ServiceContext, SetAside, Store, Work};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -75,6 +75,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V8__history", include_str!("V8__history.sql")),
     ("V9__relay", include_str!("V9__relay.sql")),
     ("V10__expiry", include_str!("V10__expiry.sql")),
+    ("V11__set_aside", include_str!("V11__set_aside.sql")),
     ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
 ];
@@ -290,14 +291,31 @@ impl Store for Postgres {
                 &kept.reason,
                 &kept.first_failed_at,
                 &kept.last_failed_at,
+                &kept.stack,
             ],
         )
         .await
         .map(drop)
     }
 
-    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-        Ok(self.query(set_aside::DUE, &[&queue, &limit]).await?.iter().map(|row| row.get(0)).collect())
+    async fn forget_waiting(&self, message: Uuid) -> Result<(), StoreError> {
+        self.execute(set_aside::FORGET, &[&message]).await.map(drop)
+    }
+
+    async fn due(
+        &self,
+        queue: &str,
+        lines: &LinesToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let rows = match lines {
+            LinesToCheck::All => self.query(set_aside::DUE, &[&queue, &except, &limit]).await?,
+            LinesToCheck::These(lines) => {
+                self.query(set_aside::DUE_IN_LINES, &[&queue, &except, &limit, lines]).await?
+            }
+        };
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {

@@ -9,19 +9,45 @@ use crate::store::{Filter, Place, SetAside, State};
 
 /// Keeps a message, or what is new about one that is kept. Its wait begins now by the clock that says when it is over: the
 /// service's own may be wrong.
-pub(super) const KEEP: &str = "insert into skeleton.set_aside as s (message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at)
+pub(super) const KEEP: &str = "insert into skeleton.set_aside as s (message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at, stack)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-        case when $9 = 'waiting' then now() + ($11::timestamptz - $14::timestamptz) else $11 end, $12, $13, $14)
+        case when $9 = 'waiting' then now() + ($11::timestamptz - $14::timestamptz) else $11 end, $12, $13, $14, $15)
     on conflict (message_id) do update set state = excluded.state, attempts = excluded.attempts, due_at = excluded.due_at,
-        reason = excluded.reason, last_failed_at = excluded.last_failed_at";
+        reason = excluded.reason, stack = excluded.stack, last_failed_at = excluded.last_failed_at";
 
-/// Messages whose wait is over, and those whose turn it is now.
-pub(super) const DUE: &str = "select message_id from (
-        select message_id, due_at from skeleton.set_aside where queue = $1 and state = 'waiting' and due_at <= now()
-        union all
-        select message_id, due_at from skeleton.set_aside join skeleton.lines using (line)
-        where queue = $1 and state = 'behind' and number <= last + 1
-    ) as due order by due_at limit $2";
+/// Removes a message that waits for its next attempt.
+pub(super) const FORGET: &str = "delete from skeleton.set_aside where message_id = $1 and state = 'waiting'";
+
+/// Messages whose wait is over, and those behind whose turn it is, of all lines or of some.
+macro_rules! due {
+    ($behind:literal) => {
+        concat!(
+            "select message_id from (
+                select message_id, due_at from skeleton.set_aside
+                where queue = $1 and state = 'waiting' and due_at <= now() and name <> all($2::text[])
+                union all ",
+            $behind,
+            ") as due order by due_at limit $3"
+        )
+    };
+}
+
+/// Reads every message that is behind.
+pub(super) const DUE: &str = due!(
+    "select message_id, due_at from skeleton.set_aside join skeleton.lines using (line)
+    where queue = $1 and state = 'behind' and number <= last + 1 and name <> all($2::text[])"
+);
+
+/// Reads the messages of these lines whose turn it is, and no others: thousands may wait behind one that is parked.
+pub(super) const DUE_IN_LINES: &str = due!(
+    "select message_id, due_at from unnest($4::text[]) as moved (line) join skeleton.lines using (line)
+        cross join lateral (
+            select message_id, due_at from skeleton.set_aside
+            where queue = $1 and state = 'behind' and line = moved.line and number <= last + 1
+                and name <> all($2::text[])
+            order by number limit $3
+        ) as turn"
+);
 
 /// What a filter lets through; the parameters are those of [`Conditions`].
 macro_rules! that_fit {
@@ -37,7 +63,7 @@ macro_rules! that_fit {
 
 /// The messages that a filter lets through, oldest first.
 pub(super) const LIST: &str = concat!(
-    "select message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at ",
+    "select message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at, stack ",
     that_fit!(),
     "order by first_failed_at, message_id limit $10"
 );
@@ -76,7 +102,7 @@ impl<'a> Conditions<'a> {
 /// Takes a waiting message that nobody else is taking.
 pub(super) const TAKE: &str = "delete from skeleton.set_aside where message_id = (
         select message_id from skeleton.set_aside where message_id = $1 and (state = 'behind' or state = 'waiting' and due_at <= now()) for update skip locked)
-    returning message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at";
+    returning message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at, stack";
 
 /// A row as `LIST` and `TAKE` return it.
 pub(super) fn read(row: &Row) -> SetAside {
@@ -95,5 +121,6 @@ pub(super) fn read(row: &Row) -> SetAside {
         reason: row.get(11),
         first_failed_at: row.get(12),
         last_failed_at: row.get(13),
+        stack: row.get(14),
     }
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Object;
 use futures::{
     TryFutureExt,
     future::{try_join, try_join3, try_join4},

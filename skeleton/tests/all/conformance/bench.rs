@@ -119,6 +119,7 @@ pub fn waiting() -> SetAside {
         attempts: 1,
         due_at: now - TimeDelta::seconds(1),
         reason: "the account 50% (a*c?) is not known \\ yet".to_owned(),
+        stack: None,
         first_failed_at: now,
         last_failed_at: now,
     }

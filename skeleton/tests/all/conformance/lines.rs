@@ -1,7 +1,7 @@
 //! How far lines have come is locked by who moves them on, and moves with the transaction.
 
 use skeleton::{
-    store::{Outbox, Transaction},
+    store::{LinesToCheck, Outbox, SetAside, Store, Transaction},
     testing::somebody,
 };
 
@@ -15,6 +15,7 @@ on_each_store! {
     a_line_that_was_not_moved_on_is_where_it_was
     what_is_behind_is_due_when_its_line_has_come_to_it
     what_a_person_drops_is_passed_over
+    of_what_is_behind_only_the_lines_asked_for_are_looked_at
 }
 
 fn line() -> Vec<String> {
@@ -58,14 +59,14 @@ async fn what_is_behind_is_due_when_its_line_has_come_to_it<S: Outbox>(bench: Be
     tx.rollback().await;
     bench.store.set_aside(&second).await.unwrap();
     bench.store.set_aside(&third).await.unwrap();
-    assert!(bench.store.due(QUEUE, 10).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap().is_empty());
 
     let mut tx = bench.begin(&[]).await;
     tx.lock_lines(&line()).await.unwrap();
     tx.advance_lines(&[("contacts 7".to_owned(), 1)]).await.unwrap();
     tx.commit().await.unwrap();
 
-    assert_eq!(bench.store.due(QUEUE, 10).await.unwrap(), [second.message]);
+    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap(), [second.message]);
     let mut tx = bench.begin(&[second.message]).await;
     assert_eq!(tx.take_waiting(second.message).await.unwrap().and_then(|kept| kept.place), second.place);
     tx.rollback().await;
@@ -79,9 +80,60 @@ async fn what_a_person_drops_is_passed_over<S: Outbox>(bench: Bench<S>) {
 
     assert_eq!(bench.store.drop_parked(&[first.message], &somebody()).await.unwrap(), 1);
 
-    assert_eq!(bench.store.due(QUEUE, 10).await.unwrap(), [second.message]);
+    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap(), [second.message]);
     let mut tx = bench.begin(&[]).await;
     assert_eq!(tx.lock_lines(&line()).await.unwrap(), [("contacts 7".to_owned(), 1)]);
     tx.rollback().await;
+    bench.done().await;
+}
+
+async fn of_what_is_behind_only_the_lines_asked_for_are_looked_at<S: Outbox>(bench: Bench<S>) {
+    let (line, other) = ("contacts 7".to_owned(), "contacts 8".to_owned());
+    let messages = [behind(&line, 2), behind(&line, 3), behind(&other, 2)];
+    for message in &messages {
+        bench.store.set_aside(message).await.unwrap();
+    }
+    let mut tx = bench.begin(&[]).await;
+    tx.lock_lines(&[line.clone(), other.clone()]).await.unwrap();
+    tx.advance_lines(&[(line.clone(), 1), (other.clone(), 1)]).await.unwrap();
+    tx.commit().await.unwrap();
+    let due = async |lines: &[&String], except: &[String]| {
+        let lines = LinesToCheck::These(lines.iter().map(|line| (*line).clone()).collect());
+        bench.store.due(QUEUE, &lines, except, 10).await.unwrap()
+    };
+
+    assert!(due(&[], &[]).await.is_empty());
+    assert_eq!(due(&[&line], &[]).await, [messages[0].message]);
+    assert_eq!(due(&[&line, &other], &[]).await.len(), 2);
+    assert!(due(&[&line, &other], &[messages[0].name.clone()]).await.is_empty());
+    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap().len(), 2);
+    bench.done().await;
+}
+
+/// Thousands may wait behind one that is parked: a look reads what has moved, not what waits.
+#[tokio::test]
+async fn a_look_at_a_line_reads_only_the_messages_whose_turn_it_is() {
+    let bench = super::bench::postgres().await;
+    let SetAside { queue, name, .. } = behind("contacts 7", 2);
+    let many = "insert into skeleton.set_aside
+        select gen_random_uuid(), $1, $2, 's', '{}', '', 'behind', 0, now(), '', now(), now(), 'contacts 7', number + 2
+        from generate_series(1, 20000) as number";
+    bench.store.execute(many, &[&queue, &name]).await.unwrap();
+    bench.store.execute("insert into skeleton.lines values ('contacts 7', 1)", &[]).await.unwrap();
+    bench.store.execute("analyze skeleton.set_aside", &[]).await.unwrap();
+    let fastest = async |lines: &LinesToCheck| {
+        let mut fastest = std::time::Duration::MAX;
+        for _ in 0..30 {
+            let began = std::time::Instant::now();
+            assert!(bench.store.due(QUEUE, lines, &[], 64).await.unwrap().is_empty());
+            fastest = fastest.min(began.elapsed());
+        }
+        fastest
+    };
+
+    let all = fastest(&LinesToCheck::All).await;
+    let moved = fastest(&LinesToCheck::These(vec!["contacts 7".to_owned()])).await;
+
+    assert!(moved * 3 < all, "{moved:?} for the line, {all:?} for all that wait");
     bench.done().await;
 }

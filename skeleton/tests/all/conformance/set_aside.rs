@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use skeleton::{
-    store::{Counts, Filter, Outbox, SetAside, State, Store, Transaction},
+    store::{Counts, Filter, LinesToCheck, Outbox, SetAside, State, Store, Transaction},
     testing::somebody,
 };
 use uuid::Uuid;
@@ -17,6 +17,9 @@ on_each_store! {
     what_is_not_due_is_not_taken_out
     what_is_taken_out_stays_where_the_transaction_is_given_up
     of_two_that_want_a_waiting_message_one_gets_it
+    messages_of_a_name_can_be_left_out_of_what_is_due
+    what_was_handled_without_it_is_forgotten_and_what_is_parked_is_not
+    the_largest_texts_that_the_skeleton_keeps_and_naughty_ones_are_kept_as_they_are
 }
 
 mod elasticsearch {
@@ -36,6 +39,24 @@ mod elasticsearch {
         let bench = crate::conformance::bench::elasticsearch().await;
         super::what_is_taken_out_stays_where_the_transaction_is_given_up(bench).await;
     }
+
+    #[tokio::test]
+    async fn messages_of_a_name_can_be_left_out_of_what_is_due() {
+        super::messages_of_a_name_can_be_left_out_of_what_is_due(crate::conformance::bench::elasticsearch().await)
+            .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_handled_without_it_is_forgotten_and_what_is_parked_is_not() {
+        let bench = crate::conformance::bench::elasticsearch().await;
+        super::what_was_handled_without_it_is_forgotten_and_what_is_parked_is_not(bench).await;
+    }
+
+    #[tokio::test]
+    async fn the_largest_texts_that_the_skeleton_keeps_and_naughty_ones_are_kept_as_they_are() {
+        let bench = crate::conformance::bench::elasticsearch().await;
+        super::the_largest_texts_that_the_skeleton_keeps_and_naughty_ones_are_kept_as_they_are(bench).await;
+    }
 }
 
 async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: Bench<S>) {
@@ -44,8 +65,8 @@ async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: B
     store.set_aside(&kept).await.unwrap();
     store.set_aside(&later).await.unwrap();
 
-    assert_eq!(store.due(QUEUE, 64).await.unwrap(), [kept.message]);
-    assert!(store.due("contacts.dead", 64).await.unwrap().is_empty());
+    assert_eq!(store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [kept.message]);
+    assert!(store.due("contacts.dead", &LinesToCheck::All, &[], 64).await.unwrap().is_empty());
     assert_eq!(store.failures_of(kept.message).await.unwrap(), 1);
     assert_eq!(store.failures_of(Uuid::new_v4()).await.unwrap(), 0);
 
@@ -62,7 +83,7 @@ async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: B
     tx.rollback().await;
 
     assert_eq!(store.redrive(&[kept.message, later.message, Uuid::new_v4()], &somebody()).await.unwrap(), 1);
-    assert_eq!(store.due(QUEUE, 64).await.unwrap(), [kept.message]);
+    assert_eq!(store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [kept.message]);
     assert_eq!(store.failures_of(kept.message).await.unwrap(), 0);
     assert_eq!(store.drop_parked(&[kept.message], &somebody()).await.unwrap(), 0, "it waits again");
     let mut tx = bench.begin(&[kept.message]).await;
@@ -98,11 +119,11 @@ async fn what_is_taken_out_stays_where_the_transaction_is_given_up<S: Store>(ben
     assert_eq!(taken, SetAside { due_at: taken.due_at, ..kept.clone() });
     given_up.rollback().await;
 
-    assert_eq!(bench.store.due(QUEUE, 64).await.unwrap(), [kept.message]);
+    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [kept.message]);
     let mut tx = bench.begin(&[kept.message]).await;
     assert!(tx.take_waiting(kept.message).await.unwrap().is_some());
     tx.commit().await.unwrap();
-    assert!(bench.store.due(QUEUE, 64).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap().is_empty());
     bench.done().await;
 }
 
@@ -122,5 +143,69 @@ async fn of_two_that_want_a_waiting_message_one_gets_it<S: Outbox>(bench: Bench<
 
     // Finds nothing, or is told to try again.
     assert_eq!(second.await.unwrap().unwrap_or(None), None);
+    bench.done().await;
+}
+
+async fn messages_of_a_name_can_be_left_out_of_what_is_due<S: Store>(bench: Bench<S>) {
+    let (kept, other) = (waiting(), SetAside { name: "accounts.erased.v1".to_owned(), ..waiting() });
+    bench.store.set_aside(&kept).await.unwrap();
+    bench.store.set_aside(&other).await.unwrap();
+
+    for lines in [LinesToCheck::All, LinesToCheck::These(Vec::new())] {
+        let due = bench.store.due(QUEUE, &lines, std::slice::from_ref(&kept.name), 64).await.unwrap();
+        assert_eq!(due, [other.message]);
+        let both = [kept.name.clone(), other.name.clone()];
+        assert!(bench.store.due(QUEUE, &lines, &both, 64).await.unwrap().is_empty());
+    }
+    bench.done().await;
+}
+
+async fn what_was_handled_without_it_is_forgotten_and_what_is_parked_is_not<S: Store>(bench: Bench<S>) {
+    let (noted, parked) = (waiting(), SetAside { state: State::Parked, ..waiting() });
+    bench.store.set_aside(&noted).await.unwrap();
+    bench.store.set_aside(&parked).await.unwrap();
+
+    for message in [noted.message, parked.message, Uuid::new_v4()] {
+        bench.store.forget_waiting(message).await.unwrap();
+    }
+
+    assert_eq!(bench.store.list_set_aside(&Filter::default(), 10).await.unwrap(), [parked]);
+    bench.done().await;
+}
+
+/// Texts that have hurt others, if they are there.
+fn naughty() -> Vec<String> {
+    let text = skeleton::testing::test_data("fuzz/blns.json").and_then(|path| std::fs::read_to_string(path).ok());
+    text.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default()
+}
+
+async fn the_largest_texts_that_the_skeleton_keeps_and_naughty_ones_are_kept_as_they_are<S: Store>(bench: Bench<S>) {
+    let long = |letter: &str, bytes: usize| letter.repeat(bytes / letter.len());
+    let mut texts = vec![
+        (long("n", events::MAX_ATTRIBUTE), long("r", 8 * 1024)),
+        (long("😀", events::MAX_ATTRIBUTE), long("😀", 8 * 1024)),
+    ];
+    texts.extend(naughty().into_iter().filter(|text| !text.contains('\0')).map(|text| (text.clone(), text)));
+
+    for (name, reason) in texts {
+        let place = Some(skeleton::messaging::order::Place { line: format!("accounts {name}"), number: 1 });
+        let kept = SetAside {
+            subject: Some(name.clone()),
+            headers: [("x".to_owned(), reason.clone())].into(),
+            name,
+            reason: reason.clone(),
+            stack: Some(reason),
+            place,
+            state: State::Parked,
+            ..waiting()
+        };
+
+        bench.store.set_aside(&kept).await.unwrap();
+
+        let listed = bench.store.list_set_aside(&Filter::of(kept.message), 10).await.unwrap();
+        // Elasticsearch keeps no places.
+        let place = listed[0].place.clone();
+        assert_eq!(listed, [SetAside { place, ..kept }]);
+    }
     bench.done().await;
 }

@@ -34,7 +34,7 @@ async fn versions(bench: &Bench) -> Vec<String> {
 async fn three_replicas_that_start_at_once_make_each_index_once() {
     let mut bench = Bench::new().await;
     bench.raw(reqwest::Method::DELETE, "things-v1", Value::Null).await;
-    bench.raw(reqwest::Method::DELETE, "set-aside-v1", Value::Null).await;
+    bench.raw(reqwest::Method::DELETE, "set-aside-v2", Value::Null).await;
     bench.store = open(&bench.provisioned, FIRST, &[]);
 
     three_at_once(&bench.store).await;

@@ -1,8 +1,13 @@
 //! The life of a message that has to wait, where there are no transactions.
 
-use skeleton::store::{Filter, SetAside, State, Store, Transaction};
+use chrono::{SubsecRound, TimeDelta, Utc};
+use skeleton::{
+    ServiceContext, Surroundings,
+    store::{Filter, LinesToCheck, SetAside, State, Store, Transaction},
+};
+use uuid::Uuid;
 
-use super::bench::Bench;
+use super::bench::{Bench, Same, Standing};
 use crate::conformance::{QUEUE, waiting};
 
 #[tokio::test]
@@ -12,7 +17,9 @@ async fn a_message_taken_out_is_gone_with_the_commit_and_not_before() {
     bench.store.set_aside(&kept).await.unwrap();
 
     let mut given_up = bench.begin().await;
-    assert_eq!(given_up.take_waiting(kept.message).await.unwrap(), Some(kept.clone()));
+    let taken = given_up.take_waiting(kept.message).await.unwrap().unwrap();
+    // When it is due is the server's to say, by its own clock.
+    assert_eq!(taken, SetAside { due_at: taken.due_at, ..kept.clone() });
     given_up.rollback().await;
     let mut first = bench.begin().await;
     let mut second = bench.begin().await;
@@ -22,7 +29,7 @@ async fn a_message_taken_out_is_gone_with_the_commit_and_not_before() {
     second.commit().await.unwrap();
 
     assert!(bench.begin().await.take_waiting(kept.message).await.unwrap().is_none());
-    assert!(bench.store.due(QUEUE, 64).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap().is_empty());
     bench.done().await;
 }
 
@@ -72,5 +79,45 @@ async fn a_filter_lets_through_what_it_names_and_long_lists_come_whole() {
         assert!(listed.is_sorted_by_key(|message| message.first_failed_at));
     }
     assert_eq!(bench.store.list_set_aside(&Filter::default(), 120).await.unwrap().len(), 120);
+    bench.done().await;
+}
+
+/// The service's clock an hour slow and an hour fast: waits are measured by the server's alone.
+#[tokio::test]
+async fn when_a_message_is_due_does_not_depend_on_the_clock_of_the_service() {
+    let bench = Bench::new().await;
+    for skew in [TimeDelta::hours(-1), TimeDelta::hours(1)] {
+        let now = (Utc::now() + skew).trunc_subsecs(6);
+        let service = std::sync::Arc::new(ServiceContext::new("search", Surroundings::new(Standing(now), Same)));
+        let failed = || SetAside { first_failed_at: now, last_failed_at: now, ..waiting() };
+        let due = SetAside { due_at: now, ..failed() };
+        let later = SetAside { due_at: now + TimeDelta::minutes(10), ..failed() };
+        bench.store.set_aside(&due).await.unwrap();
+        bench.store.set_aside(&later).await.unwrap();
+
+        let found = bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap();
+        let mut index = bench.store.begin(&service, &[]).await.unwrap();
+        let taken = index.take_waiting(due.message).await.unwrap();
+        let not_due = index.take_waiting(later.message).await.unwrap();
+        index.commit().await.unwrap();
+
+        assert_eq!(found, [due.message], "{skew}");
+        assert!(taken.is_some() && not_due.is_none(), "{skew}: {taken:?} {not_due:?}");
+    }
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn a_redriven_message_is_due_at_once() {
+    let bench = Bench::new().await;
+    let parked = SetAside { state: State::Parked, due_at: Utc::now() + TimeDelta::hours(1), ..waiting() };
+    bench.store.set_aside(&parked).await.unwrap();
+
+    let somebody = skeleton::testing::somebody();
+    let redriven =
+        skeleton::store::Decisions::redrive(&bench.store, &[parked.message, Uuid::new_v4()], &somebody).await;
+
+    assert_eq!(redriven.unwrap(), 1);
+    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [parked.message]);
     bench.done().await;
 }

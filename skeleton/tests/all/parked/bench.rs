@@ -74,6 +74,7 @@ pub fn parked() -> SetAside {
         attempts: 5,
         due_at: hours_ago(1),
         reason: "/added_at breaks the rule \"format\"".to_owned(),
+        stack: None,
         first_failed_at: hours_ago(2),
         last_failed_at: hours_ago(1),
     }

@@ -143,6 +143,7 @@ impl Starting<'_> {
             service: self.service.clone(),
             park_all: false,
             alone: Arc::default(),
+            progress: Arc::default(),
         });
         self.part(consumer::consume(queue.clone(), deliveries, self.town.batch, self.stop.clone()));
         self.part(consumer::retry_due(queue, self.stop.clone()));

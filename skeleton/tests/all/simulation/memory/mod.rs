@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use skeleton::{
     ServiceContext, StoreError,
     failure::StoreErrorKind,
-    store::{Counts, Filter, SetAside, State, Store, Work},
+    store::{Counts, Filter, LinesToCheck, SetAside, State, Store, Work},
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -188,12 +188,33 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn due(&self, queue: &str, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    async fn forget_waiting(&self, message: Uuid) -> Result<(), StoreError> {
+        self.ask("forgets a waiting message").await?;
+        let writer = self.database.tables().next_number();
+        self.lock(Lock::SetAside(message), writer).await?;
+        let mut tables = self.database.tables();
+        if tables.set_aside.get(&message).is_some_and(|kept| kept.state == State::Waiting) {
+            tables.set_aside.remove(&message);
+        }
+        drop(tables);
+        self.database.end(writer);
+        Ok(())
+    }
+
+    async fn due(
+        &self,
+        queue: &str,
+        lines: &LinesToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
         self.ask("looks for what is due").await?;
         let now = self.life.surroundings.now();
         let tables = self.database.tables();
         let is_due = |kept: &&SetAside| {
             kept.queue == queue
+                && !except.contains(&kept.name)
+                && is_in(lines, kept)
                 && tables.is_due(kept, now)
                 && !(kept.state == State::Behind && self.has(Bug::BehindNeverDue))
         };
@@ -234,5 +255,13 @@ impl Store for Memory {
         let old: Vec<_> = old.map(|(id, _)| *id).take(usize::try_from(limit).unwrap_or(0)).collect();
         old.iter().for_each(|id| drop(tables.inbox.remove(id)));
         Ok(old.len() as u64)
+    }
+}
+
+/// Whether a message is looked at: one that is behind only in these lines.
+fn is_in(lines: &LinesToCheck, kept: &SetAside) -> bool {
+    match (lines, &kept.place) {
+        (LinesToCheck::These(lines), Some(place)) if kept.state == State::Behind => lines.contains(&place.line),
+        _ => true,
     }
 }

@@ -120,6 +120,7 @@ impl Tables {
         kept.attempts = message.attempts;
         kept.due_at = message.due_at;
         kept.reason.clone_from(&message.reason);
+        kept.stack.clone_from(&message.stack);
         kept.last_failed_at = message.last_failed_at;
     }
 
