@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use skeleton::{
     Postgres, Problem, StoreError,
     http::auth::{AccessClaims, Revocations},

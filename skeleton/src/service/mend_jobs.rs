@@ -14,7 +14,7 @@ use super::Service;
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},
     failure::{Failure, StoreError},
-    messaging::rabbit::{Link, Login, waiting_in},
+    messaging::rabbit::{BrokerError, Link, Login, waiting_in},
     stop,
     store::{JobRecords, JobSteps, Mended, SentJob, ServiceContext, Store, Transaction},
     surroundings::Surroundings,
@@ -57,7 +57,7 @@ pub enum MendError {
     Failed(#[from] Failure),
     /// The broker does not answer.
     #[error("the broker: {0}")]
-    Broker(String),
+    Broker(BrokerError),
     /// The jobs found may be waiting in the queue.
     #[error(
         "{waiting} messages wait in {queue}, and the {found} jobs found may be among them. Run it again when the queue is \
@@ -100,7 +100,7 @@ async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendErr
     let queue = format!("{service}.jobs");
     match tokio::time::timeout(PATIENCE, waiting_in(&link, &queue)).await {
         Ok(waiting) => Ok(waiting.map_err(MendError::Broker)?.unwrap_or(0)),
-        Err(_) => Err(MendError::Broker(format!("no connection within {} s", PATIENCE.as_secs()))),
+        Err(_) => Err(MendError::Broker(BrokerError::Timeout(PATIENCE))),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     failure::StoreError,
     messaging::{
         history::last_numbers,
-        rabbit::{Link, Login},
+        rabbit::{BrokerError, Link, Login},
     },
     stop,
     store::Store,
@@ -56,7 +56,7 @@ pub enum SequencesError {
     Store(#[from] StoreError),
     /// The history cannot be read.
     #[error("the history cannot be read: {0}")]
-    History(String),
+    History(BrokerError),
 }
 
 impl<S: Store> Service<S> {
@@ -97,7 +97,7 @@ async fn published_numbers(service: &str, settings: &Settings) -> Result<Vec<(St
     let login = Login::new(&broker)?;
     let link = Link::open(login, format!("{service} recovering"), Surroundings::system(), opened);
     if tokio::time::timeout(PATIENCE, link.up()).await.is_err() {
-        return Err(SequencesError::History(format!("no connection within {} s", PATIENCE.as_secs())));
+        return Err(SequencesError::History(BrokerError::Timeout(PATIENCE)));
     }
     let numbers = last_numbers(&link, service).await.map_err(SequencesError::History)?;
     Ok(numbers.into_iter().collect())

@@ -14,7 +14,10 @@ use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
 use super::{Outcome, Outgoing, Publisher, Transaction, checks};
-use crate::{failure::Failure, surroundings::Surroundings};
+use crate::{
+    failure::{Failure, Problem},
+    surroundings::Surroundings,
+};
 
 /// What all work of one running service shares.
 pub struct ServiceContext {

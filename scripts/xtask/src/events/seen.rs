@@ -69,6 +69,8 @@ fn settings(amqp: &str) -> BrokerSettings {
     BrokerSettings {
         url,
         password: password.as_str().into(),
+        tls_ca_file: None,
+        allow_plaintext: false,
         prefetch: 256,
         batch: 64,
         partitions: 1,

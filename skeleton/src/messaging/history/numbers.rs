@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use events::Envelope;
 
 use super::stream_of;
-use crate::messaging::rabbit::{Link, Place, StreamReader, newest_in};
+use crate::messaging::rabbit::{BrokerError, Link, Place, StreamReader, newest_in};
 
 /// The events of one name in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct InHistory {
 ///
 /// # Errors
 /// Where the history cannot be read.
-pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String, i64>, String> {
+pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String, i64>, BrokerError> {
     let mut numbers = BTreeMap::new();
     let note = |envelope: Envelope| {
         if let (Some(subject), Some(number)) = (envelope.subject, envelope.sequence) {
@@ -46,7 +46,7 @@ pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String
 ///
 /// # Errors
 /// Where the history cannot be read.
-pub async fn published(link: &Link, producer: &str) -> Result<InHistory, String> {
+pub async fn published(link: &Link, producer: &str) -> Result<InHistory, BrokerError> {
     let mut found = InHistory::default();
     let note = |Envelope { name, time, .. }: Envelope| {
         found.since = Some(found.since.map_or(time, |since| since.min(time)));
@@ -58,7 +58,7 @@ pub async fn published(link: &Link, producer: &str) -> Result<InHistory, String>
 }
 
 /// Reads a history from its beginning to where it ends now.
-async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Envelope)) -> Result<(), String> {
+async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Envelope)) -> Result<(), BrokerError> {
     let stream = stream_of(producer);
     let Some(newest) = newest_in(link, &stream).await? else { return Ok(()) };
     let mut reader = StreamReader::new(link.clone(), stream, Place::Number(0));

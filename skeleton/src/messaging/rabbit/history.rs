@@ -168,11 +168,11 @@ pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, Broker
 ///
 /// # Errors
 /// Where the stream is not there or may not be read, or sends nothing.
-pub async fn oldest_in(link: &Link, stream: &str) -> Result<Past, String> {
+pub async fn oldest_in(link: &Link, stream: &str) -> Result<Past, BrokerError> {
     let mut reader = StreamReader::new(link.clone(), stream, Place::Number(0));
     let oldest = tokio::time::timeout(PATIENCE, reader.next()).await;
     reader.close().await;
-    oldest.map_err(|_| format!("{stream}: nothing came within {} s", PATIENCE.as_secs()))?
+    oldest.map_err(|_| BrokerError::Timeout(PATIENCE))?
 }
 
 fn number_of(delivery: &Delivery) -> Option<u64> {

@@ -176,9 +176,9 @@ impl Requests {
 
 /// A request that must not be sent.
 fn refused(failure: Failure) -> Problem {
-    if let Failure::Bug(text) = &failure {
-        report_bug(text);
-        error!(reason = text, "a request must not be sent");
+    if let Failure::Bug(bug) = &failure {
+        report_bug(&bug.text);
+        error!(reason = bug.text, "a request must not be sent");
     }
     failure.into_problem()
 }

@@ -16,7 +16,7 @@ use super::{
     set_aside::SET_ASIDE,
 };
 use crate::{
-    failure::{Failure, Problem, StoreError},
+    failure::{Failure, StoreError},
     store::{SetAside, Transaction, Work},
 };
 
