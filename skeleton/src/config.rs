@@ -25,12 +25,12 @@ pub struct Settings {
 
 /// Why settings cannot be used: every mistake, each with its name and how to set it.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings of {service} are wrong:\n{}", .mistakes.join("\n"))]
+#[error("the settings of {service} are wrong:\n{}", .errors.join("\n"))]
 pub struct SettingsError {
     /// The service.
     pub service: String,
     /// One line a mistake.
-    pub mistakes: Vec<String>,
+    pub errors: Vec<String>,
 }
 
 /// How the broker is reached.
@@ -92,7 +92,7 @@ pub struct RetryOverrides {
 
 impl RetrySettings {
     /// These settings, but for what is otherwise.
-    pub fn but(&self, otherwise: &RetryOverrides) -> Self {
+    pub fn merged_with(&self, otherwise: &RetryOverrides) -> Self {
         Self {
             waits_ms: otherwise.waits_ms.clone().unwrap_or_else(|| self.waits_ms.clone()),
             jitter: otherwise.jitter.unwrap_or(self.jitter),
@@ -188,8 +188,8 @@ impl Settings {
             match value.into_string() {
                 Ok(value) => drop(read.insert(name, value)),
                 Err(_) if name.starts_with(&prefix) => {
-                    let mistakes = vec![format!("{name} is not UTF-8")];
-                    return Err(SettingsError { service: service.to_owned(), mistakes });
+                    let errors = vec![format!("{name} is not UTF-8")];
+                    return Err(SettingsError { service: service.to_owned(), errors });
                 }
                 // It is another program's.
                 Err(_) => {}
@@ -207,7 +207,7 @@ impl Settings {
         defaults: &str,
         variables: std::collections::HashMap<String, String>,
     ) -> Result<Self, SettingsError> {
-        let failed = |error: String| SettingsError { service: service.to_owned(), mistakes: vec![error] };
+        let failed = |error: String| SettingsError { service: service.to_owned(), errors: vec![error] };
         let prefix = service.to_uppercase();
         let mut sources = Config::builder()
             .add_source(File::from_str(SHARED_DEFAULTS, FileFormat::Toml))
@@ -253,10 +253,8 @@ impl Settings {
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, SettingsError> {
         let empty = Value::new(None, ValueKind::Table(Default::default()));
         let value = self.sections.get(name).unwrap_or(&empty);
-        T::deserialize(Setting { name: name.to_owned(), value }).map_err(|wrong| SettingsError {
-            service: self.service.clone(),
-            mistakes: vec![self.mistake(name, &wrong)],
-        })
+        T::deserialize(Setting { name: name.to_owned(), value })
+            .map_err(|wrong| SettingsError { service: self.service.clone(), errors: vec![self.mistake(name, &wrong)] })
     }
 
     /// What is wrong with a section, and how to set it.
@@ -274,12 +272,12 @@ impl Settings {
     }
 
     /// Says that a section is read by someone, and checks that it can be.
-    pub fn expect<T: DeserializeOwned>(&mut self, name: &str, mistakes: &mut Vec<String>) -> Option<T> {
+    pub fn expect<T: DeserializeOwned>(&mut self, name: &str, errors: &mut Vec<String>) -> Option<T> {
         self.known.push(name.to_owned());
         match self.section(name) {
             Ok(section) => Some(section),
             Err(error) => {
-                mistakes.extend(error.mistakes);
+                errors.extend(error.errors);
                 None
             }
         }

@@ -60,12 +60,12 @@ where
 
 /// Removes what has expired in the skeleton's own tables, on one replica at a time, until told to stop.
 pub(crate) async fn clean_up<S: Store>(store: S, service: Arc<ServiceContext>, stop: Stop) {
-    let holder = service.surroundings.new_id().to_string();
+    let holder = service.environment.new_id().to_string();
     while !stop.is_stopped() {
         for kind in S::EXPIRING {
             told(kind, remove_expired(kind, &stop, |limit| batch(&store, &holder, kind, limit)).await);
         }
-        let before = service.surroundings.now() - chrono::Duration::days(KEPT_DAYS);
+        let before = service.environment.now() - chrono::Duration::days(KEPT_DAYS);
         told("decisions", remove_expired("decisions", &stop, |_| store.forget_decisions(before)).await);
         tokio::select! {
             () = stop.stopped() => {}

@@ -4,11 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a handler of an event or a step of a job comes to.
-pub type Handled = Result<(), Failure>;
-
-/// What a handler of a request comes to.
-pub type Answered<T> = Result<T, Failure>;
+/// The result of a handler: `()` for events and job steps, the reply for requests.
+pub type HandlerResult<T = ()> = Result<T, Failure>;
 
 /// Why a handler did not do its work; it decides the future of the message.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ pub(crate) async fn singleton<S, F, Out>(
     F: Fn(Lease, Stop) -> Out,
     Out: Future<Output = ()> + Send + 'static,
 {
-    let holder = service.surroundings.new_id().to_string();
+    let holder = service.environment.new_id().to_string();
     let mut running: Option<Task> = None;
     let mut held_until = Instant::now();
     while !stop.is_stopped() {

@@ -6,6 +6,7 @@
 //! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.
 
 pub mod config;
+mod environment;
 pub mod expiry;
 pub mod failure;
 pub mod http;
@@ -24,17 +25,17 @@ pub mod service;
 pub mod stop;
 pub mod store;
 mod supervision;
-mod surroundings;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tls;
 
 pub use config::{Secret, Settings, SettingsError};
-pub use failure::{Answered, Failure, Handled, Problem, Refusal, StoreError};
-pub use messaging::handlers::{Answers, Reading, Subscriptions};
+pub use environment::{Clock, Environment, Rng};
+pub use failure::{Failure, HandlerResult, Problem, Refusal, StoreError};
+pub use messaging::handlers::{ReadContext, RequestHandlers, Subscriptions};
 pub use messaging::jobs::{Jobs, Progress};
-pub use messaging::requests::{Asking, Requests};
+pub use messaging::requests::{RequestOptions, Requests};
 pub use saga::{Saga, SagaState};
 pub use schedule::{Missed, Schedules};
 pub use service::{App, Exit, Housekeeping, Sections, Service};
@@ -45,4 +46,3 @@ pub use store::neo4j::Neo4j;
 #[cfg(feature = "postgres")]
 pub use store::postgres::Postgres;
 pub use store::{Delay, Fenced, JobSteps, Lease, Leases, Publish, ServiceContext};
-pub use surroundings::{Chance, Clock, Surroundings};

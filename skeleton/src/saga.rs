@@ -23,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    failure::{Failure, Handled, StoreError},
+    failure::{Failure, HandlerResult, StoreError},
     store::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas},
 };
 
@@ -122,7 +122,7 @@ impl<T: SagaState> Saga<T> {
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn step<Tx: KeepSagas>(&mut self, tx: &mut Tx, what: &'static str) -> Handled {
+    pub async fn step<Tx: KeepSagas>(&mut self, tx: &mut Tx, what: &'static str) -> HandlerResult {
         self.keep(tx, what, None).await
     }
 
@@ -130,8 +130,13 @@ impl<T: SagaState> Saga<T> {
     ///
     /// # Errors
     /// As [`Saga::step`]. Rejects a job of more than 256 kB.
-    pub async fn step_undone_by<J: Job, Tx: KeepSagas>(&mut self, tx: &mut Tx, what: &'static str, job: J) -> Handled {
-        let compensation = tx.work().written_job(&job)?;
+    pub async fn step_undone_by<J: Job, Tx: KeepSagas>(
+        &mut self,
+        tx: &mut Tx,
+        what: &'static str,
+        job: J,
+    ) -> HandlerResult {
+        let compensation = tx.unit_of_work().written_job(&job)?;
         self.keep(tx, what, Some(compensation)).await
     }
 
@@ -139,7 +144,7 @@ impl<T: SagaState> Saga<T> {
     ///
     /// # Errors
     /// As [`crate::Delay::enqueue_at`].
-    pub async fn time_out<J: Job, Tx: KeepSagas>(&mut self, tx: &mut Tx, job: J, due: DateTime<Utc>) -> Handled {
+    pub async fn time_out<J: Job, Tx: KeepSagas>(&mut self, tx: &mut Tx, job: J, due: DateTime<Utc>) -> HandlerResult {
         self.stop_clock(tx).await?;
         let message = tx.enqueue_at(job, due).await?;
         self.row.timeout = Some(SagaTimeout { message, due });
@@ -150,7 +155,7 @@ impl<T: SagaState> Saga<T> {
     ///
     /// # Errors
     /// As [`Saga::step`].
-    pub async fn end<Tx: KeepSagas>(mut self, tx: &mut Tx, what: &'static str) -> Handled {
+    pub async fn end<Tx: KeepSagas>(mut self, tx: &mut Tx, what: &'static str) -> HandlerResult {
         self.stop_clock(tx).await?;
         self.close(tx, SagaPhase::Done);
         self.step(tx, what).await
@@ -162,7 +167,7 @@ impl<T: SagaState> Saga<T> {
     ///
     /// # Errors
     /// As [`Saga::step`].
-    pub async fn give_up<Tx: KeepSagas>(mut self, tx: &mut Tx, what: &'static str) -> Handled {
+    pub async fn give_up<Tx: KeepSagas>(mut self, tx: &mut Tx, what: &'static str) -> HandlerResult {
         self.stop_clock(tx).await?;
         self.row.phase = SagaPhase::Compensating;
         self.step(tx, what).await?;
@@ -173,14 +178,14 @@ impl<T: SagaState> Saga<T> {
     ///
     /// # Errors
     /// As [`Saga::step`].
-    pub async fn compensated<Tx: KeepSagas>(mut self, tx: &mut Tx, what: &'static str) -> Handled {
+    pub async fn compensated<Tx: KeepSagas>(mut self, tx: &mut Tx, what: &'static str) -> HandlerResult {
         self.step(tx, what).await?;
         self.undo_next(tx).await
     }
 
-    async fn undo_next<Tx: KeepSagas>(mut self, tx: &mut Tx) -> Handled {
+    async fn undo_next<Tx: KeepSagas>(mut self, tx: &mut Tx) -> HandlerResult {
         if let Some(job) = tx.take_compensation(&self.row).await? {
-            tx.work_mut().release(vec![job]);
+            tx.unit_of_work_mut().release(vec![job]);
             return Ok(());
         }
         self.close(tx, SagaPhase::Compensated);
@@ -192,7 +197,7 @@ impl<T: SagaState> Saga<T> {
         self.row.keep_until = Some(tx.now() + T::KEPT);
     }
 
-    async fn stop_clock<Tx: KeepSagas>(&mut self, tx: &mut Tx) -> Handled {
+    async fn stop_clock<Tx: KeepSagas>(&mut self, tx: &mut Tx) -> HandlerResult {
         if let Some(timeout) = self.row.timeout.take() {
             // Where it has gone out already, its handler finds that it is the time-out no more.
             tx.cancel(timeout.message).await?;
@@ -204,8 +209,8 @@ impl<T: SagaState> Saga<T> {
         &mut self,
         tx: &mut Tx,
         what: &'static str,
-        compensation: Option<crate::store::Staged>,
-    ) -> Handled {
+        compensation: Option<crate::store::PendingMessage>,
+    ) -> HandlerResult {
         self.row.changed_at = tx.now();
         self.row.state = serde_json::to_value(&self.state).map_err(Failure::bug)?;
         let step = SagaStep { at: self.row.changed_at, what: what.to_owned(), message: handled(tx), compensation };
@@ -229,5 +234,5 @@ fn read<T: SagaState>(row: &SagaRow) -> Result<T, StoreError> {
 
 /// The message that is handled.
 fn handled(tx: &impl KeepSagas) -> Option<Uuid> {
-    tx.work().cause().map(|message| message.id)
+    tx.unit_of_work().cause().map(|message| message.id)
 }

@@ -15,11 +15,11 @@ use events::{
     network::GetDegrees,
 };
 use skeleton::{
-    Asking, Problem, Requests, Secret, Surroundings,
+    Environment, Problem, RequestOptions, Requests, Secret,
     config::BrokerSettings,
     messaging::{
         rabbit::{Link, Login, RabbitPublisher},
-        topology::{Admin, Dealings},
+        topology::{Admin, TopologySpec},
     },
     stop,
 };
@@ -48,9 +48,9 @@ impl Asker {
             (setting("KITH_RABBIT_API")?, setting("KITH_AMQP_URL")?, PathBuf::from(setting("KITH_SECRETS")?));
         let password =
             fs::read_to_string(secrets.join("demo.broker")).context("the secret demo.broker cannot be read")?;
-        let asks = ["accounts", "contacts", "network"].map(str::to_owned).to_vec();
-        let dealings = Dealings { service: "demo".to_owned(), asks, ..Dealings::default() };
-        Admin::new(&api, "/").apply(&dealings.topology(), password.trim()).await?;
+        let calls = ["accounts", "contacts", "network"].map(str::to_owned).to_vec();
+        let topology_spec = TopologySpec { service: "demo".to_owned(), calls, ..TopologySpec::default() };
+        Admin::new(&api, "/").apply(&topology_spec.topology(), password.trim()).await?;
         let place =
             amqp.rsplit_once('@').map(|(_, place)| place).ok_or_else(|| anyhow!("KITH_AMQP_URL has no user"))?;
         let settings = BrokerSettings {
@@ -67,17 +67,10 @@ impl Asker {
         };
         let login = Login::new(&settings)?;
         let link =
-            |purpose: &str| Link::open(login.clone(), format!("demo {purpose}"), Surroundings::system(), stop.clone());
+            |purpose: &str| Link::open(login.clone(), format!("demo {purpose}"), Environment::system(), stop.clone());
         let publisher = Arc::new(RabbitPublisher::new(link("asking"), timeout));
         Ok(Self {
-            requests: Requests::start(
-                "demo",
-                link("replies"),
-                publisher,
-                timeout,
-                Surroundings::system(),
-                stop.clone(),
-            ),
+            requests: Requests::start("demo", link("replies"), publisher, timeout, Environment::system(), stop.clone()),
         })
     }
 
@@ -159,10 +152,10 @@ impl Asker {
 
     /// Asks, and again where the service was busy: under the same id, so that nothing happens twice.
     pub async fn ask<R: events::Request>(&self, request: &R) -> Result<R::Reply, Problem> {
-        let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+        let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
         let mut tries = 0;
         loop {
-            match self.requests.ask(request, asking).await {
+            match self.requests.call(request, asking).await {
                 Err(problem) if matches!(problem.status, 429 | 503 | 504) && tries < MOST_TRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -10,7 +10,7 @@ use events::accounts::{
 use events::versions::Supersedes;
 use sha2::{Digest, Sha256};
 use skeleton::{
-    Answered, Answers, Postgres, Problem, Publish, Reading, saga,
+    HandlerResult, Postgres, Problem, Publish, ReadContext, RequestHandlers, saga,
     store::{Transaction, postgres::Tx},
 };
 use uuid::Uuid;
@@ -28,11 +28,11 @@ use crate::{
 };
 
 /// The requests that this service answers. Those that hand out tokens are not kept, but may be followed twice.
-pub fn answers() -> Answers<Postgres> {
-    Answers::new()
+pub fn answers() -> RequestHandlers<Postgres> {
+    RequestHandlers::new()
         .write_after(hash_password, register_account)
-        .repeat_after(check_password, open_session)
-        .repeat(refresh_session)
+        .write_without_stored_reply_after(check_password, open_session)
+        .write_without_stored_reply(refresh_session)
         .write(close_session)
         .read(get_account)
         .write_after(prepare_change, change_account)
@@ -55,7 +55,7 @@ struct Application {
     password_hash: String,
 }
 
-async fn hash_password(asked: RegisterAccount, store: Reading<Postgres>) -> Answered<Application> {
+async fn hash_password(asked: RegisterAccount, store: ReadContext<Postgres>) -> HandlerResult<Application> {
     Ok(Application {
         email: Email::parse(&asked.email)?,
         name: Name::parse(&asked.name)?,
@@ -66,7 +66,7 @@ async fn hash_password(asked: RegisterAccount, store: Reading<Postgres>) -> Answ
 }
 
 /// Answers `register-account`: opens an account.
-async fn register_account(asked: Application, tx: &mut Tx) -> Answered<AccountView> {
+async fn register_account(asked: Application, tx: &mut Tx) -> HandlerResult<AccountView> {
     let account = Account {
         id: tx.new_id(),
         email: asked.email,
@@ -77,7 +77,7 @@ async fn register_account(asked: Application, tx: &mut Tx) -> Answered<AccountVi
     };
     store::insert_account(tx, &account, &asked.password_hash).await?;
     tx.publish(Registered::from(&account))?;
-    tx.work_mut().reply_is_about(account.id);
+    tx.unit_of_work_mut().reply_is_about(account.id);
     Ok(account.into())
 }
 
@@ -94,7 +94,7 @@ struct Attempt {
 
 /// An unknown address is treated in every step like a known one with a wrong password, so that neither the answer
 /// nor its time tells who has an account.
-async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answered<Attempt> {
+async fn check_password(asked: OpenSession, store: ReadContext<Postgres>) -> HandlerResult<Attempt> {
     let address = address_digest(&asked.email);
     let throttle = store.resource::<Throttle>();
     if let Some(failures) = store::find_failures(&store, &address).await? {
@@ -111,7 +111,7 @@ async fn check_password(asked: OpenSession, store: Reading<Postgres>) -> Answere
 }
 
 /// Answers `open-session`: signs in. Asked again, it finds the session that it opened.
-async fn open_session(attempt: Attempt, tx: &mut Tx) -> Answered<SessionView> {
+async fn open_session(attempt: Attempt, tx: &mut Tx) -> HandlerResult<SessionView> {
     let (tokens, throttle, now) = (tx.resource::<Tokens>(), tx.resource::<Throttle>(), tx.now());
     // Counted before it is judged, so that those who try at the same time are counted one after the other.
     let failures = store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?;
@@ -134,13 +134,13 @@ async fn open_session(attempt: Attempt, tx: &mut Tx) -> Answered<SessionView> {
 }
 
 /// The account of an attempt with the right password, where it is still there and the password still that one.
-async fn proven_account(tx: &mut Tx, attempt: &Attempt) -> Answered<Option<Uuid>> {
+async fn proven_account(tx: &mut Tx, attempt: &Attempt) -> HandlerResult<Option<Uuid>> {
     let Some((account, hash)) = &attempt.proven else { return Ok(None) };
     Ok(store::has_password(tx, *account, hash).await?.then_some(*account))
 }
 
 /// Answers `refresh-session`: new tokens for the newest refresh token; a stolen one ends the session.
-async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> Answered<SessionView> {
+async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> HandlerResult<SessionView> {
     let (tokens, now) = (tx.resource::<Tokens>(), tx.now());
     let presented = RefreshToken::from(asked.refresh_token);
     let successor = tokens.successor_of(&presented);
@@ -169,14 +169,14 @@ async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> Answered<Session
 }
 
 /// Answers `close-session`: signs out.
-async fn close_session(asked: CloseSession, tx: &mut Tx) -> Answered<()> {
+async fn close_session(asked: CloseSession, tx: &mut Tx) -> HandlerResult<()> {
     let session = store::delete_session(tx, asked.account_id, asked.session_id).await?;
     let session = session.ok_or_else(|| Problem::not_found("session"))?;
     tx.publish(session_ended(&session, SessionEndedReason::LoggedOut))
 }
 
 /// Answers `get-account`: the account as its owner sees it.
-async fn get_account(asked: GetAccount, store: Reading<Postgres>) -> Answered<AccountView> {
+async fn get_account(asked: GetAccount, store: ReadContext<Postgres>) -> HandlerResult<AccountView> {
     let account = store::find_account(&store, asked.account_id).await?;
     Ok(account.ok_or_else(|| Problem::not_found("account"))?.into())
 }
@@ -195,7 +195,7 @@ struct PasswordReplaced {
     new: String,
 }
 
-async fn prepare_change(asked: ChangeAccount, store: Reading<Postgres>) -> Answered<Change> {
+async fn prepare_change(asked: ChangeAccount, store: ReadContext<Postgres>) -> HandlerResult<Change> {
     let name = asked.name.as_deref().map(Name::parse).transpose()?;
     let mut password = None;
     if let Some(asked_password) = asked.password {
@@ -214,7 +214,7 @@ async fn prepare_change(asked: ChangeAccount, store: Reading<Postgres>) -> Answe
 }
 
 /// Answers `change-account`: changes what is given. A new password ends all other sessions.
-async fn change_account(asked: Change, tx: &mut Tx) -> Answered<AccountView> {
+async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView> {
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
     let changed = account.clone().with(asked.changes);
@@ -232,7 +232,7 @@ async fn change_account(asked: Change, tx: &mut Tx) -> Answered<AccountView> {
 }
 
 /// Answers `erase-account`: nothing of the account stays here, and everyone else is told until they have confirmed.
-async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> Answered<ErasureBegun> {
+async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> HandlerResult<ErasureBegun> {
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
     let sessions = end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
@@ -243,12 +243,12 @@ async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> Answered<ErasureBe
 }
 
 /// The same for a gateway of the release before, which knows no receipts.
-async fn erase_account_without_receipt(asked: EraseAccount, tx: &mut Tx) -> Answered<()> {
+async fn erase_account_without_receipt(asked: EraseAccount, tx: &mut Tx) -> HandlerResult<()> {
     erase_account(EraseAccountV2::upcast(asked), tx).await.map(drop)
 }
 
 /// Answers `get-erasure`: which services have confirmed that they have erased their part.
-async fn get_erasure(asked: GetErasure, store: Reading<Postgres>) -> Answered<ErasureView> {
+async fn get_erasure(asked: GetErasure, store: ReadContext<Postgres>) -> HandlerResult<ErasureView> {
     let receipt = || Problem::not_found("receipt");
     let account = store::find_erased_account(&store, asked.receipt_id).await?.ok_or_else(receipt)?;
     let erasure: Erasure = saga::state_of(&store.store, account).await?.ok_or_else(receipt)?;
@@ -256,12 +256,12 @@ async fn get_erasure(asked: GetErasure, store: Reading<Postgres>) -> Answered<Er
 }
 
 /// Answers `get-signing-keys`: the public keys of access tokens.
-async fn get_signing_keys(_asked: GetSigningKeys, store: Reading<Postgres>) -> Answered<SigningKeysView> {
+async fn get_signing_keys(_asked: GetSigningKeys, store: ReadContext<Postgres>) -> HandlerResult<SigningKeysView> {
     Ok(store.resource::<Tokens>().signing_keys())
 }
 
 /// Ends sessions and says so. Returns how many it were.
-async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: SessionEndedReason) -> Answered<u64> {
+async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: SessionEndedReason) -> HandlerResult<u64> {
     let ended = store::delete_sessions(tx, account, but).await?;
     for session in &ended {
         tx.publish(session_ended(session, reason))?;

@@ -1,7 +1,7 @@
 //! What happens elsewhere that address books must know.
 
 use ::events::{accounts::Erased, contacts::AccountDataErased, network::IdentityLinked};
-use skeleton::{Handled, Publish, Subscriptions, store::postgres::Tx};
+use skeleton::{HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::store;
 
@@ -11,13 +11,13 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 }
 
 /// A contact is known to be a person of the network. The newest word counts.
-async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
+async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> HandlerResult {
     store::link(tx, linked.contact_id, linked.person_id).await?;
     Ok(())
 }
 
 /// An erased account leaves no address book behind. The others hear of it themselves.
-async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let now = tx.now();
     let removed = store::erase(tx, erased.account_id, now).await?;
     tx.forget_replies_to(erased.account_id).await?;

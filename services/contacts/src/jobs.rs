@@ -2,7 +2,7 @@
 
 use ::events::contacts::ImportFile;
 use serde::Deserialize;
-use skeleton::{Failure, Handled, Jobs, Progress, Publish, store::postgres::Tx};
+use skeleton::{Failure, HandlerResult, Jobs, Progress, Publish, store::postgres::Tx};
 
 use crate::{
     domain::{
@@ -44,7 +44,7 @@ async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile
 }
 
 /// Stops an import whose job is cancelled, and forgets what of its file is not taken in.
-async fn import_cancelled(job: ImportFile, tx: &mut Tx) -> Handled {
+async fn import_cancelled(job: ImportFile, tx: &mut Tx) -> HandlerResult {
     let Some(import) = store::find_import(tx, job.import_id).await? else { return Ok(()) };
     store::forget_entries(tx, import.id).await?;
     store::forget_file(tx, import.id).await?;

@@ -7,7 +7,8 @@ use ::events::contacts::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use skeleton::{
-    Answered, Answers, Failure, JobSteps, Postgres, Problem, Publish, Reading, paging::PageRequest, store::postgres::Tx,
+    Failure, HandlerResult, JobSteps, Postgres, Problem, Publish, ReadContext, RequestHandlers, paging::PageRequest,
+    store::postgres::Tx,
 };
 use uuid::Uuid;
 
@@ -25,8 +26,8 @@ const USUAL_PAGE: u32 = 50;
 const EXPORT_STRETCH: u32 = 200;
 
 /// The requests that contacts answers.
-pub fn answers() -> Answers<Postgres> {
-    Answers::new()
+pub fn answers() -> RequestHandlers<Postgres> {
+    RequestHandlers::new()
         .write(start_import)
         .write(add_import_part)
         .write(submit_import)
@@ -42,7 +43,7 @@ pub fn answers() -> Answers<Postgres> {
 }
 
 /// Answers `start-import`: makes room for a file.
-async fn start_import(asked: StartImport, tx: &mut Tx) -> Answered<ImportView> {
+async fn start_import(asked: StartImport, tx: &mut Tx) -> HandlerResult<ImportView> {
     let now = tx.now();
     if store::is_erased(tx, asked.account_id).await? {
         return Err(Problem::not_found("account").into());
@@ -73,7 +74,7 @@ async fn start_import(asked: StartImport, tx: &mut Tx) -> Answered<ImportView> {
 }
 
 /// Answers `add-import-part`: keeps the next part of a file.
-async fn add_import_part(asked: AddImportPart, tx: &mut Tx) -> Answered<()> {
+async fn add_import_part(asked: AddImportPart, tx: &mut Tx) -> HandlerResult<()> {
     let data = STANDARD.decode(&asked.data).map_err(|_| ImportRefusal::MalformedPart)?;
     if data.len() > MAX_PART_BYTES {
         return Err(ImportRefusal::MalformedPart.into());
@@ -90,7 +91,7 @@ async fn add_import_part(asked: AddImportPart, tx: &mut Tx) -> Answered<()> {
 }
 
 /// Answers `submit-import`: reading may begin.
-async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> Answered<ImportView> {
+async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> HandlerResult<ImportView> {
     let import = import_of(tx, asked.import_id, asked.account_id).await?;
     if import.status != Status::Uploading {
         return Err(ImportRefusal::Submitted.into());
@@ -105,19 +106,19 @@ async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> Answered<ImportView>
 }
 
 /// Answers `get-import` as it was asked before imports could be cancelled: a cancelled one has finished early.
-async fn get_import_v1(asked: GetImport, store: Reading<Postgres>) -> Answered<ImportView> {
+async fn get_import_v1(asked: GetImport, store: ReadContext<Postgres>) -> HandlerResult<ImportView> {
     let (import, problems) = found_import(&store, asked.import_id, asked.account_id).await?;
     Ok(import_view_v1(import, problems))
 }
 
 /// Answers `get-import`: how far an import is.
-async fn get_import(asked: GetImportV2, store: Reading<Postgres>) -> Answered<ImportViewV2> {
+async fn get_import(asked: GetImportV2, store: ReadContext<Postgres>) -> HandlerResult<ImportViewV2> {
     let (import, problems) = found_import(&store, asked.import_id, asked.account_id).await?;
     Ok(import_view(import, problems))
 }
 
 /// Answers `cancel-import`: no more of the file comes in. Waits for the stretch that is being taken in.
-async fn cancel_import(asked: CancelImport, tx: &mut Tx) -> Answered<ImportViewV2> {
+async fn cancel_import(asked: CancelImport, tx: &mut Tx) -> HandlerResult<ImportViewV2> {
     let import = import_of(tx, asked.import_id, asked.account_id).await?;
     let Some(cancelled) = import.cancel()? else { return Ok(import_view(import, Vec::new())) };
     store::update_import(tx, &cancelled).await?;
@@ -129,14 +130,14 @@ async fn cancel_import(asked: CancelImport, tx: &mut Tx) -> Answered<ImportViewV
 }
 
 /// Answers `list-contacts`: a page of an address book, by name.
-async fn list_contacts(asked: ListContacts, store: Reading<Postgres>) -> Answered<ContactPage> {
+async fn list_contacts(asked: ListContacts, store: ReadContext<Postgres>) -> HandlerResult<ContactPage> {
     let request = PageRequest::parse(asked.cursor.as_deref(), asked.limit, USUAL_PAGE)?;
     let (contacts, next_cursor) = page(&store, asked.account_id, request).await?;
     Ok(ContactPage { items: contacts.into_iter().map(contact_view).collect(), next_cursor })
 }
 
 /// Answers `export-contacts`: a stretch of an address book as vCards.
-async fn export_contacts(asked: ExportContacts, store: Reading<Postgres>) -> Answered<ContactExport> {
+async fn export_contacts(asked: ExportContacts, store: ReadContext<Postgres>) -> HandlerResult<ContactExport> {
     let request = PageRequest::parse(asked.cursor.as_deref(), None, EXPORT_STRETCH)?;
     let (contacts, next_cursor) = page(&store, asked.account_id, request).await?;
     let vcard = |contact: &Contact| {
@@ -149,13 +150,13 @@ async fn export_contacts(asked: ExportContacts, store: Reading<Postgres>) -> Ans
 }
 
 /// Answers `get-contact`: one contact.
-async fn get_contact(asked: GetContact, store: Reading<Postgres>) -> Answered<ContactView> {
+async fn get_contact(asked: GetContact, store: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     let contact = store::find_contact(&store, asked.account_id, asked.contact_id).await?;
     Ok(contact_view(contact.ok_or_else(|| Problem::not_found("contact"))?))
 }
 
 /// Answers `add-contact`: puts one in by hand.
-async fn add_contact(asked: AddContact, tx: &mut Tx) -> Answered<ContactView> {
+async fn add_contact(asked: AddContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     if store::is_erased(tx, asked.account_id).await? {
         return Err(Problem::not_found("account").into());
     }
@@ -180,7 +181,7 @@ async fn add_contact(asked: AddContact, tx: &mut Tx) -> Answered<ContactView> {
 }
 
 /// Answers `change-contact`: changes what is given.
-async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactView> {
+async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     let contact = contact_of(tx, asked.account_id, asked.contact_id).await?;
     let change = Change {
         name: asked.name,
@@ -200,7 +201,7 @@ async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactVi
 }
 
 /// Answers `remove-contact`: takes one out.
-async fn remove_contact(asked: RemoveContact, tx: &mut Tx) -> Answered<()> {
+async fn remove_contact(asked: RemoveContact, tx: &mut Tx) -> HandlerResult<()> {
     let contact = contact_of(tx, asked.account_id, asked.contact_id).await?;
     store::delete_contact(tx, contact.id).await?;
     let now = tx.now();

@@ -2,25 +2,25 @@
 
 use ::events::contacts::{ContactSnapshot, PersonName, Work};
 use skeleton::{
-    Answered, Answers, Postgres, Reading,
+    HandlerResult, Postgres, ReadContext, RequestHandlers,
     rebuild::{Slice, SnapshotPage, Sum},
 };
 
 use crate::{domain::Contact, store};
 
 /// The requests that only keepers of copies may ask.
-pub fn answers() -> Answers<Postgres> {
-    Answers::new().snapshots(page, sum)
+pub fn answers() -> RequestHandlers<Postgres> {
+    RequestHandlers::new().snapshots(page, sum)
 }
 
 /// Answers `list-contact-snapshots`: a page of contacts as they are now, whoever's they are.
-async fn page(asked: SnapshotPage, store: Reading<Postgres>) -> Answered<Vec<ContactSnapshot>> {
+async fn page(asked: SnapshotPage, store: ReadContext<Postgres>) -> HandlerResult<Vec<ContactSnapshot>> {
     let found = store::snapshots(&store, &asked).await?;
     Ok(found.into_iter().map(|(contact, sequence)| snapshot(contact, sequence)).collect())
 }
 
 /// Answers `sum-contacts`: how many there are, and in which state.
-async fn sum(within: Slice, store: Reading<Postgres>) -> Answered<Sum> {
+async fn sum(within: Slice, store: ReadContext<Postgres>) -> HandlerResult<Sum> {
     Ok(store::sum(&store, &within).await?)
 }
 

@@ -9,7 +9,7 @@ use events::{
 };
 use serde_json::Map;
 use skeleton::{
-    Asking, Problem, Requests,
+    Problem, RequestOptions, Requests,
     http::{
         auth::{KeySource, PublicKey},
         idempotency::Principal,
@@ -52,9 +52,9 @@ pub struct Services {
 }
 
 impl Services {
-    async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
+    async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
         let id = self.request_id.map(|id| derived_id(id, request));
-        self.requests.ask(request, Asking { actor: self.actor, trace: self.trace, id }).await
+        self.requests.call(request, RequestOptions { actor: self.actor, trace: self.trace, id }).await
     }
 }
 
@@ -76,8 +76,10 @@ pub struct Accounts<'a> {
 
 impl KeySource for Accounts<'_> {
     async fn fetch(&self) -> Result<Vec<PublicKey>, Problem> {
-        let view =
-            self.requests.ask(&GetSigningKeys(Map::new()), Asking { trace: self.trace, ..Asking::default() }).await?;
+        let view = self
+            .requests
+            .call(&GetSigningKeys(Map::new()), RequestOptions { trace: self.trace, ..RequestOptions::default() })
+            .await?;
         let ours = |key: &SigningKey| key.kty == "OKP" && key.crv == "Ed25519";
         Ok(view.keys.into_iter().filter(ours).map(|key| PublicKey { id: key.kid, x: key.x }).collect())
     }
@@ -88,8 +90,8 @@ impl Caller {
     ///
     /// # Errors
     /// The service's problem; 503 or 504 where it does not answer.
-    pub async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
-        self.services.ask(request).await
+    pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
+        self.services.call(request).await
     }
 }
 
@@ -112,8 +114,8 @@ impl Visitor {
     ///
     /// # Errors
     /// The service's problem; 503 or 504 where it does not answer.
-    pub async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
-        self.services.ask(request).await
+    pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
+        self.services.call(request).await
     }
 }
 

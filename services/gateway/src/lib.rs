@@ -17,7 +17,7 @@ pub fn service() -> Service<Postgres> {
     Service::named("gateway")
         .settings(resources::settings())
         .store(Postgres::migrated_by(store::MIGRATIONS))
-        .asks(&["accounts", "contacts", "network", "search", "notifications"])
+        .calls(&["accounts", "contacts", "network", "search", "notifications"])
         .consumes(consumers::subscriptions())
         .routes(http::routes, http::BODY_LIMITS)
         .housekeeping(housekeeping::tasks())

@@ -1,7 +1,7 @@
 //! What happens elsewhere that changes who knows whom.
 
 use ::events::{accounts::Erased, network::AccountDataErased};
-use skeleton::{Failure, Handled, Publish, Subscriptions, store::neo4j::Tx};
+use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::neo4j::Tx};
 
 use crate::{
     domain::{Card, Newness, Pepper, Profile, Standing},
@@ -22,14 +22,14 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 }
 
 /// Someone has become a member: they are the person whom others have under this address.
-async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> Handled {
+async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> HandlerResult {
     let profile = profile_of(member, tx)?;
     let standing = store::standing_of(tx, &profile).await?;
     enrol(&profile, &standing, tx).await
 }
 
 /// A member is called otherwise, or lets others see more or less.
-async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> Handled {
+async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> HandlerResult {
     let profile = profile_of(member, tx)?;
     let standing = store::standing_of(tx, &profile).await?;
     standing.must_be_known().map_err(Failure::retry)?;
@@ -49,7 +49,7 @@ fn profile_of(member: Member, tx: &Tx) -> Result<Profile, Failure> {
 }
 
 /// Makes a person the member, with what follows for the contacts of others.
-pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handled {
+pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> HandlerResult {
     let Some(person) = standing.enrol(profile).map_err(Failure::retry)? else { return Ok(()) };
     store::enrol(tx, profile, person).await?;
     let mut linked = store::move_to_member(tx, profile, person).await?;
@@ -60,19 +60,19 @@ pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handl
 }
 
 /// A member is gone, with their address book; in the books of others they stay a person.
-async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let removed = store::erase(tx, erased.account_id).await?;
     let erased_at = tx.now();
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
 /// A member has someone in their address book: the two have a tie.
-async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> Handled {
+async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> HandlerResult {
     place(&card_of(contact, tx)?, tx).await
 }
 
 /// A contact may be someone else now.
-async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> Handled {
+async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> HandlerResult {
     place(&card_of(contact, tx)?, tx).await
 }
 
@@ -87,7 +87,7 @@ fn card_of(contact: Contact, tx: &Tx) -> Result<Card, Failure> {
 }
 
 /// Puts a contact with its person.
-pub async fn place(card: &Card, tx: &mut Tx) -> Handled {
+pub async fn place(card: &Card, tx: &mut Tx) -> HandlerResult {
     let situation = store::situation_of(tx, card.contact_id, card.owner_id, card.newness, &card.keys).await?;
     let Some(placement) = situation.place(card).map_err(Failure::retry)? else { return Ok(()) };
     if placement.leaves {
@@ -101,7 +101,7 @@ pub async fn place(card: &Card, tx: &mut Tx) -> Handled {
 }
 
 /// A member has someone in their address book no more.
-async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
+async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> HandlerResult {
     let sequence = tx.sequence()?;
     let newness = Newness::event(sequence);
     let situation = store::situation_of(tx, removed.contact_id, removed.owner_id, newness, &[]).await?;

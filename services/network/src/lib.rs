@@ -18,6 +18,6 @@ pub fn service() -> Service<Neo4j> {
         .store(Neo4j::migrated_by(store::MIGRATIONS))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway", "demo"])
-        .asks(&["accounts", "contacts"])
+        .calls(&["accounts", "contacts"])
         .rebuilds(rebuild::projections())
 }

@@ -2,7 +2,7 @@
 
 use ::events::{accounts::AccountSnapshot, contacts::ContactSnapshot};
 use skeleton::{
-    Failure, Handled, Neo4j, Publish, StoreError,
+    Failure, HandlerResult, Neo4j, Publish, StoreError,
     rebuild::{Projections, Slice, Source},
     store::neo4j::Tx,
 };
@@ -33,7 +33,7 @@ impl Source<Neo4j> for Members {
         store::members_within(store, slice).await
     }
 
-    async fn place(account: AccountSnapshot, tx: &mut Tx) -> Handled {
+    async fn place(account: AccountSnapshot, tx: &mut Tx) -> HandlerResult {
         let key = tx.resource::<Pepper>().email(&account.email);
         let profile = Profile {
             account_id: account.account_id,
@@ -47,7 +47,7 @@ impl Source<Neo4j> for Members {
         enrol(&profile, &standing, tx).await
     }
 
-    async fn remove(account: Uuid, _: i64, tx: &mut Tx) -> Handled {
+    async fn remove(account: Uuid, _: i64, tx: &mut Tx) -> HandlerResult {
         // An account's id never comes back: what is erased here stays so.
         Ok(store::erase(tx, account).await.map(drop)?)
     }
@@ -64,7 +64,7 @@ impl Source<Neo4j> for Contacts {
         store::contacts_within(store, slice).await
     }
 
-    async fn place(contact: ContactSnapshot, tx: &mut Tx) -> Handled {
+    async fn place(contact: ContactSnapshot, tx: &mut Tx) -> HandlerResult {
         let card = Card {
             contact_id: contact.contact_id,
             owner_id: contact.owner_id,
@@ -78,12 +78,12 @@ impl Source<Neo4j> for Contacts {
         place(&card, tx).await
     }
 
-    async fn remove(contact: Uuid, sequence: i64, tx: &mut Tx) -> Handled {
+    async fn remove(contact: Uuid, sequence: i64, tx: &mut Tx) -> HandlerResult {
         Ok(store::remove(tx, contact, sequence).await?)
     }
 
     /// Ties, and people nobody has.
-    async fn mend(slice: &Slice, tx: &mut Tx) -> Handled {
+    async fn mend(slice: &Slice, tx: &mut Tx) -> HandlerResult {
         store::mend_ties(tx, slice).await?;
         store::forget_unused(tx, slice).await?;
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use events::network::{Degree, DegreesView, FindPaths, GetDegrees, Path, PathPerson, PathsView};
-use skeleton::{Answered, Answers, Neo4j, Problem, Reading, StoreError};
+use skeleton::{HandlerResult, Neo4j, Problem, ReadContext, RequestHandlers, StoreError};
 use uuid::Uuid;
 
 use crate::{
@@ -12,19 +12,19 @@ use crate::{
 };
 
 /// The requests that network answers.
-pub fn answers() -> Answers<Neo4j> {
-    Answers::new().read(get_degrees).read(find_paths)
+pub fn answers() -> RequestHandlers<Neo4j> {
+    RequestHandlers::new().read(get_degrees).read(find_paths)
 }
 
 /// Answers `get-degrees`: how many people are how far from a member.
-async fn get_degrees(asked: GetDegrees, store: Reading<Neo4j>) -> Answered<DegreesView> {
+async fn get_degrees(asked: GetDegrees, store: ReadContext<Neo4j>) -> HandlerResult<DegreesView> {
     let counted: HashMap<u32, u32> = store::degrees_of(&store, asked.account_id).await?.into_iter().collect();
     let people = |degree| counted.get(&degree).copied().unwrap_or(0);
     Ok(DegreesView { degrees: (1..=STEPS).map(|degree| Degree { degree, people: people(degree) }).collect() })
 }
 
 /// Answers `find-paths`: the shortest and the best way from a member to someone.
-async fn find_paths(asked: FindPaths, store: Reading<Neo4j>) -> Answered<PathsView> {
+async fn find_paths(asked: FindPaths, store: ReadContext<Neo4j>) -> HandlerResult<PathsView> {
     let max = steps(asked.max)?;
     let wanted = Wanted::read(&asked.to, &store.resource::<Pepper>());
     let me = store::seeker(&store, asked.account_id).await?;

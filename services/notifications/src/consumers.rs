@@ -5,7 +5,7 @@ use ::events::{
     contacts::{ImportFailed, ImportFinished},
     notifications::{AccountDataErased, DeliveredChannel, SendMail},
 };
-use skeleton::{Failure, Handled, Publish, Subscriptions, store::postgres::Tx};
+use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 use uuid::Uuid;
 
 use crate::{
@@ -31,17 +31,17 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 }
 
 /// A new member can be told something, in the app and by mail.
-async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> Handled {
+async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_recipient(tx, member.account_id, &member.email).await?)
 }
 
 /// Mail goes to the newest address.
-async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> Handled {
+async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_recipient(tx, member.account_id, &member.email).await?)
 }
 
 /// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
-async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
+async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let removed = store::erase(tx, erased.account_id).await?;
     tx.forget_replies_to(erased.account_id).await?;
     let erased_at = tx.now();
@@ -49,7 +49,7 @@ async fn on_erased(erased: Erased, tx: &mut Tx) -> Handled {
 }
 
 /// Someone who signs in from a new device may not be the owner.
-async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> Handled {
+async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> HandlerResult {
     if !signed_in.new_device {
         return Ok(());
     }
@@ -58,22 +58,22 @@ async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> Handled {
 }
 
 /// The contact has a name, should there be something to tell of them.
-async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> Handled {
+async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full)).await?)
 }
 
 /// The contact may have another name.
-async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> Handled {
+async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full)).await?)
 }
 
 /// There is nothing more to tell of the contact.
-async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> Handled {
+async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_contact_name(tx, removed.contact_id, removed.owner_id, None).await?)
 }
 
 /// Whoever has brought a file wants to know how it went.
-async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> Handled {
+async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> HandlerResult {
     let news = News::ImportFinished {
         import: finished.import_id,
         file: finished.file_name,
@@ -86,13 +86,13 @@ async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> Handled {
 }
 
 /// Whoever has brought a file wants to know why it cannot be used.
-async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> Handled {
+async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> HandlerResult {
     let news = News::ImportFailed { import: failed.import_id, file: failed.file_name, reason: failed.reason };
     tell(tx, failed.account_id, news).await
 }
 
 /// Someone is glad to hear that a person they know has joined.
-async fn on_identity_linked(linked: LinkedContact, tx: &mut Tx) -> Handled {
+async fn on_identity_linked(linked: LinkedContact, tx: &mut Tx) -> HandlerResult {
     if !linked.joined {
         return Ok(());
     }
@@ -107,7 +107,7 @@ async fn on_identity_linked(linked: LinkedContact, tx: &mut Tx) -> Handled {
 }
 
 /// Tells an account something, by the channels it wants, and never the same twice.
-async fn tell(tx: &mut Tx, account: Uuid, news: News) -> Handled {
+async fn tell(tx: &mut Tx, account: Uuid, news: News) -> HandlerResult {
     match store::recipient(tx, account).await? {
         Recipient::Member(_) => {}
         Recipient::Erased => return Ok(()),

@@ -3,7 +3,8 @@
 use ::events::notifications::{ChooseDigest, DigestView, GatherDigests, GetDigest, MailDigest};
 use chrono::TimeDelta;
 use skeleton::{
-    Answered, Failure, Missed, Postgres, Progress, Publish, Reading, Schedules, mail::Mailer, store::postgres::Tx,
+    Failure, HandlerResult, Missed, Postgres, Progress, Publish, ReadContext, Schedules, mail::Mailer,
+    store::postgres::Tx,
 };
 
 use crate::{
@@ -54,12 +55,12 @@ pub async fn mail_digest(job: MailDigest, tx: &mut Tx) -> Result<Progress<MailDi
 }
 
 /// Answers `get-digest`: whether an account wants the digest.
-pub async fn get_digest(asked: GetDigest, store: Reading<Postgres>) -> Answered<DigestView> {
+pub async fn get_digest(asked: GetDigest, store: ReadContext<Postgres>) -> HandlerResult<DigestView> {
     Ok(DigestView { wanted: digests::find_choice(&store, asked.account_id).await? })
 }
 
 /// Answers `choose-digest`: keeps whether an account wants it.
-pub async fn choose_digest(asked: ChooseDigest, tx: &mut Tx) -> Answered<DigestView> {
+pub async fn choose_digest(asked: ChooseDigest, tx: &mut Tx) -> HandlerResult<DigestView> {
     digests::put_choice(tx, asked.account_id, asked.wanted).await?;
     Ok(DigestView { wanted: asked.wanted })
 }

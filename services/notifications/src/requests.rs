@@ -5,7 +5,7 @@ use ::events::notifications::{
     PreferencesView,
 };
 use skeleton::{
-    Answered, Answers, Postgres, Problem, Publish, Reading,
+    HandlerResult, Postgres, Problem, Publish, ReadContext, RequestHandlers,
     paging::{PageRequest, malformed_cursor},
     store::postgres::Tx,
 };
@@ -20,8 +20,8 @@ use crate::{
 const USUAL_PAGE: u32 = 20;
 
 /// The requests that this service answers.
-pub fn answers() -> Answers<Postgres> {
-    Answers::new()
+pub fn answers() -> RequestHandlers<Postgres> {
+    RequestHandlers::new()
         .read(list_notifications)
         .write(mark_read)
         .read(get_preferences)
@@ -31,7 +31,7 @@ pub fn answers() -> Answers<Postgres> {
 }
 
 /// Answers `list-notifications`: a page of an account's feed, newest first.
-async fn list_notifications(asked: ListNotifications, store: Reading<Postgres>) -> Answered<NotificationPage> {
+async fn list_notifications(asked: ListNotifications, store: ReadContext<Postgres>) -> HandlerResult<NotificationPage> {
     let request = PageRequest::parse(asked.cursor.as_deref(), asked.limit, USUAL_PAGE)?;
     if let Some(after) = request.after
         && !store::has(&store, asked.account_id, after).await?
@@ -45,19 +45,19 @@ async fn list_notifications(asked: ListNotifications, store: Reading<Postgres>) 
 }
 
 /// Answers `mark-read`: the account has seen it. Seen stays seen.
-async fn mark_read(asked: MarkRead, tx: &mut Tx) -> Answered<()> {
+async fn mark_read(asked: MarkRead, tx: &mut Tx) -> HandlerResult<()> {
     let now = tx.now();
     let is_there = store::mark_read(tx, asked.account_id, asked.notification_id, now).await?;
     is_there.then_some(()).ok_or_else(|| Problem::not_found("notification").into())
 }
 
 /// Answers `get-preferences`: the channels of every kind.
-async fn get_preferences(asked: GetPreferences, store: Reading<Postgres>) -> Answered<PreferencesView> {
+async fn get_preferences(asked: GetPreferences, store: ReadContext<Postgres>) -> HandlerResult<PreferencesView> {
     Ok(store::find_preferences(&store, asked.account_id).await?.into())
 }
 
 /// Answers `change-preferences`: sets the kinds given, leaves the rest.
-async fn change_preferences(asked: ChangePreferences, tx: &mut Tx) -> Answered<PreferencesView> {
+async fn change_preferences(asked: ChangePreferences, tx: &mut Tx) -> HandlerResult<PreferencesView> {
     for Preference { kind, in_app, email } in asked.items {
         store::put_preference(tx, asked.account_id, kind.into(), Channels { in_app, email }).await?;
     }

@@ -13,9 +13,9 @@ use skeleton::{Elasticsearch, Service};
 pub fn service() -> Service<Elasticsearch> {
     Service::named("search")
         .settings(include_str!("../config/default.toml"))
-        .projects_into(Elasticsearch::indexed_by(store::INDICES))
+        .read_model_store(Elasticsearch::indexed_by(store::INDICES))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway"])
-        .asks(&["contacts"])
+        .calls(&["contacts"])
         .rebuilds(rebuild::projections())
 }

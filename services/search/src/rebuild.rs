@@ -2,7 +2,7 @@
 
 use events::{Snapshot, contacts::ContactSnapshot};
 use skeleton::{
-    Elasticsearch, Handled, Index, StoreError,
+    Elasticsearch, HandlerResult, Index, StoreError,
     rebuild::{Projections, Slice, Source},
 };
 use uuid::Uuid;
@@ -24,12 +24,12 @@ impl Source<Elasticsearch> for Contacts {
         store::versions(store, slice).await
     }
 
-    async fn place(contact: ContactSnapshot, index: &mut Index) -> Handled {
+    async fn place(contact: ContactSnapshot, index: &mut Index) -> HandlerResult {
         let (id, version) = contact.state();
         index.put(id, version, &ContactDocument::from(contact))
     }
 
-    async fn remove(contact: Uuid, version: i64, index: &mut Index) -> Handled {
+    async fn remove(contact: Uuid, version: i64, index: &mut Index) -> HandlerResult {
         index.bury::<ContactDocument>(contact, version + 1);
         Ok(())
     }

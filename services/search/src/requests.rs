@@ -1,7 +1,7 @@
 //! What search answers.
 
 use events::search::{Found, Search, SearchResults};
-use skeleton::{Answered, Answers, Elasticsearch, Reading};
+use skeleton::{Elasticsearch, HandlerResult, ReadContext, RequestHandlers};
 
 use crate::{
     domain::{self, Kind, Query},
@@ -9,12 +9,12 @@ use crate::{
 };
 
 /// Every request that search answers.
-pub fn answers() -> Answers<Elasticsearch> {
-    Answers::new().read(search)
+pub fn answers() -> RequestHandlers<Elasticsearch> {
+    RequestHandlers::new().read(search)
 }
 
 /// Answers `search`: what of one's own fits what was typed, best first.
-pub async fn search(asked: Search, store: Reading<Elasticsearch>) -> Answered<SearchResults> {
+pub async fn search(asked: Search, store: ReadContext<Elasticsearch>) -> HandlerResult<SearchResults> {
     let limit = domain::limit(asked.limit)?;
     let Some(query) = Query::parse(&asked.text)? else { return Ok(SearchResults { items: Vec::new() }) };
     let kinds = asked.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind.into()]);

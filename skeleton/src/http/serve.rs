@@ -112,7 +112,7 @@ struct Door {
 }
 
 /// A connection's place, free again when it is dropped.
-struct Place {
+struct ConnectionSlot {
     address: IpAddr,
     by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
     _permit: OwnedSemaphorePermit,
@@ -120,7 +120,7 @@ struct Place {
 
 impl Door {
     /// The next connection for which there is room.
-    async fn next(&self, listener: &TcpListener) -> (TcpStream, Place) {
+    async fn next(&self, listener: &TcpListener) -> (TcpStream, ConnectionSlot) {
         loop {
             let permit = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
             let (stream, address) = accept(listener).await;
@@ -131,14 +131,14 @@ impl Door {
         }
     }
 
-    fn place(&self, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
+    fn place(&self, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<ConnectionSlot> {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(address).or_default();
         if *count >= self.settings.max_connections_per_address && self.settings.trusted_proxies == 0 {
             return None;
         }
         *count += 1;
-        Some(Place { address, by_address: Arc::clone(&self.by_address), _permit: permit })
+        Some(ConnectionSlot { address, by_address: Arc::clone(&self.by_address), _permit: permit })
     }
 }
 
@@ -157,7 +157,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = by_address.get_mut(&self.address) {
@@ -170,7 +170,7 @@ impl Drop for Place {
 }
 
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, place: Place, answers: Arc<Answers>) {
+async fn connection(stream: TcpStream, place: ConnectionSlot, answers: Arc<Answers>) {
     // Small answers shall not wait for more; if it cannot be set, they wait.
     let _ = stream.set_nodelay(true);
     let settings = &answers.settings;

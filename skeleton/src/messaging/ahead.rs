@@ -1,7 +1,7 @@
 //! Runs the handlers of a batch, each beginning while the one before it waits for the store.
 //!
 //! It promises what one after the other promises: the store gets the same statements in the same order
-//! ([`Hands`]), what is published keeps the order of the messages, and where one fails nothing of any stays. What is
+//! ([`PipelinedBatch`]), what is published keeps the order of the messages, and where one fails nothing of any stays. What is
 //! saved is the waiting: the statements of a whole batch travel together. A handler that needs more than one statement
 //! cannot be overtaken; who it is is learned when it first crosses the order, and from then on it runs alone.
 
@@ -15,15 +15,15 @@ use std::{
 use futures::{Stream, stream::FuturesUnordered};
 
 use crate::{
-    failure::{Failure, Handled},
-    store::{Hands, Transaction},
+    failure::{Failure, HandlerResult},
+    store::{PipelinedBatch, Transaction},
 };
 
 /// The messages whose handlers run alone, by name.
 #[derive(Default)]
-pub struct Alone(Mutex<HashSet<String>>);
+pub struct SerialHandlers(Mutex<HashSet<String>>);
 
-impl Alone {
+impl SerialHandlers {
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
@@ -34,22 +34,22 @@ impl Alone {
 }
 
 /// What a handler has come to: its number in the batch, its hand on the transaction, and how it ended.
-pub(super) type Called<Tx> = (usize, Tx, Handled);
+pub(super) type Called<Tx> = (usize, Tx, HandlerResult);
 
-/// Runs what `call` begins with each hand, one for each place in `alone`; where that says so, while nothing else runs.
+/// Runs what `call` begins with each hand, one for each place in `serial`; where that says so, while nothing else runs.
 /// Ends with the first failure. Whether a hand has crossed the order, `hands` tells.
 pub(super) async fn call_ahead<Tx, Out>(
     tx: &mut Tx,
-    hands: &Hands,
-    alone: &[bool],
+    hands: &PipelinedBatch,
+    serial: &[bool],
     mut call: impl FnMut(usize, Tx) -> Out,
-) -> Handled
+) -> HandlerResult
 where
     Tx: Transaction,
     Out: Future<Output = Called<Tx>>,
 {
-    let mut batch = Batch { hands, alone, next: 0, running: FuturesUnordered::new(), done: Vec::new() };
-    batch.done.resize_with(alone.len(), || None);
+    let mut batch = Batch { hands, serial, next: 0, running: FuturesUnordered::new(), done: Vec::new() };
+    batch.done.resize_with(serial.len(), || None);
     poll_fn(|context| batch.poll(context, tx, &mut call)).await?;
     for hand in batch.done.into_iter().flatten() {
         tx.take_over(hand);
@@ -58,8 +58,8 @@ where
 }
 
 struct Batch<'a, Tx, Out> {
-    hands: &'a Hands,
-    alone: &'a [bool],
+    hands: &'a PipelinedBatch,
+    serial: &'a [bool],
     /// The message whose handler begins next.
     next: usize,
     running: FuturesUnordered<Out>,
@@ -76,7 +76,7 @@ where
         context: &mut Context<'_>,
         tx: &mut Tx,
         call: &mut impl FnMut(usize, Tx) -> Out,
-    ) -> Poll<Handled> {
+    ) -> Poll<HandlerResult> {
         loop {
             if self.may_begin() {
                 let hand = tx.hand(self.hands.hand(self.next));
@@ -87,7 +87,7 @@ where
             match std::pin::Pin::new(&mut self.running).poll_next(context) {
                 Poll::Ready(Some((number, hand, Ok(())))) => self.done[number] = Some(hand),
                 Poll::Ready(Some((_, _, failed))) => return Poll::Ready(failed),
-                Poll::Ready(None) if self.next == self.alone.len() => return Poll::Ready(Ok(())),
+                Poll::Ready(None) if self.next == self.serial.len() => return Poll::Ready(Ok(())),
                 Poll::Ready(None) => {}
                 Poll::Pending if self.may_begin() => {}
                 Poll::Pending => return Poll::Pending,
@@ -97,11 +97,11 @@ where
 
     /// Whether the next handler may begin: nothing runs, or the last that began has sent its statement or ended.
     fn may_begin(&self) -> bool {
-        let Some(alone) = self.alone.get(self.next) else { return false };
+        let Some(serial) = self.serial.get(self.next) else { return false };
         if self.running.is_empty() {
             return true;
         }
         let last = self.next - 1;
-        !alone && !self.alone[last] && (self.done[last].is_some() || self.hands.has_begun(last))
+        !serial && !self.serial[last] && (self.done[last].is_some() || self.hands.has_begun(last))
     }
 }

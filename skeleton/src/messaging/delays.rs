@@ -39,17 +39,17 @@ pub async fn release_due<S: Delays>(store: S, service: Arc<ServiceContext>, stop
             _ => {}
         }
         troubled = turn.is_err();
-        if counted.is_none_or(|at| service.surroundings.now() - at > COUNT)
+        if counted.is_none_or(|at| service.environment.now() - at > COUNT)
             && let Ok(delayed) = store.delayed().await
         {
-            counted = Some(service.surroundings.now());
+            counted = Some(service.environment.now());
             gauge!("messages_delayed").set(delayed as f64);
         }
         tokio::select! {
             biased;
             () = stop.stopped() => {}
             () = service.delays.notified() => {}
-            () = service.surroundings.sleep(turn.unwrap_or(POLL)) => {}
+            () = service.environment.sleep(turn.unwrap_or(POLL)) => {}
         }
     }
 }
@@ -67,7 +67,7 @@ async fn turn<S: Delays>(store: &S, service: &Arc<ServiceContext>) -> Result<Dur
         return Ok(ELSEWHERE);
     }
     let moved = due.len() as u64;
-    tx.work_mut().release(due);
+    tx.unit_of_work_mut().release(due);
     tx.commit().await?;
     counter!("messages_delayed_released_total").increment(moved);
     Ok(Duration::ZERO)

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::RetryOverrides,
-    failure::{Answered, Failure, Handled},
+    failure::{Failure, HandlerResult},
     store::{Store, Transaction, checks},
 };
 
@@ -45,7 +45,7 @@ where
 }
 
 /// A handler with its message's type forgotten: takes the data as it came.
-pub type Boxed<Tx> = Arc<dyn for<'a> Fn(&'a [u8], &'a mut Tx) -> BoxFuture<'a, Handled> + Send + Sync>;
+pub type Boxed<Tx> = Arc<dyn for<'a> Fn(&'a [u8], &'a mut Tx) -> BoxFuture<'a, HandlerResult> + Send + Sync>;
 
 /// Handlers by the full name of their message.
 pub type ByName<Tx> = BTreeMap<&'static str, Boxed<Tx>>;
@@ -172,7 +172,7 @@ where
     H: for<'a> Handler<'a, E, Tx, ()> + 'static,
 {
     Arc::new(move |body, tx| match reader.read(body) {
-        Ok(_) if tx.work().drops_messages() => Box::pin(ready(Ok(()))),
+        Ok(_) if tx.unit_of_work().drops_messages() => Box::pin(ready(Ok(()))),
         Ok(message) => Box::pin(handler.call(message, tx)),
         Err(failure) => Box::pin(async move { Err(failure) }),
     })
@@ -180,25 +180,25 @@ where
 
 /// A function that takes a question and a store.
 ///
-/// Implemented for every `async fn(R, Reading<S>) -> Result<T, Failure>`.
+/// Implemented for every `async fn(R, ReadContext<S>) -> Result<T, Failure>`.
 pub type BoxedRead<S> =
-    Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = Answered<Vec<u8>>> + Send>> + Send + Sync>;
+    Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = HandlerResult<Vec<u8>>> + Send>> + Send + Sync>;
 
 /// What is left to do of an order once its transaction is open; its reply comes written out.
-pub type Prepared<Tx> = Box<dyn for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Answered<Vec<u8>>> + Send>;
+pub type Prepared<Tx> = Box<dyn for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, HandlerResult<Vec<u8>>> + Send>;
 
 /// Does of an order what needs no transaction.
 pub type Prepare<S> =
-    Arc<dyn Fn(&[u8], Reading<S>) -> BoxFuture<'static, Answered<Prepared<<S as Store>::Tx>>> + Send + Sync>;
+    Arc<dyn Fn(&[u8], ReadContext<S>) -> BoxFuture<'static, HandlerResult<Prepared<<S as Store>::Tx>>> + Send + Sync>;
 
 /// How a request is answered.
 pub enum Answer<S: Store> {
     /// Without a transaction: nothing changes, and the same again may find something else.
-    Read(BoxedRead<Reading<S>>),
+    Read(BoxedRead<ReadContext<S>>),
     /// In a transaction, once: the same request again gets the first reply.
     Write(Prepare<S>),
     /// In a transaction, each time: the handler makes again the same as once. Nothing of the reply is kept.
-    Repeat(Prepare<S>),
+    WriteWithoutStoredReply(Prepare<S>),
 }
 
 impl<S: Store> Clone for Answer<S> {
@@ -206,20 +206,20 @@ impl<S: Store> Clone for Answer<S> {
         match self {
             Self::Read(handler) => Self::Read(handler.clone()),
             Self::Write(prepare) => Self::Write(prepare.clone()),
-            Self::Repeat(prepare) => Self::Repeat(prepare.clone()),
+            Self::WriteWithoutStoredReply(prepare) => Self::WriteWithoutStoredReply(prepare.clone()),
         }
     }
 }
 
 /// What a reading handler gets: the store, and what the service was assembled with.
 #[derive(Clone)]
-pub struct Reading<S> {
+pub struct ReadContext<S> {
     /// The store.
     pub store: S,
     pub(crate) service: Arc<crate::store::ServiceContext>,
 }
 
-impl<S> Reading<S> {
+impl<S> ReadContext<S> {
     /// A reading handler's view of a store.
     pub fn new(store: S, service: Arc<crate::store::ServiceContext>) -> Self {
         Self { store, service }
@@ -232,11 +232,11 @@ impl<S> Reading<S> {
 
     /// The time.
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
-        self.service.surroundings.now()
+        self.service.environment.now()
     }
 }
 
-impl<S> std::ops::Deref for Reading<S> {
+impl<S> std::ops::Deref for ReadContext<S> {
     type Target = S;
 
     fn deref(&self) -> &S {
@@ -245,7 +245,7 @@ impl<S> std::ops::Deref for Reading<S> {
 }
 
 /// The requests that a service answers.
-pub struct Answers<S: Store> {
+pub struct RequestHandlers<S: Store> {
     pub(crate) handlers: BTreeMap<&'static str, Answer<S>>,
     /// Who may ask what.
     pub(crate) callers_of: BTreeMap<&'static str, Vec<String>>,
@@ -253,7 +253,7 @@ pub struct Answers<S: Store> {
     pub(crate) reads: Vec<Reads>,
 }
 
-impl<S: Store> Answers<S> {
+impl<S: Store> RequestHandlers<S> {
     /// None yet.
     pub fn new() -> Self {
         Self { handlers: BTreeMap::new(), callers_of: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
@@ -279,16 +279,16 @@ impl<S: Store> Answers<S> {
         all
     }
 
-    /// Answers a question with this function: `async fn(R, Reading<S>) -> Answered<R::Reply>`.
+    /// Answers a question with this function: `async fn(R, ReadContext<S>) -> HandlerResult<R::Reply>`.
     pub fn read<R, F, Out>(mut self, handler: F) -> Self
     where
         R: Request,
-        F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
-        Out: Future<Output = Answered<R::Reply>> + Send + 'static,
+        F: Fn(R, ReadContext<S>) -> Out + Send + Sync + 'static,
+        Out: Future<Output = HandlerResult<R::Reply>> + Send + 'static,
     {
         self.bind::<R>();
         let reader = Reader::<R>::of_its_version();
-        let answer: BoxedRead<Reading<S>> = Arc::new(move |body, store| match reader.read(&body) {
+        let answer: BoxedRead<ReadContext<S>> = Arc::new(move |body, store| match reader.read(&body) {
             Ok(asked) => Box::pin(handler(asked, store).map(|answered| written::<R>(&answered?))),
             Err(failure) => Box::pin(async move { Err(failure) }),
         });
@@ -296,7 +296,7 @@ impl<S: Store> Answers<S> {
         self
     }
 
-    /// Follows an order with this function: `async fn(R, &mut Tx) -> Answered<R::Reply>`.
+    /// Follows an order with this function: `async fn(R, &mut Tx) -> HandlerResult<R::Reply>`.
     pub fn write<R, H>(self, handler: H) -> Self
     where
         R: Request,
@@ -312,8 +312,8 @@ impl<S: Store> Answers<S> {
     where
         R: Request,
         P: Send + 'static,
-        F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
-        Out: Future<Output = Answered<P>> + Send + 'static,
+        F: Fn(R, ReadContext<S>) -> Out + Send + Sync + 'static,
+        Out: Future<Output = HandlerResult<P>> + Send + 'static,
         H: for<'a> Handler<'a, P, S::Tx, R::Reply> + 'static,
     {
         self.bind::<R>();
@@ -324,26 +324,26 @@ impl<S: Store> Answers<S> {
     /// Follows an order whose reply must not be kept, because it holds secrets. Given again, the order is followed
     /// again: the handler sees to it that this changes nothing more. What the handler has written stays even where it
     /// refuses, so that it can count failures.
-    pub fn repeat_after<R, P, F, Out, H>(mut self, prepare: F, handler: H) -> Self
+    pub fn write_without_stored_reply_after<R, P, F, Out, H>(mut self, prepare: F, handler: H) -> Self
     where
         R: Request,
         P: Send + 'static,
-        F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
-        Out: Future<Output = Answered<P>> + Send + 'static,
+        F: Fn(R, ReadContext<S>) -> Out + Send + Sync + 'static,
+        Out: Future<Output = HandlerResult<P>> + Send + 'static,
         H: for<'a> Handler<'a, P, S::Tx, R::Reply> + 'static,
     {
         self.bind::<R>();
-        self.handlers.insert(R::NAME, Answer::Repeat(in_two_steps(prepare, handler)));
+        self.handlers.insert(R::NAME, Answer::WriteWithoutStoredReply(in_two_steps(prepare, handler)));
         self
     }
 
     /// The same without a first step.
-    pub fn repeat<R, H>(self, handler: H) -> Self
+    pub fn write_without_stored_reply<R, H>(self, handler: H) -> Self
     where
         R: Request,
         H: for<'a> Handler<'a, R, S::Tx, R::Reply> + 'static,
     {
-        self.repeat_after(|asked: R, _| ready(Ok(asked)), handler)
+        self.write_without_stored_reply_after(|asked: R, _| ready(Ok(asked)), handler)
     }
 
     fn bind<R: Request>(&mut self) {
@@ -352,7 +352,7 @@ impl<S: Store> Answers<S> {
     }
 }
 
-impl<S: Store> Default for Answers<S> {
+impl<S: Store> Default for RequestHandlers<S> {
     fn default() -> Self {
         Self::new()
     }
@@ -363,8 +363,8 @@ where
     S: Store,
     R: Request<Reply = T>,
     P: Send + 'static,
-    F: Fn(R, Reading<S>) -> Out + Send + Sync + 'static,
-    Out: Future<Output = Answered<P>> + Send + 'static,
+    F: Fn(R, ReadContext<S>) -> Out + Send + Sync + 'static,
+    Out: Future<Output = HandlerResult<P>> + Send + 'static,
     H: for<'a> Handler<'a, P, S::Tx, T> + 'static,
     T: serde::Serialize + Send + 'static,
 {
@@ -380,7 +380,7 @@ where
     })
 }
 
-fn written<R: Request>(reply: &impl serde::Serialize) -> Answered<Vec<u8>> {
+fn written<R: Request>(reply: &impl serde::Serialize) -> HandlerResult<Vec<u8>> {
     let body = serde_json::to_vec(reply).map_err(Failure::bug)?;
     checks::reply::<R>(&body)?;
     Ok(body)

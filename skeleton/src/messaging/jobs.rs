@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     config::RetryOverrides,
-    failure::{Failure, Handled},
+    failure::{Failure, HandlerResult},
     stop::Stop,
     store::{
         JobRecords, JobState, JobSteps, ServiceContext, Transaction,
-        jobs::{Turn, job_name},
+        jobs::{StepAdmission, job_name},
     },
 };
 
@@ -121,17 +121,17 @@ pub(crate) struct DeclaredLimits(BTreeMap<&'static str, Option<u32>>);
 impl DeclaredLimits {
     /// What the code and the settings say together. `import_file_at_most` is the key for `import-file`.
     pub(crate) fn changed_by(mut self, settings: &BTreeMap<String, u32>) -> Result<JobLimits, Vec<String>> {
-        let mut mistakes = Vec::new();
+        let mut errors = Vec::new();
         for (key, limit) in settings {
             let name = key.strip_suffix("_at_most").map(|name| name.replace('_', "-"));
             match name.and_then(|name| self.0.get_mut(name.as_str())) {
-                Some(_) if *limit == 0 => mistakes.push(format!("[jobs] {key}: at least 1 must be allowed to run")),
+                Some(_) if *limit == 0 => errors.push(format!("[jobs] {key}: at least 1 must be allowed to run")),
                 Some(found) => *found = Some(*limit),
-                None => mistakes.push(format!("[jobs] {key}: write <job>_at_most, with a job of this service")),
+                None => errors.push(format!("[jobs] {key}: write <job>_at_most, with a job of this service")),
             }
         }
         let limited = self.0.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
-        if mistakes.is_empty() { Ok(JobLimits(limited.collect())) } else { Err(mistakes) }
+        if errors.is_empty() { Ok(JobLimits(limited.collect())) } else { Err(errors) }
     }
 }
 
@@ -141,7 +141,7 @@ impl<Tx: JobSteps + 'static> Default for Jobs<Tx> {
     }
 }
 
-async fn nothing_to_clean_up<J: Job, Tx: JobSteps>(_: J, _: &mut Tx) -> Handled {
+async fn nothing_to_clean_up<J: Job, Tx: JobSteps>(_: J, _: &mut Tx) -> HandlerResult {
     Ok(())
 }
 
@@ -157,10 +157,12 @@ where
         let (job, step, cancelled) = (reader.read(body), step.clone(), cancelled.clone());
         Box::pin(async move {
             let job = job?;
-            let limit = limit_of(tx.work().service(), name);
+            let limit = limit_of(tx.unit_of_work().service(), name);
             match tx.begin_step(name, limit, body).await? {
-                Turn::Now(id) if tx.work().drops_messages() => end(tx, id, name, limit, JobState::Cancelled).await,
-                Turn::Now(id) => {
+                StepAdmission::Now(id) if tx.unit_of_work().drops_messages() => {
+                    end(tx, id, name, limit, JobState::Cancelled).await
+                }
+                StepAdmission::Now(id) => {
                     let (next, progress) = match step.call(job, tx).await? {
                         Progress::More(next) => (next, None),
                         Progress::Measured { next, done, total } => (next, Some((count(done), count(total)))),
@@ -170,18 +172,24 @@ where
                     let next = tx.enqueue(next)?;
                     Ok(tx.continue_job(id, next, progress).await?)
                 }
-                Turn::Stop(id) => {
+                StepAdmission::Stop(id) => {
                     cancelled.call(job, tx).await?;
                     end(tx, id, name, limit, JobState::Cancelled).await
                 }
-                Turn::Later | Turn::Never => Ok(()),
+                StepAdmission::Later | StepAdmission::Never => Ok(()),
             }
         })
     })
 }
 
 /// Ends a job, and lets the next of its name have its place.
-async fn end<Tx: JobSteps>(tx: &mut Tx, id: uuid::Uuid, name: &str, limit: Option<u32>, state: JobState) -> Handled {
+async fn end<Tx: JobSteps>(
+    tx: &mut Tx,
+    id: uuid::Uuid,
+    name: &str,
+    limit: Option<u32>,
+    state: JobState,
+) -> HandlerResult {
     tx.end_job(id, state).await?;
     if let Some(limit) = limit {
         tx.admit(name, limit).await?;
@@ -225,7 +233,7 @@ where
     }
 }
 
-async fn open<S: JobRecords>(store: &S, limits: &JobLimits) -> Handled {
+async fn open<S: JobRecords>(store: &S, limits: &JobLimits) -> HandlerResult {
     for (name, limit) in &limits.0 {
         store.open_slots(name, *limit).await?;
     }

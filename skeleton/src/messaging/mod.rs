@@ -22,7 +22,7 @@ use events::{Envelope, EnvelopeError};
 use uuid::Uuid;
 
 pub use crate::store::{Outcome, Outgoing, Publisher};
-pub use ahead::Alone;
+pub use ahead::SerialHandlers;
 
 /// A message as the broker hands it out.
 #[derive(Clone, Debug)]

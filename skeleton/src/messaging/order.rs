@@ -18,7 +18,7 @@ use events::{
 };
 use serde::Serialize;
 
-pub use crate::store::Place;
+pub use crate::store::SequencePosition;
 use crate::{failure::StoreError, store::Transaction};
 
 /// Events younger than this are in the inbox if they were handled: it keeps 14 days, and clocks may differ.
@@ -43,7 +43,7 @@ pub enum Order {
 
 /// Whether it is a message's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum SequenceCheck {
     /// It is.
     Now,
     /// It has passed: a later one was handled, or this one itself.
@@ -77,32 +77,32 @@ impl Orders {
     }
 
     /// A message's place, where its handler cares.
-    pub(super) fn place_of(&self, envelope: &Envelope) -> Option<Place> {
+    pub(super) fn place_of(&self, envelope: &Envelope) -> Option<SequencePosition> {
         if self.of(&envelope.name) == Order::Any {
             return None;
         }
         let producer = envelope.name.split('.').next().unwrap_or_default();
         let (subject, number) = (envelope.subject.as_ref()?, envelope.sequence?);
-        Some(Place { line: format!("{producer} {subject}"), number })
+        Some(SequencePosition { line: format!("{producer} {subject}"), number })
     }
 
     /// A message's place, where it may have to wait for it.
-    pub(super) fn waiting_place_of(&self, envelope: &Envelope) -> Option<Place> {
+    pub(super) fn waiting_place_of(&self, envelope: &Envelope) -> Option<SequencePosition> {
         self.place_of(envelope).filter(|_| self.of(&envelope.name) == Order::InOrder)
     }
 
     /// What is wrong with these needs, each with what to do. Who takes one event of a subject in order must take all:
     /// the numbers of those it does not hear of would be missing for ever.
-    pub fn mistakes(&self) -> Vec<String> {
+    pub fn errors(&self) -> Vec<String> {
         let in_order: Vec<_> = self
             .0
             .iter()
             .filter(|(_, order)| **order == Order::InOrder)
             .filter_map(|(name, _)| line_kind(name))
             .collect();
-        let mut mistakes = Vec::new();
+        let mut errors = Vec::new();
         if in_order.is_empty() {
-            return mistakes;
+            return errors;
         }
         for entry in catalogue::CATALOGUE.iter().filter(|entry| entry.kind == Kind::Event) {
             let Some(kind) = line_kind(entry.name) else { continue };
@@ -110,13 +110,13 @@ impl Orders {
                 !catalogue::CATALOGUE.iter().any(|newer| newer.older.is_some_and(|old| old.name == entry.name));
             if is_newest && in_order.contains(&kind) && !self.hears_in_order(entry) {
                 let (producer, subject) = kind;
-                mistakes.push(format!(
+                errors.push(format!(
                     "events of {producer} about one {subject} are taken in order: take {} in order too",
                     entry.name
                 ));
             }
         }
-        mistakes
+        errors
     }
 
     /// Whether an event is taken in order, in its newest version or in an older one: that is published beside it, as the
@@ -136,7 +136,7 @@ fn line_kind(name: &str) -> Option<(&'static str, String)> {
 
 /// Where the lines of some messages stand, locked until their transaction ends.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(super) struct SubjectCursors {
     last: HashMap<String, i64>,
     /// When the last event of each was written: of those that moved, and once they were asked for, of the others.
     times: HashMap<String, DateTime<Utc>>,
@@ -144,11 +144,11 @@ pub(super) struct Lines {
     moved: BTreeSet<String>,
 }
 
-impl Lines {
+impl SubjectCursors {
     /// The lines of these places.
     pub(super) async fn locked<T: Transaction>(
         tx: &mut T,
-        places: impl Iterator<Item = &Place>,
+        places: impl Iterator<Item = &SequencePosition>,
     ) -> Result<Self, StoreError> {
         // Sorted: two transactions that want the same lines wait for each other instead of deadlocking.
         let lines: BTreeSet<String> = places.map(|place| place.line.clone()).collect();
@@ -156,24 +156,24 @@ impl Lines {
             return Ok(Self::default());
         }
         let lines: Vec<String> = lines.into_iter().collect();
-        let last = tx.lock_lines(&lines).await?.into_iter().collect();
+        let last = tx.lock_cursors(&lines).await?.into_iter().collect();
         Ok(Self { last, ..Self::default() })
     }
 
     /// Whether it is the turn of a message in this place.
-    pub(super) fn turn(&self, order: Order, place: &Place) -> Turn {
+    pub(super) fn turn(&self, order: Order, place: &SequencePosition) -> SequenceCheck {
         let last = self.last.get(&place.line).copied().unwrap_or(0);
         if place.number <= last {
-            return Turn::Passed;
+            return SequenceCheck::Passed;
         }
         if order == Order::InOrder && place.number > last + 1 {
-            return Turn::Early { missing: last + 1 };
+            return SequenceCheck::Early { missing: last + 1 };
         }
-        Turn::Now
+        SequenceCheck::Now
     }
 
     /// A message in this place, written at this time, was handled. A line never goes back.
-    pub(super) fn advance(&mut self, place: &Place, written_at: DateTime<Utc>) {
+    pub(super) fn advance(&mut self, place: &SequencePosition, written_at: DateTime<Utc>) {
         let last = self.last.entry(place.line.clone()).or_default();
         if place.number > *last {
             *last = place.number;
@@ -192,13 +192,13 @@ impl Lines {
         &mut self,
         tx: &mut T,
         order: Order,
-        place: &Place,
+        place: &SequencePosition,
         written_at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         match order {
             Order::Any => Ok(false),
             Order::InOrder => {
-                let is_known_to_the_inbox = tx.work().service().surroundings.now() - written_at < SURELY_KNOWN;
+                let is_known_to_the_inbox = tx.unit_of_work().service().environment.now() - written_at < SURELY_KNOWN;
                 Ok(is_known_to_the_inbox && !tx.is_given_up(&place.line, place.number).await?)
             }
             Order::LatestWins => {
@@ -226,7 +226,7 @@ impl Lines {
             return Ok(());
         }
         let reached: Vec<_> = self.moved.iter().map(|line| (line.clone(), self.last[line], self.times[line])).collect();
-        tx.work_mut().moves(self.moved.iter().cloned());
+        tx.unit_of_work_mut().moves(self.moved.iter().cloned());
         tx.advance_lines_at(&reached).await
     }
 }
@@ -235,25 +235,25 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn place(number: i64) -> Place {
-        Place { line: "contacts 7".to_owned(), number }
+    fn place(number: i64) -> SequencePosition {
+        SequencePosition { line: "contacts 7".to_owned(), number }
     }
 
     #[test]
     fn in_order_waits_for_the_one_before_and_passes_over_what_was() {
-        let lines = Lines { last: [("contacts 7".to_owned(), 4)].into(), ..Lines::default() };
+        let lines = SubjectCursors { last: [("contacts 7".to_owned(), 4)].into(), ..SubjectCursors::default() };
 
-        assert_eq!(lines.turn(Order::InOrder, &place(4)), Turn::Passed);
-        assert_eq!(lines.turn(Order::InOrder, &place(5)), Turn::Now);
-        assert_eq!(lines.turn(Order::InOrder, &place(7)), Turn::Early { missing: 5 });
+        assert_eq!(lines.turn(Order::InOrder, &place(4)), SequenceCheck::Passed);
+        assert_eq!(lines.turn(Order::InOrder, &place(5)), SequenceCheck::Now);
+        assert_eq!(lines.turn(Order::InOrder, &place(7)), SequenceCheck::Early { missing: 5 });
     }
 
     #[test]
     fn the_latest_wins_whatever_is_missing() {
-        let lines = Lines { last: [("contacts 7".to_owned(), 4)].into(), ..Lines::default() };
+        let lines = SubjectCursors { last: [("contacts 7".to_owned(), 4)].into(), ..SubjectCursors::default() };
 
-        assert_eq!(lines.turn(Order::LatestWins, &place(9)), Turn::Now);
-        assert_eq!(lines.turn(Order::LatestWins, &place(3)), Turn::Passed);
+        assert_eq!(lines.turn(Order::LatestWins, &place(9)), SequenceCheck::Now);
+        assert_eq!(lines.turn(Order::LatestWins, &place(3)), SequenceCheck::Passed);
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         orders.set("contacts.contact-changed.v1", Order::InOrder);
         orders.set("contacts.contact-removed.v1", Order::InOrder);
 
-        assert_eq!(orders.mistakes(), Vec::<String>::new());
+        assert_eq!(orders.errors(), Vec::<String>::new());
     }
 
     #[test]
@@ -274,9 +274,9 @@ mod tests {
         orders.set("contacts.import-failed.v1", Order::InOrder);
         orders.set("contacts.import-cancelled.v1", Order::InOrder);
 
-        let mistakes = orders.mistakes();
+        let errors = orders.errors();
 
-        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
-        assert!(mistakes[0].contains("take contacts.import-progressed.v1 in order too"), "{mistakes:?}");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains("take contacts.import-progressed.v1 in order too"), "{errors:?}");
     }
 }

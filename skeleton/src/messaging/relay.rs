@@ -16,10 +16,10 @@ use tracing::{info, warn};
 
 use super::{Outcome, Outgoing, Publisher, postponed::Postponed};
 use crate::{
+    environment::Environment,
     failure::StoreError,
     stop::Stop,
     store::{Outbox, OutboxRow, Route, in_all_versions},
-    surroundings::Surroundings,
 };
 
 /// How long the relay sleeps when nobody wakes it: also how soon a replica takes over from one that died.
@@ -36,25 +36,25 @@ pub struct Relay<S, P> {
     store: S,
     publisher: Arc<P>,
     window: i64,
-    surroundings: Surroundings,
+    environment: Environment,
 }
 
 impl<S: Outbox, P: Publisher> Relay<S, P> {
     /// A relay that has at most `window` messages unconfirmed.
     pub fn new(store: S, publisher: Arc<P>, window: i64) -> Self {
-        Self { store, publisher, window, surroundings: Surroundings::system() }
+        Self { store, publisher, window, environment: Environment::system() }
     }
 
     /// The same, with another clock to wait by.
-    pub fn in_surroundings(self, surroundings: Surroundings) -> Self {
-        Self { surroundings, ..self }
+    pub fn in_environment(self, environment: Environment) -> Self {
+        Self { environment, ..self }
     }
 
     /// Relays until told to stop, and then once more what is there, as far as the broker takes it. What is left is for
     /// another replica.
     pub async fn run(self, stop: Stop) {
         self.relay_until(stop).await;
-        self.store.resign().await;
+        self.store.release_leadership().await;
     }
 
     async fn relay_until(&self, stop: Stop) {
@@ -71,45 +71,45 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
                 info!("the outbox can be read again");
             }
             let wait = match turn {
-                Ok(Turn::Sent) => continue,
-                Ok(Turn::Empty | Turn::Elsewhere) if stop.is_stopped() => return,
-                Ok(Turn::Empty) => POLL,
-                Ok(Turn::Elsewhere) => POLL,
-                Ok(Turn::Stuck) | Err(_) if stop.is_stopped() => return,
-                Ok(Turn::Stuck) | Err(_) => PAUSE,
+                Ok(PassResult::Sent) => continue,
+                Ok(PassResult::Empty | PassResult::Elsewhere) if stop.is_stopped() => return,
+                Ok(PassResult::Empty) => POLL,
+                Ok(PassResult::Elsewhere) => POLL,
+                Ok(PassResult::Stuck) | Err(_) if stop.is_stopped() => return,
+                Ok(PassResult::Stuck) | Err(_) => PAUSE,
             };
             tokio::select! {
                 biased;
-                () = self.store.bell().notified() => {}
-                () = self.surroundings.sleep(wait) => {}
+                () = self.store.wakeup().notified() => {}
+                () = self.environment.sleep(wait) => {}
                 () = stop.stopped() => {}
             }
         }
     }
 
     /// Sends one window.
-    async fn turn(&self, postponed: &mut Postponed) -> Result<Turn, StoreError> {
+    async fn turn(&self, postponed: &mut Postponed) -> Result<PassResult, StoreError> {
         let Some(rows) = self.store.next(self.window).await? else {
             postponed.clear();
-            return Ok(Turn::Elsewhere);
+            return Ok(PassResult::Elsewhere);
         };
         if self.readmit(postponed).await? {
             // What is ready again goes before what was read.
-            return Ok(Turn::Sent);
+            return Ok(PassResult::Sent);
         }
         if rows.is_empty() {
-            return Ok(Turn::Empty);
+            return Ok(PassResult::Empty);
         }
         let waiting = self.waiting(&rows, postponed).await?;
         let (waiting, ready): (Vec<_>, Vec<_>) = rows.iter().partition(|row| waiting.contains(&row.position));
         let sent = self.send(&ready).await;
         self.settle(&sent, &waiting, postponed).await?;
-        Ok(if sent.unknown == 0 { Turn::Sent } else { Turn::Stuck })
+        Ok(if sent.unknown == 0 { PassResult::Sent } else { PassResult::Stuck })
     }
 
     /// Makes those messages ready whose route is to be tried again. Whether there are any.
     async fn readmit(&self, postponed: &mut Postponed) -> Result<bool, StoreError> {
-        let now = self.surroundings.now();
+        let now = self.environment.now();
         if postponed.is_stale(now) {
             postponed.refresh(self.store.postponed().await?, now);
             gauge!("rows_unreadable").set(self.store.unreadable().await? as f64);
@@ -168,7 +168,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         }
         let keeping = async {
             loop {
-                self.surroundings.sleep(KEEP).await;
+                self.environment.sleep(KEEP).await;
                 if let Err(error) = self.store.keep_relaying().await {
                     warn!(%error, "the right to relay could not be kept");
                 }
@@ -193,7 +193,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             let positions: Vec<i64> = sent.done.iter().map(|row| row.position).collect();
             self.store.remove(&positions).await?;
         }
-        let now = self.surroundings.now();
+        let now = self.environment.now();
         for row in &sent.done {
             if postponed.sent(row, now) {
                 info!(message.name = row.envelope.name, "queues take this message again");
@@ -235,7 +235,7 @@ fn by_route(rows: &[&OutboxRow]) -> BTreeMap<Route, u64> {
     routes
 }
 
-enum Turn {
+enum PassResult {
     /// Nothing of the window is left to send.
     Sent,
     /// Some of it is not with the broker for certain.

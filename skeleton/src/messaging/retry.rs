@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{config::RetrySettings, failure::Failure, surroundings::Surroundings};
+use crate::{config::RetrySettings, environment::Environment, failure::Failure};
 
 /// What is to be done with a failed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,20 +14,20 @@ pub enum Decision {
 }
 
 /// Decides what is to be done with a message that has now failed `attempts` times.
-pub fn decide(settings: &RetrySettings, surroundings: &Surroundings, failure: &Failure, attempts: u32) -> Decision {
+pub fn decide(settings: &RetrySettings, environment: &Environment, failure: &Failure, attempts: u32) -> Decision {
     if matches!(failure, Failure::Reject(_) | Failure::Drop(_)) {
         return Decision::Park;
     }
     let nth = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
     match settings.waits_ms.get(nth) {
-        Some(wait) => Decision::Wait(Duration::from_millis(jittered(*wait, settings.jitter, surroundings))),
+        Some(wait) => Decision::Wait(Duration::from_millis(jittered(*wait, settings.jitter, environment))),
         None => Decision::Park,
     }
 }
 
 /// A wait made longer or shorter by chance, so that what failed together does not come back together.
-fn jittered(wait_ms: u64, jitter: f64, surroundings: &Surroundings) -> u64 {
-    let factor = 1.0 + jitter * (2.0 * surroundings.fraction() - 1.0);
+fn jittered(wait_ms: u64, jitter: f64, environment: &Environment) -> u64 {
+    let factor = 1.0 + jitter * (2.0 * environment.fraction() - 1.0);
     // Waits are minutes at most: nothing is lost in the double.
     (wait_ms as f64 * factor).max(0.0) as u64
 }
@@ -36,8 +36,8 @@ fn jittered(wait_ms: u64, jitter: f64, surroundings: &Surroundings) -> u64 {
 mod tests {
     use super::*;
     use crate::{
+        environment::{Clock, Rng},
         failure::Problem,
-        surroundings::{Chance, Clock},
     };
 
     struct Fixed;
@@ -48,7 +48,7 @@ mod tests {
         }
     }
 
-    impl Chance for Fixed {
+    impl Rng for Fixed {
         fn next(&self) -> u128 {
             u128::MAX
         }
@@ -60,9 +60,9 @@ mod tests {
 
     #[test]
     fn trouble_waits_longer_each_time_and_is_parked_in_the_end() {
-        let surroundings = Surroundings::new(Fixed, Fixed);
+        let environment = Environment::new(Fixed, Fixed);
         let trouble = Failure::retry("deadlock");
-        let decide = |attempts| decide(&settings(), &surroundings, &trouble, attempts);
+        let decide = |attempts| decide(&settings(), &environment, &trouble, attempts);
 
         let Decision::Wait(first) = decide(1) else { panic!("the first failure is tried again") };
         assert!((1199..=1200).contains(&first.as_millis()), "{first:?} is not 1 s and a fifth");
@@ -74,6 +74,6 @@ mod tests {
     fn a_refusal_is_parked_at_once() {
         let refusal = Failure::from(Problem::not_found("contact"));
 
-        assert_eq!(decide(&settings(), &Surroundings::new(Fixed, Fixed), &refusal, 1), Decision::Park);
+        assert_eq!(decide(&settings(), &Environment::new(Fixed, Fixed), &refusal, 1), Decision::Park);
     }
 }

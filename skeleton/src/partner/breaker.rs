@@ -63,7 +63,7 @@ impl Breaker {
     }
 
     /// The partner is away. Returns the pause that begins with it, longer by up to a fifth by chance.
-    pub(super) fn away(&mut self, now: Instant, chance: f64) -> Option<Duration> {
+    pub(super) fn away(&mut self, now: Instant, jitter: f64) -> Option<Duration> {
         let pause = match self.state {
             State::Closed { away } if away + 1 < self.opens_after => {
                 self.state = State::Closed { away: away + 1 };
@@ -74,7 +74,7 @@ impl Breaker {
             // A call that was on its way when the pause began.
             State::Open { .. } => return None,
         };
-        let wait = pause.mul_f64(1.0 + chance / 5.0);
+        let wait = pause.mul_f64(1.0 + jitter / 5.0);
         self.state = State::Open { until: now + wait, pause };
         Some(wait)
     }

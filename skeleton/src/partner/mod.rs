@@ -26,9 +26,9 @@ pub use settings::PartnerSettings;
 
 use self::{breaker::Breaker, budget::Budget};
 use crate::{
+    environment::Environment,
     failure::{Failure, StoreError},
-    store::limits::{Limit, SharedLimits, Turn},
-    surroundings::Surroundings,
+    store::limits::{CallAdmission, Limit, SharedLimits},
 };
 
 /// A place may become free earlier than the store can know: it is looked for this often.
@@ -47,7 +47,7 @@ struct Shared {
     limit: Limit,
     limits: Box<dyn SharedLimits>,
     settings: PartnerSettings,
-    surroundings: Surroundings,
+    environment: Environment,
     breaker: Mutex<Breaker>,
     budget: Mutex<Budget>,
 }
@@ -63,18 +63,18 @@ pub enum Fault {
 
 /// How far a call came.
 enum Attempt<T> {
-    Answered(Result<T, Failure>),
+    HandlerResult(Result<T, Failure>),
     Away(String),
     NotMade(Failure),
 }
 
 impl Partner {
     /// A partner whose limits are kept in this store.
-    pub fn new(name: &str, settings: PartnerSettings, limits: impl SharedLimits, surroundings: Surroundings) -> Self {
+    pub fn new(name: &str, settings: PartnerSettings, limits: impl SharedLimits, environment: Environment) -> Self {
         let limit = settings.limit(name);
         let breaker = Mutex::new(Breaker::new(&settings));
         let budget = Mutex::new(Budget::new(settings.retry_share));
-        Self { shared: Arc::new(Shared { limit, limits: Box::new(limits), settings, surroundings, breaker, budget }) }
+        Self { shared: Arc::new(Shared { limit, limits: Box::new(limits), settings, environment, breaker, budget }) }
     }
 
     /// Makes a call when it is its turn. Where the partner is away the call is made again, if the budget allows: it
@@ -90,7 +90,7 @@ impl Partner {
         let (mut wait, mut again) = (FIRST_WAIT, self.shared.settings.attempts.saturating_sub(1));
         loop {
             let reason = match self.attempt(&make).await {
-                Attempt::Answered(answer) => return answer,
+                Attempt::HandlerResult(answer) => return answer,
                 Attempt::NotMade(failure) => return Err(failure),
                 Attempt::Away(reason) => reason,
             };
@@ -132,14 +132,14 @@ impl Partner {
 
     /// Waits for the turn of a call. Returns its places and when it must be over.
     async fn turn(&self) -> Result<(Places<'_>, Instant), Failure> {
-        let Shared { limit, limits, settings, surroundings, .. } = &*self.shared;
-        let call = surroundings.new_id();
+        let Shared { limit, limits, settings, environment, .. } = &*self.shared;
+        let call = environment.new_id();
         let came = Instant::now();
         let patience = came + Duration::from_millis(settings.patience_ms);
         loop {
             // From before the store was asked: by its clock the places are ours for longer than the call can last.
             let asked = Instant::now();
-            let Turn::After(wait) = limits.take_turn(limit, call).await? else {
+            let CallAdmission::After(wait) = limits.take_turn(limit, call).await? else {
                 histogram!("partner_wait_seconds", "partner" => self.name()).record(came.elapsed().as_secs_f64());
                 return Ok((Places { partner: self, call, are_left: false }, asked + limit.longest_call));
             };
@@ -158,12 +158,12 @@ impl Partner {
             gauge!("partner_breaker_open", "partner" => self.name()).set(0.0);
             info!(partner = self.name(), "the partner answers again");
         }
-        Attempt::Answered(answer)
+        Attempt::HandlerResult(answer)
     }
 
     fn away<T>(&self, reason: String) -> Attempt<T> {
         self.count("away");
-        let jitter = self.shared.surroundings.fraction();
+        let jitter = self.shared.environment.fraction();
         if let Some(pause) = self.breaker().away(Instant::now(), jitter) {
             gauge!("partner_breaker_open", "partner" => self.name()).set(1.0);
             warn!(partner = self.name(), reason, pause_ms = pause.as_millis(), "the partner is away: it is not called");
@@ -181,7 +181,7 @@ impl Partner {
 
     /// Anything from half of a wait to its whole: replicas do not come together.
     fn jittered(&self, wait: Duration) -> Duration {
-        wait.mul_f64(0.5 + self.shared.surroundings.fraction() / 2.0)
+        wait.mul_f64(0.5 + self.shared.environment.fraction() / 2.0)
     }
 
     fn name(&self) -> String {

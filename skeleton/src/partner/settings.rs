@@ -84,9 +84,9 @@ impl PartnerSettings {
     }
 
     /// What is wrong with them, for handlers that may take so long.
-    pub fn mistakes(&self, handler_timeout_ms: u64) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let mut check = |is_good: bool, text: String| mistakes.extend((!is_good).then_some(text));
+    pub fn errors(&self, handler_timeout_ms: u64) -> Vec<String> {
+        let mut errors = Vec::new();
+        let mut check = |is_good: bool, text: String| errors.extend((!is_good).then_some(text));
         let places = 1..=MOST_PLACES;
         check(places.contains(&self.calls), format!("calls must be 1 to {MOST_PLACES}: choose a shorter period"));
         check(places.contains(&self.at_once), format!("at_once must be 1 to {MOST_PLACES}"));
@@ -104,7 +104,7 @@ impl PartnerSettings {
                  lower them, or raise retry.handler_timeout_ms"
             ),
         );
-        mistakes
+        errors
     }
 
     pub(super) fn limit(&self, partner: &str) -> Limit {
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn the_defaults_fit_into_a_handlers_time() {
-        assert_eq!(PartnerSettings::of(10, 1000, 2).mistakes(60_000), [""; 0]);
+        assert_eq!(PartnerSettings::of(10, 1000, 2).errors(60_000), [""; 0]);
     }
 
     #[test]
     fn every_mistake_is_named() {
         let settings = PartnerSettings { attempts: 9, retry_share: 2.0, ..PartnerSettings::of(0, 0, 20_000) };
 
-        let text = settings.mistakes(60_000).join("\n");
+        let text = settings.errors(60_000).join("\n");
 
         for mistake in ["calls must be", "period_ms", "at_once", "retry_share", "135000 ms"] {
             assert!(text.contains(mistake), "{mistake} is missing from:\n{text}");

@@ -68,7 +68,7 @@ pub enum RebuildError {
 
 /// Where a rebuild is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct RebuildPosition {
     /// When the rebuild began.
     pub began_at: DateTime<Utc>,
     /// Which step it is at.
@@ -111,6 +111,6 @@ pub(super) enum Task {
 }
 
 /// Keeps the place.
-pub(super) async fn keep<S: Rebuildable>(store: &S, place: &Place) -> Result<(), StoreError> {
+pub(super) async fn keep<S: Rebuildable>(store: &S, place: &RebuildPosition) -> Result<(), StoreError> {
     store.keep_bookmark(BOOKMARK, &serde_json::to_value(place).map_err(StoreError::broken)?).await
 }

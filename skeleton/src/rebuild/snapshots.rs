@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Slice, Sum};
 use crate::{
-    failure::Answered,
-    messaging::handlers::{Answers, Reading},
+    failure::HandlerResult,
+    messaging::handlers::{ReadContext, RequestHandlers},
     store::{Store, page_limit},
 };
 
@@ -23,16 +23,16 @@ pub struct SnapshotPage {
     pub limit: i64,
 }
 
-impl<S: Store> Answers<S> {
+impl<S: Store> RequestHandlers<S> {
     /// Answers the two requests by which other services rebuild their copy of these things, with these functions:
-    /// `async fn(SnapshotPage, Reading<S>) -> Answered<Vec<T>>` and `async fn(Slice, Reading<S>) -> Answered<Sum>`.
+    /// `async fn(SnapshotPage, ReadContext<S>) -> HandlerResult<Vec<T>>` and `async fn(Slice, ReadContext<S>) -> HandlerResult<Sum>`.
     pub fn snapshots<T, Page, Pages, Total, Totals>(self, page: Page, total: Total) -> Self
     where
         T: Snapshot,
-        Page: Fn(SnapshotPage, Reading<S>) -> Pages + Send + Sync + 'static,
-        Pages: Future<Output = Answered<Vec<T>>> + Send + 'static,
-        Total: Fn(Slice, Reading<S>) -> Totals + Send + Sync + 'static,
-        Totals: Future<Output = Answered<Sum>> + Send + 'static,
+        Page: Fn(SnapshotPage, ReadContext<S>) -> Pages + Send + Sync + 'static,
+        Pages: Future<Output = HandlerResult<Vec<T>>> + Send + 'static,
+        Total: Fn(Slice, ReadContext<S>) -> Totals + Send + Sync + 'static,
+        Totals: Future<Output = HandlerResult<Sum>> + Send + 'static,
     {
         let (page, total) = (Arc::new(page), Arc::new(total));
         let list = move |asked: T::List, reading| {

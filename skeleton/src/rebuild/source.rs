@@ -6,7 +6,7 @@ use events::Snapshot;
 use uuid::Uuid;
 
 use super::{Rebuildable, Slice};
-use crate::failure::{Handled, StoreError};
+use crate::failure::{HandlerResult, StoreError};
 
 /// Things of another service that a service keeps a picture of.
 ///
@@ -25,13 +25,13 @@ pub trait Source<S: Rebuildable>: Send + Sync + 'static {
     fn here(store: &S, slice: &Slice) -> impl Future<Output = Result<Vec<(Uuid, i64)>, StoreError>> + Send;
 
     /// Writes a thing, unless there is something newer.
-    fn place(snapshot: Self::Snapshot, tx: &mut S::Tx) -> impl Future<Output = Handled> + Send;
+    fn place(snapshot: Self::Snapshot, tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send;
 
     /// Takes a thing away that its owner does not have. What is older than this number must not bring it back.
-    fn remove(id: Uuid, sequence: i64, tx: &mut S::Tx) -> impl Future<Output = Handled> + Send;
+    fn remove(id: Uuid, sequence: i64, tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send;
 
     /// Mends what follows from these things and from others, once all of them are there.
-    fn mend(_slice: &Slice, _tx: &mut S::Tx) -> impl Future<Output = Handled> + Send {
+    fn mend(_slice: &Slice, _tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send {
         ready(Ok(()))
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     Projections, Rebuildable, Rebuilt,
     projections::Doing,
-    rebuilding::{BOOKMARK, Place, RebuildError, Rebuilding, Task, keep},
+    rebuilding::{BOOKMARK, RebuildError, RebuildPosition, Rebuilding, Task, keep},
     worker::Worker,
 };
 use crate::{failure::StoreError, stop::Stop};
@@ -27,9 +27,9 @@ impl<S: Rebuildable> Rebuilding<S> {
     /// # Errors
     /// Where an owner or the store does not answer.
     pub async fn look(self, projections: Projections<S>, stop: Stop) -> Result<Rebuilt, RebuildError> {
-        let now = self.service.surroundings.now();
+        let now = self.service.environment.now();
         for doing in projections.all {
-            let place = Place { began_at: now, step: 0, slices: 0, done: 0 };
+            let place = RebuildPosition { began_at: now, step: 0, slices: 0, done: 0 };
             let site = self.store.clone();
             doing(&Worker::new(&self, site, place, &stop), Task::Look).await?;
         }
@@ -60,7 +60,7 @@ impl<S: Rebuildable> Rebuilding<S> {
                 Step::Swap => self.store.swap().await?,
                 Step::ClearAway => self.store.clear_away().await?,
             }
-            place = Place { step: place.step + 1, slices: 0, done: 0, ..place };
+            place = RebuildPosition { step: place.step + 1, slices: 0, done: 0, ..place };
             keep(&self.store, &place).await?;
         }
         self.store.drop_bookmark(BOOKMARK).await?;
@@ -68,15 +68,15 @@ impl<S: Rebuildable> Rebuilding<S> {
         Ok(self.finished())
     }
 
-    async fn place(&self, restart: bool) -> Result<Place, RebuildError> {
-        let now = self.service.surroundings.now();
+    async fn place(&self, restart: bool) -> Result<RebuildPosition, RebuildError> {
+        let now = self.service.environment.now();
         let kept = if restart { None } else { self.store.bookmark(BOOKMARK).await? };
         if let Some(kept) = kept {
-            let place: Place = serde_json::from_value(kept).map_err(StoreError::broken)?;
+            let place: RebuildPosition = serde_json::from_value(kept).map_err(StoreError::broken)?;
             return if place.began_at < now - OLDEST { Err(RebuildError::TooOld(place.began_at)) } else { Ok(place) };
         }
         self.store.drop_bookmark(CATCHING_UP).await?;
-        let place = Place { began_at: now, step: 0, slices: 0, done: 0 };
+        let place = RebuildPosition { began_at: now, step: 0, slices: 0, done: 0 };
         keep(&self.store, &place).await?;
         Ok(place)
     }

@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::{
     Found, RebuildError, Rebuildable, Rebuilding, Rebuilt, Slice, Source, Sum,
-    rebuilding::{Place, Task, keep},
+    rebuilding::{RebuildPosition, Task, keep},
 };
 use crate::{
-    failure::{Failure, Handled, StoreErrorKind},
-    messaging::requests::Asking,
+    failure::{Failure, HandlerResult, StoreErrorKind},
+    messaging::requests::RequestOptions,
     stop::Stop,
     store::Transaction,
 };
@@ -30,12 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Worker<'r, S> {
     rebuilding: &'r Rebuilding<S>,
     site: S,
-    place: Place,
+    place: RebuildPosition,
     stop: &'r Stop,
 }
 
 impl<'r, S: Rebuildable> Worker<'r, S> {
-    pub fn new(rebuilding: &'r Rebuilding<S>, site: S, place: Place, stop: &'r Stop) -> Self {
+    pub fn new(rebuilding: &'r Rebuilding<S>, site: S, place: RebuildPosition, stop: &'r Stop) -> Self {
         Self { rebuilding, site, place, stop }
     }
 
@@ -64,7 +64,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
             }
             self.tell(|rebuilt| rebuilt.slices = number + 1);
             if task != Task::Look {
-                let place = Place { slices: slices.len(), done: number + 1, ..self.place.clone() };
+                let place = RebuildPosition { slices: slices.len(), done: number + 1, ..self.place.clone() };
                 keep(&self.rebuilding.store, &place).await?;
             }
         }
@@ -73,7 +73,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
 
     /// All slices, and how many of them are done. Cut once, so that a rebuild that goes on has the same ones.
     async fn slices<P: Source<S>>(&self) -> Result<(Vec<Slice>, usize), RebuildError> {
-        let Place { slices, done, .. } = self.place;
+        let RebuildPosition { slices, done, .. } = self.place;
         if done > 0 {
             return Ok((Slice::in_number(slices), done));
         }
@@ -83,7 +83,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
 
     /// What the owner has of a slice.
     async fn there<P: Source<S>>(&self, slice: &Slice) -> Result<Sum, RebuildError> {
-        let (count, checksum) = P::Snapshot::summed(self.ask(&P::Snapshot::sum(slice.digits())).await?);
+        let (count, checksum) = P::Snapshot::summed(self.call(&P::Snapshot::sum(slice.digits())).await?);
         Ok(Sum { count, checksum })
     }
 
@@ -122,7 +122,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         let mut rest: BTreeMap<Uuid, i64> = P::here(&self.site, slice).await?.into_iter().collect();
         let (mut after, mut trouble, mut found) = (None, None, Found::default());
         loop {
-            let page = self.ask(&P::Snapshot::list(slice.digits(), after, P::PAGE)).await?;
+            let page = self.call(&P::Snapshot::list(slice.digits(), after, P::PAGE)).await?;
             let (snapshots, next) = P::Snapshot::listed(page);
             let mut changes = Vec::new();
             let things = snapshots.len() as u64;
@@ -202,7 +202,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         let mut looks = 0;
         loop {
             let mut tx = self.begin().await?;
-            let mended: Handled = match P::mend(slice, &mut tx).await {
+            let mended: HandlerResult = match P::mend(slice, &mut tx).await {
                 Ok(()) => tx.commit().await.map_err(Failure::from),
                 Err(failure) => {
                     tx.rollback().await;
@@ -223,10 +223,10 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
     }
 
     /// Asks an owner, and asks again while it is too busy or not there.
-    async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, RebuildError> {
+    async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, RebuildError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.rebuilding.requests.ask(request, Asking::default()).await {
+            match self.rebuilding.requests.call(request, RequestOptions::default()).await {
                 Ok(reply) => return Ok(reply),
                 Err(problem) if !matches!(problem.status, 429 | 503 | 504) || Instant::now() > deadline => {
                     return Err(RebuildError::Unanswered(problem));

@@ -4,7 +4,7 @@
 //! replicas need not agree on who is to do it, and a clock that jumps back, or a replica that wakes up late, finds what
 //! is settled settled.
 
-mod rhythm;
+mod cron;
 mod running;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{failure::Failure, store::Publish};
 
-pub use rhythm::Rhythm;
+pub use cron::CronSchedule;
 pub(crate) use running::{list, run};
 
 /// The setting that names the time zone of all schedules of a service; UTC where it is not given.
@@ -57,7 +57,7 @@ pub(crate) struct Timetable<Tx> {
 
 struct Schedule<Tx> {
     name: &'static str,
-    rhythm: Rhythm,
+    cron: CronSchedule,
     missed: Missed,
     put: Put<Tx>,
 }
@@ -85,10 +85,10 @@ impl<Tx: Publish + 'static> Schedules<Tx> {
 
     /// The timetable that the settings make of it; every mistake, each with its name.
     pub(crate) fn planned(self, mut settings: BTreeMap<String, String>) -> Result<Timetable<Tx>, Vec<String>> {
-        let mut mistakes = Vec::new();
+        let mut errors = Vec::new();
         let zone_name = settings.remove(TIME_ZONE).unwrap_or_else(|| "UTC".to_owned());
         let zone = zone_name.parse::<Tz>().unwrap_or_else(|_| {
-            mistakes.push(format!("[schedules] time_zone: {zone_name} is no time zone: write one like Europe/Berlin"));
+            errors.push(format!("[schedules] time_zone: {zone_name} is no time zone: write one like Europe/Berlin"));
             Tz::UTC
         });
         let mut schedules = Vec::new();
@@ -97,13 +97,13 @@ impl<Tx: Publish + 'static> Schedules<Tx> {
             if expression.trim() == OFF {
                 continue;
             }
-            match Rhythm::parse(&expression, zone) {
-                Ok(rhythm) => schedules.push(Schedule { name, rhythm, missed, put }),
-                Err(error) => mistakes.push(format!("[schedules] {name}: {error}")),
+            match CronSchedule::parse(&expression, zone) {
+                Ok(cron) => schedules.push(Schedule { name, cron, missed, put }),
+                Err(error) => errors.push(format!("[schedules] {name}: {error}")),
             }
         }
-        mistakes.extend(settings.keys().map(|name| format!("[schedules] {name} is no schedule of this service")));
-        if mistakes.is_empty() { Ok(Timetable { schedules }) } else { Err(mistakes) }
+        errors.extend(settings.keys().map(|name| format!("[schedules] {name} is no schedule of this service")));
+        if errors.is_empty() { Ok(Timetable { schedules }) } else { Err(errors) }
     }
 }
 

@@ -64,13 +64,13 @@ async fn look<S: ScheduleRuns>(
 where
     S::Tx: NoteRun,
 {
-    let now = service.surroundings.now();
+    let now = service.environment.now();
     let known = match *settled {
         Some(known) => known,
-        None => store.adopt(schedule.name, &schedule.rhythm.to_text(), now).await?,
+        None => store.adopt(schedule.name, &schedule.cron.to_text(), now).await?,
     };
     *settled = Some(known);
-    if schedule.rhythm.next_after(known).is_none_or(|next| next > now) {
+    if schedule.cron.next_after(known).is_none_or(|next| next > now) {
         return Ok(());
     }
     // Others may have settled more by now.
@@ -89,7 +89,7 @@ fn due_times<Tx>(schedule: &Schedule<Tx>, after: DateTime<Utc>, now: DateTime<Ut
         Missed::All(limit) => limit.max(1),
     };
     let is_to_run = |due_at| schedule.missed != Missed::Skip || now - due_at <= ON_TIME;
-    schedule.rhythm.between(after, now, most).into_iter().map(|due_at| (due_at, is_to_run(due_at))).collect()
+    schedule.cron.between(after, now, most).into_iter().map(|due_at| (due_at, is_to_run(due_at))).collect()
 }
 
 /// Settles a due time, with its job where it is to run, unless another replica has.
@@ -105,7 +105,7 @@ where
 {
     let mut tx = store.begin(service, &[]).await?;
     let job = if is_to_run { Some((schedule.put)(due_at, &mut tx)?) } else { None };
-    let run = Run { due_at, noted_at: service.surroundings.now(), job };
+    let run = Run { due_at, noted_at: service.environment.now(), job };
     if !tx.note_run(schedule.name, &run).await? {
         tx.rollback().await;
         return Ok(());
@@ -128,14 +128,14 @@ where
 {
     let mut lines = Vec::new();
     for schedule in &timetable.schedules {
-        let (name, rhythm) = (schedule.name, schedule.rhythm.to_text());
+        let (name, cron) = (schedule.name, schedule.cron.to_text());
         let settled = store.settled_until(name).await?.map_or(now, |settled| settled.max(now));
-        let next = schedule.rhythm.next_after(settled).map_or_else(|| "never".to_owned(), in_words);
+        let next = schedule.cron.next_after(settled).map_or_else(|| "never".to_owned(), in_words);
         let last = match store.last_run(name).await? {
             Some(Run { due_at, job: Some(job), .. }) => format!("{} as job {job}", in_words(due_at)),
             _ => "never".to_owned(),
         };
-        lines.push(format!("{name}  {rhythm}  last {last}  next {next}"));
+        lines.push(format!("{name}  {cron}  last {last}  next {next}"));
     }
     Ok(lines.join("\n"))
 }

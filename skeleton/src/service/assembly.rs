@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{CommonSettings, Service, StartError, mistakes_of};
+use super::{CommonSettings, Service, StartError, errors_of};
 use crate::{
     config::{BrokerSettings, Settings},
+    environment::Environment,
     failure::StoreError,
     messaging::{
         consumer::Queue,
@@ -16,7 +17,6 @@ use crate::{
     },
     stop::Stop,
     store::{ServiceContext, Store},
-    surroundings::Surroundings,
 };
 
 /// A service whose settings are checked and whose store is open; nothing is connected yet.
@@ -32,18 +32,18 @@ impl<S: Store> Service<S> {
     pub(super) fn assemble(
         &mut self,
         mut settings: Settings,
-        surroundings: &Surroundings,
+        environment: &Environment,
     ) -> Result<Assembled<S>, StartError> {
-        let mut mistakes = self.mistakes();
-        let common = CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
-        let mut context = ServiceContext::new(self.name, surroundings.clone());
-        let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut mistakes);
-        let store = self.provide(&mut settings, &mut mistakes, &mut context);
+        let mut errors = self.errors();
+        let common = CommonSettings::read(&mut settings, self.has_http(), &mut errors);
+        let mut context = ServiceContext::new(self.name, environment.clone());
+        let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut errors);
+        let store = self.provide(&mut settings, &mut errors, &mut context);
         let broker: Option<BrokerSettings> = settings.section("broker").ok();
         let login = broker.as_ref().map(Login::new).transpose();
-        let login = login.map_err(|error| mistakes.push(format!("[broker] {error}"))).ok().flatten();
-        mistakes.extend(settings.unknown_sections());
-        mistakes_of(&settings, mistakes)?;
+        let login = login.map_err(|error| errors.push(format!("[broker] {error}"))).ok().flatten();
+        errors.extend(settings.unknown_sections());
+        errors_of(&settings, errors)?;
         let (Some(common), Some(store), Some(login)) = (common, store, login) else {
             return Err(StartError::Store(StoreError::broken("the settings are incomplete")));
         };
@@ -64,7 +64,7 @@ impl<S: Store> Assembled<S> {
 
     fn link_as(&self, login: Login, purpose: &str, stop: &Stop) -> Link {
         let name = format!("{} {purpose}", self.service.name);
-        Link::open(login, name, self.service.surroundings.clone(), stop.clone())
+        Link::open(login, name, self.service.environment.clone(), stop.clone())
     }
 
     /// Publishes what is committed, and what is sent past the outbox.
@@ -75,14 +75,14 @@ impl<S: Store> Assembled<S> {
     }
 
     /// Asks these services, if any.
-    pub fn requests(&self, asks: &[String], replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
-        let (name, surroundings) = (&self.service.name, self.service.surroundings.clone());
+    pub fn requests(&self, calls: &[String], replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
+        let (name, environment) = (&self.service.name, self.service.environment.clone());
         let asking = Arc::new(self.another_publisher(publishing));
         let patience = Duration::from_millis(self.common.requests.timeout_ms);
-        if asks.is_empty() {
-            return Requests::of_nobody(name, asking, patience, surroundings);
+        if calls.is_empty() {
+            return Requests::of_nobody(name, asking, patience, environment);
         }
-        Requests::start(name, replies.clone(), asking, patience, surroundings, stop.clone())
+        Requests::start(name, replies.clone(), asking, patience, environment, stop.clone())
     }
 
     fn another_publisher(&self, publishing: &Link) -> RabbitPublisher {
@@ -93,14 +93,14 @@ impl<S: Store> Assembled<S> {
     pub fn events_queue(&self, subscriptions: &Subscriptions<S::Tx>) -> Queue<S> {
         Queue {
             orders: subscriptions.orders.clone(),
-            retry: self.common.retry.but(&subscriptions.retry).but(&self.common.retry_events),
+            retry: self.common.retry.merged_with(&subscriptions.retry).merged_with(&self.common.retry_events),
             ..self.queue("events", subscriptions.handlers.clone())
         }
     }
 
     /// The queue of the service's jobs.
     pub fn jobs_queue(&self, jobs: &Jobs<S::Tx>) -> Queue<S> {
-        let retry = self.common.retry.but(&jobs.retry).but(&self.common.retry_jobs);
+        let retry = self.common.retry.merged_with(&jobs.retry).merged_with(&self.common.retry_jobs);
         Queue { retry, ..self.queue("jobs", jobs.handlers.clone()) }
     }
 
@@ -120,7 +120,7 @@ impl<S: Store> Assembled<S> {
             retry: self.common.retry.clone(),
             service: self.service.clone(),
             park_all: false,
-            alone: Arc::default(),
+            serial: Arc::default(),
             progress: Arc::default(),
         }
     }

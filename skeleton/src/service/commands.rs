@@ -8,10 +8,9 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CommonSettings, Service, StartError,
+    CommonSettings, Service, StartError, errors_of,
     exit::{Exit, WRONG_SETTINGS},
     jobs::JobsCommand,
-    mistakes_of,
     sagas::SagaCommand,
     schedules::SchedulesCommand,
     sequences::SequencesCommand,
@@ -19,10 +18,10 @@ use super::{
 };
 use crate::{
     config::Settings,
+    environment::Environment,
     parked::{self, Refused},
     rebuild::Rebuildable,
     store::Store,
-    surroundings::Surroundings,
     telemetry,
 };
 
@@ -135,7 +134,7 @@ impl<S: Rebuildable> Service<S> {
         else {
             return Exit::failed(1, "signals cannot be listened to");
         };
-        let starting = Box::pin(self.start(settings, Surroundings::system()));
+        let starting = Box::pin(self.start(settings, Environment::system()));
         let running = tokio::select! {
             started = starting => match started {
                 Ok(running) => running,
@@ -158,11 +157,11 @@ impl<S: Rebuildable> Service<S> {
 
     fn show_settings(mut self, mut settings: Settings) -> Exit {
         println!("{}", settings.to_text());
-        let mut mistakes = Vec::new();
-        CommonSettings::read(&mut settings, self.has_http(), &mut mistakes);
-        let mut context = crate::store::ServiceContext::new(self.name, Surroundings::system());
-        self.provide(&mut settings, &mut mistakes, &mut context);
-        match mistakes_of(&settings, mistakes) {
+        let mut errors = Vec::new();
+        CommonSettings::read(&mut settings, self.has_http(), &mut errors);
+        let mut context = crate::store::ServiceContext::new(self.name, Environment::system());
+        self.provide(&mut settings, &mut errors, &mut context);
+        match errors_of(&settings, errors) {
             Ok(()) => Exit::well(),
             Err(error) => Exit::failed(WRONG_SETTINGS, error),
         }

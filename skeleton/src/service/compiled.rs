@@ -13,18 +13,18 @@ type Run = Pin<Box<dyn Future<Output = Exit>>>;
 
 /// A service on Postgres, with all that it can have.
 #[cfg(feature = "postgres")]
-pub fn on_postgres(plan: crate::store::postgres::PostgresPlan) -> Run {
+pub fn on_postgres(plan: crate::store::postgres::PostgresBuilder) -> Run {
     Box::pin(Service::<crate::Postgres>::named("").store(plan).jobs(Jobs::new()).sagas().run())
 }
 
 /// A service on Neo4j.
 #[cfg(feature = "neo4j")]
-pub fn on_neo4j(plan: crate::store::neo4j::Neo4jPlan) -> Run {
+pub fn on_neo4j(plan: crate::store::neo4j::Neo4jBuilder) -> Run {
     Box::pin(Service::<crate::Neo4j>::named("").store(plan).sagas().run())
 }
 
 /// A service on Elasticsearch.
 #[cfg(feature = "elasticsearch")]
-pub fn on_elasticsearch(plan: crate::store::elasticsearch::ElasticsearchPlan) -> Run {
-    Box::pin(Service::<crate::Elasticsearch>::named("").projects_into(plan).run())
+pub fn on_elasticsearch(plan: crate::store::elasticsearch::ElasticsearchBuilder) -> Run {
+    Box::pin(Service::<crate::Elasticsearch>::named("").read_model_store(plan).run())
 }

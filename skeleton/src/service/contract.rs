@@ -26,9 +26,9 @@ impl<S: Store> Service<S> {
             "consumes": readings(&self.subscriptions.reads),
             "answers": readings(&self.answers.reads),
             "jobs": readings(jobs),
-            "asks": self.asks,
+            "asks": self.calls,
             "callers": self.answers.callers(),
-            "topology": needs(&self.dealings(broker.partitions).topology()),
+            "topology": needs(&self.topology_spec(broker.partitions).topology()),
         }))
     }
 }

@@ -104,7 +104,7 @@ impl<S: Store> Task<S> {
             let outcome = self.run(app.clone(), stop.clone()).await;
             counter!("housekeeping_runs_total", "task" => self.name, "outcome" => outcome).increment(1);
             let stopped = std::pin::pin!(stop.stopped());
-            if let Either::Left(_) = select(stopped, app.service.surroundings.sleep(self.period)).await {
+            if let Either::Left(_) = select(stopped, app.service.environment.sleep(self.period)).await {
                 return;
             }
         }

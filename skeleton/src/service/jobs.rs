@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     config::Settings,
+    environment::Environment,
     failure::Failure,
     messaging::jobs::{Jobs, admit_those_who_wait},
     store::{JobRecord, JobRecords, JobState, JobSteps, ServiceContext, Signed, Store, Transaction},
-    surroundings::Surroundings,
 };
 
 /// What does a command about jobs.
@@ -72,11 +72,11 @@ impl<S: Store> Service<S> {
         self.jobs = Some(jobs);
         self.job_desk = Some(|store, service, command| Box::pin(desk(store, service, command)));
         self.job_mender = Some(|store, service, options, waiting| Box::pin(mend(store, service, options, waiting)));
-        let limited = self.provider(move |settings, mistakes, context| {
-            let Some(section) = settings.expect::<BTreeMap<String, u32>>("jobs", mistakes) else { return };
+        let limited = self.provider(move |settings, errors, context| {
+            let Some(section) = settings.expect::<BTreeMap<String, u32>>("jobs", errors) else { return };
             match limits.changed_by(&section) {
                 Ok(limits) => context.put(limits),
-                Err(wrong) => mistakes.extend(wrong),
+                Err(wrong) => errors.extend(wrong),
             }
         });
         limited.background("waiting jobs", |app, stop| admit_those_who_wait(app.store, app.service, stop))
@@ -91,7 +91,7 @@ impl<S: Store> Service<S> {
             Ok(store) => store,
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
-        let service = Arc::new(ServiceContext::new(self.name, Surroundings::system()));
+        let service = Arc::new(ServiceContext::new(self.name, Environment::system()));
         desk(store, service, command).await.unwrap_or_else(|error| Exit::failed(1, error))
     }
 

@@ -13,11 +13,11 @@ use futures::future::BoxFuture;
 use super::Service;
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},
+    environment::Environment,
     failure::{Failure, StoreError},
     messaging::rabbit::{BrokerError, Link, Login, waiting_in},
     stop,
     store::{JobRecords, JobSteps, Mended, SentJob, ServiceContext, Store, Transaction},
-    surroundings::Surroundings,
 };
 
 /// How long the broker may take to accept a connection.
@@ -85,7 +85,7 @@ impl<S: Store> Service<S> {
     pub async fn mend_jobs(&self, settings: &Settings, options: MendOptions) -> Result<Vec<LostJob>, MendError> {
         let mender = self.job_mender.ok_or(MendError::NoJobs)?;
         let store = self.open_store(settings)?;
-        let service = Arc::new(ServiceContext::new(self.name, Surroundings::system()));
+        let service = Arc::new(ServiceContext::new(self.name, Environment::system()));
         let waiting = if options.force { 0 } else { waiting_jobs(self.name, settings).await? };
         mender(store, service, options, waiting).await
     }
@@ -96,7 +96,7 @@ async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendErr
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
     let login = Login::new(&broker)?;
-    let link = Link::open(login, format!("{service} mending"), Surroundings::system(), opened);
+    let link = Link::open(login, format!("{service} mending"), Environment::system(), opened);
     let queue = format!("{service}.jobs");
     match tokio::time::timeout(PATIENCE, waiting_in(&link, &queue)).await {
         Ok(waiting) => Ok(waiting.map_err(MendError::Broker)?.unwrap_or(0)),
@@ -113,7 +113,7 @@ pub(super) async fn mend<S: JobRecords>(
 where
     S::Tx: JobSteps,
 {
-    let latest = service.surroundings.now() - TimeDelta::minutes(options.older_than_minutes.into());
+    let latest = service.environment.now() - TimeDelta::minutes(options.older_than_minutes.into());
     let mut lost: Vec<LostJob> = Vec::new();
     lost.extend(store.sent_jobs().await?.into_iter().filter(|job| job.sent_at() <= latest).map(|job| (job, None)));
     if options.dry_run || lost.is_empty() {

@@ -31,16 +31,16 @@ use crate::{
     lease::{self, LeaseSettings},
     messaging::{
         delays::release_due,
-        handlers::{Answers, Subscriptions},
+        handlers::{RequestHandlers, Subscriptions},
         jobs::Jobs,
         rabbit::RabbitPublisher,
         relay::Relay,
         requests::Requests,
-        topology::Dealings,
+        topology::TopologySpec,
     },
     rebuild::Projections,
     stop::Stop,
-    store::{Delays, Lease, Leases, Plan, Sagas, ServiceContext, Store},
+    store::{Delays, Lease, Leases, Sagas, ServiceContext, Store, StoreBuilder},
 };
 use futures::future::BoxFuture;
 
@@ -88,9 +88,9 @@ pub struct Service<S: Store> {
     delaying: Option<Delaying<S>>,
     sagas: Option<sagas::Commands<S>>,
     subscriptions: Subscriptions<S::Tx>,
-    answers: Answers<S>,
+    answers: RequestHandlers<S>,
     jobs: Option<Jobs<S::Tx>>,
-    asks: Vec<String>,
+    calls: Vec<String>,
     providers: Vec<Provider>,
     partners: Vec<PartnerProvider<S>>,
     routing: Option<Routing<S>>,
@@ -113,9 +113,9 @@ impl<S: Store> Service<S> {
             delaying: None,
             sagas: None,
             subscriptions: Subscriptions::new(),
-            answers: Answers::new(),
+            answers: RequestHandlers::new(),
             jobs: None,
-            asks: Vec::new(),
+            calls: Vec::new(),
             providers: Vec::new(),
             partners: Vec::new(),
             routing: None,
@@ -129,7 +129,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Keeps its data here, and publishes what it commits.
-    pub fn store(self, plan: impl Plan<Store = S>) -> Self
+    pub fn store(self, plan: impl StoreBuilder<Store = S>) -> Self
     where
         S: Delays,
     {
@@ -139,7 +139,7 @@ impl<S: Store> Service<S> {
                 Box::pin(async move { store.raise_sequences(&numbers, dry_run).await })
             }),
             delaying: Some(|store, service, stop| Box::pin(release_due(store, service, stop))),
-            ..self.projects_into(plan)
+            ..self.read_model_store(plan)
         }
     }
 
@@ -152,7 +152,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Keeps its data here, in a store that cannot publish.
-    pub fn projects_into(self, plan: impl Plan<Store = S>) -> Self {
+    pub fn read_model_store(self, plan: impl StoreBuilder<Store = S>) -> Self {
         Self { opener: Some(Box::new(move |settings| plan.open(settings))), ..self }
     }
 
@@ -162,14 +162,14 @@ impl<S: Store> Service<S> {
     }
 
     /// Answers these requests, when one of these services asks. Said again, other requests may have other callers.
-    pub fn answers(mut self, answers: Answers<S>, callers: &[&str]) -> Self {
+    pub fn answers(mut self, answers: RequestHandlers<S>, callers: &[&str]) -> Self {
         self.answers.add(answers, callers);
         self
     }
 
     /// Asks these services.
-    pub fn asks(self, services: &[&str]) -> Self {
-        Self { asks: services.iter().map(|service| (*service).to_owned()).collect(), ..self }
+    pub fn calls(self, services: &[&str]) -> Self {
+        Self { calls: services.iter().map(|service| (*service).to_owned()).collect(), ..self }
     }
 
     /// Serves these routes on its public port. Bodies sent to the paths named may have another size than others.
@@ -225,42 +225,42 @@ impl<S: Store> Service<S> {
     }
 
     /// What it deals with on the broker, its events split into so many queues.
-    pub fn dealings(&self, partitions: u32) -> Dealings {
-        Dealings {
+    pub fn topology_spec(&self, partitions: u32) -> TopologySpec {
+        TopologySpec {
             service: self.name.to_owned(),
             events: self.subscriptions.bindings.clone(),
             partitions,
             jobs: self.jobs.iter().flat_map(|jobs| jobs.bindings.clone()).collect(),
             requests: self.answers.bindings.clone(),
             callers: self.answers.callers(),
-            asks: self.asks.clone(),
+            calls: self.calls.clone(),
             publishes: true,
         }
     }
 
     /// What is wrong with how the service is assembled.
-    fn mistakes(&self) -> Vec<String> {
+    fn errors(&self) -> Vec<String> {
         let orders = &self.subscriptions.orders;
-        let mut mistakes = orders.mistakes();
-        if orders.any_in_order() && !S::KEEPS_LINES {
-            mistakes.push("its store keeps no lines, so nothing can be taken in order: take the latest".to_owned());
+        let mut errors = orders.errors();
+        if orders.any_in_order() && !S::KEEPS_CURSORS {
+            errors.push("its store keeps no lines, so nothing can be taken in order: take the latest".to_owned());
         }
-        mistakes
+        errors
     }
 
     /// Opens the store and makes what handlers find by its type. All mistakes in the settings are added.
     fn provide(
         &mut self,
         settings: &mut Settings,
-        mistakes: &mut Vec<String>,
+        errors: &mut Vec<String>,
         context: &mut ServiceContext,
     ) -> Option<S> {
         for provider in std::mem::take(&mut self.providers) {
-            provider(settings, mistakes, context);
+            provider(settings, errors, context);
         }
-        let store = self.open_store(settings).map_err(|error| mistakes.push(format!("[store] {error}"))).ok();
+        let store = self.open_store(settings).map_err(|error| errors.push(format!("[store] {error}"))).ok();
         for partner in std::mem::take(&mut self.partners) {
-            partner(store.as_ref(), settings, mistakes, context);
+            partner(store.as_ref(), settings, errors, context);
         }
         store
     }
@@ -290,16 +290,16 @@ struct CommonSettings {
 
 impl CommonSettings {
     /// Reads every section; all mistakes are added, not only the first.
-    fn read(settings: &mut Settings, has_http: bool, mistakes: &mut Vec<String>) -> Option<Self> {
-        let broker = settings.expect("broker", mistakes);
-        let retry = settings.expect("retry", mistakes);
+    fn read(settings: &mut Settings, has_http: bool, errors: &mut Vec<String>) -> Option<Self> {
+        let broker = settings.expect("broker", errors);
+        let retry = settings.expect("retry", errors);
         let (retry_events, retry_jobs) =
-            (settings.expect("retry_events", mistakes), settings.expect("retry_jobs", mistakes));
-        let requests = settings.expect("requests", mistakes);
-        let admin = settings.expect("admin", mistakes);
-        let life = settings.expect("life", mistakes);
-        settings.expect::<crate::config::LogSettings>("log", mistakes);
-        let http = if has_http { Some(settings.expect("http", mistakes)?) } else { None };
+            (settings.expect("retry_events", errors), settings.expect("retry_jobs", errors));
+        let requests = settings.expect("requests", errors);
+        let admin = settings.expect("admin", errors);
+        let life = settings.expect("life", errors);
+        settings.expect::<crate::config::LogSettings>("log", errors);
+        let http = if has_http { Some(settings.expect("http", errors)?) } else { None };
         Some(Self {
             broker: broker?,
             retry: retry?,
@@ -313,9 +313,9 @@ impl CommonSettings {
     }
 }
 
-fn mistakes_of(settings: &Settings, mistakes: Vec<String>) -> Result<(), SettingsError> {
-    if mistakes.is_empty() {
+fn errors_of(settings: &Settings, errors: Vec<String>) -> Result<(), SettingsError> {
+    if errors.is_empty() {
         return Ok(());
     }
-    Err(SettingsError { service: settings.service().to_owned(), mistakes })
+    Err(SettingsError { service: settings.service().to_owned(), errors })
 }

@@ -24,25 +24,25 @@ impl<S: Store + SharedLimits> Service<S> {
         R: Any + Send + Sync,
         E: std::fmt::Display,
     {
-        self.partners.push(Box::new(move |store, settings, mistakes, context| {
-            let limits = limits_of(name, settings, mistakes);
-            let section = settings.expect::<T>(name, mistakes);
+        self.partners.push(Box::new(move |store, settings, errors, context| {
+            let limits = limits_of(name, settings, errors);
+            let section = settings.expect::<T>(name, errors);
             let (Some(store), Some(limits), Some(section)) = (store, limits, section) else { return };
-            let partner = Partner::new(name, limits, store.clone(), context.surroundings.clone());
+            let partner = Partner::new(name, limits, store.clone(), context.environment.clone());
             match make(section, partner) {
                 Ok(client) => context.put(client),
-                Err(error) => mistakes.push(format!("[{name}] {error}")),
+                Err(error) => errors.push(format!("[{name}] {error}")),
             }
         }));
         self
     }
 }
 
-fn limits_of(name: &str, settings: &mut Settings, mistakes: &mut Vec<String>) -> Option<PartnerSettings> {
+fn limits_of(name: &str, settings: &mut Settings, errors: &mut Vec<String>) -> Option<PartnerSettings> {
     let section = format!("partners.{name}");
-    let limits: PartnerSettings = settings.expect(&section, mistakes)?;
+    let limits: PartnerSettings = settings.expect(&section, errors)?;
     let retry: RetrySettings = settings.section("retry").ok()?;
-    let wrong = limits.mistakes(retry.handler_timeout_ms);
-    mistakes.extend(wrong.into_iter().map(|mistake| format!("[{section}] {mistake}")));
+    let wrong = limits.errors(retry.handler_timeout_ms);
+    errors.extend(wrong.into_iter().map(|mistake| format!("[{section}] {mistake}")));
     Some(limits)
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{Service, StartError, assembly::Assembled};
 use crate::{
     config::Settings,
+    environment::Environment,
     messaging::{
         consumer::Queue,
         history::{Range, Replay, ReplayError, Replayed},
@@ -15,7 +16,6 @@ use crate::{
     },
     rebuild::{CATCHING_UP, CatchingUp, Projections, RebuildError, Rebuildable, Rebuilding, Rebuilt},
     stop::{self, Stop},
-    surroundings::Surroundings,
 };
 
 /// Under which name the place of a replay is kept.
@@ -73,7 +73,7 @@ impl<S: Rebuildable> Service<S> {
         stop: Stop,
     ) -> Result<Replayed, TaskError> {
         self.must_listen_to(&range.names)?;
-        let parts = self.assemble(settings, &Surroundings::system())?;
+        let parts = self.assemble(settings, &Environment::system())?;
         parts.store.migrate().await.map_err(StartError::Store)?;
         if restart {
             parts.store.drop_bookmark(REPLAY).await.map_err(ReplayError::from)?;
@@ -101,14 +101,14 @@ impl<S: Rebuildable> Service<S> {
         stop: Stop,
     ) -> Result<Rebuilt, TaskError> {
         let projections = self.projections.take().ok_or(RebuildError::NothingToDo)?;
-        let parts = self.assemble(settings, &Surroundings::system())?;
+        let parts = self.assemble(settings, &Environment::system())?;
         parts.store.migrate().await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
         parts.publisher(&publishing);
         let rebuilding = Rebuilding {
             store: parts.store.clone(),
-            requests: parts.requests(&self.asks, &consuming, &publishing, &opened),
+            requests: parts.requests(&self.calls, &consuming, &publishing, &opened),
             service: parts.service.clone(),
             catch_up: self.past(&parts, consuming).catching_up(),
             progress,
@@ -121,7 +121,7 @@ impl<S: Rebuildable> Service<S> {
     }
 
     fn past(&self, parts: &Assembled<S>, link: Link) -> Past<S> {
-        let producers = self.dealings(1).producers().into_iter().map(str::to_owned).collect();
+        let producers = self.topology_spec(1).producers().into_iter().map(str::to_owned).collect();
         let (queue, batch) = (parts.events_queue(&self.subscriptions), parts.common.broker.batch);
         Past { queue, batch, link, producers }
     }

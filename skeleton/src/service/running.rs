@@ -15,6 +15,7 @@ use warp::Filter as _;
 use super::{App, Background, Service, StartError, assembly::Assembled, checks::Checks};
 use crate::{
     config::{LifeSettings, Settings},
+    environment::Environment,
     expiry,
     http::{
         self,
@@ -28,7 +29,6 @@ use crate::{
     stop::{self, Stop, StopSender},
     store::Store,
     supervision::{Failing, supervised},
-    surroundings::Surroundings,
     telemetry,
 };
 
@@ -101,8 +101,8 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
-    pub async fn start(mut self, settings: Settings, surroundings: Surroundings) -> Result<Running<S>, StartError> {
-        let parts = self.assemble(settings, &surroundings)?;
+    pub async fn start(mut self, settings: Settings, environment: Environment) -> Result<Running<S>, StartError> {
+        let parts = self.assemble(settings, &environment)?;
         self.warn_of_retirements();
         let health = Health::new();
         // A message can bring a consumer down, on every replica: that must not take all of them out.
@@ -130,7 +130,7 @@ impl<S: Store> Service<S> {
         let (publishing, consuming) =
             (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
         let publisher = parts.publisher(&publishing);
-        let requests = parts.requests(&self.asks, &consuming, &publishing, &last_stop);
+        let requests = parts.requests(&self.calls, &consuming, &publishing, &last_stop);
         let events = parts.events_queue(&self.subscriptions);
         let jobs = self.jobs.as_ref().map(|jobs| parts.jobs_queue(jobs));
         let dead = parts.dead_queue(&self.subscriptions, self.jobs.as_ref());

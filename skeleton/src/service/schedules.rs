@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use clap::Subcommand;
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Exit, Service, exit::WRONG_SETTINGS, mistakes_of};
+use super::{Exit, Service, errors_of, exit::WRONG_SETTINGS};
 use crate::{
     config::Settings,
+    environment::Environment,
     failure::StoreError,
     schedule::{self, Schedules, Timetable},
     store::{ScheduleRuns, ServiceContext, Store, schedules::NoteRun},
-    surroundings::Surroundings,
 };
 
 /// What lists the schedules of a service with their last and next runs.
@@ -32,13 +32,13 @@ impl<S: Store> Service<S> {
     {
         self.schedule_list = Some(|store, service| {
             let timetable = service.get::<Timetable<S::Tx>>();
-            async move { schedule::list(&store, &timetable, service.surroundings.now()).await }.boxed()
+            async move { schedule::list(&store, &timetable, service.environment.now()).await }.boxed()
         });
-        let planned = self.provider(move |settings, mistakes, context| {
-            let Some(section) = settings.expect::<BTreeMap<String, String>>("schedules", mistakes) else { return };
+        let planned = self.provider(move |settings, errors, context| {
+            let Some(section) = settings.expect::<BTreeMap<String, String>>("schedules", errors) else { return };
             match schedules.planned(section) {
                 Ok(timetable) => context.put(timetable),
-                Err(wrong) => mistakes.extend(wrong),
+                Err(wrong) => errors.extend(wrong),
             }
         });
         planned.background("schedules", |app, stop| {
@@ -54,11 +54,11 @@ impl<S: Store> Service<S> {
             Ok(store) => store,
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
-        let (mut mistakes, mut context) = (Vec::new(), ServiceContext::new(self.name, Surroundings::system()));
+        let (mut errors, mut context) = (Vec::new(), ServiceContext::new(self.name, Environment::system()));
         for provider in std::mem::take(&mut self.providers) {
-            provider(&mut settings, &mut mistakes, &mut context);
+            provider(&mut settings, &mut errors, &mut context);
         }
-        if let Err(error) = mistakes_of(&settings, mistakes) {
+        if let Err(error) = errors_of(&settings, errors) {
             return Exit::failed(WRONG_SETTINGS, error);
         }
         match list(store, Arc::new(context)).await {

@@ -39,8 +39,8 @@ impl Sections {
 
     /// Reads a section of the settings; handlers find it by its type.
     pub fn section<T: DeserializeOwned + Any + Send + Sync>(self, name: &'static str) -> Self {
-        self.provider(move |settings, mistakes, context| {
-            if let Some(section) = settings.expect::<T>(name, mistakes) {
+        self.provider(move |settings, errors, context| {
+            if let Some(section) = settings.expect::<T>(name, errors) {
                 context.put(section);
             }
         })
@@ -53,11 +53,11 @@ impl Sections {
         R: Any + Send + Sync,
         E: std::fmt::Display,
     {
-        self.provider(move |settings, mistakes, context| {
-            let Some(section) = settings.expect::<T>(name, mistakes) else { return };
+        self.provider(move |settings, errors, context| {
+            let Some(section) = settings.expect::<T>(name, errors) else { return };
             match make(section) {
                 Ok(resource) => context.put(resource),
-                Err(error) => mistakes.push(format!("[{name}] {error}")),
+                Err(error) => errors.push(format!("[{name}] {error}")),
             }
         })
     }

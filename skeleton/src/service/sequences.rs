@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},
+    environment::Environment,
     failure::StoreError,
     messaging::{
         history::last_numbers,
@@ -19,7 +20,6 @@ use crate::{
     },
     stop,
     store::Store,
-    surroundings::Surroundings,
 };
 
 /// How long the broker may take to accept a connection.
@@ -95,7 +95,7 @@ async fn published_numbers(service: &str, settings: &Settings) -> Result<Vec<(St
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
     let login = Login::new(&broker)?;
-    let link = Link::open(login, format!("{service} recovering"), Surroundings::system(), opened);
+    let link = Link::open(login, format!("{service} recovering"), Environment::system(), opened);
     if tokio::time::timeout(PATIENCE, link.up()).await.is_err() {
         return Err(SequencesError::History(BrokerError::Timeout(PATIENCE)));
     }

@@ -47,7 +47,7 @@ impl<S: Store> Service<S> {
             Ok(broker) => broker,
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
-        let topology = self.dealings(broker.partitions).topology();
+        let topology = self.topology_spec(broker.partitions).topology();
         let tls = match Tls::new(broker.tls_ca_file.as_deref(), broker.allow_plaintext) {
             Ok(tls) => tls,
             Err(error) => return Exit::failed(WRONG_SETTINGS, format!("[broker] {error}")),

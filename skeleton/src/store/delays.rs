@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use events::Job;
 use uuid::Uuid;
 
-use super::{Outbox, Publish, Staged};
+use super::{Outbox, PendingMessage, Publish};
 use crate::failure::{Failure, StoreError};
 
 /// What handlers do with a transaction to have something done later.
@@ -17,14 +17,14 @@ pub trait Delay: Publish {
     /// # Errors
     /// Rejects a job of more than 256 kB. Where the store does not answer.
     fn enqueue_at<J: Job>(&mut self, job: J, due: DateTime<Utc>) -> impl Future<Output = Result<Uuid, Failure>> + Send {
-        let written = self.work().written_job(&job);
+        let written = self.unit_of_work().written_job(&job);
         async move {
             let mut message = written?;
             // Until then nothing has happened: whoever measures a message's age means from there on.
             message.envelope.time = message.envelope.time.max(due);
-            let due = self.work().service().surroundings.by_the_stores_clock(due);
+            let due = self.unit_of_work().service().environment.by_the_stores_clock(due);
             self.keep_until(due, &message).await?;
-            self.work_mut().delays();
+            self.unit_of_work_mut().delays();
             Ok(message.envelope.id)
         }
     }
@@ -37,11 +37,11 @@ pub trait Delay: Publish {
     fn keep_until(
         &mut self,
         due: DateTime<Utc>,
-        message: &Staged,
+        message: &PendingMessage,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes out what is due by the store's clock, longest overdue first. Nothing while another replica does so.
-    fn take_due(&mut self, limit: i64) -> impl Future<Output = Result<Vec<Staged>, StoreError>> + Send;
+    fn take_due(&mut self, limit: i64) -> impl Future<Output = Result<Vec<PendingMessage>, StoreError>> + Send;
 }
 
 /// A store that can keep messages until they are due.

@@ -13,26 +13,26 @@ use crate::failure::{StoreError, StoreErrorKind};
 
 /// Whose turn it is to send a statement. A clone is the same.
 #[derive(Clone, Default)]
-pub struct Hands(Arc<Inner>);
+pub struct PipelinedBatch(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
     /// How many hands have sent something, counted by the youngest that has.
     begun: AtomicUsize,
-    crossed: OnceLock<usize>,
+    out_of_order: OnceLock<usize>,
 }
 
 /// One of the hands.
 #[derive(Clone)]
-pub struct Hand {
-    hands: Hands,
+pub struct PipelineSlot {
+    hands: PipelinedBatch,
     number: usize,
 }
 
-impl Hands {
+impl PipelinedBatch {
     /// The hand of this number; the oldest has 0.
-    pub fn hand(&self, number: usize) -> Hand {
-        Hand { hands: self.clone(), number }
+    pub fn hand(&self, number: usize) -> PipelineSlot {
+        PipelineSlot { hands: self.clone(), number }
     }
 
     /// Whether the hand of this number, or a younger one, has sent a statement.
@@ -41,12 +41,12 @@ impl Hands {
     }
 
     /// The first hand that came too late, where one did.
-    pub fn crossed(&self) -> Option<usize> {
-        self.0.crossed.get().copied()
+    pub fn out_of_order(&self) -> Option<usize> {
+        self.0.out_of_order.get().copied()
     }
 }
 
-impl Hand {
+impl PipelineSlot {
     /// Takes the turn for a statement.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Hand {
     pub fn take_turn(&self) -> Result<(), StoreError> {
         let before = self.hands.0.begun.fetch_max(self.number + 1, Ordering::Relaxed);
         if before > self.number + 1 {
-            self.hands.0.crossed.get_or_init(|| self.number);
+            self.hands.0.out_of_order.get_or_init(|| self.number);
             let text =
                 "another handler of the batch has sent its statement before this one: the batch is handled again";
             return Err(StoreError::new(StoreErrorKind::Conflict, text));
@@ -70,25 +70,25 @@ mod tests {
 
     #[test]
     fn hands_take_turns_from_the_oldest_to_the_youngest_and_each_may_send_much() {
-        let hands = Hands::default();
+        let hands = PipelinedBatch::default();
 
         for number in [0, 0, 1, 3, 3] {
             hands.hand(number).take_turn().unwrap();
         }
 
         assert!(hands.has_begun(3) && !hands.has_begun(4));
-        assert_eq!(hands.crossed(), None);
+        assert_eq!(hands.out_of_order(), None);
     }
 
     #[test]
     fn who_comes_after_a_younger_one_has_crossed_the_order() {
-        let hands = Hands::default();
+        let hands = PipelinedBatch::default();
         hands.hand(0).take_turn().unwrap();
         hands.hand(1).take_turn().unwrap();
 
         let error = hands.hand(0).take_turn().unwrap_err();
 
         assert_eq!(error.kind, StoreErrorKind::Conflict);
-        assert_eq!(hands.crossed(), Some(0));
+        assert_eq!(hands.out_of_order(), Some(0));
     }
 }

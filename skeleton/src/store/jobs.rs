@@ -88,7 +88,7 @@ pub(crate) const INBOX_KEEPS: TimeDelta = TimeDelta::days(14);
 
 /// What is to be done with a job's step that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum StepAdmission {
     /// It is this job's turn.
     Now(Uuid),
     /// This job is to stop.
@@ -130,7 +130,7 @@ pub trait JobSteps: Publish {
         name: &str,
         limit: Option<u32>,
         body: &[u8],
-    ) -> impl Future<Output = Result<Turn, StoreError>> + Send;
+    ) -> impl Future<Output = Result<StepAdmission, StoreError>> + Send;
 
     /// Notes the message of a job's next step, and how much of the job is done and of how much, where that is known.
     fn continue_job(
@@ -178,7 +178,7 @@ pub trait JobSteps: Publish {
             let id = self.enqueue(job)?;
             let there = self.record_once(id, job_name(J::NAME), key).await?;
             if there.is_some() {
-                self.work_mut().unstage(id);
+                self.unit_of_work_mut().unstage(id);
             }
             Ok(there.unwrap_or(id))
         }

@@ -29,7 +29,7 @@ pub struct Limit {
 
 /// Whether it is a call's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum CallAdmission {
     /// It is: it has its places.
     Now,
     /// Not before this long from now, unless a call ends earlier than it may.
@@ -39,7 +39,7 @@ pub enum Turn {
 /// A store in which replicas share limits.
 pub trait SharedLimits: Send + Sync + 'static {
     /// Takes places for a call, if there are any.
-    fn take_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<Turn, StoreError>>;
+    fn take_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<CallAdmission, StoreError>>;
 
     /// Leaves a call's places. Does nothing where they were lost.
     fn end_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<(), StoreError>>;

@@ -39,13 +39,13 @@ pub use bookmarks::Bookmarks;
 pub(crate) use checks::MAX_BODY;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
-pub use hands::{Hand, Hands};
+pub use hands::{PipelineSlot, PipelinedBatch};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob};
 pub use leases::{Fenced, Lease, Leases};
 pub use outbox::{Outbox, OutboxRow, Route};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
-pub use place::Place;
+pub use place::SequencePosition;
 #[cfg(any(feature = "postgres", feature = "neo4j"))]
 pub(crate) use place::past_given_up;
 pub use rebuildable::Rebuildable;
@@ -55,10 +55,10 @@ pub(crate) use set_aside::{EXACT, envelope_in, keepable};
 pub use set_aside::{Filter, LinesToCheck, SetAside, State, moment};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
-pub use work::{Ending, Publish, ServiceContext, Staged, Work};
+pub use work::{Ending, PendingMessage, Publish, ServiceContext, UnitOfWork};
 
 /// How a service gets its store: what is known before the settings are read.
-pub trait Plan: Send + Sync + 'static {
+pub trait StoreBuilder: Send + Sync + 'static {
     /// The store that comes out.
     type Store: Store;
 
@@ -76,7 +76,7 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
 
     /// Whether its transactions can keep how far lines have come. One that cannot has the latest win by itself, and can
     /// have nothing handled in order.
-    const KEEPS_LINES: bool = true;
+    const KEEPS_CURSORS: bool = true;
 
     /// What expires: what is older than the deduplication window (14 days), for instance. Names are those in metrics.
     const EXPIRING: &'static [&'static str];
@@ -86,7 +86,7 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     fn begin(
         &self,
         service: &Arc<ServiceContext>,
-        take_in: &[Uuid],
+        inbox_ids: &[Uuid],
     ) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
 
     /// Whether the store answers.
@@ -154,17 +154,17 @@ pub struct Counts {
 /// One transaction.
 pub trait Transaction: Send {
     /// What the skeleton keeps beside the transaction.
-    fn work(&self) -> &Work;
+    fn unit_of_work(&self) -> &UnitOfWork;
 
     /// The same, to write to.
-    fn work_mut(&mut self) -> &mut Work;
+    fn unit_of_work_mut(&mut self) -> &mut UnitOfWork;
 
     /// Whether a message that this transaction took in has not been handled before.
     fn is_new(&self, message: Uuid) -> bool;
 
     /// Another hand on this transaction, for a handler that begins before the one before it has ended. `None` where all
     /// statements go through one hand.
-    fn hand(&self, _hand: Hand) -> Option<Self>
+    fn hand(&self, _hand: PipelineSlot) -> Option<Self>
     where
         Self: Sized,
     {
@@ -180,10 +180,11 @@ pub trait Transaction: Send {
 
     /// Locks how far these lines have come until the transaction ends, and tells it: the number of the last message that
     /// was handled or given up. 0 where there was none. The lines come sorted.
-    fn lock_lines(&mut self, lines: &[String]) -> impl Future<Output = Result<Vec<(String, i64)>, StoreError>> + Send;
+    fn lock_cursors(&mut self, lines: &[String])
+    -> impl Future<Output = Result<Vec<(String, i64)>, StoreError>> + Send;
 
     /// Notes how far lines have come that this transaction has locked.
-    fn advance_lines(&mut self, reached: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn advance_cursors(&mut self, reached: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The same, and when the last event of each was written.
     fn advance_lines_at(
@@ -191,7 +192,7 @@ pub trait Transaction: Send {
         reached: &[(String, i64, DateTime<Utc>)],
     ) -> impl Future<Output = Result<(), StoreError>> + Send {
         let reached: Vec<(String, i64)> = reached.iter().map(|(line, last, _)| (line.clone(), *last)).collect();
-        async move { self.advance_lines(&reached).await }
+        async move { self.advance_cursors(&reached).await }
     }
 
     /// When the last event of these lines was written, of those of which it is known.

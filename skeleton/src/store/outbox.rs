@@ -39,7 +39,7 @@ pub trait Outbox: Store {
     fn unreadable(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
 
     /// Lets another replica relay from now on, where this one did: it need not wait until this one is known to be gone.
-    fn resign(&self) -> impl Future<Output = ()> + Send;
+    fn release_leadership(&self) -> impl Future<Output = ()> + Send;
 
     /// Moves the numbers of subjects forward to these, where they are lower: the next event of each has the one after it.
     /// Returns how many are lower; with `dry_run` it changes none.
@@ -52,7 +52,7 @@ pub trait Outbox: Store {
     }
 
     /// Rings when a transaction of this process has committed messages.
-    fn bell(&self) -> &Notify;
+    fn wakeup(&self) -> &Notify;
 }
 
 /// Where a message is published: exchange and routing key.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A message's place among those of its subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SequencePosition {
     /// The producer and the subject.
     pub line: String,
     /// The message's number; the first has 1.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Delay, Staged, Store};
+use super::{Delay, PendingMessage, Store};
 use crate::failure::StoreError;
 
 /// How far a saga has come.
@@ -84,7 +84,7 @@ pub struct SagaStep {
     /// The message whose handling did it.
     pub message: Option<Uuid>,
     /// The job that undoes it.
-    pub compensation: Option<Staged>,
+    pub compensation: Option<PendingMessage>,
 }
 
 /// A transaction that keeps sagas. Handlers use [`crate::saga::Saga`] instead.
@@ -103,7 +103,10 @@ pub trait KeepSagas: Delay {
     -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes out the newest compensation of a saga that is locked.
-    fn take_compensation(&mut self, saga: &SagaRow) -> impl Future<Output = Result<Option<Staged>, StoreError>> + Send;
+    fn take_compensation(
+        &mut self,
+        saga: &SagaRow,
+    ) -> impl Future<Output = Result<Option<PendingMessage>, StoreError>> + Send;
 }
 
 /// A store that keeps sagas, for those who look at them.

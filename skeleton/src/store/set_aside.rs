@@ -8,7 +8,7 @@ use events::{Envelope, EnvelopeError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Place;
+use super::SequencePosition;
 use crate::{failure::StoreError, panics::cut};
 
 /// The most bytes that are kept of a reason.
@@ -74,7 +74,7 @@ pub struct SetAside {
     /// Its data as it came.
     pub body: Vec<u8>,
     /// Its place, where it must be handled in order.
-    pub place: Option<Place>,
+    pub place: Option<SequencePosition>,
     /// What it waits for.
     pub state: State,
     /// How often it has failed.

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::{Outcome, Outgoing, Publisher, Transaction, checks};
 use crate::{
+    environment::Environment,
     failure::{Failure, Problem},
-    surroundings::Surroundings,
 };
 
 /// What all work of one running service shares.
@@ -24,7 +24,7 @@ pub struct ServiceContext {
     /// The service's name.
     pub name: String,
     /// Clock and chance.
-    pub surroundings: Surroundings,
+    pub environment: Environment,
     /// Rings when a transaction of this process has committed delayed jobs.
     pub(crate) delays: Notify,
     sender: OnceLock<Sender>,
@@ -48,12 +48,12 @@ pub struct Ending {
 
 impl ServiceContext {
     /// A context without resources.
-    pub fn new(name: impl Into<String>, surroundings: Surroundings) -> Self {
+    pub fn new(name: impl Into<String>, environment: Environment) -> Self {
         // Whoever watches and falls behind misses the oldest: nothing depends on it but tests.
         let (endings, _) = broadcast::channel(4096);
         Self {
             name: name.into(),
-            surroundings,
+            environment,
             delays: Notify::new(),
             sender: OnceLock::new(),
             resources: HashMap::new(),
@@ -113,7 +113,7 @@ impl ServiceContext {
 
 /// A message that leaves with the transaction.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Staged {
+pub struct PendingMessage {
     /// Where it goes.
     pub exchange: String,
     /// With which routing key.
@@ -124,7 +124,7 @@ pub struct Staged {
     pub body: String,
 }
 
-impl Staged {
+impl PendingMessage {
     /// The subject whose next number the message gets. Jobs get none: the numbers of a subject's events have no gaps.
     pub fn numbered_subject(&self) -> Option<&str> {
         self.envelope.subject.as_deref().filter(|_| self.exchange.starts_with("events."))
@@ -132,21 +132,21 @@ impl Staged {
 }
 
 /// What the skeleton keeps beside a transaction.
-pub struct Work {
+pub struct UnitOfWork {
     service: Arc<ServiceContext>,
     cause: Option<Envelope>,
     trace: TraceParent,
-    staged: Vec<Staged>,
+    staged: Vec<PendingMessage>,
     has_delays: bool,
     account: Option<Uuid>,
     drops: bool,
     moved_lines: Vec<String>,
 }
 
-impl Work {
+impl UnitOfWork {
     /// Work of a service that nothing has caused yet.
     pub fn new(service: Arc<ServiceContext>) -> Self {
-        let trace = service.surroundings.new_trace();
+        let trace = service.environment.new_trace();
         Self {
             service,
             cause: None,
@@ -161,7 +161,7 @@ impl Work {
 
     /// From here on the work is done because of this message.
     pub fn caused_by(&mut self, message: &Envelope) {
-        self.trace = self.service.surroundings.child_of(message.trace);
+        self.trace = self.service.environment.child_of(message.trace);
         self.cause = Some(message.clone());
     }
 
@@ -217,12 +217,12 @@ impl Work {
     }
 
     /// What leaves with the transaction, taken out.
-    pub fn take_staged(&mut self) -> Vec<Staged> {
+    pub fn take_pending(&mut self) -> Vec<PendingMessage> {
         std::mem::take(&mut self.staged)
     }
 
     /// Has a message leave with the transaction that was staged, and kept, before.
-    pub(crate) fn stage_again(&mut self, staged: Staged) {
+    pub(crate) fn stage_again(&mut self, staged: PendingMessage) {
         self.staged.push(staged);
     }
 
@@ -239,7 +239,7 @@ impl Work {
     }
 
     /// Lets messages leave with the transaction that were written earlier.
-    pub(crate) fn release(&mut self, written: Vec<Staged>) {
+    pub(crate) fn release(&mut self, written: Vec<PendingMessage>) {
         self.staged.extend(written);
     }
 
@@ -262,23 +262,23 @@ impl Work {
     }
 
     /// A job of this service as it will leave.
-    pub(crate) fn written_job<J: Job>(&self, job: &J) -> Result<Staged, Failure> {
+    pub(crate) fn written_job<J: Job>(&self, job: &J) -> Result<PendingMessage, Failure> {
         self.written(format!("jobs.{}", self.service.name), job)
     }
 
-    fn written<M: Message>(&self, exchange: String, message: &M) -> Result<Staged, Failure> {
+    fn written<M: Message>(&self, exchange: String, message: &M) -> Result<PendingMessage, Failure> {
         let body = serde_json::to_string(message).map_err(Failure::bug)?;
         let subject = message.subject();
         checks::size(&body)?;
         checks::subject(subject.as_deref())?;
         checks::schema::<M>(body.as_bytes())?;
         let cause = self.cause.as_ref();
-        let surroundings = &self.service.surroundings;
+        let environment = &self.service.environment;
         let envelope = Envelope {
-            id: surroundings.new_message_id(),
+            id: environment.new_message_id(),
             name: M::NAME.to_owned(),
             source: format!("/{}", self.service.name),
-            time: surroundings.now(),
+            time: environment.now(),
             subject,
             sequence: None,
             trace: Some(self.trace),
@@ -287,7 +287,7 @@ impl Work {
             actor: cause.and_then(|cause| cause.actor),
             deadline: None,
         };
-        Ok(Staged { exchange, routing_key: M::KEY.to_owned(), envelope, body })
+        Ok(PendingMessage { exchange, routing_key: M::KEY.to_owned(), envelope, body })
     }
 }
 
@@ -298,8 +298,8 @@ pub trait Publish: Transaction {
     /// # Errors
     /// Rejects a message of more than 256 kB, or with a subject of more than 1,024 bytes.
     fn publish<E: Event>(&mut self, event: E) -> Result<(), Failure> {
-        let exchange = format!("events.{}", self.work().service.name);
-        self.work_mut().stage(exchange, &event).map(drop)
+        let exchange = format!("events.{}", self.unit_of_work().service.name);
+        self.unit_of_work_mut().stage(exchange, &event).map(drop)
     }
 
     /// Puts a job into the service's own queue, when and only when the transaction commits. Returns the job's id.
@@ -307,23 +307,23 @@ pub trait Publish: Transaction {
     /// # Errors
     /// Rejects a job of more than 256 kB, or with a subject of more than 1,024 bytes.
     fn enqueue<J: Job>(&mut self, job: J) -> Result<Uuid, Failure> {
-        let exchange = format!("jobs.{}", self.work().service.name);
-        self.work_mut().stage(exchange, &job)
+        let exchange = format!("jobs.{}", self.unit_of_work().service.name);
+        self.unit_of_work_mut().stage(exchange, &job)
     }
 
     /// The time this work is done at.
     fn now(&self) -> DateTime<Utc> {
-        self.work().service.surroundings.now()
+        self.unit_of_work().service.environment.now()
     }
 
     /// A new random id, safe to show to strangers.
     fn new_id(&self) -> Uuid {
-        self.work().service.surroundings.new_id()
+        self.unit_of_work().service.environment.new_id()
     }
 
     /// The id of the message that is handled: the same for each delivery of it.
     fn message_id(&self) -> Option<Uuid> {
-        self.work().cause().map(|message| message.id)
+        self.unit_of_work().cause().map(|message| message.id)
     }
 
     /// The sequence of the event that is handled, among those of its subject.
@@ -331,11 +331,11 @@ pub trait Publish: Transaction {
     /// # Errors
     /// Rejects a message without a sequence.
     fn sequence(&self) -> Result<i64, Failure> {
-        self.work().sequence()
+        self.unit_of_work().sequence()
     }
 
     /// Something the service was assembled with, found by its type.
     fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
-        self.work().service.get()
+        self.unit_of_work().service.get()
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     config::{BrokerSettings, Settings},
     failure::Problem,
     messaging::{
-        handlers::Answers,
-        requests::{Asking, Requests},
-        topology::Dealings,
+        handlers::RequestHandlers,
+        requests::{RequestOptions, Requests},
+        topology::TopologySpec,
     },
     service::{App, Running, Service, StartError},
     store::{Counts, Ending, Filter, SetAside, State, Store},
@@ -51,11 +51,11 @@ impl<S: TestStore> TestApp<S> {
 
     pub(super) async fn start_prepared(world: World, service: Service<S>, prepared: Prepared) -> Self {
         let name = service.name();
-        let Prepared { provisioned, settings, dealings } = prepared;
+        let Prepared { provisioned, settings, topology_spec } = prepared;
         let spy = world.spy_on(name).await;
-        let caller = dealings.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
+        let caller = topology_spec.callers.first().cloned().unwrap_or_else(|| "tester".to_owned());
         let requests = world.requests_of(&caller, &[name]).await;
-        let starting = service.start(settings.clone(), world.surroundings.clone());
+        let starting = service.start(settings.clone(), world.environment.clone());
         let running = starting.await.unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { running, world, spy, requests, provisioned, settings, parked_is_expected: false.into() }
     }
@@ -64,7 +64,7 @@ impl<S: TestStore> TestApp<S> {
     /// to it waits in its queues.
     pub async fn neighbour<O: TestStore>(&self, service: &Service<O>, settings: &[(&str, &str, &str)]) -> Neighbour<O> {
         let Prepared { provisioned, settings, .. } = prepare(&self.world, service, settings).await;
-        Neighbour::new(provisioned, settings, self.world.surroundings.clone())
+        Neighbour::new(provisioned, settings, self.world.environment.clone())
     }
 
     /// One more process of the service, maybe of another version, on the same queues and the same store.
@@ -83,7 +83,7 @@ impl<S: TestStore> TestApp<S> {
         overrides: &[(&str, &str, &str)],
     ) -> Result<Running<S>, StartError> {
         let settings = with(self.settings.clone(), overrides);
-        service.start(settings, self.world.surroundings.clone()).await
+        service.start(settings, self.world.environment.clone()).await
     }
 
     /// Makes on the broker what a service needs under these settings, as an administrator would.
@@ -179,7 +179,7 @@ impl<S: TestStore> TestApp<S> {
     }
 
     /// Answers requests of this service in the place of another one, until the end of the test.
-    pub async fn answered_by(&self, other: &'static str, answers: Answers<S>) {
+    pub async fn answered_by(&self, other: &'static str, answers: RequestHandlers<S>) {
         let app = &self.running.app;
         self.world.answer(other, &app.service.name, answers, app.store.clone()).await;
     }
@@ -188,16 +188,16 @@ impl<S: TestStore> TestApp<S> {
     ///
     /// # Errors
     /// The problem it answers with.
-    pub async fn ask<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
-        self.requests.ask(request, Asking::default()).await
+    pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
+        self.requests.call(request, RequestOptions::default()).await
     }
 
     /// The same on an account's behalf, or under an id of one's own.
     ///
     /// # Errors
     /// The problem it answers with.
-    pub async fn ask_as<R: Request>(&self, request: &R, asking: Asking) -> Result<R::Reply, Problem> {
-        self.requests.ask(request, asking).await
+    pub async fn call_with<R: Request>(&self, request: &R, asking: RequestOptions) -> Result<R::Reply, Problem> {
+        self.requests.call(request, asking).await
     }
 
     /// Waits until the service has published one event like this, and sees to it that there is no other.
@@ -285,7 +285,7 @@ impl<S: TestStore> TestApp<S> {
 pub(super) struct Prepared {
     pub(super) provisioned: Provisioned,
     pub(super) settings: Settings,
-    pub(super) dealings: Dealings,
+    pub(super) topology_spec: TopologySpec,
 }
 
 /// Makes what a service needs before it starts.
@@ -311,8 +311,8 @@ pub(super) async fn prepare<S: TestStore>(
     if !service.has_http() {
         settings.forget("http");
     }
-    let dealings = apply_topology(world, service, &settings).await;
-    Prepared { provisioned, settings, dealings }
+    let topology_spec = apply_topology(world, service, &settings).await;
+    Prepared { provisioned, settings, topology_spec }
 }
 
 /// Settings that are otherwise in part: section, key and value; a list is `[1, 2]`.
@@ -323,12 +323,12 @@ fn with(mut settings: Settings, overrides: &[(&str, &str, &str)]) -> Settings {
     settings
 }
 
-async fn apply_topology<S: Store>(world: &World, service: &Service<S>, settings: &Settings) -> Dealings {
+async fn apply_topology<S: Store>(world: &World, service: &Service<S>, settings: &Settings) -> TopologySpec {
     let broker: BrokerSettings = settings.section("broker").expect("the settings of the broker are good");
-    let dealings = service.dealings(broker.partitions);
-    let applied = world.admin.apply(&dealings.topology(), &broker_password(service.name())).await;
+    let topology_spec = service.topology_spec(broker.partitions);
+    let applied = world.admin.apply(&topology_spec.topology(), &broker_password(service.name())).await;
     applied.expect("the service's topology can be made");
-    dealings
+    topology_spec
 }
 
 /// Waits until a message's handling has ended.

@@ -8,7 +8,7 @@ use std::sync::{
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::eventually;
-use crate::surroundings::{Clock, Surroundings};
+use crate::environment::{Clock, Environment};
 
 /// A clock that the test moves, shared by all who have a clone.
 #[derive(Clone)]
@@ -69,8 +69,8 @@ impl TestClock {
     }
 
     /// Surroundings with this clock.
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings::with_clock(self.clone())
+    pub fn environment(&self) -> Environment {
+        Environment::with_clock(self.clone())
     }
 }
 

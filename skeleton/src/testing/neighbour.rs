@@ -3,27 +3,27 @@
 use super::{Provisioned, TestStore};
 use crate::{
     config::Settings,
+    environment::Environment,
     service::{Running, Service},
-    surroundings::Surroundings,
 };
 
 /// Another service in a test's world, which starts and stops when the test says so.
 pub struct Neighbour<S: TestStore> {
     provisioned: Provisioned,
     settings: Settings,
-    surroundings: Surroundings,
+    environment: Environment,
     running: Option<Running<S>>,
 }
 
 impl<S: TestStore> Neighbour<S> {
-    pub(super) fn new(provisioned: Provisioned, settings: Settings, surroundings: Surroundings) -> Self {
-        Self { provisioned, settings, surroundings, running: None }
+    pub(super) fn new(provisioned: Provisioned, settings: Settings, environment: Environment) -> Self {
+        Self { provisioned, settings, environment, running: None }
     }
 
     /// Starts it, or starts it again: on the same queues and the same store.
     pub async fn start(&mut self, service: Service<S>) {
         let name = service.name();
-        let starting = Box::pin(service.start(self.settings.clone(), self.surroundings.clone()));
+        let starting = Box::pin(service.start(self.settings.clone(), self.environment.clone()));
         self.running = Some(starting.await.unwrap_or_else(|error| panic!("{name}: {error}")));
     }
 

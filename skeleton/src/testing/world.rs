@@ -16,15 +16,15 @@ use uuid::Uuid;
 use super::{Servers, TestClock, spy::Spy};
 use crate::{
     config::{BrokerSettings, RequestSettings},
+    environment::Environment,
     messaging::{
-        handlers::Answers,
+        handlers::RequestHandlers,
         rabbit::{Link, Login, RabbitPublisher, properties},
         requests::{Requests, Server, serve},
-        topology::{Admin, Dealings, encoded},
+        topology::{Admin, TopologySpec, encoded},
     },
     stop::{self, StopSender},
     store::{ServiceContext, Store},
-    surroundings::Surroundings,
 };
 
 /// The password of every service in tests.
@@ -44,7 +44,7 @@ pub struct World {
     pub(super) servers: Servers,
     pub(super) vhost: String,
     pub(super) admin: Admin,
-    pub(super) surroundings: Surroundings,
+    pub(super) environment: Environment,
     channel: Channel,
     connection: Connection,
     sequences: Mutex<HashMap<String, i64>>,
@@ -56,18 +56,18 @@ pub struct World {
 impl World {
     /// Makes one.
     pub async fn new() -> Self {
-        Self::in_surroundings(Surroundings::system()).await
+        Self::in_environment(Environment::system()).await
     }
 
     /// Makes one whose time a test moves, with [`TestApp::advance`].
     pub async fn in_time_of(clock: &TestClock) -> Self {
-        Self { clock: Some(clock.clone()), ..Self::in_surroundings(clock.surroundings()).await }
+        Self { clock: Some(clock.clone()), ..Self::in_environment(clock.environment()).await }
     }
 
     /// Makes one with a clock or a chance of the test's own.
-    pub async fn in_surroundings(surroundings: Surroundings) -> Self {
+    pub async fn in_environment(environment: Environment) -> Self {
         let servers = Servers::from_env();
-        let vhost = format!("test-{}", &surroundings.new_id().simple().to_string()[..12]);
+        let vhost = format!("test-{}", &environment.new_id().simple().to_string()[..12]);
         let admin = Admin::new(&servers.rabbit_api, &vhost);
         admin.put(&format!("vhosts/{vhost}"), &json!({})).await.expect("the test's broker makes a virtual host");
         let (address, _) = servers.amqp.rsplit_once('/').expect("an AMQP address has a path");
@@ -85,7 +85,7 @@ impl World {
             servers,
             vhost,
             admin,
-            surroundings,
+            environment,
             channel,
             connection,
             sequences: Mutex::default(),
@@ -118,38 +118,44 @@ impl World {
     }
 
     /// A client that asks as another service would, with that service's user and rights.
-    pub async fn requests_of(&self, caller: &str, asks: &[&str]) -> Requests {
-        let dealings = Dealings {
+    pub async fn requests_of(&self, caller: &str, calls: &[&str]) -> Requests {
+        let topology_spec = TopologySpec {
             service: caller.to_owned(),
-            asks: asks.iter().map(|service| (*service).to_owned()).collect(),
-            ..Dealings::default()
+            calls: calls.iter().map(|service| (*service).to_owned()).collect(),
+            ..TopologySpec::default()
         };
         self.admin
-            .apply(&dealings.topology(), &broker_password(caller))
+            .apply(&topology_spec.topology(), &broker_password(caller))
             .await
             .expect("the caller's topology can be made");
         let timeout = std::time::Duration::from_secs(10);
         let publisher = Arc::new(RabbitPublisher::new(self.link(caller, "asking"), timeout));
         let replies = self.link(caller, "replies");
-        Requests::start(caller, replies, publisher, timeout, self.surroundings.clone(), self.stopped.clone())
+        Requests::start(caller, replies, publisher, timeout, self.environment.clone(), self.stopped.clone())
     }
 
     /// Answers a caller's requests in the place of a service, with that service's user and rights. What its answers
     /// write goes into the store given.
-    pub(super) async fn answer<S: Store>(&self, service: &'static str, caller: &str, answers: Answers<S>, store: S) {
-        let dealings = Dealings {
+    pub(super) async fn answer<S: Store>(
+        &self,
+        service: &'static str,
+        caller: &str,
+        answers: RequestHandlers<S>,
+        store: S,
+    ) {
+        let topology_spec = TopologySpec {
             service: service.to_owned(),
             requests: answers.bindings.clone(),
             callers: vec![caller.to_owned()],
-            ..Dealings::default()
+            ..TopologySpec::default()
         };
         self.admin
-            .apply(&dealings.topology(), &broker_password(service))
+            .apply(&topology_spec.topology(), &broker_password(service))
             .await
             .expect("the stand-in's topology can be made");
         let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
-        let context = Arc::new(ServiceContext::new(service, self.surroundings.clone()));
-        let mut all = Answers::new();
+        let context = Arc::new(ServiceContext::new(service, self.environment.clone()));
+        let mut all = RequestHandlers::new();
         all.add(answers, &[caller]);
         let server = Arc::new(Server::new(context, store, all, settings));
         let (requests, replies) = (self.link(service, "requests"), self.link(service, "replying"));
@@ -159,7 +165,7 @@ impl World {
     /// A connection of a user to the broker.
     pub fn link(&self, user: &str, purpose: &str) -> Link {
         let login = Login::new(&self.broker_settings(user)).expect("the address is good");
-        Link::open(login, format!("{user} {purpose}"), self.surroundings.clone(), self.stopped.clone())
+        Link::open(login, format!("{user} {purpose}"), self.environment.clone(), self.stopped.clone())
     }
 
     /// Where the broker is for a user, and how it is used.
@@ -188,13 +194,13 @@ impl World {
             *last
         });
         Envelope {
-            id: self.surroundings.new_message_id(),
+            id: self.environment.new_message_id(),
             name: M::NAME.to_owned(),
             source: format!("/{}", M::SERVICE),
-            time: self.surroundings.now(),
+            time: self.environment.now(),
             subject,
             sequence,
-            trace: Some(self.surroundings.new_trace()),
+            trace: Some(self.environment.new_trace()),
             correlation_id: None,
             causation_id: None,
             actor: None,

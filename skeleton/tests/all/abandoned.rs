@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use events::{accounts::Registered, samples};
 use skeleton::{
-    Handled, Neo4j, Postgres, Publish, Service, Settings, Subscriptions, Surroundings,
+    Environment, HandlerResult, Neo4j, Postgres, Publish, Service, Settings, Subscriptions,
     failure::StoreErrorKind,
-    store::{Plan, ServiceContext, Store, Transaction, neo4j, neo4j::query, postgres::Tx},
+    store::{ServiceContext, Store, StoreBuilder, Transaction, neo4j, neo4j::query, postgres::Tx},
     testing::{TestApp, TestStore, eventually},
 };
 use tokio::time::{Instant, timeout};
@@ -69,7 +69,7 @@ async fn a_dropped_transaction_holds_nobody_up_and_its_statement_is_cancelled() 
 
 /// A handler that abandons its statement, or goes on after one that is wrong, the first time.
 fn careless() -> Service<Postgres> {
-    async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
         let sql = "insert into effects (contact_id, times) values ($1, 1)";
         tx.execute(sql, &[&registered.account_id]).await?;
         let is_first = Uuid::from_u128(1);
@@ -121,7 +121,7 @@ async fn a_transaction_of_neo4j_with_an_abandoned_statement_is_not_committed() {
     }
     let store = Neo4j::migrated_by(&[]).open(&settings).unwrap();
     store.migrate().await.unwrap();
-    let service = std::sync::Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let service = std::sync::Arc::new(ServiceContext::new("contacts", Environment::system()));
     for publishes in [false, true] {
         let mut tx: neo4j::Tx = store.begin(&service, &[]).await.unwrap();
         tx.execute(query("CREATE (:Abandoned)")).await.unwrap();

@@ -7,7 +7,7 @@ use std::sync::{
 
 use events::{accounts::Registered, contacts::ContactRemoved, samples};
 use skeleton::{
-    Failure, Handled, Postgres, Publish, Service, Subscriptions,
+    Failure, HandlerResult, Postgres, Publish, Service, Subscriptions,
     store::postgres::Tx,
     testing::{TestApp, World, broker_password},
 };
@@ -50,7 +50,7 @@ async fn after_backlog(subscriptions: Subscriptions<Tx>, backlog: &[Registered])
         .consumes(subscriptions)
         .with(in_the_air.clone());
     let world = World::new().await;
-    world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await.unwrap();
+    world.admin().apply(&service.topology_spec(1).topology(), &broker_password(service.name())).await.unwrap();
     for registered in backlog {
         world.publish(registered, &world.envelope_for(registered)).await;
     }
@@ -76,13 +76,13 @@ async fn wait_for_the_last(app: &TestApp<Postgres>, backlog: &[Registered]) {
     app.published_once::<ContactRemoved>(|event| event.contact_id == last).await;
 }
 
-fn removed(registered: &Registered, tx: &mut Tx) -> Handled {
+fn removed(registered: &Registered, tx: &mut Tx) -> HandlerResult {
     let removed_at = tx.now();
     tx.publish(ContactRemoved { contact_id: registered.account_id, owner_id: registered.account_id, removed_at })
 }
 
 /// One statement, which is waited for.
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let in_the_air = tx.resource::<InTheAir>();
     in_the_air.begin();
     tx.execute("insert into seen (account_id) values ($1)", &[&registered.account_id]).await?;
@@ -91,7 +91,7 @@ async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
 }
 
 /// Reads what the one before it wrote: done side by side, counts would be lost.
-async fn on_registered_in_steps(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered_in_steps(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let before: i64 = tx.query_one("select n from totals", &[]).await?.get(0);
     tx.execute_later("update totals set n = $1", &[&(before + 1)]).await?;
     tx.execute_later("insert into seen (account_id, before) values ($1, $2)", &[&registered.account_id, &before])
@@ -100,7 +100,7 @@ async fn on_registered_in_steps(registered: Registered, tx: &mut Tx) -> Handled 
 }
 
 /// The same, and takes no notice of what the store answers.
-async fn on_registered_careless(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered_careless(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let before: i64 = tx.query_one("select n from totals", &[]).await?.get(0);
     let changed = tx.execute("update totals set n = $1", &[&(before + 1)]).await;
     if changed.is_ok() {
@@ -111,7 +111,7 @@ async fn on_registered_careless(registered: Registered, tx: &mut Tx) -> Handled 
 }
 
 /// One statement; of some messages the handling fails after it.
-async fn on_registered_or_refused(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered_or_refused(registered: Registered, tx: &mut Tx) -> HandlerResult {
     tx.execute("insert into seen (account_id) values ($1)", &[&registered.account_id]).await?;
     if registered.name == "77" {
         return Err(Failure::retry("not this time"));

@@ -14,7 +14,7 @@ use events::{
     samples,
 };
 use skeleton::{
-    Answered, Answers, Asking, Postgres, Reading, Requests, Service, Surroundings,
+    Environment, HandlerResult, Postgres, ReadContext, RequestHandlers, RequestOptions, Requests, Service,
     messaging::rabbit::RabbitPublisher,
     stop,
     telemetry::metrics_text,
@@ -29,14 +29,14 @@ use crate::probe;
 async fn world_ahead_by(seconds: i64) -> World {
     let clock = TestClock::at(&Utc::now().to_rfc3339());
     clock.jump(TimeDelta::seconds(seconds));
-    World::in_surroundings(clock.surroundings()).await
+    World::in_environment(clock.environment()).await
 }
 
 /// A caller whose clock is the machine's.
 fn caller(world: &World, timeout: Duration, stop: &stop::Stop) -> Requests {
     let publisher = Arc::new(RabbitPublisher::new(world.link("gateway", "asking as another"), timeout));
     let replies = world.link("gateway", "replies of another");
-    Requests::start("gateway", replies, publisher, timeout, Surroundings::system(), stop.clone())
+    Requests::start("gateway", replies, publisher, timeout, Environment::system(), stop.clone())
 }
 
 fn question() -> GetContact {
@@ -50,7 +50,7 @@ async fn a_service_answers_whatever_its_clock_says() {
         let (_running, stop) = stop::channel();
         let caller = caller(app.world(), Duration::from_secs(5), &stop);
 
-        let problem = caller.ask(&question(), Asking::default()).await.unwrap_err();
+        let problem = caller.call(&question(), RequestOptions::default()).await.unwrap_err();
 
         assert_eq!(problem.status, 404, "{seconds} s ahead: {problem}");
         app.finish().await;
@@ -73,7 +73,7 @@ impl Gate {
         Service::named("contacts")
             .store(Postgres::migrated_by(probe::MIGRATIONS))
             .with(self.clone())
-            .answers(Answers::new().read(once_let), &["gateway"])
+            .answers(RequestHandlers::new().read(once_let), &["gateway"])
     }
 
     async fn has_begun(&self, times: u32) {
@@ -85,7 +85,7 @@ impl Gate {
     }
 }
 
-async fn once_let(_asked: GetContact, store: Reading<Postgres>) -> Answered<ContactView> {
+async fn once_let(_asked: GetContact, store: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     let gate = store.resource::<Gate>();
     gate.begun.fetch_add(1, Ordering::Relaxed);
     gate.open.acquire().await.unwrap().forget();
@@ -103,17 +103,17 @@ async fn a_request_whose_time_is_over_is_dropped_and_counted_whatever_the_clocks
         let hasty = caller(app.world(), Duration::from_millis(500), &stop);
         let first = tokio::spawn({
             let patient = patient.clone();
-            async move { patient.ask(&question(), Asking::default()).await }
+            async move { patient.call(&question(), RequestOptions::default()).await }
         });
         gate.has_begun(1).await;
 
         // Waits for the only slot until its caller has gone.
-        let given_up = hasty.ask(&question(), Asking::default()).await.unwrap_err();
+        let given_up = hasty.call(&question(), RequestOptions::default()).await.unwrap_err();
         gate.open.add_permits(2);
 
         assert_eq!(given_up.status, 504, "{seconds} s ahead: {given_up}");
         first.await.unwrap().unwrap();
-        patient.ask(&question(), Asking::default()).await.unwrap();
+        patient.call(&question(), RequestOptions::default()).await.unwrap();
         assert_eq!(gate.begun.load(Ordering::Relaxed), 2, "{seconds} s ahead: the dropped request was worked on");
         let counted = r#"requests_dropped_total{name="contacts.get-contact.v1",reason="expired"}"#;
         assert!(metrics_text().contains(counted), "{}", metrics_text());
@@ -131,7 +131,7 @@ async fn a_handler_is_stopped_when_its_caller_stops_waiting_whatever_the_clocks_
     let patient = caller(app.world(), Duration::from_secs(20), &stop);
 
     let question = question();
-    let given_up = hasty.ask(&question, Asking::default());
+    let given_up = hasty.call(&question, RequestOptions::default());
     let given_up = tokio::join!(given_up, gate.has_begun(1)).0.unwrap_err();
 
     // The handler still waits at the gate, in the only slot, unless it was stopped.
@@ -140,6 +140,6 @@ async fn a_handler_is_stopped_when_its_caller_stops_waiting_whatever_the_clocks_
         gate.has_begun(2).await;
         gate.open.add_permits(1);
     };
-    tokio::join!(patient.ask(&question, Asking::default()), let_through).0.unwrap();
+    tokio::join!(patient.call(&question, RequestOptions::default()), let_through).0.unwrap();
     app.finish().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use events::{accounts::Registered, contacts::ChangeContact, samples};
 use skeleton::{
-    Asking, Handled, Postgres, Service, Subscriptions,
+    HandlerResult, Postgres, RequestOptions, Service, Subscriptions,
     failure::StoreErrorKind,
     store::{Store, Transaction, postgres::Tx},
     testing::{Fault, Proxy, Servers, TestApp, TestClock, World, eventually},
@@ -117,14 +117,14 @@ async fn an_event_whose_commit_was_never_answered_has_one_effect() {
 async fn an_order_whose_commit_was_never_answered_is_followed_once_when_it_is_given_again() {
     let scene = Scene::start(&[]).await;
     let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
-    let asking = || Asking { id: Some(asked.contact_id), ..Asking::default() };
+    let asking = || RequestOptions { id: Some(asked.contact_id), ..RequestOptions::default() };
     scene.hold_commits().await;
 
-    let (first, ()) = tokio::join!(scene.app.ask_as(&asked, asking()), async {
+    let (first, ()) = tokio::join!(scene.app.call_with(&asked, asking()), async {
         scene.are_committing(1).await;
         scene.lose_the_answers(1).await;
     });
-    let again = scene.app.ask_as(&asked, asking()).await.unwrap();
+    let again = scene.app.call_with(&asked, asking()).await.unwrap();
 
     let problem = first.unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (503, Some(1)));
@@ -194,7 +194,7 @@ async fn a_transaction_that_is_left_open_is_cut_and_holds_nobody_up() {
 
 /// Two rows that everyone counts in, in one order or the other.
 fn quarrelsome() -> Service<Postgres> {
-    async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
         let mut rows = [Uuid::from_u128(1), Uuid::from_u128(2)];
         if registered.account_id.as_u128().is_multiple_of(2) {
             rows.reverse();
@@ -348,7 +348,7 @@ async fn a_service_whose_clock_is_wrong_waits_as_long_as_any_other() {
     for hours in [-1, 1] {
         let clock = TestClock::at(&Utc::now().to_rfc3339());
         clock.jump(TimeDelta::hours(hours));
-        let world = World::in_surroundings(clock.surroundings()).await;
+        let world = World::in_environment(clock.environment()).await;
         let settings = [("retry", "waits_ms", "[500, 60000]"), ("retry", "jitter", "0")];
         let app = world.start(probe::service(), &settings).await;
         let mut endings = app.parts().service.endings();

@@ -14,7 +14,7 @@ use events::{
     samples,
 };
 use skeleton::{
-    Answered, Answers, Failure, Handled, JobSteps, Jobs, Postgres, Progress, Publish, Service, Subscriptions,
+    Failure, HandlerResult, JobSteps, Jobs, Postgres, Progress, Publish, RequestHandlers, Service, Subscriptions,
     store::{JobRecords, JobState, Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
@@ -27,7 +27,7 @@ use crate::probe;
 struct Calls(Arc<AtomicU32>);
 
 /// Counts, and drops the second event of an import: at its second attempt if it is to be dropped late.
-async fn on_progress(event: ImportProgressed, tx: &mut Tx) -> Handled {
+async fn on_progress(event: ImportProgressed, tx: &mut Tx) -> HandlerResult {
     let calls = tx.resource::<Calls>().0.fetch_add(1, Relaxed);
     count(tx, event.import_id).await?;
     match event.added {
@@ -38,11 +38,11 @@ async fn on_progress(event: ImportProgressed, tx: &mut Tx) -> Handled {
     }
 }
 
-async fn none<E>(_: E, _: &mut Tx) -> Handled {
+async fn none<E>(_: E, _: &mut Tx) -> HandlerResult {
     Ok(())
 }
 
-async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactView> {
+async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     count(tx, asked.contact_id).await?;
     Err(Failure::drop("this request means nothing here"))
 }
@@ -52,7 +52,7 @@ async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile
     Err(Failure::drop("the import is gone"))
 }
 
-async fn count(tx: &mut Tx, id: Uuid) -> Handled {
+async fn count(tx: &mut Tx, id: Uuid) -> HandlerResult {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";
     tx.execute(sql, &[&id]).await?;
     Ok(())
@@ -69,7 +69,7 @@ async fn start() -> (TestApp<Postgres>, Calls) {
     let service = Service::named("contacts")
         .store(Postgres::migrated_by(probe::MIGRATIONS))
         .consumes(subscriptions)
-        .answers(Answers::new().write(change_contact), &["gateway"])
+        .answers(RequestHandlers::new().write(change_contact), &["gateway"])
         .jobs(Jobs::new().on(import_file))
         .with(calls.clone());
     (TestApp::start(service, &[("retry", "waits_ms", "[10]"), ("retry", "poll_ms", "50")]).await, calls)
@@ -151,7 +151,7 @@ async fn a_request_is_answered_even_if_its_handler_drops_it() {
     let (app, _) = start().await;
     let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
 
-    let problem = app.ask(&asked).await.unwrap_err();
+    let problem = app.call(&asked).await.unwrap_err();
 
     assert_eq!((problem.status, problem.kind.as_str()), (422, "urn:kith:problem:dropped"));
     assert_eq!(problem.detail, "this request means nothing here");

@@ -11,7 +11,8 @@ use std::{
 
 use events::{accounts::Registered, contacts::ImportFile, samples};
 use skeleton::{
-    Failure, Handled, Jobs, Postgres, Progress, Publish, Service, Settings, StoreError, Subscriptions, Surroundings,
+    Environment, Failure, HandlerResult, Jobs, Postgres, Progress, Publish, Service, Settings, StoreError,
+    Subscriptions,
     config::RetryOverrides,
     store::{Counts, postgres::Tx},
     testing::{Fault, Proxy, Servers, TestApp, World, eventually},
@@ -27,7 +28,7 @@ struct Partner {
     asked: Arc<AtomicU32>,
 }
 
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let partner = tx.resource::<Partner>();
     partner.asked.fetch_add(1, Relaxed);
     if partner.is_away.load(Relaxed) {
@@ -189,7 +190,7 @@ fn deadly() -> Service<Postgres> {
         .with(Partner::default())
 }
 
-async fn on_deadly(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_deadly(registered: Registered, tx: &mut Tx) -> HandlerResult {
     if registered.name == "deadly" {
         std::process::abort();
     }
@@ -201,7 +202,7 @@ async fn on_deadly(registered: Registered, tx: &mut Tx) -> Handled {
 async fn the_process_that_dies() {
     let mut settings = Settings::read_with("contacts", "", std::env::vars().collect()).unwrap();
     settings.set("retry", "waits_ms", vec![10]);
-    let running = deadly().start(settings, Surroundings::system()).await.unwrap();
+    let running = deadly().start(settings, Environment::system()).await.unwrap();
     std::future::pending::<()>().await;
     drop(running);
 }

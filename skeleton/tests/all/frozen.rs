@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use events::{contacts::ContactRemoved, samples};
 use skeleton::{
-    Postgres, Publish, ServiceContext, Settings, Surroundings,
-    store::{Outbox, Plan, Store, Transaction},
+    Environment, Postgres, Publish, ServiceContext, Settings,
+    store::{Outbox, Store, StoreBuilder, Transaction},
     testing::{TestStore, eventually},
 };
 use tokio::time::Instant;
@@ -57,7 +57,7 @@ async fn a_frozen_relay_is_replaced_within_15_seconds_and_stands_by_when_it_goes
     }
     let store = Postgres::migrated_by(MIGRATIONS).open(&settings).unwrap();
     store.migrate().await.unwrap();
-    let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
     let mut tx = store.begin(&service, &[]).await.unwrap();
     tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
     tx.commit().await.unwrap();

@@ -16,10 +16,10 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use skeleton::{
-    Postgres, Surroundings,
+    Environment, Postgres,
     messaging::{
         history::{Published, Range, Replayed, published},
-        topology::Dealings,
+        topology::TopologySpec,
     },
     service::TaskError,
     stop,
@@ -33,7 +33,7 @@ use crate::probe;
 /// A world in which accounts has published before anyone listens.
 async fn world_with_history() -> World {
     let world = World::new().await;
-    let accounts = Dealings { service: "accounts".to_owned(), publishes: true, ..Dealings::default() };
+    let accounts = TopologySpec { service: "accounts".to_owned(), publishes: true, ..TopologySpec::default() };
     world.admin().apply(&accounts.topology(), &broker_password("accounts")).await.unwrap();
     world
 }
@@ -63,19 +63,19 @@ fn publishing(connection: Connection, published: Arc<AtomicI64>, enough: Arc<Ato
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         while !enough.load(Ordering::Relaxed) {
-            publish(&channel, &Surroundings::system(), &account("Zoë")).await;
+            publish(&channel, &Environment::system(), &account("Zoë")).await;
             published.fetch_add(1, Ordering::Relaxed);
         }
         connection.close(200, "bye".into()).await.unwrap();
     })
 }
 
-async fn publish(channel: &Channel, surroundings: &Surroundings, event: &Registered) {
+async fn publish(channel: &Channel, environment: &Environment, event: &Registered) {
     let envelope = Envelope {
-        id: surroundings.new_message_id(),
+        id: environment.new_message_id(),
         name: Registered::NAME.to_owned(),
         source: "/accounts".to_owned(),
-        time: surroundings.now(),
+        time: environment.now(),
         subject: event.subject(),
         sequence: Some(1),
         trace: None,
@@ -98,7 +98,7 @@ async fn publish(channel: &Channel, surroundings: &Surroundings, event: &Registe
 #[tokio::test]
 async fn a_new_consumer_is_fed_from_the_past_and_goes_on_live_without_a_gap_or_an_overlap() {
     let world = world_with_history().await;
-    let began = Surroundings::system().now();
+    let began = Environment::system().now();
     let (published, enough) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
     let publisher = publishing(connection_to(&world).await, published.clone(), enough.clone());
     eventually("a past", async || match published.load(Ordering::Relaxed) {
@@ -128,11 +128,11 @@ async fn a_new_consumer_is_fed_from_the_past_and_goes_on_live_without_a_gap_or_a
 #[tokio::test]
 async fn a_replay_that_was_stopped_goes_on_where_it_was() {
     let world = world_with_history().await;
-    let (began, connection) = (Surroundings::system().now(), connection_to(&world).await);
+    let (began, connection) = (Environment::system().now(), connection_to(&world).await);
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     for _ in 0..300 {
-        publish(&channel, &Surroundings::system(), &account("Zoë")).await;
+        publish(&channel, &Environment::system(), &account("Zoë")).await;
     }
     let app = world.start(probe::service(), &[("broker", "batch", "10")]).await;
     let (stopper, stopped) = stop::channel();
@@ -157,7 +157,7 @@ async fn a_replay_that_was_stopped_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn a_replay_from_before_the_history_begins_says_where_it_begins() {
-    let (world, now) = (world_with_history().await, Surroundings::system().now());
+    let (world, now) = (world_with_history().await, Environment::system().now());
     for hours in [5, 3] {
         let event = account("Zoë");
         let envelope = Envelope { time: now - TimeDelta::hours(hours), ..world.envelope_for(&event) };
@@ -176,7 +176,7 @@ async fn a_replay_from_before_the_history_begins_says_where_it_begins() {
 
 #[tokio::test]
 async fn a_history_says_when_each_event_was_last_published() {
-    let (world, now) = (world_with_history().await, Surroundings::system().now());
+    let (world, now) = (world_with_history().await, Environment::system().now());
     for hours in [5, 1, 3] {
         let event = account("Zoë");
         let envelope = Envelope { time: now - TimeDelta::hours(hours), ..world.envelope_for(&event) };
@@ -195,7 +195,7 @@ async fn a_history_says_when_each_event_was_last_published() {
 
 #[tokio::test]
 async fn only_what_is_meant_is_replayed_and_what_is_refused_is_parked_as_ever() {
-    let (world, now) = (world_with_history().await, Surroundings::system().now());
+    let (world, now) = (world_with_history().await, Environment::system().now());
     for (hours, name) in [(5, "early"), (3, "Zoë"), (3, "refuse"), (1, "late")] {
         let event = account(name);
         let envelope = Envelope { time: now - TimeDelta::hours(hours), ..world.envelope_for(&event) };
@@ -222,7 +222,7 @@ async fn only_what_is_meant_is_replayed_and_what_is_refused_is_parked_as_ever() 
 #[tokio::test]
 async fn a_service_reads_the_histories_of_those_it_listens_to_and_no_other() {
     let app = world_with_history().await.start(probe::service(), &[]).await;
-    let network = Dealings { service: "network".to_owned(), publishes: true, ..Dealings::default() };
+    let network = TopologySpec { service: "network".to_owned(), publishes: true, ..TopologySpec::default() };
     app.world().admin().apply(&network.topology(), &broker_password("network")).await.unwrap();
     let name = app.parts().service.name.clone();
     let url = app.world().amqp_url(&name).replacen('@', &format!(":{}@", broker_password(&name)), 1);

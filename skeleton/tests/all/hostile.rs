@@ -17,7 +17,7 @@ use lapin::{
     types::{AMQPValue, FieldArray, FieldTable},
 };
 use skeleton::{
-    Answered, Answers, Failure, Handled, Postgres, Publish, Service, Subscriptions,
+    Failure, HandlerResult, Postgres, Publish, RequestHandlers, Service, Subscriptions,
     store::{Decisions, SetAside, postgres::Tx},
     testing::{TestApp, broker_password, eventually, somebody},
 };
@@ -29,7 +29,7 @@ use crate::probe;
 #[derive(Clone, Default)]
 struct Bug(Arc<AtomicBool>);
 
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     count(tx, registered.account_id).await?;
     if registered.name == "poison" && !tx.resource::<Bug>().0.load(Relaxed) {
         return Err(Failure::retry("this one fails until the handler is mended"));
@@ -37,18 +37,18 @@ async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
     Ok(())
 }
 
-async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> Handled {
+async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
     count(tx, ended.account_id).await
 }
 
 /// Writes, and then wants to tell more than a message may hold.
-async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactView> {
+async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     count(tx, asked.contact_id).await?;
     tx.publish(ContactAdded { name: "x".repeat(300 * 1024), ..samples::contacts::contact_added() })?;
     Ok(samples::contacts::contact_view())
 }
 
-async fn count(tx: &mut Tx, id: Uuid) -> Handled {
+async fn count(tx: &mut Tx, id: Uuid) -> HandlerResult {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";
     tx.execute(sql, &[&id]).await?;
     Ok(())
@@ -58,7 +58,7 @@ fn service(bug: &Bug) -> Service<Postgres> {
     Service::named("contacts")
         .store(Postgres::migrated_by(probe::MIGRATIONS))
         .consumes(Subscriptions::new().on(on_registered).on(on_session_ended))
-        .answers(Answers::new().write(change_contact), &["gateway"])
+        .answers(RequestHandlers::new().write(change_contact), &["gateway"])
         .with(bug.clone())
 }
 
@@ -206,7 +206,7 @@ async fn who_wants_to_tell_more_than_a_message_holds_is_refused_and_nothing_is_w
     let app = start().await;
     let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
 
-    let problem = app.ask(&asked).await.unwrap_err();
+    let problem = app.call(&asked).await.unwrap_err();
 
     assert_eq!((problem.status, problem.kind.as_str()), (413, "urn:kith:problem:message-too-large"));
     assert_eq!(effects(&app, asked.contact_id).await, 0);

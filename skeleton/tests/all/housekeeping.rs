@@ -10,7 +10,7 @@ use std::{
 
 use events::{Envelope, accounts::Registered, samples};
 use skeleton::{
-    App, Handled, Housekeeping, Postgres, Problem, Publish, Service, Subscriptions,
+    App, HandlerResult, Housekeeping, Postgres, Problem, Publish, Service, Subscriptions,
     store::postgres::Tx,
     testing::{TestApp, eventually},
 };
@@ -64,7 +64,7 @@ async fn a_task_runs_at_the_start_and_again_after_each_period_even_if_a_run_fail
 
 type Seen = Arc<Mutex<Vec<(Option<Uuid>, i64)>>>;
 
-async fn note(_: Registered, tx: &mut Tx) -> Handled {
+async fn note(_: Registered, tx: &mut Tx) -> HandlerResult {
     let seen = (tx.message_id(), tx.sequence()?);
     tx.resource::<Seen>().lock().unwrap().push(seen);
     Ok(())

@@ -46,7 +46,7 @@ fn account_of(name: &str) -> Uuid {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct SequencePosition {
     what: String,
 }
 
@@ -60,7 +60,7 @@ struct Shop {
 
 impl Shop {
     /// Does what the order's text says.
-    async fn place(self, caller: Caller, order: Place) -> Result<skeleton::http::Response, Problem> {
+    async fn place(self, caller: Caller, order: SequencePosition) -> Result<skeleton::http::Response, Problem> {
         let number = {
             let mut runs = self.runs.lock().unwrap();
             runs.push(caller.request_id);
@@ -104,7 +104,7 @@ async fn start() -> Scene {
 
 fn routes(store: &Postgres, shop: Shop) -> Routes {
     let caller = warp::header::<String>("x-caller").map(|name| Caller { name, request_id: None }).boxed();
-    let place = move |request: IdempotentRequest<Caller, Place>| {
+    let place = move |request: IdempotentRequest<Caller, SequencePosition>| {
         let shop = shop.clone();
         async move { request.run(|caller, order| shop.place(caller, order)).await }
     };
@@ -118,7 +118,7 @@ impl Scene {
     async fn send(&self, method: Method, path: &str, caller: &str, key: Option<&str>, what: &str) -> Response {
         let request = self.http.request(method, format!("{}{path}", self.app.http_url())).header("x-caller", caller);
         let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
-        request.json(&Place { what: what.to_owned() }).send().await.unwrap()
+        request.json(&SequencePosition { what: what.to_owned() }).send().await.unwrap()
     }
 
     async fn order(&self, key: &str, what: &str) -> (u16, Value) {
@@ -301,7 +301,7 @@ async fn after_a_day_a_key_is_new_and_its_response_is_removed() {
     scene.execute("update skeleton.idempotency_keys set expires_at = now() - interval '1 second'").await;
 
     assert_eq!(scene.order("k1", "pen").await, (201, json!({ "run": 3 })));
-    store.clean_up().await.unwrap();
+    store.clean_up("idempotency keys", 1000).await.unwrap();
 
     let left: i64 = store.query_one("select count(*) from skeleton.idempotency_keys", &[]).await.unwrap().get(0);
     assert_eq!(left, 1, "of the two that expired one was used again");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use events::contacts::ImportFile;
 use skeleton::{
-    Failure, Handled, JobSteps, Jobs, Postgres, Problem, Progress, Service,
+    Failure, HandlerResult, JobSteps, Jobs, Postgres, Problem, Progress, Service,
     service::MendOptions,
     store::{Decisions, JobRecord, JobRecords, JobState, Mended, Signed, Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
@@ -54,7 +54,7 @@ async fn step(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile>, Fail
     Ok(Progress::Measured { next, done: position.into(), total: STEPS.into() })
 }
 
-async fn clean_up(job: ImportFile, tx: &mut Tx) -> Handled {
+async fn clean_up(job: ImportFile, tx: &mut Tx) -> HandlerResult {
     tx.execute("insert into cleaned (import_id) values ($1)", &[&job.import_id]).await?;
     Ok(())
 }
@@ -315,7 +315,7 @@ async fn a_keyed_job_that_has_killed_its_process_three_times_is_done_in_the_end_
 #[ignore = "run by the test above, in a process of its own"]
 async fn the_process_that_dies() {
     let settings = skeleton::Settings::read("contacts", deadly().defaults()).unwrap();
-    let _running = deadly().start(settings, skeleton::Surroundings::system()).await.unwrap();
+    let _running = deadly().start(settings, skeleton::Environment::system()).await.unwrap();
     std::future::pending::<()>().await;
 }
 
@@ -460,7 +460,7 @@ async fn wrong_limits_stop_the_start_each_with_its_name() {
     settings.set("jobs", "import_file_at_most", 0);
     settings.set("jobs", "import_fiel_at_most", 3);
 
-    let Err(error) = service().start(settings, skeleton::Surroundings::system()).await else { panic!("it started") };
+    let Err(error) = service().start(settings, skeleton::Environment::system()).await else { panic!("it started") };
 
     let text = error.to_string();
     for mistake in ["import_file_at_most: at least 1", "import_fiel_at_most: write"] {

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::processes::Process;
 use skeleton::{
-    App, Elasticsearch, Fenced, Lease, Leases, Neo4j, Postgres, Service, ServiceContext, Settings, Surroundings,
+    App, Elasticsearch, Environment, Fenced, Lease, Leases, Neo4j, Postgres, Service, ServiceContext, Settings,
     failure::StoreErrorKind,
     stop::Stop,
-    store::{Plan, Store, Transaction},
+    store::{Store, StoreBuilder, Transaction},
     testing::{TestApp, TestStore, eventually},
 };
 
@@ -27,7 +27,7 @@ fn service() -> Service<Postgres> {
 }
 
 fn context() -> Arc<ServiceContext> {
-    Arc::new(ServiceContext::new("contacts", Surroundings::system()))
+    Arc::new(ServiceContext::new("contacts", Environment::system()))
 }
 
 async fn claimed<S: Leases>(store: &S, holder: &str, lasts: Duration) -> Lease {

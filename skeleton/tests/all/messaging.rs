@@ -6,7 +6,7 @@ use events::{
     samples,
 };
 use skeleton::{
-    Postgres, Surroundings,
+    Environment, Postgres,
     store::{Decisions, Store},
     testing::{TestApp, eventually, somebody},
 };
@@ -207,7 +207,7 @@ async fn wrong_settings_are_all_named_at_once() {
     settings.set("retry", "jitter", "a lot");
     settings.set("brokr", "url", "amqp://127.0.0.1");
 
-    let Err(error) = probe::service().start(settings, Surroundings::system()).await else { panic!("it started") };
+    let Err(error) = probe::service().start(settings, Environment::system()).await else { panic!("it started") };
 
     let text = error.to_string();
     for mistake in ["[broker]", "[store]", "[retry]", "[brokr]", "CONTACTS__RETRY__"] {

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use events::{contacts::ContactRemoved, samples};
 use skeleton::{
-    Neo4j, Publish, Settings, Surroundings,
+    Environment, Neo4j, Publish, Settings,
     failure::StoreErrorKind,
     store::{
-        Outbox, Plan, ServiceContext, Store, Transaction,
+        Outbox, ServiceContext, Store, StoreBuilder, Transaction,
         neo4j::{Tx, query, record},
     },
     testing::{Fault, Provisioned, Proxy, TestStore},
@@ -33,11 +33,11 @@ impl Bench {
         let provisioned = Neo4j::provision("neo4j").await;
         let store = open(&provisioned, &[]);
         store.migrate().await.unwrap();
-        Self { provisioned, store, service: Arc::new(ServiceContext::new("contacts", Surroundings::system())) }
+        Self { provisioned, store, service: Arc::new(ServiceContext::new("contacts", Environment::system())) }
     }
 
-    async fn begin(&self, take_in: &[Uuid]) -> Tx {
-        self.store.begin(&self.service, take_in).await.unwrap()
+    async fn begin(&self, inbox_ids: &[Uuid]) -> Tx {
+        self.store.begin(&self.service, inbox_ids).await.unwrap()
     }
 
     async fn things(&self) -> i64 {

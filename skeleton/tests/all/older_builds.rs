@@ -3,7 +3,7 @@
 use events::{accounts::Registered, samples};
 use skeleton::{
     Neo4j, Postgres, Service, Settings, Subscriptions,
-    store::{Plan, Store, neo4j::query},
+    store::{Store, StoreBuilder, neo4j::query},
     testing::{TestApp, TestStore},
 };
 use uuid::Uuid;
@@ -21,7 +21,7 @@ const CROSSED: &[(&str, &str)] = &[probe::MIGRATIONS[0], ("V2__note", NEWER[1].1
 const CROSSING: &[(&str, &str)] = &[probe::MIGRATIONS[0], ("V3__more", NEWER[2].1)];
 
 fn build(migrations: &'static [(&'static str, &'static str)]) -> Service<Postgres> {
-    async fn on_registered(registered: Registered, tx: &mut skeleton::store::postgres::Tx) -> skeleton::Handled {
+    async fn on_registered(registered: Registered, tx: &mut skeleton::store::postgres::Tx) -> skeleton::HandlerResult {
         let sql = "insert into effects (contact_id, times) values ($1, 1)";
         tx.execute(sql, &[&registered.account_id]).await?;
         Ok(())

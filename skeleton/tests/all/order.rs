@@ -11,7 +11,7 @@ use events::{
     samples,
 };
 use skeleton::{
-    Handled, Neo4j, Postgres, Problem, Publish, Service, Subscriptions,
+    HandlerResult, Neo4j, Postgres, Problem, Publish, Service, Subscriptions,
     store::{Filter, SetAside, State, Store, neo4j, postgres},
     testing::{TestApp, TestStore, World, eventually, somebody},
 };
@@ -22,7 +22,7 @@ use uuid::Uuid;
 pub struct Refused(Arc<AtomicU32>);
 
 impl Refused {
-    fn check(&self, number: u32) -> Handled {
+    fn check(&self, number: u32) -> HandlerResult {
         if self.0.load(Relaxed) != number {
             return Ok(());
         }
@@ -50,7 +50,7 @@ impl Book for Postgres {
     }
 }
 
-pub async fn write(event: ImportProgressed, tx: &mut postgres::Tx) -> Handled {
+pub async fn write(event: ImportProgressed, tx: &mut postgres::Tx) -> HandlerResult {
     tx.resource::<Refused>().check(event.added)?;
     let number = i64::from(event.added);
     tx.execute("insert into seen (import_id, number) values ($1, $2)", &[&event.import_id, &number]).await?;
@@ -71,7 +71,7 @@ impl Book for Neo4j {
     }
 }
 
-pub async fn note(event: ImportProgressed, tx: &mut neo4j::Tx) -> Handled {
+pub async fn note(event: ImportProgressed, tx: &mut neo4j::Tx) -> HandlerResult {
     tx.resource::<Refused>().check(event.added)?;
     let noted = "OPTIONAL MATCH (seen:Seen {import: $import}) WITH count(seen) AS place
         CREATE (:Seen {import: $import, number: $number, place: place})";
@@ -80,7 +80,7 @@ pub async fn note(event: ImportProgressed, tx: &mut neo4j::Tx) -> Handled {
     Ok(())
 }
 
-async fn none<Tx, E>(_: E, _: &mut Tx) -> Handled {
+async fn none<Tx, E>(_: E, _: &mut Tx) -> HandlerResult {
     Ok(())
 }
 
@@ -254,10 +254,10 @@ async fn of_what_comes_in_disorder_the_latest_wins() {
 /// Numbers 1 to `last`, in windows of which each is in disorder; the same seed gives the same.
 fn disorder(last: u32, window: usize, seed: u64) -> Vec<u32> {
     use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
-    let mut chance = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut numbers: Vec<u32> = (1..=last).collect();
     for window in numbers.chunks_mut(window) {
-        window.shuffle(&mut chance);
+        window.shuffle(&mut rng);
     }
     numbers
 }

@@ -7,7 +7,7 @@ use std::{
 
 use events::{accounts::Registered, contacts::ContactRemoved, samples};
 use skeleton::{
-    Handled, Postgres, Publish, Service, Subscriptions,
+    HandlerResult, Postgres, Publish, Service, Subscriptions,
     store::{Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
@@ -78,7 +78,7 @@ async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
     app.finish().await;
 }
 
-async fn on_registered(registered: Registered, _: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, _: &mut Tx) -> HandlerResult {
     panic!("no place for {} of {}", registered.email, registered.account_id);
 }
 

@@ -10,9 +10,9 @@ use std::{
 
 use futures::future::join_all;
 use skeleton::{
-    Failure, Postgres, Problem, Settings, Surroundings,
+    Environment, Failure, Postgres, Problem, Settings,
     partner::{Fault, Partner, PartnerSettings},
-    store::limits::{SharedLimits, Turn},
+    store::limits::{CallAdmission, SharedLimits},
     testing::{TestApp, Visits, eventually},
 };
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::probe;
 
 /// Each with budget and breaker of its own, on the same store, as replicas are.
 fn replicas(app: &TestApp<Postgres>, settings: &PartnerSettings) -> Vec<Partner> {
-    let replica = |_| Partner::new("post", settings.clone(), app.parts().store.clone(), Surroundings::system());
+    let replica = |_| Partner::new("post", settings.clone(), app.parts().store.clone(), Environment::system());
     (0..3).map(replica).collect()
 }
 
@@ -86,8 +86,8 @@ async fn what_a_killed_replica_held_is_free_when_its_call_could_have_lasted_no_l
     let taken = eventually("a turn", async || {
         let asked = tokio::time::Instant::now();
         match store.take_turn(&limit, killed).await.unwrap() {
-            Turn::Now => Ok(asked),
-            Turn::After(wait) => Err(format!("{wait:?}")),
+            CallAdmission::Now => Ok(asked),
+            CallAdmission::After(wait) => Err(format!("{wait:?}")),
         }
     })
     .await;
@@ -219,7 +219,7 @@ async fn a_partners_wrong_settings_stop_the_start() {
     settings.set("partners.pots", "calls", 1);
     let service = probe::service().partner("post", |_: serde::de::IgnoredAny, partner| Ok::<_, String>(partner));
 
-    let Err(error) = service.start(settings, Surroundings::system()).await else { panic!("it started") };
+    let Err(error) = service.start(settings, Environment::system()).await else { panic!("it started") };
 
     let text = error.to_string();
     for mistake in ["[partners.post] calls must be", "[partners.post] attempts", "[partners.pots] is no section"] {

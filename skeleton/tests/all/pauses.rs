@@ -16,7 +16,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use skeleton::{
-    Failure, Handled, Postgres, Publish, Service, StoreError, Subscriptions,
+    Failure, HandlerResult, Postgres, Publish, Service, StoreError, Subscriptions,
     store::{Filter, SetAside, State, Store, postgres::Tx},
     testing::{TestApp, eventually},
 };
@@ -31,7 +31,7 @@ struct Partner {
     asked: Arc<AtomicU32>,
 }
 
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let partner = tx.resource::<Partner>();
     partner.asked.fetch_add(1, Relaxed);
     if partner.is_away.load(Relaxed) {
@@ -43,11 +43,11 @@ async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
     count(tx, registered.account_id).await
 }
 
-async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> Handled {
+async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
     count(tx, ended.account_id).await
 }
 
-async fn count(tx: &mut Tx, id: Uuid) -> Handled {
+async fn count(tx: &mut Tx, id: Uuid) -> HandlerResult {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";
     tx.execute(sql, &[&id]).await?;
     Ok(())

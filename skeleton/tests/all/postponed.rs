@@ -8,16 +8,16 @@ use events::{
     samples,
 };
 use skeleton::{
-    Postgres, Publish, ServiceContext, Settings, Surroundings,
+    Environment, Postgres, Publish, ServiceContext, Settings,
     messaging::{
         Deliveries,
         handlers::Binding,
         rabbit::{RabbitDeliveries, RabbitPublisher},
         relay::Relay,
-        topology::Dealings,
+        topology::TopologySpec,
     },
     stop::channel,
-    store::{Outbox, Plan, Store, Transaction},
+    store::{Outbox, Store, StoreBuilder, Transaction},
     testing::{TestApp, TestStore, World, broker_password, eventually},
 };
 use uuid::Uuid;
@@ -55,7 +55,7 @@ async fn more_jobs_than_a_window_that_no_queue_takes_hold_nothing_up_and_go_out_
     .await;
 
     let mut endings = app.parts().service.endings();
-    let topology = probe::service().dealings(1).topology();
+    let topology = probe::service().topology_spec(1).topology();
     app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
     let mut handled = Vec::new();
     while handled.len() < jobs.len() {
@@ -73,8 +73,8 @@ async fn listens_to(world: &World, keys: &[&str]) {
     let binding = |key: &&str| Binding { exchange: "events.contacts".to_owned(), routing_key: (*key).to_owned() };
     let events = keys.iter().map(binding).collect();
     for (service, events) in [("contacts", Vec::new()), ("network", events)] {
-        let dealings = Dealings { service: service.to_owned(), events, ..Dealings::default() };
-        world.admin().apply(&dealings.topology(), &broker_password(service)).await.unwrap();
+        let topology_spec = TopologySpec { service: service.to_owned(), events, ..TopologySpec::default() };
+        world.admin().apply(&topology_spec.topology(), &broker_password(service)).await.unwrap();
     }
     world.admin().delete(&format!("queues/{}/history.contacts", world.vhost())).await.unwrap();
 }
@@ -90,7 +90,7 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     }
     let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
     store.migrate().await.unwrap();
-    let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
     let (stop, stopped) = channel();
     let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
@@ -160,7 +160,7 @@ async fn what_commits_late_under_a_lower_position_is_found() {
     }
     let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
     store.migrate().await.unwrap();
-    let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
     let mut late = store.begin(&service, &[]).await.unwrap();
     let drawn = "insert into skeleton.outbox (exchange, routing_key, envelope, body)
         values ('jobs.contacts', 'late', '{}', '{}') returning position";

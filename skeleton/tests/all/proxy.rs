@@ -222,7 +222,7 @@ async fn each_connection_ends_after_its_bytes_and_the_seed_says_after_how_many()
     let echo = Echo::start().await;
     let mut counts = Vec::new();
     for seed in [1, 1, 2] {
-        let proxy = Proxy::with_chance(&echo.place, seed).await;
+        let proxy = Proxy::with_seed(&echo.place, seed).await;
         proxy.fault_down(Fault::LimitData { least: 10, most: 5_000 });
         for _ in 0..5 {
             let mut connection = TcpStream::connect(proxy.address()).await.unwrap();

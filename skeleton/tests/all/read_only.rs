@@ -2,8 +2,8 @@
 
 use events::{accounts::Registered, contacts::ChangeContact, samples};
 use skeleton::{
-    Handled, Postgres, Service, Subscriptions,
-    store::{Plan, Store, postgres::Tx},
+    HandlerResult, Postgres, Service, Subscriptions,
+    store::{Store, StoreBuilder, postgres::Tx},
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -42,7 +42,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
     app.world().publish(&registered, &app.world().envelope_for(&registered)).await;
     eventually("a request that is told to come again", async || {
         let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
-        match app.ask(&asked).await.map_err(|problem| (problem.status, problem.retry_after)) {
+        match app.call(&asked).await.map_err(|problem| (problem.status, problem.retry_after)) {
             Err((503, Some(1))) => Ok(()),
             // The first may meet a connection that was just cut.
             other => Err(format!("{:?}", other.map(|view| view.name))),
@@ -50,7 +50,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
     })
     .await;
     let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
-    let problem = app.ask(&asked).await.unwrap_err();
+    let problem = app.call(&asked).await.unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (503, Some(1)));
     eventually("a consumer that pauses", async || {
         let text = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
 
 #[tokio::test]
 async fn a_message_that_exceeds_a_configured_limit_is_parked_and_holds_nobody_up() {
-    async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
         if registered.name == "large" {
             tx.execute("set local work_mem = '64kB'", &[]).await?;
             tx.execute("set local temp_file_limit = '1MB'", &[]).await?;

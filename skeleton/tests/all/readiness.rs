@@ -15,7 +15,7 @@ const MANY: i64 = 1_000_000;
 
 /// No relay, so that what waits stays.
 fn service() -> Service<Postgres> {
-    Service::named("contacts").projects_into(Postgres::migrated_by(probe::MIGRATIONS))
+    Service::named("contacts").read_model_store(Postgres::migrated_by(probe::MIGRATIONS))
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use events::{
     samples,
 };
 use skeleton::{
-    Postgres, Publish, Settings, Surroundings,
-    store::{Outbox, Plan, ServiceContext, Store, Transaction, postgres::Tx},
+    Environment, Postgres, Publish, Settings,
+    store::{Outbox, ServiceContext, Store, StoreBuilder, Transaction, postgres::Tx},
     testing::{Fault, Proxy, TestApp, TestStore, World, broker_password, eventually},
 };
 use uuid::Uuid;
@@ -71,7 +71,7 @@ async fn a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_ther
         seen => Err(seen.to_string()),
     })
     .await;
-    let topology = probe::service().dealings(1).topology();
+    let topology = probe::service().topology_spec(1).topology();
     app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
     eventually("the job's one step", async || {
         let sql = "select position from steps where import_id = $1";
@@ -103,7 +103,7 @@ impl TwoReplicas {
         };
         let (first, second) = (open(), open());
         first.migrate().await.unwrap();
-        let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+        let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
         let mut tx = first.begin(&service, &[]).await.unwrap();
         tx.publish(removed(Uuid::new_v4())).unwrap();
         tx.commit().await.unwrap();

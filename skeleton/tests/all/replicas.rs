@@ -9,7 +9,7 @@ use events::{
 };
 use lapin::{Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
 use skeleton::{
-    Asking, Postgres, Service,
+    Postgres, RequestOptions, Service,
     http::{Routes, admin::Health, group},
     store::{Store, Transaction, postgres::Tx},
     testing::{Fault, Proxy, Servers, TestApp, World, broker_password, eventually},
@@ -29,7 +29,7 @@ fn onlooker() -> Service<Postgres> {
 
 async fn look_on(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
     let app = TestApp::start(onlooker(), settings).await;
-    let topology = probe::service().dealings(1).topology();
+    let topology = probe::service().topology_spec(1).topology();
     app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
     app
 }
@@ -158,12 +158,15 @@ async fn a_request_in_hand_when_the_stop_comes_is_answered_and_those_behind_it_g
     let order = ChangeContact { contact_id: contact, ..samples::contacts::change_contact() };
     let in_hand = tokio::spawn({
         let gateway = gateway.clone();
-        async move { gateway.ask(&order, Asking::default()).await }
+        async move { gateway.call(&order, RequestOptions::default()).await }
     });
     somebody_waits(&app).await;
     let question = GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() };
     let behind = tokio::spawn(async move {
-        tokio::join!(gateway.ask(&question, Asking::default()), gateway.ask(&question, Asking::default()))
+        tokio::join!(
+            gateway.call(&question, RequestOptions::default()),
+            gateway.call(&question, RequestOptions::default())
+        )
     });
     // The first has two in hand, twice its concurrency; one is left.
     eventually("two requests are with the first replica", async || {

@@ -11,11 +11,11 @@ use lapin::{
     types::FieldTable,
 };
 use skeleton::{
-    Asking, Surroundings,
+    Environment, RequestOptions,
     config::BrokerSettings,
     messaging::{
         rabbit::{Link, Login},
-        topology::{Dealings, encoded},
+        topology::{TopologySpec, encoded},
     },
     stop,
     testing::{Fault, Proxy, TestApp, World, broker_password, eventually},
@@ -28,12 +28,12 @@ use crate::probe;
 async fn a_question_gets_its_answer_or_a_problem() {
     let app = TestApp::start(probe::service(), &[]).await;
     let id = Uuid::new_v4();
-    let missing = app.ask(&GetContact { contact_id: id, account_id: id }).await.unwrap_err();
+    let missing = app.call(&GetContact { contact_id: id, account_id: id }).await.unwrap_err();
     assert_eq!((missing.status, missing.detail.as_str()), (404, "there is no such contact"));
 
-    app.ask(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
+    app.call(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
 
-    assert_eq!(app.ask(&GetContact { contact_id: id, account_id: id }).await.unwrap().name, "1");
+    assert_eq!(app.call(&GetContact { contact_id: id, account_id: id }).await.unwrap().name, "1");
     app.finish().await;
 }
 
@@ -44,7 +44,7 @@ async fn a_client_that_has_only_just_started_gets_its_replies() {
 
     for _ in 0..5 {
         let requests = app.world().requests_of("gateway", &["contacts"]).await;
-        let asked = requests.ask(&GetContact { contact_id: id, account_id: id }, Asking::default()).await;
+        let asked = requests.call(&GetContact { contact_id: id, account_id: id }, RequestOptions::default()).await;
         assert_eq!(asked.unwrap_err().status, 404);
     }
     app.finish().await;
@@ -54,13 +54,13 @@ async fn a_client_that_has_only_just_started_gets_its_replies() {
 async fn an_order_given_twice_under_one_id_is_followed_once_and_gets_its_first_reply() {
     let app = TestApp::start(probe::service(), &[]).await;
     let order = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    let first = app.ask_as(&order, asking).await.unwrap();
-    let second = app.ask_as(&order, asking).await.unwrap();
+    let first = app.call_with(&order, asking).await.unwrap();
+    let second = app.call_with(&order, asking).await.unwrap();
 
     assert_eq!((first.name.as_str(), second.name.as_str()), ("1", "1"));
-    assert_eq!(app.ask(&order).await.unwrap().name, "2");
+    assert_eq!(app.call(&order).await.unwrap().name, "2");
     app.finish().await;
 }
 
@@ -68,7 +68,7 @@ async fn an_order_given_twice_under_one_id_is_followed_once_and_gets_its_first_r
 async fn a_request_that_nobody_answers_fails_at_once() {
     let app = TestApp::start(probe::service(), &[]).await;
     let order: AddContact = samples::contacts::add_contact();
-    let asked = tokio::time::timeout(Duration::from_secs(5), app.ask(&order));
+    let asked = tokio::time::timeout(Duration::from_secs(5), app.call(&order));
 
     let problem = asked.await.expect("at once, not at the deadline").unwrap_err();
 
@@ -81,11 +81,11 @@ async fn many_questions_at_once_each_get_their_own_answer() {
     let app = TestApp::start(probe::service(), &[]).await;
     let ids: Vec<Uuid> = (0..50).map(|_| Uuid::new_v4()).collect();
     for id in &ids[..25] {
-        app.ask(&ChangeContact { contact_id: *id, ..samples::contacts::change_contact() }).await.unwrap();
+        app.call(&ChangeContact { contact_id: *id, ..samples::contacts::change_contact() }).await.unwrap();
     }
 
     let questions: Vec<_> = ids.iter().map(|id| GetContact { contact_id: *id, account_id: *id }).collect();
-    let answers = futures::future::join_all(questions.iter().map(|question| app.ask(question))).await;
+    let answers = futures::future::join_all(questions.iter().map(|question| app.call(question))).await;
 
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 25);
     assert!(answers[..25].iter().all(Result::is_ok));
@@ -96,12 +96,12 @@ async fn many_questions_at_once_each_get_their_own_answer() {
 async fn replies_go_out_again_after_the_connection_that_sends_them_alone_is_lost() {
     let app = TestApp::start(probe::service(), &[]).await;
     let id = Uuid::new_v4();
-    app.ask(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
+    app.call(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
 
     close_connection(app.world(), "contacts publishing").await;
 
     let question = GetContact { contact_id: id, account_id: id };
-    eventually("a reply", async || app.ask(&question).await.map(drop).map_err(|problem| problem.detail)).await;
+    eventually("a reply", async || app.call(&question).await.map(drop).map_err(|problem| problem.detail)).await;
     app.finish().await;
 }
 
@@ -120,8 +120,9 @@ async fn close_connection(world: &World, name: &str) {
 #[tokio::test]
 async fn what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads() {
     let world = World::new().await;
-    let dealings = Dealings { service: "gateway".to_owned(), asks: vec!["contacts".to_owned()], ..Dealings::default() };
-    world.admin().apply(&dealings.topology(), &broker_password("gateway")).await.unwrap();
+    let topology_spec =
+        TopologySpec { service: "gateway".to_owned(), calls: vec!["contacts".to_owned()], ..TopologySpec::default() };
+    world.admin().apply(&topology_spec.topology(), &broker_password("gateway")).await.unwrap();
     let url = world.amqp_url("gateway");
     let (user, place) = url.split_once('@').unwrap();
     let (address, vhost) = place.split_once('/').unwrap();
@@ -129,7 +130,7 @@ async fn what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads()
     let settings =
         BrokerSettings { url: format!("{user}@{}/{vhost}", proxy.address()), ..world.broker_settings("gateway") };
     let (_connected, stop) = stop::channel();
-    let link = Link::open(Login::new(&settings).unwrap(), "late".to_owned(), Surroundings::system(), stop);
+    let link = Link::open(Login::new(&settings).unwrap(), "late".to_owned(), Environment::system(), stop);
     let queue = "gateway.replies.1";
     let consume = async |within: Duration| {
         link.consume(queue, 1, BasicConsumeOptions::default(), FieldTable::default(), within).await

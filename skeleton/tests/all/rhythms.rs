@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use skeleton::schedule::Rhythm;
+use skeleton::schedule::CronSchedule;
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
 fn due(expression: &str, after: &str, until: &str) -> Vec<String> {
-    let rhythm = Rhythm::parse(expression, Tz::Europe__Berlin).unwrap();
+    let rhythm = CronSchedule::parse(expression, Tz::Europe__Berlin).unwrap();
     let found = rhythm.between(at(after), at(until), 100);
     let mut forward = Vec::new();
     let mut last = at(after);
@@ -54,7 +54,7 @@ fn monday_morning_is_at_the_same_hour_in_summer_and_in_winter() {
 
 #[test]
 fn of_many_due_times_the_newest_are_found() {
-    let rhythm = Rhythm::parse("* * * * *", Tz::UTC).unwrap();
+    let rhythm = CronSchedule::parse("* * * * *", Tz::UTC).unwrap();
 
     let found = rhythm.between(at("2020-01-01T00:00:00Z"), at("2026-11-22T10:00:30Z"), 2);
 
@@ -64,7 +64,7 @@ fn of_many_due_times_the_newest_are_found() {
 #[test]
 fn what_is_no_expression_or_never_due_is_said() {
     for (expression, said) in [("every day", "is no cron expression"), ("0 0 30 2 *", "is never due")] {
-        let error = Rhythm::parse(expression, Tz::UTC).unwrap_err();
+        let error = CronSchedule::parse(expression, Tz::UTC).unwrap_err();
 
         assert!(error.contains(said), "{error}");
     }

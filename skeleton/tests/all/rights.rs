@@ -11,10 +11,10 @@ use lapin::{
     types::FieldTable,
 };
 use skeleton::{
-    Asking,
+    RequestOptions,
     messaging::{
         handlers::Binding,
-        topology::{Dealings, REPLY_QUEUES},
+        topology::{REPLY_QUEUES, TopologySpec},
     },
     testing::{World, broker_password, eventually},
 };
@@ -23,23 +23,23 @@ use uuid::Uuid;
 const REFUSED: &str = "ACCESS_REFUSED";
 
 /// `gateway`, which asks `contacts`; both listen to events and have jobs.
-fn dealings() -> [Dealings; 2] {
+fn topology_spec() -> [TopologySpec; 2] {
     let binding =
         |exchange: &str, key: &str| vec![Binding { exchange: exchange.to_owned(), routing_key: key.to_owned() }];
-    let contacts = Dealings {
+    let contacts = TopologySpec {
         service: "contacts".to_owned(),
         events: binding("events.accounts", "erased.v1"),
         jobs: binding("jobs.contacts", "import-file.v1"),
         requests: binding("requests.contacts", "get-contact.v1"),
         callers: vec!["gateway".to_owned()],
-        ..Dealings::default()
+        ..TopologySpec::default()
     };
-    let gateway = Dealings {
+    let gateway = TopologySpec {
         service: "gateway".to_owned(),
         events: binding("events.contacts", "contact-added.v1"),
         jobs: binding("jobs.gateway", "tidy.v1"),
-        asks: vec!["contacts".to_owned()],
-        ..Dealings::default()
+        calls: vec!["contacts".to_owned()],
+        ..TopologySpec::default()
     };
     [contacts, gateway]
 }
@@ -53,9 +53,9 @@ struct Scene {
 impl Scene {
     async fn of(user: &str) -> Self {
         let world = World::new().await;
-        for dealings in dealings() {
-            let password = broker_password(&dealings.service);
-            world.admin().apply(&dealings.topology(), &password).await.unwrap();
+        for topology_spec in topology_spec() {
+            let password = broker_password(&topology_spec.service);
+            world.admin().apply(&topology_spec.topology(), &password).await.unwrap();
         }
         let url = world.amqp_url(user).replace(&format!("{user}@"), &format!("{user}:{}@", broker_password(user)));
         let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
@@ -239,7 +239,7 @@ async fn as_many_instances_ask_at_the_same_time_as_there_are_queues_for_replies(
 
     let one_more = scene.world.requests_of("gateway", &["contacts"]).await;
     let asked = GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() };
-    let problem = one_more.ask(&asked, Asking::default()).await.unwrap_err();
+    let problem = one_more.call(&asked, RequestOptions::default()).await.unwrap_err();
     assert_eq!(problem.status, 504);
     scene.end().await;
 }

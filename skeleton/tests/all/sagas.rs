@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use events::{accounts::Registered, contacts::ImportFile, samples};
 use serde::{Deserialize, Serialize};
 use skeleton::{
-    Failure, Handled, Jobs, Postgres, Progress, Saga, SagaState, Service, Subscriptions, saga,
+    Failure, HandlerResult, Jobs, Postgres, Progress, Saga, SagaState, Service, Subscriptions, saga,
     store::{Delays, SagaPhase, SagaRow, Sagas, Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
@@ -35,7 +35,7 @@ fn service() -> Service<Postgres> {
 }
 
 /// The first event begins the saga, each one counts.
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let found = Saga::<Counting>::find(tx, registered.account_id).await?;
     let mut counting = match found {
         Some(counting) => counting,

@@ -4,9 +4,9 @@ use crate::processes::Process;
 use chrono::{DateTime, TimeDelta, Utc};
 use events::notifications::GatherDigests;
 use skeleton::{
-    Failure, Jobs, Missed, Neo4j, Postgres, Progress, Schedules, Service, ServiceContext, Settings, Surroundings,
+    Environment, Failure, Jobs, Missed, Neo4j, Postgres, Progress, Schedules, Service, ServiceContext, Settings,
     store::{
-        Plan, ScheduleRuns, Store, Transaction, neo4j,
+        ScheduleRuns, Store, StoreBuilder, Transaction, neo4j,
         postgres::Tx,
         schedules::{NoteRun, Run},
     },
@@ -30,7 +30,7 @@ async fn note(job: GatherDigests, tx: &mut Tx) -> Result<Progress<GatherDigests>
 }
 
 async fn start(clock: &TestClock, service: Service<Postgres>, settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
-    World::in_surroundings(clock.surroundings()).await.start(service, settings).await
+    World::in_environment(clock.environment()).await.start(service, settings).await
 }
 
 async fn runs(app: &TestApp<Postgres>) -> Vec<DateTime<Utc>> {
@@ -168,7 +168,7 @@ async fn wrong_schedules_stop_the_start_each_with_its_name() {
     settings.set("schedules", "time_zone", "Berlin");
     settings.set("schedules", "digets", "0 8 * * MON");
 
-    let Err(error) = service("0 * * * *", Missed::One).start(settings, Surroundings::system()).await else {
+    let Err(error) = service("0 * * * *", Missed::One).start(settings, Environment::system()).await else {
         panic!("it started")
     };
 
@@ -193,7 +193,7 @@ fn on_a_graph(expression: &'static str) -> Service<Neo4j> {
 #[tokio::test]
 async fn on_neo4j_too_a_due_time_has_one_run() {
     let clock = TestClock::at("2026-11-02T06:30:00Z");
-    let world = World::in_surroundings(clock.surroundings()).await;
+    let world = World::in_environment(clock.environment()).await;
     let app = world.start(on_a_graph("0 * * * *"), &[]).await;
     let replica = app.replica(on_a_graph("0 * * * *")).await;
     let store = &app.parts().store;
@@ -223,7 +223,7 @@ async fn on_neo4j_too_a_due_time_has_one_run() {
 async fn promises<S: ScheduleRuns>(store: &S) {
     let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let (start, due, later) = (at("2026-11-02T06:30:00Z"), at("2026-11-02T07:00:00Z"), at("2026-11-02T08:00:00Z"));
-    let service = std::sync::Arc::new(ServiceContext::new("notifications", Surroundings::system()));
+    let service = std::sync::Arc::new(ServiceContext::new("notifications", Environment::system()));
     let note = async |due_at| {
         let mut tx = store.begin(&service, &[]).await.unwrap();
         let run = Run { due_at, noted_at: due_at, job: Some(uuid::Uuid::new_v4()) };
@@ -264,7 +264,7 @@ async fn of_many_who_settle_a_due_time_one_does_and_none_an_older_one() {
 async fn every_second() {
     let settings = Settings::read("notifications", "").unwrap();
     let service = service("* * * * * *", Missed::All(1000));
-    let running = service.start(settings, Surroundings::system()).await.unwrap();
+    let running = service.start(settings, Environment::system()).await.unwrap();
     std::future::pending::<()>().await;
     running.stop().await;
 }

@@ -12,16 +12,16 @@ use crate::probe;
 
 /// The lines of this process, those of other tests among them.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct SubjectCursors(Arc<Mutex<Vec<u8>>>);
 
-impl Lines {
+impl SubjectCursors {
     fn of(&self, word: &str) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         text.lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
     }
 }
 
-impl Write for Lines {
+impl Write for SubjectCursors {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -31,7 +31,7 @@ impl Write for Lines {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for SubjectCursors {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -41,7 +41,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 #[tokio::test]
 async fn a_queue_that_is_looked_for_and_not_there_is_no_error_in_the_log() {
-    let lines = Lines::default();
+    let lines = SubjectCursors::default();
     let writer = lines.clone();
     tracing_subscriber::fmt().with_env_filter(telemetry::filter("info")).with_ansi(false).with_writer(writer).init();
 

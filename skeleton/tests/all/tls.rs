@@ -9,13 +9,13 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use skeleton::{
-    Elasticsearch, Neo4j, Postgres, ServiceContext, Settings, StoreError, Surroundings,
+    Elasticsearch, Environment, Neo4j, Postgres, ServiceContext, Settings, StoreError,
     mail::{Mail, MailSettings, Mailer},
     messaging::{rabbit::Login, topology::Admin},
     partner::{Partner, PartnerSettings},
     store::{
-        Plan, Store, Transaction,
-        limits::{Limit, SharedLimits, Turn},
+        Store, StoreBuilder, Transaction,
+        limits::{CallAdmission, Limit, SharedLimits},
     },
     testing::{Servers, World, eventually},
     tls::Tls,
@@ -90,7 +90,7 @@ async fn postgres_is_reached_with_tls_and_its_certificate_is_checked() {
 #[tokio::test]
 async fn a_statement_is_cancelled_over_tls() {
     let store = postgres(RIGHT);
-    let service = Arc::new(ServiceContext::new("contacts", Surroundings::system()));
+    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
     let mut tx = store.begin(&service, &[]).await.unwrap();
     let mark = format!("cancelled over tls {}", uuid::Uuid::new_v4());
     let sleeping = format!("select pg_sleep(25) /* {mark} */");
@@ -198,7 +198,7 @@ async fn elasticsearch_is_reached_with_tls_and_its_certificate_is_checked() {
 fn mailer(url: &str, tls_ca_file: Option<PathBuf>) -> Result<Mailer, String> {
     let limits: PartnerSettings =
         serde_json::from_str(r#"{"calls":1000,"period_ms":1000,"at_once":8,"attempts":1}"#).unwrap();
-    let partner = Partner::new("mail", limits, Unlimited, Surroundings::system());
+    let partner = Partner::new("mail", limits, Unlimited, Environment::system());
     let settings = MailSettings {
         url: url.to_owned(),
         tls_ca_file,
@@ -214,8 +214,8 @@ fn mailer(url: &str, tls_ca_file: Option<PathBuf>) -> Result<Mailer, String> {
 struct Unlimited;
 
 impl SharedLimits for Unlimited {
-    fn take_turn<'a>(&'a self, _: &'a Limit, _: uuid::Uuid) -> BoxFuture<'a, Result<Turn, StoreError>> {
-        Box::pin(async { Ok(Turn::Now) })
+    fn take_turn<'a>(&'a self, _: &'a Limit, _: uuid::Uuid) -> BoxFuture<'a, Result<CallAdmission, StoreError>> {
+        Box::pin(async { Ok(CallAdmission::Now) })
     }
 
     fn end_turn<'a>(&'a self, _: &'a Limit, _: uuid::Uuid) -> BoxFuture<'a, Result<(), StoreError>> {

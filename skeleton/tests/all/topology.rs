@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use skeleton::{
     messaging::{
         handlers::Binding,
-        topology::{Change, Dealings, TopologyError},
+        topology::{Change, TopologyError, TopologySpec},
     },
     testing::{TestApp, World, broker_password, eventually},
 };
@@ -13,14 +13,14 @@ use skeleton::{
 use crate::probe;
 
 /// A service of the tests that listens to one event, or to another.
-fn dealings(event: &str) -> Dealings {
+fn topology_spec(event: &str) -> TopologySpec {
     let binding = |exchange: &str, key: &str| Binding { exchange: exchange.to_owned(), routing_key: key.to_owned() };
-    Dealings {
+    TopologySpec {
         service: "planner".to_owned(),
         events: vec![binding("events.accounts", event)],
         requests: vec![binding("requests.planner", "find.v1")],
-        asks: vec!["contacts".to_owned()],
-        ..Dealings::default()
+        calls: vec!["contacts".to_owned()],
+        ..TopologySpec::default()
     }
 }
 
@@ -36,7 +36,7 @@ async fn queues(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn what_was_applied_needs_no_change_and_is_applied_again_without_any() {
     let world = World::new().await;
-    let topology = dealings("registered.v1").topology();
+    let topology = topology_spec("registered.v1").topology();
 
     let first = world.admin().plan(&topology).await.unwrap();
     assert!(first.changes.iter().any(
@@ -58,9 +58,9 @@ async fn what_was_applied_needs_no_change_and_is_applied_again_without_any() {
 #[tokio::test]
 async fn another_event_is_bound_and_the_one_before_unbound() {
     let world = World::new().await;
-    world.admin().apply(&dealings("registered.v1").topology(), &password()).await.unwrap();
+    world.admin().apply(&topology_spec("registered.v1").topology(), &password()).await.unwrap();
 
-    let done = world.admin().apply(&dealings("erased.v1").topology(), &password()).await.unwrap();
+    let done = world.admin().apply(&topology_spec("erased.v1").topology(), &password()).await.unwrap();
 
     let told: Vec<String> = done.changes.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -70,7 +70,7 @@ async fn another_event_is_bound_and_the_one_before_unbound() {
             "unbind planner.events from events.accounts with \"registered.v1\"",
         ]
     );
-    assert!(world.admin().plan(&dealings("erased.v1").topology()).await.unwrap().is_nothing());
+    assert!(world.admin().plan(&topology_spec("erased.v1").topology()).await.unwrap().is_nothing());
     world.remove().await;
 }
 
@@ -84,7 +84,7 @@ async fn a_clash_is_told_whole_and_nothing_is_touched() {
     let path = format!("exchanges/{}/events.accounts", world.vhost());
     world.admin().put(&path, &json!({ "type": "direct", "durable": true })).await.unwrap();
 
-    let refused = world.admin().apply(&dealings("registered.v1").topology(), &password()).await.unwrap_err();
+    let refused = world.admin().apply(&topology_spec("registered.v1").topology(), &password()).await.unwrap_err();
 
     assert!(matches!(&refused, TopologyError::Clash(clashes) if clashes.len() == 4), "{refused}");
     for line in [
@@ -103,8 +103,8 @@ async fn a_clash_is_told_whole_and_nothing_is_touched() {
 #[tokio::test]
 async fn what_nobody_needs_any_more_is_told_with_its_messages_and_stays() {
     let world = World::new().await;
-    let without_requests = Dealings { requests: Vec::new(), ..dealings("registered.v1") };
-    world.admin().apply(&dealings("registered.v1").topology(), &password()).await.unwrap();
+    let without_requests = TopologySpec { requests: Vec::new(), ..topology_spec("registered.v1") };
+    world.admin().apply(&topology_spec("registered.v1").topology(), &password()).await.unwrap();
     let properties = lapin::BasicProperties::default().with_delivery_mode(2);
     world.publish_raw("requests.planner", "find.v1", b"{}", properties).await;
 
@@ -126,20 +126,21 @@ async fn what_nobody_needs_any_more_is_told_with_its_messages_and_stays() {
 #[tokio::test]
 async fn a_right_too_many_and_a_rank_are_taken_away() {
     let world = World::new().await;
-    let dealings = Dealings { service: "ranked".to_owned(), requests: Vec::new(), ..dealings("registered.v1") };
+    let topology_spec =
+        TopologySpec { service: "ranked".to_owned(), requests: Vec::new(), ..topology_spec("registered.v1") };
     let password = broker_password("ranked");
-    world.admin().apply(&dealings.topology(), &password).await.unwrap();
+    world.admin().apply(&topology_spec.topology(), &password).await.unwrap();
     let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
     world.admin().put(&format!("permissions/{}/ranked", world.vhost()), &all).await.unwrap();
     world.admin().put("users/ranked", &json!({ "password": password, "tags": "monitoring" })).await.unwrap();
 
-    let done = world.admin().apply(&dealings.topology(), &password).await.unwrap();
+    let done = world.admin().apply(&topology_spec.topology(), &password).await.unwrap();
 
     let told: Vec<String> = done.changes.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[0], "take from user ranked the tags [\"monitoring\"]");
     assert!(told[1].ends_with("now it may configure .*, write .*, read .*"), "{}", told[1]);
-    assert!(world.admin().plan(&dealings.topology()).await.unwrap().is_nothing());
+    assert!(world.admin().plan(&topology_spec.topology()).await.unwrap().is_nothing());
     let user: Value = world.admin().get("users/ranked").await.unwrap();
     assert_eq!(user["tags"], json!([]));
     world.admin().delete("users/ranked").await.unwrap();
@@ -149,7 +150,7 @@ async fn a_right_too_many_and_a_rank_are_taken_away() {
 #[tokio::test]
 async fn a_service_whose_queue_is_missing_goes_on_once_it_is_made() {
     let app = TestApp::start(probe::service(), &[]).await;
-    let (world, topology) = (app.world(), probe::service().dealings(1).topology());
+    let (world, topology) = (app.world(), probe::service().topology_spec(1).topology());
     world.admin().delete(&format!("queues/{}/contacts.events", world.vhost())).await.unwrap();
 
     let planned = world.admin().plan(&topology).await.unwrap();
@@ -164,8 +165,8 @@ async fn a_service_whose_queue_is_missing_goes_on_once_it_is_made() {
 #[tokio::test]
 async fn events_split_otherwise_are_planned_before_they_are_and_what_was_worked_off_is_deleted() {
     let world = World::new().await;
-    let split = Dealings { partitions: 2, ..dealings("registered.v1") }.topology();
-    world.admin().apply(&dealings("registered.v1").topology(), &password()).await.unwrap();
+    let split = TopologySpec { partitions: 2, ..topology_spec("registered.v1") }.topology();
+    world.admin().apply(&topology_spec("registered.v1").topology(), &password()).await.unwrap();
 
     let done = world.admin().apply(&split, &password()).await.unwrap();
 

@@ -8,7 +8,7 @@ use lapin::{
     types::{AMQPValue, ByteArray, FieldTable},
 };
 use skeleton::{
-    Handled, Postgres, Problem, Service, Subscriptions,
+    HandlerResult, Postgres, Problem, Service, Subscriptions,
     store::{Ending, SetAside, postgres::Tx},
     testing::{TestApp, eventually},
 };
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::probe;
 
 /// Counts an account, unless its name says that it is refused: with the name in the refusal.
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     if registered.name.starts_with("refuse") {
         return Err(Problem::new(422, "refused", format!("no {} here", registered.name)).into());
     }

@@ -9,7 +9,7 @@ use events::{
     versions::Supersedes,
 };
 use skeleton::{
-    Handled, Postgres, Publish, Service, Subscriptions,
+    HandlerResult, Postgres, Publish, Service, Subscriptions,
     parked::{Checked, Edit, Refused},
     store::{Decisions, SetAside, State, Store, postgres::Tx},
     testing::{TestApp, eventually, somebody},
@@ -21,7 +21,7 @@ const MIGRATIONS: &[(&str, &str)] =
 
 /// The build before: it is written against version 1.
 fn older_build() -> Service<Postgres> {
-    async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
+    async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> HandlerResult {
         note(tx, added.contact_id, &added.name, 1).await
     }
     build(Subscriptions::new().on(on_contact_added))
@@ -29,7 +29,7 @@ fn older_build() -> Service<Postgres> {
 
 /// The build after, written against version 2.
 fn newer_build() -> Service<Postgres> {
-    async fn on_contact_added(added: ContactAddedV2, tx: &mut Tx) -> Handled {
+    async fn on_contact_added(added: ContactAddedV2, tx: &mut Tx) -> HandlerResult {
         note(tx, added.contact_id, &added.name.full, 2).await
     }
     build(Subscriptions::new().on(on_contact_added))
@@ -39,7 +39,7 @@ fn build(subscriptions: Subscriptions<Tx>) -> Service<Postgres> {
     Service::named("notifications").store(Postgres::migrated_by(MIGRATIONS)).consumes(subscriptions)
 }
 
-async fn note(tx: &mut Tx, contact: Uuid, name: &str, version: i32) -> Handled {
+async fn note(tx: &mut Tx, contact: Uuid, name: &str, version: i32) -> HandlerResult {
     tx.execute("insert into names values ($1, $2, $3)", &[&contact, &name, &version]).await?;
     Ok(())
 }
@@ -120,7 +120,7 @@ async fn of_two_versions_of_one_event_one_is_handled_whichever_comes_first() {
 
 #[tokio::test]
 async fn an_event_is_published_in_its_older_version_too_as_the_same_event() {
-    async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+    async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
         tx.publish(ContactAddedV2 { contact_id: registered.account_id, ..contact(&registered.name) })
     }
     let producer = Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS));

@@ -10,8 +10,8 @@ use events::{accounts::Registered, contacts::ImportFile, samples};
 use neo4rs::query;
 use serde::{Deserialize, Serialize};
 use skeleton::{
-    Delay, Failure, Handled, Jobs, Missed, Neo4j, Postgres, Progress, Publish, Saga, SagaState, Schedules, Service,
-    Subscriptions,
+    Delay, Failure, HandlerResult, Jobs, Missed, Neo4j, Postgres, Progress, Publish, Saga, SagaState, Schedules,
+    Service, Subscriptions,
     store::{Delays, Store, Transaction, neo4j, postgres::Tx},
     testing::{TestApp, TestClock, World, eventually},
 };
@@ -45,7 +45,7 @@ fn service(partner: &Partner) -> Service<Postgres> {
         .with(partner.clone())
 }
 
-async fn on_registered(_: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(_: Registered, tx: &mut Tx) -> HandlerResult {
     match tx.resource::<Partner>().0.load(Relaxed) {
         true => Ok(()),
         false => Err(Failure::retry("the partner does not answer")),

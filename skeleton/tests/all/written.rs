@@ -8,7 +8,7 @@ use events::{
 };
 use serde::{Deserialize, Serialize};
 use skeleton::{
-    Answered, Answers, Failure, JobSteps, Postgres, Publish, Reading, Service,
+    Failure, HandlerResult, JobSteps, Postgres, Publish, ReadContext, RequestHandlers, Service,
     store::{Store, Transaction},
     testing::TestApp,
 };
@@ -72,9 +72,9 @@ async fn what_breaks_its_schema_is_not_published_and_the_error_names_the_field_a
     let refused = tx.publish(broken).unwrap_err();
     tx.publish(samples::contacts::contact_removed()).unwrap();
 
-    let Failure::Bug(text) = refused else { panic!("{refused:?}") };
+    let Failure::Bug(bug) = refused else { panic!("{refused:?}") };
     assert_eq!(
-        text,
+        bug.text,
         "what is to be sent breaks its schema: /removed_at breaks the rule \"format\" of contacts.contact-removed.v1"
     );
     tx.commit().await.unwrap();
@@ -82,7 +82,7 @@ async fn what_breaks_its_schema_is_not_published_and_the_error_names_the_field_a
 }
 
 /// A reply that breaks its schema.
-async fn get_contact(_: GetContact, _: Reading<Postgres>) -> Answered<ContactView> {
+async fn get_contact(_: GetContact, _: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     Ok(ContactView { created_at: DateTime::<Utc>::MAX_UTC, ..samples::contacts::contact_view() })
 }
 
@@ -90,10 +90,10 @@ async fn get_contact(_: GetContact, _: Reading<Postgres>) -> Answered<ContactVie
 async fn a_reply_that_breaks_its_schema_is_a_failure_of_the_service() {
     let service = Service::named("contacts")
         .store(Postgres::migrated_by(&[]))
-        .answers(Answers::new().read(get_contact), &["gateway"]);
+        .answers(RequestHandlers::new().read(get_contact), &["gateway"]);
     let app = TestApp::start(service, &[]).await;
 
-    let problem = app.ask(&samples::contacts::get_contact()).await.unwrap_err();
+    let problem = app.call(&samples::contacts::get_contact()).await.unwrap_err();
 
     assert_eq!(problem.status, 500);
     app.finish().await;

@@ -16,7 +16,7 @@ use lapin::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use skeleton::{
-    Surroundings,
+    Environment,
     config::BrokerSettings,
     testing::{Servers, World},
 };
@@ -45,10 +45,10 @@ pub struct Sample {
 
 /// Messages of the one kind that all rows use, numbered from 0 in their names; the same subjects in every run.
 pub fn samples(count: usize) -> Vec<Sample> {
-    let surroundings = Surroundings::system();
-    let mut chance = StdRng::seed_from_u64(1);
+    let environment = Environment::system();
+    let mut rng = StdRng::seed_from_u64(1);
     let sample = |number: usize| {
-        let account_id = Uuid::from_u128(chance.random_range(1..=SUBJECTS));
+        let account_id = Uuid::from_u128(rng.random_range(1..=SUBJECTS));
         let message = Registered {
             account_id,
             email: format!("n{number}@bench.test"),
@@ -58,13 +58,13 @@ pub fn samples(count: usize) -> Vec<Sample> {
             registered_at: Utc::now(),
         };
         let envelope = Envelope {
-            id: surroundings.new_message_id(),
+            id: environment.new_message_id(),
             name: Registered::NAME.to_owned(),
             source: format!("/{}", Registered::SERVICE),
-            time: surroundings.now(),
+            time: environment.now(),
             subject: message.subject(),
             sequence: Some(1),
-            trace: Some(surroundings.new_trace()),
+            trace: Some(environment.new_trace()),
             correlation_id: Some(account_id),
             causation_id: Some(account_id),
             actor: None,

@@ -96,7 +96,7 @@ async fn compare<const N: usize>(
 pub async fn by_service(samples: &[Sample], coming: Coming, kind: Kind) -> Result<(f64, Usage)> {
     let service = kind.service().context("this program is no service")?;
     let world = World::new().await;
-    world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await?;
+    world.admin().apply(&service.topology_spec(1).topology(), &broker_password(service.name())).await?;
     let connection = bare::connect(&world).await?;
     bare::seed(&connection, "events.accounts", Registered::KEY, samples).await?;
     let database = Postgres::provision(&format!("{}-bench", bare::vhost(&world))).await;

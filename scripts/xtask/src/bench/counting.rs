@@ -1,7 +1,7 @@
 //! The service that the rows of consuming measure: it counts registrations by subject, and says so.
 
 use events::{accounts::Registered, contacts::ContactAdded};
-use skeleton::{Handled, Postgres, Publish, Service, Subscriptions, store::postgres::Tx};
+use skeleton::{HandlerResult, Postgres, Publish, Service, Subscriptions, store::postgres::Tx};
 
 use super::{
     bare::number_of,
@@ -24,27 +24,27 @@ pub enum Way {
 /// The service. Without its relay it does the same work as the baseline.
 pub fn service(way: Way) -> Service<Postgres> {
     let (name, plan) = (Service::named("contacts"), Postgres::migrated_by(MIGRATIONS));
-    let service = if way == Way::Relaying { name.store(plan) } else { name.projects_into(plan) };
+    let service = if way == Way::Relaying { name.store(plan) } else { name.read_model_store(plan) };
     service.consumes(match way {
         Way::Waiting => Subscriptions::new().on(on_registered),
         Way::Later | Way::Relaying => Subscriptions::new().on(on_registered_later),
     })
 }
 
-async fn on_registered(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let number = number_of(&registered.name).unwrap_or_default();
     tx.execute(COUNT, &[&registered.account_id, &number]).await?;
     publish(registered, tx)
 }
 
-async fn on_registered_later(registered: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered_later(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let number = number_of(&registered.name).unwrap_or_default();
     tx.execute_later(COUNT, &[&registered.account_id, &number]).await?;
     publish(registered, tx)
 }
 
 /// Publishes about as much as it came with, as by hand.
-fn publish(registered: Registered, tx: &mut Tx) -> Handled {
+fn publish(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let added_at = tx.now();
     tx.publish(ContactAdded {
         contact_id: registered.account_id,

@@ -97,7 +97,7 @@ async fn prepare(
         settings.push((things_by_hand::ADDRESS.to_owned(), address.to_owned()));
         return Ok(settings);
     };
-    world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await?;
+    world.admin().apply(&service.topology_spec(1).topology(), &broker_password(service.name())).await?;
     let mut settings = settings_of(world, service.name(), &database.settings);
     settings.retain(|(name, _)| name != "CONTACTS__STORE__CONNECTIONS");
     settings.push(("CONTACTS__STORE__CONNECTIONS".to_owned(), TO_DATABASE.to_owned()));

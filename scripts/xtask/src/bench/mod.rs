@@ -136,7 +136,7 @@ impl Bench {
             telemetry::start("bench", &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
         let all = || Row::value_variants().iter().copied().filter(|row| self.write || *row != Row::Peers).collect();
         let rows: Vec<Row> = if self.rows.is_empty() { all() } else { self.rows };
-        let mut report = Report { notes: vec![surroundings().await?], ..Report::default() };
+        let mut report = Report { notes: vec![environment().await?], ..Report::default() };
         let mut failed = Vec::new();
         for row in rows {
             let name = row.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
@@ -168,7 +168,7 @@ pub fn programs() -> PathBuf {
 }
 
 /// When, on what, and how busy it was.
-async fn surroundings() -> Result<String> {
+async fn environment() -> Result<String> {
     let world = World::new().await;
     let overview = world.admin().get("overview").await;
     world.remove().await;

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use skeleton::{
     Settings, StoreError,
     store::{
-        Counts, Decision, Decisions, Filter, Group, LinesToCheck, Plan, ServiceContext, SetAside, Signed, Store,
-        Transaction, Work,
+        Counts, Decision, Decisions, Filter, Group, LinesToCheck, ServiceContext, SetAside, Signed, Store,
+        StoreBuilder, Transaction, UnitOfWork,
     },
     testing::{Provisioned, TestStore},
 };
@@ -18,9 +18,9 @@ use uuid::Uuid;
 pub struct NullStore;
 
 /// A transaction of it.
-pub struct NullTx(Work);
+pub struct NullTx(UnitOfWork);
 
-impl Plan for NullStore {
+impl StoreBuilder for NullStore {
     type Store = Self;
 
     fn open(&self, _: &Settings) -> Result<Self, StoreError> {
@@ -34,7 +34,7 @@ impl Store for NullStore {
     type Tx = NullTx;
 
     async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<NullTx, StoreError> {
-        Ok(NullTx(Work::new(service.clone())))
+        Ok(NullTx(UnitOfWork::new(service.clone())))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -109,11 +109,11 @@ impl Decisions for NullStore {
 }
 
 impl Transaction for NullTx {
-    fn work(&self) -> &Work {
+    fn unit_of_work(&self) -> &UnitOfWork {
         &self.0
     }
 
-    fn work_mut(&mut self) -> &mut Work {
+    fn unit_of_work_mut(&mut self) -> &mut UnitOfWork {
         &mut self.0
     }
 
@@ -121,11 +121,11 @@ impl Transaction for NullTx {
         true
     }
 
-    async fn lock_lines(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+    async fn lock_cursors(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn advance_lines(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
+    async fn advance_cursors(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use lapin::{Connection, ConnectionProperties};
 use skeleton::{
-    Postgres, Service, Settings, Surroundings,
+    Environment, Postgres, Service, Settings,
     config::LogSettings,
     telemetry,
     testing::{Servers, World, broker_password},
@@ -101,7 +101,7 @@ async fn run_service(service: Service<Postgres>) -> Result<()> {
     let settings = Settings::read(service.name(), service.defaults())?;
     let _telemetry =
         telemetry::start(service.name(), &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
-    let running = service.start(settings, Surroundings::system()).await?;
+    let running = service.start(settings, Environment::system()).await?;
     stop_signal().await?;
     running.stop().await;
     Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use events::{Message, accounts::Registered};
 use lapin::{BasicProperties, Channel};
 use skeleton::{
-    Handled, Service, Subscriptions, Surroundings,
+    Environment, HandlerResult, Service, Subscriptions,
     messaging::{
         Deliveries, Outcome, Outgoing, Publisher,
         rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
@@ -41,7 +41,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
         bare::quorum_queue(&connection.create_channel().await?, queue).await?;
     }
     let (stopper, stop) = stop::channel();
-    let link = Link::open(Login::new(&bare::broker(&world))?, "bench".to_owned(), Surroundings::system(), stop);
+    let link = Link::open(Login::new(&bare::broker(&world))?, "bench".to_owned(), Environment::system(), stop);
     let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
     let channel = bare::confirmed_channel(&connection).await?;
     // Both take short turns, so that both see the same machine; the first warms up.
@@ -124,11 +124,11 @@ async fn consume(deliveries: &mut RabbitDeliveries, count: usize) -> f64 {
 async fn handle(handling: &mut Finding, samples: &[Sample]) -> Result<()> {
     let counter = Counter::of(samples.len());
     let service = Service::named("contacts")
-        .projects_into(NullStore)
+        .read_model_store(NullStore)
         .consumes(Subscriptions::new().on(on_registered))
         .with(counter.clone());
     let world = World::new().await;
-    world.admin().apply(&service.dealings(1).topology(), &broker_password(service.name())).await?;
+    world.admin().apply(&service.topology_spec(1).topology(), &broker_password(service.name())).await?;
     let connection = bare::connect(&world).await?;
     bare::quorum_queue(&connection.create_channel().await?, BARE).await?;
     bare::seed(&connection, "", BARE, samples).await?;
@@ -141,7 +141,7 @@ async fn handle(handling: &mut Finding, samples: &[Sample]) -> Result<()> {
     Ok(())
 }
 
-async fn on_registered(_: Registered, tx: &mut NullTx) -> Handled {
-    tx.work().service().get::<Counter>().count();
+async fn on_registered(_: Registered, tx: &mut NullTx) -> HandlerResult {
+    tx.unit_of_work().service().get::<Counter>().count();
     Ok(())
 }

@@ -29,7 +29,7 @@ use lapin::{
     types::FieldTable,
 };
 use skeleton::{
-    Answered, Answers, Reading, Service,
+    HandlerResult, ReadContext, RequestHandlers, Service,
     testing::{TestApp, World},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -49,14 +49,14 @@ const REPLIES: &str = "bench.replies";
 /// Measures with one request in the air, and with 32: in short turns, so that all see the same machine.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let service = Service::named("contacts")
-        .projects_into(NullStore)
-        .answers(Answers::new().read(get_contact), &["gateway"])
+        .read_model_store(NullStore)
+        .answers(RequestHandlers::new().read(get_contact), &["gateway"])
         .with(samples::contacts::contact_view());
     let app = TestApp::start(service, &[("requests", "per_caller_per_second", "1000000")]).await;
     let (direct, like_ours) = (Bare::start(Protocol::Direct).await?, Bare::start(Protocol::LikeOurs).await?);
     let asked = samples::contacts::get_contact();
     let ask_ours = async || {
-        let answered: Result<ContactView, _> = app.ask(&asked).await;
+        let answered: Result<ContactView, _> = app.call(&asked).await;
         answered.map(drop).map_err(|problem| anyhow!("{}", problem.detail))
     };
     for (at_once, count) in [(1, size.choose(300, 50)), (32, size.choose(2400, 320))] {
@@ -107,7 +107,7 @@ where
     Ok(try_join_all(lanes).await?.concat())
 }
 
-async fn get_contact(_: GetContact, reading: Reading<NullStore>) -> Answered<ContactView> {
+async fn get_contact(_: GetContact, reading: ReadContext<NullStore>) -> HandlerResult<ContactView> {
     Ok(ContactView::clone(&reading.resource::<ContactView>()))
 }
 

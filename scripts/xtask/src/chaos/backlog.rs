@@ -11,7 +11,7 @@ use events::{
 };
 use rand::seq::SliceRandom;
 use skeleton::{
-    Secret, Surroundings,
+    Environment, Secret,
     config::BrokerSettings,
     messaging::{
         Outcome, Outgoing, Publisher,
@@ -54,7 +54,7 @@ pub async fn shuffled(stage: &mut Stage) -> Result<Played> {
     let pair = Pair::start().await?;
     let mut places: Vec<(usize, usize)> = (0..SHUFFLED).map(interleaved).collect();
     for window in places.chunks_mut(WINDOW) {
-        window.shuffle(&mut stage.chance);
+        window.shuffle(&mut stage.rng);
     }
     let began = Instant::now();
     send(&pair, places.into_iter()).await?;
@@ -104,7 +104,7 @@ async fn send(pair: &Pair, events: impl Iterator<Item = (usize, usize)>) -> Resu
         tls_ca_file: None,
         allow_plaintext: false,
     };
-    let link = Link::open(Login::new(&settings)?, "chaos backlog".to_owned(), Surroundings::system(), stop);
+    let link = Link::open(Login::new(&settings)?, "chaos backlog".to_owned(), Environment::system(), stop);
     let publisher = RabbitPublisher::new(link, Duration::from_secs(60));
     let began = Instant::now();
     let mut events = events.peekable();

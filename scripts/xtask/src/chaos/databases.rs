@@ -49,7 +49,7 @@ async fn sessions_cut(stage: &mut Stage) -> Result<Played> {
         let client = connect("postgres").await?;
         for _ in 0..CUTS {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            cut_some(&client, &mut stage.chance).await?;
+            cut_some(&client, &mut stage.rng).await?;
         }
         Ok(())
     };
@@ -61,11 +61,11 @@ async fn sessions_cut(stage: &mut Stage) -> Result<Played> {
 }
 
 /// Every third of the services' sessions, by chance.
-async fn cut_some(client: &tokio_postgres::Client, chance: &mut StdRng) -> Result<()> {
+async fn cut_some(client: &tokio_postgres::Client, rng: &mut StdRng) -> Result<()> {
     let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
         where datname in ('accounts', 'contacts', 'gateway', 'notifications', 'tally')
             and hashint4(pid + $1) % 3 = 0 and pid <> pg_backend_pid()";
-    client.query_one(sql, &[&chance.random_range(0..1000i32)]).await?;
+    client.query_one(sql, &[&rng.random_range(0..1000i32)]).await?;
     Ok(())
 }
 

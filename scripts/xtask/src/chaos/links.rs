@@ -33,7 +33,7 @@ impl Links {
             for (server, section) in [(Server::Broker, "BROKER__URL"), (Server::of_store(service), "STORE__URL")] {
                 let url = program.setting(section)?;
                 let place = place_in(url).with_context(|| format!("{section} of {service} names no server"))?;
-                let proxy = Proxy::with_chance(place, stage.chance.random()).await;
+                let proxy = Proxy::with_seed(place, stage.rng.random()).await;
                 let through = url.replace(place, &proxy.address().to_string());
                 settings.push((format!("{}__{section}", service.to_uppercase()), through));
                 links.push((server, proxy));

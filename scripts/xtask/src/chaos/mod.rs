@@ -10,7 +10,7 @@
 //!   when the closure returns, the trouble must be healed. Then an event that is written after the healing is followed
 //!   through all services (the seconds to recover), the flow ends, and the ledger is awaited and counted.
 //!   [`Stage::system`] kills, pauses and starts services, [`crate::trial::processes`] does so with servers. All chance comes
-//!   from [`Stage::chance`], which begins anew for each row, from the seed and the row's number.
+//!   from [`Stage::rng`], which begins anew for each row, from the seed and the row's number.
 //!   [`Row::within`] says how many seconds the row may take to recover.
 //! - [`Row::tested`]: named tests that show just that; the runner runs them, after the rows that are played, because tests
 //!   use the same servers.

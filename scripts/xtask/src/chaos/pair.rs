@@ -60,7 +60,7 @@ impl Pair {
         admin.put(&format!("vhosts/{vhost}"), &json!({})).await?;
         make_database(WRITES).await?;
         let password = password()?;
-        admin.apply(&writer::service().dealings(1).topology(), &password).await?;
+        admin.apply(&writer::service().topology_spec(1).topology(), &password).await?;
         let api = free_address()?;
         let settings = vec![
             ("BROKER__URL", broker_url(writer::NAME, &vhost)?),

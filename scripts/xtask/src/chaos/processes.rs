@@ -70,7 +70,7 @@ pub fn rows() -> Vec<Row> {
 
 async fn killed_often(stage: &mut Stage) -> Result<Played> {
     let killing = stage.lengths.killing();
-    let ledger = killing.run(&mut stage.system, &mut stage.chance).await?;
+    let ledger = killing.run(&mut stage.system, &mut stage.rng).await?;
     let recovery = Duration::from_secs(ledger.seconds_to_settle);
     let kills = format!("{} kills of services, {} of the broker", killing.services, killing.broker);
     Ok(Played { ledger, recovery, figures: vec![kills] })

@@ -32,7 +32,7 @@ pub struct Stage {
     /// What all are started with over their own settings.
     settings: Vec<(String, String)>,
     /// All chance of a row.
-    pub chance: StdRng,
+    pub rng: StdRng,
     /// How long rows are.
     pub lengths: Lengths,
 }
@@ -45,12 +45,12 @@ impl Stage {
         native::run(native::script("services").arg("start")).await?;
         let settings = Vec::new();
         let system = System::start(settings.clone()).await?;
-        Ok(Self { system, settings, chance: StdRng::seed_from_u64(0), lengths })
+        Ok(Self { system, settings, rng: StdRng::seed_from_u64(0), lengths })
     }
 
     /// Another row begins.
     pub fn begin(&mut self, seed: u64, row: u32) {
-        self.chance = StdRng::seed_from_u64(seed ^ (u64::from(row) << 32));
+        self.rng = StdRng::seed_from_u64(seed ^ (u64::from(row) << 32));
     }
 
     /// Lets events flow before, during and after some trouble, which must be over when it returns. Then waits until an

@@ -11,27 +11,27 @@ const FIRM: usize = 20;
 
 /// A network of this many people, numbered from 1; always the same one.
 pub fn network(size: u32) -> Network {
-    let mut chance = StdRng::seed_from_u64(6);
+    let mut rng = StdRng::seed_from_u64(6);
     let size = size.max(2) as usize;
     let mut ties = BTreeSet::new();
     for one in 0..size {
         let firm = one / FIRM * FIRM;
         for _ in 0..4 {
-            tie(&mut ties, one, firm + below(&mut chance, FIRM.min(size - firm)));
+            tie(&mut ties, one, firm + below(&mut rng, FIRM.min(size - firm)));
         }
         // Firms sit in a ring: one in three people knows somebody next door, one in twenty somebody far away.
-        if chance.random_bool(0.33) {
-            tie(&mut ties, one, (firm + FIRM + below(&mut chance, FIRM)) % size);
+        if rng.random_bool(0.33) {
+            tie(&mut ties, one, (firm + FIRM + below(&mut rng, FIRM)) % size);
         }
-        if chance.random_bool(0.05) {
-            tie(&mut ties, one, below(&mut chance, size));
+        if rng.random_bool(0.05) {
+            tie(&mut ties, one, below(&mut rng, size));
         }
     }
     Network { people: (1..=size as u64).map(people::plausible).collect(), ties: ties.into_iter().collect() }
 }
 
-fn below(chance: &mut impl Rng, end: usize) -> usize {
-    chance.random_range(0..end.max(1))
+fn below(rng: &mut impl Rng, end: usize) -> usize {
+    rng.random_range(0..end.max(1))
 }
 
 fn tie(ties: &mut BTreeSet<(usize, usize)>, one: usize, other: usize) {

@@ -7,7 +7,7 @@ use chrono::Utc;
 use clap::Args;
 use contracts::{Contracts, Kind, Seen, Sighting};
 use skeleton::{
-    Surroundings,
+    Environment,
     config::BrokerSettings,
     messaging::{
         history::published,
@@ -46,7 +46,7 @@ impl Look {
     async fn seen(&self, contracts: &Contracts) -> Result<Seen> {
         let (_open, opened) = stop::channel();
         let login = Login::new(&settings(&self.amqp)).map_err(Error::new)?;
-        let link = Link::open(login, "events seen".to_owned(), Surroundings::system(), opened);
+        let link = Link::open(login, "events seen".to_owned(), Environment::system(), opened);
         let mut seen = Seen { read_at: Utc::now(), histories: BTreeMap::new(), messages: BTreeMap::new() };
         let events = contracts.messages.values().filter(|message| message.kind == Kind::Event);
         for owner in events.map(|message| &message.name.owner) {

@@ -67,11 +67,11 @@ impl Upgrade {
 
     /// Each in turn, in an order and at moments of chance.
     async fn upgrade(&self, to: &Path) -> Result<Vec<&'static str>> {
-        let mut chance = StdRng::seed_from_u64(self.seed);
+        let mut rng = StdRng::seed_from_u64(self.seed);
         let mut order = SERVICES.to_vec();
-        order.shuffle(&mut chance);
+        order.shuffle(&mut rng);
         for service in &order {
-            tokio::time::sleep(Duration::from_millis(chance.random_range(500..3000))).await;
+            tokio::time::sleep(Duration::from_millis(rng.random_range(500..3000))).await;
             replace(service, to).await?;
             println!("upgraded {service}");
         }

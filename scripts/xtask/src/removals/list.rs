@@ -243,7 +243,7 @@ pub const REMOVALS: &[Removal] = &[
         without: "a confirmation that is sent again is another event",
         file: "skeleton/src/store/elasticsearch/confirm.rs",
         find: "id: Uuid::new_v5(&cause.id, name.as_bytes()),",
-        replace: "id: service.surroundings.new_message_id(),",
+        replace: "id: service.environment.new_message_id(),",
         test: "elasticsearch::confirming::an_erasure_is_confirmed_with_what_it_removed_and_a_repeat_is_the_same_event",
     },
     Removal {
@@ -307,7 +307,7 @@ pub const REMOVALS: &[Removal] = &[
         without: "every event after the first waits for ever",
         file: "skeleton/src/messaging/consumer/handling.rs",
         find: "lines.keep(tx).await?;",
-        replace: "let _ = Lines::keep::<S::Tx>;",
+        replace: "let _ = SubjectCursors::keep::<S::Tx>;",
         test: SIMULATION,
     },
     Removal {

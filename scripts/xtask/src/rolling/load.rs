@@ -100,7 +100,7 @@ impl Load {
 
     /// Asks at this rate until told that it is enough. Once a second one of the members imports a file, each once.
     pub async fn run(self: Arc<Self>, rate: u32, enough: watch::Receiver<bool>) -> Result<Vec<Answer>> {
-        let mut chance = StdRng::seed_from_u64(1);
+        let mut rng = StdRng::seed_from_u64(1);
         let mut clock = tokio::time::interval(Duration::from_secs(1) / rate);
         let (mut open, mut answers) = (JoinSet::new(), Vec::new());
         let mut importers = 0..self.members.len();
@@ -114,8 +114,8 @@ impl Load {
             let (kind, member) = match import {
                 Some(member) => (Kind::Import, member),
                 None => {
-                    let (kind, _) = MIX.choose_weighted(&mut chance, |(_, share)| *share)?;
-                    (*kind, chance.random_range(0..self.members.len()))
+                    let (kind, _) = MIX.choose_weighted(&mut rng, |(_, share)| *share)?;
+                    (*kind, rng.random_range(0..self.members.len()))
                 }
             };
             let load = self.clone();

@@ -28,7 +28,7 @@ impl Counting {
     pub async fn start_in(vhost: &str, database: &str, variables: &[(String, String)]) -> Result<Self> {
         make_database(database).await?;
         let admin = Admin::new(&setting("KITH_RABBIT_API")?, vhost);
-        admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
+        admin.apply(&service().topology_spec(1).topology(), PASSWORD).await?;
         let settings = vec![
             ("BROKER__URL", broker_url(TALLY, vhost)?),
             ("BROKER__PASSWORD", PASSWORD.to_owned()),
@@ -56,7 +56,7 @@ impl Counting {
 
     /// Makes again what it needs of the broker.
     pub async fn apply_topology(&self) -> Result<()> {
-        self.admin.apply(&service().dealings(1).topology(), PASSWORD).await?;
+        self.admin.apply(&service().topology_spec(1).topology(), PASSWORD).await?;
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl Killing {
     ///
     /// The flow and the kills wait for each other: the n-th kill comes when its share of the address books is filled, and no
     /// more of them are filled before it. So each meets events on their way, however fast a machine is.
-    pub async fn run(&self, system: &mut System, chance: &mut StdRng) -> Result<Ledger> {
+    pub async fn run(&self, system: &mut System, rng: &mut StdRng) -> Result<Ledger> {
         let books = self.events.div_ceil(BOOK);
         let victims = self.victims();
         let flow = Flow::start(books).await?;
@@ -57,7 +57,7 @@ impl Killing {
                 let mut filled = flow.filled();
                 let due = books * turn / victims.len();
                 filled.wait_for(|filled| *filled >= due).await.context("the flow has ended before its time")?;
-                tokio::time::sleep(JITTER.mul_f64(chance.random())).await;
+                tokio::time::sleep(JITTER.mul_f64(rng.random())).await;
                 victim.kill(system).await?;
                 let (name, all, so_far) = (victim.name(), victims.len(), *flow.filled().borrow());
                 println!("killed {name} ({} of {all}, after {so_far} of {books} address books)", turn + 1);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use skeleton::{Postgres, Service, Settings, Surroundings, telemetry};
+use skeleton::{Environment, Postgres, Service, Settings, telemetry};
 use tokio::process::{Child, Command};
 
 use crate::{native::run_folder, wait::until};
@@ -100,7 +100,7 @@ pub async fn run_until_killed(service: Service<Postgres>) -> Result<()> {
     let settings = Settings::read_with(service.name(), service.defaults(), env::vars().collect())?;
     // Before anything happens: what is counted earlier is counted nowhere.
     let _telemetry = telemetry::start(service.name(), &settings.section("log")?);
-    let running = service.start(settings, Surroundings::system()).await?;
+    let running = service.start(settings, Environment::system()).await?;
     std::future::pending::<()>().await;
     running.stop().await;
     Ok(())

@@ -14,7 +14,7 @@ use events::{
     network::IdentityLinked,
 };
 use skeleton::{
-    Handled, Postgres, Service, Subscriptions,
+    HandlerResult, Postgres, Service, Subscriptions,
     store::{Transaction, postgres::Tx},
 };
 use uuid::Uuid;
@@ -62,47 +62,47 @@ pub fn service() -> Service<Postgres> {
         .in_order(on_import_failed)
         .in_order(on_import_cancelled)
         .on(on_identity_linked);
-    Service::named(TALLY).projects_into(Postgres::migrated_by(MIGRATIONS)).consumes(subscriptions)
+    Service::named(TALLY).read_model_store(Postgres::migrated_by(MIGRATIONS)).consumes(subscriptions)
 }
 
-async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> Handled {
+async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> HandlerResult {
     count(tx, added.owner_id, "added").await
 }
 
-async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> Handled {
+async fn on_contact_changed(changed: ContactChanged, tx: &mut Tx) -> HandlerResult {
     count(tx, changed.owner_id, "changed").await
 }
 
-async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+async fn on_contact_removed(removed: ContactRemoved, tx: &mut Tx) -> HandlerResult {
     count(tx, removed.owner_id, "removed").await
 }
 
-async fn on_import_started(started: ImportStarted, tx: &mut Tx) -> Handled {
+async fn on_import_started(started: ImportStarted, tx: &mut Tx) -> HandlerResult {
     count(tx, started.account_id, "import started").await
 }
 
-async fn on_import_progressed(progressed: ImportProgressed, tx: &mut Tx) -> Handled {
+async fn on_import_progressed(progressed: ImportProgressed, tx: &mut Tx) -> HandlerResult {
     count(tx, progressed.account_id, "import progressed").await
 }
 
-async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> Handled {
+async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> HandlerResult {
     count(tx, finished.account_id, "import ended").await
 }
 
-async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> Handled {
+async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> HandlerResult {
     count(tx, failed.account_id, "import ended").await
 }
 
-async fn on_import_cancelled(cancelled: ImportCancelled, tx: &mut Tx) -> Handled {
+async fn on_import_cancelled(cancelled: ImportCancelled, tx: &mut Tx) -> HandlerResult {
     count(tx, cancelled.account_id, "import ended").await
 }
 
-async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> Handled {
+async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> HandlerResult {
     count(tx, linked.owner_id, "linked").await
 }
 
-async fn count(tx: &mut Tx, owner: Uuid, name: &str) -> Handled {
-    let cause = tx.work().cause();
+async fn count(tx: &mut Tx, owner: Uuid, name: &str) -> HandlerResult {
+    let cause = tx.unit_of_work().cause();
     let subject = cause.and_then(|event| event.subject.clone()).unwrap_or_default();
     let number = cause.and_then(|event| event.sequence).unwrap_or_default();
     let sql = "insert into counted (owner_id, subject, number, name) values ($1, $2, $3, $4)";

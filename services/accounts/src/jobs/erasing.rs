@@ -6,7 +6,7 @@
 
 use ::events::accounts::RemindErasure;
 use chrono::TimeDelta;
-use skeleton::{Failure, Handled, Progress, Publish, Saga, SagaState, store::postgres::Tx};
+use skeleton::{Failure, HandlerResult, Progress, Publish, Saga, SagaState, store::postgres::Tx};
 use uuid::Uuid;
 
 use crate::{
@@ -34,7 +34,7 @@ pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Fai
 }
 
 /// A service has erased its part. The last one ends the erasure.
-pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirmed) -> Handled {
+pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirmed) -> HandlerResult {
     let Some(mut erasure) = Saga::<Erasure>::find(tx, account).await? else { return Ok(()) };
     if !erasure.state.confirm(part, confirmed) {
         return Ok(());
@@ -59,7 +59,7 @@ pub async fn remind(job: RemindErasure, tx: &mut Tx) -> Result<Progress<RemindEr
     Ok(Progress::Done)
 }
 
-async fn wait(tx: &mut Tx, erasure: &mut Saga<Erasure>) -> Handled {
+async fn wait(tx: &mut Tx, erasure: &mut Saga<Erasure>) -> HandlerResult {
     let due = tx.resource::<Reminders>().due(erasure.state.reminders, tx.now());
     erasure.time_out(tx, RemindErasure { account_id: erasure.id() }, due).await
 }

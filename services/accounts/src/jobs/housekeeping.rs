@@ -18,21 +18,21 @@ pub fn housekeeping() -> Housekeeping<Postgres> {
 }
 
 async fn remove_old_receipts(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
-    let kept_since = store::receipts_kept_since(app.service.surroundings.now());
+    let kept_since = store::receipts_kept_since(app.service.environment.now());
     store::remove_older(&app.store, store::OLD_RECEIPTS, kept_since, limit).await
 }
 
 async fn remove_unused_sessions(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
-    let unused_since = app.service.surroundings.now() - app.resource::<Tokens>().rules().lifetime;
+    let unused_since = app.service.environment.now() - app.resource::<Tokens>().rules().lifetime;
     store::remove_older(&app.store, store::UNUSED_SESSIONS, unused_since, limit).await
 }
 
 async fn remove_old_tokens(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
-    let replaced_since = app.service.surroundings.now() - app.resource::<Tokens>().rules().lifetime;
+    let replaced_since = app.service.environment.now() - app.resource::<Tokens>().rules().lifetime;
     store::remove_older(&app.store, store::OLD_TOKENS, replaced_since, limit).await
 }
 
 async fn remove_old_failures(app: App<Postgres>, limit: i64) -> Result<u64, StoreError> {
-    let counted_since = app.service.surroundings.now() - app.resource::<Throttle>().window();
+    let counted_since = app.service.environment.now() - app.resource::<Throttle>().window();
     store::remove_older(&app.store, store::OLD_FAILURES, counted_since, limit).await
 }

@@ -2,25 +2,25 @@
 
 use events::accounts::AccountSnapshot;
 use skeleton::{
-    Answered, Answers, Postgres, Reading,
+    HandlerResult, Postgres, ReadContext, RequestHandlers,
     rebuild::{Slice, SnapshotPage, Sum},
 };
 
 use crate::{domain::Account, store};
 
 /// The requests that only keepers of copies may ask.
-pub fn answers() -> Answers<Postgres> {
-    Answers::new().snapshots(page, sum)
+pub fn answers() -> RequestHandlers<Postgres> {
+    RequestHandlers::new().snapshots(page, sum)
 }
 
 /// Answers `list-account-snapshots`: a page of accounts as they are now.
-async fn page(asked: SnapshotPage, store: Reading<Postgres>) -> Answered<Vec<AccountSnapshot>> {
+async fn page(asked: SnapshotPage, store: ReadContext<Postgres>) -> HandlerResult<Vec<AccountSnapshot>> {
     let found = store::snapshots(&store, &asked).await?;
     Ok(found.into_iter().map(|(account, sequence)| snapshot(account, sequence)).collect())
 }
 
 /// Answers `sum-accounts`: how many there are, and in which state.
-async fn sum(within: Slice, store: Reading<Postgres>) -> Answered<Sum> {
+async fn sum(within: Slice, store: ReadContext<Postgres>) -> HandlerResult<Sum> {
     Ok(store::sum(&store, &within).await?)
 }
 

@@ -5,7 +5,7 @@ use events::accounts::{
     ChangeAccount, EraseAccount, Erased, GetAccount, PasswordChange, ProfileChanged, RefreshSession, RegisterAccount,
     Registered, SessionEnded, SessionEndedReason,
 };
-use skeleton::Asking;
+use skeleton::RequestOptions;
 use uuid::Uuid;
 
 fn change(account_id: Uuid) -> ChangeAccount {
@@ -21,10 +21,10 @@ async fn someone_who_registers_has_an_account() {
     let app = start().await;
     let asked = RegisterAccount { email: " ADA@Example.org".to_owned(), nameable: Some(true), ..application() };
 
-    let account = app.ask(&asked).await.unwrap();
+    let account = app.call(&asked).await.unwrap();
 
     assert_eq!((account.email.as_str(), account.discoverable, account.nameable), ("ada@example.org", false, true));
-    assert_eq!(app.ask(&GetAccount { account_id: account.account_id }).await.unwrap(), account);
+    assert_eq!(app.call(&GetAccount { account_id: account.account_id }).await.unwrap(), account);
     let registered = app.published_once::<Registered>(|event| event.account_id == account.account_id).await;
     assert_eq!((registered.email, registered.name), (account.email, account.name));
     app.finish().await;
@@ -33,10 +33,10 @@ async fn someone_who_registers_has_an_account() {
 #[tokio::test]
 async fn registering_twice_under_one_request_id_opens_one_account() {
     let app = start().await;
-    let (asked, asking) = (application(), Asking { id: Some(Uuid::new_v4()), ..Asking::default() });
+    let (asked, asking) = (application(), RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() });
 
-    let first = app.ask_as(&asked, asking).await.unwrap();
-    let second = app.ask_as(&asked, asking).await.unwrap();
+    let first = app.call_with(&asked, asking).await.unwrap();
+    let second = app.call_with(&asked, asking).await.unwrap();
 
     assert_eq!(first, second);
     app.published_once::<Registered>(|_| true).await;
@@ -49,7 +49,7 @@ async fn an_address_has_one_account_however_it_is_written() {
     let account = register(&app).await;
 
     let asked = RegisterAccount { email: account.email.to_uppercase(), ..application() };
-    let problem = app.ask(&asked).await.unwrap_err();
+    let problem = app.call(&asked).await.unwrap_err();
 
     assert_eq!((problem.status, problem.kind.as_str()), (409, "urn:kith:problem:email-taken"));
     app.finish().await;
@@ -60,7 +60,7 @@ async fn two_who_register_one_address_at_once_get_one_account() {
     let app = start().await;
     let asked = application();
 
-    let (first, second) = tokio::join!(app.ask(&asked), app.ask(&asked));
+    let (first, second) = tokio::join!(app.call(&asked), app.call(&asked));
 
     assert!(first.is_ok() != second.is_ok());
     app.published_once::<Registered>(|_| true).await;
@@ -77,7 +77,7 @@ async fn a_refused_registration_names_the_field() {
     ];
 
     for (field, asked) in refused {
-        let problem = app.ask(&asked).await.unwrap_err();
+        let problem = app.call(&asked).await.unwrap_err();
 
         assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, field));
     }
@@ -89,9 +89,9 @@ async fn an_account_that_is_not_there_is_not_found() {
     let app = start().await;
     let account_id = Uuid::new_v4();
 
-    assert_eq!(app.ask(&GetAccount { account_id }).await.unwrap_err().status, 404);
-    assert_eq!(app.ask(&change(account_id)).await.unwrap_err().status, 404);
-    assert_eq!(app.ask(&EraseAccount { account_id }).await.unwrap_err().status, 404);
+    assert_eq!(app.call(&GetAccount { account_id }).await.unwrap_err().status, 404);
+    assert_eq!(app.call(&change(account_id)).await.unwrap_err().status, 404);
+    assert_eq!(app.call(&EraseAccount { account_id }).await.unwrap_err().status, 404);
     app.finish().await;
 }
 
@@ -101,10 +101,10 @@ async fn a_changed_profile_is_published_once() {
     let account = register(&app).await;
     let asked =
         ChangeAccount { name: Some("Ada King".to_owned()), discoverable: Some(true), ..change(account.account_id) };
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    let changed = app.ask_as(&asked, asking).await.unwrap();
-    assert_eq!(app.ask_as(&asked, asking).await.unwrap(), changed);
+    let changed = app.call_with(&asked, asking).await.unwrap();
+    assert_eq!(app.call_with(&asked, asking).await.unwrap(), changed);
 
     assert_eq!((changed.name.as_str(), changed.discoverable, changed.nameable), ("Ada King", true, false));
     app.published_once::<ProfileChanged>(|event| event.name == "Ada King" && event.discoverable).await;
@@ -116,7 +116,7 @@ async fn a_change_that_changes_nothing_is_not_published() {
     let app = start().await;
     let account = register(&app).await;
 
-    app.ask(&ChangeAccount { name: Some(account.name.clone()), ..change(account.account_id) }).await.unwrap();
+    app.call(&ChangeAccount { name: Some(account.name.clone()), ..change(account.account_id) }).await.unwrap();
 
     assert!(app.published::<ProfileChanged>().await.is_empty());
     app.finish().await;
@@ -126,19 +126,19 @@ async fn a_change_that_changes_nothing_is_not_published() {
 async fn a_new_password_ends_all_other_sessions() {
     let app = start().await;
     let (account, own) = signed_in(&app).await;
-    let other = app.ask(&sign_in(&account)).await.unwrap();
+    let other = app.call(&sign_in(&account)).await.unwrap();
     let password = new_password(PASSWORD, "another horse battery");
     let asked = ChangeAccount { password, session_id: Some(own.session_id), ..change(account.account_id) };
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    let first = app.ask_as(&asked, asking).await.unwrap();
-    assert_eq!(app.ask_as(&asked, asking).await.unwrap(), first);
+    let first = app.call_with(&asked, asking).await.unwrap();
+    assert_eq!(app.call_with(&asked, asking).await.unwrap(), first);
 
     let ended = app.published_once::<SessionEnded>(|_| true).await;
     assert_eq!((ended.session_id, ended.reason), (other.session_id, SessionEndedReason::PasswordChanged));
-    assert_eq!(app.ask(&sign_in(&account)).await.unwrap_err().status, 401);
-    app.ask(&RefreshSession { refresh_token: own.refresh_token }).await.unwrap();
-    assert_eq!(app.ask(&RefreshSession { refresh_token: other.refresh_token }).await.unwrap_err().status, 401);
+    assert_eq!(app.call(&sign_in(&account)).await.unwrap_err().status, 401);
+    app.call(&RefreshSession { refresh_token: own.refresh_token }).await.unwrap();
+    assert_eq!(app.call(&RefreshSession { refresh_token: other.refresh_token }).await.unwrap_err().status, 401);
     app.finish().await;
 }
 
@@ -152,11 +152,11 @@ async fn a_new_password_needs_the_current_one_and_must_be_long_enough() {
     ];
 
     for (field, password) in refused {
-        let problem = app.ask(&ChangeAccount { password, ..change(account.account_id) }).await.unwrap_err();
+        let problem = app.call(&ChangeAccount { password, ..change(account.account_id) }).await.unwrap_err();
 
         assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, field));
     }
-    app.ask(&sign_in(&account)).await.unwrap();
+    app.call(&sign_in(&account)).await.unwrap();
     app.finish().await;
 }
 
@@ -164,11 +164,13 @@ async fn a_new_password_needs_the_current_one_and_must_be_long_enough() {
 async fn an_erased_account_leaves_nothing_and_everyone_is_told() {
     let app = start().await;
     let (account, session) = signed_in(&app).await;
-    let (asked, asking) =
-        (EraseAccount { account_id: account.account_id }, Asking { id: Some(Uuid::new_v4()), ..Asking::default() });
+    let (asked, asking) = (
+        EraseAccount { account_id: account.account_id },
+        RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() },
+    );
 
-    app.ask_as(&asked, asking).await.unwrap();
-    app.ask_as(&asked, asking).await.unwrap();
+    app.call_with(&asked, asking).await.unwrap();
+    app.call_with(&asked, asking).await.unwrap();
 
     let ended = app.published_once::<SessionEnded>(|event| event.session_id == session.session_id).await;
     assert_eq!(ended.reason, SessionEndedReason::Erased);
@@ -177,7 +179,7 @@ async fn an_erased_account_leaves_nothing_and_everyone_is_told() {
         let rows = app.parts().store.query(&format!("select 1 from {table}"), &[]).await.unwrap();
         assert!(rows.is_empty(), "{table}");
     }
-    let again = app.ask(&RegisterAccount { email: account.email, ..application() }).await.unwrap();
+    let again = app.call(&RegisterAccount { email: account.email, ..application() }).await.unwrap();
     assert_ne!(again.account_id, account.account_id);
     app.finish().await;
 }

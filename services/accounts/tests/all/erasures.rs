@@ -21,7 +21,7 @@ const PATIENT: &str = "[60000]";
 /// An account that is being erased, and its receipt.
 async fn erasing(app: &TestApp<Postgres>) -> (Uuid, Uuid) {
     let account_id = register(app).await.account_id;
-    let begun = app.ask(&EraseAccountV2 { account_id }).await.unwrap();
+    let begun = app.call(&EraseAccountV2 { account_id }).await.unwrap();
     (account_id, begun.receipt_id)
 }
 
@@ -48,7 +48,7 @@ async fn confirm<E: Event>(app: &TestApp<Postgres>, event: E) {
 }
 
 async fn receipt(app: &TestApp<Postgres>, receipt_id: Uuid) -> ErasureView {
-    app.ask(&GetErasure { receipt_id }).await.unwrap()
+    app.call(&GetErasure { receipt_id }).await.unwrap()
 }
 
 fn missing(receipt: &ErasureView) -> Vec<&str> {
@@ -154,7 +154,7 @@ async fn an_order_of_the_release_before_begins_the_same_erasure() {
     let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
     let account_id = register(&app).await.account_id;
 
-    app.ask(&EraseAccount { account_id }).await.unwrap();
+    app.call(&EraseAccount { account_id }).await.unwrap();
     all_but_search_confirm(&app, account_id).await;
     search_confirms(&app, account_id).await;
 
@@ -168,7 +168,7 @@ async fn a_receipt_that_nobody_was_given_is_not_found() {
     let (account_id, _) = erasing(&app).await;
 
     for receipt_id in [Uuid::new_v4(), account_id] {
-        assert_eq!(app.ask(&GetErasure { receipt_id }).await.unwrap_err().status, 404);
+        assert_eq!(app.call(&GetErasure { receipt_id }).await.unwrap_err().status, 404);
     }
     app.stop().await;
 }

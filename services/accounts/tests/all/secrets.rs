@@ -46,15 +46,15 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
     }
 
     let (account, first) = signed_in(&app).await;
-    let second = app.ask(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap();
+    let second = app.call(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap();
     let wrong = "a wrong password that is told nobody";
-    app.ask(&OpenSession { password: wrong.to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    app.call(&OpenSession { password: wrong.to_owned(), ..sign_in(&account) }).await.unwrap_err();
     let unknown = OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) };
-    app.ask(&unknown).await.unwrap_err();
-    app.ask(&RefreshSession { refresh_token: second.refresh_token.clone() }).await.unwrap();
-    app.ask(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap_err();
+    app.call(&unknown).await.unwrap_err();
+    app.call(&RefreshSession { refresh_token: second.refresh_token.clone() }).await.unwrap();
+    app.call(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap_err();
     for _ in 0..20 {
-        app.ask(&unknown).await.unwrap_err();
+        app.call(&unknown).await.unwrap_err();
     }
 
     let secrets =
@@ -106,7 +106,7 @@ fn a_wrong_key_stops_the_start_and_is_not_shown() {
     settings.set("tokens", "signing_key", "c2VjcmV0");
     settings.set("passwords", "memory_kib", 1);
 
-    let starting = accounts::service().start(settings, skeleton::Surroundings::system());
+    let starting = accounts::service().start(settings, skeleton::Environment::system());
     let Err(error) = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(starting)
     else {
         panic!("it started");

@@ -8,7 +8,7 @@ use events::accounts::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, decode, decode_header, jwk::Jwk};
 use serde_json::Value;
-use skeleton::{Asking, Postgres, Problem, testing::TestApp};
+use skeleton::{Postgres, Problem, RequestOptions, testing::TestApp};
 use uuid::Uuid;
 
 fn refresh(session: &SessionView) -> RefreshSession {
@@ -25,7 +25,7 @@ async fn let_time_pass(app: &TestApp<Postgres>, seconds: i32) {
 async fn an_access_token_is_good_under_the_keys_that_are_given_out() {
     let app = start().await;
     let (account, session) = signed_in(&app).await;
-    let keys = app.ask(&GetSigningKeys(serde_json::Map::new())).await.unwrap().keys;
+    let keys = app.call(&GetSigningKeys(serde_json::Map::new())).await.unwrap().keys;
 
     let header = decode_header(&session.access_token).unwrap();
     let key = keys.iter().find(|key| Some(&key.kid) == header.kid.as_ref()).expect("the token names a key");
@@ -64,7 +64,7 @@ async fn previous_keys_are_given_out_beside_the_one_in_use() {
 
     let app = start_with(&[("tokens", "previous_keys", &pem)]).await;
 
-    let keys = app.ask(&GetSigningKeys(serde_json::Map::new())).await.unwrap().keys;
+    let keys = app.call(&GetSigningKeys(serde_json::Map::new())).await.unwrap().keys;
     assert_eq!(keys.len(), 2);
     assert_eq!(keys[1].x, jwk["x"].as_str().unwrap());
     assert_ne!(keys[0].kid, keys[1].kid);
@@ -78,7 +78,7 @@ async fn signing_in_again_from_another_device_is_told_as_new() {
     let from = |device: &str| OpenSession { device: device.to_owned(), ..sign_in(&account) };
 
     for device in ["laptop", "laptop", "phone", "phone"] {
-        app.ask(&from(device)).await.unwrap();
+        app.call(&from(device)).await.unwrap();
     }
 
     let events = app.published::<SignedIn>().await;
@@ -91,10 +91,10 @@ async fn signing_in_again_from_another_device_is_told_as_new() {
 async fn signing_in_twice_under_one_request_id_opens_one_session() {
     let app = start().await;
     let account = register(&app).await;
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    let first = app.ask_as(&sign_in(&account), asking).await.unwrap();
-    let second = app.ask_as(&sign_in(&account), asking).await.unwrap();
+    let first = app.call_with(&sign_in(&account), asking).await.unwrap();
+    let second = app.call_with(&sign_in(&account), asking).await.unwrap();
 
     assert_eq!((first.session_id, &first.refresh_token), (second.session_id, &second.refresh_token));
     app.published_once::<SignedIn>(|_| true).await;
@@ -107,10 +107,10 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let account = register(&app).await;
 
     let wrong =
-        app.ask(&OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+        app.call(&OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) }).await.unwrap_err();
     let unknown =
-        app.ask(&OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) }).await.unwrap_err();
-    let nonsense = app.ask(&OpenSession { email: "no\0body".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+        app.call(&OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) }).await.unwrap_err();
+    let nonsense = app.call(&OpenSession { email: "no\0body".to_owned(), ..sign_in(&account) }).await.unwrap_err();
 
     assert_eq!((wrong.status, wrong.kind.as_str()), (401, "urn:kith:problem:wrong-credentials"));
     assert_eq!(wrong, unknown);
@@ -121,9 +121,9 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
 async fn fail(app: &TestApp<Postgres>, account: &AccountView, times: u32) -> Problem {
     let wrong = OpenSession { password: "a wrong password".to_owned(), ..sign_in(account) };
     for _ in 1..times {
-        app.ask(&wrong).await.unwrap_err();
+        app.call(&wrong).await.unwrap_err();
     }
-    app.ask(&wrong).await.unwrap_err()
+    app.call(&wrong).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -132,13 +132,13 @@ async fn after_too_many_wrong_passwords_even_the_right_one_has_to_wait() {
     let account = register(&app).await;
 
     assert_eq!(fail(&app, &account, 3).await.status, 401);
-    let problem = app.ask(&sign_in(&account)).await.unwrap_err();
+    let problem = app.call(&sign_in(&account)).await.unwrap_err();
 
     assert_eq!((problem.status, problem.kind.as_str()), (429, "urn:kith:problem:too-many-attempts"));
     assert!((1..=901).contains(&problem.retry_after.unwrap()));
     let store = &app.parts().store;
     store.execute("update failed_sign_ins set since = since - interval '900 s'", &[]).await.unwrap();
-    app.ask(&sign_in(&account)).await.unwrap();
+    app.call(&sign_in(&account)).await.unwrap();
     app.finish().await;
 }
 
@@ -148,10 +148,10 @@ async fn a_right_password_begins_the_count_anew() {
     let account = register(&app).await;
 
     fail(&app, &account, 2).await;
-    app.ask(&sign_in(&account)).await.unwrap();
+    app.call(&sign_in(&account)).await.unwrap();
     fail(&app, &account, 2).await;
 
-    app.ask(&sign_in(&account)).await.unwrap();
+    app.call(&sign_in(&account)).await.unwrap();
     app.finish().await;
 }
 
@@ -161,7 +161,7 @@ async fn guessing_at_once_does_not_get_more_guesses() {
     let account = register(&app).await;
     let wrong = OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) };
 
-    let answers = futures::future::join_all((0..12).map(|_| app.ask(&wrong))).await;
+    let answers = futures::future::join_all((0..12).map(|_| app.call(&wrong))).await;
 
     let refused = answers.iter().filter(|answer| answer.as_ref().unwrap_err().status == 401).count();
     assert_eq!(refused, 3);
@@ -173,8 +173,8 @@ async fn a_refresh_token_is_exchanged_for_another_each_time() {
     let app = start().await;
     let (_, first) = signed_in(&app).await;
 
-    let second = app.ask(&refresh(&first)).await.unwrap();
-    let third = app.ask(&refresh(&second)).await.unwrap();
+    let second = app.call(&refresh(&first)).await.unwrap();
+    let third = app.call(&refresh(&second)).await.unwrap();
 
     assert_eq!((second.session_id, third.session_id), (first.session_id, first.session_id));
     assert!(first.refresh_token != second.refresh_token && second.refresh_token != third.refresh_token);
@@ -187,11 +187,11 @@ async fn refreshing_twice_at_once_gets_one_successor_and_locks_nobody_out() {
     let (_, first) = signed_in(&app).await;
     let asked = refresh(&first);
 
-    let answers = futures::future::join_all((0..8).map(|_| app.ask(&asked))).await;
+    let answers = futures::future::join_all((0..8).map(|_| app.call(&asked))).await;
 
     let tokens: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().refresh_token).collect();
     assert!(tokens.windows(2).all(|pair| pair[0] == pair[1]));
-    app.ask(&RefreshSession { refresh_token: tokens[0].clone() }).await.unwrap();
+    app.call(&RefreshSession { refresh_token: tokens[0].clone() }).await.unwrap();
     assert!(app.published::<SessionEnded>().await.is_empty());
     app.finish().await;
 }
@@ -200,14 +200,14 @@ async fn refreshing_twice_at_once_gets_one_successor_and_locks_nobody_out() {
 async fn a_refresh_token_used_again_later_ends_the_session_once() {
     let app = start().await;
     let (account, first) = signed_in(&app).await;
-    let second = app.ask(&refresh(&first)).await.unwrap();
+    let second = app.call(&refresh(&first)).await.unwrap();
     let_time_pass(&app, 11).await;
 
-    let problem = app.ask(&refresh(&first)).await.unwrap_err();
-    assert_eq!(app.ask(&refresh(&first)).await.unwrap_err(), problem);
+    let problem = app.call(&refresh(&first)).await.unwrap_err();
+    assert_eq!(app.call(&refresh(&first)).await.unwrap_err(), problem);
 
     assert_eq!((problem.status, problem.kind.as_str()), (401, "urn:kith:problem:session-over"));
-    assert_eq!(app.ask(&refresh(&second)).await.unwrap_err(), problem);
+    assert_eq!(app.call(&refresh(&second)).await.unwrap_err(), problem);
     let ended = app.published_once::<SessionEnded>(|event| event.account_id == account.account_id).await;
     assert_eq!((ended.session_id, ended.reason), (first.session_id, SessionEndedReason::TokenReused));
     app.finish().await;
@@ -217,10 +217,10 @@ async fn a_refresh_token_used_again_later_ends_the_session_once() {
 async fn a_refresh_token_whose_successor_was_used_ends_the_session_at_once() {
     let app = start().await;
     let (_, first) = signed_in(&app).await;
-    let second = app.ask(&refresh(&first)).await.unwrap();
-    app.ask(&refresh(&second)).await.unwrap();
+    let second = app.call(&refresh(&first)).await.unwrap();
+    app.call(&refresh(&second)).await.unwrap();
 
-    assert_eq!(app.ask(&refresh(&first)).await.unwrap_err().status, 401);
+    assert_eq!(app.call(&refresh(&first)).await.unwrap_err().status, 401);
 
     app.published_once::<SessionEnded>(|event| event.session_id == first.session_id).await;
     app.finish().await;
@@ -231,10 +231,10 @@ async fn an_invented_or_expired_refresh_token_is_refused_and_ends_nothing() {
     let app = start().await;
     let (_, session) = signed_in(&app).await;
 
-    let invented = app.ask(&RefreshSession { refresh_token: "vT3l0b7iV6nq".to_owned() }).await.unwrap_err();
-    let access = app.ask(&RefreshSession { refresh_token: session.access_token.clone() }).await.unwrap_err();
+    let invented = app.call(&RefreshSession { refresh_token: "vT3l0b7iV6nq".to_owned() }).await.unwrap_err();
+    let access = app.call(&RefreshSession { refresh_token: session.access_token.clone() }).await.unwrap_err();
     let_time_pass(&app, 31 * 24 * 3600).await;
-    let expired = app.ask(&refresh(&session)).await.unwrap_err();
+    let expired = app.call(&refresh(&session)).await.unwrap_err();
 
     assert_eq!(invented.status, 401);
     assert_eq!((&invented, &invented), (&access, &expired));
@@ -246,17 +246,17 @@ async fn an_invented_or_expired_refresh_token_is_refused_and_ends_nothing() {
 async fn a_closed_session_is_over_and_others_go_on() {
     let app = start().await;
     let (account, closed) = signed_in(&app).await;
-    let other = app.ask(&sign_in(&account)).await.unwrap();
+    let other = app.call(&sign_in(&account)).await.unwrap();
     let asked = CloseSession { account_id: account.account_id, session_id: closed.session_id };
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    app.ask_as(&asked, asking).await.unwrap();
-    app.ask_as(&asked, asking).await.unwrap();
+    app.call_with(&asked, asking).await.unwrap();
+    app.call_with(&asked, asking).await.unwrap();
 
     let ended = app.published_once::<SessionEnded>(|_| true).await;
     assert_eq!((ended.session_id, ended.reason), (closed.session_id, SessionEndedReason::LoggedOut));
-    assert_eq!(app.ask(&refresh(&closed)).await.unwrap_err().status, 401);
-    app.ask(&refresh(&other)).await.unwrap();
+    assert_eq!(app.call(&refresh(&closed)).await.unwrap_err().status, 401);
+    app.call(&refresh(&other)).await.unwrap();
     app.finish().await;
 }
 
@@ -267,10 +267,10 @@ async fn another_accounts_session_cannot_be_closed() {
     let stranger = register(&app).await;
 
     let asked = CloseSession { account_id: stranger.account_id, session_id: session.session_id };
-    let problem = app.ask(&asked).await.unwrap_err();
+    let problem = app.call(&asked).await.unwrap_err();
 
     assert_eq!(problem.status, 404);
-    app.ask(&refresh(&session)).await.unwrap();
+    app.call(&refresh(&session)).await.unwrap();
     app.finish().await;
 }
 
@@ -282,7 +282,7 @@ async fn times_of_refusals(app: &TestApp<Postgres>, times: usize) -> [Vec<f64>; 
     for _ in 0..times {
         for (asked, taken) in [&known, &unknown].into_iter().zip(&mut taken) {
             let began = std::time::Instant::now();
-            app.ask(asked).await.unwrap_err();
+            app.call(asked).await.unwrap_err();
             taken.push(began.elapsed().as_secs_f64());
         }
     }

@@ -2,18 +2,18 @@
 
 use crate::common::{register, sign_in, start};
 use events::accounts::{ListAccountSnapshots, SumAccounts};
-use skeleton::{Asking, rebuild::Sum};
+use skeleton::{RequestOptions, rebuild::Sum};
 
 #[tokio::test]
 async fn every_account_is_told_with_the_number_of_its_newest_event_and_the_sum_fits() {
     let app = start().await;
     let keeper = app.world().requests_of("network", &["accounts"]).await;
     let (first, second) = (register(&app).await, register(&app).await);
-    app.ask(&sign_in(&second)).await.unwrap();
+    app.call(&sign_in(&second)).await.unwrap();
     let asked = ListAccountSnapshots { within: String::new(), after: None, limit: None };
 
-    let told = keeper.ask(&asked, Asking::default()).await.unwrap();
-    let sum = keeper.ask(&SumAccounts { within: String::new() }, Asking::default()).await.unwrap();
+    let told = keeper.call(&asked, RequestOptions::default()).await.unwrap();
+    let sum = keeper.call(&SumAccounts { within: String::new() }, RequestOptions::default()).await.unwrap();
 
     let mut expected = [(first.account_id, 1, first.email), (second.account_id, 2, second.email)];
     expected.sort();
@@ -29,7 +29,7 @@ async fn every_account_is_told_with_the_number_of_its_newest_event_and_the_sum_f
 async fn who_keeps_no_copy_is_told_nothing() {
     let app = start().await;
 
-    let refused = app.ask(&SumAccounts { within: String::new() }).await.unwrap_err();
+    let refused = app.call(&SumAccounts { within: String::new() }).await.unwrap_err();
 
     assert_eq!((refused.status, refused.kind.as_str()), (403, "urn:kith:problem:not-for-you"));
     app.finish().await;

@@ -28,7 +28,7 @@ async fn app() -> TestApp<Postgres> {
 }
 
 async fn view(app: &TestApp<Postgres>, account_id: Uuid, import_id: Uuid) -> ImportViewV2 {
-    app.ask(&GetImportV2 { account_id, import_id }).await.unwrap()
+    app.call(&GetImportV2 { account_id, import_id }).await.unwrap()
 }
 
 async fn is_running(app: &TestApp<Postgres>, account: Uuid, import: Uuid) {
@@ -56,7 +56,7 @@ async fn a_cancelled_import_keeps_what_is_in_and_takes_no_more() {
     let import = send(&app, account, "many.vcf", &many(2000)).await;
     is_running(&app, account, import).await;
 
-    let cancelled = app.ask(&CancelImport { account_id: account, import_id: import }).await.unwrap();
+    let cancelled = app.call(&CancelImport { account_id: account, import_id: import }).await.unwrap();
 
     assert_eq!(cancelled.status, ImportViewV2Status::Cancelled);
     assert!((1..2000).contains(&cancelled.added), "{cancelled:?}");
@@ -66,7 +66,7 @@ async fn a_cancelled_import_keeps_what_is_in_and_takes_no_more() {
     let told = app.published_once::<ImportCancelled>(|event| event.import_id == import).await;
     assert_eq!((told.added, told.total), (cancelled.added, 2000));
     assert!(app.published::<ImportFinished>().await.is_empty());
-    let before = app.ask(&GetImport { account_id: account, import_id: import }).await.unwrap();
+    let before = app.call(&GetImport { account_id: account, import_id: import }).await.unwrap();
     assert_eq!(before.status, ImportViewStatus::Finished, "who does not know of cancelling sees an end");
     app.finish().await;
 }
@@ -77,7 +77,7 @@ async fn cancelling_twice_is_cancelling_once_and_a_finished_import_cannot_be_can
     let finished = import(&app, account, "few.vcf", &many(2)).await.import_id;
     let running = send(&app, account, "many.vcf", &many(2000)).await;
     is_running(&app, account, running).await;
-    let cancel = async |import_id| app.ask(&CancelImport { account_id: account, import_id }).await;
+    let cancel = async |import_id| app.call(&CancelImport { account_id: account, import_id }).await;
 
     let first = cancel(running).await.unwrap();
     let second = cancel(running).await.unwrap();
@@ -86,7 +86,7 @@ async fn cancelling_twice_is_cancelling_once_and_a_finished_import_cannot_be_can
     app.published_once::<ImportCancelled>(|event| event.import_id == running).await;
     let refused = cancel(finished).await.unwrap_err();
     assert_eq!((refused.status, refused.kind.as_str()), (409, "urn:kith:problem:import-ended"));
-    let stranger = app.ask(&CancelImport { account_id: Uuid::new_v4(), import_id: finished }).await.unwrap_err();
+    let stranger = app.call(&CancelImport { account_id: Uuid::new_v4(), import_id: finished }).await.unwrap_err();
     assert_eq!(stranger.status, 404);
     is_over(&app, JobState::Cancelled).await;
     app.finish().await;
@@ -99,10 +99,10 @@ async fn an_import_that_waits_for_its_turn_is_cancelled_before_it_begins() {
     is_running(&app, account, first).await;
     let waiting = send(&app, account, "more.vcf", &many(10)).await;
 
-    let cancelled = app.ask(&CancelImport { account_id: account, import_id: waiting }).await.unwrap();
+    let cancelled = app.call(&CancelImport { account_id: account, import_id: waiting }).await.unwrap();
 
     assert_eq!((cancelled.status, cancelled.added), (ImportViewV2Status::Cancelled, 0));
-    app.ask(&CancelImport { account_id: account, import_id: first }).await.unwrap();
+    app.call(&CancelImport { account_id: account, import_id: first }).await.unwrap();
     eventually("two jobs that are cancelled", async || {
         let jobs = app.parts().store.list_jobs(None, Some(JobState::Cancelled), 10).await.unwrap();
         if jobs.len() == 2 { Ok(()) } else { Err(format!("{jobs:?}")) }

@@ -8,7 +8,7 @@ use events::{
     samples,
 };
 use skeleton::{
-    Asking, Postgres,
+    Postgres, RequestOptions,
     testing::{Fault, Links, TestApp, World, eventually},
 };
 use uuid::Uuid;
@@ -29,12 +29,12 @@ fn contact(account_id: Uuid) -> AddContact {
 async fn while_the_database_is_silent_a_request_fails_in_time_and_an_event_waits_and_counts_once() {
     let (app, links) = start().await;
     let owner = Uuid::new_v4();
-    let kept = app.ask(&contact(owner)).await.unwrap();
+    let kept = app.call(&contact(owner)).await.unwrap();
     let erased = Erased { account_id: owner, ..samples::accounts::erased() };
 
     links.store.fault(Fault::Timeout);
     let asked = Instant::now();
-    let refused = app.ask(&GetContact { account_id: owner, contact_id: kept.contact_id }).await.unwrap_err();
+    let refused = app.call(&GetContact { account_id: owner, contact_id: kept.contact_id }).await.unwrap_err();
     app.world().publish(&erased, &app.world().envelope_for(&erased)).await;
     links.store.holds(1).await;
     links.store.cut();
@@ -43,7 +43,7 @@ async fn while_the_database_is_silent_a_request_fails_in_time_and_an_event_waits
     assert!(asked.elapsed() < IN_TIME && [503, 504].contains(&refused.status), "{refused} after {:?}", asked.elapsed());
     let confirmed = app.published_once::<AccountDataErased>(|event| event.account_id == owner).await;
     assert_eq!(confirmed.removed, 1);
-    let gone = app.ask(&GetContact { account_id: owner, contact_id: kept.contact_id }).await.unwrap_err();
+    let gone = app.call(&GetContact { account_id: owner, contact_id: kept.contact_id }).await.unwrap_err();
     assert_eq!(gone.status, 404);
     app.finish().await;
 }
@@ -52,14 +52,14 @@ async fn while_the_database_is_silent_a_request_fails_in_time_and_an_event_waits
 async fn a_write_whose_answer_was_lost_on_the_way_is_done_once_when_it_is_asked_again() {
     let (app, links) = start().await;
     let owner = Uuid::new_v4();
-    let asking = || Asking { id: Some(Uuid::from_u128(owner.as_u128() ^ 1)), ..Asking::default() };
+    let asking = || RequestOptions { id: Some(Uuid::from_u128(owner.as_u128() ^ 1)), ..RequestOptions::default() };
 
     // Answered, so the service consumes requests.
-    let missing = app.ask(&GetContact { account_id: owner, contact_id: owner }).await.unwrap_err();
+    let missing = app.call(&GetContact { account_id: owner, contact_id: owner }).await.unwrap_err();
     assert_eq!(missing.status, 404);
     links.broker.fault_up(Fault::Timeout);
     let wanted = contact(owner);
-    let first = app.ask_as(&wanted, asking());
+    let first = app.call_with(&wanted, asking());
     let cut = async {
         // The broker does not hear the service any more: no reply and no event gets through.
         eventually("the contact to be written", async || match count(&app, owner).await {
@@ -71,7 +71,7 @@ async fn a_write_whose_answer_was_lost_on_the_way_is_done_once_when_it_is_asked_
         links.broker.heal();
     };
     let (first, ()) = tokio::join!(first, cut);
-    let again = app.ask_as(&wanted, asking()).await.unwrap();
+    let again = app.call_with(&wanted, asking()).await.unwrap();
 
     assert!(first.is_err() || first.as_ref().is_ok_and(|reply| reply.contact_id == again.contact_id), "{first:?}");
     let added = app.published_once::<ContactAddedV2>(|event| event.owner_id == owner).await;
@@ -86,8 +86,8 @@ async fn over_a_link_in_pieces_and_late_everything_still_happens_once() {
     links.broker.fault(Fault::Slicer { most: 40, pause: Duration::from_micros(200) });
     links.store.fault(Fault::Latency { mean: Duration::from_millis(20), jitter: Duration::from_millis(15) });
 
-    let kept = app.ask(&contact(owner)).await.unwrap();
-    app.ask(&RemoveContact { account_id: owner, contact_id: kept.contact_id }).await.unwrap();
+    let kept = app.call(&contact(owner)).await.unwrap();
+    app.call(&RemoveContact { account_id: owner, contact_id: kept.contact_id }).await.unwrap();
 
     app.published_once::<ContactAddedV2>(|event| event.owner_id == owner).await;
     app.published_once::<ContactRemoved>(|event| event.owner_id == owner).await;

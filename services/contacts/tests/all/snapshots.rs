@@ -2,7 +2,7 @@
 
 use crate::book::app;
 use events::contacts::{AddContact, ChangeContact, ListContactSnapshots, SumContacts};
-use skeleton::{Asking, Postgres, Requests, rebuild::Sum, testing::TestApp};
+use skeleton::{Postgres, RequestOptions, Requests, rebuild::Sum, testing::TestApp};
 use uuid::Uuid;
 
 async fn keeper(app: &TestApp<Postgres>) -> Requests {
@@ -16,7 +16,7 @@ fn page(after: Option<Uuid>) -> ListContactSnapshots {
 async fn added(app: &TestApp<Postgres>, name: &str) -> Uuid {
     let contact =
         AddContact { account_id: Uuid::new_v4(), name: name.to_owned(), ..events::samples::contacts::add_contact() };
-    app.ask(&contact).await.unwrap().contact_id
+    app.call(&contact).await.unwrap().contact_id
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn every_contact_is_told_once_with_the_number_of_its_newest_event_and_the_
         notes: None,
         urls: None,
     };
-    app.ask(&change).await.unwrap();
+    app.call(&change).await.unwrap();
     for known in expected.iter_mut().filter(|known| known.0 == change.contact_id) {
         (known.1, known.2) = (2, "Zed".to_owned());
     }
@@ -57,7 +57,7 @@ async fn every_contact_is_told_once_with_the_number_of_its_newest_event_and_the_
             break;
         }
     }
-    let sum = keeper.ask(&SumContacts { within: String::new() }, Asking::default()).await.unwrap();
+    let sum = keeper.call(&SumContacts { within: String::new() }, RequestOptions::default()).await.unwrap();
 
     assert_eq!(told, expected);
     let here = Sum::of(told.iter().map(|(id, sequence, _)| (*id, *sequence)));
@@ -66,7 +66,7 @@ async fn every_contact_is_told_once_with_the_number_of_its_newest_event_and_the_
 }
 
 async fn ask_page(keeper: &Requests, after: Option<Uuid>) -> (Vec<(Uuid, Uuid, i64, String)>, Option<Uuid>) {
-    let told = keeper.ask(&page(after), Asking::default()).await.unwrap();
+    let told = keeper.call(&page(after), RequestOptions::default()).await.unwrap();
     let contacts = told.contacts.into_iter();
     (contacts.map(|c| (c.contact_id, c.owner_id, c.sequence, c.name.full)).collect(), told.next)
 }
@@ -80,9 +80,9 @@ async fn a_slice_has_the_contacts_whose_ids_begin_so_and_their_sum() {
     let other = if digit == '0' { '1' } else { '0' };
 
     let within = SumContacts { within: contact.to_string()[..8].to_owned() };
-    let found = keeper.ask(&within, Asking::default()).await.unwrap();
-    let without = keeper.ask(&SumContacts { within: other.to_string() }, Asking::default()).await.unwrap();
-    let wrong = keeper.ask(&SumContacts { within: "xyz".to_owned() }, Asking::default()).await.unwrap_err();
+    let found = keeper.call(&within, RequestOptions::default()).await.unwrap();
+    let without = keeper.call(&SumContacts { within: other.to_string() }, RequestOptions::default()).await.unwrap();
+    let wrong = keeper.call(&SumContacts { within: "xyz".to_owned() }, RequestOptions::default()).await.unwrap_err();
 
     assert_eq!((found.count, without.count), (1, 0));
     assert_eq!(without.checksum, "0000000000000000");
@@ -95,8 +95,8 @@ async fn who_keeps_no_copy_is_told_nothing_and_who_keeps_one_may_do_nothing_else
     let app = app().await;
     let keeper = keeper(&app).await;
 
-    let gateway = app.ask(&page(None)).await.unwrap_err();
-    let adding = keeper.ask(&events::samples::contacts::add_contact(), Asking::default()).await.unwrap_err();
+    let gateway = app.call(&page(None)).await.unwrap_err();
+    let adding = keeper.call(&events::samples::contacts::add_contact(), RequestOptions::default()).await.unwrap_err();
 
     assert_eq!((gateway.status, gateway.kind.as_str()), (403, "urn:kith:problem:not-for-you"));
     assert_eq!(adding.status, 403);

@@ -84,7 +84,7 @@ struct ChangePassword {
 async fn register(request: IdempotentRequest<Visitor, RegisterAccount>) -> Response {
     let register = |visitor: Visitor, RegisterAccount { email, password, name }| async move {
         let request = accounts::RegisterAccount { email, password, name, discoverable: None, nameable: None };
-        Ok(Created(AccountView::from(visitor.ask(&request).await?)))
+        Ok(Created(AccountView::from(visitor.call(&request).await?)))
     };
     request.run(register).await
 }
@@ -93,20 +93,20 @@ async fn register(request: IdempotentRequest<Visitor, RegisterAccount>) -> Respo
 async fn sign_in(visitor: Visitor, asked: OpenSession) -> Result<Json<TokensView>, Problem> {
     let OpenSession { email, password } = asked;
     let request = accounts::OpenSession { email, password, device: visitor.device.clone() };
-    Ok(Json(visitor.ask(&request).await?.into()))
+    Ok(Json(visitor.call(&request).await?.into()))
 }
 
 /// `POST /api/v1/sessions/refresh` - exchanges a refresh token for new tokens.
 async fn refresh(visitor: Visitor, asked: RefreshSession) -> Result<Json<TokensView>, Problem> {
     let request = accounts::RefreshSession { refresh_token: asked.refresh_token };
-    Ok(Json(visitor.ask(&request).await?.into()))
+    Ok(Json(visitor.call(&request).await?.into()))
 }
 
 /// `DELETE /api/v1/sessions/current` - signs out of the session that the token belongs to.
 async fn sign_out(request: IdempotentRequest<Caller, ()>) -> Response {
     let sign_out = |caller: Caller, ()| async move {
         let Caller { account_id, session_id, .. } = caller;
-        caller.ask(&accounts::CloseSession { account_id, session_id }).await?;
+        caller.call(&accounts::CloseSession { account_id, session_id }).await?;
         Ok(NoContent)
     };
     request.run(sign_out).await
@@ -114,7 +114,7 @@ async fn sign_out(request: IdempotentRequest<Caller, ()>) -> Response {
 
 /// `GET /api/v1/me` - the caller's account.
 async fn show_me(caller: Caller) -> Result<Json<AccountView>, Problem> {
-    let account = caller.ask(&accounts::GetAccount { account_id: caller.account_id }).await?;
+    let account = caller.call(&accounts::GetAccount { account_id: caller.account_id }).await?;
     Ok(Json(account.into()))
 }
 
@@ -125,7 +125,7 @@ async fn change_me(request: IdempotentRequest<Caller, ChangeAccount>) -> Respons
         let Caller { account_id, session_id, .. } = caller;
         let session_id = Some(session_id);
         let request = accounts::ChangeAccount { account_id, session_id, name, discoverable, nameable, password };
-        Ok(Json(AccountView::from(caller.ask(&request).await?)))
+        Ok(Json(AccountView::from(caller.call(&request).await?)))
     };
     request.run(change).await
 }
@@ -133,7 +133,7 @@ async fn change_me(request: IdempotentRequest<Caller, ChangeAccount>) -> Respons
 /// `DELETE /api/v1/me` - erases the caller's account, and gives a receipt that tells how far that is.
 async fn erase_me(request: IdempotentRequest<Caller, ()>) -> Response {
     let erase = |caller: Caller, ()| async move {
-        let begun = caller.ask(&accounts::EraseAccountV2 { account_id: caller.account_id }).await?;
+        let begun = caller.call(&accounts::EraseAccountV2 { account_id: caller.account_id }).await?;
         let body = ErasureBegunView::from(begun);
         Ok(Accepted { location: format!("/api/v1/erasures/{}", body.receipt_id), body })
     };
@@ -142,6 +142,6 @@ async fn erase_me(request: IdempotentRequest<Caller, ()>) -> Response {
 
 /// `GET /api/v1/erasures/{id}` - which services have confirmed that nothing of an erased account is kept any more.
 async fn show_erasure(receipt_id: Uuid, visitor: Visitor) -> Result<Json<ErasureView>, Problem> {
-    let erasure = visitor.ask(&accounts::GetErasure { receipt_id }).await?;
+    let erasure = visitor.call(&accounts::GetErasure { receipt_id }).await?;
     Ok(Json(erasure.into()))
 }

@@ -83,7 +83,7 @@ fn or_empty<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(given: D) 
 /// `GET /api/v1/contacts` - a page of the caller's contacts, by name.
 async fn list_contacts(caller: Caller, query: Query) -> Result<Json<PageView<ContactView>>, Problem> {
     let (cursor, limit) = (query.text("cursor").map(str::to_owned), query.limit()?);
-    let page = caller.ask(&ListContacts { account_id: caller.account_id, cursor, limit }).await?;
+    let page = caller.call(&ListContacts { account_id: caller.account_id, cursor, limit }).await?;
     Ok(Json(page.into()))
 }
 
@@ -102,14 +102,14 @@ async fn add_contact(request: IdempotentRequest<Caller, AddContact>) -> Response
             notes: contact.notes,
             urls: contact.urls.unwrap_or_default(),
         };
-        Ok(Created(ContactView::from(caller.ask(&request).await?)))
+        Ok(Created(ContactView::from(caller.call(&request).await?)))
     };
     request.run(add).await
 }
 
 /// `GET /api/v1/contacts/{id}` - one of the caller's contacts.
 async fn show_contact(contact_id: Uuid, caller: Caller) -> Result<Json<ContactView>, Problem> {
-    let contact = caller.ask(&GetContact { contact_id, account_id: caller.account_id }).await?;
+    let contact = caller.call(&GetContact { contact_id, account_id: caller.account_id }).await?;
     Ok(Json(contact.into()))
 }
 
@@ -129,7 +129,7 @@ async fn change_contact(contact_id: Uuid, request: IdempotentRequest<Caller, Cha
             notes: change.notes,
             urls: change.urls.map(Texts),
         };
-        Ok(Json(ContactView::from(caller.ask(&request).await?)))
+        Ok(Json(ContactView::from(caller.call(&request).await?)))
     };
     request.run(change).await
 }
@@ -137,7 +137,7 @@ async fn change_contact(contact_id: Uuid, request: IdempotentRequest<Caller, Cha
 /// `DELETE /api/v1/contacts/{id}` - takes a contact out.
 async fn remove_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let remove = |caller: Caller, ()| async move {
-        caller.ask(&RemoveContact { contact_id, account_id: caller.account_id }).await?;
+        caller.call(&RemoveContact { contact_id, account_id: caller.account_id }).await?;
         Ok(NoContent)
     };
     request.run(remove).await
@@ -146,7 +146,7 @@ async fn remove_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ()>
 /// `GET /api/v1/contacts/export` - all contacts as vCards.
 async fn export_contacts(caller: Caller) -> Result<Response, Problem> {
     // The first stretch is waited for: what goes wrong with it can still be told.
-    let first = caller.ask(&ExportContacts { account_id: caller.account_id, cursor: None }).await?;
+    let first = caller.call(&ExportContacts { account_id: caller.account_id, cursor: None }).await?;
     let (stretches, mut received) = mpsc::channel(2);
     tokio::spawn(send_stretches(caller, first, stretches));
     let body = futures::stream::poll_fn(move |context| received.poll_recv(context));
@@ -169,6 +169,6 @@ async fn send_stretches(caller: Caller, first: contacts::ContactExport, stretche
         if stretches.send(vcards).await.is_err() || cursor.is_none() {
             return;
         }
-        next = caller.ask(&ExportContacts { account_id: caller.account_id, cursor }).await;
+        next = caller.call(&ExportContacts { account_id: caller.account_id, cursor }).await;
     }
 }

@@ -90,14 +90,14 @@ async fn send_import(request: IdempotentRequest<Caller, Upload>) -> Response {
 
 /// `GET /api/v1/imports/{id}` - how far an import is.
 async fn show_import(import_id: Uuid, caller: Caller) -> Result<Json<ImportView>, Problem> {
-    let import = caller.ask(&GetImportV2 { import_id, account_id: caller.account_id }).await?;
+    let import = caller.call(&GetImportV2 { import_id, account_id: caller.account_id }).await?;
     Ok(Json(import.into()))
 }
 
 /// `POST /api/v1/imports/{id}/cancel` - stops an import; what was taken in stays.
 async fn cancel_import(import_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let cancel = |caller: Caller, ()| async move {
-        let import = caller.ask(&CancelImport { import_id, account_id: caller.account_id }).await?;
+        let import = caller.call(&CancelImport { import_id, account_id: caller.account_id }).await?;
         Ok(Json(ImportView::from(import)))
     };
     request.run(cancel).await
@@ -173,14 +173,14 @@ async fn take_file(
     if next.is_none() {
         return Err(file_problem("empty-file", "is empty: choose the file that holds the contacts"));
     }
-    let import_id = caller.ask(&StartImport { account_id, file_name, size }).await?.import_id;
+    let import_id = caller.call(&StartImport { account_id, file_name, size }).await?.import_id;
     let mut index = 0;
     while let Some(part) = next {
-        caller.ask(&AddImportPart { import_id, account_id, index, data: STANDARD.encode(part) }).await?;
+        caller.call(&AddImportPart { import_id, account_id, index, data: STANDARD.encode(part) }).await?;
         index += 1;
         next = parts.next().await?;
     }
-    Ok(caller.ask(&SubmitImport { import_id, account_id, parts: index }).await?.into())
+    Ok(caller.call(&SubmitImport { import_id, account_id, parts: index }).await?.into())
 }
 
 /// A file in parts of one size, made of pieces of any size.

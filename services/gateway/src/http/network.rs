@@ -26,13 +26,13 @@ pub fn routes(api: &Api) -> Routes {
 
 /// `GET /api/v1/network/degrees` - how many people there are at each distance.
 async fn show_degrees(caller: Caller) -> Result<Json<DegreesView>, Problem> {
-    let degrees = caller.ask(&GetDegrees { account_id: caller.account_id }).await?;
+    let degrees = caller.call(&GetDegrees { account_id: caller.account_id }).await?;
     Ok(Json(degrees.into()))
 }
 
 /// `GET /api/v1/network/paths` - the shortest and the best path to someone.
 async fn find_paths(caller: Caller, query: Query) -> Result<Json<PathsView>, Problem> {
     let (to, max) = (query.needed("to")?.to_owned(), query.number("max", 1..=6)?);
-    let paths = caller.ask(&FindPaths { account_id: caller.account_id, to, max }).await?;
+    let paths = caller.call(&FindPaths { account_id: caller.account_id, to, max }).await?;
     Ok(Json(paths.into()))
 }

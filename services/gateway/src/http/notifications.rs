@@ -56,14 +56,14 @@ struct ChooseDigest {
 /// `GET /api/v1/notifications` - a page of the caller's feed, newest first.
 async fn list_notifications(caller: Caller, query: Query) -> Result<Json<FeedView>, Problem> {
     let (cursor, limit) = (query.text("cursor").map(str::to_owned), query.limit()?);
-    let page = caller.ask(&ListNotifications { account_id: caller.account_id, cursor, limit }).await?;
+    let page = caller.call(&ListNotifications { account_id: caller.account_id, cursor, limit }).await?;
     Ok(Json(page.into()))
 }
 
 /// `POST /api/v1/notifications/{id}/read` - marks a notification as read.
 async fn mark_read(notification_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let mark = |caller: Caller, ()| async move {
-        caller.ask(&MarkRead { account_id: caller.account_id, notification_id }).await?;
+        caller.call(&MarkRead { account_id: caller.account_id, notification_id }).await?;
         Ok(NoContent)
     };
     request.run(mark).await
@@ -71,7 +71,7 @@ async fn mark_read(notification_id: Uuid, request: IdempotentRequest<Caller, ()>
 
 /// `GET /api/v1/notifications/preferences` - which notifications the caller wants.
 async fn show_preferences(caller: Caller) -> Result<Json<PreferencesView>, Problem> {
-    let preferences = caller.ask(&GetPreferences { account_id: caller.account_id }).await?;
+    let preferences = caller.call(&GetPreferences { account_id: caller.account_id }).await?;
     Ok(Json(preferences.into()))
 }
 
@@ -79,18 +79,18 @@ async fn show_preferences(caller: Caller) -> Result<Json<PreferencesView>, Probl
 async fn change_preferences(caller: Caller, asked: ChangePreferences) -> Result<Json<PreferencesView>, Problem> {
     let wanted = |Preference { kind, in_app, email }| notifications::Preference { kind, in_app, email };
     let items = asked.items.into_iter().map(wanted).collect();
-    let preferences = caller.ask(&notifications::ChangePreferences { account_id: caller.account_id, items }).await?;
+    let preferences = caller.call(&notifications::ChangePreferences { account_id: caller.account_id, items }).await?;
     Ok(Json(preferences.into()))
 }
 
 /// `GET /api/v1/notifications/digest` - whether the caller wants the digest of what is unread.
 async fn show_digest(caller: Caller) -> Result<Json<DigestView>, Problem> {
-    let digest = caller.ask(&GetDigest { account_id: caller.account_id }).await?;
+    let digest = caller.call(&GetDigest { account_id: caller.account_id }).await?;
     Ok(Json(digest.into()))
 }
 
 /// `PUT /api/v1/notifications/digest` - sets whether the caller wants the digest.
 async fn choose_digest(caller: Caller, asked: ChooseDigest) -> Result<Json<DigestView>, Problem> {
     let chosen = notifications::ChooseDigest { account_id: caller.account_id, wanted: asked.wanted };
-    Ok(Json(caller.ask(&chosen).await?.into()))
+    Ok(Json(caller.call(&chosen).await?.into()))
 }

@@ -29,6 +29,6 @@ async fn find(caller: Caller, query: Query) -> Result<Json<PageView<FoundView>>,
     let text = query.needed("q")?.to_owned();
     let kind = query.word("kind", "person, company, note")?;
     let limit = query.limit()?.map(|limit| limit.min(MOST));
-    let results = caller.ask(&Search { account_id: caller.account_id, text, kind, limit }).await?;
+    let results = caller.call(&Search { account_id: caller.account_id, text, kind, limit }).await?;
     Ok(Json(results.into()))
 }

@@ -48,7 +48,7 @@ async fn a_wrong_body_is_refused_with_its_place_and_nobody_is_asked() {
     let gateway = Gateway::start().await;
     let member = Member::new();
     let send = async |content_type: &str, body: &str| {
-        let request = gateway.ask_as(&member, Method::PATCH, "/api/v1/me").header(CONTENT_TYPE, content_type);
+        let request = gateway.call_with(&member, Method::PATCH, "/api/v1/me").header(CONTENT_TYPE, content_type);
         let (status, problem) = told(request.body(body.to_owned()).send().await.unwrap()).await;
         (status, problem["errors"][0]["field"].clone())
     };
@@ -80,7 +80,8 @@ async fn signing_out_answers_without_a_body() {
     let gateway = Gateway::start().await;
     let member = Member::new();
 
-    let answer = told(gateway.ask_as(&member, Method::DELETE, "/api/v1/sessions/current").send().await.unwrap()).await;
+    let answer =
+        told(gateway.call_with(&member, Method::DELETE, "/api/v1/sessions/current").send().await.unwrap()).await;
 
     assert_eq!(answer, (204, json!("")));
     gateway.app.finish().await;
@@ -89,7 +90,7 @@ async fn signing_out_answers_without_a_body() {
 #[tokio::test]
 async fn erasing_answers_with_a_receipt_that_anyone_who_has_it_may_look_at() {
     let gateway = Gateway::start().await;
-    let response = gateway.ask_as(&Member::new(), Method::DELETE, "/api/v1/me").send().await.unwrap();
+    let response = gateway.call_with(&Member::new(), Method::DELETE, "/api/v1/me").send().await.unwrap();
     let receipt = response.headers()["location"].to_str().unwrap().to_owned();
     let (status, begun) = told(response).await;
 

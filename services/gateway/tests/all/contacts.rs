@@ -126,7 +126,7 @@ async fn notifications_are_listed_read_and_chosen() {
 
     let (_, feed) = told(gateway.get(&member, "/api/v1/notifications").await).await;
     let read = format!("/api/v1/notifications/{}/read", feed["items"][0]["id"].as_str().unwrap());
-    let read = told(gateway.ask_as(&member, Method::POST, &read).send().await.unwrap()).await;
+    let read = told(gateway.call_with(&member, Method::POST, &read).send().await.unwrap()).await;
     let wanted = json!({ "items": [{ "kind": "new-device", "in_app": true, "email": true }] });
     let chosen = gateway.order(&member, Method::PUT, preferences, &wanted).await;
     let unknown = json!({ "items": [{ "kind": "advertising", "in_app": true, "email": true }] });

@@ -6,7 +6,7 @@ use events::{accounts, contacts, network, notifications, samples, search};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use skeleton::{Answered, Answers, Postgres, Problem, testing::TestApp};
+use skeleton::{HandlerResult, Postgres, Problem, RequestHandlers, testing::TestApp};
 use uuid::Uuid;
 
 /// The key pair of RFC 8037 (appendix A), whose public half is in the samples.
@@ -34,7 +34,7 @@ impl Gateway {
     }
 
     /// The same with settings and with other answers of accounts.
-    pub async fn start_with(settings: &[(&str, &str, &str)], accounts: Answers<Postgres>) -> Self {
+    pub async fn start_with(settings: &[(&str, &str, &str)], accounts: RequestHandlers<Postgres>) -> Self {
         let generous = [("per_address_per_minute", "100000"), ("per_account_per_minute", "100000"), ("burst", "10000")];
         let mut all: Vec<_> = generous.iter().map(|(key, value)| ("rates", *key, *value)).collect();
         all.extend(settings);
@@ -50,17 +50,17 @@ impl Gateway {
     }
 
     /// A request of a member.
-    pub fn ask_as(&self, member: &Member, method: Method, path: &str) -> RequestBuilder {
+    pub fn call_with(&self, member: &Member, method: Method, path: &str) -> RequestBuilder {
         self.ask(method, path).bearer_auth(member.token())
     }
 
     pub async fn get(&self, member: &Member, path: &str) -> Response {
-        self.ask_as(member, Method::GET, path).send().await.unwrap()
+        self.call_with(member, Method::GET, path).send().await.unwrap()
     }
 
     /// An order of a member, with a JSON body.
     pub async fn order(&self, member: &Member, method: Method, path: &str, body: &Value) -> (u16, Value) {
-        told(self.ask_as(member, method, path).json(body).send().await.unwrap()).await
+        told(self.call_with(member, method, path).json(body).send().await.unwrap()).await
     }
 
     /// `host:port`, for those who write their requests by hand.
@@ -105,8 +105,8 @@ pub fn sign(header: &Header, claims: &Value) -> String {
 }
 
 /// Accounts: gives its keys, takes everyone in.
-pub fn accounts() -> Answers<Postgres> {
-    Answers::new()
+pub fn accounts() -> RequestHandlers<Postgres> {
+    RequestHandlers::new()
         .read(|_: accounts::GetSigningKeys, _| async { Ok(samples::accounts::signing_keys_view()) })
         .read(|asked: accounts::RegisterAccount, _| async move {
             let accounts::RegisterAccount { email, name, .. } = asked;
@@ -136,12 +136,12 @@ pub fn accounts() -> Answers<Postgres> {
 }
 
 /// Contacts: has one contact, of one owner; adds what it is told to, and tells what it heard.
-pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> Answers<Postgres> {
-    let view = move |asked: Uuid, contact_id: Uuid| -> Answered<contacts::ContactView> {
+pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> RequestHandlers<Postgres> {
+    let view = move |asked: Uuid, contact_id: Uuid| -> HandlerResult<contacts::ContactView> {
         let contact = contacts::ContactView { contact_id, owner_id: owner, ..samples::contacts::contact_view() };
         if asked == owner { Ok(contact) } else { Err(Problem::not_found("contact").into()) }
     };
-    Answers::new()
+    RequestHandlers::new()
         .read(move |asked: contacts::GetContact, _| async move { view(asked.account_id, asked.contact_id) })
         .read(move |asked: contacts::ChangeContact, _| async move { view(asked.account_id, asked.contact_id) })
         .read(
@@ -174,8 +174,8 @@ pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> Answers<P
 }
 
 /// Network: knows the samples.
-pub fn network() -> Answers<Postgres> {
-    Answers::new().read(|_: network::GetDegrees, _| async { Ok(samples::network::degrees_view()) }).read(
+pub fn network() -> RequestHandlers<Postgres> {
+    RequestHandlers::new().read(|_: network::GetDegrees, _| async { Ok(samples::network::degrees_view()) }).read(
         |asked: network::FindPaths, _| async move {
             match asked.to.as_str() {
                 "nobody" => Err(Problem::not_found("path").into()),
@@ -186,16 +186,16 @@ pub fn network() -> Answers<Postgres> {
 }
 
 /// Search: finds the sample.
-pub fn search(asked: Heard<search::Search>) -> Answers<Postgres> {
-    Answers::new().read(move |question: search::Search, _| {
+pub fn search(asked: Heard<search::Search>) -> RequestHandlers<Postgres> {
+    RequestHandlers::new().read(move |question: search::Search, _| {
         asked.lock().unwrap().push(question);
         async { Ok(samples::search::search_results()) }
     })
 }
 
 /// Notifications: has the samples.
-pub fn notifications() -> Answers<Postgres> {
-    Answers::new()
+pub fn notifications() -> RequestHandlers<Postgres> {
+    RequestHandlers::new()
         .read(|_: notifications::ListNotifications, _| async { Ok(samples::notifications::notification_page()) })
         .read(|_: notifications::MarkRead, _| async { Ok(()) })
         .read(|_: notifications::GetPreferences, _| async { Ok(samples::notifications::preferences_view()) })

@@ -7,8 +7,8 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use skeleton::{
-    Answers, Postgres, Settings,
-    store::{Plan, Store},
+    Postgres, RequestHandlers, Settings,
+    store::{Store, StoreBuilder},
     testing::TestStore,
 };
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::gateway::{Gateway, Heard, Member, contacts_of, told};
 
 async fn add(gateway: &Gateway, member: &Member, key: &str, name: &str) -> Response {
-    let request = gateway.ask_as(member, Method::POST, "/api/v1/contacts").header("idempotency-key", key);
+    let request = gateway.call_with(member, Method::POST, "/api/v1/contacts").header("idempotency-key", key);
     request.json(&json!({ "name": name })).send().await.unwrap()
 }
 
@@ -47,7 +47,7 @@ async fn another_order_under_the_same_key_is_refused() {
     add(&gateway, &member, "k1", "Zoë").await;
 
     let other_body = told(add(&gateway, &member, "k1", "Yan").await).await;
-    let delete = gateway.ask_as(&member, Method::DELETE, "/api/v1/me").header("idempotency-key", "k1");
+    let delete = gateway.call_with(&member, Method::DELETE, "/api/v1/me").header("idempotency-key", "k1");
     let other_path = told(delete.send().await.unwrap()).await;
 
     for (status, problem) in [other_body, other_path] {
@@ -131,7 +131,7 @@ async fn after_trouble_the_same_order_is_given_again_under_the_same_id() {
     let gateway = Gateway::start().await;
     let member = Member::new();
     let failed = told(add(&gateway, &member, "k1", "Zoë").await).await;
-    let once = Answers::new().write(|_: AddContact, _: &mut skeleton::store::postgres::Tx| async {
+    let once = RequestHandlers::new().write(|_: AddContact, _: &mut skeleton::store::postgres::Tx| async {
         Ok(events::contacts::ContactView { contact_id: uuid::Uuid::new_v4(), ..samples::contacts::contact_view() })
     });
     gateway.app.answered_by("contacts", once).await;
@@ -153,7 +153,7 @@ async fn a_refusal_of_the_domain_is_the_same_again_and_one_of_the_form_is_not_ke
     gateway.app.answered_by("contacts", contacts_of(owner.account_id, Heard::default())).await;
     let path = format!("/api/v1/contacts/{}", uuid::Uuid::new_v4());
     let change = async |body: Value| {
-        let request = gateway.ask_as(&stranger, Method::PATCH, &path).header("idempotency-key", "k1");
+        let request = gateway.call_with(&stranger, Method::PATCH, &path).header("idempotency-key", "k1");
         told(request.json(&body).send().await.unwrap()).await.0
     };
 
@@ -183,8 +183,8 @@ async fn a_key_must_be_one_and_nothing_of_a_password_can_be_tried_out() {
 }
 
 /// Says that it was asked, and answers when it may.
-fn slow(come: Arc<Semaphore>, go: Arc<Semaphore>) -> Answers<Postgres> {
-    Answers::new().read(move |_: AddContact, _| {
+fn slow(come: Arc<Semaphore>, go: Arc<Semaphore>) -> RequestHandlers<Postgres> {
+    RequestHandlers::new().read(move |_: AddContact, _| {
         let (come, go) = (come.clone(), go.clone());
         async move {
             come.add_permits(1);

@@ -9,7 +9,7 @@ use events::{
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
-use skeleton::{Answers, Postgres, Problem};
+use skeleton::{Postgres, Problem, RequestHandlers};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -27,10 +27,10 @@ struct Received {
     submitted: Vec<u32>,
 }
 
-fn taking(received: Arc<Mutex<Received>>, import_id: Uuid) -> Answers<Postgres> {
+fn taking(received: Arc<Mutex<Received>>, import_id: Uuid) -> RequestHandlers<Postgres> {
     let (starting, adding, submitting) = (received.clone(), received.clone(), received);
     let view = move || ImportView { import_id, ..samples::contacts::import_view() };
-    Answers::new()
+    RequestHandlers::new()
         .read(move |asked: StartImport, _| {
             starting.lock().unwrap().started.push(asked);
             async move { Ok(view()) }
@@ -65,7 +65,7 @@ impl Uploading {
     }
 
     fn send(&self, path: &str, content_type: &str, body: Vec<u8>) -> RequestBuilder {
-        self.gateway.ask_as(&self.member, Method::POST, path).header("content-type", content_type).body(body)
+        self.gateway.call_with(&self.member, Method::POST, path).header("content-type", content_type).body(body)
     }
 }
 

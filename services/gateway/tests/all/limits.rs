@@ -63,7 +63,7 @@ async fn what_is_not_there_is_a_problem_too() {
         (Method::PUT, "/api/v1/me", 405),
         (Method::POST, "/index.html", 405),
     ] {
-        let response = gateway.ask_as(&member, method.clone(), path).send().await.unwrap();
+        let response = gateway.call_with(&member, method.clone(), path).send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
         assert_eq!(told(response).await.0, status, "{method} {path}");
     }

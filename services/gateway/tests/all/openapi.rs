@@ -100,7 +100,7 @@ async fn answers_have_the_described_shape() {
             continue;
         }
         let path = path.replace("{id}", &Uuid::new_v4().to_string());
-        let mut request = gateway.ask_as(&member, Method::from_bytes(method.as_bytes()).unwrap(), &path);
+        let mut request = gateway.call_with(&member, Method::from_bytes(method.as_bytes()).unwrap(), &path);
         if id == "findPaths" {
             request = request.query(&[("to", "zoe@example.org")]);
         }

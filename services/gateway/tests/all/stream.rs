@@ -33,7 +33,7 @@ struct Told {
 impl Stream {
     /// Opens one, and reads its beginning.
     async fn open(gateway: &Gateway, member: &Member, last_event_id: Option<&str>) -> Self {
-        let mut request = gateway.ask_as(member, Method::GET, "/api/v1/stream");
+        let mut request = gateway.call_with(member, Method::GET, "/api/v1/stream");
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -175,7 +175,7 @@ async fn whoever_comes_back_with_the_last_id_misses_nothing_and_gets_nothing_twi
         last_id = stream.last_id;
     }
     let path = format!("/api/v1/stream?last_event_id={last_id}");
-    let mut rest = Stream::begun(gateway.ask_as(&member, Method::GET, &path).send().await.unwrap()).await;
+    let mut rest = Stream::begun(gateway.call_with(&member, Method::GET, &path).send().await.unwrap()).await;
     while seen.len() < notices.len() {
         seen.push(rest.next().await.data["id"].clone());
     }

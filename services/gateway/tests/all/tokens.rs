@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp
 use reqwest::Method;
 use serde_json::{Value, json};
 use skeleton::{
-    Answers,
+    RequestHandlers,
     store::{Store, Transaction},
     testing::eventually,
 };
@@ -133,7 +133,7 @@ async fn a_key_that_the_token_brings_itself_is_not_looked_at() {
 async fn unknown_keys_are_asked_for_but_not_each_time() {
     let asked = Arc::new(AtomicU32::new(0));
     let counted = asked.clone();
-    let keys = Answers::new().read(move |_: GetSigningKeys, _| {
+    let keys = RequestHandlers::new().read(move |_: GetSigningKeys, _| {
         counted.fetch_add(1, Ordering::Relaxed);
         async { Ok(samples::accounts::signing_keys_view()) }
     });
@@ -151,7 +151,7 @@ async fn unknown_keys_are_asked_for_but_not_each_time() {
 
 #[tokio::test]
 async fn while_accounts_has_no_answer_a_token_is_not_called_wrong() {
-    let keys = Answers::new()
+    let keys = RequestHandlers::new()
         .read(|_: GetSigningKeys, _| async { Err::<SigningKeysView, _>(skeleton::Failure::retry("not today")) });
     let gateway = Gateway::start_with(&[], keys).await;
 

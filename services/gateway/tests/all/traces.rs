@@ -4,7 +4,7 @@ use crate::gateway::{Gateway, told};
 use events::accounts::{GetSigningKeys, OpenSession, SessionView};
 use reqwest::Method;
 use serde_json::{Value, json};
-use skeleton::{Answers, Failure, testing::Logs};
+use skeleton::{Failure, RequestHandlers, testing::Logs};
 
 const PASSWORD: &str = "a password that is logged nowhere";
 
@@ -12,7 +12,7 @@ const PASSWORD: &str = "a password that is logged nowhere";
 /// the lines of that trace.
 async fn failed_sign_in(fail: fn() -> Failure) -> (Value, String, Vec<Value>) {
     let logs = Logs::captured();
-    let accounts = Answers::new()
+    let accounts = RequestHandlers::new()
         .read(|_: GetSigningKeys, _| async { Ok(events::samples::accounts::signing_keys_view()) })
         .read(move |_: OpenSession, _| async move { Err::<SessionView, _>(fail()) });
     let gateway = Gateway::start_with(&[], accounts).await;

@@ -12,7 +12,7 @@ use events::{
     network::IdentityLinked,
 };
 use skeleton::{
-    Answers, Neo4j,
+    Neo4j, RequestHandlers,
     rebuild::{Found, Slice, Sum},
     service::RebuildOptions,
     store::neo4j::query,
@@ -45,9 +45,9 @@ impl Owners {
         self.contacts.lock().unwrap().insert(contact.contact_id, (contact.clone(), sequence));
     }
 
-    fn answers_of_accounts(&self) -> Answers<Neo4j> {
+    fn answers_of_accounts(&self) -> RequestHandlers<Neo4j> {
         let (listing, summing) = (self.clone(), self.clone());
-        Answers::new()
+        RequestHandlers::new()
             .read(move |asked: ListAccountSnapshots, _| {
                 let found = within(&listing.members, &asked.within);
                 let accounts = found.into_iter().map(|(member, sequence)| AccountSnapshot {
@@ -68,9 +68,9 @@ impl Owners {
             })
     }
 
-    fn answers_of_contacts(&self) -> Answers<Neo4j> {
+    fn answers_of_contacts(&self) -> RequestHandlers<Neo4j> {
         let (listing, summing) = (self.clone(), self.clone());
-        Answers::new()
+        RequestHandlers::new()
             .read(move |asked: ListContactSnapshots, _| {
                 let found = within(&listing.contacts, &asked.within);
                 let contacts = found.into_iter().map(|(contact, sequence)| ContactSnapshot {

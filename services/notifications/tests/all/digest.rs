@@ -24,7 +24,7 @@ struct Weekend {
 impl Weekend {
     async fn start() -> Self {
         let (sink, clock) = (SmtpSink::start().await, TestClock::at("2026-11-21T12:00:00Z"));
-        let world = World::in_surroundings(clock.surroundings()).await;
+        let world = World::in_environment(clock.environment()).await;
         let app = world.start(notifications::service(), &[("mail", "url", &sink.url())]).await;
         eventually("a schedule that is known", async || {
             let rows = app.parts().store.query("select from skeleton.schedules", &[]).await.unwrap();
@@ -110,13 +110,13 @@ async fn who_wants_none_has_read_all_or_is_gone_gets_none() {
     let reader = weekend.member("read@example.org", 1).await;
     let gone = weekend.member("gone@example.org", 1).await;
     weekend.member("ada@example.org", 1).await;
-    let asked = weekend.app.ask(&GetDigest { account_id: unwilling }).await.unwrap();
+    let asked = weekend.app.call(&GetDigest { account_id: unwilling }).await.unwrap();
     assert!(asked.wanted, "who has not said anything gets it");
-    assert!(!weekend.app.ask(&ChooseDigest { account_id: unwilling, wanted: false }).await.unwrap().wanted);
-    assert!(!weekend.app.ask(&GetDigest { account_id: unwilling }).await.unwrap().wanted);
+    assert!(!weekend.app.call(&ChooseDigest { account_id: unwilling, wanted: false }).await.unwrap().wanted);
+    assert!(!weekend.app.call(&GetDigest { account_id: unwilling }).await.unwrap().wanted);
     let feed = ListNotifications { account_id: reader, cursor: None, limit: None };
-    let read = weekend.app.ask(&feed).await.unwrap().items[0].notification_id;
-    weekend.app.ask(&MarkRead { account_id: reader, notification_id: read }).await.unwrap();
+    let read = weekend.app.call(&feed).await.unwrap().items[0].notification_id;
+    weekend.app.call(&MarkRead { account_id: reader, notification_id: read }).await.unwrap();
     weekend.app.receives(&Erased { account_id: gone, ..samples::accounts::erased() }).await;
 
     weekend.monday();

@@ -15,7 +15,7 @@ fn mailed(event: &Delivered) -> bool {
 
 async fn prefer(scene: &Scene, kind: PreferenceKind, in_app: bool, email: bool) {
     let items = vec![Preference { kind, in_app, email }];
-    scene.app.ask(&ChangePreferences { account_id: scene.member, items }).await.unwrap();
+    scene.app.call(&ChangePreferences { account_id: scene.member, items }).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::common::{import_finished, signed_in, start};
 use events::notifications::{
     ChangePreferences, GetPreferences, ListNotifications, MarkRead, Preference, PreferenceKind,
 };
-use skeleton::Asking;
+use skeleton::RequestOptions;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_feed_is_read_page_by_page_newest_first() {
     let mut cursor = None;
     loop {
         let asked = ListNotifications { account_id: scene.member, cursor, limit: Some(2) };
-        let page = scene.app.ask(&asked).await.unwrap();
+        let page = scene.app.call(&asked).await.unwrap();
         assert!(page.items.len() <= 2);
         assert_eq!(page.unread, 5);
         titles.extend(page.items.into_iter().map(|item| item.title));
@@ -45,7 +45,7 @@ async fn a_page_that_cannot_be_shown_is_refused_by_field() {
         [("cursor", Some("nonsense".to_owned()), None), ("cursor", of_nobody, None), ("limit", None, Some(0))]
     {
         let asked = ListNotifications { account_id: scene.member, cursor, limit };
-        let problem = scene.app.ask(&asked).await.unwrap_err();
+        let problem = scene.app.call(&asked).await.unwrap_err();
 
         assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, field));
     }
@@ -58,7 +58,7 @@ async fn a_feed_holds_only_the_members_own() {
     scene.app.receives(&import_finished(scene.member)).await;
 
     let stranger = ListNotifications { account_id: Uuid::new_v4(), cursor: None, limit: None };
-    let page = scene.app.ask(&stranger).await.unwrap();
+    let page = scene.app.call(&stranger).await.unwrap();
 
     assert_eq!((page.items.len(), page.unread), (0, 0));
     scene.app.finish().await;
@@ -70,11 +70,11 @@ async fn what_is_read_stays_read() {
     scene.app.receives(&import_finished(scene.member)).await;
     scene.app.receives(&import_finished(scene.member)).await;
     let asked = MarkRead { account_id: scene.member, notification_id: scene.feed().await.items[0].notification_id };
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    scene.app.ask_as(&asked, asking).await.unwrap();
-    scene.app.ask_as(&asked, asking).await.unwrap();
-    scene.app.ask(&asked).await.unwrap();
+    scene.app.call_with(&asked, asking).await.unwrap();
+    scene.app.call_with(&asked, asking).await.unwrap();
+    scene.app.call(&asked).await.unwrap();
 
     let feed = scene.feed().await;
     assert_eq!((feed.unread, feed.items[0].read, feed.items[1].read), (1, true, false));
@@ -87,7 +87,7 @@ async fn another_accounts_notification_cannot_be_marked() {
     scene.app.receives(&import_finished(scene.member)).await;
     let notification_id = scene.feed().await.items[0].notification_id;
 
-    let problem = scene.app.ask(&MarkRead { account_id: Uuid::new_v4(), notification_id }).await.unwrap_err();
+    let problem = scene.app.call(&MarkRead { account_id: Uuid::new_v4(), notification_id }).await.unwrap_err();
 
     assert_eq!(problem.status, 404);
     assert_eq!(scene.feed().await.unread, 1);
@@ -99,18 +99,18 @@ async fn preferences_begin_with_the_defaults_and_change_by_kind() {
     let scene = start().await;
     let changed = Preference { kind: PreferenceKind::ImportFinished, in_app: false, email: true };
     let asked = ChangePreferences { account_id: scene.member, items: vec![changed.clone()] };
-    let asking = Asking { id: Some(Uuid::new_v4()), ..Asking::default() };
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
-    let before = scene.app.ask(&GetPreferences { account_id: scene.member }).await.unwrap();
-    let first = scene.app.ask_as(&asked, asking).await.unwrap();
-    let second = scene.app.ask_as(&asked, asking).await.unwrap();
+    let before = scene.app.call(&GetPreferences { account_id: scene.member }).await.unwrap();
+    let first = scene.app.call_with(&asked, asking).await.unwrap();
+    let second = scene.app.call_with(&asked, asking).await.unwrap();
 
     let channels: Vec<_> = before.items.iter().map(|item| (item.in_app, item.email)).collect();
     assert_eq!(channels, [(true, false), (true, false), (true, true), (true, true)]);
     assert_eq!(first.items[0], changed);
     assert_eq!(first.items[1..], before.items[1..]);
     assert_eq!(first, second);
-    assert_eq!(scene.app.ask(&GetPreferences { account_id: scene.member }).await.unwrap(), first);
+    assert_eq!(scene.app.call(&GetPreferences { account_id: scene.member }).await.unwrap(), first);
     scene.app.finish().await;
 }
 
@@ -119,7 +119,7 @@ async fn one_accounts_preferences_are_not_anothers() {
     let scene = start().await;
     let items = vec![Preference { kind: PreferenceKind::NewDevice, in_app: false, email: false }];
 
-    scene.app.ask(&ChangePreferences { account_id: Uuid::new_v4(), items }).await.unwrap();
+    scene.app.call(&ChangePreferences { account_id: Uuid::new_v4(), items }).await.unwrap();
     scene.app.receives(&signed_in(scene.member, true)).await;
 
     assert_eq!(scene.titles().await.len(), 1);

@@ -5,7 +5,7 @@ mod questions;
 use events::contacts::ContactSnapshot;
 use serde::{Deserialize, Serialize};
 use skeleton::{
-    Elasticsearch, Handled, Index, StoreError,
+    Elasticsearch, HandlerResult, Index, StoreError,
     rebuild::Slice,
     store::elasticsearch::{Document, Hit, IndexPlan},
 };
@@ -46,13 +46,13 @@ impl Document for ContactDocument {
 }
 
 /// Writes a contact as the event that is handled tells it, unless a later one was handled before.
-pub fn put(index: &mut Index, contact: &ContactDocument) -> Handled {
+pub fn put(index: &mut Index, contact: &ContactDocument) -> HandlerResult {
     let version = index.version()?;
     index.put(contact.contact_id, version, contact)
 }
 
 /// Leaves a tombstone in a contact's place, unless a later event was handled before.
-pub fn bury(index: &mut Index, contact: Uuid) -> Handled {
+pub fn bury(index: &mut Index, contact: Uuid) -> HandlerResult {
     let version = index.version()?;
     index.bury::<ContactDocument>(contact, version);
     Ok(())

@@ -156,7 +156,7 @@ async fn a_company_is_found_once_with_how_many_one_knows_there() {
     contacts.extend((0..30).map(|number| at(owner, &format!("Worker {number}"), "Globex", "Clerk")));
     filled_with(&app, &contacts).await;
 
-    let items = app.ask(&Search { kind: Some(SearchKind::Company), ..question(owner, "globex") }).await.unwrap().items;
+    let items = app.call(&Search { kind: Some(SearchKind::Company), ..question(owner, "globex") }).await.unwrap().items;
 
     assert_eq!(items.len(), 1);
     assert_eq!((items[0].title.as_str(), items[0].subtitle.as_str()), ("Globex", "30 contacts"));
@@ -180,7 +180,7 @@ async fn a_note_is_found_with_the_words_around_the_match() {
     ];
     filled_with(&app, &contacts).await;
     let notes = async |typed: &str| {
-        let found = app.ask(&Search { kind: Some(SearchKind::Note), ..question(owner, typed) }).await.unwrap().items;
+        let found = app.call(&Search { kind: Some(SearchKind::Note), ..question(owner, typed) }).await.unwrap().items;
         found.into_iter().map(|note| (note.title, note.highlight.unwrap_or_default())).collect::<Vec<_>>()
     };
 
@@ -234,8 +234,8 @@ async fn nothing_typed_finds_nothing_and_too_much_or_a_wrong_limit_is_refused() 
 
     let empty = [finds(&app, owner, "").await.unwrap(), finds(&app, owner, " \u{3000}\t ").await.unwrap()];
     let long = finds(&app, owner, &"z".repeat(201)).await.unwrap_err();
-    let none = app.ask(&Search { limit: Some(0), ..question(owner, "zoe") }).await.unwrap_err();
-    let many = app.ask(&Search { limit: Some(51), ..question(owner, "zoe") }).await.unwrap_err();
+    let none = app.call(&Search { limit: Some(0), ..question(owner, "zoe") }).await.unwrap_err();
+    let many = app.call(&Search { limit: Some(51), ..question(owner, "zoe") }).await.unwrap_err();
 
     assert_eq!(empty, [vec![], vec![]]);
     assert_eq!((long.status, long.errors[0].field.as_str()), (422, "text"));

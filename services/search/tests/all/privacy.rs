@@ -115,7 +115,7 @@ async fn whatever_is_typed_only_ones_own_is_found() {
     for text in attempts(victim, &secret) {
         for kind in KINDS {
             let items = app
-                .ask(&Search { kind, ..question(curious, &text) })
+                .call(&Search { kind, ..question(curious, &text) })
                 .await
                 .unwrap_or_else(|problem| panic!("{text:?}: {problem}"))
                 .items;
@@ -125,10 +125,10 @@ async fn whatever_is_typed_only_ones_own_is_found() {
             }
         }
         for stranger in [empty, Uuid::nil(), Uuid::max(), secret.contact_id] {
-            assert!(app.ask(&question(stranger, &text)).await.unwrap().items.is_empty(), "{text:?}");
+            assert!(app.call(&question(stranger, &text)).await.unwrap().items.is_empty(), "{text:?}");
         }
     }
-    let own = app.ask(&question(victim, "secret")).await.unwrap().items;
+    let own = app.call(&question(victim, "secret")).await.unwrap().items;
     assert_eq!(own.len(), 3, "{own:?}");
     app.finish().await;
 }
@@ -152,9 +152,9 @@ async fn naughty_strings_are_taken_as_names_and_as_texts() {
 
     for text in &strings {
         let begun = Instant::now();
-        let outcome = app.ask(&question(owner, text)).await;
+        let outcome = app.call(&question(owner, text)).await;
         slowest = slowest.max((begun.elapsed(), text.clone()));
-        let others = app.ask(&question(stranger, text)).await;
+        let others = app.call(&question(stranger, text)).await;
 
         let too_long = text.trim().chars().count() > 200;
         match outcome {

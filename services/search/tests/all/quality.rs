@@ -87,7 +87,7 @@ fn backwards(name: &str) -> Option<String> {
 
 async fn first_hit(app: &App, owner: Uuid, typed: &str) -> Option<String> {
     let asked = Search { kind: Some(SearchKind::Person), limit: Some(1), ..question(owner, typed) };
-    app.ask(&asked).await.unwrap().items.into_iter().next().map(|found| found.title)
+    app.call(&asked).await.unwrap().items.into_iter().next().map(|found| found.title)
 }
 
 /// The share of texts whose first hit is the one that was meant.

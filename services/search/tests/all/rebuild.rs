@@ -15,7 +15,7 @@ use events::{
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use skeleton::{
-    Answers, Elasticsearch,
+    Elasticsearch, RequestHandlers,
     rebuild::{Found, Slice, Sum},
     service::RebuildOptions,
     testing::{Servers, eventually},
@@ -70,9 +70,9 @@ impl Books {
         self.asked.lock().unwrap().iter().filter(|asked| *asked == slice).count()
     }
 
-    fn answers(&self) -> Answers<Elasticsearch> {
+    fn answers(&self) -> RequestHandlers<Elasticsearch> {
         let (listing, summing) = (self.clone(), self.clone());
-        Answers::new()
+        RequestHandlers::new()
             .read(move |asked: ListContactSnapshots, _| {
                 let books = listing.clone();
                 async move {

@@ -13,7 +13,7 @@ use crate::{
     failure::{Failure, StoreError, StoreErrorKind},
     messaging::{
         Incoming,
-        order::Place,
+        order::SequencePosition,
         retry::{self, Decision},
     },
     store::{SetAside, State, Store, envelope_in},
@@ -88,7 +88,7 @@ impl<S: Store> Queue<S> {
         if let Some((_, first_failed_at)) = before {
             entry.first_failed_at = first_failed_at;
         }
-        let decision = retry::decide(&self.retry, &self.service.surroundings, failure, attempts);
+        let decision = retry::decide(&self.retry, &self.service.environment, failure, attempts);
         let outcome = match decision {
             Decision::Wait(wait) => {
                 entry.due_at += wait;
@@ -135,7 +135,7 @@ impl<S: Store> Queue<S> {
     }
 
     pub(super) fn entry(&self, message: Raw, reason: &str) -> SetAside {
-        let now = self.service.surroundings.now();
+        let now = self.service.environment.now();
         let entry = SetAside {
             message: message.id,
             queue: self.name.clone(),
@@ -155,7 +155,7 @@ impl<S: Store> Queue<S> {
         entry.keepable()
     }
 
-    fn waiting_place_of(&self, message: &Raw) -> Option<Place> {
+    fn waiting_place_of(&self, message: &Raw) -> Option<SequencePosition> {
         self.orders.waiting_place_of(&envelope_in(&message.headers).ok()?)
     }
 }

@@ -16,7 +16,7 @@ impl<S: Store> Queue<S> {
         let envelope =
             envelope_in(&message.headers).map_err(|error| Problem::new(400, "malformed-message", error.to_string()))?;
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
-        tx.work_mut().drop_messages();
+        tx.unit_of_work_mut().drop_messages();
         tx.take_waiting(message.id).await?;
         match self.handle_in(&mut tx, &[(&envelope, &message.body[..])]).await {
             Ok(Ended::Done) => self.commit(tx).await?,

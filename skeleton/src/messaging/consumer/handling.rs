@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::Queue;
 use crate::{
-    failure::{Failure, Handled, Problem, StoreError},
+    failure::{Failure, HandlerResult, Problem, StoreError},
     messaging::{
         ahead::call_ahead,
-        order::{Lines, Order, Place, Turn},
+        order::{Order, SequenceCheck, SequencePosition, SubjectCursors},
     },
     panics,
-    store::{Act, Hands, Store, Transaction},
+    store::{Act, PipelinedBatch, Store, Transaction},
     telemetry,
 };
 
@@ -36,7 +36,7 @@ struct Call<'a> {
     envelope: &'a Envelope,
     body: &'a [u8],
     order: Order,
-    place: Option<Place>,
+    place: Option<SequencePosition>,
 }
 
 impl<S: Store> Queue<S> {
@@ -66,7 +66,7 @@ impl<S: Store> Queue<S> {
 
     /// Commits. The lines that have moved on are checked after that, whatever the outcome: it may be unknown.
     pub(super) async fn commit(&self, mut tx: S::Tx) -> Result<(), StoreError> {
-        let moved = tx.work_mut().take_moved_lines();
+        let moved = tx.unit_of_work_mut().take_moved_lines();
         let outcome = tx.commit().await;
         self.progress.note(moved);
         outcome
@@ -74,7 +74,7 @@ impl<S: Store> Queue<S> {
 
     pub(super) async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
         let calls = self.in_line(messages);
-        let mut lines = Lines::locked(tx, calls.iter().filter_map(|call| call.place.as_ref())).await?;
+        let mut lines = SubjectCursors::locked(tx, calls.iter().filter_map(|call| call.place.as_ref())).await?;
         let mut seen = HashSet::with_capacity(calls.len());
         let mut due = Vec::with_capacity(calls.len());
         for call in calls {
@@ -82,14 +82,14 @@ impl<S: Store> Queue<S> {
                 counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
                 continue;
             }
-            match call.place.as_ref().map_or(Turn::Now, |place| lines.turn(call.order, place)) {
-                Turn::Now => {}
-                Turn::Passed if !self.is_to_be_handled(tx, &mut lines, &call).await? => {
+            match call.place.as_ref().map_or(SequenceCheck::Now, |place| lines.turn(call.order, place)) {
+                SequenceCheck::Now => {}
+                SequenceCheck::Passed if !self.is_to_be_handled(tx, &mut lines, &call).await? => {
                     counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
                     continue;
                 }
-                Turn::Passed => {}
-                Turn::Early { missing } => return Ok(Ended::Early { missing }),
+                SequenceCheck::Passed => {}
+                SequenceCheck::Early { missing } => return Ok(Ended::Early { missing }),
             }
             // Before it is handled: should that fail, nothing of this stays either.
             if let Some(place) = &call.place {
@@ -104,7 +104,12 @@ impl<S: Store> Queue<S> {
 
     /// Whether an event whose place has passed is handled all the same: its producer numbers anew, and a person has
     /// redriven it. One that no person has seen is refused.
-    async fn is_to_be_handled(&self, tx: &mut S::Tx, lines: &mut Lines, call: &Call<'_>) -> Result<bool, Failure> {
+    async fn is_to_be_handled(
+        &self,
+        tx: &mut S::Tx,
+        lines: &mut SubjectCursors,
+        call: &Call<'_>,
+    ) -> Result<bool, Failure> {
         let Some(place) = &call.place else { return Ok(false) };
         let Envelope { id, name, time, .. } = call.envelope;
         if !lines.is_numbered_again(tx, call.order, place, *time).await? {
@@ -127,7 +132,7 @@ impl<S: Store> Queue<S> {
     fn in_line<'a>(&self, messages: &[(&'a Envelope, &'a [u8])]) -> Vec<Call<'a>> {
         let call = |&(envelope, body): &(&'a Envelope, &'a [u8])| {
             let order = self.orders.of(&envelope.name);
-            let place = if S::KEEPS_LINES { self.orders.place_of(envelope) } else { None };
+            let place = if S::KEEPS_CURSORS { self.orders.place_of(envelope) } else { None };
             Call { envelope, body, order, place }
         };
         let mut calls: Vec<_> = messages.iter().map(call).collect();
@@ -138,24 +143,24 @@ impl<S: Store> Queue<S> {
     }
 
     /// Calls the handlers; what they do is as if one were called after the other.
-    async fn call_all(&self, calls: &[Call<'_>], tx: &mut S::Tx) -> Handled {
-        let hands = Hands::default();
+    async fn call_all(&self, calls: &[Call<'_>], tx: &mut S::Tx) -> HandlerResult {
+        let hands = PipelinedBatch::default();
         if calls.len() < 2 || tx.hand(hands.hand(0)).is_none() {
             for call in calls {
                 self.call(call.envelope, call.body, tx).await?;
             }
             return Ok(());
         }
-        let alone: Vec<bool> = calls.iter().map(|call| self.alone.has(&call.envelope.name)).collect();
-        let called = call_ahead(tx, &hands, &alone, |number, mut hand| async move {
+        let serial: Vec<bool> = calls.iter().map(|call| self.serial.has(&call.envelope.name)).collect();
+        let called = call_ahead(tx, &hands, &serial, |number, mut hand| async move {
             let Call { envelope, body, .. } = &calls[number];
             let handled = self.call(envelope, body, &mut hand).await;
             (number, hand, handled)
         });
         let outcome = called.await;
-        let Some(crossed) = hands.crossed() else { return outcome };
-        let name = &calls[crossed].envelope.name;
-        self.alone.add(name);
+        let Some(out_of_order) = hands.out_of_order() else { return outcome };
+        let name = &calls[out_of_order].envelope.name;
+        self.serial.add(name);
         debug!(
             queue = self.name,
             message.name = name,
@@ -166,16 +171,16 @@ impl<S: Store> Queue<S> {
     }
 
     /// Calls the handler, and makes a failure of a panic and of a handler that takes too long.
-    async fn call(&self, envelope: &Envelope, body: &[u8], tx: &mut S::Tx) -> Handled {
+    async fn call(&self, envelope: &Envelope, body: &[u8], tx: &mut S::Tx) -> HandlerResult {
         let Some(handler) = self.handlers.get(envelope.name.as_str()) else {
             return Err(self.unknown(&envelope.name));
         };
-        tx.work_mut().caused_by(envelope);
+        tx.unit_of_work_mut().caused_by(envelope);
         let span = telemetry::message_span(envelope);
         let limit = Duration::from_millis(self.retry.handler_timeout_ms);
         let handling = async {
             let guarded = panics::caught(async { handler(body, tx).await });
-            let outcome = match self.service.surroundings.within(limit, guarded).await {
+            let outcome = match self.service.environment.within(limit, guarded).await {
                 Some(Ok(outcome)) => outcome,
                 Some(Err(panicked)) => Err(Failure::Bug(panicked)),
                 None => Err(Failure::retry(format!("the handler took longer than {} s", limit.as_secs()))),

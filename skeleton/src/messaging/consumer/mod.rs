@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use metrics::{gauge, histogram};
 use tracing::{Instrument, warn};
 
-use super::{Alone, Deliveries, Incoming, handlers::ByName, order::Orders};
+use super::{Deliveries, Incoming, SerialHandlers, handlers::ByName, order::Orders};
 use crate::{
     config::RetrySettings,
     failure::{Failure, Problem},
@@ -52,7 +52,7 @@ pub struct Queue<S: Store> {
     /// Whether everything in it has failed elsewhere already, and is parked.
     pub park_all: bool,
     /// Whose handlers cannot be overtaken, as far as is known.
-    pub alone: Arc<Alone>,
+    pub serial: Arc<SerialHandlers>,
     /// Which lines have moved on.
     pub progress: Arc<Progress>,
 }
@@ -86,7 +86,7 @@ impl<S: Store> Queue<S> {
             retry: self.retry.clone(),
             service: self.service.clone(),
             park_all: self.park_all,
-            alone: self.alone.clone(),
+            serial: self.serial.clone(),
             progress: self.progress.clone(),
         }
     }
@@ -144,7 +144,7 @@ impl<S: Store> Queue<S> {
     /// pauses and tries again, and the attempt does not count.
     async fn bring_to_an_end(&self, message: &Incoming, suspect: &mut Option<Suspect>) -> Result<(), Failure> {
         let attempt = self.attempt(message, suspect).await;
-        let before = suspect.as_ref().map(|suspect| suspect.before(self.service.surroundings.now()));
+        let before = suspect.as_ref().map(|suspect| suspect.before(self.service.environment.now()));
         match attempt {
             Ok(Ended::Done) => Ok(self.forget_note(message, suspect.as_ref()).await?),
             Ok(Ended::Early { missing }) => Ok(self.keep_behind(message.into(), missing, 0).await?),
@@ -181,7 +181,7 @@ impl<S: Store> Queue<S> {
             tokio::select! {
                 biased;
                 () = stop.stopped() => return false,
-                () = self.service.surroundings.sleep(*pause) => {}
+                () = self.service.environment.sleep(*pause) => {}
             }
             *pause = (*pause * 2).min(LONGEST_PAUSE);
             if self.store.ping().await.is_ok() {

@@ -68,7 +68,7 @@ pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
         tokio::select! {
             biased;
             () = stop.stopped() => {}
-            () = queue.service.surroundings.sleep(wait) => {}
+            () = queue.service.environment.sleep(wait) => {}
         }
         waited += wait;
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
 use super::stream_of;
-use crate::messaging::rabbit::{BrokerError, Link, Past, Place, StreamReader, newest_in, oldest_in};
+use crate::messaging::rabbit::{BrokerError, Link, Past, StreamOffset, StreamReader, newest_in, oldest_in};
 
 /// Events are sent a while after they are written, and not quite in the order of their times: so much earlier a stream
 /// is looked at.
@@ -88,11 +88,11 @@ impl Lane {
         let end = newest.number + 1;
         let (place, position) = match (left, &newest.message.envelope) {
             (Some(left), _) if left >= end => return None,
-            (Some(left), _) => (Place::Number(left), left),
+            (Some(left), _) => (StreamOffset::Number(left), left),
             // Nothing will come of a place behind the end: it must not be waited for.
             (None, Ok(envelope)) if envelope.time < from - MARGIN => return None,
-            (None, Ok(_)) => (Place::At(from - MARGIN - SKEW), 0),
-            (None, Err(_)) => (Place::Number(0), 0),
+            (None, Ok(_)) => (StreamOffset::At(from - MARGIN - SKEW), 0),
+            (None, Err(_)) => (StreamOffset::Number(0), 0),
         };
         let reader = StreamReader::new(link.clone(), &*stream, place);
         Some(Self { stream, reader, end, position, head: None })

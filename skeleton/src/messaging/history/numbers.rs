@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use events::Envelope;
 
 use super::stream_of;
-use crate::messaging::rabbit::{BrokerError, Link, Place, StreamReader, newest_in};
+use crate::messaging::rabbit::{BrokerError, Link, StreamOffset, StreamReader, newest_in};
 
 /// The events of one name in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub async fn published(link: &Link, producer: &str) -> Result<InHistory, BrokerE
 async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Envelope)) -> Result<(), BrokerError> {
     let stream = stream_of(producer);
     let Some(newest) = newest_in(link, &stream).await? else { return Ok(()) };
-    let mut reader = StreamReader::new(link.clone(), stream, Place::Number(0));
+    let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Number(0));
     loop {
         let past = reader.next().await?;
         if let Ok(envelope) = past.message.envelope {

@@ -25,10 +25,10 @@ pub struct RabbitDeliveries {
     prefetch: u16,
     partition: Option<Arc<Partition>>,
     may_go: bool,
-    open: Option<Open>,
+    open: Option<OpenChannel>,
 }
 
-struct Open {
+struct OpenChannel {
     channel: Channel,
     consumer: Consumer,
 }
@@ -50,7 +50,7 @@ impl RabbitDeliveries {
     }
 
     /// Waits for a consumer. `None` where the queue has gone, as it may.
-    async fn opened(&mut self) -> Option<&mut Open> {
+    async fn opened(&mut self) -> Option<&mut OpenChannel> {
         let mut told = None;
         while self.open.is_none() {
             match self.try_open().await {
@@ -69,7 +69,7 @@ impl RabbitDeliveries {
     }
 
     /// Has no consumer any more. Returns the one there was.
-    fn forget(&mut self) -> Option<Open> {
+    fn forget(&mut self) -> Option<OpenChannel> {
         if let Some(partition) = &self.partition {
             partition.set_busy(false);
         }
@@ -89,10 +89,10 @@ impl RabbitDeliveries {
         }
     }
 
-    async fn try_open(&self) -> Result<Open, BrokerError> {
+    async fn try_open(&self) -> Result<OpenChannel, BrokerError> {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let (channel, consumer) = self.link.consume(&self.queue, self.prefetch, options, arguments, PATIENCE).await?;
-        Ok(Open { channel, consumer })
+        Ok(OpenChannel { channel, consumer })
     }
 
     /// Waits for a delivery; a consumer that has ended is replaced. `None` where the queue has gone, as it may.

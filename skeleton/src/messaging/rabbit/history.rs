@@ -30,7 +30,7 @@ const FIRST: Duration = Duration::from_secs(2);
 
 /// A place in a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place {
+pub enum StreamOffset {
     /// The last messages that were written in one go.
     Last,
     /// What was written at this time, give or take a few messages before it.
@@ -51,7 +51,7 @@ pub struct Past {
 pub struct StreamReader {
     link: Link,
     stream: String,
-    place: Place,
+    place: StreamOffset,
     open: Option<(Channel, Consumer)>,
     was_open: bool,
     unacknowledged: u16,
@@ -59,7 +59,7 @@ pub struct StreamReader {
 
 impl StreamReader {
     /// A reader that begins at this place.
-    pub fn new(link: Link, stream: impl Into<String>, place: Place) -> Self {
+    pub fn new(link: Link, stream: impl Into<String>, place: StreamOffset) -> Self {
         Self { link, stream: stream.into(), place, open: None, was_open: false, unacknowledged: 0 }
     }
 
@@ -74,10 +74,10 @@ impl StreamReader {
                 return Err(BrokerError::NotAStream(self.stream.clone()));
             };
             // A place is found to the nearest group of messages: what lies before a number is left out.
-            let is_before = matches!(self.place, Place::Number(next) if number < next);
+            let is_before = matches!(self.place, StreamOffset::Number(next) if number < next);
             self.grant(delivery.delivery_tag).await;
             if !is_before {
-                self.place = Place::Number(number + 1);
+                self.place = StreamOffset::Number(number + 1);
                 return Ok(Past { number, message: incoming(delivery) });
             }
         }
@@ -134,7 +134,7 @@ impl StreamReader {
     }
 }
 
-impl Place {
+impl StreamOffset {
     fn as_argument(self) -> AMQPValue {
         match self {
             Self::Last => AMQPValue::LongString("last".into()),
@@ -149,7 +149,7 @@ impl Place {
 /// # Errors
 /// Where the stream is not there or may not be read.
 pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, BrokerError> {
-    let mut reader = StreamReader::new(link.clone(), stream, Place::Last);
+    let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Last);
     let mut newest = None;
     // The group comes in one piece. Where messages keep coming, all of the group has come long before the limit.
     let limit = Instant::now() + FIRST + QUIET;
@@ -169,7 +169,7 @@ pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, Broker
 /// # Errors
 /// Where the stream is not there or may not be read, or sends nothing.
 pub async fn oldest_in(link: &Link, stream: &str) -> Result<Past, BrokerError> {
-    let mut reader = StreamReader::new(link.clone(), stream, Place::Number(0));
+    let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Number(0));
     let oldest = tokio::time::timeout(PATIENCE, reader.next()).await;
     reader.close().await;
     oldest.map_err(|_| BrokerError::Timeout(PATIENCE))?

@@ -24,10 +24,10 @@ use tracing::{info, warn};
 use super::{BrokerError, answered, answered_within};
 use crate::{
     config::BrokerSettings,
+    environment::Environment,
     failure::StoreError,
     stop::Stop,
     supervision::{Failing, supervised},
-    surroundings::Surroundings,
     tls::Tls,
 };
 
@@ -107,14 +107,14 @@ struct Live {
 
 impl Link {
     /// Connects, and connects again whenever the connection is lost, until told to stop.
-    pub fn open(login: Login, name: String, surroundings: Surroundings, stop: Stop) -> Self {
+    pub fn open(login: Login, name: String, environment: Environment, stop: Stop) -> Self {
         let login = Arc::new(login);
         let (publish, current) = watch::channel(None);
         let (broken, reports) = mpsc::channel(16);
         let keeper = Arc::new(Keeper {
             login: login.clone(),
             name,
-            surroundings,
+            environment,
             publish,
             reports: Mutex::new(reports),
             generation: AtomicU64::new(0),
@@ -202,14 +202,14 @@ impl Link {
 struct Keeper {
     login: Arc<Login>,
     name: String,
-    surroundings: Surroundings,
+    environment: Environment,
     publish: watch::Sender<Option<Live>>,
     reports: Mutex<mpsc::Receiver<u64>>,
     generation: AtomicU64,
 }
 
 async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
-    let Keeper { login, name, surroundings, publish, reports, generation } = &*keeper;
+    let Keeper { login, name, environment, publish, reports, generation } = &*keeper;
     let mut reports = reports.lock().await;
     publish.send_replace(None);
     let mut failures = 0u32;
@@ -240,7 +240,7 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                 failures = failures.saturating_add(1);
             }
         }
-        let wait = back_off(failures, login.longest_wait, surroundings);
+        let wait = back_off(failures, login.longest_wait, environment);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.stopped() => {}
@@ -282,7 +282,7 @@ async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Rece
 }
 
 /// A wait that doubles with each failure, anything from nothing to its length, so that replicas do not come together.
-fn back_off(failures: u32, longest: Duration, surroundings: &Surroundings) -> Duration {
+fn back_off(failures: u32, longest: Duration, environment: &Environment) -> Duration {
     let full = Duration::from_millis(100).saturating_mul(1 << failures.min(10)).min(longest);
-    full.mul_f64(surroundings.fraction())
+    full.mul_f64(environment.fraction())
 }

@@ -28,7 +28,7 @@ use super::{Incoming, Outgoing};
 pub use deliveries::RabbitDeliveries;
 pub use error::BrokerError;
 pub use headers::Headers;
-pub use history::{Past, Place, StreamReader, newest_in, oldest_in};
+pub use history::{Past, StreamOffset, StreamReader, newest_in, oldest_in};
 pub use link::{Link, Login};
 pub use partitions::{Partition, event_queues, former_event_queues, share, waiting_in};
 pub use publisher::RabbitPublisher;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::PROBLEM_JSON;
 use crate::{
+    environment::Environment,
     failure::{Failure, Problem},
     messaging::{
         rabbit::{BrokerError, Link, PATIENCE, RabbitPublisher, properties, send},
@@ -30,7 +31,6 @@ use crate::{
     stop::Stop,
     store::checks,
     supervision::{Failing, supervised},
-    surroundings::Surroundings,
     telemetry::report_bug,
 };
 
@@ -43,22 +43,22 @@ type Reply = Result<Vec<u8>, Problem>;
 type ReplyQueue = Arc<str>;
 
 /// The requests in the air, by id.
-type Open = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
+type PendingReplies = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
 
 /// Asks other services and waits for their replies. A clone asks over the same queue.
 #[derive(Clone)]
 pub struct Requests {
     service: Arc<str>,
     publisher: Arc<RabbitPublisher>,
-    open: Open,
+    open: PendingReplies,
     receiving: watch::Receiver<Option<ReplyQueue>>,
     timeout: Duration,
-    surroundings: Surroundings,
+    environment: Environment,
 }
 
 /// For whom and how something is asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asking {
+pub struct RequestOptions {
     /// The account on whose behalf.
     pub actor: Option<Uuid>,
     /// The trace it belongs to.
@@ -74,12 +74,18 @@ impl Requests {
         replies: Link,
         publisher: Arc<RabbitPublisher>,
         timeout: Duration,
-        surroundings: Surroundings,
+        environment: Environment,
         stop: Stop,
     ) -> Self {
         let (announce, receiving) = watch::channel(None);
-        let requests =
-            Self { service: service.into(), publisher, open: Open::default(), receiving, timeout, surroundings };
+        let requests = Self {
+            service: service.into(),
+            publisher,
+            open: PendingReplies::default(),
+            receiving,
+            timeout,
+            environment,
+        };
         let (receiver, announce) = (requests.clone(), Arc::new(announce));
         tokio::spawn(supervised("replies", Failing::default(), stop.clone(), move || {
             receive(receiver.clone(), replies.clone(), announce.clone(), stop.clone())
@@ -92,17 +98,17 @@ impl Requests {
         service: &str,
         publisher: Arc<RabbitPublisher>,
         timeout: Duration,
-        surroundings: Surroundings,
+        environment: Environment,
     ) -> Self {
         let (_, receiving) = watch::channel(None);
-        Self { service: service.into(), publisher, open: Open::default(), receiving, timeout, surroundings }
+        Self { service: service.into(), publisher, open: PendingReplies::default(), receiving, timeout, environment }
     }
 
     /// Asks, and waits for the reply.
     ///
     /// # Errors
     /// The answerer's problem; 503 where nobody takes the request, 504 where no reply comes in time.
-    pub async fn ask<R: Request>(&self, request: &R, asking: Asking) -> Result<R::Reply, Problem> {
+    pub async fn call<R: Request>(&self, request: &R, asking: RequestOptions) -> Result<R::Reply, Problem> {
         let asked_at = Instant::now();
         let reply = self.exchange(request, asking).await;
         let outcome = reply.as_ref().map_or_else(|problem| problem.status.to_string(), |_| "200".to_owned());
@@ -115,13 +121,13 @@ impl Requests {
         })
     }
 
-    async fn exchange<R: Request>(&self, request: &R, asking: Asking) -> Reply {
+    async fn exchange<R: Request>(&self, request: &R, asking: RequestOptions) -> Reply {
         let body =
             serde_json::to_vec(request).map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
         let subject = request.subject();
         checks::subject(subject.as_deref()).and_then(|()| checks::schema::<R>(&body)).map_err(refused)?;
-        let now = self.surroundings.now();
-        let id = asking.id.unwrap_or_else(|| self.surroundings.new_message_id());
+        let now = self.environment.now();
+        let id = asking.id.unwrap_or_else(|| self.environment.new_message_id());
         let envelope = Envelope {
             id,
             name: R::NAME.to_owned(),
@@ -129,7 +135,7 @@ impl Requests {
             time: now,
             subject,
             sequence: None,
-            trace: Some(self.surroundings.child_of(asking.trace)),
+            trace: Some(self.environment.child_of(asking.trace)),
             correlation_id: None,
             causation_id: None,
             actor: asking.actor,
@@ -185,12 +191,12 @@ fn refused(failure: Failure) -> Problem {
 
 /// A request in the air; dropped, it is forgotten.
 struct Registered {
-    open: Open,
+    open: PendingReplies,
     id: Uuid,
 }
 
 impl Registered {
-    fn new(open: Open, id: Uuid, answer: oneshot::Sender<Reply>) -> Self {
+    fn new(open: PendingReplies, id: Uuid, answer: oneshot::Sender<Reply>) -> Self {
         open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer);
         Self { open, id }
     }
@@ -202,7 +208,7 @@ impl Drop for Registered {
     }
 }
 
-fn finish(open: &Open, id: Option<Uuid>, reply: Reply) {
+fn finish(open: &PendingReplies, id: Option<Uuid>, reply: Reply) {
     let Some(id) = id else { return };
     let waiting = open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     if let Some(waiting) = waiting {
@@ -216,7 +222,7 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
     announce.send_replace(None);
     let replies = async {
         loop {
-            let first = (requests.surroundings.fraction() * REPLY_QUEUES as f64) as usize;
+            let first = (requests.environment.fraction() * REPLY_QUEUES as f64) as usize;
             match claim(&requests.service, first, &link).await {
                 Ok((_channel, queue, mut consumer)) => {
                     announce.send_replace(Some(queue));

@@ -13,7 +13,7 @@ mod server;
 
 use lapin::{BasicProperties, types::ShortString};
 
-pub use client::{Asking, Requests};
+pub use client::{RequestOptions, Requests};
 pub use server::{Server, serve};
 
 use super::rabbit::JSON;

@@ -18,10 +18,10 @@ use tracing::{Instrument, error, warn};
 use super::{reply_exchange, reply_properties};
 use crate::{
     config::RequestSettings,
-    failure::{Answered, Failure, Problem},
+    failure::{Failure, HandlerResult, Problem},
     messaging::{
         Incoming,
-        handlers::{Answer, Answers, Prepared, Reading},
+        handlers::{Answer, Prepared, ReadContext, RequestHandlers},
         rabbit::{BrokerError, Link, PATIENCE, Sender, answered, incoming},
     },
     panics,
@@ -40,7 +40,7 @@ const BETWEEN_DROP_LOGS: Duration = Duration::from_secs(60);
 pub struct Server<S: Store> {
     service: Arc<ServiceContext>,
     store: S,
-    answers: Answers<S>,
+    answers: RequestHandlers<S>,
     limits: DefaultKeyedRateLimiter<String>,
     drop_logs: DefaultKeyedRateLimiter<(String, &'static str)>,
     settings: RequestSettings,
@@ -68,7 +68,7 @@ impl Received {
 
 impl<S: Store> Server<S> {
     /// A server of the queue `<service>.requests`.
-    pub fn new(service: Arc<ServiceContext>, store: S, answers: Answers<S>, settings: RequestSettings) -> Self {
+    pub fn new(service: Arc<ServiceContext>, store: S, answers: RequestHandlers<S>, settings: RequestSettings) -> Self {
         let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
         let queue = format!("{}.requests", service.name);
         let drop_logs = Quota::with_period(BETWEEN_DROP_LOGS).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
@@ -199,7 +199,7 @@ impl<S: Store> Server<S> {
         caller: &String,
         body: &[u8],
         time_left: Duration,
-    ) -> Answered<Vec<u8>> {
+    ) -> HandlerResult<Vec<u8>> {
         let Some(answer) = self.answers.handlers.get(envelope.name.as_str()) else {
             return Err(Problem::new(
                 501,
@@ -216,7 +216,9 @@ impl<S: Store> Server<S> {
             match answer {
                 Answer::Read(handler) => handler(body.to_vec(), self.reading()).await,
                 Answer::Write(prepare) => self.write(envelope, prepare(body, self.reading()).await).await,
-                Answer::Repeat(prepare) => self.repeat(envelope, prepare(body, self.reading()).await?).await,
+                Answer::WriteWithoutStoredReply(prepare) => {
+                    self.write_without_stored_reply(envelope, prepare(body, self.reading()).await?).await
+                }
             }
         };
         match tokio::time::timeout(time_left, panics::caught(answering)).await {
@@ -227,14 +229,14 @@ impl<S: Store> Server<S> {
     }
 
     /// Once, with its reply kept for when the request comes again.
-    async fn write(&self, envelope: &Envelope, prepared: Answered<Prepared<S::Tx>>) -> Answered<Vec<u8>> {
+    async fn write(&self, envelope: &Envelope, prepared: HandlerResult<Prepared<S::Tx>>) -> HandlerResult<Vec<u8>> {
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         if !tx.is_new(envelope.id) {
             let first = tx.first_reply(envelope.id).await?;
             tx.rollback().await;
             return first.ok_or_else(|| Failure::retry("the first reply to this request is not known"));
         }
-        tx.work_mut().caused_by(envelope);
+        tx.unit_of_work_mut().caused_by(envelope);
         let answered = match prepared {
             Ok(rest) => rest(&mut tx).await,
             Err(failure) => Err(failure),
@@ -253,9 +255,13 @@ impl<S: Store> Server<S> {
     }
 
     /// Each time it comes. A refusal commits as well: what the handler has counted stays.
-    async fn repeat(&self, envelope: &Envelope, prepared: Prepared<S::Tx>) -> Answered<Vec<u8>> {
+    async fn write_without_stored_reply(
+        &self,
+        envelope: &Envelope,
+        prepared: Prepared<S::Tx>,
+    ) -> HandlerResult<Vec<u8>> {
         let mut tx = self.store.begin(&self.service, &[]).await?;
-        tx.work_mut().caused_by(envelope);
+        tx.unit_of_work_mut().caused_by(envelope);
         let answered = prepared(&mut tx).await;
         match &answered {
             Ok(_) | Err(Failure::Reject(_)) => tx.commit().await?,
@@ -264,8 +270,8 @@ impl<S: Store> Server<S> {
         answered
     }
 
-    fn reading(&self) -> Reading<S> {
-        Reading::new(self.store.clone(), self.service.clone())
+    fn reading(&self) -> ReadContext<S> {
+        ReadContext::new(self.store.clone(), self.service.clone())
     }
 
     async fn send(
@@ -273,7 +279,7 @@ impl<S: Store> Server<S> {
         request: &Envelope,
         caller: &str,
         reply_to: &str,
-        answered: Answered<Vec<u8>>,
+        answered: HandlerResult<Vec<u8>>,
         replies: &Sender,
     ) -> u16 {
         let (body, status) = match answered {

@@ -69,7 +69,7 @@ pub struct Rights {
 
 /// The kinds of messages that a service deals with.
 #[derive(Clone, Debug, Default)]
-pub struct Dealings {
+pub struct TopologySpec {
     /// The service.
     pub service: String,
     /// The events it listens to.
@@ -83,12 +83,12 @@ pub struct Dealings {
     /// The services that ask it.
     pub callers: Vec<String>,
     /// The services that it asks.
-    pub asks: Vec<String>,
+    pub calls: Vec<String>,
     /// Whether it publishes events, which are then kept in its history.
     pub publishes: bool,
 }
 
-impl Dealings {
+impl TopologySpec {
     /// What these dealings need on the broker.
     pub fn topology(&self) -> Topology {
         let service = &self.service;
@@ -101,7 +101,7 @@ impl Dealings {
         ];
         // Others' exchanges too, the same way they declare them: services start in any order.
         exchanges.extend(self.events.iter().map(|binding| (binding.exchange.clone(), "topic")));
-        exchanges.extend(self.asks.iter().map(|other| (format!("requests.{other}"), "direct")));
+        exchanges.extend(self.calls.iter().map(|other| (format!("requests.{other}"), "direct")));
         exchanges.extend(self.callers.iter().map(|other| (format!("replies.{other}"), "direct")));
         exchanges.sort();
         exchanges.dedup();
@@ -138,7 +138,7 @@ impl Dealings {
             arguments: json!({ "x-queue-type": "quorum" }),
             bindings: vec![dead],
         });
-        if !self.asks.is_empty() {
+        if !self.calls.is_empty() {
             queues.extend(reply_queues(service).map(|name| for_replies(service, name)));
         }
         // Others' histories too, the same way they declare them: services start in any order.
@@ -156,7 +156,7 @@ impl Dealings {
     fn rights(&self) -> Rights {
         let service = &self.service;
         let mut write = vec![format!("(events|jobs)\\.{service}")];
-        write.extend(self.asks.iter().map(|other| format!("requests\\.{other}")));
+        write.extend(self.calls.iter().map(|other| format!("requests\\.{other}")));
         write.extend(self.callers.iter().map(|other| format!("replies\\.{other}")));
         let mut read = vec![format!("{service}\\..*")];
         // Its own history too: it goes on counting from there after its store was restored from a backup.

@@ -29,7 +29,7 @@ pub enum Body {
     /// One JSON value.
     Json(Value),
     /// JSON values, one a line.
-    Lines(Vec<u8>),
+    SubjectCursors(Vec<u8>),
 }
 
 impl From<Value> for Body {
@@ -134,7 +134,7 @@ impl Client {
         let bytes = match body {
             Body::Nothing => None,
             Body::Json(value) => Some(value.to_string().into_bytes()),
-            Body::Lines(lines) => {
+            Body::SubjectCursors(lines) => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
                 Some(lines)
             }

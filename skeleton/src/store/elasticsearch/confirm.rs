@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::{Failure, StoreError},
-    store::{OutboxRow, Outgoing, ServiceContext, Work, checks, in_all_versions},
+    store::{OutboxRow, Outgoing, ServiceContext, UnitOfWork, checks, in_all_versions},
 };
 
 /// An event that says how many documents of an account were buried, once that is known.
@@ -37,7 +37,7 @@ impl Confirmation {
     /// # Errors
     /// A bug where none is.
     pub fn of<E: Event>(
-        work: &Work,
+        work: &UnitOfWork,
         owner: Uuid,
         event: impl FnOnce(u64) -> E + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
@@ -59,11 +59,11 @@ impl Confirmation {
             id: Uuid::new_v5(&cause.id, name.as_bytes()),
             name: name.to_owned(),
             source: format!("/{}", service.name),
-            time: service.surroundings.now(),
+            time: service.environment.now(),
             subject,
             // Numbers are given out by a transaction with an outbox.
             sequence: None,
-            trace: Some(service.surroundings.child_of(cause.trace)),
+            trace: Some(service.environment.child_of(cause.trace)),
             correlation_id: Some(cause.correlation_id.unwrap_or(cause.id)),
             causation_id: Some(cause.id),
             actor: cause.actor,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, StoreError},
-    store::{SetAside, Transaction, Work},
+    store::{SetAside, Transaction, UnitOfWork},
 };
 
 /// Something that can be found.
@@ -33,7 +33,7 @@ pub trait Document: Serialize + Send + Sync {
 /// that an account is erased.
 pub struct Index {
     store: Elasticsearch,
-    work: Work,
+    work: UnitOfWork,
     writes: Vec<Write>,
     /// Who owns the documents that are written: to be looked at again after the write.
     written: BTreeMap<Uuid, Vec<(&'static str, Uuid)>>,
@@ -43,7 +43,7 @@ pub struct Index {
 }
 
 impl Index {
-    pub(super) fn new(store: Elasticsearch, work: Work) -> Self {
+    pub(super) fn new(store: Elasticsearch, work: UnitOfWork) -> Self {
         Self {
             store,
             work,
@@ -110,7 +110,7 @@ impl Index {
 
     /// The time this work is done at.
     pub fn now(&self) -> DateTime<Utc> {
-        self.work.service().surroundings.now()
+        self.work.service().environment.now()
     }
 
     /// Buries what the marks of erased accounts ask for: see [`owners`].
@@ -136,11 +136,11 @@ impl Index {
 }
 
 impl Transaction for Index {
-    fn work(&self) -> &Work {
+    fn unit_of_work(&self) -> &UnitOfWork {
         &self.work
     }
 
-    fn work_mut(&mut self) -> &mut Work {
+    fn unit_of_work_mut(&mut self) -> &mut UnitOfWork {
         &mut self.work
     }
 
@@ -150,11 +150,11 @@ impl Transaction for Index {
         true
     }
 
-    async fn lock_lines(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+    async fn lock_cursors(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         Err(StoreError::broken("elasticsearch keeps no lines"))
     }
 
-    async fn advance_lines(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
+    async fn advance_cursors(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
         Err(StoreError::broken("elasticsearch keeps no lines"))
     }
 

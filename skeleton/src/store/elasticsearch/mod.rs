@@ -29,7 +29,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, Plan, ServiceContext, SetAside, Store, Work};
+use super::{
+    CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
+};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -67,7 +69,7 @@ pub struct Elasticsearch {
 }
 
 /// An Elasticsearch store that is not open yet.
-pub struct ElasticsearchPlan {
+pub struct ElasticsearchBuilder {
     plans: &'static [IndexPlan],
 }
 
@@ -105,8 +107,8 @@ fn five_seconds() -> u64 {
 
 impl Elasticsearch {
     /// A store whose indices these are. Each gets the fields `owner_id`, `deleted` and `buried_at` beside its own.
-    pub fn indexed_by(plans: &'static [IndexPlan]) -> ElasticsearchPlan {
-        ElasticsearchPlan { plans }
+    pub fn indexed_by(plans: &'static [IndexPlan]) -> ElasticsearchBuilder {
+        ElasticsearchBuilder { plans }
     }
 
     /// Makes what was written findable now, instead of within about a second. For tests and for tools: each call costs
@@ -126,7 +128,7 @@ impl Elasticsearch {
     }
 }
 
-impl Plan for ElasticsearchPlan {
+impl StoreBuilder for ElasticsearchBuilder {
     type Store = Elasticsearch;
 
     fn open(&self, settings: &Settings) -> Result<Elasticsearch, StoreError> {
@@ -147,12 +149,12 @@ impl Store for Elasticsearch {
 
     /// A document's version is the number of the event that wrote it: the latest wins by itself. Without transactions
     /// nothing can be handled in order.
-    const KEEPS_LINES: bool = false;
+    const KEEPS_CURSORS: bool = false;
 
     const EXPIRING: &'static [&'static str] = &["tombstones"];
 
     async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<Index, StoreError> {
-        Ok(Index::new(self.clone(), Work::new(service.clone())))
+        Ok(Index::new(self.clone(), UnitOfWork::new(service.clone())))
     }
 
     /// Whether the server answers and all indices that there are can be read.

@@ -12,7 +12,7 @@ use super::{Neo4j, Tx};
 use crate::{
     failure::StoreError,
     store::{
-        Delay, Delays, Staged,
+        Delay, Delays, PendingMessage,
         outbox::{read_envelope, tell_unreadable},
     },
 };
@@ -64,7 +64,7 @@ impl Delay for Tx {
         Ok(cancelled > 0)
     }
 
-    async fn keep_until(&mut self, due: DateTime<Utc>, message: &Staged) -> Result<(), StoreError> {
+    async fn keep_until(&mut self, due: DateTime<Utc>, message: &PendingMessage) -> Result<(), StoreError> {
         let envelope = serde_json::to_string(&message.envelope).map_err(StoreError::broken)?;
         let kept = query(KEEP)
             .param("id", message.envelope.id.to_string())
@@ -76,12 +76,12 @@ impl Delay for Tx {
         self.execute(kept).await
     }
 
-    async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
+    async fn take_due(&mut self, limit: i64) -> Result<Vec<PendingMessage>, StoreError> {
         let taken: Vec<Taken> = self.query(query(TAKE).param("limit", limit)).await?;
         let mut due = Vec::with_capacity(taken.len());
         for taken in taken {
             match read_envelope(&taken.envelope) {
-                Ok(envelope) => due.push(Staged {
+                Ok(envelope) => due.push(PendingMessage {
                     exchange: taken.exchange,
                     routing_key: taken.routing_key,
                     envelope,

@@ -8,7 +8,7 @@ use crate::{
     failure::{Failure, StoreError},
     store::{
         Signed, Transaction,
-        jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, Turn},
+        jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, StepAdmission},
     },
 };
 
@@ -39,9 +39,9 @@ impl JobRecords for Neo4j {
 }
 
 impl JobSteps for Tx {
-    async fn begin_step(&mut self, _: &str, limit: Option<u32>, _: &[u8]) -> Result<Turn, StoreError> {
-        let message = self.work().cause().ok_or_else(|| StoreError::broken("a step has no message"))?.id;
-        limit.map_or(Ok(Turn::Now(message)), |_| Err(unrecorded()))
+    async fn begin_step(&mut self, _: &str, limit: Option<u32>, _: &[u8]) -> Result<StepAdmission, StoreError> {
+        let message = self.unit_of_work().cause().ok_or_else(|| StoreError::broken("a step has no message"))?.id;
+        limit.map_or(Ok(StepAdmission::Now(message)), |_| Err(unrecorded()))
     }
 
     async fn continue_job(&mut self, _: Uuid, _: Uuid, _: Option<(i64, i64)>) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ use self::{
     outbox::Relay,
     set_aside::Kept,
 };
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, Plan, ServiceContext, SetAside, Store};
+use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -70,12 +70,12 @@ pub struct Neo4j {
     lanes: Arc<Lanes>,
     patient: Arc<Config>,
     migrations: &'static [(&'static str, &'static str)],
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
     relay: Arc<Relay>,
 }
 
 /// A Neo4j store that is not open yet.
-pub struct Neo4jPlan {
+pub struct Neo4jBuilder {
     migrations: &'static [(&'static str, &'static str)],
 }
 
@@ -155,8 +155,8 @@ impl StoreSettings {
 impl Neo4j {
     /// A store whose structure these migrations make: name (`V1__people`) and Cypher, in order. A statement ends with
     /// a semicolon at the end of its line.
-    pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> Neo4jPlan {
-        Neo4jPlan { migrations }
+    pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> Neo4jBuilder {
+        Neo4jBuilder { migrations }
     }
 
     /// Asks for rows outside of a transaction, each as a `T`: a struct with a field for every column, or the value of
@@ -165,7 +165,7 @@ impl Neo4j {
     /// # Errors
     /// Where the store does not answer or the statement is wrong.
     pub async fn query<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Vec<T>, StoreError> {
-        self.ask(query, true).await
+        self.call(query, true).await
     }
 
     /// Asks for one row or none, outside of a transaction.
@@ -191,10 +191,10 @@ impl Neo4j {
 
     /// Changes something and asks what came of it.
     async fn write<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Vec<T>, StoreError> {
-        self.ask(query, false).await
+        self.call(query, false).await
     }
 
-    async fn ask<T: DeserializeOwned + Send>(&self, query: Query, is_read: bool) -> Result<Vec<T>, StoreError> {
+    async fn call<T: DeserializeOwned + Send>(&self, query: Query, is_read: bool) -> Result<Vec<T>, StoreError> {
         let asking = Box::pin(async {
             let lane = self.lanes.take().await?;
             let asked = if is_read { lane.graph.execute_read(query).await } else { lane.graph.execute(query).await };
@@ -217,7 +217,7 @@ impl Neo4j {
     }
 }
 
-impl Plan for Neo4jPlan {
+impl StoreBuilder for Neo4jBuilder {
     type Store = Neo4j;
 
     fn open(&self, settings: &Settings) -> Result<Neo4j, StoreError> {
@@ -227,7 +227,7 @@ impl Plan for Neo4jPlan {
             lanes: Arc::new(Lanes::new(section.config(limit)?, section.connections, limit)),
             patient: Arc::new(section.config(MIGRATION_LIMIT)?),
             migrations: self.migrations,
-            bell: Arc::default(),
+            wakeup: Arc::default(),
             relay: Arc::new(Relay::new()),
         })
     }
@@ -238,8 +238,8 @@ impl Store for Neo4j {
 
     const EXPIRING: &'static [&'static str] = &["inbox", "sagas", "schedule runs"];
 
-    async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
-        Tx::begin(&self.lanes, &self.bell, service, take_in).await
+    async fn begin(&self, service: &Arc<ServiceContext>, inbox_ids: &[Uuid]) -> Result<Tx, StoreError> {
+        Tx::begin(&self.lanes, &self.wakeup, service, inbox_ids).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -19,7 +19,7 @@ use super::{Neo4j, error::unavailable, record};
 use crate::{
     failure::StoreError,
     store::{
-        Outbox, OutboxRow, Route, Staged,
+        Outbox, OutboxRow, PendingMessage, Route,
         outbox::{read_envelope, tell_unreadable},
     },
 };
@@ -147,12 +147,12 @@ struct Counted {
 }
 
 /// About how many bytes a message comes to, as a parameter.
-pub(super) fn bytes_of(staged: &Staged) -> usize {
+pub(super) fn bytes_of(staged: &PendingMessage) -> usize {
     ENVELOPE + staged.exchange.len() + staged.routing_key.len() + staged.body.len()
 }
 
 /// Writes messages, giving each its subject's next number.
-pub(super) fn stage(staged: &[Staged]) -> Result<Query, StoreError> {
+pub(super) fn stage(staged: &[PendingMessage]) -> Result<Query, StoreError> {
     // Those without a number share the empty name, whose count nobody uses.
     let mut subjects: BTreeMap<&str, Vec<BoltType>> = BTreeMap::new();
     for (place, message) in (1i64..).zip(staged) {
@@ -279,7 +279,7 @@ impl Outbox for Neo4j {
         Ok(self.query_opt(query("RETURN COUNT { (:Unreadable) } AS unreadable")).await?.unwrap_or(0))
     }
 
-    async fn resign(&self) {
+    async fn release_leadership(&self) {
         if self.relay.held.lock().await.renewed.take().is_some() {
             // Not done, it ends by itself.
             let _ = self.execute(query(RESIGN).param("holder", self.relay.holder.as_str())).await;
@@ -296,8 +296,8 @@ impl Outbox for Neo4j {
         Ok(raised.first().map_or(0, |raised| raised.unsigned_abs()))
     }
 
-    fn bell(&self) -> &Notify {
-        &self.bell
+    fn wakeup(&self) -> &Notify {
+        &self.wakeup
     }
 }
 

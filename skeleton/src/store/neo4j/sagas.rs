@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Neo4j, Tx};
 use crate::{
     failure::StoreError,
-    store::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas, Staged},
+    store::{KeepSagas, PendingMessage, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas},
 };
 
 /// Forgets sagas that were kept long enough, with their logs.
@@ -122,7 +122,7 @@ impl KeepSagas for Tx {
         self.execute(added).await
     }
 
-    async fn take_compensation(&mut self, saga: &SagaRow) -> Result<Option<Staged>, StoreError> {
+    async fn take_compensation(&mut self, saga: &SagaRow) -> Result<Option<PendingMessage>, StoreError> {
         let taken: Option<String> = self.query_opt(named(TAKE_COMPENSATION, &saga.name, saga.id)).await?;
         taken.map(|text| serde_json::from_str(&text).map_err(StoreError::broken)).transpose()
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::StoreError,
-    store::{Filter, LinesToCheck, Place, SetAside, State},
+    store::{Filter, LinesToCheck, SequencePosition, SetAside, State},
 };
 
 /// A message that has to wait, as its node has it.
@@ -42,7 +42,7 @@ impl TryFrom<Kept> for SetAside {
             queue: kept.queue,
             name: kept.name,
             subject: kept.subject,
-            place: kept.line.zip(kept.number).map(|(line, number)| Place { line, number }),
+            place: kept.line.zip(kept.number).map(|(line, number)| SequencePosition { line, number }),
             headers,
             body: kept.body.value.to_vec(),
             state: State::from_word(&kept.state),

@@ -19,11 +19,11 @@ use super::{
 };
 use crate::{
     failure::{StoreError, StoreErrorKind},
-    store::{Publish, ServiceContext, SetAside, Transaction, Work, past_given_up},
+    store::{Publish, ServiceContext, SetAside, Transaction, UnitOfWork, past_given_up},
 };
 
 /// Ids come sorted: two transactions that take in the same ones wait for each other instead of deadlocking.
-const TAKE_IN: &str = "UNWIND $ids AS id
+const RECORD_IN_INBOX: &str = "UNWIND $ids AS id
     MERGE (entry:Inbox {id: id}) ON CREATE SET entry.is_new = true
     WITH entry, id WHERE entry.is_new
     SET entry.is_new = null, entry.taken_in_at = datetime()
@@ -47,13 +47,13 @@ const LINE_TIMES: &str = "UNWIND $lines AS name MATCH (line:Line {name: name}) W
 /// A transaction. Dropped without a commit, or after anything in it has failed, its connection is closed: the server
 /// then undoes it at once.
 pub struct Tx {
-    open: Option<Open>,
+    open: Option<OpenTransaction>,
     has_failed: bool,
     lanes: Arc<Lanes>,
     new: HashSet<Uuid>,
     later: Later,
-    work: Work,
-    bell: Arc<Notify>,
+    work: UnitOfWork,
+    wakeup: Arc<Notify>,
 }
 
 /// Changes that are not made yet.
@@ -64,7 +64,7 @@ struct Later {
 }
 
 /// The transaction goes before its connection.
-struct Open {
+struct OpenTransaction {
     txn: Txn,
     lane: Lane,
 }
@@ -72,17 +72,17 @@ struct Open {
 impl Tx {
     pub(super) async fn begin(
         lanes: &Arc<Lanes>,
-        bell: &Arc<Notify>,
+        wakeup: &Arc<Notify>,
         service: &Arc<ServiceContext>,
-        take_in: &[Uuid],
+        inbox_ids: &[Uuid],
     ) -> Result<Self, StoreError> {
         let opening = Box::pin(async {
             let lane = lanes.take().await?;
             let txn = lane.graph.start_txn().await.map_err(store_error)?;
-            Ok(Open { txn, lane })
+            Ok(OpenTransaction { txn, lane })
         });
         let open = Some(lanes.within(opening).await?);
-        let (lanes, work) = (lanes.clone(), Work::new(service.clone()));
+        let (lanes, work) = (lanes.clone(), UnitOfWork::new(service.clone()));
         let mut tx = Self {
             open,
             has_failed: false,
@@ -90,12 +90,12 @@ impl Tx {
             new: HashSet::new(),
             later: Later::default(),
             work,
-            bell: bell.clone(),
+            wakeup: wakeup.clone(),
         };
-        if !take_in.is_empty() {
-            let mut ids: Vec<String> = take_in.iter().map(Uuid::to_string).collect();
+        if !inbox_ids.is_empty() {
+            let mut ids: Vec<String> = inbox_ids.iter().map(Uuid::to_string).collect();
             ids.sort_unstable();
-            tx.new = tx.query(query(TAKE_IN).param("ids", ids)).await?.into_iter().collect();
+            tx.new = tx.query(query(RECORD_IN_INBOX).param("ids", ids)).await?.into_iter().collect();
         }
         Ok(tx)
     }
@@ -106,7 +106,7 @@ impl Tx {
     /// Where the store does not answer, another got in the way, or the statement is wrong. The transaction ends.
     pub async fn query<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
         self.settle().await?;
-        self.ask(query).await
+        self.call(query).await
     }
 
     /// The same about these things only: changes left for later that do not touch them are left for later still.
@@ -121,7 +121,7 @@ impl Tx {
         if things.iter().any(|thing| self.later.touched.contains(thing)) {
             self.settle().await?;
         }
-        self.ask(query).await
+        self.call(query).await
     }
 
     /// Asks for one row or none.
@@ -169,7 +169,7 @@ impl Tx {
         Ok(())
     }
 
-    async fn ask<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
+    async fn call<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
         let mut open = self.take_open()?;
         let asking = Box::pin(async {
             let mut stream = open.txn.execute(query).await.map_err(store_error)?;
@@ -200,7 +200,7 @@ impl Tx {
 
     /// Takes the open transaction out while something is asked in it: a statement that fails, or whose future is dropped,
     /// leaves none.
-    fn take_open(&mut self) -> Result<Open, StoreError> {
+    fn take_open(&mut self) -> Result<OpenTransaction, StoreError> {
         self.open.take().ok_or_else(|| match self.has_failed {
             true => StoreError::broken("a statement of this transaction has failed: the transaction has ended"),
             false => {
@@ -214,11 +214,11 @@ impl Tx {
 impl Publish for Tx {}
 
 impl Transaction for Tx {
-    fn work(&self) -> &Work {
+    fn unit_of_work(&self) -> &UnitOfWork {
         &self.work
     }
 
-    fn work_mut(&mut self) -> &mut Work {
+    fn unit_of_work_mut(&mut self) -> &mut UnitOfWork {
         &mut self.work
     }
 
@@ -226,12 +226,12 @@ impl Transaction for Tx {
         self.new.contains(&message)
     }
 
-    async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+    async fn lock_cursors(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         let rows: Vec<LineAt> = self.query(query(LOCK_LINES).param("lines", lines.to_vec())).await?;
         Ok(rows.into_iter().map(|row| (row.line, past_given_up(row.last, row.given_up))).collect())
     }
 
-    async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
+    async fn advance_cursors(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
         for (line, last) in reached {
             let row = record([("line", line.as_str().into()), ("last", (*last).into())]);
             self.execute_later(Vec::new(), ADVANCE_LINES, row);
@@ -280,7 +280,7 @@ impl Transaction for Tx {
 
     async fn commit(mut self) -> Result<(), StoreError> {
         self.settle().await?;
-        let staged = self.work.take_staged();
+        let staged = self.work.take_pending();
         let publishes = !staged.is_empty();
         for staged in pieces(staged, outbox::bytes_of) {
             let written: i64 = self.query_one(outbox::stage(&staged)?).await?;
@@ -295,14 +295,14 @@ impl Transaction for Tx {
         });
         self.lanes.within(committing).await?.give_back();
         if publishes {
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
         self.work.committed();
         Ok(())
     }
 
     async fn rollback(mut self) {
-        let Some(Open { txn, lane }) = self.open.take() else { return };
+        let Some(OpenTransaction { txn, lane }) = self.open.take() else { return };
         let undoing = Box::pin(async { txn.rollback().await.map_err(store_error) });
         if self.lanes.within(undoing).await.is_ok() {
             lane.give_back();

@@ -11,7 +11,7 @@ use super::{Postgres, Tx, unreadable};
 use crate::{
     failure::StoreError,
     store::{
-        Delay, Delays, Staged,
+        Delay, Delays, PendingMessage,
         outbox::{read_envelope, tell_unreadable},
     },
 };
@@ -34,13 +34,13 @@ impl Delay for Tx {
         Ok(self.execute("delete from skeleton.delayed where message_id = $1", &[&message]).await? > 0)
     }
 
-    async fn keep_until(&mut self, due: DateTime<Utc>, message: &Staged) -> Result<(), StoreError> {
+    async fn keep_until(&mut self, due: DateTime<Utc>, message: &PendingMessage) -> Result<(), StoreError> {
         let envelope = serde_json::to_string(&message.envelope).map_err(StoreError::broken)?;
-        let Staged { exchange, routing_key, body, .. } = message;
+        let PendingMessage { exchange, routing_key, body, .. } = message;
         self.execute_later(KEEP, &[&message.envelope.id, &due, exchange, routing_key, &envelope, body]).await
     }
 
-    async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
+    async fn take_due(&mut self, limit: i64) -> Result<Vec<PendingMessage>, StoreError> {
         // A statement of its own: the next one sees all that the holder before has committed.
         let locked = self.query_one(TAKE_TURN, &[&LOCK]).await?;
         if !locked.get::<_, bool>(0) {
@@ -77,6 +77,11 @@ impl Delays for Postgres {
     }
 }
 
-fn staged(row: &Row) -> Result<Staged, String> {
-    Ok(Staged { exchange: row.get(3), routing_key: row.get(4), envelope: read_envelope(row.get(5))?, body: row.get(6) })
+fn staged(row: &Row) -> Result<PendingMessage, String> {
+    Ok(PendingMessage {
+        exchange: row.get(3),
+        routing_key: row.get(4),
+        envelope: read_envelope(row.get(5))?,
+        body: row.get(6),
+    })
 }

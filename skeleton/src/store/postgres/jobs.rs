@@ -8,8 +8,8 @@ use super::{Postgres, Tx, lost_jobs};
 use crate::{
     failure::{Failure, StoreError},
     store::{
-        Decisions, Publish, Signed, Staged, Transaction,
-        jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, Turn},
+        Decisions, PendingMessage, Publish, Signed, Transaction,
+        jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, StepAdmission},
     },
 };
 
@@ -111,29 +111,32 @@ impl JobRecords for Postgres {
 }
 
 impl JobSteps for Tx {
-    async fn begin_step(&mut self, name: &str, limit: Option<u32>, body: &[u8]) -> Result<Turn, StoreError> {
-        let envelope = self.work().cause().cloned().ok_or_else(|| StoreError::broken("a step has no message"))?;
+    async fn begin_step(&mut self, name: &str, limit: Option<u32>, body: &[u8]) -> Result<StepAdmission, StoreError> {
+        let envelope =
+            self.unit_of_work().cause().cloned().ok_or_else(|| StoreError::broken("a step has no message"))?;
         let now = self.now();
-        let Some(row) = self.query_opt(BEGIN, &[&envelope.id, &name, &now]).await? else { return Ok(Turn::Never) };
+        let Some(row) = self.query_opt(BEGIN, &[&envelope.id, &name, &now]).await? else {
+            return Ok(StepAdmission::Never);
+        };
         let (job, state): (Uuid, JobState) = (row.get(0), JobState::from_word(row.get(1)));
         if matches!(state, JobState::Done | JobState::Cancelled) {
-            return Ok(Turn::Never);
+            return Ok(StepAdmission::Never);
         }
         if row.get(2) {
-            return Ok(Turn::Stop(job));
+            return Ok(StepAdmission::Stop(job));
         }
         if let Some(limit) = limit
             && !take_slot(self, job, name, limit).await?
         {
             keep(self, job, &envelope, body).await?;
-            return Ok(Turn::Later);
+            return Ok(StepAdmission::Later);
         }
         if state != JobState::Running {
             let sql = "update skeleton.jobs set state = 'running', error = null, ended_at = null, started_at = coalesce(started_at, $2)
                 where job_id = $1";
             self.execute_later(sql, &[&job, &now]).await?;
         }
-        Ok(Turn::Now(job))
+        Ok(StepAdmission::Now(job))
     }
 
     async fn continue_job(&mut self, job: Uuid, next: Uuid, progress: Option<(i64, i64)>) -> Result<(), StoreError> {
@@ -221,7 +224,7 @@ pub(super) fn send_again(tx: &mut Tx, envelope: Envelope, body: String) -> Resul
     let (service, routing_key) =
         envelope.name.split_once('.').ok_or_else(|| Failure::bug("a job's name has no service"))?;
     let (exchange, routing_key) = (format!("jobs.{service}"), routing_key.to_owned());
-    tx.work_mut().stage_again(Staged { exchange, routing_key, envelope, body });
+    tx.unit_of_work_mut().stage_again(PendingMessage { exchange, routing_key, envelope, body });
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Postgres;
 use crate::{
     failure::StoreError,
-    store::limits::{Limit, SharedLimits, Turn},
+    store::limits::{CallAdmission, Limit, SharedLimits},
 };
 
 /// Takes a place of each kind or none. Says whether it did, how many places there are, and when the next are free.
@@ -48,20 +48,20 @@ const MAKE: &str = "insert into skeleton.partner_places (partner, kind, place)
     on conflict do nothing";
 
 impl SharedLimits for Postgres {
-    fn take_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<Turn, StoreError>> {
+    fn take_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<CallAdmission, StoreError>> {
         Box::pin(async move {
             let (calls, at_once) = (limit.calls.cast_signed(), limit.at_once.cast_signed());
             let asked = self.take_place(limit, call).await?;
             let (is_taken, places): (bool, i64) = (asked.get(0), asked.get(1));
             if is_taken {
-                return Ok(Turn::Now);
+                return Ok(CallAdmission::Now);
             }
             if places < i64::from(calls) + i64::from(at_once) {
                 self.execute(MAKE, &[&limit.partner, &calls, &at_once]).await?;
-                return Ok(Turn::After(Duration::ZERO));
+                return Ok(CallAdmission::After(Duration::ZERO));
             }
             let wait: Option<f64> = asked.get(2);
-            Ok(Turn::After(Duration::try_from_secs_f64(wait.unwrap_or_default()).unwrap_or_default()))
+            Ok(CallAdmission::After(Duration::try_from_secs_f64(wait.unwrap_or_default()).unwrap_or_default()))
         })
     }
 

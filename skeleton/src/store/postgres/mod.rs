@@ -23,7 +23,6 @@ mod limits;
 mod lost_jobs;
 mod migrations;
 mod outbox;
-mod patience;
 mod probe;
 mod replies;
 mod rows;
@@ -31,6 +30,7 @@ mod sagas;
 mod schedules;
 mod session;
 mod set_aside;
+mod timeouts;
 mod tx;
 mod unreadable;
 
@@ -51,12 +51,14 @@ use self::{
     error::{store_error, unavailable},
     in_flight::InFlight,
     outbox::Relay,
-    patience::{fenced, limited, patience, within},
     probe::Probe,
     session::Session,
     set_aside::Conditions,
+    timeouts::{fenced, limited, patience, within},
 };
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, Plan, ServiceContext, SetAside, Store, Work};
+use super::{
+    CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
+};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -100,13 +102,13 @@ pub struct Postgres {
     tls: MakeRustlsConnect,
     patience: Duration,
     migrations: &'static [(&'static str, &'static str)],
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
     relay: Arc<Relay>,
     probe: Arc<Probe>,
 }
 
 /// A Postgres store that is not open yet.
-pub struct PostgresPlan {
+pub struct PostgresBuilder {
     migrations: &'static [(&'static str, &'static str)],
 }
 
@@ -148,8 +150,8 @@ fn over_a_minute() -> u64 {
 
 impl Postgres {
     /// A store whose structure these migrations make: name (`V1__contacts`) and SQL, in order.
-    pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> PostgresPlan {
-        PostgresPlan { migrations }
+    pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> PostgresBuilder {
+        PostgresBuilder { migrations }
     }
 
     /// Asks for rows outside of a transaction.
@@ -206,7 +208,7 @@ impl Postgres {
     }
 }
 
-impl Plan for PostgresPlan {
+impl StoreBuilder for PostgresBuilder {
     type Store = Postgres;
 
     fn open(&self, settings: &Settings) -> Result<Postgres, StoreError> {
@@ -237,7 +239,7 @@ impl Plan for PostgresPlan {
             tls,
             patience: patience(section.statement_timeout_ms),
             migrations: self.migrations,
-            bell: Arc::default(),
+            wakeup: Arc::default(),
             relay: Arc::default(),
             probe: Arc::default(),
         })
@@ -249,9 +251,15 @@ impl Store for Postgres {
 
     const EXPIRING: &'static [&'static str] = &["inbox", "sagas", "jobs", "schedule runs", "idempotency keys"];
 
-    async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
+    async fn begin(&self, service: &Arc<ServiceContext>, inbox_ids: &[Uuid]) -> Result<Tx, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;
-        Tx::begin(Session::new(client, self.tls.clone()), Work::new(service.clone()), self.bell.clone(), take_in).await
+        Tx::begin(
+            Session::new(client, self.tls.clone()),
+            UnitOfWork::new(service.clone()),
+            self.wakeup.clone(),
+            inbox_ids,
+        )
+        .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use events::Envelope;
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use super::{Postgres, bound::Bound, error::unavailable, patience::within, unreadable};
+use super::{Postgres, bound::Bound, error::unavailable, timeouts::within, unreadable};
 use crate::{
     failure::StoreError,
     store::{
@@ -143,7 +143,7 @@ impl Outbox for Postgres {
         unreadable::count(self).await
     }
 
-    async fn resign(&self) {
+    async fn release_leadership(&self) {
         // The lock goes with the session.
         *self.relay.lock().await = None;
     }
@@ -156,8 +156,8 @@ impl Outbox for Postgres {
         self.execute(RAISE, &[&subjects, &last]).await
     }
 
-    fn bell(&self) -> &Notify {
-        &self.bell
+    fn wakeup(&self) -> &Notify {
+        &self.wakeup
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use super::{Postgres, patience::within};
+use super::{Postgres, timeouts::within};
 use crate::failure::StoreError;
 
 /// How long the server may take to say that it is there. A new connection has 5 s more.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Postgres, Tx};
 use crate::{
     failure::StoreError,
-    store::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas, Staged},
+    store::{KeepSagas, PendingMessage, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas},
 };
 
 /// Forgets sagas that were kept long enough, with their logs.
@@ -65,9 +65,9 @@ impl KeepSagas for Tx {
         self.execute_later(ADD_STEP, &[&saga.name, &saga.id, at, what, message, &compensation]).await
     }
 
-    async fn take_compensation(&mut self, saga: &SagaRow) -> Result<Option<Staged>, StoreError> {
+    async fn take_compensation(&mut self, saga: &SagaRow) -> Result<Option<PendingMessage>, StoreError> {
         let taken = self.query_opt(TAKE_COMPENSATION, &[&saga.name, &saga.id]).await?;
-        Ok(taken.map(|row| row.get::<_, Json<Staged>>(0).0))
+        Ok(taken.map(|row| row.get::<_, Json<PendingMessage>>(0).0))
     }
 }
 
@@ -107,7 +107,7 @@ fn saga(row: &Row) -> Result<SagaRow, StoreError> {
 }
 
 fn step(row: &Row) -> SagaStep {
-    let compensation: Option<Json<Staged>> = row.get(3);
+    let compensation: Option<Json<PendingMessage>> = row.get(3);
     let compensation = compensation.map(|Json(message)| message);
     SagaStep { at: row.get(0), what: row.get(1), message: row.get(2), compensation }
 }

@@ -5,7 +5,7 @@ use tokio_postgres::{
     types::{Json, ToSql},
 };
 
-use crate::store::{Filter, Place, SetAside, State};
+use crate::store::{Filter, SequencePosition, SetAside, State};
 
 /// Keeps a message, or what is new about one that is kept. Its wait begins now by the clock that says when it is over: the
 /// service's own may be wrong.
@@ -112,7 +112,7 @@ pub(super) fn read(row: &Row) -> SetAside {
         queue: row.get(1),
         name: row.get(2),
         subject: row.get(3),
-        place: line.zip(number).map(|(line, number)| Place { line, number }),
+        place: line.zip(number).map(|(line, number)| SequencePosition { line, number }),
         headers: row.get::<_, Json<_>>(6).0,
         body: row.get(7),
         state: State::from_word(row.get(8)),

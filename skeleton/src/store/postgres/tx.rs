@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{
     failure::StoreError,
-    store::{Hand, Publish, SetAside, Staged, Transaction, Work, jobs::job_name, past_given_up},
+    store::{PendingMessage, PipelineSlot, Publish, SetAside, Transaction, UnitOfWork, jobs::job_name, past_given_up},
 };
 
-const TAKE_IN: &str =
+const RECORD_IN_INBOX: &str =
     "insert into skeleton.inbox (message_id) select unnest($1::uuid[]) on conflict do nothing returning message_id";
 
 /// Writes staged messages, giving each its subject's next number. Subjects are locked in one order: no deadlocks.
@@ -68,9 +68,9 @@ pub struct Tx {
     session: Arc<Session>,
     new: Arc<HashSet<Uuid>>,
     later: Arc<Mutex<Vec<Later>>>,
-    hand: Option<Hand>,
-    work: Work,
-    bell: Arc<Notify>,
+    hand: Option<PipelineSlot>,
+    work: UnitOfWork,
+    wakeup: Arc<Notify>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -78,26 +78,26 @@ impl Tx {
     /// Opens a transaction and takes messages in: one round trip; none where there are no messages.
     pub(super) async fn begin(
         session: Session,
-        work: Work,
-        bell: Arc<Notify>,
-        take_in: &[Uuid],
+        work: UnitOfWork,
+        wakeup: Arc<Notify>,
+        inbox_ids: &[Uuid],
     ) -> Result<Self, StoreError> {
         let mut new = HashSet::new();
-        if !take_in.is_empty() {
-            let statement = session.prepared(TAKE_IN).await?;
+        if !inbox_ids.is_empty() {
+            let statement = session.prepared(RECORD_IN_INBOX).await?;
             // Sent together, answered together.
-            let parameters: [&(dyn ToSql + Sync); 1] = [&take_in];
+            let parameters: [&(dyn ToSql + Sync); 1] = [&inbox_ids];
             let taking = try_join(session.begun(), session.query(&statement, &parameters));
             let (_, rows) = session.answered(taking).await?;
             new = rows.iter().map(|row| row.get(0)).collect();
         }
         let (session, new, later) = (Arc::new(session), Arc::new(new), Arc::default());
-        Ok(Self { session, new, later, hand: None, work, bell, after_commit: Vec::new() })
+        Ok(Self { session, new, later, hand: None, work, wakeup, after_commit: Vec::new() })
     }
 
     /// Takes the turn for a statement, and takes out what goes before it.
     fn take_turn(&self) -> Result<Vec<Later>, StoreError> {
-        self.hand.as_ref().map_or(Ok(()), Hand::take_turn)?;
+        self.hand.as_ref().map_or(Ok(()), PipelineSlot::take_turn)?;
         Ok(std::mem::take(&mut *self.later.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
@@ -169,11 +169,11 @@ impl Tx {
 impl Publish for Tx {}
 
 impl Transaction for Tx {
-    fn work(&self) -> &Work {
+    fn unit_of_work(&self) -> &UnitOfWork {
         &self.work
     }
 
-    fn work_mut(&mut self) -> &mut Work {
+    fn unit_of_work_mut(&mut self) -> &mut UnitOfWork {
         &mut self.work
     }
 
@@ -181,10 +181,10 @@ impl Transaction for Tx {
         self.new.contains(&message)
     }
 
-    fn hand(&self, hand: Hand) -> Option<Self> {
+    fn hand(&self, hand: PipelineSlot) -> Option<Self> {
         let (session, new, later) = (self.session.clone(), self.new.clone(), self.later.clone());
-        let (work, bell) = (Work::new(self.work.service().clone()), self.bell.clone());
-        Some(Self { session, new, later, hand: Some(hand), work, bell, after_commit: Vec::new() })
+        let (work, wakeup) = (UnitOfWork::new(self.work.service().clone()), self.wakeup.clone());
+        Some(Self { session, new, later, hand: Some(hand), work, wakeup, after_commit: Vec::new() })
     }
 
     fn take_over(&mut self, mut hand: Self) {
@@ -192,7 +192,7 @@ impl Transaction for Tx {
         self.after_commit.append(&mut hand.after_commit);
     }
 
-    async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+    async fn lock_cursors(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         let client = &self.session;
         let (lock, given_up) = try_join!(client.prepared(LOCK_LINES), client.prepared(GIVEN_UP))?;
         // Sent together, answered together: one round trip.
@@ -206,12 +206,12 @@ impl Transaction for Tx {
         Ok(last.into_iter().collect())
     }
 
-    async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
-        advance_lines(self, reached.iter().map(|(line, last)| (line.as_str(), *last, None))).await
+    async fn advance_cursors(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
+        advance_cursors(self, reached.iter().map(|(line, last)| (line.as_str(), *last, None))).await
     }
 
     async fn advance_lines_at(&mut self, reached: &[(String, i64, DateTime<Utc>)]) -> Result<(), StoreError> {
-        advance_lines(self, reached.iter().map(|(line, last, at)| (line.as_str(), *last, Some(*at)))).await
+        advance_cursors(self, reached.iter().map(|(line, last, at)| (line.as_str(), *last, Some(*at)))).await
     }
 
     async fn line_times(&mut self, lines: &[String]) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
@@ -240,13 +240,13 @@ impl Transaction for Tx {
 
     async fn commit(mut self) -> Result<(), StoreError> {
         self.session.is_whole()?;
-        let staged = self.work.take_staged();
+        let staged = self.work.take_pending();
         let mut later = self.take_turn()?;
         later.extend(record_jobs(&self.session, &staged).await?);
         write_and_commit(&self.session, &later, &staged).await?;
         self.session.has_ended();
         if !staged.is_empty() {
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
         self.work.committed();
         for act in std::mem::take(&mut self.after_commit) {
@@ -260,7 +260,7 @@ impl Transaction for Tx {
     }
 }
 
-async fn advance_lines(
+async fn advance_cursors(
     tx: &mut Tx,
     reached: impl Iterator<Item = (&str, i64, Option<DateTime<Utc>>)>,
 ) -> Result<(), StoreError> {
@@ -274,7 +274,7 @@ async fn advance_lines(
 }
 
 /// What records the jobs among staged messages, where there are any.
-async fn record_jobs(client: &Session, staged: &[Staged]) -> Result<Option<Later>, StoreError> {
+async fn record_jobs(client: &Session, staged: &[PendingMessage]) -> Result<Option<Later>, StoreError> {
     let jobs: Vec<_> = staged.iter().filter(|staged| staged.exchange.starts_with("jobs.")).collect();
     if jobs.is_empty() {
         return Ok(None);
@@ -289,7 +289,7 @@ async fn record_jobs(client: &Session, staged: &[Staged]) -> Result<Option<Later
     Later::new(statement, &[&ids, &names, &times, &envelopes, &bodies]).map(Some)
 }
 
-async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) -> Result<(), StoreError> {
+async fn write_and_commit(client: &Session, later: &[Later], staged: &[PendingMessage]) -> Result<(), StoreError> {
     if staged.is_empty() {
         let commit = try_join3(client.begun(), later::send(client, later), client.batch_execute("commit"));
         return client.answered(commit).await.map(drop);
@@ -298,11 +298,11 @@ async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) 
         return write_one_and_commit(client, later, one).await;
     }
     let statement = client.prepared(STAGE).await?;
-    let column = |value: fn(&Staged) -> &str| staged.iter().map(value).collect::<Vec<_>>();
+    let column = |value: fn(&PendingMessage) -> &str| staged.iter().map(value).collect::<Vec<_>>();
     let exchanges = column(|staged| &staged.exchange);
     let keys = column(|staged| &staged.routing_key);
     let bodies = column(|staged| &staged.body);
-    let subjects: Vec<Option<&str>> = staged.iter().map(Staged::numbered_subject).collect();
+    let subjects: Vec<Option<&str>> = staged.iter().map(PendingMessage::numbered_subject).collect();
     let envelopes = staged.iter().map(|staged| serde_json::to_string(&staged.envelope)).collect::<Result<Vec<_>, _>>();
     let envelopes = envelopes.map_err(StoreError::broken)?;
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
@@ -312,9 +312,9 @@ async fn write_and_commit(client: &Session, later: &[Later], staged: &[Staged]) 
     client.answered(commit).await.map(drop)
 }
 
-async fn write_one_and_commit(client: &Session, later: &[Later], staged: &Staged) -> Result<(), StoreError> {
+async fn write_one_and_commit(client: &Session, later: &[Later], staged: &PendingMessage) -> Result<(), StoreError> {
     let statement = client.prepared(STAGE_ONE).await?;
-    let Staged { exchange, routing_key, envelope, body } = staged;
+    let PendingMessage { exchange, routing_key, envelope, body } = staged;
     let envelope = serde_json::to_string(envelope).map_err(StoreError::broken)?;
     let subject = staged.numbered_subject();
     let parameters: [&(dyn ToSql + Sync); 5] = [exchange, routing_key, &subject, &envelope, body];

@@ -43,8 +43,8 @@ impl Way {
     }
 
     fn stream(&self, up: bool, number: u64) -> Stream {
-        let chance = StdRng::seed_from_u64(self.seed.rotate_left(32) ^ (number << 1) ^ u64::from(up));
-        Stream { up, faults: self.faults.subscribe(), held: self.held.clone(), chance }
+        let rng = StdRng::seed_from_u64(self.seed.rotate_left(32) ^ (number << 1) ^ u64::from(up));
+        Stream { up, faults: self.faults.subscribe(), held: self.held.clone(), rng }
     }
 
     /// Comes to its end when the connection is to be reset.

@@ -52,14 +52,14 @@ impl Proxy {
     /// # Panics
     /// Where the machine has no free port.
     pub async fn before(server: &str) -> Self {
-        Self::with_chance(server, 0).await
+        Self::with_seed(server, 0).await
     }
 
     /// The same, with another chance.
     ///
     /// # Panics
     /// Where the machine has no free port.
-    pub async fn with_chance(server: &str, seed: u64) -> Self {
+    pub async fn with_seed(server: &str, seed: u64) -> Self {
         let door = Door::open();
         let address = door.address();
         let way = Way {

@@ -30,7 +30,7 @@ pub struct Stream {
     pub up: bool,
     pub faults: watch::Receiver<Faults>,
     pub held: watch::Sender<usize>,
-    pub chance: StdRng,
+    pub rng: StdRng,
 }
 
 /// What was read, and when it is to go on.
@@ -40,8 +40,8 @@ impl Stream {
     /// Takes all there is from one side to the other, and its end too.
     pub async fn pass(mut self, from: ReadHalf<'_>, to: WriteHalf<'_>) -> Result<(), End> {
         let (late, on_its_way) = mpsc::channel(ON_ITS_WAY);
-        let chance = self.chance.fork();
-        let giving = Giving { up: self.up, faults: self.faults.clone(), chance, limit: None, change: None };
+        let rng = self.rng.fork();
+        let giving = Giving { up: self.up, faults: self.faults.clone(), rng, limit: None, change: None };
         tokio::try_join!(self.take(from, late), giving.give(on_its_way, to)).map(|_| ())
     }
 
@@ -71,7 +71,7 @@ impl Stream {
             _ => None,
         });
         of_latency.map_or(Duration::ZERO, |(mean, jitter)| {
-            mean.saturating_sub(jitter) + (jitter * 2).mul_f64(self.chance.random_range(0.0..1.0))
+            mean.saturating_sub(jitter) + (jitter * 2).mul_f64(self.rng.random_range(0.0..1.0))
         })
     }
 }
@@ -80,7 +80,7 @@ impl Stream {
 struct Giving {
     up: bool,
     faults: watch::Receiver<Faults>,
-    chance: StdRng,
+    rng: StdRng,
     /// How much may still pass before the connection is closed, and for which change of faults that was decided.
     limit: Option<usize>,
     change: Option<u64>,
@@ -136,7 +136,7 @@ impl Giving {
 
     /// How much goes on at once, and how long to wait after it. Nothing, when the limit is reached.
     fn next_piece(&mut self, there: usize) -> (usize, Duration) {
-        let Self { up, faults, chance, limit, change } = self;
+        let Self { up, faults, rng, limit, change } = self;
         let faults = faults.borrow();
         let is_new = change.replace(faults.change) != Some(faults.change);
         if is_new {
@@ -146,14 +146,14 @@ impl Giving {
         for fault in faults.of(*up) {
             match *fault {
                 Fault::Slicer { most, pause: between } => {
-                    size = size.min(chance.random_range(1..=most.max(1)));
+                    size = size.min(rng.random_range(1..=most.max(1)));
                     pause += between;
                 }
                 Fault::Bandwidth { bytes_per_second } => {
                     size = size.min((bytes_per_second / PIECES_PER_SECOND).max(1));
                     pause += Duration::from_secs_f64(size as f64 / bytes_per_second.max(1) as f64);
                 }
-                Fault::LimitData { least, most } if is_new => *limit = Some(chance.random_range(least..=most)),
+                Fault::LimitData { least, most } if is_new => *limit = Some(rng.random_range(least..=most)),
                 Fault::LimitData { .. }
                 | Fault::Latency { .. }
                 | Fault::Timeout

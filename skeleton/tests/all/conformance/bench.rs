@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 use chrono::{SubsecRound, TimeDelta, Utc};
 use events::{contacts::ContactRemoved, samples};
 use skeleton::{
-    Elasticsearch, Neo4j, Postgres, Publish, ServiceContext, Settings, Surroundings,
-    messaging::order::Place,
-    store::{OutboxRow, Plan, SetAside, State, Store, Transaction},
+    Elasticsearch, Environment, Neo4j, Postgres, Publish, ServiceContext, Settings,
+    messaging::order::SequencePosition,
+    store::{OutboxRow, SetAside, State, Store, StoreBuilder, Transaction},
     testing::{Provisioned, TestStore},
 };
 use uuid::Uuid;
@@ -27,17 +27,17 @@ pub struct Bench<S> {
 impl<S: Store> Bench<S> {
     async fn of(store: S, other: S, removing: Removing) -> Self {
         store.migrate().await.unwrap();
-        Self { store, other, service: Arc::new(ServiceContext::new("contacts", Surroundings::system())), removing }
+        Self { store, other, service: Arc::new(ServiceContext::new("contacts", Environment::system())), removing }
     }
 
-    pub async fn begin(&self, take_in: &[Uuid]) -> S::Tx {
-        self.store.begin(&self.service, take_in).await.unwrap()
+    pub async fn begin(&self, inbox_ids: &[Uuid]) -> S::Tx {
+        self.store.begin(&self.service, inbox_ids).await.unwrap()
     }
 
     /// Begins a transaction of the other replica, on the side.
-    pub fn begin_elsewhere(&self, take_in: &[Uuid]) -> tokio::task::JoinHandle<S::Tx> {
-        let (store, service, take_in) = (self.other.clone(), self.service.clone(), take_in.to_vec());
-        tokio::spawn(async move { store.begin(&service, &take_in).await.unwrap() })
+    pub fn begin_elsewhere(&self, inbox_ids: &[Uuid]) -> tokio::task::JoinHandle<S::Tx> {
+        let (store, service, inbox_ids) = (self.other.clone(), self.service.clone(), inbox_ids.to_vec());
+        tokio::spawn(async move { store.begin(&service, &inbox_ids).await.unwrap() })
     }
 
     pub async fn done(self) {
@@ -127,6 +127,6 @@ pub fn waiting() -> SetAside {
 
 /// A message that waits for the one before it.
 pub fn behind(line: &str, number: i64) -> SetAside {
-    let place = Some(Place { line: line.to_owned(), number });
+    let place = Some(SequencePosition { line: line.to_owned(), number });
     SetAside { state: State::Behind, place, attempts: 0, ..waiting() }
 }

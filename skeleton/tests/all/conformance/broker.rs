@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use events::{Envelope, Message, contacts::ContactRemoved, samples};
 use skeleton::{
-    Surroundings,
+    Environment,
     messaging::{
         Deliveries, Incoming, Outcome, Outgoing, Publisher,
         handlers::Binding,
         rabbit::{RabbitDeliveries, RabbitPublisher},
-        topology::Dealings,
+        topology::TopologySpec,
     },
     testing::{World, broker_password},
 };
@@ -42,8 +42,8 @@ impl Wire for Rabbit {
     async fn new() -> Self {
         let world = World::new().await;
         for (service, events) in [("contacts", vec![]), ("network", bindings()), ("search", bindings())] {
-            let dealings = Dealings { service: service.to_owned(), events, ..Dealings::default() };
-            world.admin().apply(&dealings.topology(), &broker_password(service)).await.unwrap();
+            let topology_spec = TopologySpec { service: service.to_owned(), events, ..TopologySpec::default() };
+            world.admin().apply(&topology_spec.topology(), &broker_password(service)).await.unwrap();
         }
         Self(world)
     }
@@ -106,13 +106,13 @@ on_each_broker! {
 
 /// A message that says which it is.
 fn numbered(number: i64) -> Outgoing {
-    let surroundings = Surroundings::system();
+    let environment = Environment::system();
     let event = ContactRemoved { contact_id: Uuid::nil(), ..samples::contacts::contact_removed() };
     let envelope = Envelope {
-        id: surroundings.new_message_id(),
+        id: environment.new_message_id(),
         name: ContactRemoved::NAME.to_owned(),
         source: "/contacts".to_owned(),
-        time: surroundings.now(),
+        time: environment.now(),
         subject: event.subject(),
         sequence: Some(number),
         trace: None,

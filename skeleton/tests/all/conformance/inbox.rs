@@ -58,15 +58,15 @@ async fn what_is_taken_in_and_not_committed_is_new_again<S: Outbox>(bench: Bench
 async fn a_transaction_that_is_dropped_leaves_nothing_and_holds_nobody_up<S: Outbox<Tx: Publish>>(bench: Bench<S>) {
     let (message, line) = (Uuid::new_v4(), "contacts 7".to_owned());
     let mut dropped = bench.begin(&[message]).await;
-    dropped.lock_lines(std::slice::from_ref(&line)).await.unwrap();
-    dropped.advance_lines(&[(line.clone(), 4)]).await.unwrap();
+    dropped.lock_cursors(std::slice::from_ref(&line)).await.unwrap();
+    dropped.advance_cursors(&[(line.clone(), 4)]).await.unwrap();
     dropped.publish(removed(message)).unwrap();
 
     drop(dropped);
     let mut next = bench.begin(&[message]).await;
 
     assert!(next.is_new(message));
-    assert_eq!(next.lock_lines(std::slice::from_ref(&line)).await.unwrap(), [(line, 0)]);
+    assert_eq!(next.lock_cursors(std::slice::from_ref(&line)).await.unwrap(), [(line, 0)]);
     next.commit().await.unwrap();
     assert_eq!(bench.store.counts().await.unwrap().outbox, 0);
     bench.done().await;

@@ -24,15 +24,15 @@ fn line() -> Vec<String> {
 
 async fn a_line_moves_with_its_transaction_and_others_wait_for_that<S: Outbox>(bench: Bench<S>) {
     let mut first = bench.begin(&[]).await;
-    assert_eq!(first.lock_lines(&line()).await.unwrap(), [("contacts 7".to_owned(), 0)]);
+    assert_eq!(first.lock_cursors(&line()).await.unwrap(), [("contacts 7".to_owned(), 0)]);
     let mut second = bench.begin_elsewhere(&[]).await.unwrap();
     let waiting = tokio::spawn(async move {
-        let locked = second.lock_lines(&line()).await;
+        let locked = second.lock_cursors(&line()).await;
         second.rollback().await;
         locked
     });
 
-    first.advance_lines(&[("contacts 7".to_owned(), 1)]).await.unwrap();
+    first.advance_cursors(&[("contacts 7".to_owned(), 1)]).await.unwrap();
     first.commit().await.unwrap();
 
     assert_eq!(waiting.await.unwrap().unwrap(), [("contacts 7".to_owned(), 1)]);
@@ -41,13 +41,13 @@ async fn a_line_moves_with_its_transaction_and_others_wait_for_that<S: Outbox>(b
 
 async fn a_line_that_was_not_moved_on_is_where_it_was<S: Outbox>(bench: Bench<S>) {
     let mut given_up = bench.begin(&[]).await;
-    given_up.lock_lines(&line()).await.unwrap();
-    given_up.advance_lines(&[("contacts 7".to_owned(), 1)]).await.unwrap();
+    given_up.lock_cursors(&line()).await.unwrap();
+    given_up.advance_cursors(&[("contacts 7".to_owned(), 1)]).await.unwrap();
     given_up.rollback().await;
 
     let mut next = bench.begin(&[]).await;
 
-    assert_eq!(next.lock_lines(&line()).await.unwrap(), [("contacts 7".to_owned(), 0)]);
+    assert_eq!(next.lock_cursors(&line()).await.unwrap(), [("contacts 7".to_owned(), 0)]);
     next.rollback().await;
     bench.done().await;
 }
@@ -55,15 +55,15 @@ async fn a_line_that_was_not_moved_on_is_where_it_was<S: Outbox>(bench: Bench<S>
 async fn what_is_behind_is_due_when_its_line_has_come_to_it<S: Outbox>(bench: Bench<S>) {
     let (second, third) = (behind("contacts 7", 2), behind("contacts 7", 3));
     let mut tx = bench.begin(&[]).await;
-    tx.lock_lines(&line()).await.unwrap();
+    tx.lock_cursors(&line()).await.unwrap();
     tx.rollback().await;
     bench.store.set_aside(&second).await.unwrap();
     bench.store.set_aside(&third).await.unwrap();
     assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap().is_empty());
 
     let mut tx = bench.begin(&[]).await;
-    tx.lock_lines(&line()).await.unwrap();
-    tx.advance_lines(&[("contacts 7".to_owned(), 1)]).await.unwrap();
+    tx.lock_cursors(&line()).await.unwrap();
+    tx.advance_cursors(&[("contacts 7".to_owned(), 1)]).await.unwrap();
     tx.commit().await.unwrap();
 
     assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap(), [second.message]);
@@ -82,7 +82,7 @@ async fn what_a_person_drops_is_passed_over<S: Outbox>(bench: Bench<S>) {
 
     assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap(), [second.message]);
     let mut tx = bench.begin(&[]).await;
-    assert_eq!(tx.lock_lines(&line()).await.unwrap(), [("contacts 7".to_owned(), 1)]);
+    assert_eq!(tx.lock_cursors(&line()).await.unwrap(), [("contacts 7".to_owned(), 1)]);
     tx.rollback().await;
     bench.done().await;
 }
@@ -94,8 +94,8 @@ async fn of_what_is_behind_only_the_lines_asked_for_are_looked_at<S: Outbox>(ben
         bench.store.set_aside(message).await.unwrap();
     }
     let mut tx = bench.begin(&[]).await;
-    tx.lock_lines(&[line.clone(), other.clone()]).await.unwrap();
-    tx.advance_lines(&[(line.clone(), 1), (other.clone(), 1)]).await.unwrap();
+    tx.lock_cursors(&[line.clone(), other.clone()]).await.unwrap();
+    tx.advance_cursors(&[(line.clone(), 1), (other.clone(), 1)]).await.unwrap();
     tx.commit().await.unwrap();
     let due = async |lines: &[&String], except: &[String]| {
         let lines = LinesToCheck::These(lines.iter().map(|line| (*line).clone()).collect());

@@ -147,7 +147,7 @@ async fn a_relay_that_stops_lets_another_go_on_at_once<S: Outbox>(bench: Bench<S
     assert!(bench.store.next(10).await.unwrap().is_some());
     assert!(bench.other.next(10).await.unwrap().is_none());
 
-    bench.store.resign().await;
+    bench.store.release_leadership().await;
 
     eventually("the other replica relays", async || match bench.other.next(10).await.unwrap() {
         Some(_) => Ok(()),

@@ -188,7 +188,7 @@ async fn the_largest_texts_that_the_skeleton_keeps_and_naughty_ones_are_kept_as_
     texts.extend(naughty().into_iter().filter(|text| !text.contains('\0')).map(|text| (text.clone(), text)));
 
     for (name, reason) in texts {
-        let place = Some(skeleton::messaging::order::Place { line: format!("accounts {name}"), number: 1 });
+        let place = Some(skeleton::messaging::order::SequencePosition { line: format!("accounts {name}"), number: 1 });
         let kept = SetAside {
             subject: Some(name.clone()),
             headers: [("x".to_owned(), reason.clone())].into(),

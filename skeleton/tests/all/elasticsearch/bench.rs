@@ -7,9 +7,9 @@ use events::{Envelope, samples};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skeleton::{
-    Clock, Elasticsearch, Index, Settings, StoreError, Surroundings,
+    Clock, Elasticsearch, Environment, Index, Settings, StoreError,
     store::{
-        Plan, ServiceContext, Store, Transaction,
+        ServiceContext, Store, StoreBuilder, Transaction,
         elasticsearch::{Document, IndexPlan, Question},
     },
     testing::{Provisioned, Servers, TestStore},
@@ -129,7 +129,7 @@ pub fn open(provisioned: &Provisioned, plans: &'static [IndexPlan], overrides: &
 }
 
 pub async fn begin(store: &Elasticsearch) -> Index {
-    let service = Arc::new(ServiceContext::new("search", Surroundings::system()));
+    let service = Arc::new(ServiceContext::new("search", Environment::system()));
     store.begin(&service, &[]).await.unwrap()
 }
 
@@ -145,7 +145,7 @@ impl Clock for Standing {
 /// Chance that is none.
 pub struct Same;
 
-impl skeleton::Chance for Same {
+impl skeleton::Rng for Same {
     fn next(&self) -> u128 {
         7
     }

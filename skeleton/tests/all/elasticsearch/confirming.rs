@@ -3,7 +3,7 @@
 use events::{accounts::Erased, samples, search::AccountDataErased};
 use serde_json::json;
 use skeleton::{
-    Elasticsearch, Handled, Index, Service, Subscriptions,
+    Elasticsearch, HandlerResult, Index, Service, Subscriptions,
     store::{Store, Transaction},
     testing::{TestApp, eventually},
 };
@@ -13,10 +13,10 @@ use super::bench::{FIRST, Thing};
 
 fn service() -> Service<Elasticsearch> {
     let subscriptions = Subscriptions::new().on(on_erased);
-    Service::named("search").projects_into(Elasticsearch::indexed_by(FIRST)).consumes(subscriptions)
+    Service::named("search").read_model_store(Elasticsearch::indexed_by(FIRST)).consumes(subscriptions)
 }
 
-async fn on_erased(erased: Erased, index: &mut Index) -> Handled {
+async fn on_erased(erased: Erased, index: &mut Index) -> HandlerResult {
     let (account_id, erased_at) = (erased.account_id, erased.erased_at);
     index.erase_and_confirm(account_id, move |removed| AccountDataErased { account_id, erased_at, removed })
 }

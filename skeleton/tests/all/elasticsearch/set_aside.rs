@@ -2,7 +2,7 @@
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use skeleton::{
-    ServiceContext, Surroundings,
+    Environment, ServiceContext,
     store::{Filter, LinesToCheck, SetAside, State, Store, Transaction},
 };
 use uuid::Uuid;
@@ -88,7 +88,7 @@ async fn when_a_message_is_due_does_not_depend_on_the_clock_of_the_service() {
     let bench = Bench::new().await;
     for skew in [TimeDelta::hours(-1), TimeDelta::hours(1)] {
         let now = (Utc::now() + skew).trunc_subsecs(6);
-        let service = std::sync::Arc::new(ServiceContext::new("search", Surroundings::new(Standing(now), Same)));
+        let service = std::sync::Arc::new(ServiceContext::new("search", Environment::new(Standing(now), Same)));
         let failed = || SetAside { first_failed_at: now, last_failed_at: now, ..waiting() };
         let due = SetAside { due_at: now, ..failed() };
         let later = SetAside { due_at: now + TimeDelta::minutes(10), ..failed() };

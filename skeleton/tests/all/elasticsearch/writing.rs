@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use skeleton::{
-    Surroundings,
+    Environment,
     failure::StoreErrorKind,
     store::{ServiceContext, Store, Transaction},
 };
@@ -88,7 +88,7 @@ async fn tombstones_are_forgotten_after_the_deduplication_window_and_marks_are_n
     let bench = Bench::new().await;
     let (old, new, alive) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
     let long_ago = Standing(chrono::Utc::now() - chrono::Duration::days(15));
-    let then = Arc::new(ServiceContext::new("search", Surroundings::new(long_ago, Same)));
+    let then = Arc::new(ServiceContext::new("search", Environment::new(long_ago, Same)));
     let mut index = bench.store.begin(&then, &[]).await.unwrap();
     index.bury::<Thing>(old, 1);
     index.erase(bench.owner);
@@ -171,9 +171,9 @@ async fn the_version_is_the_number_of_the_event_and_without_one_it_is_refused() 
     let bench = Bench::new().await;
     let mut index = bench.begin().await;
 
-    index.work_mut().caused_by(&envelope(Some(41)));
+    index.unit_of_work_mut().caused_by(&envelope(Some(41)));
     let numbered = index.version().unwrap();
-    index.work_mut().caused_by(&envelope(None));
+    index.unit_of_work_mut().caused_by(&envelope(None));
     let refused = index.version().unwrap_err();
 
     assert_eq!(numbered, 41);

@@ -6,7 +6,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::{Value, json};
 use skeleton::{
     Settings,
-    store::{Plan, SetAside, State},
+    store::{SetAside, State, StoreBuilder},
     testing::{Provisioned, TestStore},
 };
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub struct Bench<S> {
 }
 
 impl<S: TestStore> Bench<S> {
-    pub async fn new(plan: impl Plan<Store = S>) -> Self {
+    pub async fn new(plan: impl StoreBuilder<Store = S>) -> Self {
         let name = Uuid::new_v4().simple().to_string();
         let provisioned = S::provision(&format!("parked-{}", &name[..12])).await;
         let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();

@@ -5,7 +5,7 @@ use clap::Parser;
 use serde_json::Value;
 use skeleton::{
     Postgres,
-    messaging::order::Place,
+    messaging::order::SequencePosition,
     parked::{Command, Refused, run},
     store::{Act, Decisions, Filter, SetAside, State, Store},
 };
@@ -124,7 +124,7 @@ async fn nobody_drops_many_or_everything_by_accident() {
 #[tokio::test]
 async fn what_is_behind_is_meant_only_where_that_is_said_and_what_waits_never() {
     let bench = bench().await;
-    let place = Some(Place { line: "an import".to_owned(), number: 3 });
+    let place = Some(SequencePosition { line: "an import".to_owned(), number: 3 });
     let [parked, behind, _] = bench
         .keep([
             SetAside { first_failed_at: hours_ago(9), ..parked() },

@@ -5,8 +5,8 @@ use events::{
     contacts::{ChangeContact, ContactRemoved, ContactView, GetContact, ImportFile},
 };
 use skeleton::{
-    Answered, Answers, Failure, Handled, Jobs, Postgres, Problem, Progress, Publish, Reading, Service, Subscriptions,
-    store::postgres::Tx,
+    Failure, HandlerResult, Jobs, Postgres, Problem, Progress, Publish, ReadContext, RequestHandlers, Service,
+    Subscriptions, store::postgres::Tx,
 };
 
 pub const MIGRATIONS: &[(&str, &str)] = &[(
@@ -19,12 +19,12 @@ pub fn service() -> Service<Postgres> {
     Service::named("contacts")
         .store(Postgres::migrated_by(MIGRATIONS))
         .consumes(Subscriptions::new().on(on_registered))
-        .answers(Answers::new().read(get_contact).write(change_contact), &["gateway"])
+        .answers(RequestHandlers::new().read(get_contact).write(change_contact), &["gateway"])
         .jobs(Jobs::new().on(import_file))
 }
 
 /// Counts a contact. What the name says happens: `refuse`, `fail`, `panic`, `slow`.
-async fn on_registered(added: Registered, tx: &mut Tx) -> Handled {
+async fn on_registered(added: Registered, tx: &mut Tx) -> HandlerResult {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";
     tx.execute(sql, &[&added.account_id]).await?;
     match added.name.as_str() {
@@ -37,13 +37,13 @@ async fn on_registered(added: Registered, tx: &mut Tx) -> Handled {
     tx.publish(ContactRemoved { contact_id: added.account_id, owner_id: added.account_id, removed_at })
 }
 
-async fn get_contact(asked: GetContact, store: Reading<Postgres>) -> Answered<ContactView> {
+async fn get_contact(asked: GetContact, store: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     let row = store.query_opt("select times from effects where contact_id = $1", &[&asked.contact_id]).await?;
     let times: i32 = row.ok_or_else(|| Problem::not_found("contact"))?.get(0);
     Ok(ContactView { name: times.to_string(), ..events::samples::contacts::contact_view() })
 }
 
-async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> Answered<ContactView> {
+async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1 returning times";
     let times: i32 = tx.query_one(sql, &[&asked.contact_id]).await?.get(0);
     Ok(ContactView { name: times.to_string(), ..events::samples::contacts::contact_view() })

@@ -142,7 +142,7 @@ impl Fate {
 
     fn is_quiet(&self) -> bool {
         let rests = |database: &Database| {
-            let (tables, now) = (database.tables(), self.town.run.surroundings().now());
+            let (tables, now) = (database.tables(), self.town.run.environment().now());
             let waits = tables.set_aside.values().any(|kept| kept.state == State::Waiting || tables.is_due(kept, now));
             tables.outbox.is_empty() && tables.delayed.is_empty() && !waits && tables.locks.is_empty()
         };

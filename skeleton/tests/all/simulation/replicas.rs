@@ -94,12 +94,12 @@ impl Replica {
     ) -> Self {
         let life = Life::of(&town.run, &town.weather, number);
         let store = Memory::connected(database, life.clone());
-        let service = Arc::new(ServiceContext::new(database.service, life.surroundings.clone()));
+        let service = Arc::new(ServiceContext::new(database.service, life.environment.clone()));
         let (doors, stop) = stop::channel();
         let (relay, relay_stop) = stop::channel();
         town.run.note(format_args!("replica {number} of {} starts", database.service));
         let publisher = Arc::new(MemoryPublisher::new(&town.broker, life.clone()));
-        let relaying = Relay::new(store.clone(), publisher, 8).in_surroundings(life.surroundings.clone());
+        let relaying = Relay::new(store.clone(), publisher, 8).in_environment(life.environment.clone());
         let relaying = town.run.spawn(Some(number), relaying.run(relay_stop));
         let mut starting = Starting { town, number, life, store, service, stop, parts: Vec::new() };
         open_doors(&mut starting);
@@ -142,7 +142,7 @@ impl Starting<'_> {
             },
             service: self.service.clone(),
             park_all: false,
-            alone: Arc::default(),
+            serial: Arc::default(),
             progress: Arc::default(),
         });
         self.part(consumer::consume(queue.clone(), deliveries, self.town.batch, self.stop.clone()));
@@ -158,7 +158,7 @@ impl Starting<'_> {
                 // Whoever asked gets an error and does not ask again: the ledger knows what was committed.
                 let _ = wish.fulfil(&store, &service).await;
                 let pause = Duration::from_millis(town.run.draw(400));
-                service.surroundings.sleep(pause).await;
+                service.environment.sleep(pause).await;
             }
         });
     }
@@ -178,6 +178,6 @@ impl Town {
 
     /// Lets so many milliseconds pass.
     pub async fn sleep(&self, millis: u64) {
-        self.run.surroundings().sleep(Duration::from_millis(millis)).await;
+        self.run.environment().sleep(Duration::from_millis(millis)).await;
     }
 }

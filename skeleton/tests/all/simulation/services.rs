@@ -12,7 +12,7 @@ use events::{
     samples,
 };
 use skeleton::{
-    Delay, Failure, Handled, Problem, Publish, StoreError, Subscriptions,
+    Delay, Failure, HandlerResult, Problem, Publish, StoreError, Subscriptions,
     messaging::handlers::{Binding, Boxed, ByName},
     store::{Store, Transaction},
 };
@@ -108,7 +108,7 @@ pub fn mood_of(name: &str, body: &[u8]) -> Mood {
     data[field].as_str().and_then(|owner| owner.parse().ok()).map_or(Mood::Sound, Mood::of)
 }
 
-async fn act(handler: &'static str, mood: Mood, tx: &mut Tx) -> Handled {
+async fn act(handler: &'static str, mood: Mood, tx: &mut Tx) -> HandlerResult {
     // Before it fails: what was done must be undone then.
     tx.effect(handler);
     tx.step("handles").await;
@@ -120,24 +120,24 @@ async fn act(handler: &'static str, mood: Mood, tx: &mut Tx) -> Handled {
     }
 }
 
-async fn on_removed(removed: ContactRemoved, tx: &mut Tx) -> Handled {
+async fn on_removed(removed: ContactRemoved, tx: &mut Tx) -> HandlerResult {
     tx.publish(IdentityLinked { contact_id: removed.contact_id, ..samples::network::identity_linked() })?;
     act("on_removed", Mood::of(removed.owner_id), tx).await
 }
 
-async fn on_changed(changed: ContactChangedV2, tx: &mut Tx) -> Handled {
+async fn on_changed(changed: ContactChangedV2, tx: &mut Tx) -> HandlerResult {
     act("on_changed", Mood::of(changed.owner_id), tx).await
 }
 
-async fn on_progressed(progressed: ImportProgressed, tx: &mut Tx) -> Handled {
+async fn on_progressed(progressed: ImportProgressed, tx: &mut Tx) -> HandlerResult {
     act("on_progressed", Mood::of(progressed.account_id), tx).await
 }
 
-async fn on_linked(_: IdentityLinked, tx: &mut Tx) -> Handled {
+async fn on_linked(_: IdentityLinked, tx: &mut Tx) -> HandlerResult {
     act("on_linked", Mood::Sound, tx).await
 }
 
-async fn nothing<E>(_: E, _: &mut Tx) -> Handled {
+async fn nothing<E>(_: E, _: &mut Tx) -> HandlerResult {
     Ok(())
 }
 
@@ -186,7 +186,7 @@ impl Wish {
         tx.commit().await
     }
 
-    async fn write(self, tx: &mut Tx) -> Handled {
+    async fn write(self, tx: &mut Tx) -> HandlerResult {
         match self {
             Self::Remove { contact, mood } => {
                 let (contact_id, owner_id) = (subject(contact), mood.owner());

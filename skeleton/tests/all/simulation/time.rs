@@ -18,7 +18,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, future::BoxFuture};
-use skeleton::{Chance, Clock, Surroundings};
+use skeleton::{Clock, Environment, Rng};
 
 /// Locks what only one thread of a run ever wants.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,8 +110,8 @@ impl Run {
     }
 
     /// What the code under test lives with: the run's clock and its chance.
-    pub fn surroundings(self: &Arc<Self>) -> Surroundings {
-        Surroundings::new(Timer(self.clone()), Lot(self.clone()))
+    pub fn environment(self: &Arc<Self>) -> Environment {
+        Environment::new(Timer(self.clone()), Lot(self.clone()))
     }
 
     /// How long the run has lasted by its own clock.
@@ -179,7 +179,7 @@ impl Run {
     pub fn until(&self, limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         let mut tasks: BTreeMap<u64, Task> = BTreeMap::new();
         while !is_so() {
-            self.take_in(&mut tasks);
+            self.inbox_ids(&mut tasks);
             let next = self.next_ready();
             let Some(task) = next else {
                 if self.elapsed() > limit || !self.skip_to_next_timer() {
@@ -201,7 +201,7 @@ impl Run {
     }
 
     /// Takes away the tasks of replicas that crash, and takes in those that were started.
-    fn take_in(&self, tasks: &mut BTreeMap<u64, Task>) {
+    fn inbox_ids(&self, tasks: &mut BTreeMap<u64, Task>) {
         let (crashed, started) = {
             let mut state = locked(&self.state);
             (std::mem::take(&mut state.to_crash), std::mem::take(&mut state.started))
@@ -285,7 +285,7 @@ impl Drop for Sleep {
 
 struct Lot(Arc<Run>);
 
-impl Chance for Lot {
+impl Rng for Lot {
     fn next(&self) -> u128 {
         let mut state = locked(&self.0.state);
         state.drawn += 2;

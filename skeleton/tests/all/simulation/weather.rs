@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use skeleton::Surroundings;
+use skeleton::Environment;
 
 use super::time::{Dice, Run};
 
@@ -171,7 +171,7 @@ impl Weather {
 #[derive(Clone)]
 pub struct Life {
     pub weather: Arc<Weather>,
-    pub surroundings: Surroundings,
+    pub environment: Environment,
     run: Option<Arc<Run>>,
     replica: u64,
 }
@@ -179,12 +179,12 @@ pub struct Life {
 impl Life {
     /// The life of a replica.
     pub fn of(run: &Arc<Run>, weather: &Arc<Weather>, replica: u64) -> Self {
-        Self { weather: weather.clone(), surroundings: run.surroundings(), run: Some(run.clone()), replica }
+        Self { weather: weather.clone(), environment: run.environment(), run: Some(run.clone()), replica }
     }
 
     /// A life in which nothing happens.
     pub fn quiet() -> Self {
-        Self { weather: Arc::new(Weather::fine()), surroundings: Surroundings::system(), run: None, replica: 0 }
+        Self { weather: Arc::new(Weather::fine()), environment: Environment::system(), run: None, replica: 0 }
     }
 
     /// Whether this goes wrong now.
@@ -217,6 +217,6 @@ impl Life {
         } else {
             Duration::from_micros(run.draw(3000))
         };
-        self.surroundings.sleep(wait).await;
+        self.environment.sleep(wait).await;
     }
 }

@@ -180,9 +180,9 @@ impl Place<'_> {
 /// Messages in the form that all stacks read, about a thousand subjects.
 async fn seed(connection: &Connection, count: usize) -> Result<()> {
     bare::quorum_queue(&connection.create_channel().await?, QUEUE).await?;
-    let mut chance = StdRng::seed_from_u64(1);
+    let mut rng = StdRng::seed_from_u64(1);
     let message = |seq: usize| {
-        let subject: u32 = chance.random_range(0..1000);
+        let subject: u32 = rng.random_range(0..1000);
         let id = format!("bench-{seq:06}-s{subject:04}");
         let note = "x".repeat(190);
         let body = format!(

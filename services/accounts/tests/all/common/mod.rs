@@ -48,7 +48,7 @@ pub fn application() -> RegisterAccount {
 }
 
 pub async fn register(app: &TestApp<Postgres>) -> AccountView {
-    app.ask(&application()).await.unwrap()
+    app.call(&application()).await.unwrap()
 }
 
 pub fn sign_in(account: &AccountView) -> OpenSession {
@@ -57,6 +57,6 @@ pub fn sign_in(account: &AccountView) -> OpenSession {
 
 pub async fn signed_in(app: &TestApp<Postgres>) -> (AccountView, SessionView) {
     let account = register(app).await;
-    let session = app.ask(&sign_in(&account)).await.unwrap();
+    let session = app.call(&sign_in(&account)).await.unwrap();
     (account, session)
 }

@@ -17,7 +17,7 @@ pub async fn app() -> TestApp<Postgres> {
 /// Sends a file; the import's id.
 pub async fn send(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> Uuid {
     let started =
-        app.ask(&StartImport { account_id: account, file_name: Some(name.to_owned()), size: None }).await.unwrap();
+        app.call(&StartImport { account_id: account, file_name: Some(name.to_owned()), size: None }).await.unwrap();
     let mut parts = 0;
     for part in file.chunks(100 * 1024) {
         let part = AddImportPart {
@@ -26,10 +26,10 @@ pub async fn send(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8
             index: parts,
             data: STANDARD.encode(part),
         };
-        app.ask(&part).await.unwrap();
+        app.call(&part).await.unwrap();
         parts += 1;
     }
-    app.ask(&SubmitImport { account_id: account, import_id: started.import_id, parts }).await.unwrap();
+    app.call(&SubmitImport { account_id: account, import_id: started.import_id, parts }).await.unwrap();
     started.import_id
 }
 
@@ -37,7 +37,7 @@ pub async fn send(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8
 pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> ImportView {
     let import_id = send(app, account, name, file).await;
     eventually("the import's end", async || {
-        let view = app.ask(&GetImport { account_id: account, import_id }).await.unwrap();
+        let view = app.call(&GetImport { account_id: account, import_id }).await.unwrap();
         match view.status {
             ImportViewStatus::Finished | ImportViewStatus::Failed => Ok(view),
             _ => Err(format!("{view:?}")),
@@ -50,7 +50,7 @@ pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[
 pub async fn book(app: &TestApp<Postgres>, account: Uuid) -> Vec<ContactView> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
-        let page = app.ask(&ListContacts { account_id: account, cursor, limit: Some(7) }).await.unwrap();
+        let page = app.call(&ListContacts { account_id: account, cursor, limit: Some(7) }).await.unwrap();
         all.extend(page.items);
         cursor = page.next_cursor;
         if cursor.is_none() {

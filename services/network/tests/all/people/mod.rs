@@ -121,14 +121,14 @@ pub async fn all_that_is_kept(app: &TestApp<Neo4j>) -> String {
 
 /// How many people are at distance 1 to 6.
 pub async fn degrees(app: &TestApp<Neo4j>, member: &Registered) -> Vec<u32> {
-    let view: DegreesView = app.ask(&GetDegrees { account_id: member.account_id }).await.unwrap();
+    let view: DegreesView = app.call(&GetDegrees { account_id: member.account_id }).await.unwrap();
     assert!(view.degrees.iter().map(|degree| degree.degree).eq(1..=6));
     view.degrees.iter().map(|degree| degree.people).collect()
 }
 
 /// The paths from a member to someone.
 pub async fn paths(app: &TestApp<Neo4j>, from: &Registered, to: &str, max: Option<u32>) -> Result<PathsView, Problem> {
-    app.ask(&FindPaths { account_id: from.account_id, to: to.to_owned(), max }).await
+    app.call(&FindPaths { account_id: from.account_id, to: to.to_owned(), max }).await
 }
 
 /// What must hold whatever has happened: each question counts what is wrong.

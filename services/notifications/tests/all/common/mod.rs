@@ -69,7 +69,7 @@ pub fn import_failed(account_id: Uuid) -> ImportFailed {
 impl Scene {
     /// The first page of the member's feed.
     pub async fn feed(&self) -> NotificationPage {
-        self.app.ask(&ListNotifications { account_id: self.member, cursor: None, limit: None }).await.unwrap()
+        self.app.call(&ListNotifications { account_id: self.member, cursor: None, limit: None }).await.unwrap()
     }
 
     /// The titles in the member's feed, newest first.

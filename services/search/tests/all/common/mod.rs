@@ -72,7 +72,7 @@ pub async fn filled_with(app: &App, contacts: &[ContactAddedV2]) {
 
 /// What an account finds.
 pub async fn finds(app: &App, owner: Uuid, text: &str) -> Result<Vec<Found>, Problem> {
-    Ok(app.ask(&question(owner, text)).await?.items)
+    Ok(app.call(&question(owner, text)).await?.items)
 }
 
 /// The names of the people an account finds.
@@ -85,7 +85,7 @@ pub async fn companies(app: &App, owner: Uuid, text: &str) -> Vec<String> {
 }
 
 pub async fn titles(app: &App, asked: Search) -> Vec<String> {
-    app.ask(&asked).await.unwrap().items.into_iter().map(|found| found.title).collect()
+    app.call(&asked).await.unwrap().items.into_iter().map(|found| found.title).collect()
 }
 
 /// Waits until an account finds exactly these people.

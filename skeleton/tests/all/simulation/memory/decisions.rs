@@ -35,7 +35,7 @@ impl Memory {
     fn noted(&self, tables: &mut Tables, act: Act, kept: &SetAside, signed: &Signed) {
         let SetAside { message, queue, name, subject, reason, body, .. } = kept.clone();
         tables.trail.push(Decision {
-            decided_at: self.life.surroundings.now(),
+            decided_at: self.life.environment.now(),
             decided_by: signed.by().to_owned(),
             act,
             note: signed.note().map(str::to_owned),
@@ -90,7 +90,7 @@ impl Decisions for Memory {
         let chosen = for_people(&tables, messages);
         for kept in &chosen {
             give_up_before(&mut tables, kept);
-            let due_at = self.life.surroundings.now();
+            let due_at = self.life.environment.now();
             tables
                 .set_aside
                 .insert(kept.message, SetAside { state: State::Waiting, attempts: 0, due_at, ..kept.clone() });
@@ -110,7 +110,7 @@ impl Decisions for Memory {
             for other in tables.set_aside.values_mut() {
                 let is_next = other.place.as_ref().is_some_and(|other| other.line == place.line);
                 if is_next && other.state == State::Behind {
-                    (other.state, other.due_at) = (State::Waiting, self.life.surroundings.now());
+                    (other.state, other.due_at) = (State::Waiting, self.life.environment.now());
                 }
             }
             tables.given_up.insert((place.line, place.number));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use skeleton::{
     Delay, StoreError,
-    store::{Delays, Staged},
+    store::{Delays, PendingMessage},
 };
 use uuid::Uuid;
 
@@ -23,15 +23,15 @@ impl Delay for Tx {
         Ok(is_there)
     }
 
-    async fn keep_until(&mut self, due: DateTime<Utc>, message: &Staged) -> Result<(), StoreError> {
+    async fn keep_until(&mut self, due: DateTime<Utc>, message: &PendingMessage) -> Result<(), StoreError> {
         self.store.ask("delays a job").await?;
         self.changes().delayed.push((due, message.clone()));
         Ok(())
     }
 
-    async fn take_due(&mut self, limit: i64) -> Result<Vec<Staged>, StoreError> {
+    async fn take_due(&mut self, limit: i64) -> Result<Vec<PendingMessage>, StoreError> {
         self.store.ask("takes out what is due").await?;
-        let now = self.store.life.surroundings.now();
+        let now = self.store.life.environment.now();
         let mut tables = self.store.database.tables();
         if !tables.try_lock(&Lock::Delays, self.number) {
             return Ok(Vec::new());
@@ -49,7 +49,7 @@ impl Delay for Tx {
 impl Delays for Memory {
     async fn until_due(&self) -> Result<Option<Duration>, StoreError> {
         self.ask("asks when the next job is due").await?;
-        let now = self.life.surroundings.now();
+        let now = self.life.environment.now();
         if self.has(Bug::DelaysTooEarly) && !self.database.tables().delayed.is_empty() {
             return Ok(Some(Duration::ZERO));
         }

@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use skeleton::{
     ServiceContext, StoreError,
     failure::StoreErrorKind,
-    store::{Counts, Filter, LinesToCheck, SetAside, State, Store, Work},
+    store::{Counts, Filter, LinesToCheck, SetAside, State, Store, UnitOfWork},
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -44,7 +44,7 @@ pub struct Memory {
     database: Arc<Database>,
     life: Life,
     session: Arc<Session>,
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
 }
 
 struct Session {
@@ -112,7 +112,7 @@ impl Memory {
     pub fn connected(database: &Arc<Database>, life: Life) -> Self {
         let number = database.tables().next_number();
         let session = Arc::new(Session { database: database.clone(), number });
-        Self { database: database.clone(), life, session, bell: Arc::default() }
+        Self { database: database.clone(), life, session, wakeup: Arc::default() }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -130,7 +130,7 @@ impl Memory {
 
     /// Waits until a transaction has a lock.
     async fn lock(&self, lock: Lock, tx: u64) -> Result<(), StoreError> {
-        let too_long = self.life.surroundings.sleep(LONGEST_WAIT);
+        let too_long = self.life.environment.sleep(LONGEST_WAIT);
         tokio::pin!(too_long);
         loop {
             let released = self.database.released.notified();
@@ -154,9 +154,9 @@ impl Store for Memory {
 
     type Tx = Tx;
 
-    async fn begin(&self, service: &Arc<ServiceContext>, take_in: &[Uuid]) -> Result<Tx, StoreError> {
+    async fn begin(&self, service: &Arc<ServiceContext>, inbox_ids: &[Uuid]) -> Result<Tx, StoreError> {
         self.ask("begins a transaction").await?;
-        Tx::begin(self.clone(), Work::new(service.clone()), take_in).await
+        Tx::begin(self.clone(), UnitOfWork::new(service.clone()), inbox_ids).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -209,7 +209,7 @@ impl Store for Memory {
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
         self.ask("looks for what is due").await?;
-        let now = self.life.surroundings.now();
+        let now = self.life.environment.now();
         let tables = self.database.tables();
         let is_due = |kept: &&SetAside| {
             kept.queue == queue
@@ -232,7 +232,7 @@ impl Store for Memory {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.ask("counts").await?;
-        let (tables, now) = (self.database.tables(), self.life.surroundings.now());
+        let (tables, now) = (self.database.tables(), self.life.environment.now());
         let age = tables.outbox.keys().next().map(|oldest| now - tables.written_at[oldest]);
         let of = |state| tables.set_aside.values().filter(|kept| kept.state == state).count() as i64;
         Ok(Counts {
@@ -250,7 +250,7 @@ impl Store for Memory {
 
     async fn clean_up(&self, _: &str, limit: i64) -> Result<u64, StoreError> {
         self.ask("cleans up").await?;
-        let (mut tables, now) = (self.database.tables(), self.life.surroundings.now());
+        let (mut tables, now) = (self.database.tables(), self.life.environment.now());
         let old = tables.inbox.iter().filter(|(_, entry)| now - entry.taken_in_at > TimeDelta::days(14));
         let old: Vec<_> = old.map(|(id, _)| *id).take(usize::try_from(limit).unwrap_or(0)).collect();
         old.iter().for_each(|id| drop(tables.inbox.remove(id)));

@@ -111,12 +111,12 @@ impl Outbox for Memory {
         Ok(0)
     }
 
-    async fn resign(&self) {
+    async fn release_leadership(&self) {
         self.life.step("resigns").await;
         self.database.end_session(self.session.number);
     }
 
-    fn bell(&self) -> &Notify {
-        &self.bell
+    fn wakeup(&self) -> &Notify {
+        &self.wakeup
     }
 }

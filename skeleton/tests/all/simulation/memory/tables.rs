@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use events::Envelope;
-use skeleton::store::{Decision, OutboxRow, SetAside, Staged, State};
+use skeleton::store::{Decision, OutboxRow, PendingMessage, SetAside, State};
 use uuid::Uuid;
 
 /// What a handler has done: its name, and the event that it did it for.
@@ -20,7 +20,7 @@ pub struct Effect {
 pub struct Delayed {
     pub due: DateTime<Utc>,
     pub position: u64,
-    pub message: Staged,
+    pub message: PendingMessage,
 }
 
 /// Something that one transaction at a time may work on.
@@ -88,7 +88,7 @@ impl Tables {
     }
 
     /// Gives staged messages their numbers and puts them into the outbox.
-    pub fn write_out(&mut self, staged: Vec<Staged>, now: DateTime<Utc>, gives_twice: bool) -> Vec<OutboxRow> {
+    pub fn write_out(&mut self, staged: Vec<PendingMessage>, now: DateTime<Utc>, gives_twice: bool) -> Vec<OutboxRow> {
         let mut written = Vec::new();
         for message in staged {
             let sequence = message.numbered_subject().map(|subject| {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use skeleton::{
     Publish, StoreError,
     failure::StoreErrorKind,
-    store::{SetAside, Staged, Transaction, Work},
+    store::{PendingMessage, SetAside, Transaction, UnitOfWork},
 };
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ use crate::simulation::weather::Bug;
 pub struct Tx {
     pub(super) store: Memory,
     pub(super) number: u64,
-    work: Work,
+    work: UnitOfWork,
     new: BTreeSet<Uuid>,
     changes: Changes,
 }
@@ -31,16 +31,16 @@ pub(super) struct Changes {
     pub reached: Vec<(String, i64)>,
     pub taken_out: Vec<Uuid>,
     pub replies: Vec<(Uuid, Vec<u8>)>,
-    pub delayed: Vec<(DateTime<Utc>, Staged)>,
+    pub delayed: Vec<(DateTime<Utc>, PendingMessage)>,
     pub no_longer_delayed: Vec<Uuid>,
     pub effects: Vec<Effect>,
 }
 
 impl Tx {
-    pub(super) async fn begin(store: Memory, work: Work, take_in: &[Uuid]) -> Result<Self, StoreError> {
+    pub(super) async fn begin(store: Memory, work: UnitOfWork, inbox_ids: &[Uuid]) -> Result<Self, StoreError> {
         let number = store.database.tables().next_number();
         let mut tx = Self { store, number, work, new: BTreeSet::new(), changes: Changes::default() };
-        for message in take_in {
+        for message in inbox_ids {
             if !tx.store.has(Bug::UnlockedInbox) {
                 tx.store.lock(Lock::Inbox(*message), number).await?;
             }
@@ -50,7 +50,7 @@ impl Tx {
             }
         }
         if tx.store.has(Bug::InboxOutsideOfTheTransaction) {
-            tx.take_in();
+            tx.inbox_ids();
         }
         Ok(tx)
     }
@@ -58,7 +58,7 @@ impl Tx {
     /// Notes what the handler has done for the event that it handles.
     pub fn effect(&mut self, handler: &'static str) {
         let event = self.work.cause().expect("a handler is called because of a message").clone();
-        let effect = Effect { handler, event, at: self.store.life.surroundings.now() };
+        let effect = Effect { handler, event, at: self.store.life.environment.now() };
         if self.store.has(Bug::EffectsOutsideOfTheTransaction) {
             self.store.database.tables().effects.push(effect);
         } else {
@@ -80,8 +80,8 @@ impl Tx {
         &mut self.changes
     }
 
-    fn take_in(&self) {
-        let taken_in_at = self.store.life.surroundings.now();
+    fn inbox_ids(&self) {
+        let taken_in_at = self.store.life.environment.now();
         let mut tables = self.store.database.tables();
         for message in &self.new {
             tables.inbox.entry(*message).or_insert(Inbox { taken_in_at, reply: None });
@@ -90,9 +90,9 @@ impl Tx {
 
     /// Makes everything so, in one go. Returns whether there is something to send.
     fn make_so(&mut self) -> bool {
-        let (database, now) = (self.store.database.clone(), self.store.life.surroundings.now());
-        self.take_in();
-        let staged = self.work.take_staged();
+        let (database, now) = (self.store.database.clone(), self.store.life.environment.now());
+        self.inbox_ids();
+        let staged = self.work.take_pending();
         let changes = std::mem::take(&mut self.changes);
         let mut tables = database.tables();
         for (line, last) in changes.reached {
@@ -136,11 +136,11 @@ impl Tx {
 impl Publish for Tx {}
 
 impl Transaction for Tx {
-    fn work(&self) -> &Work {
+    fn unit_of_work(&self) -> &UnitOfWork {
         &self.work
     }
 
-    fn work_mut(&mut self) -> &mut Work {
+    fn unit_of_work_mut(&mut self) -> &mut UnitOfWork {
         &mut self.work
     }
 
@@ -148,7 +148,7 @@ impl Transaction for Tx {
         self.new.contains(&message)
     }
 
-    async fn lock_lines(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+    async fn lock_cursors(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         self.store.ask("locks lines").await?;
         if !self.store.has(Bug::UnlockedLines) {
             for line in lines {
@@ -159,7 +159,7 @@ impl Transaction for Tx {
         Ok(lines.iter().map(|line| (line.clone(), tables.reached(line))).collect())
     }
 
-    async fn advance_lines(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
+    async fn advance_cursors(&mut self, reached: &[(String, i64)]) -> Result<(), StoreError> {
         self.store.ask("advances lines").await?;
         if self.store.has(Bug::LinesOutsideOfTheTransaction) {
             self.store.database.tables().lines.extend(reached.iter().cloned());
@@ -171,7 +171,7 @@ impl Transaction for Tx {
 
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         self.store.ask("takes a waiting message out").await?;
-        let (mut tables, now) = (self.store.database.tables(), self.store.life.surroundings.now());
+        let (mut tables, now) = (self.store.database.tables(), self.store.life.environment.now());
         let found = tables.set_aside.get(&message).filter(|kept| {
             // What is behind may be taken any time: the line decides whether it is its turn.
             kept.state == skeleton::store::State::Behind || tables.is_due(kept, now)
@@ -213,7 +213,7 @@ impl Transaction for Tx {
             return Err(StoreError::unavailable("memory: the reply is lost"));
         }
         if has_written {
-            self.store.bell.notify_one();
+            self.store.wakeup.notify_one();
         }
         self.work.committed();
         Ok(())
@@ -226,9 +226,9 @@ impl Transaction for Tx {
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        let staged = self.work.take_staged();
+        let staged = self.work.take_pending();
         if !staged.is_empty() && self.store.has(Bug::OutboxOutsideOfTheTransaction) {
-            let now = self.store.life.surroundings.now();
+            let now = self.store.life.environment.now();
             self.store.database.tables().write_out(staged, now, false);
         }
         self.store.database.end(self.number);

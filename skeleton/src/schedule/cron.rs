@@ -11,12 +11,12 @@ use croner::Cron;
 
 /// When a schedule is due.
 #[derive(Clone, Debug)]
-pub struct Rhythm {
+pub struct CronSchedule {
     cron: Cron,
     zone: Tz,
 }
 
-impl Rhythm {
+impl CronSchedule {
     /// Reads a cron expression of five fields, or six with seconds first.
     ///
     /// # Errors

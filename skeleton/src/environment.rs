@@ -27,16 +27,16 @@ pub trait Clock: Send + Sync {
 }
 
 /// Where everything random comes from.
-pub trait Chance: Send + Sync {
+pub trait Rng: Send + Sync {
     /// The next 128 bits.
     fn next(&self) -> u128;
 }
 
 /// The clock and the chance that a service lives with.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct Environment {
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    rng: Arc<dyn Rng>,
 }
 
 struct SystemClock;
@@ -48,28 +48,28 @@ impl Clock for SystemClock {
     }
 }
 
-struct SystemChance;
+struct SystemRng;
 
-impl Chance for SystemChance {
+impl Rng for SystemRng {
     fn next(&self) -> u128 {
         rand::random()
     }
 }
 
-impl Surroundings {
+impl Environment {
     /// The machine's clock and the operating system's randomness.
     pub fn system() -> Self {
-        Self::new(SystemClock, SystemChance)
+        Self::new(SystemClock, SystemRng)
     }
 
     /// A clock of one's own, and the operating system's randomness.
     pub fn with_clock(clock: impl Clock + 'static) -> Self {
-        Self::new(clock, SystemChance)
+        Self::new(clock, SystemRng)
     }
 
     /// A clock and a chance of one's own.
-    pub fn new(clock: impl Clock + 'static, chance: impl Chance + 'static) -> Self {
-        Self { clock: Arc::new(clock), chance: Arc::new(chance) }
+    pub fn new(clock: impl Clock + 'static, rng: impl Rng + 'static) -> Self {
+        Self { clock: Arc::new(clock), rng: Arc::new(rng) }
     }
 
     /// Now.
@@ -99,18 +99,18 @@ impl Surroundings {
     /// A number from 0 up to, not including, 1.
     pub fn fraction(&self) -> f64 {
         // 53 bits are what a double holds exactly.
-        (self.chance.next() >> 75) as f64 / (1u64 << 53) as f64
+        (self.rng.next() >> 75) as f64 / (1u64 << 53) as f64
     }
 
     /// A random id (UUID version 4), safe to show to strangers.
     pub fn new_id(&self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.chance.next().to_be_bytes()).into_uuid()
+        uuid::Builder::from_random_bytes(self.rng.next().to_be_bytes()).into_uuid()
     }
 
     /// A message's id (UUID version 7): near in time is near in an index.
     pub fn new_message_id(&self) -> Uuid {
         let millis = self.now().timestamp_millis().unsigned_abs();
-        let bytes = self.chance.next().to_be_bytes();
+        let bytes = self.rng.next().to_be_bytes();
         let mut random = [0; 10];
         random.copy_from_slice(&bytes[..10]);
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
@@ -118,7 +118,7 @@ impl Surroundings {
 
     /// The first step of a new trace.
     pub fn new_trace(&self) -> TraceParent {
-        TraceParent { trace_id: self.chance.next().max(1), span_id: self.new_span(), sampled: true }
+        TraceParent { trace_id: self.rng.next().max(1), span_id: self.new_span(), sampled: true }
     }
 
     /// The next step of a trace, or the first of a new one.
@@ -130,6 +130,6 @@ impl Surroundings {
     }
 
     fn new_span(&self) -> u64 {
-        ((self.chance.next() >> 64) as u64).max(1)
+        ((self.rng.next() >> 64) as u64).max(1)
     }
 }
