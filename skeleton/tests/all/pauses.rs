@@ -139,7 +139,7 @@ async fn a_failed_attempt_at_a_message_that_was_handed_out_often_counts_once() {
     assert_eq!(endings.recv().await.unwrap().outcome, "waiting");
     let kept = kept(&app, id).await.unwrap();
     assert_eq!((kept.attempts, kept.state, kept.reason.as_str()), (1, State::Waiting, "this one fails"));
-    app.finish().await;
+    app.stop().await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_parked_message_whose_acknowledgement_was_lost_stays_parked() {
     let still = kept(&app, envelope.id).await.unwrap();
     assert_eq!((still.state, still.attempts), (State::Parked, 5));
     assert_eq!(partner.asked.load(Relaxed), 1, "only the message behind it was handled");
-    app.finish().await;
+    app.stop().await;
 }
 
 /// A message of an event that waits for its next attempt, which is due.
