@@ -57,7 +57,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "relay-frozen",
         without: "a relay that is frozen stops the outbox of all replicas",
-        file: "skeleton/src/store/postgres/patience.rs",
+        file: "skeleton/src/store/postgres/timeouts.rs",
         find: "[\"idle_session_timeout\", \"idle_in_transaction_session_timeout\", \"tcp_user_timeout\"]",
         replace: "[\"idle_in_transaction_session_timeout\", \"tcp_user_timeout\"]",
         test: "frozen::a_frozen_relay_is_replaced_within_15_seconds_and_stands_by_when_it_goes_on",

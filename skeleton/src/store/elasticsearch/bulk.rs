@@ -93,7 +93,7 @@ async fn send_once(client: &Client, writes: Vec<Write>) -> Result<Vec<(Write, Re
     for write in &writes {
         write.append_to(&mut lines);
     }
-    let answer = client.post("_bulk", Body::SubjectCursors(lines)).await?;
+    let answer = client.post("_bulk", Body::Lines(lines)).await?;
     let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     if items.len() != writes.len() {
         return Err(StoreError::broken(format!(

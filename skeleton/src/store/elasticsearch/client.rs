@@ -29,7 +29,7 @@ pub enum Body {
     /// One JSON value.
     Json(Value),
     /// JSON values, one a line.
-    SubjectCursors(Vec<u8>),
+    Lines(Vec<u8>),
 }
 
 impl From<Value> for Body {
@@ -134,7 +134,7 @@ impl Client {
         let bytes = match body {
             Body::Nothing => None,
             Body::Json(value) => Some(value.to_string().into_bytes()),
-            Body::SubjectCursors(lines) => {
+            Body::Lines(lines) => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
                 Some(lines)
             }

@@ -83,7 +83,7 @@ impl Elasticsearch {
             let header = json!({ "index": self.names.alias(D::INDEX), "preference": owner, "allow_partial_search_results": false });
             lines.extend_from_slice(format!("{header}\n{}\n", body_of(owner, question)).as_bytes());
         }
-        let answer = self.client.post("_msearch", Body::SubjectCursors(lines)).await?;
+        let answer = self.client.post("_msearch", Body::Lines(lines)).await?;
         let answers = answer["responses"].as_array().map(Vec::as_slice).unwrap_or_default();
         if answers.len() != questions.len() {
             return Err(StoreError::broken(format!(
