@@ -461,7 +461,7 @@ pub const REMOVALS: &[Removal] = &[
         without: "a saga does not know its time-out any more",
         file: "skeleton/src/store/postgres/jobs.rs",
         find: "tx.execute(\"delete from skeleton.inbox where message_id = $1\", &[&envelope.id]).await?;",
-        replace: "let envelope = Envelope { id: tx.work().service().surroundings.new_message_id(), ..envelope };\n    tx.execute(\"update skeleton.jobs set step = $2 where job_id = $1\", &[&job, &envelope.id]).await?;",
+        replace: "let envelope = Envelope { id: tx.unit_of_work().service().environment.new_message_id(), ..envelope };\n    tx.execute(\"update skeleton.jobs set step = $2 where job_id = $1\", &[&job, &envelope.id]).await?;",
         test: "sagas::a_time_out_that_had_to_wait_for_room_is_still_the_sagas",
     },
     Removal {

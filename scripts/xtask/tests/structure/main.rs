@@ -72,11 +72,12 @@ fn events_depend_on_nothing_of_ours_and_the_skeleton_on_events_alone() {
 }
 
 /// The modules of the skeleton from the bottom up. A file may import from its own module and from those of lower layers.
-const LAYERS: [&[&str]; 8] = [
-    &["config", "failure", "stop", "surroundings"],
-    &["telemetry"],
-    &["store"],
-    &["http", "lease", "messaging", "partner", "saga", "schedule"],
+const LAYERS: [&[&str]; 9] = [
+    &["config", "environment", "failure", "stop"],
+    &["paging", "panics", "telemetry", "tls"],
+    &["store", "supervision"],
+    &["expiry", "partner"],
+    &["http", "lease", "messaging", "saga", "schedule"],
     &["mail", "parked", "rebuild"],
     &["service"],
     &["testing"],
