@@ -1,4 +1,4 @@
-//! Makes the Rust types of every message from the schema files.
+//! Generates the Rust types of all messages from the schema files.
 
 use std::{
     collections::BTreeMap,
@@ -9,10 +9,10 @@ use std::{
 use serde_json::{Map, Value};
 use typify::{TypeSpace, TypeSpaceSettings};
 
-/// Until when each old version is supported.
+/// The end-of-support dates of old versions.
 const RETIREMENTS: &str = "retirements.json";
 
-/// A schema file and what its name says.
+/// A schema file, with the parts of its name.
 struct SchemaFile {
     path: PathBuf,
     service: String,
@@ -23,12 +23,12 @@ struct SchemaFile {
 
 impl SchemaFile {
     fn read(path: PathBuf, service: &str) -> Self {
-        let file_name = path.file_name().and_then(|name| name.to_str()).expect("a schema's name is UTF-8");
+        let file_name = path.file_name().and_then(|name| name.to_str()).expect("the name of a schema file is UTF-8");
         let (name, version) = file_name
             .strip_suffix(".json")
             .and_then(|stem| stem.rsplit_once(".v"))
             .and_then(|(name, version)| Some((name.to_owned(), version.parse().ok()?)))
-            .unwrap_or_else(|| panic!("{file_name}: call it <name>.v<number>.json"));
+            .unwrap_or_else(|| panic!("{file_name}: rename it to <name>.v<number>.json"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let schema = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { path, service: service.to_owned(), name, version, schema }
@@ -42,13 +42,13 @@ impl SchemaFile {
         self.schema["x-kith"].get(key).and_then(Value::as_str)
     }
 
-    /// The example that samples are made from.
+    /// Whether the schema has an example, from which the sample is generated.
     fn has_example(&self) -> bool {
         self.schema.get("examples").and_then(Value::as_array).is_some_and(|examples| !examples.is_empty())
     }
 }
 
-/// `contact-added`, 1 is `ContactAdded`; from version 2 on the number is part of the name.
+/// `contact-added`, 1 becomes `ContactAdded`; from version 2 on, the version is part of the name.
 fn type_name(name: &str, version: u32) -> String {
     let mut text = String::new();
     for word in name.split('-') {
@@ -70,20 +70,21 @@ fn snake(name: &str, version: u32) -> String {
 fn main() {
     println!("cargo:rerun-if-changed=schemas");
     println!("cargo:rerun-if-changed={RETIREMENTS}");
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("schemas");
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets this variable")).join("schemas");
     let mut services: BTreeMap<String, Vec<SchemaFile>> = BTreeMap::new();
     for folder in sorted(&root) {
-        let service = folder.file_name().and_then(|name| name.to_str()).expect("a folder's name is UTF-8").to_owned();
+        let service =
+            folder.file_name().and_then(|name| name.to_str()).expect("the name of a folder is UTF-8").to_owned();
         let files = sorted(&folder).into_iter().map(|path| SchemaFile::read(path, &service)).collect();
         services.insert(service, files);
     }
-    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets this variable"));
     let modules: String = services.iter().map(|(service, files)| module(service, files)).collect();
-    fs::write(out.join("services.rs"), modules).expect("the build folder can be written");
+    fs::write(out.join("services.rs"), modules).expect("OUT_DIR is writable");
     let all: Vec<&SchemaFile> = services.values().flatten().collect();
-    fs::write(out.join("samples.rs"), samples(&all)).expect("the build folder can be written");
+    fs::write(out.join("samples.rs"), samples(&all)).expect("OUT_DIR is writable");
     let catalogue = catalogue(&all) + &retirements(&all);
-    fs::write(out.join("catalogue.rs"), catalogue).expect("the build folder can be written");
+    fs::write(out.join("catalogue.rs"), catalogue).expect("OUT_DIR is writable");
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
@@ -93,12 +94,12 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// One Rust module a service: its types, and for each message what the wire needs to know.
+/// Generates the Rust module of a service: its types, and the `Message` implementation of each message.
 fn module(service: &str, files: &[SchemaFile]) -> String {
     let settings = TypeSpaceSettings::default().with_derive("PartialEq".to_owned()).clone();
     let mut types = TypeSpace::new(&settings);
     types.add_ref_types(definitions(files)).unwrap_or_else(|error| panic!("{service}: {error}"));
-    let file = syn::parse2(types.to_stream()).expect("typify writes Rust");
+    let file = syn::parse2(types.to_stream()).expect("typify generates valid Rust");
     let body = prettyplease::unparse(&file);
     let messages: String = files.iter().map(message).collect();
     format!(
@@ -106,7 +107,7 @@ fn module(service: &str, files: &[SchemaFile]) -> String {
     )
 }
 
-/// Every message and every `$defs` entry of a service under one name, their references made to match.
+/// Collects all messages and `$defs` entries of a service by name, and rewrites their references accordingly.
 fn definitions(files: &[SchemaFile]) -> Vec<(String, schemars::schema::Schema)> {
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
     for file in files {
@@ -119,17 +120,17 @@ fn definitions(files: &[SchemaFile]) -> Vec<(String, schemars::schema::Schema)> 
             let definition = with_local_references(definition);
             match found.get(&name) {
                 Some(other) if *other != definition => {
-                    panic!("{}: {name} is defined in two ways in this service", file.path.display())
+                    panic!("{}: {name} has two different definitions in this service", file.path.display())
                 }
                 _ => found.insert(name, definition),
             };
         }
     }
-    let schema = |value| serde_json::from_value(value).expect("a schema file holds a schema");
+    let schema = |value| serde_json::from_value(value).expect("a schema file contains a JSON Schema");
     found.into_iter().map(|(name, value)| (name, schema(value))).collect()
 }
 
-/// `contact-view.v1.json` and `#/$defs/Degree` both become `#/definitions/...`, where typify looks.
+/// Rewrites `contact-view.v1.json` and `#/$defs/Degree` to `#/definitions/...`, as typify expects.
 fn with_local_references(value: Value) -> Value {
     match value {
         Value::Object(fields) => fields
@@ -152,14 +153,14 @@ fn local_reference(target: &str) -> String {
             let (name, version) = target
                 .strip_suffix(".json")
                 .and_then(|stem| stem.rsplit_once(".v"))
-                .unwrap_or_else(|| panic!("{target}: refer to #/$defs/<Name> or to <name>.v<number>.json"));
+                .unwrap_or_else(|| panic!("{target}: invalid reference: use #/$defs/<Name> or <name>.v<number>.json"));
             type_name(name, version.parse().expect("a version is a number"))
         }
     };
     format!("#/definitions/{name}")
 }
 
-/// The `Message` implementation, and that of its kind.
+/// Generates the implementations of `Message` and of the trait of its kind.
 fn message(file: &SchemaFile) -> String {
     let SchemaFile { service, name, version, .. } = file;
     let type_name = file.type_name();
@@ -176,7 +177,7 @@ fn message(file: &SchemaFile) -> String {
             let reply = file.note("reply").map_or_else(|| "()".to_owned(), reply_type);
             ("Request", format!("impl crate::Request for {type_name} {{ type Reply = {reply}; }}\n"))
         }
-        other => panic!("{}: x-kith.kind {other} is none of event, request, reply, job", file.path.display()),
+        other => panic!("{}: x-kith.kind is {other}: use event, request, reply or job", file.path.display()),
     };
     let path = file.path.display();
     format!(
@@ -194,11 +195,12 @@ fn message(file: &SchemaFile) -> String {
 }
 
 fn reply_type(reply: &str) -> String {
-    let (name, version) = reply.rsplit_once(".v").unwrap_or_else(|| panic!("{reply}: name a reply <name>.v<number>"));
+    let (name, version) =
+        reply.rsplit_once(".v").unwrap_or_else(|| panic!("{reply}: invalid reply: use <name>.v<number>"));
     type_name(name, version.parse().expect("a version is a number"))
 }
 
-/// One function a message that has an example.
+/// Generates one function for each message that has an example.
 fn samples(files: &[&SchemaFile]) -> String {
     let mut text = String::new();
     let mut services: BTreeMap<&str, Vec<&SchemaFile>> = BTreeMap::new();
@@ -219,20 +221,20 @@ fn samples(files: &[&SchemaFile]) -> String {
     text
 }
 
-/// A row a message, for tools that go through all of them, and a check that type and example agree.
+/// Generates the table of all messages.
 fn catalogue(files: &[&SchemaFile]) -> String {
     let rows: String = files
         .iter()
         .map(|file| {
-            // With a version before it, the type must say how that one is read: without it, it does not compile.
+            // `entry_after` requires `Supersedes`: a type with a predecessor does not compile without an upcaster.
             let entry = if file.version > 1 { "entry_after" } else { "entry" };
             format!("    crate::catalogue::{entry}::<crate::{}::{}>(),\n", file.service, file.type_name())
         })
         .collect();
-    format!("/// Every message there is.\npub static CATALOGUE: &[Entry] = &[\n{rows}];\n")
+    format!("/// All messages.\npub static CATALOGUE: &[Entry] = &[\n{rows}];\n")
 }
 
-/// The end dates of old versions, for services that still read them.
+/// Generates the table of the end dates of old versions.
 fn retirements(files: &[&SchemaFile]) -> String {
     let text = fs::read_to_string(RETIREMENTS).unwrap_or_else(|error| panic!("{RETIREMENTS}: {error}"));
     let dates: BTreeMap<String, String> =
@@ -241,10 +243,10 @@ fn retirements(files: &[&SchemaFile]) -> String {
         files.iter().any(|SchemaFile { service, name, version, .. }| message == format!("{service}.{name}.v{version}"))
     };
     if let Some(unknown) = dates.keys().find(|message| !is_there(message)) {
-        panic!("{RETIREMENTS}: there is no {unknown}");
+        panic!("{RETIREMENTS}: there is no message {unknown}");
     }
     let rows: String = dates.iter().map(|(message, date)| format!("    ({message:?}, {date:?}),\n")).collect();
     format!(
-        "/// The end dates of old versions, as `events/retirements.json` has them.\nstatic RETIREMENTS: &[(&str, &str)] = &[\n{rows}];\n"
+        "/// The end dates of old versions, from `events/retirements.json`.\nstatic RETIREMENTS: &[(&str, &str)] = &[\n{rows}];\n"
     )
 }

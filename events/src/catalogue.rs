@@ -1,4 +1,4 @@
-//! A table of every message, for tools that go through all of them.
+//! A table of all messages, for tools that iterate over them.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -9,47 +9,47 @@ use crate::{
     superseding::{Older, Supersedes},
 };
 
-/// What is known of a message without having one.
+/// The static properties of a message type.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Its full name.
+    /// The full name.
     pub name: &'static str,
-    /// Its routing key.
+    /// The routing key.
     pub key: &'static str,
-    /// The service that owns it.
+    /// The owning service.
     pub service: &'static str,
-    /// Its version.
+    /// The version.
     pub version: u32,
-    /// What it is for.
+    /// The kind.
     pub kind: Kind,
-    /// Its schema, word for word.
+    /// The schema, verbatim.
     pub schema: &'static str,
-    /// Reads JSON as the type and writes it again.
+    /// Deserializes JSON as the type and serializes it again.
     ///
     /// # Errors
-    /// The text of serde's error where the JSON does not fit the type.
+    /// Returns the text of serde's error if the JSON does not fit the type.
     pub round_trip: fn(serde_json::Value) -> Result<serde_json::Value, String>,
-    /// Its version before, where it has one.
+    /// The previous version, if there is one.
     pub older: Option<Older>,
 }
 
-/// The message of a full name. `None` where there is none in this build.
+/// Returns the entry of a message by its full name, or `None` if this build does not know the message.
 pub fn find(name: &str) -> Option<&'static Entry> {
     static BY_NAME: LazyLock<HashMap<&str, &Entry>> =
         LazyLock::new(|| CATALOGUE.iter().map(|entry| (entry.name, entry)).collect());
     BY_NAME.get(name).copied()
 }
 
-/// The last day on which a version of a message is supported: the file `retirements.json` says so of versions that have
-/// a newer one. `None` where no end is set.
+/// Returns the last day on which a version is supported, from `retirements.json`; only versions with a newer one are
+/// listed there. `None` if no end date is set.
 pub fn retires(name: &str) -> Option<NaiveDate> {
     RETIREMENTS.iter().find(|(message, _)| *message == name).and_then(|(_, date)| date.parse().ok())
 }
 
-/// What is known of a message type.
+/// Returns the catalogue entry of a message type.
 ///
 /// # Panics
-/// Never for the types of this crate, which are the catalogue.
+/// Never for the types of this crate: the catalogue consists of them.
 pub fn entry_of<M: Message>() -> &'static Entry {
     find(M::NAME).unwrap_or_else(|| panic!("{} is not in the catalogue", M::NAME))
 }

@@ -6,31 +6,31 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What comes before every attribute's name in a header.
+/// The prefix of each attribute's header name.
 const PREFIX: &str = "cloudEvents:";
 
-/// The most bytes that a subject may have: it is a header, which has to fit into a frame of the broker with all others, and
-/// a key in the indexes of stores.
+/// The maximum length of a subject in bytes. A subject is a header, so it must fit into a broker frame with the other
+/// headers, and it is a key in the stores' indexes.
 pub const MAX_SUBJECT: usize = 1024;
-/// The most bytes that type, source, subject and id may have. Postgres indexes keys of up to 2.7 kB.
+/// The maximum length of type, source, subject and id in bytes. Postgres indexes keys of up to 2.7 kB.
 pub const MAX_ATTRIBUTE: usize = 2048;
 
-/// What is known of a message beside its data.
+/// The metadata of a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// Tells this message from every other; the same again is the same message.
+    /// Identifies the message; a repeat of the message has the same id.
     pub id: Uuid,
     /// The message's full name, `contacts.contact-added.v1`.
     pub name: String,
-    /// Who sent it, `/contacts`.
+    /// The sender, `/contacts`.
     pub source: String,
-    /// When it was written.
+    /// The time at which it was written.
     pub time: DateTime<Utc>,
-    /// What it is about.
+    /// The thing that it is about.
     pub subject: Option<String>,
-    /// Counts up per subject from 1, given out in the transaction that wrote the message.
+    /// The number among the messages of its subject, from 1; assigned in the transaction that wrote the message.
     pub sequence: Option<i64>,
-    /// W3C trace context: which trace and span it was sent from.
+    /// W3C trace context: the trace and span in which it was sent.
     pub trace: Option<TraceParent>,
     /// The first message of the chain that this one belongs to.
     pub correlation_id: Option<Uuid>,
@@ -38,30 +38,30 @@ pub struct Envelope {
     pub causation_id: Option<Uuid>,
     /// The account on whose behalf it was sent.
     pub actor: Option<Uuid>,
-    /// When the caller stops waiting, by the caller's clock. For people who read it: the limit that counts is relative,
-    /// the AMQP property `expiration`.
+    /// The time after which the caller stops waiting, by the caller's clock. Informational: the effective limit is the
+    /// relative one in the AMQP property `expiration`.
     pub deadline: Option<DateTime<Utc>>,
 }
 
-/// Why headers are not an envelope.
+/// The reason why headers are not a valid envelope.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum EnvelopeError {
-    /// An attribute that every message has is not there.
+    /// A required attribute is missing.
     #[error("the attribute {0} is missing")]
     Missing(&'static str),
-    /// An attribute is not in its form.
+    /// An attribute is malformed.
     #[error("the attribute {0} cannot be read: it should be {1}")]
     Malformed(&'static str, &'static str),
-    /// An attribute is longer than a store can index.
+    /// An attribute is too long for a store's index.
     #[error("the attribute {0} is too long: the limit is {MAX_ATTRIBUTE} bytes")]
     TooLong(&'static str),
-    /// The message follows another version of CloudEvents.
+    /// The message uses another version of CloudEvents.
     #[error("the message is not CloudEvents 1.0")]
     SpecVersion,
 }
 
 impl Envelope {
-    /// The headers that carry it.
+    /// Returns the envelope as headers.
     pub fn to_headers(&self) -> BTreeMap<String, String> {
         let mut headers = BTreeMap::new();
         let mut put = |name: &str, value: Option<String>| {
@@ -75,7 +75,7 @@ impl Envelope {
         put("source", Some(self.source.clone()));
         put("time", Some(timestamp(self.time)));
         put("subject", self.subject.clone());
-        // The sequence extension of CloudEvents is text; ours is a number without leading zeros.
+        // The sequence extension of CloudEvents is text; Kith uses a number without leading zeros.
         put("sequence", self.sequence.map(|sequence| sequence.to_string()));
         put("traceparent", self.trace.map(|trace| trace.to_string()));
         put("correlationid", self.correlation_id.map(|id| id.to_string()));
@@ -91,7 +91,7 @@ impl Envelope {
     /// (version 5, of source and id): the same message always gets the same UUID.
     ///
     /// # Errors
-    /// If an attribute that every message has is missing, or if an attribute is malformed or too long.
+    /// Returns an error if a required attribute is missing, or if an attribute is malformed or too long.
     pub fn from_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, EnvelopeError> {
         let found: Vec<(&str, &str)> = headers
             .into_iter()
@@ -129,7 +129,7 @@ fn subject_in(text: &str) -> Result<&str, EnvelopeError> {
     }
 }
 
-/// Text as CloudEvents allows it: without control characters. No longer than a store can index.
+/// Accepts text as CloudEvents allows it, without control characters, and short enough for a store's index.
 fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, EnvelopeError> {
     if text.len() > MAX_ATTRIBUTE {
         return Err(EnvelopeError::TooLong(name));
@@ -140,16 +140,16 @@ fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, EnvelopeError
     Ok(text)
 }
 
-/// The id itself if it is a UUID, else one derived from source and id.
+/// Returns the id itself if it is a UUID, else one derived from source and id.
 fn uuid_of(id: &str, source: &str) -> Result<Uuid, EnvelopeError> {
     if id.is_empty() {
         return Err(EnvelopeError::Malformed("id", "text that is not empty"));
     }
-    // Neither holds a control character: the two parts cannot be mistaken for another pair.
+    // Neither contains a control character, so the joined text is unambiguous.
     Ok(id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source}\n{id}").as_bytes())))
 }
 
-/// Sequences count from 1: a smaller one would pass for an event that was handled before.
+/// Sequences start at 1: a smaller one would look like an event that was handled before.
 fn sequence_in(text: Option<&str>) -> Result<Option<i64>, EnvelopeError> {
     let form = "a whole number from 1 to 9223372036854775807";
     match parsed(text, "sequence", form)? {
@@ -162,8 +162,8 @@ fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// RFC 3339, or whole milliseconds since 1970: what the binding's own type for a time comes to in AMQP 0.9.1, and what
-/// the Python SDK writes.
+/// Parses RFC 3339, or whole milliseconds since 1970. The latter is how the binding's own time type appears in AMQP
+/// 0.9.1, and what the Python SDK writes.
 fn moment(text: &str) -> Result<DateTime<Utc>, EnvelopeError> {
     let milliseconds = text.parse().ok().and_then(DateTime::from_timestamp_millis);
     let read = milliseconds.or_else(|| text.parse().ok());
@@ -174,20 +174,20 @@ fn parsed<T: FromStr>(text: Option<&str>, name: &'static str, form: &'static str
     text.map(|text| text.parse().map_err(|_| EnvelopeError::Malformed(name, form))).transpose()
 }
 
-/// A place in a trace (W3C Trace Context, version 00).
+/// A position in a trace (W3C Trace Context, version 00).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TraceParent {
-    /// The whole story.
+    /// The trace.
     pub trace_id: u128,
-    /// This step of it.
+    /// The span within the trace.
     pub span_id: u64,
-    /// Whether the trace is kept.
+    /// Whether the trace is recorded.
     pub sampled: bool,
 }
 
 impl TraceParent {
-    /// The trace id as logs and HTTP headers show it: 32 hexadecimal digits.
+    /// Returns the trace id as in logs and HTTP headers: 32 hexadecimal digits.
     pub fn trace_id_text(&self) -> String {
         format!("{:032x}", self.trace_id)
     }
@@ -206,7 +206,7 @@ impl FromStr for TraceParent {
         let malformed = EnvelopeError::Malformed("traceparent", "a W3C traceparent");
         let parts: Vec<&str> = text.split('-').collect();
         let [version, trace_id, span_id, flags] = parts[..] else { return Err(malformed) };
-        // `from_str_radix` alone would accept a sign and capital letters.
+        // `from_str_radix` alone would accept a sign and uppercase letters.
         let hex = |text: &str, digits: usize| {
             let is_hex = text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()

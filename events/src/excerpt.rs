@@ -1,4 +1,4 @@
-//! What a consumer reads of a message.
+//! The part of a message that a consumer reads.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ use crate::{
     fields::{field_in, fields_of},
 };
 
-/// What a consumer reads of a message: the whole, or a type of its own with only the fields that it needs.
+/// The part of a message that a consumer reads: all of it, or a type with only the fields that the consumer needs.
 ///
-/// The fewer fields a consumer reads, the fewer changes of the message touch it. [`excerpt!`](crate::excerpt) makes
+/// The fewer fields a consumer reads, the fewer changes of the message affect it. [`excerpt!`](crate::excerpt) defines
 /// such types.
 pub trait Excerpt: DeserializeOwned + Send + 'static {
     /// The message.
@@ -24,19 +24,19 @@ impl<M: Message> Excerpt for M {
     type Of = M;
 }
 
-/// Makes types that read a part of a message.
+/// Defines types that read a part of a message.
 ///
 /// ```
 /// use events::contacts::{ContactAddedV2, ContactChangedV2};
 ///
 /// events::excerpt! {
-///     /// What a contact is called.
+///     /// The name of a contact.
 ///     struct Called { contact_id: uuid::Uuid, name: Name }
 ///     /// A name.
 ///     struct Name { full: String }
-///     /// A contact that has come in.
+///     /// A contact that was added.
 ///     struct Added(Called) of ContactAddedV2;
-///     /// A contact that is otherwise than before.
+///     /// A contact that was changed.
 ///     struct Changed(Called) of ContactChangedV2;
 /// }
 ///
@@ -67,13 +67,13 @@ macro_rules! excerpt {
     };
 }
 
-/// The fields of the message that the type reads, as pointers; `*` stands for every item of a list.
+/// Returns the fields of the message that the type reads, as pointers; `*` stands for every item of a list.
 ///
-/// Found by reading the schema's examples as the type and seeing what it passes over. A field that no example has
-/// counts as read.
+/// They are found by deserializing the schema's examples as the type and recording which fields it ignores. A field
+/// that no example contains counts as read.
 ///
 /// # Panics
-/// Where the type cannot read an example of its message: the type is wrong.
+/// Panics if the type cannot read an example of its message: the type is wrong.
 pub fn fields_read<E: Excerpt>() -> Vec<String> {
     let name = E::Of::NAME;
     let entry = entry_of::<E::Of>();
@@ -84,7 +84,7 @@ pub fn fields_read<E: Excerpt>() -> Vec<String> {
             ignored.insert(pointer(&path));
         });
         if let Err(error) = read {
-            panic!("{} does not read an example of {name}: {error}", std::any::type_name::<E>());
+            panic!("{} cannot read an example of {name}: {error}", std::any::type_name::<E>());
         }
     }
     let is_ignored = |field: &String| {

@@ -1,4 +1,4 @@
-//! The fields of a message, as its schema names them.
+//! The fields of a message, as declared in its schema.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use serde_json::Value;
 
 use crate::catalogue::{Entry, find};
 
-/// The fields of a message by their pointer; `*` stands for every item of a list and every key of a map. The value
-/// says whether it holds personal data.
+/// The fields of a message by pointer; `*` stands for every item of a list and every key of a map. The value says
+/// whether the field holds personal data.
 pub type Fields = BTreeMap<String, bool>;
 
-/// How deep a schema is followed that refers to itself.
+/// The maximum depth to which a recursive schema is followed.
 const DEEPEST: usize = 12;
 
 impl Entry {
-    /// Every field that its schema names, as a pointer (`*` stands for every item of a list and every key of a map),
-    /// and whether it holds personal data.
+    /// Returns every field that the schema names, as a pointer (`*` stands for every item of a list and every key of a
+    /// map), and whether it holds personal data.
     pub fn fields(&self) -> Fields {
         fields_of(self)
     }
 }
 
-/// Every field that a message's schema names.
+/// Returns every field that a message's schema names.
 pub fn fields_of(entry: &Entry) -> Fields {
     let mut walk = Walk { found: Fields::new() };
     let document = Document::of(entry);
@@ -29,7 +29,7 @@ pub fn fields_of(entry: &Entry) -> Fields {
     walk.found
 }
 
-/// The pointer of a field in what another points to (RFC 6901).
+/// Appends a field to a pointer (RFC 6901).
 pub(crate) fn field_in(path: &str, field: &str) -> String {
     format!("{path}/{}", field.replace('~', "~0").replace('/', "~1"))
 }
@@ -42,11 +42,11 @@ struct Document {
 
 impl Document {
     fn of(entry: &Entry) -> Self {
-        // The build has read every schema: this is JSON.
+        // The build script has parsed every schema, so this is valid JSON.
         Self { service: entry.service, root: serde_json::from_str(entry.schema).unwrap_or_default() }
     }
 
-    /// The document that a reference names, and the place in it.
+    /// Returns the document that a reference names, and the pointer within it.
     fn at<'a>(&self, reference: &'a str) -> Option<(Option<Self>, &'a str)> {
         let (file, place) = reference.split_once('#').unwrap_or((reference, ""));
         let Some(key) = file.strip_suffix(".json") else { return Some((None, place)) };

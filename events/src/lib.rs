@@ -1,7 +1,7 @@
-//! The messages of Kith: the types made from the schema files, and the envelope they travel in.
+//! The messages of Kith: the types generated from the schema files, and the CloudEvents envelope.
 //!
-//! The files under `schemas/` are the truth. This crate depends on nothing else of Kith, so that a service in a
-//! repository of its own, or in another language, needs only this folder.
+//! The files under `schemas/` are authoritative. This crate depends on nothing else of Kith, so a service in another
+//! repository or another language needs only this folder.
 
 pub mod catalogue;
 mod envelope;
@@ -21,54 +21,54 @@ pub use personal::{MASK, masked};
 pub use snapshots::Snapshot;
 pub use validation::{Validator, Violation};
 
-/// For [`excerpt!`], which derives in crates that need not know serde themselves.
+/// For [`excerpt!`], so that crates that use it need no dependency on serde.
 #[doc(hidden)]
 pub use serde;
 use serde::{Serialize, de::DeserializeOwned};
 
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
-/// What a message is for; it decides which exchange carries it.
+/// The kind of a message; it determines the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A fact, for whoever listens.
+    /// A fact, for any number of consumers.
     Event,
-    /// A question or an order to one service, with one reply before a deadline.
+    /// A question or a command to one service, with one reply before a deadline.
     Request,
-    /// The answer to a request.
+    /// The reply to a request.
     Reply,
-    /// Work that a service has put in its own queue.
+    /// Work that a service puts into its own queue.
     Job,
 }
 
 /// A message with a schema.
 pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The service that owns it: the producer of an event, the answerer of a request.
+    /// The owning service: the producer of an event, the service that answers a request.
     const SERVICE: &'static str;
-    /// Its full name, `contacts.contact-added.v1`: the CloudEvents type.
+    /// The full name, `contacts.contact-added.v1`: the CloudEvents type.
     const NAME: &'static str;
-    /// Its routing key, `contact-added.v1`.
+    /// The routing key, `contact-added.v1`.
     const KEY: &'static str;
-    /// Its version.
+    /// The version.
     const VERSION: u32;
-    /// What it is for.
+    /// The kind.
     const KIND: Kind;
-    /// Its schema (JSON Schema 2020-12), word for word.
+    /// The schema (JSON Schema 2020-12), verbatim.
     const SCHEMA: &'static str;
 
-    /// What it is about; messages of one subject keep their order.
+    /// Returns the thing that the message is about; messages of one subject keep their order.
     fn subject(&self) -> Option<String>;
 }
 
-/// A fact, for whoever listens.
+/// A fact, for any number of consumers.
 pub trait Event: Message {}
 
-/// Work that a service has put in its own queue.
+/// Work that a service puts into its own queue.
 pub trait Job: Message {}
 
-/// A question or an order to one service.
+/// A question or a command to one service.
 pub trait Request: Message {
-    /// What comes back.
+    /// The type of the reply.
     type Reply: Serialize + DeserializeOwned + Send + Sync + 'static;
 }
 
@@ -77,7 +77,8 @@ pub mod samples {
     use crate::Message;
 
     fn first_example<M: Message>() -> M {
-        let schema: serde_json::Value = serde_json::from_str(M::SCHEMA).expect("a schema is JSON: the build read it");
+        let schema: serde_json::Value =
+            serde_json::from_str(M::SCHEMA).expect("schemas are valid JSON: the build script parsed them");
         let example = schema["examples"][0].clone();
         serde_json::from_value(example).unwrap_or_else(|error| panic!("{}: the first example: {error}", M::NAME))
     }

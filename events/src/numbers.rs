@@ -1,8 +1,8 @@
-//! Whole numbers: JSON Schema takes `1.0` and `1e0` for integers, serde does not.
+//! Whole numbers: JSON Schema accepts `1.0` and `1e0` as integers, serde does not.
 
 use serde_json::{Number, Value};
 
-/// The data with every whole number in the form of an integer. It means the same.
+/// Returns the data with every whole number in integer form. Its meaning is unchanged.
 #[must_use]
 pub fn with_whole_numbers(data: Value) -> Value {
     match data {
@@ -13,7 +13,7 @@ pub fn with_whole_numbers(data: Value) -> Value {
     }
 }
 
-/// The places of all whole numbers, as pointers.
+/// Returns the pointers of all whole numbers.
 pub fn whole_numbers_in(data: &Value) -> Vec<String> {
     match data {
         Value::Number(number) if number.as_f64().is_some_and(|it| it.fract() == 0.0) => vec![String::new()],
@@ -29,10 +29,10 @@ fn below(name: &str, value: &Value) -> Vec<String> {
 }
 
 fn whole(number: &Number) -> Option<Number> {
-    /// 2⁶³: the smallest double above all of them.
+    /// 2⁶³: the smallest double above every `i64`.
     const END: f64 = 9_223_372_036_854_775_808.0;
     let double = number.as_f64().filter(|double| number.is_f64() && double.fract() == 0.0)?;
-    // In this range a whole double is an integer exactly.
+    // In this range, a whole double converts to an integer without loss.
     (-END..END).contains(&double).then(|| Number::from(double as i64))
 }
 

@@ -1,4 +1,4 @@
-//! Personal data: what a schema marks with `x-personal-data` is not shown to those who only look after messages.
+//! Personal data: fields marked with `x-personal-data` are hidden from operators.
 
 use std::{
     collections::HashMap,
@@ -12,17 +12,17 @@ use crate::{
     fields::{Fields, field_in, fields_of},
 };
 
-/// What is shown in place of personal data.
+/// The placeholder for personal data.
 pub const MASK: &str = "•••";
 
-/// The data of a message with everything masked that its schema marks as personal or does not name.
+/// Masks everything in a message's data that its schema marks as personal or does not name.
 ///
-/// Of a message that this build does not know, nothing but lists and objects is shown.
+/// If this build does not know the message, only lists and objects remain visible.
 pub fn masked(name: &str, data: &Value) -> Value {
     mask(data, "", &known_fields(name))
 }
 
-/// The fields that a message's schema names; none where the message is unknown.
+/// Returns the fields that a message's schema names; empty if the message is unknown.
 fn known_fields(name: &str) -> Arc<Fields> {
     static KNOWN: LazyLock<Mutex<HashMap<&'static str, Arc<Fields>>>> = LazyLock::new(Mutex::default);
     let Some(entry) = find(name) else { return Arc::default() };
@@ -40,13 +40,13 @@ fn mask(value: &Value, path: &str, fields: &Fields) -> Value {
     }
 }
 
-/// Whether an object or a list should be here: a text in its place may be what stands in its parts.
+/// Whether the schema expects an object or a list here: a text in its place may contain the data of its parts.
 fn has_parts(fields: &Fields, path: &str) -> bool {
     let prefix = format!("{path}/");
     fields.range(prefix.clone()..).next().is_some_and(|(field, _)| field.starts_with(&prefix))
 }
 
-/// A name that the schema does not know may be somebody's, as a value may.
+/// Masks a field. A name that the schema does not know may be personal data, as a value may.
 fn masked_field(field: &str, value: &Value, path: &str, fields: &Fields) -> (String, Value) {
     let named = field_in(path, field);
     if fields.contains_key(&named) {

@@ -1,46 +1,46 @@
-//! How an owner gives what it has to those who keep a copy: page by page, with a sum to compare the copy by.
+//! How an owner serves snapshots of its entities: page by page, with a checksum to verify a copy.
 
 use uuid::Uuid;
 
 use crate::{Request, accounts, contacts};
 
-/// One thing as its owner has it now.
+/// The present state of one entity at its owner.
 pub trait Snapshot: Clone + Send + Sync + 'static {
-    /// What the owner is asked for a page of them.
+    /// The request for a page.
     type List: Request;
 
-    /// What the owner is asked for their sum.
+    /// The request for the checksum.
     type Sum: Request;
 
-    /// Asks for a page of those whose ids begin with these digits.
+    /// Builds the request for a page of the entities whose ids begin with these digits.
     fn list(within: &str, after: Option<Uuid>, limit: Option<u32>) -> Self::List;
 
-    /// What is asked for: the digits that ids begin with, the id to begin after, and the limit.
+    /// Reads such a request: the id prefix, the id after which the page begins, and the limit.
     fn asked(list: &Self::List) -> (&str, Option<Uuid>, Option<u32>);
 
-    /// A page: the things, and what the next page begins after.
+    /// Builds a page: the entities, and the id after which the next page begins.
     fn page(things: Vec<Self>, next: Option<Uuid>) -> <Self::List as Request>::Reply;
 
-    /// Reads a page: the things, and what the next page begins after; `None` on the last.
+    /// Reads a page: the entities, and the id after which the next page begins; `None` on the last page.
     fn listed(page: <Self::List as Request>::Reply) -> (Vec<Self>, Option<Uuid>);
 
-    /// Asks for the sum of those whose ids begin with these digits.
+    /// Builds the request for the checksum of the entities whose ids begin with these digits.
     fn sum(within: &str) -> Self::Sum;
 
-    /// The digits that the ids of a sum begin with.
+    /// Reads the id prefix of such a request.
     fn asked_sum(sum: &Self::Sum) -> &str;
 
-    /// A sum: how many there are, and their checksum.
+    /// Builds the reply with the number of entities and their checksum.
     fn total(count: i64, checksum: String) -> <Self::Sum as Request>::Reply;
 
-    /// Reads a sum: how many there are, and their checksum.
+    /// Reads the number of entities and their checksum.
     fn summed(sum: <Self::Sum as Request>::Reply) -> (i64, String);
 
-    /// Its id and the number of the newest event about it.
+    /// Returns the id and the sequence of the newest event about the entity.
     fn state(&self) -> (Uuid, i64);
 }
 
-/// Things of a service, by their id: the messages differ in nothing but names.
+/// Implements [`Snapshot`] for entities identified by id: their messages differ only in names.
 macro_rules! snapshots {
     ($owner:ident, $things:ident: $snapshot:ident by $id:ident, $list:ident $page:ident, $sum:ident $total:ident) => {
         impl Snapshot for $owner::$snapshot {

@@ -1,41 +1,41 @@
-//! What leads from a version of a message to the one before it, and back.
+//! Conversion between a version of a message and the previous one.
 
 use serde_json::Value;
 
 use crate::Message;
 
-/// A message that takes the place of its version before.
+/// A message that replaces its previous version.
 pub trait Supersedes: Message {
-    /// The version before.
+    /// The previous version.
     type Old: Message;
 
-    /// Writes the version before, while that is still published beside this one; `None` once nobody consumes it
-    /// (`cargo xtask events can-remove` says so).
+    /// Writes the previous version while that is still published beside this one; `None` once it has no consumers
+    /// (see `cargo xtask events can-remove`).
     ///
-    /// Both carry the same id, so whoever receives both handles one.
+    /// Both carry the same id, so a consumer that receives both handles one of them.
     const DOWNCAST: Option<fn(&Self) -> Self::Old>;
 
-    /// Reads the version before as this one. Pure: the same gives the same, whenever it is read.
+    /// Reads the previous version as this one. Must be pure: the same input always gives the same output.
     fn upcast(old: Self::Old) -> Self;
 }
 
-/// What is known of a message's version before.
+/// The previous version of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Older {
-    /// The full name of the version before.
+    /// The full name of the previous version.
     pub name: &'static str,
-    /// Reads data of the version before as data of this one.
+    /// Converts data of the previous version to data of this one.
     pub upcast: fn(Value) -> Result<Value, NotThatVersion>,
-    /// Writes data of this version as data of the one before, while that is still published.
+    /// Converts data of this version to data of the previous one, while that is still published.
     pub downcast: Option<Downcast>,
 }
 
-/// Writes data of a version as data of the version before it.
+/// Converts data of a version to data of the previous version.
 pub type Downcast = fn(&[u8]) -> Result<Vec<u8>, NotThatVersion>;
 
-/// The data is not of the version that its name says. Tells nothing of the data, which may be personal.
+/// The data does not match the version in its name. Contains nothing of the data, which may be personal.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the data is no {0}")]
+#[error("the data does not match {0}")]
 pub struct NotThatVersion(pub &'static str);
 
 impl Older {

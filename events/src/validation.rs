@@ -1,4 +1,4 @@
-//! Checks the data of a message against the schema of its exact version.
+//! Validates the data of a message against the schema of its exact version.
 
 use std::{fmt, sync::Arc};
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use crate::catalogue::{Entry, find};
 
-/// Where schemas are looked for when one refers to another: each beside its neighbours, as the files are.
+/// The base URI for references between schemas: each is resolved next to the referring one, as the files are.
 const ROOT: &str = "kith:///";
 
-/// Checks the data of one message.
+/// Validates the data of one message.
 #[derive(Clone)]
 pub struct Validator {
     name: &'static str,
     compiled: Arc<jsonschema::Validator>,
 }
 
-/// How data breaks its schema. Says where and which rule, never the value, which may be personal.
+/// A violation of a schema. Names the place and the rule, never the value, which may be personal.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub struct Violation {
     /// The message.
     pub name: String,
-    /// The field, as a pointer into the data; empty for the whole.
+    /// The field, as a pointer into the data; empty for the whole message.
     pub path: String,
     /// The rule, a keyword of JSON Schema: `type`, `required`, `format`.
     pub rule: String,
@@ -30,16 +30,16 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.path.is_empty() { "the whole" } else { &self.path };
+        let place = if self.path.is_empty() { "the message" } else { &self.path };
         write!(formatter, "{place} breaks the rule {:?} of {}", self.rule, self.name)
     }
 }
 
 impl Validator {
-    /// The check of a message.
+    /// Returns the validator of a message.
     ///
     /// # Panics
-    /// Where its schema cannot be compiled: the tests compile all of them.
+    /// Panics if the schema cannot be compiled; the tests compile all of them.
     pub fn of(entry: &Entry) -> Self {
         let compiled = jsonschema::draft202012::options()
             .with_base_uri(format!("{ROOT}{}/{}.json", entry.service, entry.key))
@@ -50,10 +50,10 @@ impl Validator {
         Self { name: entry.name, compiled: Arc::new(compiled) }
     }
 
-    /// Checks data.
+    /// Validates data.
     ///
     /// # Errors
-    /// The first rule that it breaks, and where.
+    /// Returns the first violation.
     pub fn check(&self, data: &Value) -> Result<(), Violation> {
         self.compiled.validate(data).map_err(|error| Violation {
             name: self.name.to_owned(),
@@ -63,7 +63,7 @@ impl Validator {
     }
 }
 
-/// The schema as it is looked up: by the name of its file, not by its `$id`.
+/// Returns a schema without its `$id`, so that it is found by its file name.
 fn schema_of(entry: &Entry) -> Value {
     let mut schema: Value = serde_json::from_str(entry.schema).unwrap_or_default();
     if let Some(fields) = schema.as_object_mut() {
@@ -72,7 +72,7 @@ fn schema_of(entry: &Entry) -> Value {
     schema
 }
 
-/// Finds the schemas that others refer to.
+/// Resolves references to other schemas.
 struct Neighbours;
 
 impl Retrieve for Neighbours {

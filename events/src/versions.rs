@@ -1,8 +1,8 @@
-//! Versions side by side: how an older version of a message is read as the newer one, and how long it is still
+//! Versions side by side: how an older version of a message is read as the newer one, and whether it is still
 //! published beside it.
 //!
-//! A schema file with a predecessor does not compile without [`Supersedes`] for its type, so no version comes in
-//! whose older messages, still in queues, parked or in history, cannot be read.
+//! A schema file with a predecessor does not compile without [`Supersedes`] for its type. So older messages that are
+//! still in queues, parked or in a history can always be read.
 
 mod accounts;
 mod contacts;
@@ -12,19 +12,19 @@ use serde_json::Value;
 use crate::catalogue::{CATALOGUE, Entry, find};
 pub use crate::superseding::{Downcast, NotThatVersion, Older, Supersedes};
 
-/// The versions before this one, the newest of them first.
+/// Returns the earlier versions of a message, newest first.
 pub fn older_than(name: &str) -> impl Iterator<Item = &'static Entry> {
     let before = |entry: &'static Entry| entry.older.and_then(|older| find(older.name));
     std::iter::successors(find(name).and_then(before), move |entry| before(entry))
 }
 
-/// Whether this message is an older or newer version of the other.
+/// Whether one message is an older or newer version of the other.
 pub fn is_version_of(name: &str, other: &str) -> bool {
     let both = name.rsplit_once(".v").zip(other.rsplit_once(".v"));
     both.is_some_and(|((one, _), (other, _))| one == other)
 }
 
-/// Whether a version is still published beside the one that took its place.
+/// Whether a version is still published beside its successor.
 pub fn is_published_beside(name: &str) -> bool {
     CATALOGUE.iter().filter_map(|entry| entry.older).any(|older| older.name == name && older.downcast.is_some())
 }
@@ -32,7 +32,7 @@ pub fn is_published_beside(name: &str) -> bool {
 /// Reads data of an older version as data of a newer one, step by step.
 ///
 /// # Errors
-/// Where the data is not of its version, or no chain of versions leads from one to the other.
+/// Returns an error if the data does not match its version, or if no chain of versions connects the two.
 pub fn read_as(newer: &'static str, older: &str, data: Value) -> Result<Value, NotThatVersion> {
     if newer == older {
         return Ok(data);
@@ -41,10 +41,10 @@ pub fn read_as(newer: &'static str, older: &str, data: Value) -> Result<Value, N
     (before.upcast)(read_as(before.name, older, data)?)
 }
 
-/// The older versions that are published beside a message, with its data as theirs.
+/// Returns the older versions that are published beside a message, each with the data converted to it.
 ///
 /// # Errors
-/// Where the data is not of its version.
+/// Returns an error if the data does not match its version.
 pub fn beside(name: &str, body: &[u8]) -> Result<Vec<(&'static Entry, Vec<u8>)>, NotThatVersion> {
     let mut found: Vec<(&'static Entry, Vec<u8>)> = Vec::new();
     let mut newer = find(name);

@@ -1,9 +1,8 @@
-//! The CloudEvents project's own material, as far as it says something of the envelope.
+//! The CloudEvents project's own test data, where it concerns the envelope.
 //!
-//! It lies outside of the repository, in the folder that `KITH_TEST_DATA` names; where it is not there the tests say so
-//! and are skipped.
+//! It is not part of the repository: `KITH_TEST_DATA` names its folder. Without it, the tests are reported as skipped.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "an unexpected value should fail the test")]
 
 #[path = "support/test_data.rs"]
 mod test_data;
@@ -19,14 +18,14 @@ fn material(file: &str) -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// The events among the examples of the specification; two examples are parts of other formats.
+/// Returns the events among the examples of the specification; two examples are parts of other formats.
 fn spec_examples() -> Option<Vec<Map<String, Value>>> {
     let examples = material("spec-examples.json")?;
     let events = examples.as_array().unwrap().iter().filter_map(|example| example["event"].as_object().cloned());
     Some(events.collect())
 }
 
-/// The headers of an event in binary mode. An attribute that is null is one that is not set, says the JSON format.
+/// Returns the headers of an event in binary mode. In the JSON format, an attribute that is null counts as not set.
 fn headers_of(event: &Map<String, Value>) -> BTreeMap<String, String> {
     let attributes = event.iter().filter(|(name, value)| !value.is_null() && !name.starts_with("data"));
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -66,7 +65,7 @@ fn what_an_envelope_writes_is_a_cloud_event_by_the_specifications_schema() {
             .map(|(name, value)| (name.strip_prefix("cloudEvents:").unwrap().to_owned(), Value::String(value)))
             .collect();
 
-        // The rule for names of attributes is in the text of the specification, not in its schema.
+        // The rule for attribute names is in the text of the specification, not in its schema.
         assert!(written.keys().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())));
         if let Err(error) = validator.validate(&Value::Object(written)) {
             panic!("{error} at {}", error.instance_path());
@@ -78,7 +77,7 @@ fn what_an_envelope_writes_is_a_cloud_event_by_the_specifications_schema() {
 fn extensions_of_others_are_no_obstacle() {
     let Some(examples) = spec_examples() else { return };
     for example in examples {
-        // What Kith asks of an event is added to the example; everything else of it stays.
+        // Adds the attributes that Kith requires to the example; its other attributes stay.
         let mut headers = headers_of(&example);
         let own = [("id", Uuid::from_u128(7).to_string()), ("time", "2018-04-05T17:31:00Z".to_owned())];
         headers.extend(own.map(|(name, value)| (format!("cloudEvents:{name}"), value)));
@@ -125,7 +124,7 @@ fn with_a_uuid_the_next_thing_an_example_lacks_is_named() {
         let expected = (!example.contains_key("time")).then_some(EnvelopeError::Missing("time"));
         assert_eq!(refused_for(example), expected, "{}", example["id"]);
         let timed = example.clone().into_iter().chain([("time".to_owned(), "2018-04-05T17:31:00Z".into())]).collect();
-        // The chain's ids are UUIDs too: the examples of the correlation extension have text there.
+        // The chain's ids must be UUIDs too: the examples of the correlation extension have other text.
         let expected =
             example.contains_key("correlationid").then_some(EnvelopeError::Malformed("correlationid", "a UUID"));
         assert_eq!(refused_for(&timed), expected, "{}", example["id"]);

@@ -1,4 +1,4 @@
-//! Schema, type and example say the same of every message.
+//! Schema, type and example agree for every message.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ fn every_schema_is_valid_and_says_what_its_message_means() {
     for entry in CATALOGUE {
         let schema: Value = serde_json::from_str(entry.schema).unwrap();
 
-        assert!(jsonschema::meta::is_valid(&schema), "{} is no JSON Schema", entry.name);
+        assert!(jsonschema::meta::is_valid(&schema), "{} is not a JSON Schema", entry.name);
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{}", entry.name);
         assert_eq!(schema["$id"], format!("urn:kith:{}", entry.name.replacen('.', ":", 1)), "{}", entry.name);
         assert!(schema["description"].is_string(), "{} has no description", entry.name);
@@ -80,9 +80,13 @@ fn a_missing_required_field_is_refused_by_schema_and_type_alike() {
             example.as_object_mut().unwrap().remove(field);
 
             let violation = validator.check(&example).unwrap_err();
-            assert_eq!(violation.rule, "required", "{}: the schema does without {field}", entry.name);
+            assert_eq!(violation.rule, "required", "{}: the schema does not require {field}", entry.name);
             let is_list = schema["properties"][field]["type"] == "array";
-            assert!(is_list || (entry.round_trip)(example).is_err(), "{}: the type does without {field}", entry.name);
+            assert!(
+                is_list || (entry.round_trip)(example).is_err(),
+                "{}: the type does not require {field}",
+                entry.name
+            );
         }
     }
 }
@@ -94,6 +98,6 @@ fn readers_ignore_what_they_do_not_know() {
         let mut example = schema["examples"][0].clone();
         example["a_field_of_tomorrow"] = json!("unknown");
 
-        assert!((entry.round_trip)(example).is_ok(), "{} refuses an unknown field", entry.name);
+        assert!((entry.round_trip)(example).is_ok(), "{} rejects an unknown field", entry.name);
     }
 }

@@ -1,4 +1,4 @@
-//! Older versions are read as newer ones, and newer ones written as older ones, over the examples of each.
+//! Upcasts and downcasts, over the examples of each version.
 
 #![allow(clippy::unwrap_used)]
 
@@ -70,6 +70,6 @@ fn name_and_work_move_into_objects_and_no_work_stays_none() {
 fn what_is_not_of_its_version_is_refused_without_its_values() {
     let refused = read_as("contacts.contact-added.v2", "contacts.contact-added.v1", json!({"name": "Zoe"}));
 
-    assert_eq!(refused.unwrap_err().to_string(), "the data is no contacts.contact-added.v1");
+    assert_eq!(refused.unwrap_err().to_string(), "the data does not match contacts.contact-added.v1");
     assert!(read_as("contacts.contact-added.v2", "contacts.contact-removed.v1", json!({})).is_err());
 }

@@ -1,4 +1,5 @@
-//! Settings: defaults in the service, then a file, then the environment, then secret files. All mistakes at once.
+//! Settings, read from the service's defaults, then a file, then environment variables, then secret files. All errors
+//! are reported at once.
 
 mod text;
 
@@ -9,13 +10,13 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use self::text::{Setting, Wrong};
 
-/// The defaults that all services share; a service's own `config/default.toml` goes over them.
+/// The defaults that all services share. A service's own `config/default.toml` overrides them.
 const SHARED_DEFAULTS: &str = include_str!("../config/default.toml");
 
-/// Names a file for those who connect, and is no secret.
+/// Names a file that connections read themselves; it is not a secret file.
 const CA_FILE: &str = "tls_ca_file";
 
-/// Everything a service was told.
+/// All settings of a service.
 #[derive(Clone, Debug)]
 pub struct Settings {
     service: String,
@@ -23,17 +24,17 @@ pub struct Settings {
     known: Vec<String>,
 }
 
-/// Why settings cannot be used: every mistake, each with its name and how to set it.
+/// Invalid settings: every error, each with the setting's name and how to set it.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings of {service} are wrong:\n{}", .errors.join("\n"))]
+#[error("invalid settings of {service}:\n{}", .errors.join("\n"))]
 pub struct SettingsError {
-    /// The service.
+    /// The service's name.
     pub service: String,
-    /// One line a mistake.
+    /// One line per error.
     pub errors: Vec<String>,
 }
 
-/// How the broker is reached.
+/// The connection to the broker.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerSettings {
@@ -42,56 +43,57 @@ pub struct BrokerSettings {
     /// The password.
     #[serde(default)]
     pub password: Secret,
-    /// How many messages may be in hand unacknowledged.
+    /// The number of unacknowledged messages that the broker hands to a consumer.
     pub prefetch: u16,
-    /// How many messages share one transaction under a backlog, at most.
+    /// The maximum number of messages that share one transaction under a backlog.
     pub batch: usize,
-    /// Into how many queues, by subject, the service's events are split.
+    /// The number of queues that the service's events are split into, by subject.
     pub partitions: u32,
-    /// How many messages the relay sends before it waits for their confirms.
+    /// The number of messages that the relay sends before it waits for their confirms.
     pub window: i64,
-    /// How long a confirm may take, in milliseconds, before the message is sent again.
+    /// The time to wait for a publisher confirm, in milliseconds, before the message is sent again.
     pub confirm_timeout_ms: u64,
-    /// The longest wait between two attempts to connect, in milliseconds.
+    /// The longest wait between two connection attempts, in milliseconds.
     pub reconnect_max_ms: u64,
-    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    /// A PEM file with the CA certificates that signed the server's certificate, unless a public CA did.
     #[serde(default)]
     pub tls_ca_file: Option<std::path::PathBuf>,
-    /// Whether the server may be reached in plain text although it is on another machine.
+    /// Allows plain text to a server on another machine.
     #[serde(default)]
     pub allow_plaintext: bool,
 }
 
-/// What happens to a message whose handler fails.
+/// Retries of a message whose handler fails.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetrySettings {
-    /// The waits before each next attempt, in milliseconds; after the last the message is parked.
+    /// The delay before each next attempt, in milliseconds. After the last attempt the message is parked.
     pub waits_ms: Vec<u64>,
-    /// How much longer or shorter a wait may turn out by chance, as a share of it.
+    /// Jitter, as a fraction of the delay.
     pub jitter: f64,
-    /// How long one handler may take, in milliseconds.
+    /// The time limit for one handler call, in milliseconds.
     pub handler_timeout_ms: u64,
-    /// How often due messages are looked for, in milliseconds.
+    /// The interval at which due messages are polled, in milliseconds.
     pub poll_ms: u64,
-    /// A message that has been delivered more often than this without an end is handled alone and counted.
+    /// A message that was delivered more often than this without an outcome is handled alone, and its attempts are
+    /// counted.
     pub suspect_after: u32,
 }
 
-/// What is otherwise for one consumer: the sections `[retry_events]` and `[retry_jobs]`, or the service's assembly.
+/// Overrides for one consumer: the sections `[retry_events]` and `[retry_jobs]`, or the service's assembly.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryOverrides {
-    /// As [`RetrySettings::waits_ms`].
+    /// See [`RetrySettings::waits_ms`].
     pub waits_ms: Option<Vec<u64>>,
-    /// As [`RetrySettings::jitter`].
+    /// See [`RetrySettings::jitter`].
     pub jitter: Option<f64>,
-    /// As [`RetrySettings::handler_timeout_ms`].
+    /// See [`RetrySettings::handler_timeout_ms`].
     pub handler_timeout_ms: Option<u64>,
 }
 
 impl RetrySettings {
-    /// These settings, but for what is otherwise.
+    /// Applies overrides.
     pub fn merged_with(&self, otherwise: &RetryOverrides) -> Self {
         Self {
             waits_ms: otherwise.waits_ms.clone().unwrap_or_else(|| self.waits_ms.clone()),
@@ -102,15 +104,15 @@ impl RetrySettings {
     }
 }
 
-/// Requests asked and answered.
+/// Requests, sent and served.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestSettings {
-    /// How many requests are answered at the same time.
+    /// The number of requests served at the same time.
     pub concurrency: usize,
-    /// How long a reply is waited for, in milliseconds.
+    /// The time to wait for a reply, in milliseconds.
     pub timeout_ms: u64,
-    /// How many requests one caller may make in a second.
+    /// The number of requests per second allowed to one caller.
     pub per_caller_per_second: u32,
 }
 
@@ -118,43 +120,44 @@ pub struct RequestSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSettings {
-    /// The address it listens on.
+    /// The listen address.
     pub address: std::net::SocketAddr,
-    /// By which names its pages may be called, beside addresses and `localhost`; with commas between.
+    /// Host names under which the pages may be requested, besides addresses and `localhost`; separated by commas.
     #[serde(default)]
     pub hosts: String,
 }
 
-/// Starting and stopping.
+/// Startup and shutdown.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LifeSettings {
-    /// How long the broker and the store are waited for at the start, in seconds, before the process gives up.
+    /// The time to wait for the broker and the store at startup, in seconds, before the process exits.
     pub patience_s: u64,
-    /// How long a public port stays open after readiness went off, in milliseconds, for balancers to hear of it.
+    /// The time that the public port stays open after readiness goes off, in milliseconds, so that load balancers
+    /// notice.
     pub notice_ms: u64,
-    /// How long work in hand may take to finish after that, in milliseconds.
+    /// The time limit for work in progress to finish after that, in milliseconds.
     pub drain_ms: u64,
 }
 
-/// What is written down of the running service.
+/// Logs and error reports.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
-    /// What is logged, in the form of `RUST_LOG`.
+    /// The log filter, in the syntax of `RUST_LOG`.
     pub filter: String,
-    /// Where bugs are reported; empty for nowhere.
+    /// The Sentry DSN that bugs are reported to; empty for no reports.
     #[serde(default)]
     pub sentry_dsn: Secret,
 }
 
-/// A text that is never shown.
+/// A text that is never displayed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself.
+    /// Returns the text.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -173,13 +176,13 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Settings {
-    /// Reads the settings of a service: the shared defaults, `defaults`, the file that `<SERVICE>_CONFIG` names,
-    /// and variables of the form `<SERVICE>__SECTION__KEY`. A key that ends in `_file` names a file that holds the
-    /// value of the key without that ending. A text means what the field asks for: a list is `1, 2` or `[1, 2]`, and a
-    /// field that is text gets every character, blanks included.
+    /// Reads the settings of a service: the shared defaults, `defaults`, the file that `<SERVICE>_CONFIG` names, and
+    /// variables of the form `<SERVICE>__SECTION__KEY`. A key that ends in `_file` names a file that holds the value of
+    /// the key without that suffix. The field's type decides how a text is parsed: a list is `1, 2` or `[1, 2]`. A text
+    /// field gets every character, blanks included.
     ///
     /// # Errors
-    /// Where a source cannot be read.
+    /// If a source cannot be read.
     pub fn read(service: &str, defaults: &str) -> Result<Self, SettingsError> {
         let variables = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let prefix = format!("{}__", service.to_uppercase());
@@ -191,17 +194,17 @@ impl Settings {
                     let errors = vec![format!("{name} is not UTF-8")];
                     return Err(SettingsError { service: service.to_owned(), errors });
                 }
-                // It is another program's.
+                // It belongs to another program.
                 Err(_) => {}
             }
         }
         Self::read_with(service, defaults, read)
     }
 
-    /// The same with variables of one's own.
+    /// The same with the given variables instead of the environment's.
     ///
     /// # Errors
-    /// Where a source cannot be read.
+    /// If a source cannot be read.
     pub fn read_with(
         service: &str,
         defaults: &str,
@@ -249,7 +252,7 @@ impl Settings {
     /// One section, as its type.
     ///
     /// # Errors
-    /// Where a key is missing, unknown or of the wrong form, with its name and how to set it.
+    /// If a key is missing, unknown or malformed; the error has the key's name and how to set it.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, SettingsError> {
         let empty = Value::new(None, ValueKind::Table(Default::default()));
         let value = self.sections.get(name).unwrap_or(&empty);
@@ -271,7 +274,7 @@ impl Settings {
         )
     }
 
-    /// Says that a section is read by someone, and checks that it can be.
+    /// Marks a section as used, and checks that it can be read.
     pub fn expect<T: DeserializeOwned>(&mut self, name: &str, errors: &mut Vec<String>) -> Option<T> {
         self.known.push(name.to_owned());
         match self.section(name) {
@@ -283,13 +286,13 @@ impl Settings {
         }
     }
 
-    /// The sections that nobody reads: misspelt ones.
+    /// The sections that are not used: misspelt ones.
     pub fn unknown_sections(&self) -> Vec<String> {
         let known = |name: &&String| !self.known.contains(name);
-        self.sections.keys().filter(known).map(|name| format!("[{name}] is no section of this service")).collect()
+        self.sections.keys().filter(known).map(|name| format!("[{name}] is not a section of this service")).collect()
     }
 
-    /// What is in force, one `section.key = value` a line, secrets hidden.
+    /// The settings in force, one `section.key = value` per line, secrets hidden.
     pub fn to_text(&self) -> String {
         let mut lines = Vec::new();
         for (section, value) in &self.sections {
@@ -303,13 +306,13 @@ impl Settings {
         lines.join("\n")
     }
 
-    /// Forgets a section that this service does not have.
+    /// Removes a section that this service does not have.
     #[cfg(feature = "testing")]
     pub(crate) fn forget(&mut self, section: &str) {
         self.sections.remove(section);
     }
 
-    /// The variables that set the same, secrets included.
+    /// The environment variables that set the same values, secrets included.
     #[cfg(feature = "testing")]
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         let mut variables = Vec::new();
@@ -321,7 +324,7 @@ impl Settings {
         variables
     }
 
-    /// Sets one value; for tests and for tools.
+    /// Sets one value; for tests and tools.
     pub fn set(&mut self, section: &str, key: &str, value: impl Into<ValueKind>) {
         let table = Value::new(None, ValueKind::Table(Default::default()));
         let entry = self.sections.entry(section.to_owned()).or_insert(table);
@@ -331,7 +334,7 @@ impl Settings {
     }
 }
 
-/// Makes `[partners.mail]` a section like any other, of the name `partners.mail`.
+/// Turns `[partners.mail]` into a top-level section named `partners.mail`.
 fn lift_partners(sections: &mut BTreeMap<String, Value>) {
     match sections.remove("partners") {
         Some(Value { kind: ValueKind::Table(partners), .. }) => {
@@ -342,13 +345,13 @@ fn lift_partners(sections: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What a file holds, without the line end that editors and `echo` add.
+/// The content of a file, without the trailing newline that editors and `echo` add.
 fn without_line_end(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// A setting as the text of a variable that sets the same.
+/// A setting as the text of an environment variable that sets the same value.
 #[cfg(feature = "testing")]
 fn as_text(value: &Value) -> String {
     let element = |value: &Value| match &value.kind {

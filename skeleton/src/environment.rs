@@ -1,4 +1,4 @@
-//! Clock and chance, injected, so that everything built on them can be run again the same way.
+//! Clock and random number generator, injected so that a run can be repeated exactly.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -10,29 +10,29 @@ use futures::{
 };
 use uuid::Uuid;
 
-/// Tells the time, and lets it pass.
+/// A source of time and of sleep.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> DateTime<Utc>;
 
-    /// How far it is ahead of the stores' clocks, on purpose: time that a test has let pass.
+    /// How far this clock is ahead of the stores' clocks on purpose: the time that a test has skipped.
     fn ahead(&self) -> TimeDelta {
         TimeDelta::zero()
     }
 
-    /// Lets so much time pass. A clock that only tells another time leaves this to the runtime's timer.
+    /// Waits for this long. A clock that only shows another time leaves this to the runtime's timer.
     fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
         tokio::time::sleep(wait).boxed()
     }
 }
 
-/// Where everything random comes from.
+/// The source of randomness.
 pub trait Rng: Send + Sync {
-    /// The next 128 bits.
+    /// The next 128 random bits.
     fn next(&self) -> u128;
 }
 
-/// The clock and the chance that a service lives with.
+/// The clock and the random number generator of a service.
 #[derive(Clone)]
 pub struct Environment {
     clock: Arc<dyn Clock>,
@@ -57,37 +57,37 @@ impl Rng for SystemRng {
 }
 
 impl Environment {
-    /// The machine's clock and the operating system's randomness.
+    /// The system clock and the operating system's randomness.
     pub fn system() -> Self {
         Self::new(SystemClock, SystemRng)
     }
 
-    /// A clock of one's own, and the operating system's randomness.
+    /// The given clock, and the operating system's randomness.
     pub fn with_clock(clock: impl Clock + 'static) -> Self {
         Self::new(clock, SystemRng)
     }
 
-    /// A clock and a chance of one's own.
+    /// The given clock and random number generator.
     pub fn new(clock: impl Clock + 'static, rng: impl Rng + 'static) -> Self {
         Self { clock: Arc::new(clock), rng: Arc::new(rng) }
     }
 
-    /// Now.
+    /// The current time.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// A time of this clock as a store's clock shows it. The same time, but where a test has let time pass.
+    /// Converts a time of this clock to a store's clock. They differ only if a test has skipped time.
     pub(crate) fn by_the_stores_clock(&self, time: DateTime<Utc>) -> DateTime<Utc> {
         time - self.clock.ahead()
     }
 
-    /// Lets so much time pass.
+    /// Waits for this long.
     pub fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
         self.clock.sleep(wait)
     }
 
-    /// Waits for something, but no longer than this: `None` where it takes longer.
+    /// Waits for a future up to a limit: `None` if it takes longer.
     pub async fn within<T>(&self, limit: Duration, waited_for: impl Future<Output = T>) -> Option<T> {
         let waited_for = std::pin::pin!(waited_for);
         match select(waited_for, self.sleep(limit)).await {
@@ -96,18 +96,18 @@ impl Environment {
         }
     }
 
-    /// A number from 0 up to, not including, 1.
+    /// A random number in `0.0..1.0`.
     pub fn fraction(&self) -> f64 {
-        // 53 bits are what a double holds exactly.
+        // A double holds exactly 53 bits.
         (self.rng.next() >> 75) as f64 / (1u64 << 53) as f64
     }
 
-    /// A random id (UUID version 4), safe to show to strangers.
+    /// A random id (UUID version 4), safe to expose.
     pub fn new_id(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.rng.next().to_be_bytes()).into_uuid()
     }
 
-    /// A message's id (UUID version 7): near in time is near in an index.
+    /// A message id (UUID version 7): ids created close in time are close in an index.
     pub fn new_message_id(&self) -> Uuid {
         let millis = self.now().timestamp_millis().unsigned_abs();
         let bytes = self.rng.next().to_be_bytes();
@@ -116,12 +116,12 @@ impl Environment {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// The first step of a new trace.
+    /// The root span of a new trace.
     pub fn new_trace(&self) -> TraceParent {
         TraceParent { trace_id: self.rng.next().max(1), span_id: self.new_span(), sampled: true }
     }
 
-    /// The next step of a trace, or the first of a new one.
+    /// A child span of a trace, or the root span of a new one.
     pub fn child_of(&self, parent: Option<TraceParent>) -> TraceParent {
         match parent {
             Some(parent) => TraceParent { span_id: self.new_span(), ..parent },

@@ -1,7 +1,8 @@
-//! Removal of what has expired: inbox entries, finished jobs, and whatever a service keeps for a limited time.
+//! Removal of expired entries: inbox entries, finished jobs, and other data that a service keeps for a limited time.
 //!
-//! It goes on in small batches until nothing is left, so it keeps up with any rate at which entries expire. After each batch
-//! it rests as long as the batch took: it never uses more than half of one connection, and less the busier the store is.
+//! It removes small batches until nothing is left, so it keeps up with any rate at which entries expire. After each
+//! batch it pauses as long as the batch took: it never uses more than half of one connection, and less the busier the
+//! store is.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -15,23 +16,23 @@ use crate::{
     store::{KEPT_DAYS, ServiceContext, Store},
 };
 
-/// How many entries go in one batch.
+/// The number of entries in one batch.
 pub const BATCH: i64 = 1000;
 
-/// How often expired entries are looked for.
+/// The interval between two searches for expired entries.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(60);
 
-/// How long a replica that has removed a batch may go on alone.
+/// The time for which a replica that has removed a batch may continue alone.
 const TURN: Duration = Duration::from_secs(30);
 
-/// The shortest rest after a batch: others get their turn.
+/// The shortest pause after a batch, so that other work gets its turn.
 const REST: Duration = Duration::from_millis(1);
 
-/// Removes expired entries of a kind in batches until none is left, or the service stops, and returns how many it were.
-/// `remove` removes at most as many as it is given, and returns how many it were.
+/// Removes expired entries of a kind in batches until none is left or the service stops, and returns their number.
+/// `remove` removes at most the given number of entries, and returns how many it removed.
 ///
 /// # Errors
-/// That of the batch which failed. What was removed before stays removed.
+/// The error of the batch that failed. Entries removed before it stay removed.
 pub async fn remove_expired<Out>(
     kind: &'static str,
     stop: &Stop,
@@ -58,7 +59,7 @@ where
     }
 }
 
-/// Removes what has expired in the skeleton's own tables, on one replica at a time, until told to stop.
+/// Removes expired entries from the skeleton's own tables, on one replica at a time, until the service stops.
 pub(crate) async fn clean_up<S: Store>(store: S, service: Arc<ServiceContext>, stop: Stop) {
     let holder = service.environment.new_id().to_string();
     while !stop.is_stopped() {
@@ -74,7 +75,7 @@ pub(crate) async fn clean_up<S: Store>(store: S, service: Arc<ServiceContext>, s
     }
 }
 
-/// One batch, unless another replica is at it.
+/// Removes one batch, unless another replica is doing so.
 async fn batch<S: Store>(store: &S, holder: &str, kind: &str, limit: i64) -> Result<u64, StoreError> {
     if !store.may_clean_up(holder, TURN).await? {
         return Ok(0);
@@ -84,6 +85,6 @@ async fn batch<S: Store>(store: &S, holder: &str, kind: &str, limit: i64) -> Res
 
 fn told(kind: &str, removed: Result<u64, StoreError>) {
     if let Err(error) = removed {
-        warn!(kind, %error, "expired entries cannot be removed; retrying in a minute");
+        warn!(kind, %error, "failed to remove expired entries; retrying in a minute");
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, in four kinds: retry, reject, drop, and bug.
+//! Failures, of four kinds: retry, reject, drop, and bug.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 /// The result of a handler: `()` for events and job steps, the reply for requests.
 pub type HandlerResult<T = ()> = Result<T, Failure>;
 
-/// Why a handler did not do its work; it decides the future of the message.
+/// Why a handler failed; it decides what happens to the message.
 #[derive(Debug)]
 pub enum Failure {
-    /// Trouble that passes: the message is handled again, later.
+    /// A transient failure: the message is handled again later.
     Retry(StoreError),
-    /// The domain says no, and will say no tomorrow: the message is parked, the caller told why.
+    /// A permanent refusal by the domain: the message is parked, and the caller gets the problem.
     Reject(Problem),
-    /// The message has no effect here and needs none: it is acknowledged and counted, and never parked. The text is
-    /// the reason, for the log.
+    /// The message has no effect here and needs none: it is acknowledged and counted, and never parked. The text is the
+    /// reason, for the log.
     Drop(String),
-    /// Must not happen: reported as a bug, and tried again in case it was not one.
+    /// A state that must not occur: reported as a bug, and retried in case it is transient.
     Bug(Bug),
 }
 
-/// Something that must not happen.
+/// A state that must not occur.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bug {
     /// What happened.
@@ -37,12 +37,12 @@ impl fmt::Display for Bug {
 }
 
 impl Failure {
-    /// Trouble that passes, for an error that would be taken as something else.
+    /// A transient failure, for an error that would be converted to another kind.
     pub fn retry(error: impl fmt::Display) -> Self {
         Self::Retry(StoreError::new(StoreErrorKind::Conflict, error))
     }
 
-    /// Something that must not happen.
+    /// A state that must not occur.
     pub fn bug(error: impl fmt::Display) -> Self {
         Self::Bug(Bug { text: error.to_string(), stack: None })
     }
@@ -60,18 +60,18 @@ impl Failure {
         }
     }
 
-    /// Whether the store does not answer at all: nothing is wrong with the message.
+    /// Whether the store is unreachable: nothing is wrong with the message.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Retry(error) if error.kind == StoreErrorKind::Unavailable)
     }
 
-    /// What the one who asked is told.
+    /// The problem that the caller gets.
     pub fn into_problem(self) -> Problem {
         match self {
             Self::Reject(problem) => problem,
             // The caller waits for a reply: a request cannot be dropped without one.
             Self::Drop(reason) => Problem::new(422, "dropped", reason),
-            Self::Retry(_) => Problem::unavailable("the service cannot do this just now: try again in a moment"),
+            Self::Retry(_) => Problem::unavailable("the service is temporarily unavailable: try again in a moment"),
             Self::Bug(_) => Problem::new(500, "internal-error", "something went wrong on our side"),
         }
     }
@@ -111,24 +111,25 @@ impl<R: Refusal> From<R> for Failure {
     }
 }
 
-/// A domain's no. Its text is written for the caller: lowercase, no full stop, says what is wrong and what to do.
+/// A refusal by the domain. Its text is written for the caller: lowercase, no full stop, says what is wrong and what to
+/// do.
 pub trait Refusal: std::error::Error {
     /// The HTTP status that fits best.
     fn status(&self) -> u16;
 
-    /// A short name for programs, `email-taken`.
+    /// A short machine-readable name, such as `email-taken`.
     fn code(&self) -> &'static str;
 
-    /// The field of the body that is at fault, where it is one.
+    /// The invalid field of the body, if the error concerns one.
     fn field(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// What a caller is told when something did not work (RFC 9457).
+/// The error that a caller gets (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Names the kind of problem, `urn:kith:problem:email-taken`.
+    /// The kind of problem, such as `urn:kith:problem:email-taken`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind in words.
@@ -137,18 +138,18 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong this time, and what to do.
     pub detail: String,
-    /// The fields at fault, where the body is.
+    /// The invalid fields, if the error is in the body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// How many seconds to wait before trying again, where that helps.
+    /// The number of seconds to wait before a retry, if a retry can succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The trace to look for in the logs of all services, where the fault is ours.
+    /// The trace id to search for in the logs of all services, if the error is the service's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
 }
 
-/// One field at fault.
+/// One invalid field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldError {
     /// The field's name.
@@ -158,7 +159,7 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// A problem of a kind; the title is made from the kind's name.
+    /// A problem of a kind; the title is derived from the code.
     pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:kith:problem:{code}"),
@@ -171,12 +172,12 @@ impl Problem {
         }
     }
 
-    /// The thing asked for is not there, or is another account's.
+    /// The requested thing does not exist, or belongs to another account.
     pub fn not_found(what: &str) -> Self {
         Self::new(404, "not-found", format!("there is no such {what}"))
     }
 
-    /// It does not work now; in a moment it may.
+    /// Temporarily unavailable: a retry may succeed.
     pub fn unavailable(detail: &str) -> Self {
         Self { retry_after: Some(1), ..Self::new(503, "unavailable", detail) }
     }
@@ -196,48 +197,48 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Trouble with a store.
+/// An error of a store.
 #[derive(Clone, Debug)]
 pub struct StoreError {
-    /// What it means for the work at hand.
+    /// The effect on the work in progress.
     pub kind: StoreErrorKind,
     message: String,
     constraint: Option<String>,
 }
 
-/// What trouble with a store means for the work at hand.
+/// The effect of a store error on the work in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
-    /// The store does not answer: wait for it.
+    /// The store does not respond: wait for it.
     Unavailable,
-    /// Another got in the way (deadlock, lost race, time-out): the same again may work.
+    /// A conflict with other work (deadlock, lost race, timeout): a retry may succeed.
     Conflict,
-    /// The question or the answer is wrong: a bug.
+    /// The query or its result is invalid: a bug.
     Broken,
 }
 
 impl StoreError {
-    /// An error of a kind.
+    /// An error of the given kind.
     pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
         Self { kind, message: message.to_string(), constraint: None }
     }
 
-    /// The question or the answer is wrong.
+    /// The query or its result is invalid.
     pub fn broken(message: impl fmt::Display) -> Self {
         Self::new(StoreErrorKind::Broken, message)
     }
 
-    /// The store does not answer.
+    /// The store does not respond.
     pub fn unavailable(message: impl fmt::Display) -> Self {
         Self::new(StoreErrorKind::Unavailable, message)
     }
 
-    /// Says which of the store's constraints was hurt.
+    /// Adds the name of the violated constraint.
     pub fn with_constraint(self, constraint: impl Into<String>) -> Self {
         Self { constraint: Some(constraint.into()), ..self }
     }
 
-    /// Whether this constraint of the store was hurt.
+    /// Whether this constraint was violated.
     pub fn breaks(&self, constraint: &str) -> bool {
         self.constraint.as_deref() == Some(constraint)
     }

@@ -1,8 +1,8 @@
-//! Singletons: a task that runs on one replica at a time, under a lease of the store.
+//! Singletons: a task that runs on one replica at a time, under a lease in the store.
 //!
-//! The lease is renewed at a third of its length. A replica that cannot renew it stops the task before the lease runs
-//! out; one that was paused and does not know that it has run out is stopped by the fence: the task makes what it writes
-//! depend on the lease with `tx.fence(&lease)`.
+//! The lease is renewed at a third of its duration. A replica that cannot renew it stops the task before the lease
+//! expires. A replica that was paused past its expiry is stopped by the fencing number: the task makes its writes
+//! conditional on the lease with `tx.fence(&lease)`.
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LeaseSettings {
-    /// How long a lease lasts that is not renewed, in milliseconds: how long a dead replica's task stands still.
+    /// The duration of a lease that is not renewed, in milliseconds: how long a dead replica's task does not run.
     #[serde(default = "fifteen_seconds")]
     pub lasts_ms: u64,
 }
@@ -31,14 +31,14 @@ fn fifteen_seconds() -> u64 {
     15_000
 }
 
-/// A task that runs, and how to stop it.
+/// A running task, and how to stop it.
 struct Task {
     lease: Lease,
     stop: StopSender,
     running: JoinHandle<()>,
 }
 
-/// Runs a task whenever this replica has the lease of its name, until told to stop.
+/// Runs a task while this replica holds the lease of its name, until the service stops.
 pub(crate) async fn singleton<S, F, Out>(
     name: &'static str,
     store: &S,
@@ -56,7 +56,7 @@ pub(crate) async fn singleton<S, F, Out>(
     let mut held_until = Instant::now();
     while !stop.is_stopped() {
         let asked_at = Instant::now();
-        // No answer in time is no lease: the other half of its length is for stopping.
+        // No response in time counts as no lease: the rest of its duration is left for stopping the task.
         let claimed = tokio::time::timeout(lasts / 3, store.claim(name, &holder, lasts)).await;
         match claimed {
             Ok(Ok(Some(lease))) => {
@@ -64,13 +64,13 @@ pub(crate) async fn singleton<S, F, Out>(
                 running = Some(keep_running(name, running.take(), lease, &task).await);
             }
             Ok(Ok(None)) => held_until = asked_at,
-            Ok(Err(error)) => warn!(singleton = name, %error, "the lease cannot be asked for: trying again"),
-            Err(_) => warn!(singleton = name, "no answer about the lease in time: trying again"),
+            Ok(Err(error)) => warn!(singleton = name, %error, "failed to claim the lease; retrying"),
+            Err(_) => warn!(singleton = name, "claiming the lease timed out; retrying"),
         }
         if Instant::now() >= held_until
             && let Some(lost) = running.take()
         {
-            warn!(singleton = name, fence = lost.lease.fence, "the lease is lost: the task is stopped");
+            warn!(singleton = name, fence = lost.lease.fence, "lost the lease; stopping the task");
             lost.end(name, lasts / 3).await;
         }
         tokio::select! {
@@ -82,12 +82,12 @@ pub(crate) async fn singleton<S, F, Out>(
         let lease = task.lease.clone();
         task.end(name, lasts / 3).await;
         if let Err(error) = store.release(&lease).await {
-            warn!(singleton = name, %error, "the lease could not be given back: it runs out by itself");
+            warn!(singleton = name, %error, "failed to release the lease; it expires by itself");
         }
     }
 }
 
-/// The task of this lease: the one that runs, or a new one where it has ended or the lease is another.
+/// Returns the task for this lease: the running one, or a new one if that has ended or belongs to another lease.
 async fn keep_running<F, Out>(name: &'static str, there: Option<Task>, lease: Lease, task: &F) -> Task
 where
     F: Fn(Lease, Stop) -> Out,
@@ -99,12 +99,12 @@ where
         None => {}
     }
     let (sender, stop) = stop::channel();
-    info!(singleton = name, fence = lease.fence, "this replica has the lease: the task starts");
+    info!(singleton = name, fence = lease.fence, "acquired the lease; starting the task");
     gauge!("singleton_running", "singleton" => name).set(1.0);
     let guarded = AssertUnwindSafe(task(lease.clone(), stop)).catch_unwind();
     let running = tokio::spawn(async move {
         if guarded.await.is_err() {
-            error!(singleton = name, "a singleton has panicked: it is started again");
+            error!(singleton = name, "a singleton has panicked; restarting it");
             telemetry::report_bug(&format!("the singleton {name} has panicked"));
         }
     });
@@ -112,12 +112,12 @@ where
 }
 
 impl Task {
-    /// Tells the task to stop, and cuts it off where it does not.
+    /// Signals the task to stop, and aborts it after a timeout.
     async fn end(mut self, name: &'static str, patience: Duration) {
         self.stop.stop();
         if tokio::time::timeout(patience, &mut self.running).await.is_err() {
             self.running.abort();
-            // Until it is really off: two of it must not run in one process.
+            // Wait until it has really ended: two instances must not run in one process.
             let _ = self.running.await;
         }
         gauge!("singleton_running", "singleton" => name).set(0.0);

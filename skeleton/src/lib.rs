@@ -1,7 +1,7 @@
-//! What every service of Kith shares, so that a service writes only its domain.
+//! What every service of Kith shares, so that a service contains only its domain.
 //!
 //! A service is an assembly: `Service::named("contacts").store(..).consumes(..).answers(..).jobs(..)`. From that the
-//! skeleton knows the queues it needs, its rights on the broker, its settings and its commands.
+//! skeleton derives the queues it needs, its rights on the broker, its settings and its commands.
 //!
 //! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.
 

@@ -1,4 +1,4 @@
-//! Mail by SMTP, as much of it as the mail server allows.
+//! Mail by SMTP, within the limits of the mail server.
 
 use std::time::Duration;
 
@@ -21,47 +21,47 @@ use crate::{
     tls::Tls,
 };
 
-/// What a mail server answers when it takes no mail at all just now, from us or from anybody: it closes, is throttling,
-/// or does not let us in (RFC 5321, RFC 4954, RFC 7504).
+/// The replies of a mail server that accepts no mail at all at present, from this client or any: it closes the
+/// connection, throttles, or rejects the login (RFC 5321, RFC 4954, RFC 7504).
 const TAKES_NO_MAIL: [u16; 8] = [421, 432, 454, 521, 530, 534, 535, 538];
 
-/// How mail is sent.
+/// The mail server and the sender.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailSettings {
     /// `smtps://host:port` (TLS from the start), `smtp://host:port?tls=required` (STARTTLS), or `smtp://host:port` for
     /// plain text.
     pub url: String,
-    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    /// A PEM file with the CA certificates that signed the server's certificate, unless a public CA did.
     #[serde(default)]
     pub tls_ca_file: Option<std::path::PathBuf>,
-    /// Whether the server may be reached in plain text although it is on another machine.
+    /// Allows plain text to a server on another machine.
     #[serde(default)]
     pub allow_plaintext: bool,
-    /// Who signs in to the mail server; empty for nobody.
+    /// The user name for the mail server; empty for no login.
     #[serde(default)]
     pub user: String,
-    /// Their password.
+    /// The password.
     #[serde(default)]
     pub password: Secret,
-    /// Who the mail is from, `Kith <kith@example.org>`.
+    /// The sender, such as `Kith <kith@example.org>`.
     pub from: String,
 }
 
-/// A mail to one person, plain text.
+/// A plain-text mail to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// To whom.
+    /// The recipient's address.
     pub to: String,
-    /// What about.
+    /// The subject.
     pub subject: String,
     /// The text.
     pub text: String,
-    /// The same mail again has the same id, so that a mailbox can tell.
+    /// The message id. A mail that is sent again has the same id, so that a mailbox can recognise it.
     pub id: String,
 }
 
-/// Sends mail. Each is one conversation with the server.
+/// Sends mail. Each mail is one SMTP session.
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
@@ -69,10 +69,10 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A mailer as the settings say, to a server with limits. Nothing is opened yet.
+    /// Creates a mailer from the settings, for a server with limits. It opens no connection yet.
     ///
     /// # Errors
-    /// Where the address of the server or of the sender is none, or the server's says plain text to another machine.
+    /// If the address of the server or of the sender is invalid, or the settings ask for plain text to another machine.
     pub fn new(settings: MailSettings, server: Partner) -> Result<Self, String> {
         let from = settings.from.parse().map_err(|error| format!("from: {error}"))?;
         let mut transport = encrypted(&settings)?;
@@ -82,12 +82,12 @@ impl Mailer {
         Ok(Self { transport: transport.timeout(Some(Duration::from_secs(10))).build(), from, server })
     }
 
-    /// Hands a mail to the server, when it is its turn.
+    /// Sends a mail, once the limits allow it.
     ///
     /// # Errors
-    /// Retry where the server takes no mail now, or not this one; reject where it will never take this mail.
+    /// Retry if the server does not accept mail, or this mail, at present. Reject if it never accepts this mail.
     pub async fn send(&self, mail: &Mail) -> Result<(), Failure> {
-        let to: Mailbox = mail.to.parse().map_err(|_| refused("the address is not one that mail can be sent to"))?;
+        let to: Mailbox = mail.to.parse().map_err(|_| refused("invalid recipient address"))?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)
@@ -107,8 +107,8 @@ impl Mailer {
     }
 }
 
-/// A way to the server whose certificate is checked, or plain text where that is allowed. TLS "if the server has it" is
-/// plain text as soon as someone in between says that it has none.
+/// A transport that checks the server's certificate, or plain text if that is allowed. Opportunistic TLS is not
+/// offered: an attacker in between can downgrade it to plain text.
 fn encrypted(settings: &MailSettings) -> Result<AsyncSmtpTransportBuilder, String> {
     let transport =
         AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(|error| format!("url: {error}"))?;
@@ -133,13 +133,13 @@ fn parameters(host: &str, tls: &Tls) -> Result<TlsParameters, lettre::transport:
     parameters.build_rustls()
 }
 
-/// The server's text may hold the address: only its kind is kept.
+/// The server's text may contain the address, so only the kind of error is kept.
 fn fault_of(error: &lettre::transport::smtp::Error) -> Fault {
     match error.status().map(u16::from) {
-        Some(code) if TAKES_NO_MAIL.contains(&code) => Fault::Away(format!("takes no mail just now: {code}")),
-        Some(_) if error.is_permanent() => Fault::Answer(refused("the mail server refuses this mail for good")),
-        Some(_) => Fault::Answer(Failure::retry("the mail server does not take this mail just now")),
-        None if error.is_timeout() => Fault::Away("does not answer in time".to_owned()),
+        Some(code) if TAKES_NO_MAIL.contains(&code) => Fault::Away(format!("accepts no mail at present: {code}")),
+        Some(_) if error.is_permanent() => Fault::Answer(refused("the mail server permanently refused this mail")),
+        Some(_) => Fault::Answer(Failure::retry("the mail server temporarily refused this mail")),
+        None if error.is_timeout() => Fault::Away("timed out".to_owned()),
         None => Fault::Away("cannot be reached".to_owned()),
     }
 }

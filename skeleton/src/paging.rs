@@ -1,4 +1,4 @@
-//! Pages of a list: the limit and the cursor that a caller asks with, and the cursor of the next page.
+//! Pages of a list: the limit and the cursor of a request, and the cursor of the next page.
 //!
 //! ```ignore
 //! let request = PageRequest::<Uuid>::parse(asked.cursor.as_deref(), asked.limit, 50)?;
@@ -11,15 +11,15 @@ use uuid::Uuid;
 
 use crate::failure::{FieldError, Problem};
 
-/// The most items of a page.
+/// The maximum number of items on a page.
 pub const LARGEST_PAGE: u32 = 200;
 
-/// The key of an item in the order of its list, as a cursor carries it.
+/// The sort key of an item, as encoded in a cursor.
 pub trait CursorKey: Sized {
-    /// Writes the cursor.
+    /// Encodes the cursor.
     fn write(&self) -> String;
 
-    /// Reads a cursor; `None` if it is malformed.
+    /// Decodes a cursor; `None` if it is malformed.
     fn read(cursor: &str) -> Option<Self>;
 }
 
@@ -46,16 +46,16 @@ impl CursorKey for (String, Uuid) {
     }
 }
 
-/// Which page of a list is asked for.
+/// The requested page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<K> {
-    /// The key of the last item of the page before; `None` for the first page.
+    /// The key of the last item of the previous page; `None` for the first page.
     pub after: Option<K>,
     limit: u32,
 }
 
 impl<K: CursorKey> PageRequest<K> {
-    /// Reads what was asked for; without a limit, a page has this many items.
+    /// Parses a page request. Without a limit, the page has `usual` items.
     ///
     /// # Errors
     /// 422 if the cursor is malformed, or the limit is not 1 to 200.
@@ -65,12 +65,12 @@ impl<K: CursorKey> PageRequest<K> {
         Ok(Self { after, limit })
     }
 
-    /// How many items to look for: one more than the page has shows whether there is a next page.
+    /// The number of items to query: one more than the page has shows whether there is a next page.
     pub fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
     }
 
-    /// The page of what was found, and the cursor of the next page, if there is one.
+    /// The page of the items found, and the cursor of the next page, if there is one.
     pub fn page<T>(&self, mut found: Vec<T>, key: impl FnOnce(&T) -> K) -> (Vec<T>, Option<String>) {
         let has_more = found.len() > self.limit as usize;
         found.truncate(self.limit as usize);
@@ -79,10 +79,10 @@ impl<K: CursorKey> PageRequest<K> {
     }
 }
 
-/// The number of items that a page has.
+/// The number of items on a page.
 ///
 /// # Errors
-/// 422 if it is zero or larger than the largest.
+/// 422 if it is zero or above the maximum.
 pub fn page_limit(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32, Problem> {
     match asked.unwrap_or(usual) {
         limit if (1..=largest).contains(&limit) => Ok(limit),
@@ -90,9 +90,9 @@ pub fn page_limit(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32, P
     }
 }
 
-/// The refusal of a cursor that is not one of the list.
+/// The error for a cursor that does not belong to the list.
 pub fn malformed_cursor() -> Problem {
-    refusal("cursor-malformed", "cursor", "is not one of this list: use next_cursor of the page before".to_owned())
+    refusal("cursor-malformed", "cursor", "is not from this list: use next_cursor of the previous page".to_owned())
 }
 
 fn refusal(code: &'static str, field: &str, detail: String) -> Problem {
@@ -101,7 +101,7 @@ fn refusal(code: &'static str, field: &str, detail: String) -> Problem {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#[allow(clippy::unwrap_used, reason = "a test should panic on the unexpected")]
 mod tests {
     use super::*;
 

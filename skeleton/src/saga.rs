@@ -1,12 +1,12 @@
-//! Sagas: what goes on over many messages and is remembered between them.
+//! Sagas: processes over many messages, with state that is kept between them.
 //!
-//! A saga is a value of the service's own that is kept in the service's store. Handlers of events and jobs find it,
-//! change it, and say what step that was, all in the transaction of the message they handle.
+//! A saga is a value of a service's own type, kept in the service's store. Handlers of events and jobs find it, change
+//! it, and record a step, all in the transaction of the message they handle.
 //!
-//! It promises: one step at a time. Whoever finds a saga locks it until the transaction ends; another who finds it
-//! meanwhile waits, and sees what the first has left. A step is kept together with the effects of its message, or
-//! neither is. A time-out that was replaced, or whose saga has ended, has no effect, even when it had gone out. What a
-//! saga did is undone one step after the other, the last first, each by a job of its own.
+//! Guarantees: Steps do not run concurrently. Finding a saga locks it until the transaction ends; another transaction
+//! that finds it meanwhile waits, and sees the first one's changes. A step commits atomically with the effects of its
+//! message. A timeout that was replaced, or whose saga has ended, has no effect, even if it was already sent.
+//! Compensation undoes one step after the other, the last first, each in a job of its own.
 //!
 //! ```ignore
 //! async fn on_paid(paid: Paid, tx: &mut Tx) -> Handled {
@@ -27,13 +27,13 @@ use crate::{
     store::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas},
 };
 
-/// What a saga remembers. Kept as JSON while it goes on, over releases of the service: a new field needs a default.
-/// Operators see all of it, so it holds no personal data: ids, times, counts.
+/// The state of a saga. It is kept as JSON while the saga runs, across releases of the service: a new field needs a
+/// default. Operators see all of it, so it holds no personal data: ids, times, counts.
 pub trait SagaState: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Names the kind of saga in this service, one word.
+    /// The name of this kind of saga in the service, one word.
     const NAME: &'static str;
 
-    /// How long a saga is kept once it has ended.
+    /// How long a saga is kept after it has ended.
     const KEPT: TimeDelta = TimeDelta::days(30);
 }
 
@@ -41,15 +41,15 @@ pub trait SagaState: Serialize + DeserializeOwned + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Saga<T> {
     row: SagaRow,
-    /// What it remembers. Kept with the next step.
+    /// Its state. Saved with the next step.
     pub state: T,
 }
 
 impl<T: SagaState> Saga<T> {
-    /// Begins a saga; `None` where one of this id has begun before.
+    /// Begins a saga; `None` if one with this id was begun before.
     ///
     /// # Errors
-    /// Where the store does not answer.
+    /// If the store does not respond.
     pub async fn begin<Tx: KeepSagas>(tx: &mut Tx, id: Uuid, state: T) -> Result<Option<Self>, Failure> {
         let now = tx.now();
         let row = SagaRow {
@@ -70,16 +70,16 @@ impl<T: SagaState> Saga<T> {
         Ok(Some(saga))
     }
 
-    /// A saga that is running; `None` where there is none, or it has ended or was given up. Waits for whoever takes a
-    /// step of it.
+    /// Finds a running saga; `None` if there is none, or it has ended or is being compensated. Waits for a transaction
+    /// that has locked it.
     ///
     /// # Errors
-    /// Where the store does not answer, or what it keeps is no `T`.
+    /// If the store does not respond, or the stored state is not a `T`.
     pub async fn find<Tx: KeepSagas>(tx: &mut Tx, id: Uuid) -> Result<Option<Self>, Failure> {
         Self::in_phase(tx, id, SagaPhase::Running).await
     }
 
-    /// A running saga whose time-out is the job that is handled; `None` where it has another by now, or none.
+    /// Finds a running saga whose timeout is the job being handled; `None` if it has another timeout by now, or none.
     ///
     /// # Errors
     /// As [`Saga::find`].
@@ -93,7 +93,7 @@ impl<T: SagaState> Saga<T> {
         Ok(Some(saga))
     }
 
-    /// A saga that was given up and is being undone.
+    /// Finds a saga that is being compensated.
     ///
     /// # Errors
     /// As [`Saga::find`].
@@ -118,15 +118,16 @@ impl<T: SagaState> Saga<T> {
         self.row.begun_at
     }
 
-    /// Keeps its state, and what was done in its log. The words are the program's, never data: no person is in them.
+    /// Saves the state, and records the step in the saga's log. The text is a constant of the program: no personal
+    /// data.
     ///
     /// # Errors
-    /// Where the store does not answer.
+    /// If the store does not respond.
     pub async fn step<Tx: KeepSagas>(&mut self, tx: &mut Tx, what: &'static str) -> HandlerResult {
         self.keep(tx, what, None).await
     }
 
-    /// The same for a step that is undone by this job, should the saga be given up later.
+    /// The same for a step that this job undoes if the saga is compensated later.
     ///
     /// # Errors
     /// As [`Saga::step`]. Rejects a job of more than 256 kB.
@@ -140,7 +141,7 @@ impl<T: SagaState> Saga<T> {
         self.keep(tx, what, Some(compensation)).await
     }
 
-    /// Has a job done at a time, unless the saga ends before or is given another time-out: it has one.
+    /// Sets the saga's only timeout: enqueues a job at a time, unless the saga ends before or gets another timeout.
     ///
     /// # Errors
     /// As [`crate::Delay::enqueue_at`].
@@ -151,7 +152,7 @@ impl<T: SagaState> Saga<T> {
         Ok(tx.update_saga(&self.row).await?)
     }
 
-    /// Brings it to its end.
+    /// Ends the saga.
     ///
     /// # Errors
     /// As [`Saga::step`].
@@ -161,9 +162,9 @@ impl<T: SagaState> Saga<T> {
         self.step(tx, what).await
     }
 
-    /// Gives it up: the job that undoes its last step goes into the queue. That job's handler finds the saga with
-    /// [`Saga::compensating`] and says with [`Saga::compensated`] that it has done so; then it is the turn of the step
-    /// before.
+    /// Starts the compensation: enqueues the job that undoes the last step. That job's handler finds the saga with
+    /// [`Saga::compensating`] and reports the step as undone with [`Saga::compensated`]; then the step before it
+    /// follows.
     ///
     /// # Errors
     /// As [`Saga::step`].
@@ -174,7 +175,7 @@ impl<T: SagaState> Saga<T> {
         self.undo_next(tx).await
     }
 
-    /// One step is undone: now the one before, or that was all.
+    /// Reports one step as undone: enqueues the job for the one before, or ends the saga if there is none.
     ///
     /// # Errors
     /// As [`Saga::step`].
@@ -199,7 +200,7 @@ impl<T: SagaState> Saga<T> {
 
     async fn stop_clock<Tx: KeepSagas>(&mut self, tx: &mut Tx) -> HandlerResult {
         if let Some(timeout) = self.row.timeout.take() {
-            // Where it has gone out already, its handler finds that it is the time-out no more.
+            // If it was already sent, its handler finds that it is no longer the saga's timeout.
             tx.cancel(timeout.message).await?;
         }
         Ok(())
@@ -219,10 +220,10 @@ impl<T: SagaState> Saga<T> {
     }
 }
 
-/// What a saga remembers just now, for who only looks: nothing is locked.
+/// Reads the present state of a saga without a lock.
 ///
 /// # Errors
-/// Where the store does not answer, or what it keeps is no `T`.
+/// If the store does not respond, or the stored state is not a `T`.
 pub async fn state_of<T: SagaState, S: Sagas>(store: &S, id: Uuid) -> Result<Option<T>, StoreError> {
     store.find_saga(T::NAME, id).await?.as_ref().map(read).transpose()
 }
@@ -232,7 +233,7 @@ fn read<T: SagaState>(row: &SagaRow) -> Result<T, StoreError> {
         .map_err(|error| StoreError::broken(format!("the saga {} {} cannot be read: {error}", row.name, row.id)))
 }
 
-/// The message that is handled.
+/// The id of the message being handled.
 fn handled(tx: &impl KeepSagas) -> Option<Uuid> {
     tx.unit_of_work().cause().map(|message| message.id)
 }

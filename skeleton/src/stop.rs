@@ -1,18 +1,17 @@
-//! Tells every part of the process, once, that it is time to stop; and before that, where somebody must hear of it
-//! first, that it will be.
+//! The stop signal for every part of the process, and an announcement that precedes it.
 
 use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A way to say stop, and a way to hear it. When every sender is gone, that is heard as a stop too.
+/// Creates a stop signal. If every sender is dropped, the receivers see a stop too.
 pub fn channel() -> (StopSender, Stop) {
     let stopped = CancellationToken::new();
     let stop = Stop { announced: stopped.child_token(), stopped: stopped.clone() };
     (StopSender { stop: stop.clone(), _at_the_end: Arc::new(stopped.drop_guard()) }, stop)
 }
 
-/// Says that it is time to stop.
+/// Sends the stop signal.
 #[derive(Clone, Debug)]
 pub struct StopSender {
     stop: Stop,
@@ -20,18 +19,18 @@ pub struct StopSender {
 }
 
 impl StopSender {
-    /// Says that it will be time soon: work still comes in, and whoever brings it may be told to go elsewhere.
+    /// Announces the stop: work is still accepted, and its callers may be directed to another replica.
     pub fn announce(&self) {
         self.stop.announced.cancel();
     }
 
-    /// Says it to everyone who listens, now or later. That is an announcement as well.
+    /// Stops all present and future receivers. A stop implies the announcement.
     pub fn stop(&self) {
         self.stop.stopped.cancel();
     }
 }
 
-/// Hears that it is time to stop.
+/// Receives the stop signal.
 #[derive(Clone, Debug)]
 pub struct Stop {
     announced: CancellationToken,
@@ -39,17 +38,17 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Waits until it is time to stop.
+    /// Waits for the stop.
     pub async fn stopped(&self) {
         self.stopped.cancelled().await;
     }
 
-    /// Whether it is time to stop.
+    /// Whether the stop was signalled.
     pub fn is_stopped(&self) -> bool {
         self.stopped.is_cancelled()
     }
 
-    /// Whether it is time to stop, or will be soon.
+    /// Whether the stop was announced or signalled.
     pub fn is_announced(&self) -> bool {
         self.announced.is_cancelled()
     }

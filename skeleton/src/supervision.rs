@@ -1,8 +1,8 @@
 //! Supervision of the tasks that a service consists of.
 //!
-//! A task that panics, or returns although the service is not stopping, is started again after a pause that doubles with
-//! each failure in a row: one second at first, a minute at most. After the third failure in a row it counts as failing,
-//! which the health of the process shows, until it has run for a minute.
+//! A task that panics, or returns although the service is not stopping, is restarted after a pause that doubles with
+//! each consecutive failure: one second at first, a minute at most. After the third consecutive failure it counts as
+//! failing, which the health of the process shows, until it has run for a minute.
 
 use std::{
     collections::BTreeSet,
@@ -20,21 +20,21 @@ use tracing::error;
 
 use crate::{stop::Stop, telemetry};
 
-/// How long a task that has failed rests, and when its failures are forgotten.
+/// The pause after a failure, and when failures are reset.
 #[derive(Clone, Copy)]
 struct Pace {
     /// The pause after the first failure.
     pause: Duration,
-    /// The longest pause, and how long a task must run before its failures are forgotten.
+    /// The longest pause, and how long a task must run before its failures are reset.
     steady: Duration,
 }
 
 const PACE: Pace = Pace { pause: Duration::from_secs(1), steady: Duration::from_secs(60) };
 
-/// A task that has failed so many times in a row counts as failing.
+/// The number of consecutive failures after which a task counts as failing.
 const FAILING: u32 = 3;
 
-/// Which tasks are failing. A clone is the same.
+/// The failing tasks. Clones share their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Failing {
     parts: Arc<Mutex<BTreeSet<&'static str>>>,
@@ -42,7 +42,7 @@ pub(crate) struct Failing {
 }
 
 impl Failing {
-    /// Shows the tasks that are failing in a check of the process's health.
+    /// Shows the failing tasks in a check of the process's health.
     pub(crate) fn shown_by(finding: watch::Sender<Result<(), String>>) -> Self {
         drop(finding.send_replace(Ok(())));
         Self { parts: Arc::default(), finding: Arc::new(finding) }
@@ -54,7 +54,7 @@ impl Failing {
         let has_changed = if is_failing { parts.insert(part) } else { parts.remove(part) };
         if has_changed {
             let names = parts.iter().copied().collect::<Vec<_>>().join(", ");
-            let finding = if names.is_empty() { Ok(()) } else { Err(format!("failing again and again: {names}")) };
+            let finding = if names.is_empty() { Ok(()) } else { Err(format!("failing repeatedly: {names}")) };
             drop(self.finding.send_replace(finding));
         }
     }
@@ -67,7 +67,7 @@ impl Default for Failing {
     }
 }
 
-/// Runs a task until the service stops, and starts it again when it fails.
+/// Runs a task until the service stops, and restarts it if it fails.
 pub(crate) async fn supervised<Out>(part: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
 where
     Out: Future<Output = ()>,
@@ -98,7 +98,7 @@ where
         failing.set(part, failures >= FAILING);
         tokio::select! {
             () = tokio::time::sleep(pace.after(failures)) => {}
-            // Started once more all the same: what was committed is still to be sent.
+            // Started once more all the same: committed messages still have to be sent.
             () = stop.stopped() => {}
         }
     }
@@ -107,7 +107,7 @@ where
 fn note_failure(part: &'static str, has_panicked: bool, failures: u32) {
     let how = if has_panicked { "panicked" } else { "ended although the service is not stopping" };
     counter!("parts_restarted_total", "part" => part).increment(1);
-    error!(part, how, failures, "a task of the service has failed; restarting it");
+    error!(part, how, failures, "a task of the service failed; restarting it");
     telemetry::report_bug(&format!("the task {part} has {how}"));
 }
 
@@ -126,7 +126,8 @@ mod tests {
     use super::*;
     use crate::stop;
 
-    /// A task that fails so many times, each time in another way, and then runs until it is stopped.
+    /// A task that fails the given number of times, alternating between panic and return, and then runs until it is
+    /// stopped.
     fn failing_task(times: u32, stop: Stop) -> (Arc<AtomicU32>, impl Fn() -> futures::future::BoxFuture<'static, ()>) {
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
@@ -157,16 +158,16 @@ mod tests {
             found
                 .wait_for(|finding| finding.as_ref().is_err_and(|text| text.contains("task")))
                 .await
-                .expect("it is watched"),
+                .expect("the sender is alive"),
         );
         assert!(begun.elapsed() >= Duration::from_millis(10 + 20), "{:?}", begun.elapsed());
-        drop(found.wait_for(Result::is_ok).await.expect("it is watched"));
+        drop(found.wait_for(Result::is_ok).await.expect("the sender is alive"));
 
         let took = begun.elapsed();
         assert!(took >= Duration::from_millis(10 + 20 + 40 + 80 + 300), "{took:?}");
         assert_eq!(starts.load(Relaxed), 5);
         sender.stop();
-        task.await.expect("it ends with the stop");
+        task.await.expect("the task ends after the stop");
     }
 
     #[test]

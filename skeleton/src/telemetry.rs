@@ -1,4 +1,4 @@
-//! Logs as JSON lines with trace ids, metrics for Prometheus, and bugs to Sentry.
+//! Logs as JSON lines with trace ids, metrics for Prometheus, and bug reports to Sentry.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::config::LogSettings;
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Keeps error reporting alive; dropping it sends what is left.
+/// Keeps error reporting alive; dropping it sends pending reports.
 pub struct Telemetry {
     _sentry: Option<sentry::ClientInitGuard>,
 }
@@ -32,15 +32,15 @@ pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
     Telemetry { _sentry: sentry }
 }
 
-/// What is logged: what the settings say, but of the broker's client only what nobody else logs. It logs messages that
-/// come back whole, data included, and as an error each channel that the broker closes: for a queue that is looked for
-/// and not there, that is the answer. A channel's end always reaches its user, who logs it where it is one.
+/// The log filter: the settings' filter, but of the broker's client only events that are not logged elsewhere. The
+/// client logs returned messages with their data. It also logs each channel that the broker closes as an error, even if
+/// that only means that a queue does not exist. The channel's user always gets the error, and logs it if it is one.
 pub fn filter(wanted: &str) -> EnvFilter {
     const QUIET: &str = "lapin=error,lapin::channel=off";
     EnvFilter::try_new(format!("{wanted},{QUIET}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{QUIET}")))
 }
 
-/// Log lines as JSON, each with the span that it was logged in.
+/// Log lines as JSON, each with its span.
 pub(crate) fn lines<S, W>(writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -50,7 +50,7 @@ where
     lines.with_current_span(true).with_span_list(false).with_writer(writer)
 }
 
-/// The process's metrics, in the text form of Prometheus.
+/// The process's metrics, in the text format of Prometheus.
 pub fn metrics_text() -> String {
     metrics().render()
 }
@@ -62,20 +62,20 @@ fn metrics() -> &'static PrometheusHandle {
         let builder = builder.set_buckets(&buckets).unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        // Refused only where the process has a recorder already; then that one is kept.
+        // Fails only if the process already has a recorder; that one is kept.
         let _ = metrics::set_global_recorder(recorder);
         handle
     })
 }
 
-/// Keeps the histograms of the process small; to be called every few seconds.
+/// Runs the upkeep of the process's histograms; call it every few seconds.
 pub fn tidy_metrics() {
     metrics().run_upkeep();
 }
 
-/// The span that a message is handled in: every line logged in it carries the trace and the message.
+/// The span in which a message is handled: every line logged in it carries the trace and the message.
 pub fn message_span(envelope: &Envelope) -> Span {
-    // Of the highest level: a filter that lets an error through must not take the trace from it.
+    // At the highest level: a filter that passes an error must not remove its trace.
     tracing::error_span!(
         "message",
         trace_id = envelope.trace.map(|trace| trace.trace_id_text()),
@@ -85,22 +85,22 @@ pub fn message_span(envelope: &Envelope) -> Span {
     )
 }
 
-/// The span of a message that was received: none where its envelope cannot be read.
+/// The span of a received message; none if its envelope cannot be read.
 pub(crate) fn received_span<E>(envelope: &Result<Envelope, E>) -> Span {
     envelope.as_ref().map_or_else(|_| Span::none(), message_span)
 }
 
-/// The span that an HTTP request is handled in: every line logged in it carries the trace.
+/// The span in which an HTTP request is handled: every line logged in it carries the trace.
 pub(crate) fn request_span(trace: TraceParent) -> Span {
     tracing::error_span!("request", trace_id = trace.trace_id_text())
 }
 
-/// Reports something that must not happen.
+/// Reports a state that must not occur.
 pub fn report_bug(text: &str) {
     report_bug_in(text, None);
 }
 
-/// The same with the trace that it belongs to, as the tag `trace_id`.
+/// The same with the trace it belongs to, as the tag `trace_id`.
 pub(crate) fn report_bug_in(text: &str, trace: Option<TraceParent>) {
     let tagged = |scope: &mut sentry::Scope| {
         if let Some(trace) = trace {

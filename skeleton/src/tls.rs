@@ -1,7 +1,7 @@
-//! TLS to servers: whose certificates are accepted, and where plain text is allowed.
+//! TLS to servers: which certificates are accepted, and where plain text is allowed.
 //!
-//! A certificate is always checked: who signed it, until when it is valid, and that it names the host in the address.
-//! No setting turns that off. Plain text goes to this machine only, unless `allow_plaintext` says otherwise.
+//! A certificate is always checked: its issuer, its validity period, and that it names the host in the address. No
+//! setting turns that off. Plain text is limited to this machine, unless `allow_plaintext` is set.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// What a connection to a server may be.
+/// The permitted kinds of connection to a server.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
     ca_file: Option<PathBuf>,
@@ -24,21 +24,21 @@ pub struct Tls {
     allow_plaintext: bool,
 }
 
-/// Why a connection must not be made.
+/// Why a connection is not permitted.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file of the authorities cannot be read.
+    /// The CA file cannot be read.
     #[error("tls_ca_file: {path} cannot be read: {why}", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         why: std::io::Error,
     },
-    /// The file holds something else.
+    /// The CA file is not a PEM file with certificates.
     #[error("tls_ca_file: {path} is not a PEM file with certificates", path = .0.display())]
     NoCertificates(PathBuf),
-    /// The server is on another machine and would be reached in plain text.
+    /// The server is on another machine and the connection would be in plain text.
     #[error("url: {host} would be reached without TLS: write the address as {how}, or set allow_plaintext = true")]
     Plaintext {
         /// The server's name or address.
@@ -49,7 +49,7 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads the file with the authorities, if the settings name one.
+    /// Reads the CA file, if the settings name one.
     ///
     /// # Errors
     /// If it cannot be read, or holds no certificate.
@@ -68,7 +68,7 @@ impl Tls {
         }
     }
 
-    /// Allows plain text to this host, or says why not. `how` is the form of an address with TLS.
+    /// Checks that plain text to this host is allowed. `how` is the form of an address with TLS.
     ///
     /// # Errors
     /// If the host is another machine and the settings do not allow it.
@@ -79,7 +79,7 @@ impl Tls {
         }
     }
 
-    /// The authorities that are accepted beside the public ones, each as DER.
+    /// The CA certificates accepted besides the public ones, each as DER.
     pub fn authorities(&self) -> &[CertificateDer<'static>] {
         &self.authorities
     }
@@ -89,30 +89,30 @@ impl Tls {
         (!self.pem.is_empty()).then_some(&*self.pem)
     }
 
-    /// The file that they are from.
+    /// The file that they were read from.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// A client of rustls that checks certificates.
+    /// A rustls client configuration that checks certificates.
     pub fn client_config(&self) -> ClientConfig {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         roots.add_parsable_certificates(self.authorities.iter().cloned());
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("ring has what the default versions need")
+            .expect("ring supports the default versions")
             .with_root_certificates(roots)
             .with_no_client_auth()
     }
 }
 
-/// Whether there are certificates, and each can be that of an authority.
+/// Whether there are certificates, and each can be a CA's.
 fn are_usable(authorities: &[CertificateDer<'static>]) -> bool {
     let (accepted, _) = RootCertStore::empty().add_parsable_certificates(authorities.iter().cloned());
     accepted > 0 && accepted == authorities.len()
 }
 
-/// Whether a host is this machine: a loopback address, `localhost`, or the folder of a Unix socket.
+/// Whether a host is this machine: a loopback address, `localhost`, or the directory of a Unix socket.
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

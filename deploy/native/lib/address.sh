@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Takes addresses of the form scheme://user:password@host:port/path?options apart.
+# Parses addresses of the form scheme://user:password@host:port/path?options.
 
 url_decoded() { printf '%b' "${1//%/\\x}"; }
 url_login() { sed -n 's#^[a-z+]*://\([^@/]*\)@.*#\1#p' <<<"$1"; }
@@ -21,7 +21,7 @@ url_option() {
 }
 without_login() { sed -E 's#^([a-z+]*://)([^@/]*@)?#\1#; s#/$##' <<<"$1"; }
 
-# The same place for another user, whose password is kept in a file: url_for USER URL [PATH]
+# url_for USER URL [PATH]: the same address for another user, whose password is in a file.
 url_for() {
     local options path="${3:-$(url_path "$2")}"
     options="$(sed -nE 's#^[^?]*(\?.*)#\1#p' <<<"$2")"

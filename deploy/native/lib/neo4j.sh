@@ -14,7 +14,7 @@ neo4j_fetch() {
     local folder build
     folder="$(neo4j_folder)"
     [[ ! -d "$folder" ]] || return 0
-    say "neo4j: fetching (130 MB) into $folder"
+    say "neo4j: fetching into $folder (130 MB)"
     build="$folder.new"
     rm -rf -- "$build"
     mkdir -p "$build/classes"
@@ -37,7 +37,7 @@ neo4j_start() {
             "dbms.ssl.policy.bolt.base_directory=$data/conf" dbms.ssl.policy.bolt.private_key=server.key \
             dbms.ssl.policy.bolt.public_certificate=server.crt
     } | own_file neo4j "$data/conf/neo4j.conf"
-    # The password comes on standard input: an argument could be read by everyone.
+    # The password is passed on standard input: all users could read an argument.
     LAUNCH_INPUT="$SECRETS/neo4j" launch neo4j HOME="$data" "$(java_home)/bin/java" \
         -Xms128m -Xmx1g -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir="$data/tmp" \
         --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.io=ALL-UNNAMED \
@@ -45,7 +45,7 @@ neo4j_start() {
         -cp "$folder/classes:$folder/lib/*" Neo4jServer "$data" "$data/conf"
 }
 
-# Agrees on a version of Bolt. The port opens when the database does.
+# Negotiates a version of Bolt. The port opens when the database does.
 neo4j_ready() {
     local host port answer
     host="$(url_host "$KITH_NEO4J_URL")"

@@ -10,11 +10,11 @@ postgres_packages() {
 
 postgres_fetch() { :; }
 
-# The newest installed version, or the one our data was made by.
+# The newest installed version, or the one that created the data folder.
 postgres_folder() {
     local version='*'
     [[ ! -e "$DATA/postgres/PG_VERSION" ]] || version="$(cat "$DATA/postgres/PG_VERSION")"
-    # shellcheck disable=SC2086 # the star is meant
+    # shellcheck disable=SC2086 # globbing is intended
     printf '%s\n' /usr/lib/postgresql/$version/bin/postgres | sort -V | tail -n 1 | grep -v '\*' | xargs -r dirname
 }
 
@@ -28,7 +28,7 @@ postgres_start() {
     launch postgres "$bin/postgres" -D "$data"
 }
 
-# Made beside its place and moved, so that a kill cannot leave half a cluster.
+# Created under another name and renamed, so that a kill cannot leave half a cluster.
 postgres_create() {
     local bin="$1" data="$2"
     rm -rf -- "$data.new"
@@ -37,7 +37,7 @@ postgres_create() {
     as_user_of postgres env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "$bin/initdb" -D "$data.new" -U kith_admin \
         --auth=scram-sha-256 --pwfile="$data.password" --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
         >>"$LOG/postgres.log" 2>&1 || {
-        show_log postgres "could not create its data folder"
+        show_log postgres "could not create the data folder"
         return 1
     }
     rm -f -- "$data.password"
@@ -46,7 +46,7 @@ postgres_create() {
     mv "$data.new" "$data"
 }
 
-# Durable everywhere: the tests that kill it mean what they say.
+# Durable everywhere: tests that kill it rely on that.
 postgres_settings() {
     cat <<TEXT
 listen_addresses = '127.0.0.1'

@@ -1,18 +1,19 @@
 # shellcheck shell=bash
-# Users and databases, each service only its own, on our servers or on those the user brings.
+# Users and databases on our own or on external servers; each service can access only its own.
 
 POSTGRES_SERVICES=(gateway accounts contacts notifications)
 
-# What the user brought, before our own addresses fill the gaps. Our own, read from servers.env by the caller, is not.
+# The external servers, recorded before our own addresses fill the gaps. Our own, from a sourced servers.env, are
+# skipped.
 given() { [[ "$(url_place "$2")" == "127.0.0.1:$(port_of "$1")" ]] || echo "$2"; }
 declare -A GIVEN=([postgres]="$(given postgres "${KITH_POSTGRES_URL:-}")" [rabbitmq]="$(given rabbitmq "${KITH_AMQP_URL:-}")"
     [neo4j]="$(given neo4j "${KITH_NEO4J_URL:-}")" [mail]="$(given mail "${KITH_MAIL_URL:-}")"
     [elasticsearch]="$(given elasticsearch "${KITH_ELASTICSEARCH_URL:-}")")
-[[ -z "${GIVEN[rabbitmq]}" || -n "${KITH_RABBIT_API:-}" ]] || die "KITH_AMQP_URL needs KITH_RABBIT_API beside it, the address of its management API"
+[[ -z "${GIVEN[rabbitmq]}" || -n "${KITH_RABBIT_API:-}" ]] || die "KITH_AMQP_URL also needs KITH_RABBIT_API, the address of the management API"
 
 brought() { [[ -n "${GIVEN[$1]}" ]]; }
 
-# Where each server is, and the passwords of the users that are the service's own.
+# The address of each server, and the passwords of users that belong to a service.
 set_addresses() {
     local host=127.0.0.1
     brought postgres || KITH_POSTGRES_URL="postgres://kith_admin:$(secret postgres.admin)@$host:$(port_of postgres)/postgres"
@@ -22,13 +23,13 @@ set_addresses() {
     brought elasticsearch || KITH_ELASTICSEARCH_URL="http://elastic:$(secret elastic)@$host:$(port_of elasticsearch)"
     brought mail || KITH_MAIL_URL="smtp://$host:$(port_of mail)"
     set_test_addresses
-    # The authorities of the servers that the user brings, where no public one has signed their certificates.
+    # The authorities of external servers whose certificates no public authority has signed.
     KITH_TLS_CA="${KITH_TLS_CA:-}"
-    # Neo4j Community knows no roles: the service network is its only user.
+    # Neo4j Community has no roles: the service network is its only user.
     url_password "$KITH_NEO4J_URL" | write_secret network.store
 }
 
-# The same servers with TLS, for its tests: those of ours alone. The certificate names localhost, not its address.
+# Our own servers with TLS, for the tests. The certificate names localhost, not the address.
 set_test_addresses() {
     KITH_TEST_TLS="$TLS" KITH_TEST_AMQPS_PORT="$(port_of rabbitmq-tls)"
     KITH_TEST_RABBIT_API_PORT="$(port_of rabbitmq-api-tls)" KITH_TEST_SMTPS_PORT="$(port_of mail-tls)"
@@ -39,12 +40,12 @@ wait_for_brought() {
     place="$(url_place "${GIVEN[$1]}")"
     until "${1}_ready" >/dev/null 2>&1; do
         ((SECONDS < deadline)) || {
-            printf 'error: %s at %s does not answer; is its address right, and its password?\n' "$1" "$place" >&2
+            printf 'error: %s at %s does not respond; check its address and password\n' "$1" "$place" >&2
             return 1
         }
         sleep 0.5
     done
-    say "$1: using yours at $place"
+    say "$1: using the external server at $place"
 }
 
 write_addresses() {
@@ -60,9 +61,9 @@ write_addresses() {
     )
 }
 
-# --- one door to each, none of which shows a password in the list of processes ----------------
+# --- access to each server, without passwords in the process list ----------------
 
-# As the services read it: `require` checks the certificate too, anything else is plain text.
+# As the services interpret it: `require` checks the certificate too, and anything else is plain text.
 postgres_ssl_mode() {
     case "$(url_option "$KITH_POSTGRES_URL" sslmode disable)" in
         require | verify-full) echo verify-full ;;
@@ -90,14 +91,14 @@ rabbit_api() { call_with_login "$KITH_RABBIT_API" "$@"; }
 elastic_url() { without_login "$KITH_ELASTICSEARCH_URL"; }
 elastic_api() { call_with_login "$KITH_ELASTICSEARCH_URL" "$@"; }
 
-# --- who may do what --------------------------------------------------------------------------
+# --- users and rights --------------------------------------------------------------------------
 
 provision_all() {
-    provision_postgres || die "could not make the databases; see $LOG/postgres.log"
-    provision_elasticsearch || die "could not make the search user; see $LOG/elasticsearch.log"
+    provision_postgres || die "could not create the databases; see $LOG/postgres.log"
+    provision_elasticsearch || die "could not create the search user; see $LOG/elasticsearch.log"
 }
 
-# One role and one database a service; nobody else may connect to it.
+# One role and one database per service; no other service may connect to it.
 provision_postgres() {
     local service
     {
@@ -109,7 +110,7 @@ alter role $service nosuperuser nocreatedb nocreaterole password '$(secret "$ser
 alter role $service set statement_timeout = '30s';
 alter role $service set lock_timeout = '10s';
 alter role $service set idle_in_transaction_session_timeout = '30s';
--- DETAIL would show the values of rows. Only a superuser may set it: elsewhere it is set for the whole server.
+-- DETAIL would show the values of rows. Only a superuser may set it; otherwise it is set for the whole server.
 do \$\$ begin alter role $service set log_error_verbosity = terse; exception when insufficient_privilege then null; end \$\$;
 select 'create database $service owner $service' where not exists (select from pg_database where datname = '$service') \\gexec
 revoke all on database $service from public;
@@ -118,13 +119,13 @@ SQL
     } | as_admin_of_postgres >/dev/null
 }
 
-# The service may do as it likes with its own indices, and look at nothing else.
+# The service has all rights on its own indices, and none on others.
 provision_elasticsearch() {
     elastic_put role/search '{"cluster":["monitor"],"indices":[{"names":["search-*"],"privileges":["manage","read","write"]}]}' &&
         elastic_put user/search "{\"password\":\"$(secret search.store)\",\"roles\":[\"search\"]}"
 }
 
-# The index that holds users may still be opening after the first start.
+# After the first start, the index that holds users may still be opening.
 elastic_put() {
     local deadline=$((SECONDS + 60))
     until printf '%s' "$2" | elastic_api -X PUT -H 'content-type: application/json' --data-binary @- "$(elastic_url)/_security/$1" >/dev/null 2>&1; do

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2153 # DATA comes from common.sh
-# RabbitMQ: a node of our own beside Debian's, with its own port mapper.
+# RabbitMQ: our own node beside Debian's, with its own port mapper.
 
 RABBITMQ_LAUNCHER=/usr/lib/rabbitmq/bin/rabbitmq-server
 
@@ -20,9 +20,9 @@ rabbitmq_start() {
     rabbitmq_settings | own_file rabbitmq "$data/rabbitmq.conf"
     echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange].' | own_file rabbitmq "$data/plugins"
     own_file rabbitmq "$data/environment" </dev/null
-    # Started by ourselves, because the one Erlang starts survives the broker.
+    # Started separately, because a port mapper started by Erlang outlives the broker.
     running epmd || launch epmd epmd -port "$(port_of epmd)" -address 127.0.0.1
-    # "Under systemd" makes the launcher become the broker instead of a shell that waits for it.
+    # "Under systemd" makes the launcher exec the broker instead of waiting for it in a shell.
     # Unbound schedulers that do not spin: several brokers may share two cores.
     launch rabbitmq HOME="$data" \
         RUNNING_UNDER_SYSTEMD=true \
@@ -40,7 +40,7 @@ rabbitmq_start() {
         "$RABBITMQ_LAUNCHER"
 }
 
-# The first start makes kith-admin in place of guest.
+# The first start creates kith-admin instead of guest.
 rabbitmq_settings() {
     cat <<TEXT
 listeners.tcp.1 = 127.0.0.1:$(port_of rabbitmq)
@@ -71,7 +71,7 @@ raft.wal_max_size_bytes = 67108864
 TEXT
 }
 
-# Answers, and a queue can be made.
+# Responds, and can declare a queue.
 rabbitmq_ready() {
     local queue
     queue="$(rabbit_url)/api/queues/%2f/kith.ready"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Certificates for our own servers, which take TLS beside plain text: the tests of TLS need it. An authority that
-# has signed them, and another that has not.
+# Certificates for our own servers, which accept TLS beside plain text for the tests of TLS. One authority has signed
+# them, another has not.
 
 TLS="$SECRETS/tls"
 
@@ -13,12 +13,12 @@ make_certificates() {
         cd "$TLS.new"
         make_authority ca
         make_authority stranger
-        # The name alone: an address in its place is a mismatch, which the tests need too.
+        # Only the name: the tests also need the mismatch that an address causes.
         openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout server.key -out server.csr
         openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 3650 -out server.crt \
             -extfile <(printf 'subjectAltName=DNS:localhost\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth\n')
         mv "$TLS.new" "$TLS"
-    ) 2>>"$LOG/tls.log" || die "could not make certificates; see $LOG/tls.log"
+    ) 2>>"$LOG/tls.log" || die "could not create certificates; see $LOG/tls.log"
 }
 
 make_authority() {
@@ -26,7 +26,7 @@ make_authority() {
         -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
 }
 
-# Where a server finds certificate and key: a copy that its user alone can read. own_certificate SERVER FOLDER
+# own_certificate SERVER FOLDER: a server's copy of the certificate and key, which only its user can read.
 own_certificate() {
     own_file "$1" "$2/server.crt" <"$TLS/server.crt"
     own_file "$1" "$2/server.key" <"$TLS/server.key"

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What is needed to build and to test: Rust, a linker, Node, a browser, Python.
+# The tools for building and testing: Rust, a linker, Node, a browser, Python.
 
 WEB="$REPOSITORY/services/gateway/web"
 
 need_tools() {
     local -a missing
-    command -v cargo >/dev/null || die "Rust is missing: install it as https://rustup.rs says, then run this again"
+    command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs, then run this again"
     read -ra missing <<<"$(missing_packages cc build-essential curl curl)"
     install_packages "${missing[@]}"
     need_node
@@ -18,14 +18,14 @@ need_node() {
     (("$(node -p 'process.versions.node.split(".")[0]')" >= 18)) || die "Node $(node --version) is too old: version 18 or newer is needed"
 }
 
-# A browser for the tests of what is shown in one.
+# A browser for end-to-end tests.
 need_browser() {
     local -a missing
     read -ra missing <<<"$(missing_packages chromium chromium)"
     install_packages "${missing[@]}"
 }
 
-# Python for the client of the events in it, with what makes environments, which Debian has in a package of its own.
+# Python for the Python client of the events, with venv, which Debian packages separately.
 need_python() {
     local -a missing
     read -ra missing <<<"$(missing_packages python3 python3)"
@@ -34,7 +34,7 @@ need_python() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$(python3 --version) is too old: version 3.11 or newer is needed"
 }
 
-# Installs a folder's Node packages when its lock file is not that of the last time.
+# Installs a folder's Node packages if its lock file has changed.
 need_packages() {
     local folder="$1" lock stamp="$1/node_modules/.kith/packages"
     lock="$(sha256sum <"$folder/package-lock.json")"
@@ -45,7 +45,7 @@ need_packages() {
     echo "$lock" >"$stamp"
 }
 
-# Builds the web app when its sources are not those of the last build.
+# Builds the web app if its sources have changed.
 build_web() {
     local sources stamp="$WEB/node_modules/.kith/sources"
     need_packages "$WEB"

@@ -1,4 +1,4 @@
-//! What is different between two versions of a message, for people.
+//! The differences between two versions of a message, as text.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use crate::fields::Field;
 /// A difference between two versions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The new version has a field more.
+    /// The new version adds a field.
     Added(Field),
-    /// The new version has a field less.
+    /// The new version removes a field.
     Removed(Field),
-    /// A field is another.
+    /// A field has changed.
     Changed {
         /// The field.
         path: String,
-        /// Each difference in words.
+        /// Each difference as text.
         how: Vec<String>,
     },
 }
 
-/// What is different between the fields of two versions, in the order of the newer.
+/// Returns the differences between the fields of two versions, in the order of the newer.
 pub fn changes(old: &[Field], new: &[Field]) -> Vec<Change> {
     let before: BTreeMap<&str, &Field> = old.iter().map(|field| (&*field.path, field)).collect();
     let is_gone = |field: &&Field| !new.iter().any(|other| other.path == field.path);
@@ -40,7 +40,7 @@ fn holds_others(field: &Field, all: &[Field]) -> bool {
     all.iter().any(|other| other.path.starts_with(&inside))
 }
 
-/// What holds other fields need not be marked: they are, each for itself.
+/// Describes the differences of a field. If it contains other fields, it need not be marked itself.
 fn differences(old: &Field, new: &Field, holds_others: bool) -> Vec<String> {
     let mut how = vec![];
     if old.form != new.form {

@@ -1,11 +1,11 @@
-//! The envelope of a message: its CloudEvents attributes, as headers.
+//! The envelope of a message: the CloudEvents attributes, as headers.
 
 use contracts::{Contracts, Kind, Message};
 use serde_json::{Map, Value, json};
 
 use crate::flow::{askers_of, requests_for};
 
-/// What comes before every attribute's name in a header.
+/// The prefix of each attribute's header name.
 const PREFIX: &str = "cloudEvents:";
 
 const ID: &str = "01938a5e-7c1b-7d43-9a55-3f0d2b6c4e18";
@@ -22,12 +22,12 @@ struct Attribute {
     example: Value,
 }
 
-/// The header that carries an attribute.
+/// Returns the header name of an attribute.
 pub(crate) fn header(attribute: &str) -> String {
     format!("{PREFIX}{attribute}")
 }
 
-/// The schema of a message's headers.
+/// Returns the schema of a message's headers.
 pub(crate) fn schema(message: &Message) -> Value {
     let attributes = attributes(message, &Example::default());
     let required: Vec<String> =
@@ -37,7 +37,7 @@ pub(crate) fn schema(message: &Message) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-/// Headers as they go with an example, in the order that people read them in. The example is masked already.
+/// Returns the headers of an example, in reading order. The example is masked already.
 pub(crate) fn example(contracts: &Contracts, message: &Message, data: &Value) -> Vec<(String, Value)> {
     let known = Example {
         subject: message.subject.as_ref().map(|field| data[field].clone()).unwrap_or_default(),
@@ -48,14 +48,14 @@ pub(crate) fn example(contracts: &Contracts, message: &Message, data: &Value) ->
     attributes.map(|attribute| (header(attribute.name), attribute.example)).collect()
 }
 
-/// One who asks for a message's owner: one of the services here, if there is one.
+/// Returns a caller of a message's owner: preferably one of the services here.
 fn asker_of(contracts: &Contracts, message: &Message) -> String {
     let askers = askers_of(contracts, &message.name.owner);
     let service = askers.iter().find(|asker| contracts.services.contains_key(*asker));
     service.or(askers.first()).cloned().unwrap_or_default()
 }
 
-/// What an example's headers say beside what its message alone tells.
+/// The values in an example's headers that do not follow from its message.
 #[derive(Default)]
 struct Example {
     subject: Value,
@@ -66,13 +66,13 @@ struct Example {
 fn attributes(message: &Message, example: &Example) -> Vec<Attribute> {
     let mut all = vec![
         required("specversion", json!({ "const": "1.0" }), json!("1.0")),
-        required("id", uuid("tells this message from every other; the same again is the same message"), json!(ID)),
+        required("id", uuid("identifies the message; a repeat has the same id"), json!(ID)),
         kind_of(message, example),
         source_of(message, example),
-        required("time", time("when it was written"), json!(TIME)),
+        required("time", time("the time at which it was written"), json!(TIME)),
     ];
     if message.subject.is_some() {
-        all.push(optional("subject", text("what it is about"), example.subject.clone()));
+        all.push(optional("subject", text("the thing that it is about"), example.subject.clone()));
     }
     if matches!(message.kind, Kind::Event | Kind::Job) {
         let number = json!({ "type": "string", "pattern": "^[1-9][0-9]*$", "description": "counts up per subject" });
@@ -82,12 +82,12 @@ fn attributes(message: &Message, example: &Example) -> Vec<Attribute> {
     all.extend(chain_of(message));
     all.push(optional("actor", uuid("the account on whose behalf"), json!(ACTOR)));
     if message.kind == Kind::Request {
-        all.push(optional("deadline", time("when the caller stops waiting, by its own clock; the limit that counts is the AMQP property expiration"), json!(DEADLINE)));
+        all.push(optional("deadline", time("the time after which the caller stops waiting, by its clock; the effective limit is the AMQP property expiration"), json!(DEADLINE)));
     }
     all
 }
 
-/// A reply is typed after the request that it answers.
+/// Returns the attribute `type`. That of a reply is the type of its request, followed by `.reply`.
 fn kind_of(message: &Message, example: &Example) -> Attribute {
     if message.kind == Kind::Reply {
         let shown = example.request.as_ref().map(|request| format!("{request}.reply"));
@@ -97,16 +97,16 @@ fn kind_of(message: &Message, example: &Example) -> Attribute {
     required("type", json!({ "const": name }), json!(name))
 }
 
-/// A request comes from whoever asks, everything else from its owner.
+/// Returns the attribute `source`: the caller for a request, the owner for other messages.
 fn source_of(message: &Message, example: &Example) -> Attribute {
     if message.kind == Kind::Request {
-        return required("source", text("who asks, /<service>"), json!(format!("/{}", example.asker)));
+        return required("source", text("the caller, /<service>"), json!(format!("/{}", example.asker)));
     }
     let owner = format!("/{}", message.name.owner);
     required("source", json!({ "const": owner }), json!(owner))
 }
 
-/// What a message follows from. A request begins a chain.
+/// Returns the correlation and causation attributes. A request starts a chain.
 fn chain_of(message: &Message) -> Vec<Attribute> {
     match message.kind {
         Kind::Request => vec![],

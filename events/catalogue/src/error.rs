@@ -1,16 +1,16 @@
-//! Why there is no catalogue.
+//! The errors of the catalogue.
 
 use std::{io, path::PathBuf};
 
 use contracts::{ContractError, MessageName};
 
-/// Why the catalogue cannot be built.
+/// The reason why the catalogue cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// The contracts cannot be read.
     #[error(transparent)]
     Contracts(#[from] ContractError),
-    /// A service reads what nobody has written down.
+    /// A service reads a message that has no schema.
     #[error(
         "services/{service}/contract.json reads {message}, which has no schema: write events/schemas/{}/{}.json, \
          or write the contract anew with: cargo xtask events contracts",
@@ -19,26 +19,26 @@ pub enum CatalogueError {
     UnknownMessage {
         /// The service.
         service: String,
-        /// What it reads.
+        /// The message.
         message: MessageName,
     },
-    /// A reply that a request names is not there.
+    /// The reply of a request does not exist.
     #[error("{request} names the reply {reply}, which has no schema: write it, or name another in x-kith")]
     UnknownReply {
         /// The request.
         request: MessageName,
-        /// Its reply.
+        /// The reply.
         reply: MessageName,
     },
-    /// The folder holds something that is no catalogue; it would be deleted.
-    #[error("{} holds something else than a catalogue: name a new folder, or empty it", .0.display())]
+    /// The folder contains files that are not a catalogue, which would be deleted.
+    #[error("{} contains files that are not a catalogue: use a new folder, or empty it", .0.display())]
     NotACatalogue(PathBuf),
     /// A file cannot be written.
     #[error("{}: {error}", path.display())]
     Unwritable {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
 }

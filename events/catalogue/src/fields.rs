@@ -1,4 +1,4 @@
-//! The fields of a message, as a table for people.
+//! The fields of a message, for tables.
 
 use std::collections::BTreeSet;
 
@@ -9,25 +9,25 @@ use crate::schema::{Applied, Place};
 /// A field of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
-    /// Where it is, as a pointer; `*` stands for every item of a list and every key of a map.
+    /// Its pointer; `*` stands for every item of a list and every key of a map.
     pub path: String,
-    /// Its type and limits in words.
+    /// Its type and limits as text.
     pub form: String,
-    /// Whether whatever holds it always has it.
+    /// Whether it is always present in the object that contains it.
     pub required: bool,
-    /// What it means.
+    /// Its description.
     pub description: String,
     /// Whether it holds personal data.
     pub personal: bool,
 }
 
-/// Those fields that are read, given the pointers that a contract lists. Who reads `name.full` reads `name`; the longer
-/// one says both.
+/// Returns the fields that are read, given the pointers in a contract. A reader of `name.full` also reads `name`; only
+/// the longer pointer counts.
 pub(crate) fn read_of<'f>(fields: &'f [Field], reads: &[String]) -> Vec<&'f Field> {
     innermost(fields.iter().filter(|field| reads.contains(&field.path)).collect())
 }
 
-/// How many fields there are to read, not counting those that only hold others.
+/// Returns the number of fields, not counting those that only contain others.
 pub(crate) fn count(fields: &[Field]) -> usize {
     innermost(fields.iter().collect()).len()
 }
@@ -40,14 +40,14 @@ fn innermost(fields: Vec<&Field>) -> Vec<&Field> {
     fields.iter().copied().filter(|field| !holds_another(field)).collect()
 }
 
-/// The fields of a schema, those that are always there first; each is followed by the fields in it.
+/// Returns the fields of a schema, required ones first, each followed by the fields within it.
 pub fn fields(schema: &Value) -> Vec<Field> {
     let mut found = vec![];
     inside(&Place::root(schema).applied(), "", false, &mut vec![], &mut found);
     found
 }
 
-/// Adds what is in a value. `open` holds the schemas around it: one that holds itself is entered once.
+/// Adds the fields within a value. `open` holds the enclosing schemas, so a recursive one is entered once.
 fn inside<'a>(value: &Applied<'a>, path: &str, personal: bool, open: &mut Vec<&'a Value>, found: &mut Vec<Field>) {
     let personal = personal || value.is_personal();
     let own: Vec<&Value> = value.places.iter().map(|place| place.schema).filter(|schema| has_fields(schema)).collect();
@@ -81,7 +81,7 @@ fn has_fields(schema: &Value) -> bool {
     schema["properties"].is_object()
 }
 
-/// The names of the fields and whether each is always there: first those, in the order of `required`.
+/// Returns the names of the fields and whether each is required: required ones first, in the order of `required`.
 fn names<'a>(value: &Applied<'a>) -> Vec<(&'a str, bool)> {
     let properties = |schema: &'a Value| schema["properties"].as_object().into_iter().flatten();
     let all: BTreeSet<&str> =
@@ -101,7 +101,7 @@ fn of_item<'a>(value: &Applied<'a>) -> Applied<'a> {
     value.of_item(0)
 }
 
-/// What is known of the keys that have no name. No field is called by the empty text.
+/// Returns the schemas of the keys that are not named; the empty string stands for any such key.
 fn of_others<'a>(value: &Applied<'a>) -> Applied<'a> {
     value.of_key("")
 }
@@ -110,7 +110,7 @@ fn text(value: &Applied, keyword: &str) -> String {
     value.places.iter().find_map(|place| place.schema[keyword].as_str()).unwrap_or_default().to_owned()
 }
 
-/// A type in words: `string (uuid)`, `list of string`, `0 to 10`.
+/// Formats a type: `string (uuid)`, `list of string`, `0 to 10`.
 fn form(value: &Applied) -> String {
     let schemas = || value.places.iter().map(|place| place.schema);
     if let Some(values) = schemas().find_map(|schema| schema["enum"].as_array()) {
@@ -159,7 +159,7 @@ fn limits(value: &Applied) -> String {
     ];
     let limit = |(keyword, words): &(&str, &str)| {
         let limit = value.places.iter().filter(|place| place.certain).find_map(|place| place.schema.get(keyword))?;
-        // Every count has it; it says nothing.
+        // Counts commonly have this limit; it is not informative.
         (!(*keyword == "minimum" && *limit == 0)).then(|| format!("{words} {}", plain(limit)))
     };
     words.iter().filter_map(limit).collect::<Vec<_>>().join(", ")

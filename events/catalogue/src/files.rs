@@ -1,16 +1,16 @@
-//! The files of the catalogue, and how they come into a folder.
+//! The files of the catalogue, and writing them into a folder.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use crate::CatalogueError;
 
-/// The text of every file, by its path in the catalogue.
+/// The text of every file, by its path within the catalogue.
 pub type Files = BTreeMap<String, String>;
 
-/// A file that every catalogue has, so that a folder can be told to be one.
+/// A file that identifies a folder as a catalogue.
 const MARK: &str = "asyncapi/kith.json";
 
-/// Writes them into a folder. An older catalogue in it goes; anything else stays, and is an error.
+/// Writes the files into a folder. Deletes an older catalogue there; any other content is an error.
 pub(crate) fn write(files: &Files, out: &Path) -> Result<(), CatalogueError> {
     let unwritable = |path: &Path, error: io::Error| CatalogueError::Unwritable { path: path.to_path_buf(), error };
     if out.join(MARK).is_file() {

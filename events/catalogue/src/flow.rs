@@ -1,11 +1,11 @@
-//! Who sends a message and who receives it: the only place that decides a direction.
+//! The senders and receivers of a message: the only module that decides a direction.
 //!
 //! | kind | sent by | received by |
 //! |---|---|---|
-//! | event | its owner | whoever consumes it |
-//! | request | whoever asks its owner | whoever answers it |
-//! | reply | whoever answers a request for it | whoever asks |
-//! | job | its owner | whoever works it off |
+//! | event | its owner | its consumers |
+//! | request | the callers of its owner | the service that answers it |
+//! | reply | the services that answer its requests | the callers |
+//! | job | its owner | its owner |
 
 use std::collections::BTreeSet;
 
@@ -13,43 +13,43 @@ use contracts::{Contracts, Kind, Message, MessageName, Reading, ServiceContract}
 
 use crate::CatalogueError;
 
-/// The way of a message.
+/// The route of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
-    /// Who sends it.
+    /// The senders.
     pub senders: BTreeSet<String>,
-    /// What it is sent to; a reply goes to a different exchange for each who asks.
+    /// The exchanges that it is sent to; a reply goes to a different exchange for each caller.
     pub exchanges: BTreeSet<String>,
-    /// How it comes to each who receives it.
+    /// The route to each receiver.
     pub hops: Vec<Hop>,
 }
 
-/// The way from an exchange to one who receives.
+/// The route from an exchange to one receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hop {
     /// The exchange.
     pub exchange: String,
     /// The queue.
     pub queue: String,
-    /// Who receives.
+    /// The receiver.
     pub receiver: String,
-    /// What is read of it.
+    /// The part of it that the receiver reads.
     pub reads: Reads,
 }
 
-/// What one who receives a message reads of it.
+/// The part of a message that a receiver reads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reads {
-    /// These fields, as its contract says.
+    /// These fields, as listed in its contract.
     Fields(Vec<String>),
-    /// The message is brought up to a newer version first, and read as that.
+    /// It is upcast to this newer version first, and read as that.
     As(u32),
-    /// Contracts do not say it: of replies.
+    /// Unknown: contracts do not list the fields of replies.
     NotListed,
 }
 
 impl Flow {
-    /// The way of a message, as the contracts have it.
+    /// Returns the route of a message according to the contracts.
     pub fn of(contracts: &Contracts, message: &Message) -> Self {
         match message.kind {
             Kind::Reply => reply(contracts, message),
@@ -57,18 +57,18 @@ impl Flow {
         }
     }
 
-    /// The way back of a request that came this way.
+    /// Returns the route of the reply to a request with this route.
     pub(crate) fn back(&self) -> Self {
         replying(self.receivers().into_iter().map(str::to_owned).collect(), self.senders.clone())
     }
 
-    /// Who receives it.
+    /// Returns the receivers.
     pub fn receivers(&self) -> BTreeSet<&str> {
         self.hops.iter().map(|hop| &*hop.receiver).collect()
     }
 }
 
-/// The exchange that a message is sent to; none for replies, which go to whoever asked.
+/// Returns the exchange that a message is sent to; `None` for replies, which go to the caller.
 pub(crate) fn exchange_of(message: &Message) -> Option<String> {
     let prefix = match message.kind {
         Kind::Event => "events",
@@ -79,19 +79,19 @@ pub(crate) fn exchange_of(message: &Message) -> Option<String> {
     Some(format!("{prefix}.{}", message.name.owner))
 }
 
-/// Who may ask a service: those who say so of themselves, and those whom it lets.
+/// Returns the callers of a service: those that declare it and those that it allows.
 pub(crate) fn askers_of(contracts: &Contracts, service: &str) -> BTreeSet<String> {
     let willing = contracts.services.values().filter(|other| other.asks.iter().any(|asked| asked == service));
     let allowed = contracts.services.get(service).map(|service| service.callers.clone()).unwrap_or_default();
     willing.map(|other| other.service.clone()).chain(allowed).collect()
 }
 
-/// The requests that a service answers with a reply.
+/// Returns the requests that a reply belongs to.
 pub(crate) fn requests_for<'a>(contracts: &'a Contracts, reply: &'a MessageName) -> impl Iterator<Item = &'a Message> {
     contracts.messages.values().filter(move |request| request.reply.as_ref() == Some(reply))
 }
 
-/// Says so where a contract and the schemas do not fit.
+/// Returns an error if a contract and the schemas do not match.
 pub(crate) fn check(contracts: &Contracts) -> Result<(), CatalogueError> {
     for service in contracts.services.values() {
         if let Some(reading) = service.readings().find(|reading| !contracts.messages.contains_key(&reading.message)) {
@@ -122,7 +122,7 @@ fn forward(contracts: &Contracts, message: &Message, kind: Kind) -> Flow {
     Flow { senders, hops: hops.collect(), exchanges: BTreeSet::from([exchange]) }
 }
 
-/// What a service reads of a message. One that only lies in its queue is an older version of what it reads.
+/// Returns what a service reads of a message. If it only has a binding for it, the message is an older version.
 fn reads(doors: &[Reading], message: &MessageName, is_bound: bool) -> Option<Reads> {
     if let Some(reading) = doors.iter().find(|reading| reading.message == *message) {
         return Some(Reads::Fields(reading.reads.clone()));

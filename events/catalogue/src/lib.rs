@@ -1,7 +1,7 @@
 //! The catalogue of the messages: a static site for people, and AsyncAPI documents for their tools.
 //!
-//! Made from files alone, as the crate `contracts` reads them, and on request from a file that says when events were last
-//! seen. The same files give the same bytes.
+//! It is generated from files alone, as the crate `contracts` reads them, and optionally from a file of the times at
+//! which events were last seen. The same files give the same bytes.
 
 mod asyncapi;
 mod changes;
@@ -26,11 +26,11 @@ pub use files::Files;
 pub use flow::{Flow, Hop, Reads};
 pub use mask::masked;
 
-/// Builds the catalogue of a repository into a folder, which is made anew. Says how many files there are. `seen` is a file
-/// that says when the events were last seen on a running system.
+/// Builds the catalogue of a repository into a folder, replacing an older one, and returns the number of files. `seen`
+/// is a file of the times at which events were last seen on a running system.
 ///
 /// # Errors
-/// Where the contracts or `seen` cannot be read or contradict each other, or where the folder holds something else.
+/// Returns an error if the contracts or `seen` cannot be read or are inconsistent, or if the folder has other content.
 pub fn build(repository: &Path, out: &Path, seen: Option<&Path>) -> Result<usize, CatalogueError> {
     let seen = seen.map(Seen::read).transpose()?;
     let files = files_of(&Contracts::read(repository)?, seen.as_ref())?;
@@ -38,10 +38,10 @@ pub fn build(repository: &Path, out: &Path, seen: Option<&Path>) -> Result<usize
     Ok(files.len())
 }
 
-/// Every file of the catalogue, by its path.
+/// Returns every file of the catalogue, by path.
 ///
 /// # Errors
-/// Where a service reads a message that has no schema.
+/// Returns an error if a service reads a message that has no schema.
 pub fn files_of(contracts: &Contracts, seen: Option<&Seen>) -> Result<Files, CatalogueError> {
     flow::check(contracts)?;
     let mut files = site::files(contracts, seen);

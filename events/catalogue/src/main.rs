@@ -8,7 +8,7 @@ fn main() -> ExitCode {
         [repository, out] => (repository, out, None),
         [repository, out, seen] => (repository, out, Some(Path::new(seen))),
         _ => {
-            eprintln!("usage: catalogue <repository> <out> [<what cargo xtask events seen wrote>]");
+            eprintln!("usage: catalogue <repository> <out> [<output of cargo xtask events seen>]");
             return ExitCode::from(2);
         }
     };

@@ -1,16 +1,16 @@
-//! Takes personal data out of a value.
+//! Masks personal data in a value.
 
 use serde_json::{Map, Value};
 
 use crate::schema::{Applied, Place};
 
-/// What stands for personal data.
+/// The placeholder for personal data.
 const MASK: &str = "•••";
 
-/// A value with everything masked that its schema marks as personal data (`"x-personal-data": true`).
+/// Masks the parts of a value that its schema marks as personal data (`"x-personal-data": true`).
 ///
-/// References inside the document are followed, as are items, nested fields and the values of maps. Where several
-/// branches may apply, one that marks is enough; where a reference leads nowhere, all of the value is masked.
+/// References within the document, items, nested fields and values of maps are followed. If several branches may apply,
+/// one marked branch is enough; if a reference cannot be resolved, the whole value is masked.
 pub fn masked(value: &Value, schema: &Value) -> Value {
     by(value, &Place::root(schema).applied(), false)
 }
@@ -36,7 +36,7 @@ fn by(value: &Value, schema: &Applied, inside: bool) -> Value {
     }
 }
 
-/// Keys of a map are data as well; each is masked and still there.
+/// Returns an unused masked key: keys of a map are data too, and each masked key must stay distinct.
 fn free_name(taken: &Map<String, Value>) -> String {
     let numbered = (2..).map(|number| format!("{MASK} {number}"));
     std::iter::once(MASK.to_owned()).chain(numbered).find(|name| !taken.contains_key(name)).unwrap_or_default()

@@ -1,23 +1,23 @@
-//! What a JSON Schema says of one value, gathered from everything in it that applies to that value.
+//! The constraints of a JSON Schema on one value, collected from all subschemas that apply to it.
 
 use std::collections::BTreeSet;
 
 use schema_compat::applicators::{LISTS, MAPS, ONE};
 use serde_json::{Map, Value};
 
-/// A schema inside a document, and the document, which its references point into.
+/// A schema and the document that it is in, which its references point into.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) root: &'a Value,
     pub(crate) schema: &'a Value,
-    /// Whether every value of this place must fit it; not so for one branch of several.
+    /// Whether the value must satisfy the schema; false for one branch of several.
     pub(crate) certain: bool,
 }
 
-/// All schemas that apply to the same value: the schema itself, what it refers to, and its branches.
+/// All schemas that apply to the same value: the schema itself, referenced schemas, and branches.
 pub(crate) struct Applied<'a> {
     pub(crate) places: Vec<Place<'a>>,
-    /// A reference leads nowhere, so that not everything is known.
+    /// Whether a reference cannot be resolved, so that the schemas are incomplete.
     pub(crate) is_partial: bool,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// All schemas that apply to a value to which each of these applies.
+/// Collects all schemas that apply to a value to which each of these applies.
 pub(crate) fn applied_to<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Applied<'a> {
     let mut applied = Applied { places: vec![], is_partial: false };
     let mut followed = BTreeSet::new();
@@ -72,16 +72,16 @@ pub(crate) fn applied_to<'a>(places: impl IntoIterator<Item = Place<'a>>) -> App
 }
 
 impl<'a> Applied<'a> {
-    /// Whether anything here says that the value is personal data. What is not known counts as a yes.
+    /// Whether the value is marked as personal data. Counts as marked if unknown.
     pub(crate) fn is_personal(&self) -> bool {
         self.is_partial || self.places.iter().any(|place| place.schema["x-personal-data"] == true)
     }
 
-    /// What is known of the value of a key.
+    /// Returns the schemas of the value of a key.
     pub(crate) fn of_key(&self, key: &str) -> Applied<'a> {
         applied_to(self.places.iter().flat_map(|place| {
             let named = place.schema["properties"].get(key);
-            // Which pattern fits is not asked: to mask too much does no harm.
+            // All patterns are applied, matching or not: masking too much is harmless.
             let patterns =
                 place.schema["patternProperties"].as_object().into_iter().flatten().map(|(_, schema)| schema);
             let others = ["additionalProperties", "unevaluatedProperties"].map(|keyword| place.schema.get(keyword));
@@ -90,7 +90,7 @@ impl<'a> Applied<'a> {
         }))
     }
 
-    /// What is known of the item at an index.
+    /// Returns the schemas of the item at an index.
     pub(crate) fn of_item(&self, index: usize) -> Applied<'a> {
         applied_to(self.places.iter().flat_map(|place| {
             let placed = place.schema["prefixItems"].get(index);
@@ -99,12 +99,12 @@ impl<'a> Applied<'a> {
         }))
     }
 
-    /// Whether a key is one of the names that the schema gives, and not one that the data brings.
+    /// Whether the schema names a key, as opposed to keys that only the data has.
     pub(crate) fn names(&self, key: &str) -> bool {
         self.places.iter().any(|place| place.schema["properties"].get(key).is_some())
     }
 
-    /// Whether keys themselves are personal data.
+    /// Whether the keys themselves are personal data.
     pub(crate) fn has_personal_keys(&self) -> bool {
         let names = self.places.iter().filter_map(|place| Some(place.at(place.schema.get("propertyNames")?)));
         applied_to(names).is_personal()
@@ -115,10 +115,10 @@ fn target<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(reference.strip_prefix('#')?)
 }
 
-/// Those that keep schemas by name for others to refer to, in this and in older drafts.
+/// Keywords that hold schemas for references, in current and older drafts.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// A document with every schema in it, and itself, made anew; the innermost first. Names of fields are no keywords.
+/// Rewrites all schemas in a document, innermost first, the document last. Names of fields are not keywords.
 pub(crate) fn rewritten(schema: &Value, rewrite: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
     let Value::Object(keywords) = schema else { return schema.clone() };
     let made = keywords.iter().map(|(keyword, value)| {
@@ -138,7 +138,7 @@ pub(crate) fn rewritten(schema: &Value, rewrite: &dyn Fn(Map<String, Value>) -> 
     rewrite(made.collect()).into()
 }
 
-/// Takes out of a schema what may show personal data: examples, and what a marked field is where it is absent.
+/// Removes what may contain personal data from a schema: examples, and defaults of marked fields.
 pub(crate) fn without_examples(mut keywords: Map<String, Value>) -> Map<String, Value> {
     keywords.remove("examples");
     if keywords.get("x-personal-data").is_some_and(|mark| mark == true) {

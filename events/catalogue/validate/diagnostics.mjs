@@ -1,9 +1,9 @@
-// What AsyncAPI's own parser says of a document.
+// The diagnostics of AsyncAPI's own parser for a document.
 import { Parser, fromFile } from '@asyncapi/parser'
 
 const SEVERITIES = ['error', 'warning', 'information', 'hint']
 
-/** Reads a file. `trouble` are errors and warnings, `remarks` the rest; `document` is there where it could be read. */
+/** Reads a file. `trouble` holds errors and warnings, `remarks` the rest; `document` is set if it could be parsed. */
 export async function read(path) {
   const { document, diagnostics } = await fromFile(new Parser(), path).parse()
   const told = diagnostics.map(({ severity, code, message, path: place }) => ({

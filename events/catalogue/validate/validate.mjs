@@ -1,4 +1,4 @@
-// Validates every AsyncAPI document of a folder; exit code 1 where one has an error or a warning.
+// Validates every AsyncAPI document of a folder; exits with 1 if one has an error or a warning.
 //
 // usage: node validate.mjs <folder>
 import { readdir } from 'node:fs/promises'
@@ -12,7 +12,7 @@ if (!folder || more.length > 0) {
 }
 const files = (await readdir(folder)).filter((name) => /\.(json|ya?ml)$/.test(name)).sort()
 if (files.length === 0) {
-  console.error(`error: ${folder} holds no AsyncAPI document: build the catalogue first, with scripts/docs`)
+  console.error(`error: ${folder} contains no AsyncAPI document: build the catalogue first, with scripts/docs`)
   process.exit(1)
 }
 let troubled = 0

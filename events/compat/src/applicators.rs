@@ -1,6 +1,6 @@
 //! The keywords whose values are schemas (JSON Schema 2020-12, sections 10 and 11 of the core, with `propertyNames`).
 
-/// Those that hold one schema.
+/// Keywords with one schema.
 pub const ONE: [&str; 10] = [
     "items",
     "additionalProperties",
@@ -14,8 +14,8 @@ pub const ONE: [&str; 10] = [
     "propertyNames",
 ];
 
-/// Those that hold a list of schemas.
+/// Keywords with a list of schemas.
 pub const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 
-/// Those that hold schemas by name, and apply them; definitions only keep theirs.
+/// Keywords with schemas by name that apply to the value; definitions do not apply by themselves.
 pub const MAPS: [&str; 3] = ["properties", "patternProperties", "dependentSchemas"];

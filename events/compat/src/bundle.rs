@@ -1,12 +1,12 @@
-//! Brings the documents that a schema refers to into it, so that it can be compared alone.
+//! Embeds referenced documents into a schema, so that it can be compared alone.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// The schema with every document that it refers to (`other.json`, `other.json#/$defs/Name`) among its definitions.
+/// Returns the schema with all documents that it refers to (`other.json`, `other.json#/$defs/Name`) in its definitions.
 ///
-/// A document that `find` does not know stays a reference; the comparison then says that it cannot decide.
+/// If `find` does not know a document, the reference stays; the comparison is then undecided.
 pub fn bundled(schema: &Value, find: impl Fn(&str) -> Option<Value>) -> Value {
     let mut bundle = Bundle { found: BTreeMap::new(), find: &find };
     let mut made = bundle.rewritten(schema, "");
@@ -24,7 +24,7 @@ struct Bundle<'a> {
 }
 
 impl Bundle<'_> {
-    /// A schema whose references are made from the whole bundle; `place` is where its own document lies in it.
+    /// Rewrites references to point into the bundle; `place` is the pointer of the schema's own document in it.
     fn rewritten(&mut self, schema: &Value, place: &str) -> Value {
         match schema {
             Value::Object(fields) => fields
@@ -65,7 +65,7 @@ impl Bundle<'_> {
             fields.remove("$id");
             fields.remove("$schema");
         }
-        // Known before it is read, as it may refer to itself.
+        // Registered before it is read, as it may refer to itself.
         self.found.insert(file.to_owned(), Value::Null);
         let document = self.rewritten(&document, &place);
         self.found.insert(file.to_owned(), document);

@@ -1,4 +1,4 @@
-//! The writer's view: the same schema, with nothing in an object that the schema does not name.
+//! The writer's view: the same schema, but objects contain only fields that the schema names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use crate::{
     values::fits_pattern,
 };
 
-/// Stands for every item of a list among the names of fields; no field can have this name in a message.
+/// A pseudo field name that stands for every item of a list; no field in a message can have this name.
 const ITEMS: &str = "\0items";
-/// Stands for fields that are named by a rule.
+/// A pseudo field name that stands for fields named by a pattern.
 const ANY: &str = "\0any";
 
-/// The writer's view of a whole document.
+/// Returns the writer's view of a whole document.
 pub(crate) fn closed(document: &Document) -> Value {
     let mut view = View { document, waiting: vec![] };
     let top = view.unit(&document.defs[ROOT], true);
@@ -39,11 +39,11 @@ pub(crate) fn closed(document: &Document) -> Value {
 
 #[derive(Clone, Copy)]
 enum Form {
-    /// Closed: it stands alone.
+    /// Closed: no other schema applies to the value.
     Unit,
-    /// Not closed itself, as others apply to the same value; what lies in it is.
+    /// Not closed itself, as other schemas apply to the same value; the values within it are closed.
     Part,
-    /// As it was written.
+    /// Unchanged.
     Raw,
 }
 
@@ -100,8 +100,8 @@ impl View<'_> {
         made
     }
 
-    /// A child is closed where this schema alone speaks of it; where several do, closing each of them would forbid
-    /// what the others name, so it stays as it is. The view is then too wide, never too narrow.
+    /// Closes a child if only this schema names it. If several do, closing each of them would forbid what the others
+    /// name, so it stays unchanged. The view is then too wide, never too narrow.
     fn child(&mut self, schema: &Value, shared: bool) -> Value {
         if shared { self.raw(schema) } else { self.unit(schema, false) }
     }
@@ -153,8 +153,8 @@ impl View<'_> {
             };
             made.insert(key.clone(), value);
         }
-        // To close inside a variant changes how many variants fit: the choice is made by the variants as they are
-        // written, and what lies in them is closed beside it.
+        // Closing the inside of a variant changes how many variants match. So the unchanged variants make the choice,
+        // and a separate `anyOf` closes what is within them.
         if let Some(Value::Array(list)) = fields.get("oneOf") {
             let parts: Value = list.iter().map(|item| self.part(item, shared)).collect();
             if let Value::Array(all) = made.entry("allOf").or_insert_with(|| json!([])) {
@@ -165,7 +165,7 @@ impl View<'_> {
         Value::Object(made)
     }
 
-    /// The fields that more than one of the schemas of this value speak of.
+    /// Returns the fields that more than one of the schemas of this value name.
     fn shared(&self, schema: &Value, outer: &BTreeSet<String>) -> BTreeSet<String> {
         let mut shared = outer.clone();
         let mut seen = own_names(schema);
@@ -205,7 +205,7 @@ fn own_names(schema: &Value) -> BTreeSet<String> {
     names
 }
 
-/// A required field is a named one, also where the schema says nothing else of it.
+/// Names every required field, even if the schema has no constraint on it.
 fn name_required(made: &mut Map<String, Value>) {
     let free = ["additionalProperties", "patternProperties", "unevaluatedProperties"];
     if free.iter().any(|keyword| made.contains_key(*keyword)) {

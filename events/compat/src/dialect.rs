@@ -1,10 +1,10 @@
-//! Schemas of older dialects in the words of 2020-12.
+//! Converts schemas of older dialects to 2020-12.
 
 use serde_json::{Map, Value, json};
 
 use crate::applicators::ONE;
 
-/// The dialect that everything is compared in.
+/// The dialect in which schemas are compared.
 pub(crate) const OURS: &str = "https://json-schema.org/draft/2020-12/schema";
 
 const OLDER: [&str; 4] = [
@@ -14,9 +14,9 @@ const OLDER: [&str; 4] = [
     "https://json-schema.org/draft/2019-09/schema",
 ];
 
-/// The schema in our dialect; the error says which one is not known.
+/// Returns the schema in our dialect; the error names an unsupported dialect.
 ///
-/// One that does not name its dialect is taken as ours where it is valid so, else as an older one.
+/// A schema that does not name its dialect counts as 2020-12 if it is valid as such, otherwise as an older one.
 pub(crate) fn in_ours(schema: &Value) -> Result<Value, String> {
     let named = schema.get("$schema").and_then(Value::as_str).map(|dialect| dialect.trim_end_matches('#'));
     let older = match named {
@@ -28,7 +28,7 @@ pub(crate) fn in_ours(schema: &Value) -> Result<Value, String> {
     if !older {
         return Ok(schema.clone());
     }
-    // From 2019-09 on, a reference may stand beside other keywords.
+    // Since 2019-09, a reference may have sibling keywords.
     let alone = named.is_some_and(|dialect| !dialect.contains("2019-09"));
     Ok(translated(schema, alone))
 }
@@ -46,7 +46,7 @@ fn translated(schema: &Value, alone: bool) -> Value {
             ("$schema", _) => {}
             ("id" | "$id", Value::String(name)) => drop(made.insert(identity(name).0.into(), identity(name).1.into())),
             ("items", Value::Array(_)) => drop(made.insert("prefixItems".into(), each(value, alone))),
-            // Says nothing where all items have one schema.
+            // Has no effect if all items have one schema.
             ("additionalItems", _) => {
                 if fields.get("items").is_some_and(Value::is_array) {
                     made.insert("items".into(), translated(value, alone));
@@ -69,7 +69,7 @@ fn translated(schema: &Value, alone: bool) -> Value {
     Value::Object(made)
 }
 
-/// Every schema of a list or a map.
+/// Converts every schema of a list or a map.
 fn each(value: &Value, alone: bool) -> Value {
     match value {
         Value::Array(list) => list.iter().map(|item| translated(item, alone)).collect(),
@@ -80,7 +80,7 @@ fn each(value: &Value, alone: bool) -> Value {
     }
 }
 
-/// What was the identity of a part is its anchor now.
+/// Returns `$anchor` instead of `$id` for the identity of a subschema.
 fn identity(name: &str) -> (&'static str, &str) {
     name.strip_prefix('#').map_or(("$id", name), |anchor| ("$anchor", anchor))
 }

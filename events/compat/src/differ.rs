@@ -1,4 +1,4 @@
-//! Our own engine: goes through what is written and what is read side by side, rule by rule.
+//! Our own engine: compares the writer's and the reader's schema side by side, rule by rule.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,17 +17,17 @@ use crate::{
     witness::of_node,
 };
 
-/// More steps than any real pair of schemas takes.
+/// More steps than any real pair of schemas needs.
 const MOST_STEPS: u32 = 20_000;
 
-/// A rule that the reader seems to break, and values that may show it.
+/// A rule that the reader may violate, and values that may demonstrate it.
 #[derive(Clone, Debug)]
 pub(crate) struct Suspicion {
     pub(crate) path: String,
     pub(crate) rule: Rule,
     pub(crate) message: String,
     pub(crate) tries: Vec<Value>,
-    /// The schemas that it comes from, to know it again where they refer to themselves.
+    /// The schemas that it comes from, to recognize it again in recursive schemas.
     pub(crate) origin: Option<Pair>,
 }
 
@@ -37,7 +37,7 @@ impl Suspicion {
     }
 }
 
-/// What the comparison of two nodes says.
+/// The result of comparing two nodes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Finding {
     pub(crate) suspicions: Vec<Suspicion>,
@@ -65,10 +65,10 @@ impl From<Suspicion> for Finding {
     }
 }
 
-/// What is written and what is read, by where the schemas are.
+/// The writer's and the reader's schemas, by address.
 pub(crate) type Pair = (Vec<*const Value>, Vec<*const Value>);
 
-/// A writer's document beside a reader's.
+/// A writer's document and a reader's, under comparison.
 pub(crate) struct Differ<'a> {
     pub(crate) writer: &'a Document,
     pub(crate) reader: &'a Document,
@@ -83,22 +83,22 @@ impl<'a> Differ<'a> {
         Self { writer, reader, sampler, open: RefCell::default(), steps: Cell::new(0) }
     }
 
-    /// Compares the two documents as a whole.
+    /// Compares the two documents.
     pub(crate) fn compare(&self) -> Finding {
         self.nodes(&root(self.writer), &root(self.reader), true)
     }
 
-    /// Whether a reader of one node takes everything that is written as another.
+    /// Whether a reader of one node accepts everything that is written as another.
     pub(crate) fn nodes(&self, written: &Node<'a>, read: &Node<'a>, top: bool) -> Finding {
         let addresses = |node: &Node<'a>| node.iter().map(|part| std::ptr::from_ref::<Value>(part)).collect();
         let pair = (addresses(written), addresses(read));
-        // A pair within itself: it is safe if everything else in it is, and that is being looked at.
+        // A recursive pair is safe if everything else in it is, and that is being checked.
         if self.open.borrow().contains(&pair) {
             return Finding::default();
         }
         self.steps.set(self.steps.get() + 1);
         if self.steps.get() > MOST_STEPS {
-            return Finding::undecided("the schemas are too large to go through");
+            return Finding::undecided("the schemas are too large to compare");
         }
         self.open.borrow_mut().push(pair.clone());
         let mut finding = self.in_shapes(written, read, top).unwrap_or_else(Finding::undecided);
@@ -122,7 +122,7 @@ impl<'a> Differ<'a> {
                 finding.add(self.listed(values, &shape, read));
                 continue;
             }
-            // A condition may name fields that the shape does not know; then nothing is left out.
+            // A condition may name fields that the shape does not know; then the shape is not closed.
             let closed = closed && !shape.has_conditions();
             for kind in &shape.kinds {
                 finding.add(self.kind(&shape.only(*kind), *kind, &readers, closed, other_kind));
@@ -137,7 +137,7 @@ impl<'a> Differ<'a> {
         };
         let mut finding = Finding::default();
         for value in values.iter().filter(|value| shape.kinds.contains(&Kind::of(value)) && !reader.is_valid(value)) {
-            let message = format!("the value {value} can be written and is not read");
+            let message = format!("the value {value} can be written, but is not read");
             finding.add(Suspicion::new(Rule::Value, message, vec![(*value).clone()]).into());
         }
         finding
@@ -145,12 +145,12 @@ impl<'a> Differ<'a> {
 
     fn kind(&self, shape: &Shape<'a>, kind: Kind, readers: &[Shape<'a>], closed: bool, other_kind: Rule) -> Finding {
         if readers.is_empty() {
-            let message = "it can be written, and the reader takes no value here";
+            let message = "it can be written, but the reader accepts no value here";
             return Suspicion::new(Rule::Refused, message, self.sampler.of_shape(shape, closed)).into();
         }
         let able: Vec<&Shape<'a>> = readers.iter().filter(|reader| reader.kinds.contains(&kind)).collect();
         if able.is_empty() {
-            let message = format!("{} can be written here and is not read", kind.name());
+            let message = format!("{} can be written here, but is not read", kind.name());
             return Suspicion::new(other_kind, message, self.sampler.of_shape(shape, closed)).into();
         }
         let several = able.len() > 1;
@@ -172,7 +172,7 @@ impl<'a> Differ<'a> {
         self.nearest(shape, near, closed)
     }
 
-    /// Where exactly one variant may fit, the others must be shown to be apart from what is written.
+    /// If exactly one variant may match, the others must be shown to be disjoint from what is written.
     fn alone(&self, shape: &Shape<'a>, chosen: usize, able: &[&Shape<'a>], kind: Kind) -> Finding {
         let others = able.iter().enumerate().filter(|(index, other)| *index != chosen && other.exclusive);
         for (_, other) in others {
@@ -183,7 +183,7 @@ impl<'a> Differ<'a> {
         Finding::default()
     }
 
-    /// Whether no value fits both: a field that one of them must have with other values, or other listed values.
+    /// Whether no value fits both: their listed values, or those of a field that one of them requires, are disjoint.
     fn apart(&self, written: &Shape<'a>, read: &Shape<'a>, kind: Kind) -> bool {
         if let Some(values) = &read.values {
             return kind != Kind::Object
@@ -198,7 +198,7 @@ impl<'a> Differ<'a> {
         self.differ_in_a_field(written, read, &separate)
     }
 
-    /// Whether a field with listed values, as variants are told by, has others on each side.
+    /// Whether a discriminator field has disjoint listed values on the two sides.
     fn marked_apart(&self, written: &Shape<'a>, read: &Shape<'a>) -> bool {
         let marked = |one: &Shape<'_>, other: &Shape<'_>| one.values.is_some() && other.values.is_some();
         self.differ_in_a_field(written, read, &|one, other| marked(one, other) && separate(one, other))
@@ -218,17 +218,17 @@ impl<'a> Differ<'a> {
         })
     }
 
-    /// No variant takes all of it: tell of the one that was most likely meant.
+    /// No variant accepts everything: reports the variant that was most likely meant.
     fn nearest(&self, shape: &Shape<'a>, near: Vec<Finding>, closed: bool) -> Finding {
         let several = near.len() > 1;
         let tries = self.sampler.of_shape(shape, closed);
         let Some(mut finding) = near.into_iter().min_by_key(|near| (near.suspicions.len(), near.undecided.len()))
         else {
-            let message = "a variant can be written that no variant reads";
+            let message = "a variant can be written that matches no variant of the reader";
             return Suspicion::new(Rule::Variant, message, tries).into();
         };
         if several && !finding.suspicions.is_empty() {
-            let message = "what can be written fits no single variant of what is read";
+            let message = "what can be written does not match a single variant of the reader";
             finding.add(Suspicion::new(Rule::Variant, message, tries).into());
         }
         finding

@@ -1,4 +1,4 @@
-//! A schema made ready to be compared: assertions alone, every reference into one table.
+//! A schema prepared for comparison: assertions only, with all references in one table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::{
     dialect::{OURS, in_ours},
 };
 
-/// The name of the document itself in its table.
+/// The name of the whole document in its table.
 pub(crate) const ROOT: &str = "root";
 
-/// Keywords whose schemas apply to the very same value.
+/// Keywords whose schemas apply to the same value.
 pub(crate) const IN_PLACE: [&str; 9] =
     ["$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas", "not"];
 
@@ -39,7 +39,7 @@ const PLAIN: [&str; 20] = [
     "maxProperties",
 ];
 
-/// The formats that the types made from our schemas refuse a wrong text for. The others are words to the reader.
+/// The formats for which the generated types reject a malformed text. For readers, the others are annotations.
 const ASSERTED_FORMATS: [&str; 5] = ["uuid", "date", "date-time", "ipv4", "ipv6"];
 
 /// A schema as a table of schemas that refer to each other by `#/$defs/<name>`.
@@ -49,7 +49,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads a schema; the error says why it cannot be compared.
+    /// Parses a schema; the error says why it cannot be compared.
     pub(crate) fn read(schema: &Value) -> Result<Self, String> {
         let schema = &valid(schema)?;
         let mut reader = Reader { source: schema, names: BTreeMap::new(), waiting: vec![], anchors: BTreeMap::new() };
@@ -63,18 +63,18 @@ impl Document {
         Ok(Self { defs })
     }
 
-    /// The schema of a name in the table.
+    /// Returns the schema that a reference names.
     pub(crate) fn target(&self, reference: &str) -> Option<&Value> {
         self.defs.get(reference.strip_prefix("#/$defs/")?)
     }
 
-    /// The whole as one JSON Schema.
+    /// Returns the whole document as one JSON Schema.
     pub(crate) fn to_schema(&self) -> Value {
         with_table(self.defs[ROOT].clone(), &self.defs)
     }
 }
 
-/// The schema in our dialect; the error says why it is none.
+/// Returns the schema in our dialect; the error says why it is not a valid schema.
 pub(crate) fn valid(schema: &Value) -> Result<Value, String> {
     let schema = in_ours(schema)?;
     match jsonschema::meta::validate(&schema) {
@@ -83,7 +83,7 @@ pub(crate) fn valid(schema: &Value) -> Result<Value, String> {
     }
 }
 
-/// A schema with the table that its references point into.
+/// Returns a schema together with the table of its references.
 pub(crate) fn with_table(schema: Value, defs: &BTreeMap<String, Value>) -> Value {
     let mut top = match schema {
         Value::Object(fields) => fields,
@@ -97,7 +97,7 @@ pub(crate) fn with_table(schema: Value, defs: &BTreeMap<String, Value>) -> Value
 
 struct Reader<'a> {
     source: &'a Value,
-    /// Where a reference points, and the name it has in the table.
+    /// The targets of references, and their names in the table.
     names: BTreeMap<String, String>,
     waiting: Vec<(String, String)>,
     anchors: BTreeMap<String, String>,
@@ -108,7 +108,7 @@ impl Reader<'_> {
         match value {
             Value::Object(fields) => {
                 if !top && fields.get("$id").is_some_and(Value::is_string) {
-                    return Err(format!("#{pointer} is a document inside the document ($id)"));
+                    return Err(format!("#{pointer} is an embedded document ($id)"));
                 }
                 if let Some(anchor) = fields.get("$anchor").and_then(Value::as_str) {
                     self.anchors.insert(anchor.to_owned(), pointer.to_owned());
@@ -175,7 +175,7 @@ impl Reader<'_> {
             } else if key == "$ref" {
                 kept.insert(key.to_owned(), self.reference(value.as_str().unwrap_or_default())?.into());
             } else if key == "$dynamicRef" || key == "$recursiveRef" {
-                return Err(format!("{key} is decided while a document is read"));
+                return Err(format!("{key} is resolved only at validation time"));
             }
         }
         assert_format(fields, &mut kept);
@@ -188,7 +188,7 @@ fn holds_values(key: &str) -> bool {
     ["enum", "const", "examples", "default"].contains(&key) || key.starts_with("x-")
 }
 
-/// Formats that readers refuse a wrong value for: kept for texts, bounds for whole numbers.
+/// Keeps formats for which readers reject malformed values: as they are for texts, as bounds for whole numbers.
 fn assert_format(fields: &Map<String, Value>, kept: &mut Map<String, Value>) {
     let Some(format) = fields.get("format").and_then(Value::as_str) else { return };
     if ASSERTED_FORMATS.contains(&format) {
@@ -222,7 +222,7 @@ fn assert_format(fields: &Map<String, Value>, kept: &mut Map<String, Value>) {
     }
 }
 
-/// `unevaluated..` says the same as the plain keyword where no other schema applies to the same value.
+/// Replaces `unevaluated..` by the plain keyword if no other schema applies to the same value: they then mean the same.
 fn plain_unevaluated(kept: &mut Map<String, Value>) {
     if IN_PLACE.iter().any(|keyword| kept.contains_key(*keyword)) {
         return;

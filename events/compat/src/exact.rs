@@ -1,15 +1,15 @@
-//! The other engine: the validator's own algebra of schemas, which subtracts what is read from what is written.
+//! The other engine: the validator's algebra of schemas, which subtracts the reader's schema from the writer's.
 
 use jsonschema::canonical::{CanonicalKind, CanonicalSchema, Satisfiability, options};
 use serde_json::Value;
 
-/// What is left when everything that is read is taken from what is written.
+/// The difference between the writer's and the reader's schema.
 pub(crate) enum Rest {
-    /// Nothing: it is safe.
+    /// Empty: the pair is compatible.
     Nothing,
-    /// Something, and a schema for it.
+    /// Not empty, with a schema of the difference.
     Something(Value),
-    /// It cannot tell; where it has a schema for what may be left, it is given.
+    /// Undecided, with a schema of the possible difference if there is one.
     Unknown(String, Option<Value>),
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn rest(writer: &Value, reader: &Value) -> Rest {
         Ok(rest) => match rest.satisfiability() {
             Satisfiability::No => Rest::Nothing,
             Satisfiability::Yes => Rest::Something(rest.to_json_schema()),
-            _ => Rest::Unknown("the difference is not decided".to_owned(), Some(rest.to_json_schema())),
+            _ => Rest::Unknown("the difference could not be decided".to_owned(), Some(rest.to_json_schema())),
         },
         Err(error) => Rest::Unknown(error.to_string(), None),
     }

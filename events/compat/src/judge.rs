@@ -1,4 +1,4 @@
-//! Puts the two engines together: a document that shows a break decides, else a proof, else nobody knows.
+//! Combines the two engines: a counterexample decides; else a proof; else the result is undecided.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     witness::Court,
 };
 
-/// Whether what is written under one schema is read by another.
+/// Whether everything that is written under one schema is read by another.
 pub(crate) fn judged(
     direction: Direction,
     writer: &Result<Document, String>,
@@ -29,13 +29,13 @@ pub(crate) fn judged(
 }
 
 fn decided(direction: Direction, writer: &Document, reader: &Document) -> (Verdict, Vec<Break>) {
-    // What is written under a schema fits it, whatever it says.
+    // Whatever is written under a schema is valid for the same schema.
     if writer.defs == reader.defs {
         return (Verdict::Compatible, vec![]);
     }
     let (written, read) = (closed(writer), reader.to_schema());
     let Some(court) = Court::new(&written, &read) else {
-        return undecided(direction, "the validator cannot use a schema".to_owned());
+        return undecided(direction, "the validator does not support a schema".to_owned());
     };
     let case = Case { direction, court };
     let finding = Differ::new(writer, reader).compare();
@@ -56,7 +56,7 @@ fn decided(direction: Direction, writer: &Document, reader: &Document) -> (Verdi
     match (finding.is_safe(), rest) {
         (_, Rest::Nothing) | (true, Rest::Unknown(..)) => (Verdict::Compatible, vec![]),
         (true, Rest::Something(_)) => {
-            undecided(direction, "the two engines disagree, and no document shows which is right".to_owned())
+            undecided(direction, "the two engines disagree, and no document proves either".to_owned())
         }
         (false, rest) => undecided(direction, reasons(&finding, &rest)),
     }
@@ -77,7 +77,7 @@ fn undecided(direction: Direction, reason: String) -> (Verdict, Vec<Break>) {
 fn reasons(finding: &Finding, rest: &Rest) -> String {
     let mut all: BTreeSet<String> = finding.undecided.iter().cloned().collect();
     all.extend(finding.suspicions.iter().map(|suspicion| {
-        format!("at {}: {}, but no document was found that shows it", suspicion.path, suspicion.message)
+        format!("at {}: {}, but no document was found that demonstrates it", suspicion.path, suspicion.message)
     }));
     if let Rest::Unknown(reason, _) = rest {
         all.insert(reason.clone());
@@ -102,7 +102,7 @@ impl Case {
         }
     }
 
-    /// The suspicions that a document bears out.
+    /// Returns the suspicions that a document confirms.
     fn shown(&self, finding: &Finding) -> Vec<Break> {
         let mut suspicions: Vec<&Suspicion> = finding.suspicions.iter().collect();
         suspicions.sort_by_key(|suspicion| suspicion.path.matches('/').count());
@@ -112,7 +112,7 @@ impl Case {
                 continue;
             }
             let Some(witness) = self.court.shortest(&suspicion.tries) else { continue };
-            // The same document often shows two rules of one value; the first says it more exactly.
+            // One document often demonstrates two rules for one value; the first is more precise.
             let same = |one: &Break| one.witness.as_ref() == Some(&witness);
             if suspicion.rule == Rule::Variant && told.iter().any(|(_, one)| same(one)) {
                 continue;
@@ -122,7 +122,7 @@ impl Case {
         told.into_iter().map(|(_, one)| one).collect()
     }
 
-    /// A break found by trying documents, told in the words of the validator.
+    /// Returns a break found by trying documents, described in the validator's words.
     fn found(&self, sampler: &Sampler<'_>) -> Option<Break> {
         let witness = self.court.shortest(&sampler.variety(&root(sampler.document)))?;
         let (path, rule, message) = self.court.refusal(&witness)?;
@@ -130,8 +130,8 @@ impl Case {
     }
 }
 
-/// Whether one suspicion says again what is known: of the same field, or of the same schemas further down, where they
-/// refer to themselves.
+/// Whether a suspicion repeats a known one: about the same field, or about the same schemas further down in a
+/// recursive schema.
 fn repeats(known: &Suspicion, again: &Suspicion) -> bool {
     if known.rule != again.rule {
         return false;

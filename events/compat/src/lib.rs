@@ -1,8 +1,8 @@
-//! Says whether two versions of a JSON Schema (2020-12) can be written and read side by side.
+//! Checks whether two versions of a JSON Schema (2020-12) can be written and read side by side.
 //!
-//! By meaning, not by text. A writer writes only what its schema names; a reader ignores what its schema does not
-//! name. Every break comes with a document that can be written and is not read, and what cannot be decided counts as a
-//! break. How it decides, and where others decide differently: `docs/schema-compatibility.md`.
+//! Schemas are compared by meaning, not by text. A writer writes only what its schema names; a reader ignores what its
+//! schema does not name. Every break has a document that can be written and is not read; an undecided result counts as
+//! a break. The method, and where other checkers decide differently: `docs/schema-compatibility.md`.
 
 pub mod applicators;
 mod bundle;
@@ -32,15 +32,15 @@ use serde_json::Value;
 
 use crate::{document::Document, judge::judged};
 
-/// Whether something is a schema at all, of 2020-12 or a dialect that is put into its words.
+/// Whether a value is a valid schema, of 2020-12 or of a dialect that can be converted to it.
 ///
 /// # Errors
-/// Says what it is instead. Comparing it would be undecided.
+/// Returns the reason if it is not. A comparison with it would be undecided.
 pub fn accept(schema: &Value) -> Result<(), String> {
     document::valid(schema).map(drop)
 }
 
-/// Compares two versions of a schema both ways.
+/// Compares two versions of a schema in both directions.
 pub fn compare(old: &Value, new: &Value) -> Comparison {
     let (old, new) = (Document::read(old), Document::read(new));
     let (backward, mut breaks) = judged(Direction::Backward, &old, &new);
@@ -49,7 +49,7 @@ pub fn compare(old: &Value, new: &Value) -> Comparison {
     Comparison { backward, forward, breaks }
 }
 
-/// Compares a new version with every released one, as messages of all of them may still be around.
+/// Compares a new version with every released one, as messages of all of them may still exist.
 pub fn compare_with_released<'a>(released: impl IntoIterator<Item = (&'a str, &'a Value)>, new: &Value) -> History {
     History { versions: released.into_iter().map(|(name, old)| (name.to_owned(), compare(old, new))).collect() }
 }

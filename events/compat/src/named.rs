@@ -1,10 +1,10 @@
-//! Whether an object is a record, with no other fields than the ones it names.
+//! Whether an object is a record, which has only the fields that its schema names.
 
 use serde_json::{Value, json};
 
 use crate::document::Document;
 
-/// The schemas that apply to the same value as this one: what it refers to, its variants, its conditions.
+/// Returns the schemas that apply to the same value as this one: references, variants, conditions.
 pub(crate) fn in_place<'a>(document: &'a Document, schema: &'a Value) -> Vec<Vec<&'a Value>> {
     let list = |keyword: &str| schema.get(keyword).and_then(Value::as_array).into_iter().flatten().collect();
     let one = |keyword: &str| schema.get(keyword);
@@ -21,9 +21,9 @@ pub(crate) fn in_place<'a>(document: &'a Document, schema: &'a Value) -> Vec<Vec
     groups
 }
 
-/// Whether the writer's view of an object with these schemas has no other fields than the named ones.
+/// Whether, in the writer's view, an object with these schemas has only the named fields.
 ///
-/// An object that names no field at all is a free map, but for the message itself: that is a record.
+/// An object that names no field is a free-form map, except at the top level, where it is a record.
 pub(crate) fn is_closed(document: &Document, parts: &[&Value], top: bool) -> bool {
     let mut names = false;
     let mut seen: Vec<&Value> = vec![];

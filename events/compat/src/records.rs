@@ -1,4 +1,4 @@
-//! The rules of objects: what the reader asks of fields that the writer does not keep.
+//! The rules of objects: the reader's constraints on fields that the writer does not guarantee.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl<'a> Differ<'a> {
-    /// Whether the reader's objects take all of the writer's.
+    /// Whether the reader accepts all objects of the writer.
     pub(crate) fn objects(&self, written: &Shape<'a>, read: &Shape<'a>, closed: bool) -> Finding {
         let mut finding = self.required(written, read, closed);
         finding.add(self.counts(written, read, closed));
@@ -31,7 +31,7 @@ impl<'a> Differ<'a> {
         let mut finding = Finding::default();
         let has = written.required();
         for name in read.required().into_iter().filter(|name| !has.contains(name)) {
-            let message = format!("the field {name} is asked for, and need not be written");
+            let message = format!("the field {name} is required, but need not be written");
             let tries = self.sampler.object(written, closed, &[], 0).into_iter().collect();
             finding.add(at(name, Suspicion::new(Rule::Required, message, tries)).into());
         }
@@ -44,12 +44,12 @@ impl<'a> Differ<'a> {
         let named = closed.then(|| written.names("properties").len().max(written.required().len()) as u64);
         let most = written.most("maxProperties").into_iter().chain(named).min().unwrap_or(u64::MAX);
         if read.least("minProperties") > least {
-            let message = format!("{} fields are asked for, and fewer can be written", read.least("minProperties"));
+            let message = format!("{} fields are required, but fewer can be written", read.least("minProperties"));
             let tries = self.sampler.object(written, closed, &[], 0).into_iter().collect();
             finding.add(Suspicion::new(Rule::MinProperties, message, tries).into());
         }
         if let Some(limit) = read.most("maxProperties").filter(|limit| most > *limit) {
-            let message = format!("at most {limit} fields are read, and more can be written");
+            let message = format!("at most {limit} fields are read, but more can be written");
             let tries = self.sampler.with_fields(written, closed, limit + 1);
             finding.add(Suspicion::new(Rule::MaxProperties, message, tries).into());
         }
@@ -66,7 +66,7 @@ impl<'a> Differ<'a> {
             let kept = written.dependents(name);
             let has = written.required();
             for other in read.dependents(name).iter().filter(|other| !has.contains(*other) && !kept.contains(*other)) {
-                let message = format!("where {name} is written {other} is asked for, and need not be written");
+                let message = format!("if {name} is written, {other} is required, but need not be written");
                 let value = self.sampler.smallest(&node, 1);
                 let tries = value.and_then(|value| self.sampler.object(written, closed, &[(name, &value)], 0));
                 let suspicion = Suspicion::new(Rule::DependentRequired, message, tries.into_iter().collect());
@@ -84,10 +84,10 @@ impl<'a> Differ<'a> {
         self.wrapped(written, self.nodes(&own, &other, false), name, &token(name), closed)
     }
 
-    /// Fields that the writer names by a rule, or not at all.
+    /// Compares the fields that the writer names by a pattern, or not at all.
     ///
-    /// A name may follow several rules. It is enough that each rule of the writer's is read by the same rule of the
-    /// reader's, and by every rule that the reader has alone.
+    /// A name may match several patterns. It is enough that each pattern of the writer is accepted by the same pattern
+    /// of the reader, and by every pattern that only the reader has.
     fn unnamed(&self, written: &Shape<'a>, read: &Shape<'a>, closed: bool) -> Finding {
         let mut finding = Finding::default();
         let rules = written.names("patternProperties");
@@ -135,7 +135,7 @@ impl<'a> Differ<'a> {
     }
 }
 
-/// A name that neither side knows.
+/// Returns a field name that neither side knows.
 fn unknown_name(written: &Shape<'_>, read: &Shape<'_>) -> Option<String> {
     let knows = |shape: &Shape<'_>, name: &str| {
         let fits = |pattern: &&str| fits_pattern(pattern, name) != Some(false);

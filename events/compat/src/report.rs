@@ -1,9 +1,9 @@
-//! What a comparison says.
+//! The report of a comparison.
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
-/// Who reads what.
+/// The direction of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -14,64 +14,64 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Whom a break in this direction hits.
+    /// Returns the consumers that a break in this direction affects.
     pub fn hits(self) -> &'static str {
         match self {
-            Self::Backward => "consumers that move to the new schema while messages of the old one are still around",
+            Self::Backward => "consumers that move to the new schema while messages of the old one still exist",
             Self::Forward => "consumers that still read with the old schema while producers write the new one",
         }
     }
 }
 
-/// The answer in one direction.
+/// The result in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything that can be written is read.
+    /// Everything that can be written can be read.
     Compatible,
-    /// A document can be written that is not read; the breaks have it.
+    /// A document can be written that cannot be read; the breaks contain it.
     Incompatible,
-    /// It could not be decided, which counts as not compatible. The text says why.
+    /// Undecided, which counts as incompatible, with the reason.
     Unknown(String),
 }
 
 impl Verdict {
-    /// Whether it is safe.
+    /// Whether the direction is compatible.
     pub fn is_compatible(&self) -> bool {
         *self == Self::Compatible
     }
 }
 
-/// One reason why what is written may not be read.
+/// A reason why a written document may not be readable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Break {
-    /// Who reads what.
+    /// The direction.
     pub direction: Direction,
     /// The field, as a pointer into the message; `*` stands for every item of a list and every key of a map.
     pub path: String,
-    /// The rule that is broken, as the change from old to new: `required-added`. `undecided` where nothing is proven.
+    /// The broken rule, as the change from old to new: `required-added`. `undecided` if nothing is proven.
     pub rule: &'static str,
-    /// The break in a sentence.
+    /// The break, in a sentence.
     pub message: String,
-    /// Whom it hits.
+    /// The affected consumers.
     pub hits: &'static str,
-    /// A document that can be written and is not read; none where the rule is `undecided`.
+    /// A document that can be written and is not read; `None` if the rule is `undecided`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub witness: Option<Value>,
 }
 
-/// Two versions of a schema, compared both ways.
+/// Two versions of a schema, compared in both directions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// A reader of the new schema reads what was written under the old one.
     pub backward: Verdict,
     /// A reader of the old schema reads what is written under the new one.
     pub forward: Verdict,
-    /// Why not, where one of them is not compatible.
+    /// The reasons, if a direction is not compatible.
     pub breaks: Vec<Break>,
 }
 
 impl Comparison {
-    /// Whether it is safe both ways.
+    /// Whether both directions are compatible.
     pub fn full(&self) -> bool {
         self.backward.is_compatible() && self.forward.is_compatible()
     }
@@ -106,7 +106,7 @@ impl History {
         self.versions.iter().all(|(_, told)| told.forward.is_compatible())
     }
 
-    /// Both.
+    /// Whether both directions are compatible with every released version.
     pub fn full(&self) -> bool {
         self.backward() && self.forward()
     }

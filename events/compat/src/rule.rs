@@ -1,8 +1,8 @@
-//! The rules that can be broken, and what they are called.
+//! The rules that can be broken, and their names.
 
 use crate::Direction;
 
-/// A rule, as seen from the reader: what it does not take.
+/// A rule, from the reader's side: what it does not accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     Type,
@@ -30,7 +30,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    /// Its stable name: the change from the old schema to the new one.
+    /// Returns the stable name: the change from the old schema to the new one.
     pub(crate) fn name(self, direction: Direction) -> &'static str {
         let (backward, forward) = match self {
             Self::Type => ("type-narrowed", "type-widened"),
@@ -59,7 +59,7 @@ impl Rule {
         if direction == Direction::Backward { backward } else { forward }
     }
 
-    /// The rule behind a keyword that refused a value.
+    /// Returns the rule for a keyword that rejected a value.
     pub(crate) fn of_keyword(keyword: &str) -> Self {
         match keyword {
             "type" => Self::Type,

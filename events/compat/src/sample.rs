@@ -1,4 +1,4 @@
-//! Documents made from a schema, the shortest first. They are guesses: a validator has the last word.
+//! Generates documents from a schema, shortest first. They are candidates: a validator checks them.
 
 use serde_json::{Map, Value, json};
 
@@ -11,15 +11,15 @@ use crate::{
 };
 
 const DEEPEST: usize = 12;
-/// Makes values of a document's schemas.
+/// A generator of values for a document's schemas.
 pub(crate) struct Sampler<'a> {
     pub(crate) document: &'a Document,
-    /// Whether it writes (closed) or only fills in.
+    /// Whether it generates what a writer writes (closed), or only fills in required parts.
     pub(crate) writes: bool,
 }
 
 impl<'a> Sampler<'a> {
-    /// The smallest value of a node it can think of.
+    /// Returns the smallest value of a node that it finds.
     pub(crate) fn smallest(&self, node: &Node<'a>, depth: usize) -> Option<Value> {
         if depth > DEEPEST {
             return None;
@@ -46,7 +46,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// A list of a length, with one item set.
+    /// Returns a list of a given length, with one item set.
     pub(crate) fn list(
         &self,
         shape: &Shape<'a>,
@@ -78,7 +78,7 @@ impl<'a> Sampler<'a> {
         Some(Value::Array(items))
     }
 
-    /// The smallest object with some fields set.
+    /// Returns the smallest object with some fields set.
     pub(crate) fn object(
         &self,
         shape: &Shape<'a>,
@@ -104,7 +104,7 @@ impl<'a> Sampler<'a> {
         Some(Value::Object(fields))
     }
 
-    /// Objects with a number of fields.
+    /// Returns objects with a given number of fields.
     pub(crate) fn with_fields(&self, shape: &Shape<'a>, closed: bool, count: u64) -> Vec<Value> {
         let mut fields = match self.object(shape, closed, &[], 0) {
             Some(Value::Object(fields)) if count <= 300 => fields,
@@ -129,7 +129,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Different values of a node: each kind, each listed value, what lies at the bounds, each field.
+    /// Returns various values of a node: each type, each listed value, values at the bounds, each field.
     pub(crate) fn variety(&self, node: &Node<'a>) -> Vec<Value> {
         self.varied(node, 0)
     }
@@ -147,7 +147,7 @@ impl<'a> Sampler<'a> {
         found
     }
 
-    /// Different values of one shape.
+    /// Returns various values of one shape.
     pub(crate) fn of_shape(&self, shape: &Shape<'a>, closed: bool) -> Vec<Value> {
         let mut found = vec![];
         self.vary_shape(shape, closed, 2, &mut found);

@@ -1,4 +1,4 @@
-//! Numbers and texts that may fit a shape, the simplest first.
+//! Candidate numbers and texts for a shape, simplest first.
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const TEXTS: [&str; 9] = [
     "a@example.org",
 ];
 
-/// Numbers that fit, the simplest first, then those at the bounds.
+/// Returns matching numbers, the simplest first, then those at the bounds.
 pub(crate) fn numbers(shape: &Shape<'_>, kind: Kind) -> Vec<Value> {
     let step = shape.steps().into_iter().reduce(f64::max);
     let bounds: Vec<Value> =
@@ -40,7 +40,7 @@ pub(crate) fn numbers(shape: &Shape<'_>, kind: Kind) -> Vec<Value> {
     tries
 }
 
-/// A number and its neighbours.
+/// Returns a number and its neighbours.
 pub(crate) fn around(value: &Value) -> Vec<Value> {
     if let Some(number) = value.as_i64() {
         let near = [Some(number), number.checked_sub(1), number.checked_add(1)];
@@ -59,7 +59,7 @@ pub(crate) fn around(value: &Value) -> Vec<Value> {
     }
 }
 
-/// A number in its shortest form.
+/// Returns a number in its shortest form.
 fn tidy(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 1e15 { json!(number as i64) } else { json!(number) }
 }
@@ -80,7 +80,7 @@ fn fits_number(shape: &Shape<'_>, kind: Kind, value: &Value) -> bool {
         && shape.steps().iter().all(|step| (number / step).fract().abs() < 1e-9)
 }
 
-/// Texts that may fit, the shortest first.
+/// Returns candidate texts, shortest first.
 pub(crate) fn texts(shape: &Shape<'_>) -> Vec<Value> {
     let least = shape.least("minLength") as usize;
     let most = shape.most("maxLength").map_or(usize::MAX, |most| most as usize);
@@ -113,7 +113,7 @@ fn of_format(format: &str) -> Option<&'static str> {
     }
 }
 
-/// The shortest text that a pattern is found in.
+/// Returns the shortest text that matches a pattern.
 pub(crate) fn matching(pattern: &str) -> Option<String> {
     let mut text = String::new();
     write_match(&regex_syntax::parse(pattern).ok()?, &mut text)?;

@@ -1,4 +1,4 @@
-//! A schema taken apart into shapes: each one kind of value with all that is asked of it.
+//! Splits a schema into shapes: each is one variant with all its constraints.
 
 use std::collections::BTreeSet;
 
@@ -12,20 +12,20 @@ use crate::{
 pub(crate) static ANYTHING: Value = Value::Bool(true);
 const MOST_SHAPES: usize = 96;
 
-/// Schemas that one value has to fit all of.
+/// Schemas that one value must satisfy together.
 pub(crate) type Node<'a> = Vec<&'a Value>;
 
-/// One variant of a schema. What several schemas ask of the same value is asked together.
+/// One variant of a schema. The constraints of several schemas on the same value are combined.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape<'a> {
     pub(crate) kinds: BTreeSet<Kind>,
-    /// The only values it takes, where they are listed.
+    /// The only values that it allows, if they are listed.
     pub(crate) values: Option<Vec<&'a Value>>,
-    /// Every schema that speaks of it by plain keywords, as fields and items depend on their neighbours.
+    /// Every schema with plain keywords for the value, as fields and items depend on their siblings.
     pub(crate) parts: Vec<&'a Map<String, Value>>,
-    /// What shapes cannot say: conditions, negations.
+    /// Constraints that shapes cannot express: conditions, negations.
     pub(crate) opaque: Vec<(&'a str, &'a Value)>,
-    /// It is one of several of which exactly one may fit.
+    /// Whether it is one of several variants of which exactly one may match.
     pub(crate) exclusive: bool,
 }
 
@@ -47,68 +47,68 @@ impl<'a> Shape<'a> {
         Self { kinds: KINDS.into(), values: None, parts: vec![], opaque: vec![], exclusive: false }
     }
 
-    /// The numbers that its schemas say of a keyword.
+    /// Returns the numbers of a keyword in all its schemas.
     fn numbers(&self, keyword: &str) -> impl Iterator<Item = &'a Value> {
         self.parts.iter().filter_map(move |part| part.get(keyword)).filter(|value| value.is_number())
     }
 
-    /// The strictest lower limit of a count.
+    /// Returns the strictest lower limit of a count.
     pub(crate) fn least(&self, keyword: &str) -> u64 {
         self.numbers(keyword).filter_map(whole).max().unwrap_or(0)
     }
 
-    /// The strictest upper limit of a count.
+    /// Returns the strictest upper limit of a count.
     pub(crate) fn most(&self, keyword: &str) -> Option<u64> {
         self.numbers(keyword).filter_map(whole).min()
     }
 
-    /// The strictest bound of a number, and whether the bound itself is left out.
+    /// Returns the strictest bound of a number, and whether the bound is exclusive.
     pub(crate) fn bound(&self, lower: bool) -> Option<(&'a Value, bool)> {
         let (open, closed) = if lower { ("exclusiveMinimum", "minimum") } else { ("exclusiveMaximum", "maximum") };
         let all = self.numbers(open).map(|value| (value, true)).chain(self.numbers(closed).map(|value| (value, false)));
         all.reduce(|best, next| if stricter(next, best, lower) { next } else { best })
     }
 
-    /// The texts of a keyword in all its schemas.
+    /// Returns the texts of a keyword in all its schemas.
     pub(crate) fn texts(&self, keyword: &str) -> BTreeSet<&'a str> {
         self.parts.iter().filter_map(|part| part.get(keyword)).filter_map(Value::as_str).collect()
     }
 
-    /// What its values are multiples of.
+    /// Returns the numbers of which its values are multiples.
     pub(crate) fn steps(&self) -> Vec<f64> {
         self.numbers("multipleOf").filter_map(Value::as_f64).collect()
     }
 
-    /// Whether a keyword is said to be true.
+    /// Whether a keyword is set to true.
     pub(crate) fn says(&self, keyword: &str) -> bool {
         self.parts.iter().any(|part| part.get(keyword) == Some(&ANYTHING))
     }
 
-    /// The fields it must have.
+    /// Returns the required fields.
     pub(crate) fn required(&self) -> BTreeSet<&'a str> {
         let lists = self.parts.iter().filter_map(|part| part.get("required")?.as_array());
         lists.flatten().filter_map(Value::as_str).collect()
     }
 
-    /// The fields and rules of fields that it names.
+    /// Returns the names, of fields or patterns, in an object keyword.
     pub(crate) fn names(&self, keyword: &str) -> BTreeSet<&'a str> {
         let maps = self.parts.iter().filter_map(|part| part.get(keyword)?.as_object());
         maps.flatten().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The fields that must be there beside a field.
+    /// Returns the fields that are required if a field is present.
     pub(crate) fn dependents(&self, name: &str) -> BTreeSet<&'a str> {
         let lists = self.parts.iter().filter_map(|part| part.get("dependentRequired")?.get(name)?.as_array());
         lists.flatten().filter_map(Value::as_str).collect()
     }
 
-    /// Whether other schemas apply to it under a condition.
+    /// Whether other schemas apply to it conditionally.
     pub(crate) fn has_conditions(&self) -> bool {
         let conditions = ["if", "then", "else", "dependentSchemas"];
         self.opaque.iter().any(|(keyword, _)| conditions.contains(keyword))
     }
 
-    /// The same shape limited to one kind.
+    /// Returns the same shape limited to one type.
     pub(crate) fn only(&self, kind: Kind) -> Self {
         Self { kinds: BTreeSet::from([kind]), ..self.clone() }
     }
@@ -118,12 +118,12 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
 }
 
-/// The node of a whole document.
+/// Returns the node of a whole document.
 pub(crate) fn root(document: &Document) -> Node<'_> {
     vec![&document.defs[ROOT]]
 }
 
-/// All shapes of a node; the error says what cannot be taken apart.
+/// Returns all shapes of a node; the error names a construct that is not supported.
 pub(crate) fn shapes<'a>(document: &'a Document, node: &Node<'a>) -> Result<Vec<Shape<'a>>, String> {
     let mut found = vec![Shape::any()];
     for part in node {
@@ -147,7 +147,7 @@ fn narrowed<'a>(
     let mut found: Vec<_> = shapes.into_iter().map(|shape| with_plain(shape, fields)).collect();
     if let Some(name) = fields.get("$ref").and_then(Value::as_str) {
         if within.contains(&name) {
-            return Err("a schema that refers to itself about the same value".to_owned());
+            return Err("a schema refers to itself for the same value".to_owned());
         }
         let target = document.target(name).ok_or_else(|| format!("{name} does not exist"))?;
         within.push(name);
@@ -167,7 +167,7 @@ fn narrowed<'a>(
             all.iter_mut().for_each(|shape| shape.exclusive = true);
         }
         if all.len() > MOST_SHAPES {
-            return Err("more variants than can be looked at".to_owned());
+            return Err("too many variants".to_owned());
         }
         found = all;
     }

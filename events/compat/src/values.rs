@@ -1,4 +1,4 @@
-//! JSON values: their kinds, their order, and whether a pattern is found in one.
+//! JSON values: their types, their order, and pattern matching.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const MOST_PATTERNS: usize = 1000;
 
-/// The kinds of JSON values; a whole number is a kind of its own.
+/// The types of JSON values; whole numbers are a type of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Null,
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// As a schema names it.
+    /// Returns the name of the type in JSON Schema.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -62,14 +62,14 @@ impl Kind {
     }
 }
 
-/// Whether a bound lets fewer numbers through than another, or as many.
+/// Whether a bound is at least as strict as another.
 pub(crate) fn stricter(one: (&Value, bool), other: (&Value, bool), lower: bool) -> bool {
     let order = compare(one.0, other.0);
     let order = if lower { order } else { order.reverse() };
     order.is_gt() || (order.is_eq() && (one.1 || !other.1))
 }
 
-/// Numbers by size; whole ones exactly.
+/// Compares numbers by value; whole numbers exactly.
 pub(crate) fn compare(one: &Value, other: &Value) -> std::cmp::Ordering {
     let exact = |value: &Value| value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
     match (exact(one), exact(other)) {
@@ -78,7 +78,7 @@ pub(crate) fn compare(one: &Value, other: &Value) -> std::cmp::Ordering {
     }
 }
 
-/// Equal as JSON Schema has it: numbers by value, however they are written.
+/// Compares values for equality as JSON Schema defines it: numbers by value, independent of notation.
 pub(crate) fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(_), Value::Number(_)) => compare(one, other).is_eq(),
@@ -94,11 +94,11 @@ pub(crate) fn equal(one: &Value, other: &Value) -> bool {
 }
 
 thread_local! {
-    /// Patterns made ready, as the same few are tried on many texts.
+    /// A cache of compiled patterns, as the same few are tried on many texts.
     static PATTERNS: RefCell<HashMap<String, Option<Validator>>> = RefCell::default();
 }
 
-/// Whether a pattern is found in a text; the validator says, so that both mean the same by a pattern.
+/// Whether a pattern matches a text. Uses the validator, so that both interpret patterns in the same way.
 pub(crate) fn fits_pattern(pattern: &str, text: &str) -> Option<bool> {
     PATTERNS.with_borrow_mut(|known| {
         if known.len() > MOST_PATTERNS {

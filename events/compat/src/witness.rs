@@ -1,4 +1,4 @@
-//! Documents that show a break: valid for the writer, refused by the reader, and checked to be so.
+//! Documents that demonstrate a break: valid for the writer, rejected by the reader, both verified.
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::{Value, json};
@@ -10,17 +10,17 @@ use crate::{
     shape::Node,
 };
 
-/// A validator that also refuses a text that is not of its format, as the types made from our schemas do.
+/// Builds a validator that also rejects malformed formats, as the generated types do.
 fn validator(schema: &Value) -> Option<Validator> {
     jsonschema::options().should_validate_formats(true).build(schema).ok()
 }
 
-/// A validator of one node of a document.
+/// Builds a validator of one node of a document.
 pub(crate) fn of_node(document: &Document, node: &Node<'_>) -> Option<Validator> {
     validator(&with_table(json!({ "allOf": node }), &document.defs))
 }
 
-/// What is written, beside what is read.
+/// The writer's and the reader's validators.
 pub(crate) struct Court {
     writer: Validator,
     reader: Validator,
@@ -35,7 +35,7 @@ impl Court {
         self.writer.is_valid(document) && !self.reader.is_valid(document)
     }
 
-    /// The shortest of the tries that can be written and is not read.
+    /// Returns the shortest candidate that can be written and is not read.
     pub(crate) fn shortest(&self, tries: &[Value]) -> Option<Value> {
         let shown = tries.iter().filter(|document| self.is_witness(document));
         shown
@@ -46,7 +46,7 @@ impl Court {
             .cloned()
     }
 
-    /// Where and why the reader refuses a document, in its own words.
+    /// Returns where and why the reader rejects a document, in the validator's words.
     pub(crate) fn refusal(&self, document: &Value) -> Option<(String, Rule, String)> {
         let error = self.reader.iter_errors(document).next()?;
         let field = match error.kind() {
@@ -61,6 +61,6 @@ impl Court {
         path.extend(field.map(|name| format!("/{}", token(name))));
         let keyword = error.schema_path().to_string();
         let keyword = keyword.rsplit('/').find(|step| step.parse::<usize>().is_err()).unwrap_or_default().to_owned();
-        Some((path, Rule::of_keyword(&keyword), format!("the reader refuses it: {error}")))
+        Some((path, Rule::of_keyword(&keyword), format!("the reader rejects it: {error}")))
     }
 }

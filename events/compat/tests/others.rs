@@ -1,4 +1,4 @@
-//! The tables of cases of other checkers: where we agree, and why not where we do not.
+//! The case tables of other checkers: where we agree, and the reasons where we do not.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,20 +13,20 @@ use std::{
 use schema_compat::{Verdict, compare};
 use serde_json::Value;
 
-/// Why we answer otherwise than another checker.
+/// The reason for a result that differs from another checker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
-    /// A writer names its fields, so an optional field can come and go; they take any object to have any field.
+    /// Here, a writer names its fields, so optional fields can be added or removed; there, objects may have any field.
     ClosedWriter,
-    /// The two say the same, or nothing can be written at all, though the texts differ.
+    /// The two schemas mean the same, or nothing can be written at all, although their texts differ.
     SameMeaning,
-    /// How a text is encoded and what is in it are notes to the reader, not conditions.
+    /// Encoding and media type of a text are annotations for the reader, not constraints.
     Annotation,
-    /// A document shows that what they let pass is not read.
+    /// A document demonstrates that something they accept is not read.
     TheyMissIt,
 }
 
-/// The cases where we answer otherwise, by table and number.
+/// The cases in which we differ, by table and number.
 const OTHERWISE: &[(&str, usize, Reason)] = &[
     ("confluent", 30, Reason::ClosedWriter),
     ("confluent", 46, Reason::ClosedWriter),
@@ -49,7 +49,7 @@ fn table(name: &str) -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// One case: what it is called, its two schemas, and what the other checker says of each direction.
+/// One case: its title, its two schemas, and the other checker's result in each direction.
 struct Case {
     title: String,
     old: Value,
@@ -92,7 +92,7 @@ fn compare_with(table: &str, cases: Vec<Case>) {
     assert!(changed.is_empty(), "{} cases changed their side:\n{}", changed.len(), changed.join("\n"));
 }
 
-/// Said even where the test passes: `eprintln!` would be heard only when it fails.
+/// Also shown if the test passes: `eprintln!` is only shown if it fails.
 fn tell(text: &str) {
     io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
@@ -109,7 +109,7 @@ fn of_a_list(table: &Value) -> Vec<Case> {
     table.as_array().unwrap().iter().map(case).collect()
 }
 
-/// This one names the direction: `backward` is ours and means no more than that, `both` is full, `none` is neither.
+/// This one names the direction: `backward` is ours and means only that, `both` is full, `none` is neither.
 fn with_directions(table: &Value) -> Vec<Case> {
     let case = |case: &Value| {
         let says = case["compatibility"].as_str().unwrap();

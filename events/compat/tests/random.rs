@@ -1,4 +1,4 @@
-//! Random pairs of schemas: what the check calls safe is never a document that the reader refuses.
+//! Random pairs of schemas: if the check reports a pair as safe, the reader never rejects a document.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ fn validator(schema: &Value) -> jsonschema::Validator {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap()
 }
 
-/// Set `KITH_SEED` to begin elsewhere, for a longer search or to see a failure again.
+/// Set `KITH_SEED` to another start value, for a longer search or to reproduce a failure.
 fn first_seed() -> u64 {
     std::env::var("KITH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
@@ -69,7 +69,7 @@ fn no_document_shows_a_pair_unsafe_that_is_called_safe() {
     assert!(counts["safe"] > pairs() / 4 && counts["broken"] > pairs() / 4 && counts["documents"] > pairs());
 }
 
-/// The same schema, with all of it in a definition.
+/// Returns the same schema, with all of it in a definition.
 fn moved(schema: &Value) -> Value {
     let mut whole = schema.clone();
     let mut defs = whole.as_object_mut().unwrap().remove("$defs").unwrap();
@@ -90,5 +90,5 @@ fn no_schema_breaks_itself() {
         assert_ne!(told.forward, Verdict::Incompatible, "seed {seed}: {schema}\n{told:?}");
         unknown += u64::from(!told.full());
     }
-    println!("{unknown} of {} schemas could not be compared with themselves elsewhere", pairs() / 4);
+    println!("{unknown} of {} schemas could not be compared with themselves in a definition", pairs() / 4);
 }

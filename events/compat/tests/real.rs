@@ -1,4 +1,4 @@
-//! Every schema of ours, compared with itself and with small changes of itself.
+//! Every schema of ours, compared with itself and with small changes of it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use schema_compat::{bundled, compare, compare_with_released};
 use serde_json::{Value, json};
 
-/// Every schema file, by owner and name, with the files it refers to inside it.
+/// Returns every schema file, by owner and name, with the files it refers to embedded.
 fn schemas() -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
     let mut found = vec![];

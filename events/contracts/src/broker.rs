@@ -1,10 +1,10 @@
-//! A running broker: what its management API says of exchanges, queues and bindings.
+//! A running broker: the exchanges, queues and bindings that its management API reports.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What is on a virtual host of a running broker.
+/// The state of a virtual host of a running broker.
 #[derive(Clone, Debug)]
 pub struct Broker {
     pub(crate) vhost: String,
@@ -26,7 +26,7 @@ pub(crate) struct LiveQueue {
     pub(crate) name: String,
     pub(crate) durable: bool,
     pub(crate) arguments: Map<String, Value>,
-    /// Not there in the first seconds of a queue.
+    /// Missing in the first seconds after the queue was declared.
     pub(crate) messages: Option<u64>,
     pub(crate) consumers: Option<u64>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct LiveBinding {
 }
 
 impl Broker {
-    /// What to ask the management API for, below its address: exchanges, queues, bindings.
+    /// Returns the paths to query in the management API: exchanges, queues, bindings.
     pub fn questions(vhost: &str) -> [String; 3] {
         let vhost = encoded(vhost);
         [
@@ -51,12 +51,12 @@ impl Broker {
         ]
     }
 
-    /// Takes the answers to those questions, in the same order.
+    /// Parses the responses to those queries, in the same order.
     ///
     /// # Errors
-    /// Where an answer is not what the management API answers.
+    /// Returns an error if a response is not of the expected form.
     pub fn from_answers(vhost: &str, [exchanges, queues, bindings]: [Value; 3]) -> Result<Self, String> {
-        let not = |what| move |error| format!("the broker's answer is no list of {what}: {error}");
+        let not = |what| move |error| format!("the broker's response is not a list of {what}: {error}");
         Ok(Self {
             vhost: vhost.to_owned(),
             exchanges: serde_json::from_value(exchanges).map_err(not("exchanges"))?,
@@ -65,7 +65,7 @@ impl Broker {
         })
     }
 
-    /// The command that takes something away by the management API.
+    /// Returns the command that deletes an object through the management API.
     pub(crate) fn removing(&self, path: &str) -> String {
         let (kind, rest) = path.split_once('/').unwrap_or((path, ""));
         format!("curl -X DELETE \"$KITH_RABBIT_API/api/{kind}/{}/{rest}\"", encoded(&self.vhost))
@@ -73,22 +73,22 @@ impl Broker {
 }
 
 impl LiveBinding {
-    /// Whether it is the broker's own: every queue is bound to the default exchange with its name.
+    /// Whether the broker created the binding: every queue is bound to the default exchange under its name.
     pub(crate) fn is_default(&self) -> bool {
         self.source.is_empty()
     }
 
-    /// Its place below `bindings/<virtual host>`.
+    /// Its path below `bindings/<virtual host>`.
     pub(crate) fn place(&self) -> String {
         let kind = if self.destination_type == "queue" { "q" } else { "e" };
         let (from, to) = (encoded(&self.source), encoded(&self.destination));
-        // The broker's own word for a binding in an address is encoded already.
+        // The properties key is percent-encoded already.
         format!("e/{from}/{kind}/{to}/{}", self.properties_key)
     }
 }
 
 impl LiveQueue {
-    /// How many messages and consumers it has.
+    /// Returns its numbers of messages and consumers as text.
     pub(crate) fn counts(&self) -> String {
         let known = |count: Option<u64>| count.map_or("unknown".to_owned(), |count| count.to_string());
         format!("messages: {}, consumers: {}", known(self.messages), known(self.consumers))
@@ -97,12 +97,12 @@ impl LiveQueue {
 
 const IN_A_NAME: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A name as a part of an address.
+/// Percent-encodes a name for use in a URL path.
 pub(crate) fn encoded(name: &str) -> String {
     utf8_percent_encode(name, &IN_A_NAME).to_string()
 }
 
-/// Whether a topic exchange takes a key to a binding with a pattern: `*` is one word, `#` any number of them.
+/// Whether a topic exchange routes a key to a binding pattern: `*` matches one word, `#` any number of words.
 pub(crate) fn topic_matches(pattern: &str, key: &str) -> bool {
     let (pattern, key): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), key.split('.').collect());
     words_match(&pattern, &key)

@@ -1,16 +1,16 @@
-//! `cargo xtask events consumers`: who reads a message, or a field of it.
+//! `cargo xtask events consumers`: the readers of a message, or of a field of it.
 
 use crate::{ContractError, Contracts, Message, MessageName, pointer::exists};
 
-/// Who reads a message or a field of it, for a person to read.
+/// Returns the readers of a message or a field of it, as human-readable text.
 ///
 /// # Errors
-/// Where there is no such message or field.
+/// Returns an error if there is no such message or field.
 pub fn consumers_text(contracts: &Contracts, name: &MessageName, field: Option<&str>) -> Result<String, ContractError> {
     let message = contracts.message(name)?;
     let field = field.unwrap_or_default();
     if !exists(&message.bundled, field) {
-        let why = format!("{name} has no field {field}: write it as /name, what lies in lists and maps as /emails/*");
+        let why = format!("{name} has no field {field}: write it as /name, items of lists and maps as /emails/*");
         return Err(ContractError::Unknown(why));
     }
     let readers = contracts.readers_at(message, field);
@@ -22,14 +22,14 @@ pub fn consumers_text(contracts: &Contracts, name: &MessageName, field: Option<&
 }
 
 impl Contracts {
-    /// A message by its name.
+    /// Returns a message by its name.
     ///
     /// # Errors
-    /// Says which versions there are instead.
+    /// Returns an error that lists the existing versions.
     pub fn message(&self, name: &MessageName) -> Result<&Message, ContractError> {
         self.messages.get(name).ok_or_else(|| {
             let known: Vec<_> = self.versions_of(name).map(|other| other.name.to_string()).collect();
-            let known = if known.is_empty() { "look into events/schemas".to_owned() } else { known.join(", ") };
+            let known = if known.is_empty() { "see events/schemas".to_owned() } else { known.join(", ") };
             ContractError::Unknown(format!("there is no message {name}: {known}"))
         })
     }

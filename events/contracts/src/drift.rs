@@ -1,4 +1,4 @@
-//! `cargo xtask events drift`: what the contracts say of the broker, beside what is there.
+//! `cargo xtask events drift`: compares the contracts with a running broker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,32 +13,32 @@ use crate::{
     broker::{LiveBinding, LiveQueue, encoded},
 };
 
-/// One difference between the contracts and a broker.
+/// A difference between the contracts and a broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Drift {
-    /// How they differ.
+    /// The kind of difference.
     pub is: Difference,
     /// `exchange`, `queue` or `binding`.
     pub what: &'static str,
-    /// Its name; of a binding `<exchange> -> <queue> with <routing key>`.
+    /// Its name; for a binding `<exchange> -> <queue> with <routing key>`.
     pub name: String,
-    /// More of it, where there is more to say.
+    /// Details, if any.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub says: String,
-    /// What to do.
+    /// The remedy.
     #[serde(rename = "do")]
     pub todo: String,
 }
 
-/// How the contracts and a broker differ.
+/// The kinds of differences between the contracts and a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Difference {
-    /// A contract names it, and it is not there.
+    /// A contract names it, but the broker does not have it.
     Missing,
-    /// It is there, and no contract names it.
+    /// The broker has it, but no contract names it.
     Surplus,
-    /// It is there, but otherwise.
+    /// The broker has it with other properties.
     Different,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Drift {
     }
 }
 
-/// Compares all contracts with a running broker. Users and their rights are not looked at.
+/// Compares all contracts with a running broker. Does not compare users and their rights.
 pub fn drift(contracts: &Contracts, broker: &Broker) -> Vec<Drift> {
     let planned = Planned::of(contracts);
     let mut found = exchanges(&planned, broker);
@@ -64,15 +64,15 @@ pub fn drift(contracts: &Contracts, broker: &Broker) -> Vec<Drift> {
     found
 }
 
-/// What all contracts name, each with a service that makes it.
+/// Everything that the contracts name, each with a service that declares it.
 #[derive(Default)]
 struct Planned<'a> {
     services: Vec<&'a str>,
-    /// Who may ask services and has no contract here: programs from outside.
+    /// Callers that have no contract here: programs from outside.
     outsiders: BTreeSet<&'a str>,
     exchanges: BTreeMap<&'a str, (&'a str, &'a Exchange)>,
     queues: BTreeMap<&'a str, (&'a str, &'a Queue)>,
-    /// By kind and name of what is bound.
+    /// By the kind and name of the bound object.
     bindings: BTreeMap<(&'a str, &'a str), (&'a str, &'a [Binding])>,
 }
 
@@ -96,13 +96,14 @@ impl<'a> Planned<'a> {
         planned
     }
 
-    /// What a program from outside has for itself, `replies.demo` or `demo.dead`. What it binds to events of ours is told.
+    /// Whether a program from outside owns this, as `replies.demo` or `demo.dead`. Its bindings to our events are still
+    /// reported.
     fn is_of_an_outsider(&self, name: &str) -> bool {
         let mut parts = name.split('.');
         parts.by_ref().take(2).any(|part| self.outsiders.contains(part))
     }
 
-    /// A queue for replies that an instance of an older build has made for itself, and that goes with it.
+    /// Whether this is a reply queue that an instance of an older build has declared and that disappears with it.
     fn is_of_an_instance(&self, queue: &str) -> bool {
         let rest = self.services.iter().filter_map(|service| queue.strip_prefix(service));
         rest.into_iter().any(|rest| rest.starts_with(".replies."))
@@ -123,7 +124,7 @@ fn exchanges(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
         differences.extend((!live.durable).then(|| "not durable".to_owned()));
         if !differences.is_empty() {
             let remove = broker.removing(&format!("exchanges/{}", encoded(name)));
-            let todo = format!("stop who uses it, {remove}, then every service: topology apply");
+            let todo = format!("stop its users, {remove}, then every service: topology apply");
             found.push(different("exchange", name, differences, todo));
         }
     }
@@ -146,10 +147,10 @@ fn queues(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
         };
         let differences = differences(queue, live);
         if !differences.is_empty() {
-            // A broker changes no queue that is there, and quorum queues refuse to be deleted `if-empty`.
+            // A broker does not change an existing queue, and quorum queues refuse to be deleted `if-empty`.
             let remove = broker.removing(&format!("queues/{}", encoded(name)));
             let todo = format!(
-                "stop who publishes to it, let {service} empty it, stop {service}, see that it is empty, {remove}, \
+                "stop its publishers, let {service} empty it, stop {service}, check that it is empty, {remove}, \
                  then {service} topology apply"
             );
             found.push(different("queue", name, differences, todo));
@@ -159,7 +160,7 @@ fn queues(planned: &Planned<'_>, broker: &Broker) -> Vec<Drift> {
     let unknown = unknown.filter(|live| !planned.queues.contains_key(&*live.name));
     let unknown = unknown.filter(|live| !planned.is_of_an_outsider(&live.name));
     found.extend(unknown.filter(|live| !planned.is_of_an_instance(&live.name)).map(|live| {
-        let todo = format!("see that it is empty, {}", broker.removing(&format!("queues/{}", encoded(&live.name))));
+        let todo = format!("check that it is empty, {}", broker.removing(&format!("queues/{}", encoded(&live.name))));
         surplus("queue", live.name.clone(), live.counts(), todo)
     }));
     found
@@ -176,7 +177,7 @@ fn differences(queue: &Queue, live: &LiveQueue) -> Vec<String> {
             None => found.push(format!("{name} is not set instead of {value}")),
         }
     }
-    // Newer brokers write their own default for the type into queues that name none.
+    // Newer brokers write their default type into queues that declare none.
     let unknown = live.arguments.iter().filter(|(name, _)| !planned.contains_key(*name) && *name != "x-queue-type");
     found.extend(unknown.map(|(name, value): (_, &Value)| format!("{name} is {value} instead of not set")));
     found.extend((!live.durable).then(|| "not durable".to_owned()));
@@ -225,14 +226,14 @@ fn binding_name(exchange: &str, queue: &str, routing_key: &str) -> String {
     format!("{exchange} -> {queue} with {routing_key:?}")
 }
 
-/// What is missing, and what a service unbinds its queue from, is mended by the same command.
+/// Returns a missing object. The same command also removes a surplus binding of a service's queue.
 fn missing(what: &'static str, name: String, service: &str) -> Drift {
     let todo = format!("{service} topology apply");
     Drift { is: Difference::Missing, what, name, says: String::new(), todo }
 }
 
 fn surplus(what: &'static str, name: String, says: String, todo: String) -> Drift {
-    let todo = format!("when nobody needs it, {todo}");
+    let todo = format!("if it is unused, {todo}");
     Drift { is: Difference::Surplus, what, name, says, todo }
 }
 

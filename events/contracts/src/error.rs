@@ -1,27 +1,27 @@
-//! What can be wrong with the files.
+//! Errors in the files.
 
 use std::{io, path::PathBuf};
 
-/// Why the contracts cannot be read.
+/// The reason why the contracts cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
     /// A file or folder cannot be read.
     #[error("{}: {error}", path.display())]
     Unreadable {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file is malformed.
     #[error("{}: {why}", path.display())]
     Malformed {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The problem and its remedy.
         why: String,
     },
-    /// There is nothing of the name that was asked for.
+    /// There is nothing with the requested name.
     #[error("{0}")]
     Unknown(String),
 }

@@ -1,4 +1,4 @@
-//! A schema file, read with the files that it refers to.
+//! A schema file, loaded together with the files that it refers to.
 
 use std::{cell::RefCell, fs, io, path::Path};
 
@@ -9,11 +9,11 @@ use crate::ContractError;
 
 /// A schema file.
 pub(crate) struct SchemaFile {
-    /// Its text.
+    /// The text.
     pub(crate) text: String,
-    /// Its schema, as the file has it.
+    /// The schema, as in the file.
     pub(crate) schema: Value,
-    /// Its schema with every other that it refers to inside it.
+    /// The schema with all referenced schemas embedded.
     pub(crate) bundled: Value,
 }
 
@@ -23,7 +23,7 @@ impl SchemaFile {
         Self::from_text(path, text)
     }
 
-    /// Another text of the file that lies there: what it refers to is looked for beside it.
+    /// Parses another text of an existing file; references are resolved next to the file.
     pub(crate) fn from_text(path: &Path, text: String) -> Result<Self, ContractError> {
         let schema = json(path, &text)?;
         let bundled = bundled_beside(path, &schema)?;
@@ -38,7 +38,7 @@ fn bundled_beside(path: &Path, schema: &Value) -> Result<Value, ContractError> {
         let beside = folder.join(file);
         match text_of(&beside).and_then(|text| json(&beside, &text)) {
             Ok(schema) => Some(schema),
-            // It stays a reference, and the comparison says that it cannot follow it.
+            // It remains a reference; the comparison then reports that it cannot follow it.
             Err(ContractError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 broken.borrow_mut().get_or_insert(error);

@@ -1,4 +1,4 @@
-//! Whom a break hits, by name.
+//! The services that a break affects.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::{
     pointer::{overlap, parent},
 };
 
-/// A break between two versions or two texts of a message, and whom it hits.
+/// A break between two versions or two texts of a message, and the services that it affects.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hit {
     /// The break.
@@ -19,7 +19,7 @@ pub struct Hit {
     pub shown: Break,
     /// The services that write the message.
     pub producers: Vec<String>,
-    /// The services whose reading it breaks.
+    /// The services whose reads it breaks.
     pub consumers: Vec<Reader>,
 }
 
@@ -28,14 +28,14 @@ pub struct Hit {
 pub struct Reader {
     /// The service.
     pub service: String,
-    /// The version that it is written against.
+    /// The version that it consumes.
     pub message: MessageName,
-    /// The fields that it reads of those in question; `None` where its contract does not say, as of replies.
+    /// The affected fields that it reads; `None` if its contract does not list them, as for replies.
     pub reads: Option<Vec<String>>,
 }
 
 impl Contracts {
-    /// The services that may write a message: its owner, or for a request those that ask its owner.
+    /// Returns the services that may write a message: its owner, or for a request the callers of its owner.
     pub fn writers_of(&self, message: &Message) -> Vec<String> {
         match message.kind {
             Kind::Event | Kind::Reply | Kind::Job => vec![message.name.owner.clone()],
@@ -48,8 +48,8 @@ impl Contracts {
         asks.map(|service| service.service.clone()).collect()
     }
 
-    /// Who reads a field of a message, what lies in it, or what it lies in; all of it where the path is empty. For a
-    /// reply: all that ask its owner.
+    /// Returns the readers of a field of a message, of a part of the field, or of the object around it; of the whole
+    /// message if the path is empty. For a reply: all callers of its owner.
     pub(crate) fn readers_at(&self, message: &Message, path: &str) -> Vec<Reader> {
         let name = &message.name;
         if message.kind == Kind::Reply {
@@ -60,16 +60,16 @@ impl Contracts {
             let reads: Vec<_> = reading.innermost().filter(|read| overlap(read, path)).cloned().collect();
             Reader { service: service.to_owned(), message: name.clone(), reads: Some(reads) }
         });
-        // The whole message matters even to a service that only wants to know that it came.
+        // The whole message matters even to a service that reads none of its fields.
         touched
             .filter(|reader| path.is_empty() || reader.reads.as_ref().is_some_and(|reads| !reads.is_empty()))
             .collect()
     }
 
-    /// Whom a break between an old and a new version of a message hits. They may be two texts of the same version.
+    /// Returns the services that a break between an old and a new version affects; both may be texts of one version.
     pub(crate) fn hit(&self, old: &Message, new: &Message, shown: &Break) -> Hit {
         let (writer, readers) = match shown.direction {
-            // Those that read the old one move to the new one some day.
+            // Readers of the old version will move to the new one.
             Direction::Backward => (old, vec![old, new]),
             Direction::Forward => (new, vec![old]),
         };
@@ -83,7 +83,7 @@ impl Contracts {
     }
 }
 
-/// Where a reader trips. A field too many is refused by whoever reads what it lies in.
+/// Returns the place where a reader fails. An unexpected field is rejected by the reader of the object around it.
 fn place(shown: &Break) -> &str {
     match shown.rule {
         "field-refused" | "field-added-to-closed" | "field-name-narrowed" | "field-name-widened" => parent(&shown.path),
@@ -92,7 +92,7 @@ fn place(shown: &Break) -> &str {
 }
 
 impl Hit {
-    /// The break with whom it hits, for a person to read; each line begins with two spaces.
+    /// Formats the break and the affected services; each line begins with two spaces.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("  {}\n", headline(&self.shown));
         let producers = if self.producers.is_empty() { "no service of ours".into() } else { self.producers.join(", ") };
@@ -113,7 +113,7 @@ impl Hit {
 }
 
 impl Reader {
-    /// The service and what it reads, on one line.
+    /// Formats the service and the fields that it reads, on one line.
     pub(crate) fn text(&self) -> String {
         let Self { service, message, reads } = self;
         match reads {

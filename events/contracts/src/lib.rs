@@ -1,7 +1,7 @@
-//! The messages of Kith as contracts: what may be written, who writes it, and who reads what of it.
+//! The messages of Kith as contracts: their schemas, their producers, and the fields that each consumer reads.
 //!
-//! Read from files alone, so that a pipeline can check a change before anything is compiled: the schemas under
-//! `events/schemas`, and the `contract.json` that every service prints of itself (`<service> contract`).
+//! They are read from files alone, so a pipeline can check a change before anything is compiled: the schemas under
+//! `events/schemas`, and the `contract.json` that every service generates (`<service> contract`).
 
 mod broker;
 mod check;
@@ -48,22 +48,22 @@ pub use seen::{Seen, Sighting};
 pub use service::{Reading, ServiceContract};
 pub use topology::{Binding, Exchange, Queue, Topology};
 
-/// Every message there is, and what every service says of itself.
+/// All messages, and the contracts of all services.
 #[derive(Clone, Debug)]
 pub struct Contracts {
     /// The messages, by name.
     pub messages: BTreeMap<MessageName, Message>,
     /// The services, by name.
     pub services: BTreeMap<String, ServiceContract>,
-    /// The last day on which a version is supported, of those that have one.
+    /// The last day on which a version is supported, for versions that have an end date.
     pub retirements: BTreeMap<MessageName, NaiveDate>,
 }
 
 impl Contracts {
-    /// Reads them from a repository's folder: `events/schemas/*/*.json` and `services/*/contract.json`.
+    /// Reads the contracts from a repository's folder: `events/schemas/*/*.json` and `services/*/contract.json`.
     ///
     /// # Errors
-    /// Where a file cannot be read or is not what its name says; the text names the file and what to do.
+    /// Returns an error if a file cannot be read or does not match its name; the text names the file and the remedy.
     pub fn read(repository: &Path) -> Result<Self, ContractError> {
         Ok(Self {
             messages: message::read_all(repository)?,
@@ -72,7 +72,7 @@ impl Contracts {
         })
     }
 
-    /// Who reads a message, and what of it: its subscribers, its answerer or its worker.
+    /// Returns the readers of a message and the fields that they read: its subscribers, its answerer or its worker.
     pub fn readers_of<'a>(&'a self, message: &'a MessageName) -> impl Iterator<Item = (&'a str, &'a Reading)> {
         self.services.values().flat_map(move |service| {
             service
@@ -82,12 +82,12 @@ impl Contracts {
         })
     }
 
-    /// All versions of a message that have a file, the oldest first.
+    /// Returns all versions of a message that have a file, oldest first.
     pub fn versions_of<'a>(&'a self, message: &'a MessageName) -> impl Iterator<Item = &'a Message> {
         self.messages.values().filter(|other| other.name.owner == message.owner && other.name.name == message.name)
     }
 
-    /// The name of the version that comes after all that there are.
+    /// Returns the name that the next version will have.
     pub fn next_version(&self, message: &MessageName) -> MessageName {
         let last = self.versions_of(message).map(|other| other.name.version).max().unwrap_or(message.version);
         message.in_version(last + 1)

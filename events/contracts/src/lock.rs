@@ -1,4 +1,4 @@
-//! `events/released.lock`: which schema files are released, and what they said then.
+//! `events/released.lock`: the released schema files and their digests.
 
 use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ContractError;
 
-/// Where the lock lies in a repository.
+/// The path of the lock file in a repository.
 pub(crate) const LOCK: &str = "events/released.lock";
 
 const HEADER: &str = "\
@@ -21,10 +21,10 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Reads a repository's lock; `None` where there is none.
+    /// Reads a repository's lock; `None` if there is none.
     ///
     /// # Errors
-    /// Where it cannot be read, or a line of it is not understood.
+    /// Returns an error if the lock cannot be read or a line of it is malformed.
     pub fn read(repository: &Path) -> Result<Option<Self>, ContractError> {
         let path = repository.join(LOCK);
         match fs::read_to_string(&path) {
@@ -34,24 +34,24 @@ impl Lock {
         }
     }
 
-    /// Reads the text of a lock.
+    /// Parses the text of a lock.
     ///
     /// # Errors
-    /// Names the first line that is not understood.
+    /// Returns the first malformed line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut digests = BTreeMap::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let (digest, file) = entry(line).ok_or_else(|| {
-                format!("line {} is not `<SHA-256 in hex>  <owner>/<file>`: bring it back from git", number + 1)
+                format!("line {} is not `<SHA-256 in hex>  <owner>/<file>`: restore it from git", number + 1)
             })?;
             if digests.insert(file.to_owned(), digest.to_owned()).is_some() {
-                return Err(format!("line {}: {file} is there twice: bring it back from git", number + 1));
+                return Err(format!("line {}: {file} is listed twice: restore it from git", number + 1));
             }
         }
         Ok(Self { digests })
     }
 
-    /// The released files, each with its digest.
+    /// Returns the released files, each with its digest.
     pub fn released(&self) -> impl Iterator<Item = (&str, &str)> {
         self.digests.iter().map(|(file, digest)| (&**file, &**digest))
     }
@@ -61,15 +61,15 @@ impl Lock {
         self.digests.contains_key(file)
     }
 
-    /// Adds a file as it is now. One that is released stays as it was.
+    /// Adds a file with its present digest. A file that is already released keeps its digest.
     pub fn add(&mut self, file: String, text: &str) {
         self.digests.entry(file).or_insert_with(|| digest(text));
     }
 
-    /// Writes it into a repository.
+    /// Writes the lock into a repository.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, repository: &Path) -> Result<(), ContractError> {
         let path = repository.join(LOCK);
         fs::write(&path, self.to_string()).map_err(|error| ContractError::Unreadable { path, error })
@@ -89,7 +89,7 @@ fn entry(line: &str) -> Option<(&str, &str)> {
     (is_digest && file.contains('/')).then_some((digest, file))
 }
 
-/// The SHA-256 of a text, in hex.
+/// Returns the SHA-256 of a text, in hex.
 pub(crate) fn digest(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

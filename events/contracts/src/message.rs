@@ -1,4 +1,4 @@
-//! One message: its file, and what its name and its `x-kith` say.
+//! A message: its file, and the properties in its name and its `x-kith`.
 
 use std::{
     collections::BTreeMap,
@@ -11,51 +11,51 @@ use serde_json::Value;
 
 use crate::{ContractError, file::SchemaFile, name::MessageName, upcasters::Upcasters};
 
-/// What a message is for.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A fact, for whoever listens.
+    /// A fact, for any number of consumers.
     Event,
-    /// A question or an order to one service, with one reply before a deadline.
+    /// A question or a command to one service, with one reply before a deadline.
     Request,
-    /// The answer to a request.
+    /// The reply to a request.
     Reply,
-    /// Work that a service has put in its own queue.
+    /// Work that a service puts into its own queue.
     Job,
 }
 
-/// A message, as its file has it.
+/// A message, as its file defines it.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its name.
+    /// The name.
     pub name: MessageName,
-    /// What it is for.
+    /// The kind.
     pub kind: Kind,
-    /// The reply to it, where it is a request that has one.
+    /// The reply, if it is a request that has one.
     pub reply: Option<MessageName>,
-    /// The field that says what it is about.
+    /// The field that contains the subject.
     pub subject: Option<String>,
-    /// Whether the code names an upcaster to it, which makes it from the version before.
+    /// Whether the code contains an upcaster to this version from the previous one.
     pub has_upcaster: bool,
-    /// Its file.
+    /// The path of its file.
     pub path: PathBuf,
     /// The text of its file.
     pub text: String,
-    /// Its schema, as the file has it.
+    /// The schema, as in the file.
     pub schema: Value,
-    /// Its schema with every other that it refers to inside it.
+    /// The schema with all referenced schemas embedded.
     pub bundled: Value,
 }
 
 impl Message {
-    /// Its file below `events/schemas`, `contacts/contact-added.v1.json`.
+    /// Returns its file below `events/schemas`, `contacts/contact-added.v1.json`.
     pub fn file(&self) -> String {
         format!("{}/{}.json", self.name.owner, self.name.key())
     }
 }
 
-/// What a file says beside its schema.
+/// The properties of a file beside its schema.
 #[derive(Deserialize)]
 struct Note {
     kind: Kind,
@@ -63,7 +63,7 @@ struct Note {
     subject: Option<String>,
 }
 
-/// Every message of a repository.
+/// Reads all messages of a repository.
 pub(crate) fn read_all(repository: &Path) -> Result<BTreeMap<MessageName, Message>, ContractError> {
     let mut found = BTreeMap::new();
     for folder in sorted(&repository.join("events/schemas"))? {
@@ -87,11 +87,11 @@ pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
 
 fn read(path: &Path, upcasters: &Upcasters) -> Result<Message, ContractError> {
     let malformed = |why: String| ContractError::malformed(path, why);
-    let name = name_of(path).ok_or_else(|| malformed("call it <owner>/<name>.v<number>.json".to_owned()))?;
+    let name = name_of(path).ok_or_else(|| malformed("rename it to <owner>/<name>.v<number>.json".to_owned()))?;
     let SchemaFile { text, schema, bundled } = SchemaFile::read(path)?;
     let note = Note::deserialize(&schema["x-kith"]).map_err(|error| {
         malformed(format!(
-            "x-kith: {error}; say {{\"kind\": \"event\"}}, or request, reply, job, and its subject or reply"
+            "x-kith: {error}; write {{\"kind\": \"event\"}}, or request, reply, job, and its subject or reply"
         ))
     })?;
     let reply = match note.reply {

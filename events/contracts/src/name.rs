@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageName {
-    /// The service that owns it: the producer of an event, the answerer of a request.
+    /// The owning service: the producer of an event, the service that answers a request.
     pub owner: String,
-    /// Its name without owner and version, `contact-added`.
+    /// The name without owner and version, `contact-added`.
     pub name: String,
-    /// Its version.
+    /// The version.
     pub version: u32,
 }
 
 impl MessageName {
-    /// Its routing key, `contact-added.v1`.
+    /// Returns the routing key, `contact-added.v1`.
     pub fn key(&self) -> String {
         format!("{}.v{}", self.name, self.version)
     }
 
-    /// The same message in another version.
+    /// Returns the name of the same message in another version.
     pub fn in_version(&self, version: u32) -> Self {
         Self { version, ..self.clone() }
     }
@@ -44,7 +44,7 @@ impl FromStr for MessageName {
             let version = version.parse().ok().filter(|version| *version > 0)?;
             (!owner.is_empty() && !name.is_empty()).then(|| Self { owner: owner.into(), name: name.into(), version })
         };
-        parts().ok_or_else(|| format!("{text:?} is no message's name: write it as contacts.contact-added.v1"))
+        parts().ok_or_else(|| format!("{text:?} is not a message name: write it as contacts.contact-added.v1"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Two schema files, compared: `cargo xtask events compat`.
+//! `cargo xtask events compat`: compares two schema files.
 
 use std::{fmt::Write, path::Path};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{ContractError, file::SchemaFile};
 
-/// Compares two schema files; what they refer to is looked for beside each.
+/// Compares two schema files; references are resolved next to each file.
 ///
 /// # Errors
-/// Where a file cannot be read, is not JSON, or is no JSON Schema.
+/// Returns an error if a file cannot be read, is not JSON, or is not a JSON Schema.
 pub fn compare_files(old: &Path, new: &Path) -> Result<Comparison, ContractError> {
     Ok(schema_compat::compare(&schema(old)?, &schema(new)?))
 }
@@ -21,7 +21,7 @@ fn schema(path: &Path) -> Result<Value, ContractError> {
     Ok(bundled)
 }
 
-/// A comparison for a person to read.
+/// Formats a comparison as human-readable text.
 pub fn comparison_text(told: &Comparison) -> String {
     let mut text = format!(
         "backward (a reader of NEW reads what was written under OLD): {}\n\
@@ -43,13 +43,13 @@ fn verdict(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The field, the rule and the sentence of a break.
+/// Formats the field, the rule and the message of a break.
 pub(crate) fn headline(shown: &Break) -> String {
     let place = if shown.path.is_empty() { "the whole message" } else { &shown.path };
     format!("{place}  {}: {}", shown.rule, shown.message)
 }
 
-/// The document that shows a break, on a line of its own.
+/// Formats the document that demonstrates a break, on a line of its own.
 pub(crate) fn document(shown: &Break) -> String {
     shown.witness.as_ref().map_or_else(String::new, |document| format!("  document {document}\n"))
 }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-/// Whether one pointer is the other, or lies in it. `*` stands for every item of a list and every key of a map.
+/// Whether the pointers are equal or one lies within the other. `*` stands for every item of a list and key of a map.
 pub(crate) fn overlap(one: &str, other: &str) -> bool {
     steps(one).zip(steps(other)).all(|(one, other)| one == other || one == "*" || other == "*")
 }
 
-/// The pointer without its last step.
+/// Returns the pointer without its last step.
 pub(crate) fn parent(pointer: &str) -> &str {
     pointer.rsplit_once('/').map_or("", |(rest, _)| rest)
 }
@@ -16,7 +16,7 @@ fn steps(pointer: &str) -> impl Iterator<Item = &str> {
     pointer.split('/').skip(1)
 }
 
-/// Whether a schema speaks of the field that a pointer names; references must lie in the schema.
+/// Whether a schema declares the field at a pointer; references must be resolvable within the schema.
 pub(crate) fn exists(schema: &Value, pointer: &str) -> bool {
     let mut places = applied(schema, vec![schema]);
     if !pointer.is_empty() && !pointer.starts_with('/') {
@@ -30,12 +30,12 @@ pub(crate) fn exists(schema: &Value, pointer: &str) -> bool {
     !places.is_empty()
 }
 
-/// The schemas, and all that apply to the same values as they do.
+/// Returns the schemas, and all others that apply to the same values.
 fn applied<'a>(root: &'a Value, mut places: Vec<&'a Value>) -> Vec<&'a Value> {
     let mut next = 0;
     while let Some(place) = places.get(next).copied() {
         for other in beside(root, place) {
-            // A schema may refer to itself.
+            // A schema may be recursive.
             if !places.iter().any(|known| std::ptr::eq(*known, other)) {
                 places.push(other);
             }
@@ -73,12 +73,12 @@ fn inside<'a>(place: &'a Value, step: &str) -> Vec<&'a Value> {
 const ITEMS: [&str; 2] = ["items", "unevaluatedItems"];
 const UNNAMED_FIELDS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
 
-/// The schemas of some keywords, without those that let nothing through.
+/// Returns the schemas of some keywords, except those that allow nothing.
 fn held<'a>(place: &'a Value, keywords: &[&str]) -> impl Iterator<Item = &'a Value> {
     keywords.iter().filter_map(|keyword| place.get(keyword)).filter(|schema| **schema != Value::Bool(false))
 }
 
-/// Whether it is a list of anything, or a map of anything.
+/// Whether a schema is a list of arbitrary items or a map of arbitrary values.
 fn is_free(place: &Value) -> bool {
     let is =
         |name: &str| place["type"] == name || place["type"].as_array().is_some_and(|all| all.contains(&name.into()));

@@ -1,24 +1,24 @@
-//! `cargo xtask events release`: from now on these files never change.
+//! `cargo xtask events release`: freezes the new schema files.
 
 use std::{fmt, path::Path};
 
 use crate::{ContractError, Contracts, Lock, Report, check::check, history::in_git};
 
-/// What a release did.
+/// The result of a release.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Release {
-    /// The check found something to mend first; nothing was released.
+    /// The check reported problems; nothing was released.
     Refused(Report),
-    /// These files are in the lock now.
+    /// These files were added to the lock.
     Done(Vec<String>),
-    /// These files would be in the lock now.
+    /// These files would be added to the lock (dry run).
     Tried(Vec<String>),
 }
 
-/// Adds every new schema file to the lock, where the check has nothing against it.
+/// Adds every new schema file to the lock if the check reports no problem.
 ///
 /// # Errors
-/// Where a file cannot be read or written, or is not what it should be.
+/// Returns an error if a file cannot be read or written, or is malformed.
 pub fn release(repository: &Path, dry_run: bool) -> Result<Release, ContractError> {
     let mut lock = Lock::read(repository)?.unwrap_or_default();
     let contracts = Contracts::read(repository)?;
@@ -37,7 +37,7 @@ pub fn release(repository: &Path, dry_run: bool) -> Result<Release, ContractErro
 }
 
 impl Release {
-    /// Whether nothing stands in its way.
+    /// Whether the release was possible.
     pub fn ok(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask events can-remove`: who still needs a message, from the code and from a running broker.
+//! `cargo xtask events can-remove`: the remaining users of a message, from the code and from a running broker.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use crate::{
     upcasters::file_of,
 };
 
-/// Who still needs a message.
+/// The remaining users of a message.
 #[derive(Clone, Debug)]
 pub struct Removal {
     /// The message.
     pub name: MessageName,
-    /// Who needs it, and how: each a part of a sentence.
+    /// The users, each with how it uses the message; each is a phrase.
     pub users: Vec<String>,
-    /// The newest version after it.
+    /// The newest later version.
     pub newer: Option<MessageName>,
-    /// What else is to be thought of.
+    /// Further points to consider.
     pub notes: Vec<String>,
 }
 
-/// Says who still needs a message. Without a broker only what the code says.
+/// Returns the remaining users of a message; without a broker, only those known from the code.
 ///
 /// # Errors
-/// Where there is no such message.
+/// Returns an error if there is no such message.
 pub fn can_remove(
     contracts: &Contracts,
     name: &MessageName,
@@ -35,22 +35,22 @@ pub fn can_remove(
     let message = contracts.message(name)?;
     let mut removal = Removal { name: name.clone(), users: vec![], newer: None, notes: vec![] };
     if message.kind != Kind::Reply {
-        // Those that ask for a reply are found by the requests that name it.
+        // Readers of a reply are found through the requests that name it.
         removal.users.extend(contracts.readers_at(message, "").iter().map(|reader| reader.text()));
     }
     removal.users.extend(contracts.messages.values().filter_map(|other| needs(other, message)));
     match broker {
         Some(broker) => removal.add_bindings(contracts, broker, message),
-        None => removal.note("the broker was not asked: a service of an older build may still listen"),
+        None => removal.note("the broker was not queried: a service of an older build may still consume it"),
     }
     removal.newer = contracts.newer_than(message).last().map(|newer| newer.name.clone());
     removal.add_writers(contracts, message);
-    removal.note(format!("messages that were set aside are not seen here: <service> parked list --name {name}"));
+    removal.note(format!("messages that are set aside are not checked here: <service> parked list --name {name}"));
     Ok(removal)
 }
 
 impl Removal {
-    /// Whether nobody needs it.
+    /// Whether the message has no users.
     pub fn ok(&self) -> bool {
         self.users.is_empty()
     }
@@ -60,13 +60,13 @@ impl Removal {
     }
 
     fn add_bindings(&mut self, contracts: &Contracts, broker: &Broker, message: &Message) {
-        // A history takes everything, and needs nothing.
+        // A history stream receives every event and depends on none.
         let listens =
             |binding: &&LiveBinding| !binding.destination.starts_with("history.") && carries(binding, message);
         for binding in broker.bindings.iter().filter(listens) {
             let bound = bound(broker, binding);
             match in_its_place(contracts, broker, binding, message) {
-                // A queue is bound to every version that is published; the newer one is what its service needs.
+                // A queue is bound to every published version; its service needs the newest one.
                 Some(newer) => self.note(format!("{bound}, gets {newer} too, and that is what its service reads")),
                 None => self.users.push(bound),
             }
@@ -77,14 +77,14 @@ impl Removal {
         let next = contracts.newer_than(message).next();
         match next.filter(|_| matches!(message.kind, Kind::Event | Kind::Job)) {
             Some(next) => self.note(format!(
-                "it is written until DOWNCAST of {} is None in {}; its file stays, for what is parked or in history",
+                "it is written until DOWNCAST of {} is None in {}; its file stays, for parked messages and the history",
                 next.name,
                 file_of(&message.name.owner)
             )),
             None => {
                 let writers = contracts.writers_of(message).join(", ");
-                self.note(format!("contracts do not say what a service writes; this could come from: {writers}"));
-                self.note("when it goes, its file and its line in events/released.lock go in one change");
+                self.note(format!("contracts do not say what a service writes; possible producers: {writers}"));
+                self.note("remove its file and its line in events/released.lock in one change");
             }
         }
     }
@@ -96,7 +96,7 @@ impl Contracts {
     }
 }
 
-/// How one message needs another.
+/// Returns how one message uses another, if it does.
 fn needs(other: &Message, message: &Message) -> Option<String> {
     if other.name == message.name {
         return None;
@@ -120,7 +120,7 @@ fn refers_to(schema: &Value, file: &str) -> bool {
     }
 }
 
-/// Whether a binding brings a message to its queue.
+/// Whether a binding routes a message to its queue.
 fn carries(binding: &LiveBinding, message: &Message) -> bool {
     let MessageName { owner, .. } = &message.name;
     let key = message.name.key();
@@ -128,12 +128,12 @@ fn carries(binding: &LiveBinding, message: &Message) -> bool {
         Kind::Event => binding.source == format!("events.{owner}") && topic_matches(&binding.routing_key, &key),
         Kind::Request => binding.source == format!("requests.{owner}") && binding.routing_key == key,
         Kind::Job => binding.source == format!("jobs.{owner}") && binding.routing_key == key,
-        // It goes to the queue of whoever asked.
+        // A reply goes to the queue of the caller.
         Kind::Reply => false,
     }
 }
 
-/// The newer version that a queue gets by a binding of its own, and that its service is written against.
+/// Returns the newer version that a queue receives through another binding and that its service consumes.
 fn in_its_place<'a>(
     contracts: &'a Contracts,
     broker: &Broker,
@@ -167,7 +167,9 @@ impl fmt::Display for Removal {
         }
         match &self.newer {
             Some(newer) => write!(formatter, "newer: {newer}")?,
-            None => write!(formatter, "there is no newer version: without it the message is gone altogether")?,
+            None => {
+                write!(formatter, "there is no newer version: without it, the message no longer exists in any version")?
+            }
         }
         self.notes.iter().try_for_each(|note| write!(formatter, "\nnote: {note}"))
     }

@@ -1,4 +1,4 @@
-//! What a check says.
+//! The report of a check.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,39 +6,39 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::Hit;
 
-/// What `cargo xtask events check` says.
+/// The report of `cargo xtask events check`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// How many files are released.
     pub released: usize,
-    /// The files that are not.
+    /// The files that are not released.
     pub new: Vec<String>,
-    /// What must be mended.
+    /// Problems, which have to be fixed.
     pub problems: Vec<Remark>,
-    /// What is good to know.
+    /// Notes, for information.
     pub notes: Vec<Remark>,
 }
 
 impl Report {
-    /// Whether there is nothing to mend.
+    /// Whether there are no problems.
     pub fn ok(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// One thing that a check found.
+/// A finding of a check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Remark {
-    /// The rule, by a name that stays: `released-changed`.
+    /// The stable name of the rule, such as `released-changed`.
     pub rule: &'static str,
     /// The message, file or service.
     pub about: String,
-    /// What was found, in a sentence.
+    /// The finding, in a sentence.
     pub says: String,
-    /// What to do; empty where nothing is to be done.
+    /// The remedy; empty if none is needed.
     #[serde(rename = "do", skip_serializing_if = "String::is_empty")]
     pub todo: String,
-    /// What breaks, and whom it hits.
+    /// The breaks, and the services that they affect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub breaks: Vec<Hit>,
 }
@@ -74,7 +74,13 @@ impl Display for Report {
         self.notes.iter().try_for_each(|note| write!(formatter, "note: {note}\n\n"))?;
         self.problems.iter().try_for_each(|problem| write!(formatter, "problem: {problem}\n\n"))?;
         let Self { released, new, problems, notes } = self;
-        write!(formatter, "{released} released, {} new, {} to mend, {} noted", new.len(), problems.len(), notes.len())
+        write!(
+            formatter,
+            "{released} released, {} new; problems: {}, notes: {}",
+            new.len(),
+            problems.len(),
+            notes.len()
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! `events/retirements.json`: until when old versions are supported.
+//! `events/retirements.json`: the end-of-support dates of old versions.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -6,10 +6,10 @@ use chrono::NaiveDate;
 
 use crate::{ContractError, Contracts, MessageName, Remark, Report};
 
-/// Where the end dates are in a repository.
+/// The path of the end dates in a repository.
 const FILE: &str = "events/retirements.json";
 
-/// The end dates of a repository; none where there is no file.
+/// Reads the end dates of a repository; empty if there is no file.
 pub(crate) fn read(repository: &Path) -> Result<BTreeMap<MessageName, NaiveDate>, ContractError> {
     let path = repository.join(FILE);
     let text = match fs::read_to_string(&path) {
@@ -24,15 +24,15 @@ pub(crate) fn read(repository: &Path) -> Result<BTreeMap<MessageName, NaiveDate>
     named.collect::<Result<_, String>>().map_err(|why| ContractError::malformed(&path, why))
 }
 
-/// Says of each version with an end date who still reads it, and what is wrong with the date.
+/// Reports for each version with an end date its remaining readers, and problems with the date.
 pub(crate) fn check(contracts: &Contracts, today: NaiveDate, report: &mut Report) {
     for (name, date) in &contracts.retirements {
         let newest = contracts.versions_of(name).map(|message| message.name.version).max();
         if !contracts.messages.contains_key(name) || newest <= Some(name.version) {
-            let says = format!("{FILE} gives it an end date, and there is no such version with a newer one");
+            let says = format!("{FILE} sets an end date, but the version does not exist or has no newer one");
             report
                 .problems
-                .push(Remark::new("retires-unknown", name, says).todo("take it out, or add the newer version"));
+                .push(Remark::new("retires-unknown", name, says).todo("remove the entry, or add the newer version"));
             continue;
         }
         let mut readers: Vec<&str> = contracts.readers_of(name).map(|(service, _)| service).collect();

@@ -1,20 +1,20 @@
-//! What a service needs on the broker, as its `contract.json` says.
+//! The topology of a service on the broker, as in its `contract.json`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a service needs on the broker.
+/// The exchanges and queues of a service.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topology {
-    /// Its exchanges, and those of others that it binds to or publishes to.
+    /// Its own exchanges, and those of other services that it binds to or publishes to.
     pub exchanges: Vec<Exchange>,
     /// Its queues.
     pub queues: Vec<Queue>,
 }
 
 impl Topology {
-    /// What is bound: queues and exchanges, each with its kind, its name and its bindings.
+    /// Returns the bound queues and exchanges, each with its kind, name and bindings.
     pub fn bound(&self) -> impl Iterator<Item = (&'static str, &str, &[Binding])> {
         let queues = self.queues.iter().map(|queue| ("queue", &*queue.name, &*queue.bindings));
         let exchanges = self.exchanges.iter().map(|exchange| ("exchange", &*exchange.name, &*exchange.bindings));
@@ -30,12 +30,12 @@ pub struct Exchange {
     pub name: String,
     /// Its type: `topic`, `direct`, `fanout` or `x-consistent-hash`.
     pub kind: String,
-    /// What it is bound to; nothing but where it splits what comes among queues.
+    /// Its bindings; only for an exchange that distributes messages among queues.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bindings: Vec<Binding>,
 }
 
-/// A queue and what it is bound to.
+/// A queue and its bindings.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
@@ -43,11 +43,11 @@ pub struct Queue {
     pub name: String,
     /// Its arguments.
     pub arguments: Value,
-    /// What it is bound to.
+    /// Its bindings.
     pub bindings: Vec<Binding>,
 }
 
-/// One binding of a queue.
+/// A binding of a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {

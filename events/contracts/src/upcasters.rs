@@ -1,15 +1,15 @@
-//! Upcasters: the code that reads a version of a message as the one after it, `events/src/versions/<owner>.rs`.
+//! Upcasters: the code that reads a version of a message as the next one, `events/src/versions/<owner>.rs`.
 
 use std::{fs, io, path::Path};
 
 use crate::{ContractError, MessageName};
 
-/// Where the upcasters of a service's messages are.
+/// Returns the path of the upcasters of a service's messages.
 pub(crate) fn file_of(owner: &str) -> String {
     format!("events/src/versions/{owner}.rs")
 }
 
-/// The upcasters to the messages of one service.
+/// The upcasters of the messages of one service.
 pub(crate) struct Upcasters {
     code: String,
 }
@@ -25,7 +25,7 @@ impl Upcasters {
         }
     }
 
-    /// Whether the code names the type of a message. Whether it is an upcaster that fits, the compiler says.
+    /// Whether the code names the type of a message. The compiler checks that the upcaster is correct.
     pub(crate) fn lead_to(&self, message: &MessageName) -> bool {
         let wanted = type_name(message);
         let code = self.code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -33,7 +33,7 @@ impl Upcasters {
     }
 }
 
-/// `contacts.contact-added.v2` is `ContactAddedV2`, as `events` names its types.
+/// Returns the Rust type of a message: `contacts.contact-added.v2` is `ContactAddedV2`.
 fn type_name(message: &MessageName) -> String {
     let words = message.name.split('-').filter_map(|word| word.split_at_checked(1));
     let name: String = words.map(|(first, rest)| first.to_uppercase() + rest).collect();

@@ -1,6 +1,6 @@
-//! What became of the messages of accounts.
+//! Upcasts and downcasts of the messages of accounts.
 //!
-//! Version 2 of the order to erase an account is answered with a receipt.
+//! Version 2 of the request to erase an account is answered with a receipt.
 
 use super::Supersedes;
 use crate::accounts::{EraseAccount, EraseAccountV2};
@@ -8,7 +8,7 @@ use crate::accounts::{EraseAccount, EraseAccountV2};
 impl Supersedes for EraseAccountV2 {
     type Old = EraseAccount;
 
-    /// A request is asked in one version: its reply goes with it.
+    /// A request is sent in one version, together with its reply's version.
     const DOWNCAST: Option<fn(&Self) -> EraseAccount> = None;
 
     fn upcast(old: EraseAccount) -> Self {

@@ -1,7 +1,7 @@
-//! What became of the messages of contacts.
+//! Upcasts and downcasts of the messages of contacts.
 //!
-//! Version 2 of a contact's events has its name and its work as objects of their own, where more parts can come in.
-//! Version 2 of an import's view knows imports that were cancelled; version 2 of the question asks for it.
+//! Version 2 of a contact's events has name and work as objects, which can be extended. Version 2 of an import's view
+//! has imports that were cancelled; version 2 of the request asks for it.
 
 use super::Supersedes;
 use crate::contacts::{
@@ -9,7 +9,7 @@ use crate::contacts::{
     ImportViewStatus, ImportViewV2, ImportViewV2Status, PersonName, Work,
 };
 
-/// Both events carry the whole contact; they differ in what they call their time.
+/// Both events carry the whole contact; they differ in the name of their time field.
 macro_rules! name_and_work_become_objects {
     ($new:ty, $old:ty, $at:ident) => {
         impl Supersedes for $new {
@@ -62,7 +62,7 @@ name_and_work_become_objects!(ContactChangedV2, ContactChanged, changed_at);
 impl Supersedes for ImportViewV2 {
     type Old = ImportView;
 
-    /// A reply goes to the one who asked, in the version that they asked for.
+    /// A reply is sent only to the caller, in the version that the caller requested.
     const DOWNCAST: Option<fn(&Self) -> ImportView> = None;
 
     fn upcast(old: ImportView) -> Self {

@@ -1,9 +1,9 @@
-//! Test data of others, which is not part of the repository: the folder that `KITH_TEST_DATA` names.
+//! Third-party test data, which is not part of the repository: `KITH_TEST_DATA` names its folder.
 
 use std::{env, fs::File, io::Write as _, path::Path, path::PathBuf, thread};
 
-/// The text of a file of the test data. Where it is not there, the test is counted as skipped: its name goes to stderr and
-/// to the file that `KITH_SKIPPED` names, which `scripts/test` shows at the end.
+/// Reads a file of the test data. If it does not exist, the test counts as skipped: its name goes to stderr and to the
+/// file that `KITH_SKIPPED` names, which `scripts/test` shows at the end.
 pub fn read(file: &str) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("Cargo.lock").exists());
     let default = || root.unwrap_or(Path::new(".")).join("../shared/data");
@@ -18,7 +18,7 @@ pub fn read(file: &str) -> Option<String> {
 fn skipped(why: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("skipped: {test}: {why}\n");
-    // Not `println!`: it is shown only if the test fails.
+    // Not `println!`: it is only shown if the test fails.
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(file) = env::var_os("KITH_SKIPPED") {
         let opened = File::options().create(true).append(true).open(&file);

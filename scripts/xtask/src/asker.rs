@@ -1,4 +1,4 @@
-//! Asks the services over the broker, as the user `demo`.
+//! A client that sends requests to the services over the broker as the user `demo`.
 
 use std::{
     fs,
@@ -30,24 +30,24 @@ use crate::{demo::Person, native::setting, progress::Progress};
 /// The password of all demo accounts.
 const PASSWORD: &str = "demo-password";
 
-/// How often a request is asked again, half a second later: as long as anything may be away.
+/// How often a request is retried, every half second: long enough to outlast any outage of a trial.
 const MOST_TRIES: u32 = 3000;
 
-/// How long the network may take to take the last ties in.
+/// How long the network may take to process the last ties.
 const SETTLING: Duration = Duration::from_secs(600);
 
-/// Asks the services as the user `demo`.
+/// Sends requests to the services as the user `demo`.
 pub struct Asker {
     requests: Requests,
 }
 
 impl Asker {
-    /// Makes the user `demo` and connects as it, with what `servers.env` says. Each answer may take this long.
+    /// Creates the user `demo` and connects as it, with the addresses from `servers.env`. `timeout` applies to each
+    /// reply.
     pub async fn connect(timeout: Duration, stop: stop::Stop) -> Result<Self> {
         let (api, amqp, secrets) =
             (setting("KITH_RABBIT_API")?, setting("KITH_AMQP_URL")?, PathBuf::from(setting("KITH_SECRETS")?));
-        let password =
-            fs::read_to_string(secrets.join("demo.broker")).context("the secret demo.broker cannot be read")?;
+        let password = fs::read_to_string(secrets.join("demo.broker")).context("cannot read the secret demo.broker")?;
         let calls = ["accounts", "contacts", "network"].map(str::to_owned).to_vec();
         let topology_spec = TopologySpec { service: "demo".to_owned(), calls, ..TopologySpec::default() };
         Admin::new(&api, "/").apply(&topology_spec.topology(), password.trim()).await?;
@@ -74,7 +74,7 @@ impl Asker {
         })
     }
 
-    /// Registers somebody; who is registered already signs in.
+    /// Registers a person, or signs in if the account exists.
     pub async fn account_of(&self, person: &Person, progress: &Progress) -> Result<Uuid> {
         let register = RegisterAccount {
             email: person.email(),
@@ -96,7 +96,7 @@ impl Asker {
         Ok(account)
     }
 
-    /// Imports an address book and waits until it is in.
+    /// Imports an address book and waits until the import has finished.
     pub async fn import(
         &self,
         account: Uuid,
@@ -129,13 +129,13 @@ impl Asker {
         Ok(())
     }
 
-    /// Waits until the network has somebody with all the people they know.
+    /// Waits until the network knows a person with all their contacts.
     pub async fn wait_for_degree(&self, account: Uuid, known: usize) -> Result<()> {
         let deadline = Instant::now() + SETTLING;
         loop {
             let seen = match self.ask(&GetDegrees { account_id: account }).await {
                 Ok(view) => view.degrees.first().map_or(0, |first| first.people as usize),
-                // Not there yet.
+                // Not processed yet.
                 Err(problem) if problem.status == 404 => 0,
                 Err(problem) => return Err(failed(problem)),
             };
@@ -150,7 +150,7 @@ impl Asker {
         }
     }
 
-    /// Asks, and again where the service was busy: under the same id, so that nothing happens twice.
+    /// Sends a request and retries it with the same id while the service is busy, so that it takes effect once.
     pub async fn ask<R: events::Request>(&self, request: &R) -> Result<R::Reply, Problem> {
         let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
         let mut tries = 0;

@@ -1,5 +1,5 @@
-//! Sends words through the running services that stand where personal data stands, makes messages fail in every way,
-//! and then looks for the words where none must be: logs, metrics, and the listings of parked messages.
+//! Sends marked words as personal data through the running services, makes messages fail in every way, and then
+//! searches for the words where they must not appear: logs, metrics, and the listings of parked messages.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
@@ -19,13 +19,13 @@ use crate::{
     trial::connect,
 };
 
-/// How long the services may take to bring the messages to an end.
+/// How long the services may take to process all messages.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Send marked personal data through the running services and look for it where it must not be.
+/// Send marked personal data through the running services, and search for it where it must not be.
 #[derive(Args)]
 pub struct Canary {
-    /// Where the gateway is.
+    /// The address of the gateway.
     #[arg(long, env = "KITH_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
 }
@@ -50,7 +50,7 @@ impl Canary {
             leaks.extend(leaks_in(&format!("the metrics of {service}"), &metrics(&program).await?, &word));
             let shown = parked(&program).await?;
             let is_shown = shown.contains(MASK) || contracts.services[service].consumes.is_empty();
-            ensure!(is_shown, "{service} has nothing parked: what was sent to it has not failed");
+            ensure!(is_shown, "{service} has parked nothing: the messages that should fail did not");
             leaks.extend(leaks_in(&format!("{service} parked"), &shown, &word));
         }
         a_unique_violation(&word).await?;
@@ -62,12 +62,12 @@ impl Canary {
         }
         leaks.iter().for_each(|leak| println!("{leak}"));
         println!("{sent} messages with personal data, {} kB of logs: {} leaks", looked_through / 1024, leaks.len());
-        ensure!(leaks.is_empty(), "personal data is where it must not be");
+        ensure!(leaks.is_empty(), "personal data leaked");
         Ok(())
     }
 }
 
-/// What a person does whose every word is marked, and what goes wrong for them.
+/// A user's session in which every word is marked, with errors that a user can cause.
 async fn a_persons_day(url: &str, word: &str) -> Result<()> {
     let http = Client::builder().user_agent(word).build()?;
     let email = format!("{word}@example.org");
@@ -101,17 +101,17 @@ async fn a_persons_day(url: &str, word: &str) -> Result<()> {
     Ok(())
 }
 
-/// Has Postgres refuse a row: what it writes of that must not show the row.
+/// Makes Postgres reject a row: the server's log must not show its values.
 async fn a_unique_violation(word: &str) -> Result<()> {
     let client = connect("contacts").await?;
     client.batch_execute("create temporary table canary (email text unique)").await?;
     let sql = "insert into canary values ($1)";
     client.execute(sql, &[&word]).await?;
-    ensure!(client.execute(sql, &[&word]).await.is_err(), "postgres has taken the same value twice");
+    ensure!(client.execute(sql, &[&word]).await.is_err(), "postgres accepted the same value twice");
     Ok(())
 }
 
-/// The events and jobs that somebody reads.
+/// The events and jobs that have a consumer.
 fn read_by_somebody(contracts: &Contracts) -> BTreeSet<String> {
     let services = contracts.services.values();
     services
@@ -120,7 +120,7 @@ fn read_by_somebody(contracts: &Contracts) -> BTreeSet<String> {
         .collect()
 }
 
-/// The message with marked data, valid and then wrong in several ways.
+/// The message with marked data: valid, and invalid in several ways.
 fn bodies(entry: &Entry, word: &str) -> Vec<String> {
     let schema: Value = serde_json::from_str(entry.schema).unwrap_or_default();
     let example = &schema["examples"][0];
@@ -134,7 +134,7 @@ fn bodies(entry: &Entry, word: &str) -> Vec<String> {
     bodies
 }
 
-/// The example with the word wherever personal data stands.
+/// The example with the word in place of all personal data.
 fn marked(example: &Value, masked: &Value, word: &str) -> Value {
     match (example, masked) {
         (Value::Object(fields), _) => {
@@ -176,7 +176,7 @@ async fn publish(admin: &Admin, entry: &Entry, body: &str) -> Result<()> {
             }),
         )
         .await?;
-    ensure!(sent["routed"] == true, "no queue takes {}: is the topology applied?", entry.name);
+    ensure!(sent["routed"] == true, "{} is unroutable: is the topology applied?", entry.name);
     Ok(())
 }
 
@@ -184,7 +184,7 @@ async fn queues_are_empty(admin: &Admin) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let queues = admin.get("queues/%2F").await?;
-        // A history keeps what it has: nobody works it off.
+        // A history keeps its messages: it never becomes empty.
         let is_worked_off = |queue: &&Value| queue["type"] != "stream";
         let is_full = |queue: &&Value| queue["messages"].as_u64() > Some(0);
         let full: Vec<&Value> = queues.as_array().into_iter().flatten().filter(is_worked_off).filter(is_full).collect();
@@ -192,7 +192,7 @@ async fn queues_are_empty(admin: &Admin) -> Result<()> {
             return Ok(());
         }
         let names: Vec<_> = full.iter().map(|queue| queue["name"].as_str().unwrap_or_default()).collect();
-        ensure!(Instant::now() < deadline, "not worked off within {} s: {}", PATIENCE.as_secs(), names.join(", "));
+        ensure!(Instant::now() < deadline, "not processed within {} s: {}", PATIENCE.as_secs(), names.join(", "));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
@@ -206,8 +206,8 @@ async fn on_the_admin_port(program: &ServiceProgram, path: &str) -> Result<Strin
     Ok(reqwest::get(format!("http://{address}/{path}")).await?.error_for_status()?.text().await?)
 }
 
-/// Everything that the service's own commands and pages show of parked messages and of what was decided about them.
-/// Drops the messages: they were made to fail.
+/// The output of the service's commands and pages for parked messages and for decisions about them. Drops the messages
+/// afterwards: they were made to fail.
 async fn parked(program: &ServiceProgram) -> Result<String> {
     let list = program.run(&["parked", "list", "--limit", "1000"]).await?;
     let mut shown = list.clone();
@@ -222,7 +222,7 @@ async fn parked(program: &ServiceProgram) -> Result<String> {
     Ok(shown)
 }
 
-/// The logs of services and servers.
+/// Searches the logs of services and servers.
 fn logs() -> Result<Vec<PathBuf>> {
     let folder = PathBuf::from(setting("KITH_RUN")?).join("log");
     let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;

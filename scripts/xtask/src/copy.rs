@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::native::{repository, setting};
 
-/// A copy of the repository as it is now, with what is not committed and without what is ignored.
+/// A copy of the working tree, uncommitted changes included and ignored files excluded.
 pub async fn copied(name: &str) -> Result<PathBuf> {
     let copy = PathBuf::from(setting("KITH_RUN")?).join(name);
     if copy.exists() {
@@ -16,11 +16,11 @@ pub async fn copied(name: &str) -> Result<PathBuf> {
     fs::create_dir_all(&copy)?;
     let script = "git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t \"$0\" && git -C \"$0\" init --quiet";
     let status = Command::new("bash").args(["-euc", script]).arg(&copy).current_dir(repository()).status().await?;
-    ensure!(status.success(), "the repository cannot be copied to {}", copy.display());
+    ensure!(status.success(), "cannot copy the repository to {}", copy.display());
     Ok(copy)
 }
 
-/// The folder that this program was built into: what a copy builds goes there as well.
+/// The build folder of this program; copies build there too.
 pub fn build_folder() -> Result<PathBuf> {
-    env::current_exe()?.ancestors().nth(2).map(PathBuf::from).context("this runs outside of a build")
+    env::current_exe()?.ancestors().nth(2).map(PathBuf::from).context("this program does not run from a build folder")
 }

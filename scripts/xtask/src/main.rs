@@ -1,4 +1,4 @@
-//! `cargo xtask`: what developers run beside building and testing.
+//! `cargo xtask`: developer commands besides building and testing.
 
 mod asker;
 mod bench;
@@ -42,27 +42,27 @@ enum Command {
     Guide(guide::Guide),
     /// Kill services and the broker while events flow, and count what was lost, doubled or out of order.
     Kills(kills::Kills),
-    /// Play faults on services and servers while events flow, and count what was lost, doubled or out of order.
+    /// Inject faults into servers and services while events flow, and count what was lost, doubled or out of order.
     Chaos(chaos::Chaos),
-    /// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
+    /// Upgrade the services one by one while events flow, and count what was lost, doubled or parked.
     Upgrade(kills::Upgrade),
     /// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
     Rolling(rolling::Rolling),
-    /// Take each safety mechanism out of a copy of the repository, one after the other: a named test must turn red.
+    /// Remove each safety mechanism, one at a time, from a copy of the repository: a named test must fail.
     Removals(removals::Removals),
     #[command(hide = true)]
     Tally(trial::Tally),
     #[command(hide = true)]
     Writer(chaos::Writer),
-    /// Try, with each service's credentials, what it must not be able to do: each must be refused.
+    /// Attempt forbidden actions with each service's credentials: all must be refused.
     Rights(rights::Rights),
-    /// Send marked personal data through the running services and look for it where it must not be.
+    /// Send marked personal data through the running services, and search for it where it must not be.
     Canary(canary::Canary),
-    /// Ask the public API for distances and degrees of a loaded graph, and hold them against the truth.
+    /// Query the public API for distances and degrees of a loaded graph, and compare them with the known ones.
     Truth(truth::Truth),
-    /// Look at the messages: what goes together, who reads what, what the broker has.
+    /// Check messages: compatibility, consumers, and the state of the broker.
     Events(events::Events),
-    /// Measure what the design asks for, each beside a baseline in the same run.
+    /// Measure the figures that the design sets targets for, each beside a baseline in the same run.
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchProgram(bench::Program),

@@ -1,10 +1,10 @@
-//! A table in a page of the docs that a command brings up to date, line by line, between two markers.
+//! A table in a page of the docs that a command updates line by line, between two markers.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result};
 
-/// A table and where it is: between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
+/// A table between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
 pub struct PageTable {
     /// Its name, in the markers.
     pub name: &'static str,
@@ -13,7 +13,7 @@ pub struct PageTable {
 }
 
 impl PageTable {
-    /// Puts lines into the table in place of those with the same key, sorted by key. A line without a key goes.
+    /// Inserts lines, replacing those with the same key, and sorts by key. Existing lines without a key are removed.
     pub fn update<K: Ord>(
         &self,
         page: &Path,
@@ -22,7 +22,7 @@ impl PageTable {
     ) -> Result<()> {
         let text = fs::read_to_string(page).with_context(|| page.display().to_string())?;
         let updated = self.updated(&text, key_of, lines);
-        fs::write(page, updated.with_context(|| format!("{} has no markers of {}", page.display(), self.name))?)?;
+        fs::write(page, updated.with_context(|| format!("{} has no markers for {}", page.display(), self.name))?)?;
         Ok(())
     }
 
@@ -44,7 +44,7 @@ impl PageTable {
     }
 }
 
-/// A text as a cell of a table.
+/// Escapes a text for a cell of the table.
 pub fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "/")
 }

@@ -1,4 +1,4 @@
-//! How far a long command is.
+//! The progress of a long command.
 
 use std::{
     io::Write,
@@ -13,17 +13,17 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A line about this many things.
+    /// A line for this many items.
     pub fn new(what: &'static str, total: usize) -> Self {
         Self { what, total, done: AtomicUsize::new(0) }
     }
 
-    /// One more is done.
+    /// Counts one more item.
     pub fn step(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(100) || done == self.total {
             println!("{}: {done} of {}", self.what, self.total);
-            // A pipe that is gone misses nothing.
+            // A closed pipe is ignored.
             let _ = std::io::stdout().flush();
         }
     }

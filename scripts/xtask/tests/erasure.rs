@@ -1,7 +1,7 @@
-//! An account is erased in all six services, on real servers: each confirms, whoever was away or was not heard is told
-//! again, there is one report, and a receipt that anyone who has it may look at.
+//! Erases an account in all six services, on real servers. Each service confirms, and unconfirmed services are
+//! reminded. There is one report, and a receipt that anyone who has its id may read.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use uuid::Uuid;
 const PASSWORD: &str = "correct horse battery";
 const PARTS: [&str; 6] = ["accounts", "contacts", "gateway", "network", "notifications", "search"];
 
-/// The six services in one world, and a browser.
+/// The six services in one world, and an HTTP client.
 struct Six {
     accounts: TestApp<Postgres>,
     contacts: Neighbour<Postgres>,
@@ -31,14 +31,14 @@ struct Six {
     http: Client,
 }
 
-/// A member whose every word is marked.
+/// A member with marked words as personal data.
 struct Member {
     word: String,
     token: String,
 }
 
 impl Six {
-    /// Starts all six. Who has not confirmed is told again after these waits.
+    /// Starts all six. Unconfirmed services are reminded after these delays.
     async fn start(remind_after_ms: &str) -> Self {
         let mails = SmtpSink::start().await;
         let key = signing_key();
@@ -72,7 +72,7 @@ impl Six {
         (answer.status(), answer.json().await.unwrap_or_default())
     }
 
-    /// Someone with an account, and a contact that all services have heard of.
+    /// A member with an account, and a contact that all services know.
     async fn member(&self) -> Member {
         let word = format!("marked{}", &Uuid::new_v4().simple().to_string()[..12]);
         let email = format!("{word}@example.org");
@@ -99,7 +99,7 @@ impl Six {
         Member { word, token }
     }
 
-    /// Deletes the account; the receipt's id.
+    /// Deletes the account. Returns the id of the receipt.
     async fn erase(&self, member: &Member) -> String {
         let (status, begun) = self.call(Method::DELETE, "me", &member.token, Value::Null).await;
         assert_eq!(status, 202, "{begun}");
@@ -112,7 +112,7 @@ impl Six {
         receipt
     }
 
-    /// The parts that have not confirmed, once they are these.
+    /// Waits until exactly these parts have not confirmed.
     async fn missing_are(&self, receipt: &str, expected: &[&str]) -> Value {
         eventually(&format!("only {expected:?} have not confirmed"), async || {
             let seen = self.receipt(receipt).await;
@@ -121,7 +121,7 @@ impl Six {
         .await
     }
 
-    /// Waits for the report, and sees that there is one, and that nobody is told any more.
+    /// Waits for the report, and checks that there is one, and that no more reminders are sent.
     async fn is_finished(&self, receipt: &str) -> ErasureFinished {
         let seen = self.missing_are(receipt, &[]).await;
         let report = self.accounts.published_once::<ErasureFinished>(|_| true).await;
@@ -131,7 +131,7 @@ impl Six {
         report
     }
 
-    /// Where the word still stands, in any of the six stores.
+    /// The places in the six stores that still contain the word.
     async fn traces(&self, word: &str) -> Vec<String> {
         let accounts = &self.accounts.parts().store;
         let mut found = Vec::new();
@@ -157,7 +157,7 @@ impl Six {
     }
 }
 
-/// The tables of a database in which a word stands.
+/// The tables of a database that contain a word.
 async fn holding(store: &Postgres, word: &str) -> Vec<String> {
     let tables = "select format('%I.%I', table_schema, table_name) from information_schema.tables
         where table_schema in ('public', 'skeleton') order by 1";
@@ -176,7 +176,7 @@ async fn holding(store: &Postgres, word: &str) -> Vec<String> {
     found
 }
 
-/// The documents in which a word stands, whatever field it is in.
+/// The documents that contain a word in any field.
 async fn documents(store: &Elasticsearch, word: &str) -> Vec<String> {
     store.refresh().await.unwrap();
     let url = format!("{}/search-test-*/_search?q=*{word}*", Servers::from_env().elasticsearch);
@@ -190,7 +190,7 @@ fn missing(receipt: &Value) -> Vec<&str> {
     parts.iter().filter(|part| part["erased_at"].is_null()).map(|part| part["service"].as_str().unwrap()).collect()
 }
 
-/// A private key made of one byte: PKCS#8's frame for Ed25519, then 32 bytes of seed.
+/// A private key from one repeated byte: PKCS#8's frame for Ed25519, then 32 bytes of seed.
 fn signing_key() -> String {
     let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     der.extend([7; 32]);
@@ -227,7 +227,7 @@ async fn a_service_that_is_down_confirms_after_its_restart() {
 
     let seen = six.missing_are(&receipt, &["notifications"]).await;
     assert!(seen["finished_at"].is_null());
-    eventually("it was told again, twice", async || match six.accounts.published::<Erased>().await.len() {
+    eventually("two reminders were published", async || match six.accounts.published::<Erased>().await.len() {
         0..3 => Err("not yet".to_owned()),
         _ => Ok(()),
     })

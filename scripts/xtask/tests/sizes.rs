@@ -1,16 +1,16 @@
-//! Sizes that a reader can rely on: a service's start fits on a screen, and no function is longer than 60 lines.
+//! Size limits: a service's start fits on a screen, and no function is longer than 60 lines.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The most lines of a service's `main.rs` and `lib.rs` together.
+/// The maximum number of lines of a service's `main.rs` and `lib.rs` together.
 const LONGEST_START: usize = 30;
-/// The most lines of a function.
+/// The maximum number of lines of a function.
 const LONGEST_FUNCTION: usize = 60;
 
-/// Functions that are longer today. The list only gets shorter: remove what is mended.
+/// Functions that are still longer. The list only gets shorter: remove those that have been split.
 const LONGER: &[(&str, &str)] = &[
     ("scripts/xtask/src/chaos/databases.rs", "tested"),
     ("scripts/xtask/src/chaos/messages.rs", "rows"),
@@ -21,7 +21,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The Rust files below a folder, but for tests and what is built.
+/// The Rust files below a folder, except tests and build output.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -36,8 +36,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The functions of a formatted file, each with its number of lines: a function ends at the brace that stands as far
-/// from the margin as its `fn` line.
+/// The functions of a formatted file with their numbers of lines. A function ends at the brace with the same
+/// indentation as its `fn` line.
 fn functions(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let of_line = |(first, line): (usize, &&str)| {
@@ -53,7 +53,7 @@ fn functions(text: &str) -> Vec<(String, usize)> {
     lines.iter().enumerate().filter_map(of_line).collect()
 }
 
-/// The name of the function that begins in this line.
+/// The name of the function that begins on this line.
 fn name_of(line: &str) -> Option<String> {
     let mut words = line.split_whitespace().skip_while(|word| {
         ["pub", "const", "async", "unsafe"].contains(word) || (word.starts_with("pub(") && word.ends_with(')'))
@@ -98,9 +98,9 @@ fn no_function_is_longer_than_sixty_lines() {
     }
     longer.sort();
 
-    assert!(all > 2_000, "{all} functions were found: the count is broken");
+    assert!(all > 2_000, "found only {all} functions: the count is broken");
     let known: Vec<_> = LONGER.iter().map(|(path, name)| ((*path).to_owned(), (*name).to_owned())).collect();
-    assert_eq!(longer, known, "left: longer than {LONGEST_FUNCTION} lines; split what is new, take off what is mended");
+    assert_eq!(longer, known, "left: longer than {LONGEST_FUNCTION} lines; split new ones, remove fixed ones");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What other services say of their part in an erasure.
+//! Confirmations by other services that they have erased their part of an account.
 
 use ::events::{contacts, gateway, network, notifications, search};
 use skeleton::{HandlerResult, Subscriptions, store::postgres::Tx};
@@ -8,7 +8,7 @@ use crate::{
     jobs::erasing::confirm,
 };
 
-/// The events that accounts listens to.
+/// The events that accounts subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
         .on(on_contacts_erased)
@@ -18,31 +18,31 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .on(on_search_erased)
 }
 
-/// The address book is gone.
+/// Contacts has erased the address book.
 async fn on_contacts_erased(done: contacts::AccountDataErased, tx: &mut Tx) -> HandlerResult {
     let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
     confirm(tx, done.account_id, Part::Contacts, confirmed).await
 }
 
-/// The live stream and the kept answers are gone.
+/// The gateway has erased the live stream and the stored responses.
 async fn on_gateway_erased(done: gateway::AccountDataErased, tx: &mut Tx) -> HandlerResult {
     let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
     confirm(tx, done.account_id, Part::Gateway, confirmed).await
 }
 
-/// The person and their ties are gone.
+/// Network has erased the person and their ties.
 async fn on_network_erased(done: network::AccountDataErased, tx: &mut Tx) -> HandlerResult {
     let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
     confirm(tx, done.account_id, Part::Network, confirmed).await
 }
 
-/// Address, notifications and preferences are gone.
+/// Notifications has erased the address, the notifications and the preferences.
 async fn on_notifications_erased(done: notifications::AccountDataErased, tx: &mut Tx) -> HandlerResult {
     let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
     confirm(tx, done.account_id, Part::Notifications, confirmed).await
 }
 
-/// Nothing of the account is found any more.
+/// Search has erased the account's documents.
 async fn on_search_erased(done: search::AccountDataErased, tx: &mut Tx) -> HandlerResult {
     let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
     confirm(tx, done.account_id, Part::Search, confirmed).await

@@ -1,4 +1,4 @@
-//! How accounts and sessions become events.
+//! Conversion of accounts and sessions to events.
 
 use chrono::{DateTime, Utc};
 use events::accounts::{
@@ -21,7 +21,7 @@ impl From<&Account> for Registered {
     }
 }
 
-/// An account is otherwise than before.
+/// An account has changed.
 pub fn profile_changed(account: &Account, changed_at: DateTime<Utc>) -> ProfileChanged {
     ProfileChanged {
         account_id: account.id,
@@ -44,7 +44,7 @@ pub fn signed_in(session: &Session, device: &Device, new_device: bool, signed_in
     }
 }
 
-/// A session is over.
+/// A session has ended.
 pub fn session_ended(session: &Session, reason: SessionEndedReason) -> SessionEnded {
     SessionEnded {
         account_id: session.account_id,
@@ -54,12 +54,12 @@ pub fn session_ended(session: &Session, reason: SessionEndedReason) -> SessionEn
     }
 }
 
-/// An account is gone.
+/// An account was erased here.
 pub fn erased(account_id: Uuid, erased_at: DateTime<Utc>) -> Erased {
     Erased { account_id, erased_at }
 }
 
-/// The report of an erasure that everyone has confirmed.
+/// All services have confirmed an erasure.
 pub fn erasure_finished(account_id: Uuid, erasure: &Erasure, finished_at: DateTime<Utc>) -> ErasureFinished {
     let part = |(part, confirmed): (Part, Option<Confirmed>)| {
         let Confirmed { erased_at, removed } = confirmed?;

@@ -1,4 +1,4 @@
-//! What accounts does later, and from time to time.
+//! The jobs and scheduled tasks of accounts.
 
 pub mod erasing;
 mod housekeeping;
@@ -7,7 +7,7 @@ use skeleton::{Jobs, store::postgres::Tx};
 
 pub use housekeeping::housekeeping;
 
-/// The jobs that accounts works off.
+/// The jobs that accounts handles.
 pub fn jobs() -> Jobs<Tx> {
     Jobs::new().on(erasing::remind)
 }

@@ -1,4 +1,4 @@
-//! Accounts: the people who sign in, their sessions and their profiles.
+//! Accounts: members, their sessions and their profiles.
 
 mod audit;
 mod consumers;
@@ -11,7 +11,7 @@ mod store;
 
 use skeleton::{Postgres, Service};
 
-/// The service, assembled.
+/// Assembles the service.
 pub fn service() -> Service<Postgres> {
     Service::named("accounts")
         .settings(resources::settings())

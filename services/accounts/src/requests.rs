@@ -1,4 +1,4 @@
-//! What the gateway asks of accounts.
+//! The requests that the gateway sends to accounts.
 
 pub mod snapshots;
 
@@ -27,7 +27,7 @@ use crate::{
     store,
 };
 
-/// The requests that this service answers. Those that hand out tokens are not kept, but may be followed twice.
+/// The requests that this service handles. Replies that hold tokens are not stored; handling them twice is safe.
 pub fn answers() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
         .write_after(hash_password, register_account)
@@ -46,7 +46,7 @@ pub fn answers() -> RequestHandlers<Postgres> {
 const TOO_MANY: &str = "too-many-attempts";
 const WRONG_PASSWORD: &str = "wrong-password";
 
-/// An account that someone wants to open.
+/// A registration.
 struct Application {
     email: Email,
     name: Name,
@@ -65,7 +65,7 @@ async fn hash_password(asked: RegisterAccount, store: ReadContext<Postgres>) -> 
     })
 }
 
-/// Answers `register-account`: opens an account.
+/// Handles `register-account`: creates an account.
 async fn register_account(asked: Application, tx: &mut Tx) -> HandlerResult<AccountView> {
     let account = Account {
         id: tx.new_id(),
@@ -81,19 +81,19 @@ async fn register_account(asked: Application, tx: &mut Tx) -> HandlerResult<Acco
     Ok(account.into())
 }
 
-/// What is known of someone who wants to sign in.
+/// What is known about a sign-in attempt.
 struct Attempt {
-    /// The digest of the address that failures are counted by.
+    /// The digest of the address, by which failures are counted.
     address: Vec<u8>,
-    /// The account that the address has, if any.
+    /// The account with this address, if any.
     account: Option<Uuid>,
-    /// The account and its password's hash, where the password is right.
+    /// The account and its password hash, if the password is right.
     proven: Option<(Uuid, String)>,
     device: Device,
 }
 
-/// An unknown address is treated in every step like a known one with a wrong password, so that neither the answer
-/// nor its time tells who has an account.
+/// An unknown address takes the same steps as a known address with a wrong password, so that neither the reply nor its
+/// time reveals whether an account exists.
 async fn check_password(asked: OpenSession, store: ReadContext<Postgres>) -> HandlerResult<Attempt> {
     let address = address_digest(&asked.email);
     let throttle = store.resource::<Throttle>();
@@ -110,10 +110,10 @@ async fn check_password(asked: OpenSession, store: ReadContext<Postgres>) -> Han
     Ok(Attempt { address, account, proven: known.filter(|_| is_right), device: Device::new(&asked.device) })
 }
 
-/// Answers `open-session`: signs in. Asked again, it finds the session that it opened.
+/// Handles `open-session`: signs in. A repeat of the request returns the session that it opened.
 async fn open_session(attempt: Attempt, tx: &mut Tx) -> HandlerResult<SessionView> {
     let (tokens, throttle, now) = (tx.resource::<Tokens>(), tx.resource::<Throttle>(), tx.now());
-    // Counted before it is judged, so that those who try at the same time are counted one after the other.
+    // Count before checking, so that concurrent attempts are counted one after the other.
     let failures = store::count_failure(tx, &attempt.address, now - throttle.window(), now).await?;
     throttle.check(failures, now).inspect_err(|_| audit::sign_in_refused(TOO_MANY, attempt.account))?;
     let Some(account_id) = proven_account(tx, &attempt).await? else {
@@ -133,13 +133,13 @@ async fn open_session(attempt: Attempt, tx: &mut Tx) -> HandlerResult<SessionVie
     tokens.view(&session, refresh, tx.new_id(), now)
 }
 
-/// The account of an attempt with the right password, where it is still there and the password still that one.
+/// The account of an attempt with the right password, if it still exists and the password has not changed.
 async fn proven_account(tx: &mut Tx, attempt: &Attempt) -> HandlerResult<Option<Uuid>> {
     let Some((account, hash)) = &attempt.proven else { return Ok(None) };
     Ok(store::has_password(tx, *account, hash).await?.then_some(*account))
 }
 
-/// Answers `refresh-session`: new tokens for the newest refresh token; a stolen one ends the session.
+/// Handles `refresh-session`: exchanges the newest refresh token for new tokens; a stolen one ends the session.
 async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> HandlerResult<SessionView> {
     let (tokens, now) = (tx.resource::<Tokens>(), tx.now());
     let presented = RefreshToken::from(asked.refresh_token);
@@ -168,20 +168,20 @@ async fn refresh_session(asked: RefreshSession, tx: &mut Tx) -> HandlerResult<Se
     tokens.view(&session, successor, tx.new_id(), now)
 }
 
-/// Answers `close-session`: signs out.
+/// Handles `close-session`: signs out.
 async fn close_session(asked: CloseSession, tx: &mut Tx) -> HandlerResult<()> {
     let session = store::delete_session(tx, asked.account_id, asked.session_id).await?;
     let session = session.ok_or_else(|| Problem::not_found("session"))?;
     tx.publish(session_ended(&session, SessionEndedReason::LoggedOut))
 }
 
-/// Answers `get-account`: the account as its owner sees it.
+/// Handles `get-account`: the account as its owner sees it.
 async fn get_account(asked: GetAccount, store: ReadContext<Postgres>) -> HandlerResult<AccountView> {
     let account = store::find_account(&store, asked.account_id).await?;
     Ok(account.ok_or_else(|| Problem::not_found("account"))?.into())
 }
 
-/// What an owner wants to change.
+/// A change request by the owner.
 struct Change {
     account_id: Uuid,
     session_id: Option<Uuid>,
@@ -189,7 +189,7 @@ struct Change {
     password: Option<PasswordReplaced>,
 }
 
-/// The hash of a new password, and of the one that its owner knows.
+/// The hashes of a new password and of the current one that the owner has proven.
 struct PasswordReplaced {
     known: String,
     new: String,
@@ -213,7 +213,7 @@ async fn prepare_change(asked: ChangeAccount, store: ReadContext<Postgres>) -> H
     Ok(Change { account_id: asked.account_id, session_id: asked.session_id, changes, password })
 }
 
-/// Answers `change-account`: changes what is given. A new password ends all other sessions.
+/// Handles `change-account`: changes the given values. A new password ends all other sessions.
 async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView> {
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
@@ -231,7 +231,7 @@ async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView
     Ok(changed.into())
 }
 
-/// Answers `erase-account`: nothing of the account stays here, and everyone else is told until they have confirmed.
+/// Handles `erase-account`: erases the account here, and begins its erasure in the other services.
 async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> HandlerResult<ErasureBegun> {
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
@@ -242,12 +242,12 @@ async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> HandlerResult<Eras
     Ok(ErasureBegun { receipt_id: erasing::begin(tx, account.id, removed).await? })
 }
 
-/// The same for a gateway of the release before, which knows no receipts.
+/// Handles version 1 of `erase-account`, for a gateway of the previous release that has no receipts.
 async fn erase_account_without_receipt(asked: EraseAccount, tx: &mut Tx) -> HandlerResult<()> {
     erase_account(EraseAccountV2::upcast(asked), tx).await.map(drop)
 }
 
-/// Answers `get-erasure`: which services have confirmed that they have erased their part.
+/// Handles `get-erasure`: which services have confirmed that they have erased their part.
 async fn get_erasure(asked: GetErasure, store: ReadContext<Postgres>) -> HandlerResult<ErasureView> {
     let receipt = || Problem::not_found("receipt");
     let account = store::find_erased_account(&store, asked.receipt_id).await?.ok_or_else(receipt)?;
@@ -255,12 +255,12 @@ async fn get_erasure(asked: GetErasure, store: ReadContext<Postgres>) -> Handler
     Ok(erasure.into())
 }
 
-/// Answers `get-signing-keys`: the public keys of access tokens.
+/// Handles `get-signing-keys`: the public keys of access tokens.
 async fn get_signing_keys(_asked: GetSigningKeys, store: ReadContext<Postgres>) -> HandlerResult<SigningKeysView> {
     Ok(store.resource::<Tokens>().signing_keys())
 }
 
-/// Ends sessions and says so. Returns how many it were.
+/// Ends sessions and publishes an event for each. Returns their number.
 async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: SessionEndedReason) -> HandlerResult<u64> {
     let ended = store::delete_sessions(tx, account, but).await?;
     for session in &ended {
@@ -269,7 +269,7 @@ async fn end_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>, reason: Ses
     Ok(ended.len() as u64)
 }
 
-/// What failures are counted by: the same for every way to write an address.
+/// The key that failures are counted by: the same for all spellings of an address.
 fn address_digest(text: &str) -> Vec<u8> {
     Sha256::digest(text.trim().to_lowercase()).to_vec()
 }

@@ -1,4 +1,4 @@
-//! The settings, and what handlers find by its type: passwords, tokens and limits.
+//! The settings, and the resources that handlers look up by type: passwords, tokens and limits.
 
 mod passwords;
 mod tokens;
@@ -10,7 +10,7 @@ pub use tokens::{RefreshToken, Tokens};
 
 use crate::domain::{Reminders, Throttle};
 
-/// The settings with what is made of them.
+/// The settings and the resources built from them.
 pub fn settings() -> Sections {
     Sections::of(include_str!("../config/default.toml"))
         .provides("passwords", Passwords::try_new)

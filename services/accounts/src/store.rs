@@ -1,4 +1,4 @@
-//! Every query of this service.
+//! The queries of this service.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use skeleton::{
@@ -11,19 +11,19 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountRefusal, Device, Email, Failures, KnownToken, Name, Session};
 
-/// The database's structure.
+/// The database migrations.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__accounts", include_str!("../migrations/V1__accounts.sql")),
     ("V2__erasures", include_str!("../migrations/V2__erasures.sql")),
 ];
 
-/// How long the receipt of an erasure is kept once it is finished.
+/// How many days the receipt of a finished erasure is kept.
 pub const RECEIPT_DAYS: i64 = 400;
 
-/// Adds an account.
+/// Inserts an account.
 ///
 /// # Errors
-/// [`AccountRefusal::EmailTaken`] where another has its address.
+/// [`AccountRefusal::EmailTaken`] if another account has its address.
 pub async fn insert_account(tx: &mut Tx, account: &Account, password_hash: &str) -> Result<(), Failure> {
     let inserted = tx
         .execute(
@@ -43,13 +43,13 @@ pub async fn insert_account(tx: &mut Tx, account: &Account, password_hash: &str)
     if inserted == 0 { Err(AccountRefusal::EmailTaken.into()) } else { Ok(()) }
 }
 
-/// An account, where there is one.
+/// An account, if it exists.
 pub async fn find_account(store: &Postgres, account: Uuid) -> Result<Option<Account>, StoreError> {
     let sql = "select account_id, email, name, discoverable, nameable, created_at from accounts where account_id = $1";
     store.query_opt(sql, &[&account]).await?.map(read_account).transpose()
 }
 
-/// The accounts of a slice after one, by id, each with the number of the newest event about it.
+/// The accounts of a slice after the given one, ordered by id, each with the sequence of its newest event.
 pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Account, i64)>, StoreError> {
     let SnapshotPage { within, after, limit } = page;
     let sql = "select account_id, email, name, discoverable, nameable, created_at, skeleton.sequence_of(account_id)
@@ -63,7 +63,7 @@ pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Acc
     rows.into_iter().map(with_sequence).collect()
 }
 
-/// How many accounts a slice has, and their checksum.
+/// The number of accounts in a slice, and their checksum.
 pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     let sql = "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(account_id)), 0::bit(64))), count(*)
         from accounts where account_id between $1 and $2";
@@ -71,75 +71,75 @@ pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     Ok(Sum { count: row.get(1), checksum: row.get(0) })
 }
 
-/// The same, locked until the transaction ends.
+/// An account, locked until the transaction ends.
 pub async fn find_account_to_change(tx: &mut Tx, account: Uuid) -> Result<Option<Account>, StoreError> {
     let sql = "select account_id, email, name, discoverable, nameable, created_at from accounts where account_id = $1 for update";
     tx.query_opt(sql, &[&account]).await?.map(read_account).transpose()
 }
 
-/// Writes what an owner may change of an account.
+/// Updates the values that an owner may change.
 pub async fn update_account(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
     let sql = "update accounts set name = $2, discoverable = $3, nameable = $4 where account_id = $1";
     tx.execute(sql, &[&account.id, &account.name.as_str(), &account.discoverable, &account.nameable]).await.map(drop)
 }
 
-/// Forgets an account and all that belongs to it, but not how often someone failed to sign in to it. Returns how many
-/// devices it was known on, and one for the account itself.
+/// Deletes an account with all its data except the count of failed sign-ins. Returns the number of deleted devices,
+/// plus one for the account itself.
 pub async fn delete_account(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     let devices = tx.execute("delete from known_devices where account_id = $1", &[&account]).await?;
     Ok(devices + tx.execute("delete from accounts where account_id = $1", &[&account]).await?)
 }
 
-/// Keeps the receipt of an erasure that has begun.
+/// Inserts the receipt of an erasure that has begun.
 pub async fn insert_receipt(tx: &mut Tx, receipt: Uuid, account: Uuid, at: DateTime<Utc>) -> Result<(), StoreError> {
     let sql = "insert into erasure_receipts (receipt_id, account_id, begun_at) values ($1, $2, $3)";
     tx.execute_later(sql, &[&receipt, &account, &at]).await
 }
 
-/// Notes on a receipt that all is done.
+/// Marks the receipt of an erasure as finished.
 pub async fn finish_receipt(tx: &mut Tx, receipt: Uuid, at: DateTime<Utc>) -> Result<(), StoreError> {
     tx.execute_later("update erasure_receipts set finished_at = $2 where receipt_id = $1", &[&receipt, &at]).await
 }
 
-/// The account that a receipt is for.
+/// The account that a receipt belongs to.
 pub async fn find_erased_account(store: &Postgres, receipt: Uuid) -> Result<Option<Uuid>, StoreError> {
     let row = store.query_opt("select account_id from erasure_receipts where receipt_id = $1", &[&receipt]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 
-/// The account of an address, and the hash of its password.
+/// The account with an address, and its password hash.
 pub async fn find_password(store: &Postgres, email: &Email) -> Result<Option<(Uuid, String)>, StoreError> {
     let row =
         store.query_opt("select account_id, password_hash from accounts where email = $1", &[&email.as_str()]).await?;
     Ok(row.map(|row| (row.get(0), row.get(1))))
 }
 
-/// The hash of an account's password.
+/// The password hash of an account.
 pub async fn find_password_of(store: &Postgres, account: Uuid) -> Result<Option<String>, StoreError> {
     let row = store.query_opt("select password_hash from accounts where account_id = $1", &[&account]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Whether this is still the hash of the account's password; it stays so until the transaction ends.
+/// Whether this is still the account's password hash; locks the row until the transaction ends.
 pub async fn has_password(tx: &mut Tx, account: Uuid, password_hash: &str) -> Result<bool, StoreError> {
     let sql = "select 1 from accounts where account_id = $1 and password_hash = $2 for share";
     Ok(tx.query_opt(sql, &[&account, &password_hash]).await?.is_some())
 }
 
-/// Puts a new hash in the place of the one that is known. Whether it was still that one.
+/// Replaces a known password hash. Returns whether it was still the current one.
 pub async fn replace_password(tx: &mut Tx, account: Uuid, known: &str, new: &str) -> Result<bool, StoreError> {
     let sql = "update accounts set password_hash = $3 where account_id = $1 and password_hash = $2";
     Ok(tx.execute(sql, &[&account, &known, &new]).await? > 0)
 }
 
-/// The failures of an address.
+/// The failed sign-ins of an address.
 pub async fn find_failures(store: &Postgres, address: &[u8]) -> Result<Option<Failures>, StoreError> {
     let row = store.query_opt("select failures, since from failed_sign_ins where address = $1", &[&address]).await?;
     Ok(row.map(read_failures))
 }
 
-/// Counts an attempt as failed until it is forgotten, from one on where the last window began before `since`. Returns
-/// the failures before it; others who try are counted after it.
+/// Counts an attempt as failed until it is forgotten. The count restarts at one if the last window began before
+/// `since`. Returns the failures before it; concurrent attempts are counted after it.
 pub async fn count_failure(
     tx: &mut Tx,
     address: &[u8],
@@ -158,19 +158,19 @@ pub async fn count_failure(
     .map(read_failures)
 }
 
-/// Forgets the failures of an address.
+/// Resets the failures of an address.
 pub async fn forget_failures(tx: &mut Tx, address: &[u8]) -> Result<(), StoreError> {
     tx.execute("delete from failed_sign_ins where address = $1", &[&address]).await.map(drop)
 }
 
-/// Adds a session. Whether it was not there before.
+/// Inserts a session. Returns whether it is new.
 pub async fn insert_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let sql = "insert into sessions (session_id, account_id, opened_at, refreshed_at, tokens_expire_at)
          values ($1, $2, $3, $3, $4) on conflict do nothing";
     Ok(tx.execute(sql, &[&session.id, &session.account_id, &now, &session.tokens_expire_at]).await? > 0)
 }
 
-/// Remembers a device. Whether the account was seen on others before, and not on this one.
+/// Stores a device. Returns whether it is new to an account that has used other devices before.
 pub async fn remember_device(
     tx: &mut Tx,
     account: Uuid,
@@ -187,14 +187,14 @@ pub async fn remember_device(
     Ok(row.is_some_and(|row| row.get(0)))
 }
 
-/// The session that a token was given out for, locked until the transaction ends.
+/// The session that a token was issued for, locked until the transaction ends.
 pub async fn find_session_of_token(tx: &mut Tx, digest: &[u8]) -> Result<Option<Session>, StoreError> {
     let sql = "select session_id, account_id, tokens_expire_at from sessions
          where session_id = (select session_id from refresh_tokens where digest = $1) for update";
     Ok(tx.query_opt(sql, &[&digest]).await?.map(read_session))
 }
 
-/// A token of a session that is locked.
+/// A token of a locked session.
 pub async fn token_of(tx: &mut Tx, digest: &[u8], successor: &[u8]) -> Result<KnownToken, StoreError> {
     let row = tx
         .query_one(
@@ -208,39 +208,39 @@ pub async fn token_of(tx: &mut Tx, digest: &[u8], successor: &[u8]) -> Result<Kn
     Ok(KnownToken { issued_at: row.get(0), replaced_at: row.get(1), successor_is_newest: row.get(2) })
 }
 
-/// Adds the first token of a session.
+/// Inserts the first token of a session.
 pub async fn insert_token(tx: &mut Tx, session: Uuid, digest: &[u8], now: DateTime<Utc>) -> Result<(), StoreError> {
     let sql = "insert into refresh_tokens (digest, session_id, issued_at) values ($1, $2, $3)";
     tx.execute(sql, &[&digest, &session, &now]).await.map(drop)
 }
 
-/// Lets a successor take a token's place.
+/// Replaces a token by its successor.
 pub async fn replace_token(tx: &mut Tx, digest: &[u8], successor: &[u8], now: DateTime<Utc>) -> Result<(), StoreError> {
     let sql = "with replaced as (update refresh_tokens set replaced_at = $3 where digest = $1 returning session_id)
          insert into refresh_tokens (digest, session_id, issued_at) select $2, session_id, $3 from replaced";
     tx.execute(sql, &[&digest, &successor, &now]).await.map(drop)
 }
 
-/// Writes that a session was given tokens.
+/// Records that new tokens were issued for a session.
 pub async fn update_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) -> Result<(), StoreError> {
     let sql = "update sessions set refreshed_at = $2, tokens_expire_at = $3 where session_id = $1";
     tx.execute(sql, &[&session.id, &now, &session.tokens_expire_at]).await.map(drop)
 }
 
-/// Ends a session of an account, and returns it where there was one.
+/// Deletes a session of an account, and returns it if there was one.
 pub async fn delete_session(tx: &mut Tx, account: Uuid, session: Uuid) -> Result<Option<Session>, StoreError> {
     let sql = "delete from sessions where account_id = $1 and session_id = $2 returning session_id, account_id, tokens_expire_at";
     Ok(tx.query_opt(sql, &[&account, &session]).await?.map(read_session))
 }
 
-/// Ends all sessions of an account but one, and returns them.
+/// Deletes all sessions of an account but one, and returns them.
 pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> Result<Vec<Session>, StoreError> {
     let sql = "delete from sessions where account_id = $1 and session_id is distinct from $2
          returning session_id, account_id, tokens_expire_at";
     Ok(tx.query(sql, &[&account, &but]).await?.into_iter().map(read_session).collect())
 }
 
-/// Receipts of erasures that were kept long enough; `$1` is when that was, `$2` how many go at most.
+/// Receipts of erasures that finished before `$1`, at most `$2` of them.
 pub const OLD_RECEIPTS: &str = "delete from erasure_receipts where ctid = any(array(
     select ctid from erasure_receipts where finished_at < $1 limit $2))";
 
@@ -252,16 +252,16 @@ pub const UNUSED_SESSIONS: &str = "delete from sessions where ctid = any(array(
 pub const OLD_TOKENS: &str = "delete from refresh_tokens where ctid = any(array(
     select ctid from refresh_tokens where replaced_at < $1 limit $2))";
 
-/// Failures counted from before `$1`.
+/// Failures whose window began before `$1`.
 pub const OLD_FAILURES: &str = "delete from failed_sign_ins where ctid = any(array(
     select ctid from failed_sign_ins where since < $1 limit $2))";
 
-/// When receipts were written that have been kept long enough.
+/// The time before which finished receipts have expired.
 pub fn receipts_kept_since(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::days(RECEIPT_DAYS)
 }
 
-/// Removes at most `limit` of what is older, with one of the statements above.
+/// Deletes at most `limit` rows older than the given time, with one of the statements above.
 pub async fn remove_older(store: &Postgres, sql: &str, than: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
     store.execute(sql, &[&than, &limit]).await
 }

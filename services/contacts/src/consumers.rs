@@ -1,22 +1,22 @@
-//! What happens elsewhere that address books must know.
+//! The events of other services that change address books.
 
 use ::events::{accounts::Erased, contacts::AccountDataErased, network::IdentityLinked};
 use skeleton::{HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::store;
 
-/// The events that contacts listens to.
+/// The events that contacts subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new().on_latest(on_identity_linked).on(on_erased)
 }
 
-/// A contact is known to be a person of the network. The newest word counts.
+/// Links a contact to a person of the network. The latest event wins.
 async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> HandlerResult {
     store::link(tx, linked.contact_id, linked.person_id).await?;
     Ok(())
 }
 
-/// An erased account leaves no address book behind. The others hear of it themselves.
+/// Deletes an erased account's address book. Other services get the erasure's event themselves.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let now = tx.now();
     let removed = store::erase(tx, erased.account_id, now).await?;

@@ -1,4 +1,4 @@
-//! How contacts and imports become events.
+//! Conversion of contacts and imports to events.
 
 use ::events::contacts::{
     ContactAddedV2, ContactChangedV2, ContactRemoved, ImportCancelled, ImportFailed, ImportFinished, ImportProgressed,
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{Contact, Import, files::Card};
 
-/// A contact has come in.
+/// A contact was added.
 pub fn added(contact: &Contact) -> ContactAddedV2 {
     let card = contact.card.clone();
     ContactAddedV2 {
@@ -49,12 +49,12 @@ fn work(card: &Card) -> Option<Work> {
     (company.is_some() || title.is_some()).then(|| Work { company: company.clone(), title: title.clone() })
 }
 
-/// A contact has gone.
+/// A contact was removed.
 pub fn removed(contact: &Contact, removed_at: DateTime<Utc>) -> ContactRemoved {
     ContactRemoved { contact_id: contact.id, owner_id: contact.owner_id, removed_at }
 }
 
-/// A file is being read.
+/// The import of a file has started.
 pub fn started(import: &Import, started_at: DateTime<Utc>) -> ImportStarted {
     ImportStarted {
         import_id: import.id,
@@ -64,25 +64,25 @@ pub fn started(import: &Import, started_at: DateTime<Utc>) -> ImportStarted {
     }
 }
 
-/// More of a file is in.
+/// An import has progressed.
 pub fn progressed(import: &Import) -> ImportProgressed {
     let Import { id, account_id, file_name, total, added, changed, unchanged, failed, .. } = import.clone();
     ImportProgressed { import_id: id, account_id, file_name, total, added, changed, unchanged, failed }
 }
 
-/// All of a file is in.
+/// An import has finished.
 pub fn finished(import: &Import, finished_at: DateTime<Utc>) -> ImportFinished {
     let Import { id, account_id, file_name, total, added, changed, unchanged, failed, .. } = import.clone();
     ImportFinished { import_id: id, account_id, file_name, total, added, changed, unchanged, failed, finished_at }
 }
 
-/// No more of a file comes in.
+/// An import was cancelled.
 pub fn cancelled(import: &Import, cancelled_at: DateTime<Utc>) -> ImportCancelled {
     let Import { id, account_id, file_name, total, added, changed, unchanged, failed, .. } = import.clone();
     ImportCancelled { import_id: id, account_id, file_name, total, added, changed, unchanged, failed, cancelled_at }
 }
 
-/// A file was no contacts file.
+/// A file was not a contacts file.
 pub fn failed(import: &Import, reason: String, failed_at: DateTime<Utc>) -> ImportFailed {
     ImportFailed {
         import_id: import.id,

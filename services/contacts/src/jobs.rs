@@ -1,4 +1,4 @@
-//! Files that are taken into address books, a stretch at a time.
+//! The job that imports a file into an address book, one batch of cards per step.
 
 use ::events::contacts::ImportFile;
 use serde::Deserialize;
@@ -12,13 +12,13 @@ use crate::{
     events, store,
 };
 
-/// The section `imports` of the settings.
+/// The settings section `imports`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportSettings {
-    /// How many cards are taken in with one transaction.
+    /// The number of cards that one transaction imports.
     pub stretch: u32,
-    /// How many imports an account may have that are not finished.
+    /// The most unfinished imports that an account may have.
     pub unfinished_per_account: i64,
 }
 
@@ -27,14 +27,14 @@ pub fn jobs() -> Jobs<Tx> {
     Jobs::new().on_cancellable(import_file, import_cancelled).at_most::<ImportFile>(4)
 }
 
-/// Reads a file that has come, and takes its next stretch of cards in.
+/// Reads an uploaded file, and imports its next batch of cards.
 async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile>, Failure> {
     let Some(import) = store::find_import(tx, job.import_id).await? else { return Ok(Progress::Done) };
     let import = match import.status {
         Status::Queued => read_file(import, tx).await?,
         Status::Running => import,
         Status::Uploading | Status::Finished | Status::Failed => return Ok(Progress::Done),
-        // Cancelled while this step waited for the import.
+        // Cancelled while this step waited for the lock on the import.
         Status::Cancelled => return import_cancelled(job, tx).await.map(|()| Progress::Stopped),
     };
     if import.status == Status::Failed {
@@ -43,22 +43,22 @@ async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile
     take_in(import, tx).await
 }
 
-/// Stops an import whose job is cancelled, and forgets what of its file is not taken in.
+/// Ends an import whose job was cancelled, and deletes the cards not imported yet.
 async fn import_cancelled(job: ImportFile, tx: &mut Tx) -> HandlerResult {
     let Some(import) = store::find_import(tx, job.import_id).await? else { return Ok(()) };
     store::forget_entries(tx, import.id).await?;
     store::forget_file(tx, import.id).await?;
-    // Its owner has stopped it already, or an operator has cancelled the job.
+    // The owner has cancelled the import already, or an operator has cancelled the job.
     let Ok(Some(cancelled)) = import.cancel() else { return Ok(()) };
     store::update_import(tx, &cancelled).await?;
     let now = tx.now();
     tx.publish(events::cancelled(&cancelled, now))
 }
 
-/// Reads the whole file and lays its cards out.
+/// Reads the whole file and stores its cards for the next steps.
 async fn read_file(import: Import, tx: &mut Tx) -> Result<Import, Failure> {
     let file = store::file_of(tx, import.id).await?;
-    // Reading takes long for large files: not on a thread that others need.
+    // Reading a large file takes long, so it runs on a blocking thread.
     let read = tokio::task::spawn_blocking(move || {
         files::read(&file).map(|contents| (contents.format, domain::plan(contents)))
     });
@@ -99,7 +99,7 @@ fn nothing_in(planned: &domain::Planned) -> String {
     }
 }
 
-/// Takes the next stretch in.
+/// Imports the next batch.
 async fn take_in(import: Import, tx: &mut Tx) -> Result<Progress<ImportFile>, Failure> {
     let settings = tx.resource::<ImportSettings>();
     let cards = store::take_entries(tx, import.id, settings.stretch).await?;

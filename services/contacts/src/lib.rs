@@ -1,4 +1,4 @@
-//! Contacts: everyone's own address book, and the files it is filled from.
+//! Contacts: members' address books, and the files imported into them.
 
 mod consumers;
 pub mod domain;
@@ -11,7 +11,7 @@ mod views;
 
 use skeleton::{Postgres, Service};
 
-/// The service, assembled.
+/// Assembles the service.
 pub fn service() -> Service<Postgres> {
     Service::named("contacts")
         .settings(include_str!("../config/default.toml"))

@@ -1,4 +1,4 @@
-//! What the gateway asks of contacts.
+//! The requests that the gateway sends to contacts.
 
 use ::events::contacts::{
     AddContact, AddImportPart, CancelImport, ChangeContact, ContactExport, ContactPage, ContactView, ExportContacts,
@@ -20,12 +20,12 @@ use crate::{
     views::{contact_view, import_view, import_view_v1},
 };
 
-/// How many contacts a page has if the caller does not say.
+/// The page size if the caller does not name one.
 const USUAL_PAGE: u32 = 50;
-/// How many contacts one stretch of an export holds.
+/// The number of contacts in one part of an export.
 const EXPORT_STRETCH: u32 = 200;
 
-/// The requests that contacts answers.
+/// The requests that contacts handles.
 pub fn answers() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
         .write(start_import)
@@ -42,7 +42,7 @@ pub fn answers() -> RequestHandlers<Postgres> {
         .read(export_contacts)
 }
 
-/// Answers `start-import`: makes room for a file.
+/// Handles `start-import`: creates an import for a file.
 async fn start_import(asked: StartImport, tx: &mut Tx) -> HandlerResult<ImportView> {
     let now = tx.now();
     if store::is_erased(tx, asked.account_id).await? {
@@ -73,7 +73,7 @@ async fn start_import(asked: StartImport, tx: &mut Tx) -> HandlerResult<ImportVi
     Ok(import_view_v1(import, Vec::new()))
 }
 
-/// Answers `add-import-part`: keeps the next part of a file.
+/// Handles `add-import-part`: stores the next part of a file.
 async fn add_import_part(asked: AddImportPart, tx: &mut Tx) -> HandlerResult<()> {
     let data = STANDARD.decode(&asked.data).map_err(|_| ImportRefusal::MalformedPart)?;
     if data.len() > MAX_PART_BYTES {
@@ -90,7 +90,7 @@ async fn add_import_part(asked: AddImportPart, tx: &mut Tx) -> HandlerResult<()>
     Ok(())
 }
 
-/// Answers `submit-import`: reading may begin.
+/// Handles `submit-import`: the file is complete and can be read.
 async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> HandlerResult<ImportView> {
     let import = import_of(tx, asked.import_id, asked.account_id).await?;
     if import.status != Status::Uploading {
@@ -105,57 +105,57 @@ async fn submit_import(asked: SubmitImport, tx: &mut Tx) -> HandlerResult<Import
     Ok(import_view_v1(import, Vec::new()))
 }
 
-/// Answers `get-import` as it was asked before imports could be cancelled: a cancelled one has finished early.
+/// Handles version 1 of `get-import`, from before imports could be cancelled: a cancelled import appears as finished.
 async fn get_import_v1(asked: GetImport, store: ReadContext<Postgres>) -> HandlerResult<ImportView> {
     let (import, problems) = found_import(&store, asked.import_id, asked.account_id).await?;
     Ok(import_view_v1(import, problems))
 }
 
-/// Answers `get-import`: how far an import is.
+/// Handles `get-import`: the state of an import.
 async fn get_import(asked: GetImportV2, store: ReadContext<Postgres>) -> HandlerResult<ImportViewV2> {
     let (import, problems) = found_import(&store, asked.import_id, asked.account_id).await?;
     Ok(import_view(import, problems))
 }
 
-/// Answers `cancel-import`: no more of the file comes in. Waits for the stretch that is being taken in.
+/// Handles `cancel-import`: cancels an import. Waits for the batch that is being imported.
 async fn cancel_import(asked: CancelImport, tx: &mut Tx) -> HandlerResult<ImportViewV2> {
     let import = import_of(tx, asked.import_id, asked.account_id).await?;
     let Some(cancelled) = import.cancel()? else { return Ok(import_view(import, Vec::new())) };
     store::update_import(tx, &cancelled).await?;
-    // The job ends, and forgets the rest of the file.
+    // The job ends and deletes the rest of the file.
     tx.cancel_keyed::<ImportFile>(&cancelled.id.to_string()).await?;
     let now = tx.now();
     tx.publish(events::cancelled(&cancelled, now))?;
     Ok(import_view(cancelled, Vec::new()))
 }
 
-/// Answers `list-contacts`: a page of an address book, by name.
+/// Handles `list-contacts`: a page of an address book, by name.
 async fn list_contacts(asked: ListContacts, store: ReadContext<Postgres>) -> HandlerResult<ContactPage> {
     let request = PageRequest::parse(asked.cursor.as_deref(), asked.limit, USUAL_PAGE)?;
     let (contacts, next_cursor) = page(&store, asked.account_id, request).await?;
     Ok(ContactPage { items: contacts.into_iter().map(contact_view).collect(), next_cursor })
 }
 
-/// Answers `export-contacts`: a stretch of an address book as vCards.
+/// Handles `export-contacts`: a part of an address book as vCards.
 async fn export_contacts(asked: ExportContacts, store: ReadContext<Postgres>) -> HandlerResult<ContactExport> {
     let request = PageRequest::parse(asked.cursor.as_deref(), None, EXPORT_STRETCH)?;
     let (contacts, next_cursor) = page(&store, asked.account_id, request).await?;
     let vcard = |contact: &Contact| {
         let revised = contact.changed_at.format("%Y%m%dT%H%M%SZ").to_string();
-        // A card that came with an id of its own keeps it: then it comes back as the same contact.
+        // A card that was imported with an id keeps it, so that importing the export finds the same contact.
         let uid = contact.card.uid.clone().unwrap_or_else(|| format!("urn:uuid:{}", contact.id));
         files::to_vcard(&contact.card, &uid, &revised)
     };
     Ok(ContactExport { vcards: contacts.iter().map(vcard).collect(), next_cursor })
 }
 
-/// Answers `get-contact`: one contact.
+/// Handles `get-contact`: one contact.
 async fn get_contact(asked: GetContact, store: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     let contact = store::find_contact(&store, asked.account_id, asked.contact_id).await?;
     Ok(contact_view(contact.ok_or_else(|| Problem::not_found("contact"))?))
 }
 
-/// Answers `add-contact`: puts one in by hand.
+/// Handles `add-contact`: adds a contact by hand.
 async fn add_contact(asked: AddContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     if store::is_erased(tx, asked.account_id).await? {
         return Err(Problem::not_found("account").into());
@@ -180,7 +180,7 @@ async fn add_contact(asked: AddContact, tx: &mut Tx) -> HandlerResult<ContactVie
     Ok(contact_view(contact))
 }
 
-/// Answers `change-contact`: changes what is given.
+/// Handles `change-contact`: changes the given details.
 async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     let contact = contact_of(tx, asked.account_id, asked.contact_id).await?;
     let change = Change {
@@ -200,7 +200,7 @@ async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<Cont
     Ok(contact_view(contact))
 }
 
-/// Answers `remove-contact`: takes one out.
+/// Handles `remove-contact`: removes a contact.
 async fn remove_contact(asked: RemoveContact, tx: &mut Tx) -> HandlerResult<()> {
     let contact = contact_of(tx, asked.account_id, asked.contact_id).await?;
     store::delete_contact(tx, contact.id).await?;
@@ -223,7 +223,7 @@ async fn found_import(store: &Postgres, id: Uuid, account: Uuid) -> Result<(Impo
     found.filter(|(import, _)| import.account_id == account).ok_or_else(|| ImportRefusal::Missing.into())
 }
 
-/// A page by name, and the cursor of the next.
+/// A page by name, and the cursor of the next one.
 async fn page(
     store: &Postgres,
     owner: Uuid,

@@ -1,4 +1,4 @@
-//! What contacts tells those who keep a copy: every contact as it is now, and a sum that tells whether they have the same.
+//! Snapshots and checksums of contacts, for services that keep a read model of them.
 
 use ::events::contacts::{ContactSnapshot, PersonName, Work};
 use skeleton::{
@@ -8,18 +8,18 @@ use skeleton::{
 
 use crate::{domain::Contact, store};
 
-/// The requests that only keepers of copies may ask.
+/// The requests that only services with a read model may send.
 pub fn answers() -> RequestHandlers<Postgres> {
     RequestHandlers::new().snapshots(page, sum)
 }
 
-/// Answers `list-contact-snapshots`: a page of contacts as they are now, whoever's they are.
+/// Handles `list-contact-snapshots`: a page of all accounts' contacts in their present state.
 async fn page(asked: SnapshotPage, store: ReadContext<Postgres>) -> HandlerResult<Vec<ContactSnapshot>> {
     let found = store::snapshots(&store, &asked).await?;
     Ok(found.into_iter().map(|(contact, sequence)| snapshot(contact, sequence)).collect())
 }
 
-/// Answers `sum-contacts`: how many there are, and in which state.
+/// Handles `sum-contacts`: the number of contacts and their checksum.
 async fn sum(within: Slice, store: ReadContext<Postgres>) -> HandlerResult<Sum> {
     Ok(store::sum(&store, &within).await?)
 }

@@ -1,4 +1,4 @@
-//! Every query of contacts.
+//! The queries of contacts.
 
 use std::collections::HashMap;
 
@@ -16,17 +16,17 @@ use crate::domain::{
     files::{Card, Problem},
 };
 
-/// What makes the database's structure.
+/// The database migrations.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__contacts", include_str!("../migrations/V1__contacts.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
     ("V6__cancelled_imports", include_str!("../migrations/V6__cancelled_imports.sql")),
 ];
 
-/// The most problems that are kept and shown of one import.
+/// The most problems that are stored and shown per import.
 const MAX_PROBLEMS: usize = 1000;
 
-/// The contacts of an address book that are known by these keys. Locks them until the transaction ends.
+/// The contacts of an address book with these keys, locked until the transaction ends.
 pub async fn contacts_by_key(tx: &mut Tx, owner: Uuid, keys: &[&str]) -> Result<HashMap<String, Contact>, StoreError> {
     let sql = "select contact_id, owner_id, source_key, person_id, card, imported, created_at, changed_at
         from contacts where owner_id = $1 and source_key = any($2) order by contact_id for update";
@@ -34,7 +34,7 @@ pub async fn contacts_by_key(tx: &mut Tx, owner: Uuid, keys: &[&str]) -> Result<
     Ok(rows.iter().map(contact).map(|contact| (contact.source_key.clone(), contact)).collect())
 }
 
-/// A contact of an account. Locks it until the transaction ends.
+/// A contact of an account, locked until the transaction ends.
 pub async fn find_contact_to_change(tx: &mut Tx, owner: Uuid, id: Uuid) -> Result<Option<Contact>, StoreError> {
     let sql = "select contact_id, owner_id, source_key, person_id, card, imported, created_at, changed_at
         from contacts where owner_id = $1 and contact_id = $2 for update";
@@ -48,7 +48,7 @@ pub async fn find_contact(store: &Postgres, owner: Uuid, id: Uuid) -> Result<Opt
     Ok(store.query_opt(sql, &[&owner, &id]).await?.as_ref().map(contact))
 }
 
-/// The contacts of an account by name, those after a place.
+/// The contacts of an account by name, after the given position.
 pub async fn page(
     store: &Postgres,
     owner: Uuid,
@@ -61,7 +61,7 @@ pub async fn page(
     Ok(store.query(sql, &[&owner, name, id, &limit]).await?.iter().map(contact).collect())
 }
 
-/// The contacts of a slice after one, by id, each with the number of the newest event about it.
+/// The contacts of a slice after the given one, ordered by id, each with the sequence of its newest event.
 pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Contact, i64)>, StoreError> {
     let SnapshotPage { within, after, limit } = page;
     let sql = "select contact_id, owner_id, source_key, person_id, card, imported, created_at, changed_at,
@@ -72,7 +72,7 @@ pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Con
     Ok(rows.iter().map(|row| (contact(row), row.get(8))).collect())
 }
 
-/// How many contacts a slice has, and their checksum.
+/// The number of contacts in a slice, and their checksum.
 pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     let sql = "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(contact_id)), 0::bit(64))), count(*)
         from contacts where contact_id between $1 and $2";
@@ -80,12 +80,12 @@ pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     Ok(Sum { count: row.get(1), checksum: row.get(0) })
 }
 
-/// What contacts are ordered by.
+/// The key that contacts are sorted by.
 pub fn sort_key(contact: &Contact) -> String {
     contact.card.name.to_lowercase()
 }
 
-/// Puts contacts in.
+/// Inserts contacts.
 pub async fn insert_all(tx: &mut Tx, contacts: &[Contact]) -> Result<(), StoreError> {
     if contacts.is_empty() {
         return Ok(());
@@ -100,7 +100,7 @@ pub async fn insert_all(tx: &mut Tx, contacts: &[Contact]) -> Result<(), StoreEr
     tx.execute(sql, &[&ids, &owner, &keys, &cards, &imported, &sort_keys, &at]).await.map(drop)
 }
 
-/// Keeps what contacts have become.
+/// Updates contacts.
 pub async fn update_all(tx: &mut Tx, contacts: &[Contact]) -> Result<(), StoreError> {
     if contacts.is_empty() {
         return Ok(());
@@ -112,7 +112,7 @@ pub async fn update_all(tx: &mut Tx, contacts: &[Contact]) -> Result<(), StoreEr
     tx.execute(sql, &[&ids, &cards, &imported, &sort_keys, &contacts[0].changed_at]).await.map(drop)
 }
 
-/// Contacts as arrays of columns.
+/// Contacts as one array per column.
 struct Columns<'a> {
     ids: Vec<Uuid>,
     cards: Vec<Json<&'a Card>>,
@@ -131,19 +131,19 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Takes a contact out.
+/// Deletes a contact.
 pub async fn delete_contact(tx: &mut Tx, id: Uuid) -> Result<(), StoreError> {
     tx.execute("delete from contacts where contact_id = $1", &[&id]).await.map(drop)
 }
 
-/// Notes which person a contact is, unless something newer is known.
+/// Stores which person a contact is.
 pub async fn link(tx: &mut Tx, contact: Uuid, person: Uuid) -> Result<(), StoreError> {
     tx.execute("update contacts set person_id = $2 where contact_id = $1", &[&contact, &person]).await.map(drop)
 }
 
-/// Removes everything of an account, and keeps in mind that it is gone. Returns how many records it was.
+/// Deletes everything of an account, and records that it is erased. Returns the number of deleted records.
 pub async fn erase(tx: &mut Tx, account: Uuid, at: DateTime<Utc>) -> Result<u64, StoreError> {
-    // Whoever is adding something for the account is waited for, and seen below.
+    // Waits for transactions that are adding something for the account, so that the statements below see it.
     tx.execute_later("select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", &[&account]).await?;
     let sql = "insert into erased_accounts (account_id, erased_at) values ($1, $2) on conflict do nothing";
     tx.execute(sql, &[&account, &at]).await?;
@@ -151,14 +151,14 @@ pub async fn erase(tx: &mut Tx, account: Uuid, at: DateTime<Utc>) -> Result<u64,
     Ok(imports + tx.execute("delete from contacts where owner_id = $1", &[&account]).await?)
 }
 
-/// Whether an account is gone. One that is not stays until the transaction ends.
+/// Whether an account is erased. If not, it cannot be erased until the transaction ends.
 pub async fn is_erased(tx: &mut Tx, account: Uuid) -> Result<bool, StoreError> {
     tx.execute_later("select pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0))", &[&account]).await?;
     let row = tx.query_opt("select 1 from erased_accounts where account_id = $1", &[&account]).await?;
     Ok(row.is_some())
 }
 
-/// How many imports of an account are not finished. What never came whole is forgotten after an hour.
+/// The number of an account's unfinished imports. Deletes uploads that are incomplete after an hour.
 pub async fn unfinished_imports(tx: &mut Tx, account: Uuid, now: DateTime<Utc>) -> Result<i64, StoreError> {
     let stale = "delete from imports where account_id = $1 and status = 'uploading' and created_at < $2";
     tx.execute(stale, &[&account, &(now - chrono::Duration::hours(1))]).await?;
@@ -166,7 +166,7 @@ pub async fn unfinished_imports(tx: &mut Tx, account: Uuid, now: DateTime<Utc>) 
     Ok(tx.query_one(sql, &[&account]).await?.get(0))
 }
 
-/// Puts an import in.
+/// Inserts an import.
 pub async fn insert_import(tx: &mut Tx, import: &Import) -> Result<(), StoreError> {
     let sql = "insert into imports (import_id, account_id, file_name, status, created_at) values ($1, $2, $3, $4, $5)";
     tx.execute(sql, &[&import.id, &import.account_id, &import.file_name, &word(import.status), &import.created_at])
@@ -174,14 +174,14 @@ pub async fn insert_import(tx: &mut Tx, import: &Import) -> Result<(), StoreErro
         .map(drop)
 }
 
-/// An import. Locks it until the transaction ends.
+/// An import, locked until the transaction ends.
 pub async fn find_import(tx: &mut Tx, id: Uuid) -> Result<Option<Import>, StoreError> {
     let sql = "select import_id, account_id, file_name, format, status, total, added, changed, unchanged, failed, error, created_at
         from imports where import_id = $1 for update";
     Ok(tx.query_opt(sql, &[&id]).await?.as_ref().map(import))
 }
 
-/// An import, and what could not be taken of it.
+/// An import with its problems.
 pub async fn import_with_problems(store: &Postgres, id: Uuid) -> Result<Option<(Import, Vec<Problem>)>, StoreError> {
     let sql = "select import_id, account_id, file_name, format, status, total, added, changed, unchanged, failed, error, created_at
         from imports where import_id = $1";
@@ -191,7 +191,7 @@ pub async fn import_with_problems(store: &Postgres, id: Uuid) -> Result<Option<(
     Ok(Some((import(&found), problems.iter().map(problem).collect())))
 }
 
-/// Keeps what an import has become.
+/// Updates an import.
 pub async fn update_import(tx: &mut Tx, import: &Import) -> Result<(), StoreError> {
     let sql = "update imports set format = $2, status = $3, total = $4, added = $5, changed = $6, unchanged = $7, failed = $8, error = $9
         where import_id = $1";
@@ -203,34 +203,34 @@ pub async fn update_import(tx: &mut Tx, import: &Import) -> Result<(), StoreErro
         .map(drop)
 }
 
-/// Keeps a part of a file; the same part again changes nothing.
+/// Inserts a part of a file; a repeat changes nothing.
 pub async fn insert_part(tx: &mut Tx, import: Uuid, index: u32, data: &[u8]) -> Result<(), StoreError> {
     let sql = "insert into import_parts (import_id, index, data) values ($1, $2, $3) on conflict do nothing";
     tx.execute(sql, &[&import, &i64::from(index), &data]).await.map(drop)
 }
 
-/// How many parts of a file are here.
+/// The number of a file's stored parts.
 pub async fn count_parts(tx: &mut Tx, import: Uuid) -> Result<i64, StoreError> {
     Ok(tx.query_one("select count(*) from import_parts where import_id = $1", &[&import]).await?.get(0))
 }
 
-/// The whole file.
+/// The complete file.
 pub async fn file_of(tx: &mut Tx, import: Uuid) -> Result<Vec<u8>, StoreError> {
     let rows = tx.query("select data from import_parts where import_id = $1 order by index", &[&import]).await?;
     Ok(rows.iter().map(|row| row.get::<_, &[u8]>(0)).collect::<Vec<_>>().concat())
 }
 
-/// Forgets the file itself.
+/// Deletes the file itself.
 pub async fn forget_file(tx: &mut Tx, import: Uuid) -> Result<(), StoreError> {
     tx.execute("delete from import_parts where import_id = $1", &[&import]).await.map(drop)
 }
 
-/// Forgets the cards of a file that are not taken in.
+/// Deletes the cards that are not imported yet.
 pub async fn forget_entries(tx: &mut Tx, import: Uuid) -> Result<(), StoreError> {
     tx.execute("delete from import_entries where import_id = $1", &[&import]).await.map(drop)
 }
 
-/// Lays the cards of a file out, to be taken in stretch by stretch.
+/// Stores the cards of a file, to be imported in batches.
 pub async fn lay_out(tx: &mut Tx, import: Uuid, planned: &Planned) -> Result<(), StoreError> {
     let sql = "insert into import_entries (import_id, position, source_key, card)
         select $1, n, key, card from unnest($2::text[], $3::jsonb[]) with ordinality as c (key, card, n)";
@@ -245,7 +245,7 @@ pub async fn lay_out(tx: &mut Tx, import: Uuid, planned: &Planned) -> Result<(),
     tx.execute(sql, &[&import, &lines, &reasons]).await.map(drop)
 }
 
-/// The next cards of a file, taken away from those that are laid out.
+/// Removes the next cards of a file from the stored ones, and returns them.
 pub async fn take_entries(tx: &mut Tx, import: Uuid, limit: u32) -> Result<Vec<(String, Card)>, StoreError> {
     let sql = "with next as (select position from import_entries where import_id = $1 order by position limit $2),
             taken as (delete from import_entries where import_id = $1 and position in (select position from next)
@@ -301,7 +301,7 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-/// The word in the database; its own rules allow no other.
+/// The status stored in the database, whose constraint allows no other value.
 fn status(word: &str) -> Status {
     match word {
         "queued" => Status::Queued,

@@ -1,4 +1,4 @@
-//! How contacts and imports are shown to those who ask.
+//! Conversion of contacts and imports to views.
 
 use ::events::contacts::{ContactView, ImportProblem, ImportView, ImportViewStatus, ImportViewV2, ImportViewV2Status};
 
@@ -53,7 +53,7 @@ pub fn import_view(import: Import, problems: Vec<files::Problem>) -> ImportViewV
     }
 }
 
-/// An import for those who do not know that it can be cancelled: one that is has finished early.
+/// An import for clients that do not know of cancelling: a cancelled import appears as finished.
 pub fn import_view_v1(import: Import, problems: Vec<files::Problem>) -> ImportView {
     let view = import_view(import, problems);
     let status = match view.status {

@@ -1,4 +1,4 @@
-//! Who asks: a member with an access token, or a visitor without one.
+//! The callers of the API: a member with an access token, or a visitor without one.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-/// A member, known by a valid access token.
+/// A member, identified by a valid access token.
 pub struct Caller {
     /// The account.
     pub account_id: Uuid,
@@ -29,25 +29,25 @@ pub struct Caller {
     pub services: Services,
 }
 
-/// Someone without a token, known by address alone.
+/// A client without a token, identified by its address alone.
 pub struct Visitor {
-    /// Where they ask from.
+    /// The client's address.
     pub address: IpAddr,
-    /// What they call their browser or program.
+    /// The client's user agent.
     pub device: String,
     /// The other services.
     pub services: Services,
 }
 
-/// The other services, asked on someone's behalf.
+/// The other services, called on behalf of an account.
 pub struct Services {
-    /// Carries the questions.
+    /// Sends the requests.
     pub requests: Requests,
-    /// On whose behalf.
+    /// The account on whose behalf they are sent.
     pub actor: Option<Uuid>,
-    /// The trace that all of it belongs to.
+    /// The trace that the requests belong to.
     pub trace: Option<TraceParent>,
-    /// Given if the same request may be repeated: the services follow it once.
+    /// Set if the HTTP request may be repeated: the services then handle it once.
     pub request_id: Option<Uuid>,
 }
 
@@ -58,19 +58,20 @@ impl Services {
     }
 }
 
-/// The same HTTP request and the same question give the same id: the service that is asked recognises it.
+/// A repeat of the same HTTP request with the same service request has the same id, by which the called service
+/// recognises it.
 fn derived_id<R: Request>(http_request: Uuid, request: &R) -> Uuid {
     let mut text = R::NAME.as_bytes().to_vec();
-    // A request that cannot be written is told of by whoever sends it.
+    // A request that cannot be serialized fails when it is sent.
     text.extend(serde_json::to_vec(request).unwrap_or_default());
     Uuid::new_v5(&http_request, &text)
 }
 
-/// Accounts, whose public keys access tokens are verified with.
+/// The accounts service, whose public keys verify access tokens.
 pub struct Accounts<'a> {
-    /// How it is asked.
+    /// Sends the requests.
     pub requests: &'a Requests,
-    /// The trace of the request that needs a key.
+    /// The trace of the request whose token needs a key.
     pub trace: Option<TraceParent>,
 }
 
@@ -86,10 +87,10 @@ impl KeySource for Accounts<'_> {
 }
 
 impl Caller {
-    /// Asks another service on the caller's behalf.
+    /// Calls another service on the caller's behalf.
     ///
     /// # Errors
-    /// The service's problem; 503 or 504 where it does not answer.
+    /// The service's problem; 503 or 504 if it does not reply.
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
         self.services.call(request).await
     }
@@ -110,10 +111,10 @@ impl Principal for Caller {
 }
 
 impl Visitor {
-    /// Asks another service.
+    /// Calls another service.
     ///
     /// # Errors
-    /// The service's problem; 503 or 504 where it does not answer.
+    /// The service's problem; 503 or 504 if it does not reply.
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, Problem> {
         self.services.call(request).await
     }

@@ -1,4 +1,4 @@
-//! The events the gateway listens to: what ends a token, and what browsers are told.
+//! The events that the gateway subscribes to: the ends of tokens, and events for browsers.
 
 use chrono::TimeDelta;
 use events::{
@@ -19,12 +19,12 @@ use crate::{
     views::{ImportView, NotificationView},
 };
 
-/// How much later than its time a token may still be taken as valid.
+/// How long after its expiry a token may still be accepted.
 const LEEWAY: TimeDelta = TimeDelta::seconds(10);
-/// No access token lives longer.
+/// The longest lifetime of an access token.
 const LONGEST_TOKEN: TimeDelta = TimeDelta::hours(24);
 
-/// Which function handles which event.
+/// The handler of each event.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
         .on(on_session_ended)
@@ -38,12 +38,12 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .on(on_identity_linked)
 }
 
-/// The tokens of a session that has ended are refused from now on.
+/// Refuses the tokens of an ended session from now on.
 async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
     end(tx, ended.session_id, ended.tokens_expire_at + LEEWAY).await
 }
 
-/// An erased account's tokens are refused, and nothing of it is kept.
+/// Refuses an erased account's tokens, and deletes everything stored for it.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let removed = store::forget_account(tx, erased.account_id).await?;
     end(tx, erased.account_id, erased.erased_at + LONGEST_TOKEN).await?;
@@ -51,32 +51,32 @@ async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
-/// Browsers see that a file is being read.
+/// Streams to browsers that the import of a file has started.
 async fn on_import_started(started: ImportStarted, tx: &mut Tx) -> HandlerResult {
     tell_import(tx, started.account_id, started.into()).await
 }
 
-/// Browsers see how far a file has been read.
+/// Streams an import's progress to browsers.
 async fn on_import_progressed(progressed: ImportProgressed, tx: &mut Tx) -> HandlerResult {
     tell_import(tx, progressed.account_id, progressed.into()).await
 }
 
-/// Browsers see that a file has been read.
+/// Streams to browsers that an import has finished.
 async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> HandlerResult {
     tell_import(tx, finished.account_id, finished.into()).await
 }
 
-/// Browsers see that a file could not be read.
+/// Streams to browsers that a file could not be imported.
 async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> HandlerResult {
     tell_import(tx, failed.account_id, failed.into()).await
 }
 
-/// Browsers see that no more of a file is read.
+/// Streams to browsers that an import was cancelled.
 async fn on_import_cancelled(cancelled: ImportCancelled, tx: &mut Tx) -> HandlerResult {
     tell_import(tx, cancelled.account_id, cancelled.into()).await
 }
 
-/// Browsers show a new notification.
+/// Streams a new notification to browsers.
 async fn on_delivered(delivered: Delivered, tx: &mut Tx) -> HandlerResult {
     if delivered.channel != DeliveredChannel::InApp {
         return Ok(());
@@ -85,7 +85,7 @@ async fn on_delivered(delivered: Delivered, tx: &mut Tx) -> HandlerResult {
     tell(tx, delivered.account_id, topic, "notification", &NotificationView::from(delivered)).await
 }
 
-/// Browsers may ask for the degrees anew.
+/// Streams to browsers that the degrees may have changed.
 async fn on_identity_linked(linked: IdentityLinked, tx: &mut Tx) -> HandlerResult {
     tell(tx, linked.owner_id, "network".to_owned(), "network", &serde_json::json!({})).await
 }

@@ -1,7 +1,7 @@
-//! Sessions that have ended and accounts that are erased: their access tokens are refused before they expire.
+//! Ended sessions and erased accounts, whose access tokens are refused before they expire.
 //!
-//! The table is the truth; this is its copy in memory, so that no request has to ask for it. An event that this replica
-//! handles is in the copy with its commit, another replica's within a second.
+//! The table is authoritative. This is a copy in memory, so that requests do not query the table. An event that this
+//! replica handles is in the copy upon its commit, another replica's event within a second.
 
 use std::{
     collections::HashMap,
@@ -21,21 +21,21 @@ use crate::store;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What has ended, by session and by account.
+/// What has ended, by session id and by account id.
 pub struct Ended {
     until: RwLock<HashMap<Uuid, DateTime<Utc>>>,
-    /// The horizon of the last look, once there was one.
+    /// The horizon of the last query, once there was one.
     horizon: watch::Sender<Option<String>>,
     changes: watch::Sender<()>,
 }
 
 impl Ended {
-    /// Nothing known yet.
+    /// An empty copy.
     pub fn new() -> Self {
         Self { until: RwLock::default(), horizon: watch::Sender::new(None), changes: watch::Sender::new(()) }
     }
 
-    /// Refuses tokens that name this session or account, from now on.
+    /// Refuses tokens of this session or account from now on.
     pub fn add(&self, id: Uuid, until: DateTime<Utc>) {
         self.add_all(vec![(id, until)]);
     }
@@ -48,7 +48,9 @@ impl Ended {
         if self.horizon.borrow().is_none() {
             let mut horizon = self.horizon.subscribe();
             let waiting = tokio::time::timeout(PATIENCE, horizon.wait_for(Option::is_some)).await;
-            waiting.map_err(|_| Problem::unavailable("tokens cannot be checked just now: try again in a moment"))?.ok();
+            waiting
+                .map_err(|_| Problem::unavailable("tokens cannot be checked at the moment: try again shortly"))?
+                .ok();
         }
         Ok(self.knows(session, account))
     }
@@ -63,7 +65,7 @@ impl Ended {
         }
     }
 
-    /// Reads what has come into the table since the last time, however long the transactions were open that wrote it.
+    /// Reads the rows added to the table since the last call, even from transactions that were open for long.
     pub async fn catch_up(&self, postgres: &Postgres) -> Result<(), StoreError> {
         let last = self.horizon.borrow().clone();
         let found = store::ended_since(postgres, last.as_deref()).await?;

@@ -1,4 +1,4 @@
-//! Housekeeping: each replica catches up with what the others have written, and removes what has expired.
+//! Housekeeping: each replica reads what other replicas have written, and removes what has expired.
 
 use std::time::Duration;
 

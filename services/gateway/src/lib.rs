@@ -1,4 +1,4 @@
-//! Gateway: the public API, the live stream and the web app. It asks the other services and decides nothing.
+//! Gateway: the public API, the live stream and the web app. It calls the other services and has no business rules.
 
 mod caller;
 mod consumers;
@@ -12,7 +12,7 @@ mod views;
 
 use skeleton::{Postgres, Service};
 
-/// The gateway, assembled.
+/// Assembles the gateway.
 pub fn service() -> Service<Postgres> {
     Service::named("gateway")
         .settings(resources::settings())

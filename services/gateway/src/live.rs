@@ -1,4 +1,4 @@
-//! The streams that are open in this process, and what wakes them.
+//! The open streams of this process, and their wake-ups.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use crate::store;
 
-/// How many streams an account may have open at a time.
+/// The most streams that an account may have open at a time.
 const STREAMS_PER_ACCOUNT: usize = 10;
 
-/// The accounts with open streams. A clone is the same.
+/// The accounts with open streams. Clones share the state.
 #[derive(Clone, Default)]
 pub struct Live(Arc<Mutex<HashMap<Uuid, Listeners>>>);
 
@@ -25,7 +25,7 @@ struct Listeners {
     newest: watch::Sender<i64>,
 }
 
-/// An open stream's place; it is free again when this is dropped.
+/// An open stream's slot; it is released on drop.
 pub struct Listening {
     account_id: Uuid,
     live: Live,
@@ -33,7 +33,7 @@ pub struct Listening {
 }
 
 impl Live {
-    /// No streams yet.
+    /// No open streams.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,13 +41,13 @@ impl Live {
     /// Opens a stream.
     ///
     /// # Errors
-    /// 429 where the account has too many.
+    /// 429 if the account has too many.
     pub fn listen(&self, account_id: Uuid) -> Result<Listening, Problem> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let listeners =
             accounts.entry(account_id).or_insert_with(|| Listeners { count: 0, newest: watch::Sender::new(0) });
         if listeners.count >= STREAMS_PER_ACCOUNT {
-            let detail = format!("an account may have {STREAMS_PER_ACCOUNT} open streams: close one");
+            let detail = format!("an account may have at most {STREAMS_PER_ACCOUNT} open streams: close one");
             return Err(Problem { retry_after: Some(5), ..Problem::new(429, "too-many-streams", detail) });
         }
         listeners.count += 1;
@@ -55,7 +55,7 @@ impl Live {
         Ok(Listening { account_id, live: self.clone(), newest: listeners.newest.subscribe() })
     }
 
-    /// Wakes an account's streams: the row with this number is committed.
+    /// Wakes an account's streams, because the row with this number is committed.
     pub fn wake(&self, account_id: Uuid, id: i64) {
         let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(listeners) = accounts.get(&account_id) else { return };
@@ -80,14 +80,14 @@ impl Live {
 }
 
 impl Listening {
-    /// The newest number known to be committed. Every smaller one is committed as well.
+    /// The newest number known to be committed. All smaller ones are committed as well.
     pub fn newest(&mut self) -> i64 {
         *self.newest.borrow_and_update()
     }
 
     /// Waits until there is a row after this number.
     pub async fn beyond(&mut self, id: i64) {
-        // The sender lives as long as this stream is counted.
+        // The sender lives as long as this stream is open.
         let _ = self.newest.wait_for(|newest| *newest > id).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The settings, and what routes and handlers find by its type.
+//! The settings, and the resources that routes and handlers look up by type.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use skeleton::{
 
 use crate::{ended::Ended, http::WebSettings, live::Live};
 
-/// The access tokens that accounts issues.
+/// The rules for access tokens issued by accounts.
 const TOKENS: TokenRules =
     TokenRules { issuer: "kith", audience: "kith-api", token_type: "at+jwt", leeway: Duration::from_secs(5) };
 
-/// The settings with what is made of them.
+/// The settings and the resources built from them.
 pub fn settings() -> Sections {
     Sections::of(include_str!("../config/default.toml"))
         .section::<WebSettings>("web")

@@ -1,16 +1,16 @@
-//! What the API shows, made from the services' replies and events.
+//! The views of the API, made from the services' replies and events.
 
 use chrono::{DateTime, Utc};
 use events::{accounts, contacts, network, notifications, search, versions::Supersedes};
 use serde::Serialize;
 use uuid::Uuid;
 
-/// A list, and where its next page begins.
+/// A page of a list.
 #[derive(Debug, Serialize)]
 pub struct PageView<T> {
-    /// The page.
+    /// The items of the page.
     pub items: Vec<T>,
-    /// Where the next page begins; null on the last.
+    /// The cursor of the next page; null on the last.
     pub next_cursor: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl From<accounts::AccountView> for AccountView {
     }
 }
 
-/// A session's tokens; not for logs.
+/// A session's tokens, which must not be logged.
 #[derive(Serialize)]
 pub struct TokensView {
     access_token: String,
@@ -51,7 +51,7 @@ impl From<accounts::SessionView> for TokensView {
 /// The receipt of an erasure that has begun.
 #[derive(Debug, Serialize)]
 pub struct ErasureBegunView {
-    /// Opens the receipt; nobody can guess it.
+    /// The id of the receipt, which cannot be guessed.
     pub receipt_id: Uuid,
 }
 
@@ -61,7 +61,7 @@ impl From<accounts::ErasureBegun> for ErasureBegunView {
     }
 }
 
-/// How far an erasure is. Says nothing of whose account it was.
+/// The progress of an erasure. Does not say whose account it was.
 #[derive(Debug, Serialize)]
 pub struct ErasureView {
     receipt_id: Uuid,
@@ -131,19 +131,19 @@ impl From<contacts::ContactPage> for PageView<ContactView> {
     }
 }
 
-/// How far an import is.
+/// The status of an import.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportStatus {
-    /// It has come and waits.
+    /// It waits for its turn.
     Queued,
-    /// It is being read.
+    /// It is being imported.
     Running,
-    /// All of it has been read.
+    /// It has been imported completely.
     Finished,
-    /// It could not be read as contacts at all.
+    /// The file was not a contacts file.
     Failed,
-    /// Its owner wanted no more of it.
+    /// Its owner cancelled it.
     Cancelled,
 }
 
@@ -195,7 +195,7 @@ impl From<contacts::ImportViewV2> for ImportView {
     fn from(import: contacts::ImportViewV2) -> Self {
         use contacts::ImportViewV2Status as Status;
         let status = match import.status {
-            // Only the one who is sending it could see this, and for them it has not begun.
+            // Only the uploading client can see this status, and for it the import has not begun.
             Status::Uploading | Status::Queued => ImportStatus::Queued,
             Status::Running => ImportStatus::Running,
             Status::Finished => ImportStatus::Finished,
@@ -254,7 +254,7 @@ impl From<contacts::ImportFailed> for ImportView {
     }
 }
 
-/// How many people there are at each distance.
+/// The number of people at each distance.
 #[derive(Debug, Serialize)]
 pub struct DegreesView {
     degrees: Vec<network::Degree>,
@@ -266,7 +266,7 @@ impl From<network::DegreesView> for DegreesView {
     }
 }
 
-/// The shortest and the best path to someone.
+/// The shortest and the best path to a person.
 #[derive(Debug, Serialize)]
 pub struct PathsView {
     shortest: PathView,
@@ -302,7 +302,7 @@ impl From<network::Path> for PathView {
     }
 }
 
-/// Something found.
+/// A search result.
 #[derive(Debug, Serialize)]
 pub struct FoundView {
     kind: search::FoundKind,
@@ -365,7 +365,7 @@ impl From<notifications::NotificationPage> for FeedView {
     }
 }
 
-/// Which notifications an account wants.
+/// The notification settings of an account.
 #[derive(Debug, Serialize)]
 pub struct PreferencesView {
     items: Vec<notifications::Preference>,

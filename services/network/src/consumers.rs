@@ -1,4 +1,4 @@
-//! What happens elsewhere that changes who knows whom.
+//! The events of other services that change the graph.
 
 use ::events::{accounts::Erased, network::AccountDataErased};
 use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::neo4j::Tx};
@@ -10,7 +10,7 @@ use crate::{
     store,
 };
 
-/// The events that network listens to.
+/// The events that network subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
         .on(on_registered)
@@ -21,14 +21,14 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .on(on_contact_removed)
 }
 
-/// Someone has become a member: they are the person whom others have under this address.
+/// Makes the new member the person whom others have under this address.
 async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> HandlerResult {
     let profile = profile_of(member, tx)?;
     let standing = store::standing_of(tx, &profile).await?;
     enrol(&profile, &standing, tx).await
 }
 
-/// A member is called otherwise, or lets others see more or less.
+/// Updates a member's name and privacy settings.
 async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> HandlerResult {
     let profile = profile_of(member, tx)?;
     let standing = store::standing_of(tx, &profile).await?;
@@ -40,7 +40,7 @@ fn profile_of(member: Member, tx: &Tx) -> Result<Profile, Failure> {
     let key = tx.resource::<Pepper>().email(&member.email);
     Ok(Profile {
         account_id: member.account_id,
-        key: key.ok_or_else(|| Failure::bug("an account has an address that is none"))?,
+        key: key.ok_or_else(|| Failure::bug("an account has an invalid e-mail address"))?,
         name: member.name,
         discoverable: member.discoverable,
         nameable: member.nameable,
@@ -48,7 +48,7 @@ fn profile_of(member: Member, tx: &Tx) -> Result<Profile, Failure> {
     })
 }
 
-/// Makes a person the member, with what follows for the contacts of others.
+/// Makes a person the member, and updates other members' contacts accordingly.
 pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> HandlerResult {
     let Some(person) = standing.enrol(profile).map_err(Failure::retry)? else { return Ok(()) };
     store::enrol(tx, profile, person).await?;
@@ -59,19 +59,19 @@ pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handl
     linked.iter().try_for_each(|contact| tx.publish(events::claimed(contact, profile, person, standing.is_new())))
 }
 
-/// A member is gone, with their address book; in the books of others they stay a person.
+/// Deletes a member with their address book; in other members' address books they remain a person.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let removed = store::erase(tx, erased.account_id).await?;
     let erased_at = tx.now();
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
-/// A member has someone in their address book: the two have a tie.
+/// Adds a contact, which creates a tie between its owner and its person.
 async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> HandlerResult {
     place(&card_of(contact, tx)?, tx).await
 }
 
-/// A contact may be someone else now.
+/// Updates a contact, which may be a different person now.
 async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> HandlerResult {
     place(&card_of(contact, tx)?, tx).await
 }
@@ -86,7 +86,7 @@ fn card_of(contact: Contact, tx: &Tx) -> Result<Card, Failure> {
     })
 }
 
-/// Puts a contact with its person.
+/// Links a contact to its person.
 pub async fn place(card: &Card, tx: &mut Tx) -> HandlerResult {
     let situation = store::situation_of(tx, card.contact_id, card.owner_id, card.newness, &card.keys).await?;
     let Some(placement) = situation.place(card).map_err(Failure::retry)? else { return Ok(()) };
@@ -100,7 +100,7 @@ pub async fn place(card: &Card, tx: &mut Tx) -> HandlerResult {
     if placement.is_link { tx.publish(events::linked(card, &placement)) } else { Ok(()) }
 }
 
-/// A member has someone in their address book no more.
+/// Removes a contact.
 async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> HandlerResult {
     let sequence = tx.sequence()?;
     let newness = Newness::event(sequence);

@@ -1,4 +1,4 @@
-//! How what happens in the network becomes an event.
+//! Conversion of changes in the network to events.
 
 use events::network::IdentityLinked;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::{
     store::Listed,
 };
 
-/// A contact came in, or has changed, and is this person from now on.
+/// A contact was added or changed, and is linked to this person.
 pub fn linked(card: &Card, placement: &Placement) -> IdentityLinked {
     IdentityLinked {
         contact_id: card.contact_id,
@@ -19,7 +19,7 @@ pub fn linked(card: &Card, placement: &Placement) -> IdentityLinked {
     }
 }
 
-/// The person of a contact is this account from now on.
+/// A contact's person is this account from now on.
 pub fn claimed(contact: &Listed, profile: &Profile, person: Uuid, joined: bool) -> IdentityLinked {
     IdentityLinked {
         contact_id: contact.contact_id,

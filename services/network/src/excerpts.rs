@@ -1,4 +1,4 @@
-//! What network reads of others' events, where that is not the whole.
+//! The parts of other services' events that network reads.
 
 use ::events::{
     accounts::{ProfileChanged, Registered},
@@ -7,16 +7,16 @@ use ::events::{
 use uuid::Uuid;
 
 ::events::excerpt! {
-    /// What a member is called, and what others may see of them.
+    /// A member's name and privacy settings.
     pub struct Member { account_id: Uuid, email: String, name: String, discoverable: bool, nameable: bool }
 
     /// A new member.
     pub struct NewMember(Member) of Registered;
 
-    /// A member who has changed something.
+    /// A member whose profile has changed.
     pub struct ChangedMember(Member) of ProfileChanged;
 
-    /// What a contact is called, and what they are known by.
+    /// A contact's name and identifiers.
     pub struct Contact {
         contact_id: Uuid,
         owner_id: Uuid,
@@ -29,12 +29,12 @@ use uuid::Uuid;
     /// A name.
     pub struct Name { full: String }
 
-    /// A contact that has come in.
+    /// A new contact.
     pub struct NewContact(Contact) of ContactAddedV2;
 
-    /// A contact that is otherwise than before.
+    /// A changed contact.
     pub struct ChangedContact(Contact) of ContactChangedV2;
 
-    /// A contact that is gone.
+    /// A removed contact.
     pub struct RemovedContact { contact_id: Uuid, owner_id: Uuid } of ContactRemoved;
 }

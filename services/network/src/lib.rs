@@ -1,4 +1,4 @@
-//! Network: who knows whom, how well, and what may be shown of it.
+//! Network: the graph of members and their contacts, the strength of ties, and what may be shown of them.
 
 mod consumers;
 pub mod domain;
@@ -10,7 +10,7 @@ mod store;
 
 use skeleton::{Neo4j, Service};
 
-/// The service, assembled.
+/// Assembles the service.
 pub fn service() -> Service<Neo4j> {
     Service::named("network")
         .settings(include_str!("../config/default.toml"))

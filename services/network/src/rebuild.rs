@@ -1,4 +1,4 @@
-//! How the graph is made again in place, from the members and contacts as their owners have them now.
+//! Rebuilds the graph in place from the owners' snapshots of members and contacts.
 
 use ::events::{accounts::AccountSnapshot, contacts::ContactSnapshot};
 use skeleton::{
@@ -14,12 +14,12 @@ use crate::{
     store,
 };
 
-/// Everything that can be made again: members first, because contacts are theirs.
+/// The read models that can be rebuilt: members first, because contacts belong to them.
 pub fn projections() -> Projections<Neo4j> {
     Projections::new().of::<Members>().of::<Contacts>()
 }
 
-/// So many are written in one transaction: it holds locks that others wait for.
+/// The number written in one transaction, which holds locks that other transactions wait for.
 const AT_ONCE: Option<u32> = Some(50);
 
 struct Members;
@@ -37,7 +37,7 @@ impl Source<Neo4j> for Members {
         let key = tx.resource::<Pepper>().email(&account.email);
         let profile = Profile {
             account_id: account.account_id,
-            key: key.ok_or_else(|| Failure::bug("an account has an address that is none"))?,
+            key: key.ok_or_else(|| Failure::bug("an account has an invalid e-mail address"))?,
             name: account.name,
             discoverable: account.discoverable,
             nameable: account.nameable,
@@ -48,7 +48,7 @@ impl Source<Neo4j> for Members {
     }
 
     async fn remove(account: Uuid, _: i64, tx: &mut Tx) -> HandlerResult {
-        // An account's id never comes back: what is erased here stays so.
+        // An account's id is never reused, so the erasure is final.
         Ok(store::erase(tx, account).await.map(drop)?)
     }
 }
@@ -82,7 +82,7 @@ impl Source<Neo4j> for Contacts {
         Ok(store::remove(tx, contact, sequence).await?)
     }
 
-    /// Ties, and people nobody has.
+    /// Repairs ties, and forgets people that no address book has.
     async fn mend(slice: &Slice, tx: &mut Tx) -> HandlerResult {
         store::mend_ties(tx, slice).await?;
         store::forget_unused(tx, slice).await?;

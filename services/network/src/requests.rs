@@ -1,4 +1,4 @@
-//! What others may ask of the network.
+//! The requests that other services send to network.
 
 use std::collections::HashMap;
 
@@ -11,19 +11,19 @@ use crate::{
     store,
 };
 
-/// The requests that network answers.
+/// The requests that network handles.
 pub fn answers() -> RequestHandlers<Neo4j> {
     RequestHandlers::new().read(get_degrees).read(find_paths)
 }
 
-/// Answers `get-degrees`: how many people are how far from a member.
+/// Handles `get-degrees`: the number of people at each distance from a member.
 async fn get_degrees(asked: GetDegrees, store: ReadContext<Neo4j>) -> HandlerResult<DegreesView> {
     let counted: HashMap<u32, u32> = store::degrees_of(&store, asked.account_id).await?.into_iter().collect();
     let people = |degree| counted.get(&degree).copied().unwrap_or(0);
     Ok(DegreesView { degrees: (1..=STEPS).map(|degree| Degree { degree, people: people(degree) }).collect() })
 }
 
-/// Answers `find-paths`: the shortest and the best way from a member to someone.
+/// Handles `find-paths`: the shortest and the best path from a member to a person.
 async fn find_paths(asked: FindPaths, store: ReadContext<Neo4j>) -> HandlerResult<PathsView> {
     let max = steps(asked.max)?;
     let wanted = Wanted::read(&asked.to, &store.resource::<Pepper>());
@@ -32,7 +32,7 @@ async fn find_paths(asked: FindPaths, store: ReadContext<Neo4j>) -> HandlerResul
     let sought = store::sought(&store, asked.account_id, wanted).await?;
     let target = sought.and_then(|sought| sought.as_target(wanted)).ok_or_else(unknown_person)?;
     if target.person_id() == me.person_id {
-        return Err(Problem::new(400, "own-person", "that is you: ask for someone else").into());
+        return Err(Problem::new(400, "own-person", "this is you: search for someone else").into());
     }
     let shortest = store::shortest_path(&store, me.person_id, target.person_id()).await?;
     let shortest = shortest.filter(|path| path.length() <= max).ok_or_else(|| no_path(max))?;
@@ -66,17 +66,13 @@ async fn best_path(store: &Neo4j, shortest: Route, max: u32) -> Result<Route, St
     Ok(search.into_best())
 }
 
-/// The same whoever it is that may not be looked for: it tells nobody who is a member.
+/// The same for everyone who may not be searched for, so that it does not reveal who is a member.
 fn unknown_person() -> Problem {
-    Problem::new(
-        404,
-        "unknown-person",
-        "there is nobody like this among your contacts, nor a member who wants to be found",
-    )
+    Problem::new(404, "unknown-person", "no contact of yours and no discoverable member matches this")
 }
 
 fn no_path(max: u32) -> Problem {
-    Problem::new(404, "no-path", format!("nobody leads there within {max} steps"))
+    Problem::new(404, "no-path", format!("no path leads there within {max} steps"))
 }
 
 impl From<Shown> for PathPerson {

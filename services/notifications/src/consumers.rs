@@ -1,4 +1,4 @@
-//! What happens elsewhere that members are told, or that is needed to tell them.
+//! The events of other services that notify members, or that provide data for notifications.
 
 use ::events::{
     accounts::{Erased, SignedIn},
@@ -15,7 +15,7 @@ use crate::{
     store::{self, ContactName, Recipient},
 };
 
-/// The events that this service listens to.
+/// The events that this service subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
         .on_latest(on_registered)
@@ -30,17 +30,17 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .on(on_identity_linked)
 }
 
-/// A new member can be told something, in the app and by mail.
+/// Stores a new member's address, so that the member can be notified.
 async fn on_registered(NewMember(member): NewMember, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_recipient(tx, member.account_id, &member.email).await?)
 }
 
-/// Mail goes to the newest address.
+/// Stores the newest address.
 async fn on_profile_changed(ChangedMember(member): ChangedMember, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_recipient(tx, member.account_id, &member.email).await?)
 }
 
-/// Nothing of an erased account stays but its id, so that what comes late is known to be too late.
+/// Deletes everything of an erased account but its id, by which late events are recognised and dropped.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let removed = store::erase(tx, erased.account_id).await?;
     tx.forget_replies_to(erased.account_id).await?;
@@ -48,7 +48,7 @@ async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
 
-/// Someone who signs in from a new device may not be the owner.
+/// Notifies about a sign-in from a new device, which may not be the owner's.
 async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> HandlerResult {
     if !signed_in.new_device {
         return Ok(());
@@ -57,22 +57,22 @@ async fn on_signed_in(signed_in: SignedIn, tx: &mut Tx) -> HandlerResult {
     tell(tx, signed_in.account_id, news).await
 }
 
-/// The contact has a name, should there be something to tell of them.
+/// Stores the contact's name for later notifications.
 async fn on_contact_added(NewContact(contact): NewContact, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full)).await?)
 }
 
-/// The contact may have another name.
+/// Stores the contact's new name.
 async fn on_contact_changed(ChangedContact(contact): ChangedContact, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_contact_name(tx, contact.contact_id, contact.owner_id, Some(&contact.name.full)).await?)
 }
 
-/// There is nothing more to tell of the contact.
+/// Forgets the contact's name.
 async fn on_contact_removed(removed: RemovedContact, tx: &mut Tx) -> HandlerResult {
     Ok(store::put_contact_name(tx, removed.contact_id, removed.owner_id, None).await?)
 }
 
-/// Whoever has brought a file wants to know how it went.
+/// Notifies the owner of the import's result.
 async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> HandlerResult {
     let news = News::ImportFinished {
         import: finished.import_id,
@@ -85,13 +85,13 @@ async fn on_import_finished(finished: ImportFinished, tx: &mut Tx) -> HandlerRes
     tell(tx, finished.account_id, news).await
 }
 
-/// Whoever has brought a file wants to know why it cannot be used.
+/// Notifies the owner of the reason why the file could not be imported.
 async fn on_import_failed(failed: ImportFailed, tx: &mut Tx) -> HandlerResult {
     let news = News::ImportFailed { import: failed.import_id, file: failed.file_name, reason: failed.reason };
     tell(tx, failed.account_id, news).await
 }
 
-/// Someone is glad to hear that a person they know has joined.
+/// Notifies the owner that a contact has just joined.
 async fn on_identity_linked(linked: LinkedContact, tx: &mut Tx) -> HandlerResult {
     if !linked.joined {
         return Ok(());
@@ -101,17 +101,17 @@ async fn on_identity_linked(linked: LinkedContact, tx: &mut Tx) -> HandlerResult
             tell(tx, linked.owner_id, News::ContactJoined { contact: linked.contact_id, name }).await
         }
         ContactName::Removed => Ok(()),
-        // The contact comes from another service than the link: it may be on its way.
+        // The contact comes from another service than the link, so its event may still be on its way.
         ContactName::Unknown => Err(Failure::retry("the contact is not known yet")),
     }
 }
 
-/// Tells an account something, by the channels it wants, and never the same twice.
+/// Notifies an account through the channels it has chosen, once per import, contact or session.
 async fn tell(tx: &mut Tx, account: Uuid, news: News) -> HandlerResult {
     match store::recipient(tx, account).await? {
         Recipient::Member(_) => {}
         Recipient::Erased => return Ok(()),
-        // The news comes from another service than the member: they may be on their way.
+        // The event comes from another service than the member, so the member's event may still be on its way.
         Recipient::Unknown => return Err(Failure::retry("the recipient is not known yet")),
     }
     let channels = store::preferences_of(tx, account).await?.channels_of(news.kind());

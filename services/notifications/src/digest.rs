@@ -1,4 +1,4 @@
-//! The digest: once in a while a mail about what is unread, to those who want it.
+//! The digest: a scheduled mail about unread notifications, to members who want it.
 
 use ::events::notifications::{ChooseDigest, DigestView, GatherDigests, GetDigest, MailDigest};
 use chrono::TimeDelta;
@@ -16,21 +16,21 @@ use crate::{
     },
 };
 
-/// What is unread for less long is not worth a mail yet.
+/// A notification that has been unread for less time does not trigger a digest.
 const UNREAD_FOR: TimeDelta = TimeDelta::days(1);
 
-/// How many members are looked at in one step.
+/// The number of members that one step reads.
 const AT_ONCE: i64 = 200;
 
-/// How many notifications a digest names.
+/// The most notifications that a digest names.
 const NAMED: i64 = 10;
 
-/// When the digest is due. One that was missed is made up for, once.
+/// The schedule of the digest. After a downtime, one missed run is made up for.
 pub fn schedules() -> Schedules<Tx> {
     Schedules::new().cron("digest", "0 8 * * MON", Missed::One, |due_at| GatherDigests { due_at, after: None })
 }
 
-/// Finds the next members who are to get the digest, each once.
+/// Enqueues a mail for each of the next members who should get the digest, once per member.
 pub async fn gather_digests(job: GatherDigests, tx: &mut Tx) -> Result<Progress<GatherDigests>, Failure> {
     let members = digests::take_next(tx, job.due_at, job.due_at - UNREAD_FOR, job.after, AT_ONCE).await?;
     let Some((last, _)) = members.last().copied() else { return Ok(Progress::Done) };
@@ -40,8 +40,8 @@ pub async fn gather_digests(job: GatherDigests, tx: &mut Tx) -> Result<Progress<
     Ok(Progress::More(GatherDigests { after: Some(last), ..job }))
 }
 
-/// Mails a member the digest, unless there is nothing in it any more. What the mail server refuses for good is done
-/// with: there will be another digest.
+/// Mails a member the digest, unless nothing is unread any more. A mail that the server refuses for good is not sent
+/// again: the next digest follows.
 pub async fn mail_digest(job: MailDigest, tx: &mut Tx) -> Result<Progress<MailDigest>, Failure> {
     let Recipient::Member(address) = recipient(tx, job.account_id).await? else { return Ok(Progress::Done) };
     let Unread { titles, count } = digests::unread_of(tx, job.account_id, NAMED).await?;
@@ -54,12 +54,12 @@ pub async fn mail_digest(job: MailDigest, tx: &mut Tx) -> Result<Progress<MailDi
     }
 }
 
-/// Answers `get-digest`: whether an account wants the digest.
+/// Handles `get-digest`: whether an account wants the digest.
 pub async fn get_digest(asked: GetDigest, store: ReadContext<Postgres>) -> HandlerResult<DigestView> {
     Ok(DigestView { wanted: digests::find_choice(&store, asked.account_id).await? })
 }
 
-/// Answers `choose-digest`: keeps whether an account wants it.
+/// Handles `choose-digest`: stores whether an account wants the digest.
 pub async fn choose_digest(asked: ChooseDigest, tx: &mut Tx) -> HandlerResult<DigestView> {
     digests::put_choice(tx, asked.account_id, asked.wanted).await?;
     Ok(DigestView { wanted: asked.wanted })

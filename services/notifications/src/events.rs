@@ -1,4 +1,4 @@
-//! How notifications become events, jobs and views.
+//! Conversion of notifications to events, jobs and views.
 
 use chrono::{DateTime, Utc};
 use events::notifications::{
@@ -7,7 +7,7 @@ use events::notifications::{
 
 use crate::domain::{Kind, Notification};
 
-/// A notification has reached its reader.
+/// A notification was delivered.
 pub fn delivered(notification: &Notification, channel: DeliveredChannel, delivered_at: DateTime<Utc>) -> Delivered {
     Delivered {
         notification_id: notification.id,
@@ -20,7 +20,7 @@ pub fn delivered(notification: &Notification, channel: DeliveredChannel, deliver
     }
 }
 
-/// A notification cannot be mailed, and never will be.
+/// A notification could not be mailed and will not be retried.
 pub fn not_mailed(notification: &Notification, reason: String, failed_at: DateTime<Utc>) -> Failed {
     Failed {
         notification_id: notification.id,

@@ -1,4 +1,4 @@
-//! What this service reads of others' events, where that is not the whole.
+//! The parts of other services' events that this service reads.
 
 use ::events::{
     accounts::{ProfileChanged, Registered},
@@ -8,30 +8,30 @@ use ::events::{
 use uuid::Uuid;
 
 ::events::excerpt! {
-    /// Where a member can be told something.
+    /// A member's address.
     pub struct Member { account_id: Uuid, email: String }
 
     /// A new member.
     pub struct NewMember(Member) of Registered;
 
-    /// A member who has changed something, maybe the address.
+    /// A member whose profile has changed, perhaps including the address.
     pub struct ChangedMember(Member) of ProfileChanged;
 
-    /// What a contact is called.
+    /// A contact's name.
     pub struct Contact { contact_id: Uuid, owner_id: Uuid, name: Name }
 
     /// A name.
     pub struct Name { full: String }
 
-    /// A contact that has come in.
+    /// A new contact.
     pub struct NewContact(Contact) of ContactAddedV2;
 
-    /// A contact that is otherwise than before.
+    /// A changed contact.
     pub struct ChangedContact(Contact) of ContactChangedV2;
 
-    /// A contact that is gone.
+    /// A removed contact.
     pub struct RemovedContact { contact_id: Uuid, owner_id: Uuid } of ContactRemoved;
 
-    /// A contact whose person is known.
+    /// A contact that is linked to a person.
     pub struct LinkedContact { contact_id: Uuid, owner_id: Uuid, joined: bool } of IdentityLinked;
 }

@@ -1,4 +1,4 @@
-//! Mail, sent from the service's own queue.
+//! Mail, sent by jobs.
 
 pub mod mails;
 
@@ -17,10 +17,10 @@ pub fn jobs() -> Jobs<Tx> {
     Jobs::new().on(send_mail).on(gather_digests).on(mail_digest)
 }
 
-/// Mails a notification. A crash between the mail server's word and the commit mails it again, under the same
-/// message id; a server that never takes it ends the matter.
+/// Mails a notification. A crash between the mail server's reply and the commit sends the mail again, under the same
+/// message id. If the server refuses it for good, the job is done.
 async fn send_mail(job: SendMail, tx: &mut Tx) -> Result<Progress<SendMail>, Failure> {
-    // Both are gone where the account was erased meanwhile.
+    // Both are missing if the account has been erased in the meantime.
     let Recipient::Member(address) = store::recipient(tx, job.account_id).await? else { return Ok(Progress::Done) };
     let Some(notification) = store::find(tx, job.notification_id).await? else { return Ok(Progress::Done) };
     match tx.resource::<Mailer>().send(&mail_of(&notification, &address)).await {

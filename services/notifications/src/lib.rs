@@ -1,4 +1,4 @@
-//! Notifications: tells members what has happened, in the app and by mail.
+//! Notifications: notifies members in the app and by mail.
 
 mod consumers;
 mod digest;
@@ -11,7 +11,7 @@ mod store;
 
 use skeleton::{Postgres, Service, mail::Mailer};
 
-/// The service, assembled.
+/// Assembles the service.
 pub fn service() -> Service<Postgres> {
     Service::named("notifications")
         .settings(include_str!("../config/default.toml"))

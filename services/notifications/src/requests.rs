@@ -1,4 +1,4 @@
-//! What the gateway asks of notifications.
+//! The requests that the gateway sends to notifications.
 
 use ::events::notifications::{
     ChangePreferences, GetPreferences, ListNotifications, MarkRead, Notice, NotificationPage, Preference,
@@ -16,10 +16,10 @@ use crate::{
     store::{self, Listed},
 };
 
-/// How many notifications a page has if the caller does not say.
+/// The page size if the caller does not name one.
 const USUAL_PAGE: u32 = 20;
 
-/// The requests that this service answers.
+/// The requests that this service handles.
 pub fn answers() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
         .read(list_notifications)
@@ -30,7 +30,7 @@ pub fn answers() -> RequestHandlers<Postgres> {
         .write(choose_digest)
 }
 
-/// Answers `list-notifications`: a page of an account's feed, newest first.
+/// Handles `list-notifications`: a page of an account's feed, newest first.
 async fn list_notifications(asked: ListNotifications, store: ReadContext<Postgres>) -> HandlerResult<NotificationPage> {
     let request = PageRequest::parse(asked.cursor.as_deref(), asked.limit, USUAL_PAGE)?;
     if let Some(after) = request.after
@@ -44,19 +44,19 @@ async fn list_notifications(asked: ListNotifications, store: ReadContext<Postgre
     Ok(NotificationPage { items: listed.into_iter().map(Notice::from).collect(), unread, next_cursor })
 }
 
-/// Answers `mark-read`: the account has seen it. Seen stays seen.
+/// Handles `mark-read`: marks a notification as read. It cannot become unread again.
 async fn mark_read(asked: MarkRead, tx: &mut Tx) -> HandlerResult<()> {
     let now = tx.now();
     let is_there = store::mark_read(tx, asked.account_id, asked.notification_id, now).await?;
     is_there.then_some(()).ok_or_else(|| Problem::not_found("notification").into())
 }
 
-/// Answers `get-preferences`: the channels of every kind.
+/// Handles `get-preferences`: the channels of every kind.
 async fn get_preferences(asked: GetPreferences, store: ReadContext<Postgres>) -> HandlerResult<PreferencesView> {
     Ok(store::find_preferences(&store, asked.account_id).await?.into())
 }
 
-/// Answers `change-preferences`: sets the kinds given, leaves the rest.
+/// Handles `change-preferences`: sets the channels of the given kinds, and keeps the others.
 async fn change_preferences(asked: ChangePreferences, tx: &mut Tx) -> HandlerResult<PreferencesView> {
     for Preference { kind, in_app, email } in asked.items {
         store::put_preference(tx, asked.account_id, kind.into(), Channels { in_app, email }).await?;

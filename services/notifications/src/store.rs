@@ -1,4 +1,4 @@
-//! Every query of this service.
+//! The queries of this service.
 
 pub mod digests;
 
@@ -9,30 +9,30 @@ use uuid::Uuid;
 
 use crate::domain::{Channels, Kind, Notification, Preferences};
 
-/// The database's structure.
+/// The database migrations.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__notifications", include_str!("../migrations/V1__notifications.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
     ("V6__digest", include_str!("../migrations/V6__digest.sql")),
 ];
 
-/// Whoever something is told to.
+/// The recipient of a notification.
 pub enum Recipient {
     /// A member, with the address that mail goes to.
     Member(String),
-    /// Someone who was a member.
+    /// An erased account.
     Erased,
-    /// Nobody we have heard of.
+    /// An account that this service has no event of yet.
     Unknown,
 }
 
-/// What is known of a contact.
+/// A contact's name as this service knows it.
 pub enum ContactName {
     /// Their name in the address book.
     Known(String),
     /// They are no longer in the address book.
     Removed,
-    /// Nobody we have heard of.
+    /// A contact that this service has no event of yet.
     Unknown,
 }
 
@@ -44,14 +44,14 @@ pub struct Listed {
     pub read: bool,
 }
 
-/// Keeps a member's address, unless their erasure was heard of.
+/// Stores a member's address, unless the account is erased.
 pub async fn put_recipient(tx: &mut Tx, account: Uuid, email: &str) -> Result<(), StoreError> {
     let sql = "insert into recipients as r (account_id, email) values ($1, $2)
          on conflict (account_id) do update set email = excluded.email where r.email is not null";
     tx.execute(sql, &[&account, &email]).await.map(drop)
 }
 
-/// Whoever an account is. A member stays one until the transaction ends.
+/// The recipient that an account is. Its row is locked until the transaction ends.
 pub async fn recipient(tx: &mut Tx, account: Uuid) -> Result<Recipient, StoreError> {
     let row = tx.query_opt("select email from recipients where account_id = $1 for share", &[&account]).await?;
     Ok(match row.map(|row| row.get(0)) {
@@ -61,7 +61,7 @@ pub async fn recipient(tx: &mut Tx, account: Uuid) -> Result<Recipient, StoreErr
     })
 }
 
-/// Forgets all of an account but its id. Returns how many records it was.
+/// Deletes everything of an account but its id. Returns the number of deleted records.
 pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     let known = "update recipients set email = null where account_id = $1 and email is not null";
     let addresses = tx.execute(known, &[&account]).await?;
@@ -75,7 +75,7 @@ pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     Ok(addresses + digests + notifications + preferences + names)
 }
 
-/// Keeps a contact's name, `None` once they are removed, unless the owner is erased.
+/// Stores a contact's name, or `None` once the contact is removed, unless the owner is erased.
 pub async fn put_contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid, name: Option<&str>) -> Result<(), StoreError> {
     let sql = "insert into contact_names (contact_id, owner_id, name)
          select $1, $2, $3 where not exists (select from recipients where account_id = $2 and email is null)
@@ -83,7 +83,7 @@ pub async fn put_contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid, name: Opt
     tx.execute(sql, &[&contact, &owner, &name]).await.map(drop)
 }
 
-/// What is known of a contact in an owner's address book.
+/// The name of a contact in an owner's address book.
 pub async fn contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid) -> Result<ContactName, StoreError> {
     let sql = "select name from contact_names where contact_id = $1 and owner_id = $2
          union all select null from recipients where account_id = $2 and email is null limit 1";
@@ -94,7 +94,7 @@ pub async fn contact_name(tx: &mut Tx, contact: Uuid, owner: Uuid) -> Result<Con
     })
 }
 
-/// Adds a notification about something. Whether there was none about it before.
+/// Inserts a notification. Returns whether there was none about the same thing.
 pub async fn insert(tx: &mut Tx, notification: &Notification, about: Uuid, in_app: bool) -> Result<bool, StoreError> {
     let Notification { id, account_id, kind, title, body, created_at } = notification;
     let sql = "insert into notifications (notification_id, account_id, kind, about, title, body, in_app, created_at)
@@ -103,7 +103,7 @@ pub async fn insert(tx: &mut Tx, notification: &Notification, about: Uuid, in_ap
     Ok(inserted > 0)
 }
 
-/// A notification, where it is there.
+/// A notification, if it exists.
 pub async fn find(tx: &mut Tx, notification: Uuid) -> Result<Option<Notification>, StoreError> {
     let sql = "select notification_id, account_id, kind, title, body, created_at from notifications where notification_id = $1";
     tx.query_opt(sql, &[&notification]).await?.as_ref().map(read_notification).transpose()
@@ -115,7 +115,7 @@ pub async fn has(store: &Postgres, account: Uuid, notification: Uuid) -> Result<
     Ok(store.query_opt(sql, &[&notification, &account]).await?.is_some())
 }
 
-/// The notifications of an account's feed after one, newest first.
+/// The notifications of an account's feed after the given one, newest first.
 pub async fn list(store: &Postgres, account: Uuid, after: Option<Uuid>, limit: i64) -> Result<Vec<Listed>, StoreError> {
     let sql =
         "select notification_id, account_id, kind, title, body, created_at, read_at is not null from notifications
@@ -128,32 +128,32 @@ pub async fn list(store: &Postgres, account: Uuid, after: Option<Uuid>, limit: i
     rows.iter().map(read).collect()
 }
 
-/// How many of an account's feed are unread.
+/// The number of unread notifications in an account's feed.
 pub async fn count_unread(store: &Postgres, account: Uuid) -> Result<u32, StoreError> {
     let sql = "select count(*) from notifications where account_id = $1 and in_app and read_at is null";
     let count: i64 = store.query_one(sql, &[&account]).await?.get(0);
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Marks a notification as read. Whether it is in the account's feed.
+/// Marks a notification as read. Returns whether it is in the account's feed.
 pub async fn mark_read(tx: &mut Tx, account: Uuid, notification: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let sql = "update notifications set read_at = coalesce(read_at, $3) where notification_id = $1 and account_id = $2 and in_app";
     Ok(tx.execute(sql, &[&notification, &account, &now]).await? > 0)
 }
 
-/// What an account has chosen.
+/// The preferences of an account.
 pub async fn preferences_of(tx: &mut Tx, account: Uuid) -> Result<Preferences, StoreError> {
     read_preferences(&tx.query(PREFERENCES, &[&account]).await?)
 }
 
-/// What an account has chosen.
+/// The preferences of an account.
 pub async fn find_preferences(store: &Postgres, account: Uuid) -> Result<Preferences, StoreError> {
     read_preferences(&store.query(PREFERENCES, &[&account]).await?)
 }
 
 const PREFERENCES: &str = "select kind, in_app, email from preferences where account_id = $1";
 
-/// Keeps what an account has chosen for a kind, unless it is erased.
+/// Stores an account's channels for a kind, unless the account is erased.
 pub async fn put_preference(tx: &mut Tx, account: Uuid, kind: Kind, channels: Channels) -> Result<(), StoreError> {
     let sql = "insert into preferences (account_id, kind, in_app, email)
          select $1, $2, $3, $4 where not exists (select from recipients where account_id = $1 and email is null)

@@ -1,4 +1,4 @@
-//! What search listens to: address books, and the end of an account.
+//! The events that search subscribes to: changes of address books, and erasures.
 
 use events::{accounts::Erased, search::AccountDataErased};
 use skeleton::{HandlerResult, Index, Subscriptions};
@@ -8,7 +8,7 @@ use crate::{
     store::{self, ContactDocument},
 };
 
-/// Every event that search listens to.
+/// The events that search subscribes to.
 pub fn subscriptions() -> Subscriptions<Index> {
     Subscriptions::new()
         .on_latest(on_contact_added)
@@ -17,22 +17,22 @@ pub fn subscriptions() -> Subscriptions<Index> {
         .on(on_erased)
 }
 
-/// Search finds a contact as soon as it is in an address book.
+/// Indexes a new contact.
 pub async fn on_contact_added(NewContact(contact): NewContact, index: &mut Index) -> HandlerResult {
     store::put(index, &ContactDocument::from(contact))
 }
 
-/// Search finds a contact as it is now, and no longer as it was.
+/// Indexes a contact's new state in place of the old one.
 pub async fn on_contact_changed(ChangedContact(contact): ChangedContact, index: &mut Index) -> HandlerResult {
     store::put(index, &ContactDocument::from(contact))
 }
 
-/// Search no longer finds a contact that has left its address book.
+/// Removes a contact from the index.
 pub async fn on_contact_removed(removed: RemovedContact, index: &mut Index) -> HandlerResult {
     store::bury(index, removed.contact_id)
 }
 
-/// Nothing of an erased account is found or kept, whatever comes late.
+/// Removes everything of an erased account, and ignores late events of it.
 pub async fn on_erased(erased: Erased, index: &mut Index) -> HandlerResult {
     let (account_id, erased_at) = (erased.account_id, index.now());
     index.erase_and_confirm(account_id, move |removed| AccountDataErased { account_id, erased_at, removed })

@@ -1,4 +1,4 @@
-//! What may be asked, and in which order what was found is shown.
+//! Search queries, and the order of results.
 
 use std::cmp::Ordering;
 
@@ -6,40 +6,40 @@ use events::search::{Found, FoundKind, SearchKind};
 use skeleton::Refusal;
 use uuid::Uuid;
 
-/// The most characters that may be typed.
+/// The most characters of a query.
 const LONGEST: usize = 200;
 
-/// How many things are found, at most, if nobody says otherwise, and if somebody does.
+/// The default number of results, and the maximum.
 const USUAL: u32 = 20;
 const MOST: u32 = 50;
 
-/// Beyond so many parts (words, and what signs cut them into) a text is no name with a slip in it, and looking for what
-/// is near each of them costs too much: it is then looked for as it was typed.
+/// A text with more parts (words, and what punctuation cuts them into) is not a name with a typo, and searching for
+/// similar terms of each part costs too much. It is then searched for as typed.
 const PARTS_WITH_SLIPS: usize = 6;
 
-/// So does a part with more letters than these.
+/// The same applies to a part with more letters than these.
 const LONGEST_PART_WITH_SLIPS: usize = 25;
 
-/// Fewer digits than these are not looked for in phone numbers.
+/// Fewer digits than these are not searched for in phone numbers.
 const FEWEST_DIGITS: usize = 3;
 
-/// What can be found.
+/// The kinds of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Someone in the address book.
+    /// A person in the address book.
     Person,
-    /// A firm that someone in the address book works for.
+    /// A company that a person in the address book works for.
     Company,
-    /// What the owner has written about someone.
+    /// The owner's note on a person.
     Note,
 }
 
 impl Kind {
-    /// All there are.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Person, Self::Company, Self::Note];
 }
 
-/// What was typed.
+/// A search query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     text: String,
@@ -48,10 +48,10 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads what was typed. `None` where that is nothing.
+    /// Parses a query. `None` if it is empty.
     ///
     /// # Errors
-    /// Refuses a text that is too long.
+    /// If the text is too long.
     pub fn parse(text: &str) -> Result<Option<Self>, SearchRefusal> {
         let text = text.trim();
         if text.chars().count() > LONGEST {
@@ -61,7 +61,7 @@ impl Query {
             return Ok(None);
         }
         let words: Vec<&str> = text.split_whitespace().collect();
-        // A dash between two names is no word; but where there is nothing else, a smile may be a name.
+        // A dash between two names is not a word; but in a query of signs alone, a smiley may be a name.
         let said: Vec<&str> = words.iter().copied().filter(|word| word.chars().any(char::is_alphanumeric)).collect();
         let words = if said.is_empty() { words } else { said };
         Ok(Some(Self {
@@ -71,7 +71,7 @@ impl Query {
         }))
     }
 
-    /// The whole of it.
+    /// The whole text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -81,7 +81,7 @@ impl Query {
         &self.words
     }
 
-    /// Whether a word may be typed wrongly and still be found.
+    /// Whether words may have typos and still match.
     pub fn forgives_slips(&self) -> bool {
         let cuts = |letter: char| letter.is_ascii() && !letter.is_ascii_alphanumeric();
         let parts = self.words.iter().flat_map(|word| word.split(cuts)).filter(|part| !part.is_empty());
@@ -89,14 +89,14 @@ impl Query {
         lengths.len() <= PARTS_WITH_SLIPS && lengths.iter().all(|length| *length <= LONGEST_PART_WITH_SLIPS)
     }
 
-    /// Its digits, where it may be a phone number or a part of one.
+    /// Its digits, if it may be a phone number or a part of one.
     pub fn digits(&self) -> Option<&str> {
         self.digits.as_deref()
     }
 }
 
-/// The digits of a text that holds nothing but what phone numbers are written with. The zeros in front are left out:
-/// they are dialled or not, depending on where from.
+/// The digits of a text that consists only of characters used in phone numbers. Leading zeros are left out: whether
+/// they are dialled depends on the caller's location.
 fn phone_digits(text: &str) -> Option<String> {
     let fits = |letter: char| letter.is_numeric() || letter.is_whitespace() || "+-().,/".contains(letter);
     let digits: String = text.chars().filter(|letter| letter.is_numeric()).collect();
@@ -104,10 +104,10 @@ fn phone_digits(text: &str) -> Option<String> {
     (text.chars().all(fits) && digits.chars().count() >= FEWEST_DIGITS).then(|| digits.to_owned())
 }
 
-/// How many things are found at most.
+/// The maximum number of results.
 ///
 /// # Errors
-/// Refuses none and too many.
+/// If the limit is 0 or too large.
 pub fn limit(asked: Option<u32>) -> Result<usize, SearchRefusal> {
     match asked.unwrap_or(USUAL) {
         limit @ 1..=MOST => Ok(limit as usize),
@@ -118,11 +118,11 @@ pub fn limit(asked: Option<u32>) -> Result<usize, SearchRefusal> {
 /// Why a search is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SearchRefusal {
-    /// Too much was typed.
+    /// The text is too long.
     #[error("the text is too long: {LONGEST} characters at most")]
     TooLong,
-    /// None, or too many, were asked for.
-    #[error("the limit should be 1 to {MOST}")]
+    /// The limit is 0 or too large.
+    #[error("the limit must be 1 to {MOST}")]
     Limit,
 }
 
@@ -146,24 +146,24 @@ impl Refusal for SearchRefusal {
     }
 }
 
-/// Something found, and how well it fits.
+/// A result and its score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// How well it fits; comparable between kinds.
+    /// Its score; comparable between kinds.
     pub score: f64,
-    /// The contact, unless it is a company.
+    /// The contact, unless the result is a company.
     pub contact_id: Option<Uuid>,
     /// Its name.
     pub title: String,
-    /// What tells it from others of the name.
+    /// What distinguishes it from others with the same name.
     pub subtitle: String,
     /// The text around the match.
     pub highlight: Option<String>,
 }
 
-/// The best of what was found, always in the same order.
+/// The best results, always in the same order.
 pub fn best_of(mut found: Vec<Finding>, limit: usize) -> Vec<Finding> {
     found.sort_by(better);
     found.truncate(limit);
@@ -171,7 +171,7 @@ pub fn best_of(mut found: Vec<Finding>, limit: usize) -> Vec<Finding> {
 }
 
 fn better(one: &Finding, other: &Finding) -> Ordering {
-    // The parts of a score are added up in an order of the server's choice: the last digits say nothing.
+    // The server adds the parts of a score in any order, so the last digits are meaningless.
     let score = |finding: &Finding| (finding.score * 100.0).round() as i64;
     score(other).cmp(&score(one)).then_with(|| {
         let rest = |finding: &Finding| (finding.kind, finding.title.to_lowercase(), finding.contact_id);
@@ -179,7 +179,7 @@ fn better(one: &Finding, other: &Finding) -> Ordering {
     })
 }
 
-/// What tells someone from others of the same name.
+/// What distinguishes a person from others with the same name.
 pub fn subtitle(title: Option<&str>, company: Option<&str>, addresses: &[String]) -> String {
     match (title, company) {
         (Some(title), Some(company)) => format!("{title}, {company}"),
@@ -188,7 +188,7 @@ pub fn subtitle(title: Option<&str>, company: Option<&str>, addresses: &[String]
     }
 }
 
-/// What tells a company from others of the name: how many people one knows there.
+/// What distinguishes a company from others with the same name: the number of contacts there.
 pub fn people_there(count: u64) -> String {
     if count == 1 { "1 contact".to_owned() } else { format!("{count} contacts") }
 }

@@ -1,4 +1,4 @@
-//! What may be asked, and in which order what was found is shown: tests.
+//! Tests of search queries and the order of results.
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn a_refusal_names_the_field() {
         .map(|refusal| (refusal.status(), refusal.field(), refusal.to_string()));
 
     assert_eq!(refusals[0], (422, Some("text"), "the text is too long: 200 characters at most".to_owned()));
-    assert_eq!(refusals[1], (422, Some("limit"), "the limit should be 1 to 50".to_owned()));
+    assert_eq!(refusals[1], (422, Some("limit"), "the limit must be 1 to 50".to_owned()));
 }
 
 #[test]

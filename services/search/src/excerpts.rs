@@ -1,10 +1,10 @@
-//! What search reads of others' events, where that is not the whole.
+//! The parts of other services' events that search reads.
 
 use events::contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved};
 use uuid::Uuid;
 
 events::excerpt! {
-    /// A contact as its owner has it.
+    /// A contact in its present state.
     pub struct Contact {
         contact_id: Uuid,
         owner_id: Uuid,
@@ -16,19 +16,19 @@ events::excerpt! {
         notes: Option<String>,
     }
 
-    /// What a contact is called.
+    /// A contact's name.
     pub struct Name { full: String }
 
-    /// What a contact does for a living.
+    /// A contact's job.
     #[derive(Default)]
     pub struct Work { company: Option<String>, title: Option<String> }
 
-    /// A contact that has come in.
+    /// A new contact.
     pub struct NewContact(Contact) of ContactAddedV2;
 
-    /// A contact that is otherwise than before.
+    /// A changed contact.
     pub struct ChangedContact(Contact) of ContactChangedV2;
 
-    /// A contact that is gone.
+    /// A removed contact.
     pub struct RemovedContact { contact_id: Uuid } of ContactRemoved;
 }

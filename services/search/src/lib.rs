@@ -1,4 +1,4 @@
-//! Search: finds people, companies and notes in one's own address book.
+//! Search: finds people, companies and notes in a member's own address book.
 
 mod consumers;
 pub mod domain;
@@ -9,7 +9,7 @@ mod store;
 
 use skeleton::{Elasticsearch, Service};
 
-/// The service, assembled.
+/// Assembles the service.
 pub fn service() -> Service<Elasticsearch> {
     Service::named("search")
         .settings(include_str!("../config/default.toml"))

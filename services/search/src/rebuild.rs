@@ -1,4 +1,4 @@
-//! How the index is made again, from the contacts as their owner has them now.
+//! Rebuilds the index from the owner's snapshots of contacts.
 
 use events::{Snapshot, contacts::ContactSnapshot};
 use skeleton::{
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::store::{self, ContactDocument};
 
-/// Everything that can be made again.
+/// The read models that can be rebuilt.
 pub fn projections() -> Projections<Elasticsearch> {
     Projections::new().of::<Contacts>()
 }

@@ -1,4 +1,4 @@
-//! What search answers.
+//! The requests that other services send to search.
 
 use events::search::{Found, Search, SearchResults};
 use skeleton::{Elasticsearch, HandlerResult, ReadContext, RequestHandlers};
@@ -8,12 +8,12 @@ use crate::{
     store,
 };
 
-/// Every request that search answers.
+/// The requests that search handles.
 pub fn answers() -> RequestHandlers<Elasticsearch> {
     RequestHandlers::new().read(search)
 }
 
-/// Answers `search`: what of one's own fits what was typed, best first.
+/// Handles `search`: what matches in the account's own address book, best first.
 pub async fn search(asked: Search, store: ReadContext<Elasticsearch>) -> HandlerResult<SearchResults> {
     let limit = domain::limit(asked.limit)?;
     let Some(query) = Query::parse(&asked.text)? else { return Ok(SearchResults { items: Vec::new() }) };

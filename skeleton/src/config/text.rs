@@ -1,7 +1,7 @@
-//! Reads a setting as the type that its field asks for.
+//! Reads a setting as the type of its field.
 //!
-//! A variable and a secret file hold text. What the text means depends on the field: `0042` is a password of four
-//! digits or the number 42. The library `config` guesses the type before it knows the field, so it is not used here.
+//! A variable and a secret file hold text. Its meaning depends on the field: `0042` is a password of four digits or the
+//! number 42. The library `config` guesses the type before it knows the field, so it is not used here.
 
 use std::{
     fmt::{self, Display},
@@ -17,7 +17,7 @@ use serde::de::{
 /// Why a section cannot be read.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    /// The setting whose value is wrong. None if the section has an unknown key or lacks one.
+    /// The setting whose value is wrong. `None` if the section has an unknown key or lacks one.
     pub setting: Option<String>,
     why: String,
 }
@@ -57,7 +57,7 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// Leaves numbers, truth values and lists that are not text to `config`.
+/// Passes numbers, booleans and lists that are not text to `config`.
 macro_rules! by_type {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
@@ -141,7 +141,7 @@ impl<'de> Deserializer<'de> for Setting<'_> {
     serde::forward_to_deserialize_any! { unit unit_struct ignored_any }
 }
 
-/// The keys of a section that are not read yet, the next one last.
+/// The unread keys of a section, the next one last.
 struct Keys<'a> {
     section: String,
     left: Vec<(&'a String, &'a Value)>,
@@ -190,7 +190,7 @@ impl Text<'_> {
         }
     }
 
-    /// A list in brackets is TOML. Its elements keep their blanks.
+    /// A list in brackets is TOML. Its elements keep their whitespace.
     fn in_brackets(&self) -> Result<Value, Wrong> {
         let file = File::from_str(&format!("list = {}", self.text.trim()), FileFormat::Toml);
         let read = Config::builder().add_source(file).build().and_then(|read| read.get("list"));
@@ -198,7 +198,7 @@ impl Text<'_> {
     }
 }
 
-/// Whole numbers and fractions.
+/// Integers and floating-point numbers.
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ty, $form:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
@@ -240,7 +240,7 @@ impl<'de> Deserializer<'de> for Text<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// In brackets, or with commas between. Nothing but blanks is the empty list.
+    /// In brackets, or separated by commas. A blank text is the empty list.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         if self.text.trim().starts_with('[') {
             return self.in_brackets()?.deserialize_seq(visitor).map_err(Wrong::custom);

@@ -1,4 +1,4 @@
-//! What operators and orchestrators ask: has it started, does it live, is it ready, and how is it doing.
+//! Endpoints for operators and orchestrators: startup, liveness, readiness and metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use warp::{Filter, Reply};
 
 use super::{Response, Routes, group};
 
-/// What is known of the health of this process.
+/// The health of this process.
 #[derive(Debug, Default)]
 pub struct Health {
     started: AtomicBool,
@@ -20,7 +20,7 @@ pub struct Health {
     checks: Mutex<BTreeMap<String, Check>>,
 }
 
-/// What a check found last: all is well, or why not.
+/// The last result of a check: `Ok`, or why it fails.
 pub type Finding = Result<(), String>;
 
 #[derive(Debug)]
@@ -29,26 +29,26 @@ struct Check {
     finding: watch::Receiver<Finding>,
 }
 
-/// One check, as shown.
+/// One check in a response.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CheckView {
     /// What is checked.
     pub name: String,
-    /// Whether all is well.
+    /// Whether the check passes.
     pub ok: bool,
-    /// Whether this process is not ready without it.
+    /// Whether readiness depends on it.
     pub required: bool,
-    /// Why it is not well.
+    /// Why it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Whether this process is ready for work, as shown.
+/// Whether this process is ready, as in a response.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReadyView {
     /// `ready`, `starting`, `draining` or `failing`.
     pub status: &'static str,
-    /// Everything that is checked.
+    /// All checks.
     pub checks: Vec<CheckView>,
 }
 
@@ -58,17 +58,18 @@ impl Health {
         Arc::default()
     }
 
-    /// From now on it has started.
+    /// Marks the process as started.
     pub fn set_started(&self) {
         self.started.store(true, Ordering::Relaxed);
     }
 
-    /// From now on it finishes what it has, and wants nothing new.
+    /// Marks the process as draining: it finishes its work and accepts no more.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Adds a check, not well until its first finding is sent. Whoever drops the sender has ended in an unplanned way: not well.
+    /// Adds a check. It fails until its first finding is sent, and after its sender is dropped: that task ended
+    /// unexpectedly.
     pub fn check(&self, name: &str, required: bool) -> watch::Sender<Finding> {
         let (sender, finding) = watch::channel(Err("not checked yet".to_owned()));
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +82,7 @@ impl Health {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Whether it is ready for work, and if not, why.
+    /// Whether it is ready, and if not, why.
     pub fn ready(&self) -> ReadyView {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         let checks: Vec<_> = checks.iter().map(|(name, check)| check.view(name)).collect();
@@ -102,17 +103,17 @@ impl Check {
     fn view(&self, name: &str) -> CheckView {
         let finding = match self.finding.has_changed() {
             Ok(_) => self.finding.borrow().clone(),
-            Err(_) => Err("nobody checks this any more".to_owned()),
+            Err(_) => Err("the task that checks this has ended".to_owned()),
         };
         CheckView { name: name.to_owned(), ok: finding.is_ok(), required: self.required, reason: finding.err() }
     }
 }
 
-/// `/health/startup`, `/health/live`, `/health/ready` and `/metrics`; for a port that is not public.
+/// `/health/startup`, `/health/live`, `/health/ready` and `/metrics`, for a port that is not public.
 pub fn routes(health: Arc<Health>, metrics: impl Fn() -> String + Clone + Send + Sync + 'static) -> Routes {
     let startup = Arc::clone(&health);
     let startup = warp::path!("health" / "startup").map(move || shown(startup.is_started(), &startup.ready()));
-    // That it answers is the answer. What it depends on is not asked: a restart would not mend that.
+    // A response is enough. Dependencies are not checked: a restart would not repair them.
     let live = warp::path!("health" / "live").map(|| shown(true, &serde_json::json!({ "status": "live" })));
     let ready = warp::path!("health" / "ready").map(move || {
         let view = health.ready();

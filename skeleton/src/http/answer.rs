@@ -1,4 +1,4 @@
-//! One request, from its head to the head of its answer.
+//! Handles one request up to the head of its response.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -31,14 +31,14 @@ const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What a connection is doing: how many requests it has brought, and how many of them are not answered in full.
+/// The requests of one connection: how many arrived, and how many have no complete response yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Doing {
     pub(super) seen: u64,
     pub(super) running: usize,
 }
 
-/// Held from the head of a request to the last byte of its answer.
+/// Held from the head of a request to the last byte of its response.
 pub(super) struct Busy(Arc<watch::Sender<Doing>>);
 
 impl Busy {
@@ -54,17 +54,17 @@ impl Drop for Busy {
     }
 }
 
-/// Answers requests with the routes of a service.
+/// Answers requests with a service's routes.
 pub(super) struct Answers {
     pub(super) routes: Routes,
     pub(super) settings: HttpSettings,
-    /// One permit for each request that is being handled, on whichever connection, and after that is gone too.
+    /// One permit for each request in progress, on any connection, even if that connection is gone.
     pub(super) handling: Arc<Semaphore>,
     pub(super) stop: Stop,
 }
 
 impl Answers {
-    /// Answers one request, logs and counts it.
+    /// Answers one request, logs it and counts it.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
         let begun = Instant::now();
         let trace = trace_of(request.headers());
@@ -84,7 +84,7 @@ impl Answers {
             headers.insert(X_TRACE_ID, trace_id);
         }
         if keeps_alive_by_default && self.stop.is_announced() {
-            // The next request goes over another connection, which a balancer opens to another replica.
+            // The next request uses another connection, which a balancer opens to another replica.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         span.in_scope(|| record(&method, &path, response.status(), begun.elapsed()));
@@ -97,7 +97,7 @@ impl Answers {
             return problem_response(&too_large());
         }
         let Ok(permit) = Arc::clone(&self.handling).try_acquire_owned() else {
-            return problem_response(&Problem::unavailable("too many requests at a time: try again in a moment"));
+            return problem_response(&Problem::unavailable("too many concurrent requests: try again shortly"));
         };
         let progress = BodyProgress::begin();
         let changes_something =
@@ -124,7 +124,7 @@ impl Answers {
                 None => problem_response(&Problem::new(
                     504,
                     "timed-out",
-                    "this took too long and was given up: see whether it was done before trying again",
+                    "the request timed out: check whether it took effect before you try again",
                 )),
             };
             match progress.fault() {
@@ -136,12 +136,12 @@ impl Answers {
         if !changes_something {
             return work.await;
         }
-        // A task of its own: what changes something goes on to its end even if the caller hangs up.
+        // A separate task: a request that changes something runs to its end even if the caller hangs up.
         tokio::spawn(work.in_current_span()).await.unwrap_or_else(|_| problem_response(&internal_error()))
     }
 }
 
-/// Runs work for so long, counted anew whenever the body of the request goes on.
+/// Runs work with a time limit, which restarts whenever more of the request's body arrives.
 async fn within<T>(limit: Duration, progress: &BodyProgress, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     loop {
@@ -178,7 +178,7 @@ fn record(method: &Method, path: &str, status: StatusCode, took: Duration) {
     metrics::histogram!("http_request_duration_seconds", "method" => method).record(took.as_secs_f64());
 }
 
-/// The path with `*` for whatever is not a plain lowercase word: ids, addresses and other things that do not belong in a log.
+/// The path with `*` for each part that is not a plain lowercase word: ids and addresses do not belong in a log.
 fn path_without_ids(path: &str) -> String {
     let plain =
         |part: &str| part.len() <= 30 && part.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
@@ -189,7 +189,7 @@ fn path_without_ids(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// The caller's trace, if it is well-formed (W3C Trace Context, level 1), or a new one.
+/// The caller's trace if it is well-formed (W3C Trace Context, level 1); otherwise a new one.
 fn trace_of(headers: &HeaderMap) -> TraceParent {
     let given = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()?.parse().ok());
     given.unwrap_or_else(|| TraceParent {
@@ -199,7 +199,7 @@ fn trace_of(headers: &HeaderMap) -> TraceParent {
     })
 }
 
-/// The peer, or behind N proxies of ours the N-th hop from the right: what stands left of it anyone may have written.
+/// The peer, or behind N trusted proxies the N-th hop from the right. Hops further left can be forged.
 fn client_address(headers: &HeaderMap, peer: IpAddr, trusted_proxies: u32) -> IpAddr {
     let Some(skipped) = (trusted_proxies as usize).checked_sub(1) else { return peer.to_canonical() };
     let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
@@ -212,7 +212,7 @@ fn address_in(hop: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// The body of an answer. It keeps its connection busy, and a stream of events ends when the server stops.
+/// The body of a response. It keeps its connection busy. An event stream ends when the server stops.
 pub(super) struct AnswerBody<B> {
     body: B,
     stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -220,7 +220,7 @@ pub(super) struct AnswerBody<B> {
     _busy: Busy,
 }
 
-/// Makes the body of an answer one that knows when to end.
+/// Wraps a response's body so that an event stream ends when the server stops.
 pub(super) fn ending<B>(response: hyper::Response<B>, stop: &Stop, busy: Busy) -> hyper::Response<AnswerBody<B>> {
     let kind = response.headers().get(CONTENT_TYPE);
     let streams = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
@@ -239,7 +239,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
         }
         if self.stopped.as_mut().is_some_and(|stopped| stopped.as_mut().poll(context).is_ready()) {
             self.ended = true;
-            // Spread out, so that not everyone is back in the same moment.
+            // Random, so that the clients do not all reconnect at the same moment.
             let farewell = format!("retry: {}\n\n", rand::random_range(500..2_500));
             return Poll::Ready(Some(Ok(Frame::data(farewell.into()))));
         }

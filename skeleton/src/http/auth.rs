@@ -219,7 +219,7 @@ fn count_refused(error: &Error) {
 
 /// The refusal while keys or revocations cannot be read.
 pub fn unavailable() -> Problem {
-    Problem::unavailable("tokens cannot be checked just now: try again in a moment")
+    Problem::unavailable("tokens cannot be checked at the moment: try again shortly")
 }
 
 fn readable(key: &PublicKey) -> Option<(String, DecodingKey)> {

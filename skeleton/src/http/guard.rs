@@ -1,4 +1,4 @@
-//! Limits on what passes over a connection: how large, how slow, how long.
+//! Limits on size, speed and duration of what passes over a connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// Beyond the idle time-out, a body may take one second for each so many bytes, so that single bytes do not buy time.
+/// Beyond the idle timeout, a body gets one second per this many bytes, so that single bytes cannot extend it.
 const SLOWEST_BYTES_PER_SECOND: u64 = 8 * 1024;
-/// How long a connection that we close is still read, so that the caller gets our answer and not a reset.
+/// How long a closing connection is still read, so that the caller receives the response instead of a reset.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// A connection whose peer must read what we write.
+/// A connection whose peer must read what is written to it.
 pub(super) struct GuardedStream<S> {
     stream: S,
     patience: Duration,
@@ -74,8 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Says that we write no more, then reads on for a moment: closing with unread bytes would reset the connection,
-    /// and a caller still sending a body that we refused would never see why.
+    /// Ends the output, then keeps reading briefly. Closing with unread bytes would reset the connection, and a caller
+    /// that is still sending a refused body would not see why.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.linger.is_none() {
@@ -94,14 +94,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
     }
 }
 
-/// What is wrong with a body.
+/// Why a body was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     TooLarge,
     TooSlow,
 }
 
-/// What the reading of a body has come to, for whoever waits for the handler that reads it.
+/// The progress of reading a body, shared with the code that waits for the handler.
 #[derive(Clone, Debug)]
 pub(super) struct BodyProgress(Arc<Mutex<Progress>>);
 
@@ -117,7 +117,7 @@ impl BodyProgress {
         Self(Arc::new(Mutex::new(Progress { last: Instant::now(), waiting: false, fault: None })))
     }
 
-    /// When the body, or the request itself, last went on.
+    /// When the body last progressed, or when the request began.
     pub(super) fn last(&self) -> Instant {
         self.get().last
     }
@@ -140,7 +140,7 @@ impl BodyProgress {
     }
 }
 
-/// The body of a request, with an end to its size and to our patience.
+/// A request's body with limits on its size and on the time it may take.
 pub(super) struct GuardedBody<B> {
     body: B,
     progress: BodyProgress,
@@ -160,11 +160,11 @@ impl<B> GuardedBody<B> {
         self.progress.set(|progress| progress.fault = Some(fault));
         Poll::Ready(Some(Err(io::Error::other(match fault {
             Fault::TooLarge => "the body is too large",
-            Fault::TooSlow => "the body comes too slowly",
+            Fault::TooSlow => "the body arrives too slowly",
         }))))
     }
 
-    /// Only waiting for the caller counts: a handler may take its time between two pieces.
+    /// Only the time spent waiting for the caller counts: a handler may pause between two pieces.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.waiting.is_none() {
             let allowed = self.patience + Duration::from_secs(self.received / SLOWEST_BYTES_PER_SECOND);

@@ -4,7 +4,7 @@
 //! with 422, and while the first request is in progress a repeated one is refused with 409. A response is stored if
 //! repeating the request would give the same one: successes and refusals, but no 401, 408 or 429, no error of ours, and
 //! nothing larger than [`LARGEST_STORED`]. In all other cases the repeated request runs again under the same request id,
-//! which the services it asks and the inbox recognise.
+//! which its downstream services and the inbox recognise.
 //!
 //! ```ignore
 //! let add = path.and(warp::post()).and(idempotent(&app.store, caller, read_json)).then(add_contact);
@@ -44,13 +44,13 @@ pub const LARGEST_STORED: usize = 256 * 1024;
 
 /// The caller that a key belongs to.
 pub trait Principal: Sized {
-    /// Tells this principal from all others: `account 7c0f…`, `address 192.0.2.7`.
+    /// Distinguishes this principal from all others: `account 7c0f…`, `address 192.0.2.7`.
     fn scope(&self) -> String;
 
     /// The principal's account, if it has one: its stored responses are removed when it is erased.
     fn account_id(&self) -> Option<Uuid>;
 
-    /// Carries the request id along, for what the handler asks and writes.
+    /// Adds the request id, for the handler's own requests and writes.
     fn with_request_id(self, id: Uuid) -> Self;
 }
 
@@ -67,20 +67,20 @@ struct Key {
     request: KeyedRequest,
 }
 
-/// The parts of a request that tell it from others.
+/// The parts of a request that distinguish it from others.
 pub struct RequestHead {
     /// The HTTP method.
     pub method: Method,
     /// The path.
     pub path: String,
-    /// The headers, among them the key.
+    /// The headers, including the key.
     pub headers: HeaderMap,
 }
 
 /// How a body is read.
 pub type ReadBody<T> = fn(&HeaderMap, &Bytes) -> Result<T, Problem>;
 
-/// Extracts an idempotent request of the principal that a filter extracts, its body read by this function.
+/// Extracts an idempotent request for the principal that a filter extracts. `read_body` reads its body.
 pub fn idempotent<P, T>(
     store: &Postgres,
     principal: BoxedFilter<(P,)>,
@@ -94,7 +94,7 @@ where
     let whole = principal.and(warp::method()).and(warp::path::full()).and(warp::header::headers_cloned()).and(bytes());
     let request = move |principal: P, method: Method, path: FullPath, headers: HeaderMap, body: Bytes| {
         let head = RequestHead { method, path: path.as_str().to_owned(), headers };
-        // The key is looked at before the body, and neither is stored unless both are good.
+        // The key is checked before the body; nothing is stored unless both are valid.
         let request = Key::of(&store, &head, &principal, &body)
             .and_then(|key| Ok(IdempotentRequest { principal, body: read_body(&head.headers, &body)?, key }));
         async move { request.map_err(warp::reject::custom) as Result<_, Rejection> }
@@ -110,7 +110,7 @@ pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Resu
     read(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()), body)
 }
 
-/// For requests without a body of meaning.
+/// For requests whose body is ignored.
 ///
 /// # Errors
 /// None.
@@ -119,7 +119,7 @@ pub fn no_body(_: &HeaderMap, _: &Bytes) -> Result<(), Problem> {
 }
 
 impl<P: Principal, T> IdempotentRequest<P, T> {
-    /// A request whose body is not held as a whole; the fingerprint stands for it.
+    /// A request whose body is not read whole; the fingerprint represents it.
     ///
     /// # Errors
     /// 400 if the key is malformed.
@@ -154,7 +154,7 @@ impl<P: Principal, T> IdempotentRequest<P, T> {
 }
 
 impl Key {
-    /// The key that the headers name; `None` if they name none.
+    /// The key that the headers name; `None` if they have none.
     fn of(
         store: &Postgres,
         head: &RequestHead,
@@ -172,11 +172,11 @@ impl Key {
         Ok(Some(Self { store: store.clone(), request }))
     }
 
-    /// Stores a response if it is worth keeping, and returns it in any case.
+    /// Stores a response if it may be replayed, and returns it in any case.
     async fn keep(self, id: Uuid, response: Response) -> Response {
         let (head, body) = response.into_parts();
         let Ok(body) = body.collect().await.map(|body| body.to_bytes()) else {
-            return reply(Err::<Response, _>(Failure::bug("a response's body broke off")));
+            return reply(Err::<Response, _>(Failure::bug("a response's body ended early")));
         };
         let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let kept = if is_final(head.status) && body.len() <= LARGEST_STORED {
@@ -209,22 +209,22 @@ fn key_in(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 fn reused() -> Problem {
-    let detail = "this idempotency key was used for another request: take a new one for each";
+    let detail = "this idempotency key was used for another request: use a new key for each request";
     Problem::new(422, "idempotency-key-reused", detail)
 }
 
 fn in_flight() -> Problem {
-    let detail = "the same request is being worked on: wait for its answer, or ask again in a moment";
+    let detail = "the same request is in progress: wait for its response, or try again shortly";
     Problem { retry_after: Some(1), ..Problem::new(409, "request-in-flight", detail) }
 }
 
-/// Whether repeating the request would give the same response. A new token, time, or our recovery changes the others.
+/// Whether repeating the request would give the same response. Others change with a new token, time, or our recovery.
 fn is_final(status: StatusCode) -> bool {
     let passing = [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !passing.contains(&status)
 }
 
-/// A hash of several parts that no other parts share.
+/// A hash of several parts; the boundaries between the parts count.
 fn hash(parts: &[&[u8]]) -> Vec<u8> {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! JSON bodies: read whole, bounded in depth, and when wrong told where, never what.
+//! JSON bodies: read whole, with a limit on depth. An error names the place of a mistake, never the value.
 
 use std::pin::pin;
 
@@ -26,7 +26,7 @@ pub fn body<T: DeserializeOwned + Send + 'static>() -> impl Filter<Extract = (T,
 /// A body that has been read, as a value; its content type must be JSON.
 ///
 /// # Errors
-/// 415 for another content type, 400 for what is no JSON, 422 for JSON of another form, with the field at fault.
+/// 415 for another content type, 400 for invalid JSON, 422 for JSON of another form, with the field at fault.
 pub fn read<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result<T, Problem> {
     if content_type.is_some_and(is_json) {
         return parse(body);
@@ -34,7 +34,7 @@ pub fn read<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Res
     Err(Problem::new(415, "unsupported-media-type", "the content-type of the body must be application/json"))
 }
 
-/// The whole body. How large it may be is seen to before.
+/// The whole body. Its size is limited before.
 pub fn bytes() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone {
     warp::body::stream().and_then(|stream| async move { whole(stream).await.map_err(refuse) })
 }
@@ -43,7 +43,7 @@ async fn whole(stream: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Res
     let mut stream = pin!(stream);
     let mut whole = BytesMut::new();
     while let Some(piece) = stream.next().await {
-        whole.put(piece.map_err(|_| Problem::new(400, "body-incomplete", "the body broke off before its end"))?);
+        whole.put(piece.map_err(|_| Problem::new(400, "body-incomplete", "the body ended early"))?);
     }
     Ok(whole.freeze())
 }
@@ -69,7 +69,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Category::Data => invalid(body, &error),
         Category::Io | Category::Syntax | Category::Eof => {
             let place = format!("line {}, column {}", error.line(), error.column());
-            Problem::new(400, "malformed-json", format!("the body is not valid json: it goes wrong at {place}"))
+            Problem::new(400, "malformed-json", format!("the body is not valid JSON: error at {place}"))
         }
     })
 }
@@ -90,19 +90,19 @@ fn invalid(body: &[u8], error: &serde_json::Error) -> Problem {
     } else if let Some(name) = named(text, "unknown field `") {
         path.pop_if(|last| *last == name);
         path.push(name);
-        "is not known here".to_owned()
+        "is not a known field".to_owned()
     } else if let Some(name) = named(text, "duplicate field `") {
         path.pop_if(|last| *last == name);
         path.push(name);
-        "is given twice".to_owned()
+        "occurs twice".to_owned()
     } else if let Some((_, expected)) = text.rsplit_once(", expected ") {
-        // What stands before the comma repeats the value that was sent.
+        // The part before the comma repeats the value that was sent.
         format!("expected {expected}")
     } else {
         text.to_owned()
     };
     let (field, detail) = (shortened(&path.join("."), MAX_NAME), shortened(&detail, MAX_DETAIL));
-    let told = if field.is_empty() { format!("the body is wrong: {detail}") } else { format!("{field} {detail}") };
+    let told = if field.is_empty() { format!("the body is invalid: {detail}") } else { format!("{field} {detail}") };
     Problem { errors: vec![FieldError { field, detail }], ..Problem::new(422, "invalid-body", told) }
 }
 
@@ -115,7 +115,7 @@ fn shortened(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 
-/// Where in the tree of a JSON text one is after reading a part of it. Text that is not JSON gives some position.
+/// The position in the tree of a JSON text after reading part of it. Text that is not JSON gives some position.
 #[derive(Default)]
 struct Position<'a> {
     open: Vec<Level<'a>>,
@@ -173,7 +173,7 @@ impl<'a> Position<'a> {
     }
 }
 
-/// The length of the string a text begins with, quotes included; all of the text when it does not end.
+/// The length of the string at the start of a text, quotes included; the whole text if the string does not end.
 fn string_length(text: &[u8]) -> usize {
     let mut escaped = false;
     for (at, byte) in text.iter().enumerate().skip(1) {

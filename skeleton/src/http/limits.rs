@@ -1,4 +1,4 @@
-//! How often an address or an account may ask.
+//! Rate limits per address and per account.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,20 +15,20 @@ use warp::{Filter, Rejection};
 use super::ClientAddress;
 use crate::failure::Problem;
 
-/// After so many checks, those who have not asked for a while are forgotten.
+/// After this many checks, idle entries are removed.
 const CHECKS_BETWEEN_CLEANINGS: u64 = 4_096;
 /// With more addresses than this at once, whole networks are counted instead.
 const MANY: usize = 100_000;
 
-/// How often an address or an account may ask.
+/// Rate limits per address and per account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateSettings {
-    /// Requests a minute from one address (IPv6: one /64 network).
+    /// Requests per minute from one address (IPv6: one /64 network).
     pub per_address_per_minute: NonZeroU32,
-    /// Requests a minute for one account.
+    /// Requests per minute for one account.
     pub per_account_per_minute: NonZeroU32,
-    /// How many of them may come at once.
+    /// How many of them may arrive at once.
     pub burst: NonZeroU32,
 }
 
@@ -40,7 +40,7 @@ impl Default for RateSettings {
     }
 }
 
-/// Counts requests and says when there are too many. Counts are of this replica alone.
+/// Counts requests and refuses excess ones. Each replica counts for itself.
 #[derive(Debug)]
 pub struct RateLimits {
     addresses: Counter<IpAddr>,
@@ -48,7 +48,7 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// Starts to count.
+    /// A limiter with no requests counted yet.
     pub fn new(settings: &RateSettings) -> Self {
         Self {
             addresses: Counter::new(settings.per_address_per_minute, settings.burst),
@@ -68,7 +68,7 @@ impl RateLimits {
     }
 }
 
-/// Lets a request pass only while its address does not ask too often. Put it once, before all routes.
+/// Refuses requests from an address that exceeds its rate. Put it once, before all routes.
 pub fn limited_by_address(limits: Arc<RateLimits>) -> impl Filter<Extract = (), Error = Rejection> + Clone {
     super::client_address()
         .and_then(move |ClientAddress(address)| {
@@ -103,8 +103,7 @@ impl<K: Hash + Eq + Clone> Counter<K> {
         self.limiter.check_key(key).map_err(|refused| {
             let wait = refused.wait_time_from(self.clock.now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            let problem =
-                Problem::new(429, "too-many-requests", "too many requests: wait a little and go on more slowly");
+            let problem = Problem::new(429, "too-many-requests", "too many requests: wait a moment, then send fewer");
             Problem { retry_after: Some(seconds.max(1)), ..problem }
         })
     }
@@ -116,7 +115,7 @@ impl<K: Hash + Eq + Clone> Counter<K> {
     }
 }
 
-/// What is counted as one: someone with IPv6 has a whole /64 to choose addresses from.
+/// What is counted as one address: an IPv6 user can choose any address of a whole /64.
 fn network_of(address: IpAddr, crowded: bool) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) if crowded => Ipv4Addr::from_bits(address.to_bits() & !0xffff).into(),
@@ -128,7 +127,7 @@ fn network_of(address: IpAddr, crowded: bool) -> IpAddr {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#[allow(clippy::unwrap_used, reason = "a test fails on anything unexpected")]
 mod tests {
     use super::*;
 

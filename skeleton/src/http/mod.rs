@@ -1,8 +1,8 @@
 //! A hardened HTTP server around warp's filters.
 //!
-//! `warp::serve` waits for ever: for half a header, for the rest of a body, for a reader that does not read, for a stream
-//! that does not end. Here all of these have a limit, a panic is answered like any other failure, work that changes
-//! something is not broken off because its caller went away, and a stop has a deadline. `tests/all/http.rs` shows each.
+//! `warp::serve` waits without limit: for half a header, the rest of a body, a peer that does not read, a stream that
+//! does not end. Here all of these have a limit and a stop has a deadline. A panic is answered like any other failure.
+//! Work that changes something continues if its caller hangs up. `tests/all/http.rs` tests each.
 
 pub mod admin;
 mod answer;
@@ -28,37 +28,37 @@ pub use limits::{RateLimits, RateSettings, limited_by_address};
 pub use problem::{Accepted, Created, IntoResponse, Json, NoContent, finish, group, problem_response, reply};
 pub use serve::{Drained, serve};
 
-/// A group of routes, boxed so that the compiler stays quick.
+/// A group of routes, boxed to keep compile times short.
 pub type Routes = BoxedFilter<(Response,)>;
 
-/// What goes back to the caller.
+/// A response to the caller.
 pub type Response = warp::reply::Response;
 
-/// How the HTTP server behaves.
+/// Settings of the HTTP server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
-    /// Where to listen.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// How long a caller may take for the head of a request, and be idle between two on HTTP/1.
+    /// How long a caller may take to send a request's head, and stay idle between two requests on HTTP/1.
     pub header_timeout_ms: u64,
-    /// How long a caller may send nothing of a body it has begun, or read nothing of an answer.
+    /// How long a caller may send nothing of a body it has begun, or read nothing of a response.
     pub body_idle_timeout_ms: u64,
-    /// How long a handler may take until the head of its answer, counted from the last byte of the body.
+    /// How long a handler may take until the head of its response, counted from the last byte of the body.
     pub request_timeout_ms: u64,
-    /// How long requests and streams may go on after a stop.
+    /// How long requests and streams may continue after a stop.
     pub drain_ms: u64,
-    /// Connections at a time; more wait in the system's queue.
+    /// Concurrent connections; more wait in the operating system's queue.
     pub max_connections: usize,
-    /// Connections at a time from one address; more are closed. Not used behind trusted proxies.
+    /// Concurrent connections from one address; more are closed. Not used behind trusted proxies.
     pub max_connections_per_address: usize,
-    /// Requests at a time; more are told to come back.
+    /// Concurrent requests; more are refused with 503.
     pub max_concurrent_requests: usize,
     /// The largest body, unless its route allows more.
     pub max_body_bytes: u64,
-    /// How many proxies in front of us are ours, each adding one hop to `X-Forwarded-For`.
+    /// The number of trusted proxies in front of us, each adding one hop to `X-Forwarded-For`.
     pub trusted_proxies: u32,
-    /// Paths (and what is below them) whose bodies may be larger or smaller; said by the service, not by its settings.
+    /// Paths (with everything below them) that have another body limit; set by the service, not in its settings.
     #[serde(skip)]
     pub body_limits: Vec<(String, u64)>,
 }
@@ -82,7 +82,7 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
-    /// Lets bodies sent to a path, and to what is below it, have another size.
+    /// Sets another body limit for a path and everything below it.
     pub fn allow_body(mut self, path: &str, bytes: u64) -> Self {
         self.body_limits.push((path.trim_end_matches('/').to_owned(), bytes));
         self
@@ -112,16 +112,16 @@ impl HttpSettings {
     }
 }
 
-/// Where a request came from, as far as that can be believed.
+/// The caller's address, as far as it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Gives a handler the address of its caller.
+/// Extracts the address of the caller.
 pub fn client_address() -> impl Filter<Extract = (ClientAddress,), Error = Rejection> + Copy {
     warp::ext::get::<ClientAddress>()
 }
 
-/// Gives a handler the trace its request belongs to: the caller's (W3C `traceparent`), or a new one.
+/// Extracts the trace of the request: the caller's (W3C `traceparent`), or a new one.
 pub fn trace_header() -> impl Filter<Extract = (TraceParent,), Error = Rejection> + Copy {
     warp::ext::get::<TraceParent>()
 }

@@ -1,4 +1,4 @@
-//! What goes back to the caller: answers with their status, and problems (RFC 9457) for all that can go wrong.
+//! Responses to the caller: results with their status, and problems (RFC 9457) for all errors.
 
 use std::convert::Infallible;
 
@@ -20,9 +20,9 @@ use crate::{
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Something a handler may give back.
+/// A type that a handler may return.
 pub trait IntoResponse {
-    /// Makes the whole answer of it.
+    /// Converts it into a response.
     fn into_response(self) -> Response;
 }
 
@@ -34,12 +34,12 @@ pub struct Json<T>(pub T);
 #[derive(Debug)]
 pub struct Created<T>(pub T);
 
-/// 202, with a JSON body and the place to look for what comes of it.
+/// 202, with a JSON body and the place to look for the result.
 #[derive(Debug)]
 pub struct Accepted<T> {
-    /// The path of the thing that will tell.
+    /// The path of the resource that will have the result.
     pub location: String,
-    /// What there is to tell already.
+    /// What is known already.
     pub body: T,
 }
 
@@ -85,7 +85,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Makes an answer of what a handler came to. Failures that are ours are logged here, once.
+/// Converts a handler's result into a response. Our own faults are logged here, once.
 pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Response {
     let failure = match answered {
         Ok(answer) => return answer.into_response(),
@@ -93,11 +93,11 @@ pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Respo
     };
     let bug = match &failure {
         Failure::Bug(bug) => {
-            tracing::error!(failure = %bug, stack = bug.stack, "a request met a bug");
+            tracing::error!(failure = %bug, stack = bug.stack, "a request failed because of a bug");
             Some(ReportedBug(bug.text.clone()))
         }
         Failure::Retry(error) => {
-            tracing::warn!(failure = %error, "a request could not be done just now");
+            tracing::warn!(failure = %error, "a request failed for now");
             None
         }
         Failure::Reject(_) | Failure::Drop(_) => None,
@@ -109,11 +109,11 @@ pub fn reply<T: IntoResponse, E: Into<Failure>>(answered: Result<T, E>) -> Respo
     response
 }
 
-/// A bug that a request met; the server, which knows the trace, reports it.
+/// A bug in the handling of a request; the server, which knows the trace, reports it.
 #[derive(Clone)]
 struct ReportedBug(String);
 
-/// Completes a response that tells of a fault of ours: the body names the trace, and a bug is reported with it.
+/// Completes the response for a fault of ours: adds the trace id to the body, and reports a bug with it.
 pub(super) fn with_trace(mut response: Response, trace: TraceParent) -> Response {
     if let Some(ReportedBug(text)) = response.extensions_mut().remove() {
         telemetry::report_bug_in(&text, Some(trace));
@@ -128,14 +128,14 @@ pub(super) fn with_trace(mut response: Response, trace: TraceParent) -> Response
     }
 }
 
-/// The answer that tells a problem.
+/// The response for a problem.
 pub fn problem_response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_response(status, "application/problem+json", problem);
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            // Nothing is left, and in so many seconds there is more (draft-ietf-httpapi-ratelimit-headers).
+            // Nothing remains; the quota resets in this many seconds (draft-ietf-httpapi-ratelimit-headers).
             set_header(&mut response, RATE_LIMIT, &format!("\"requests\";r=0;t={seconds}"));
         }
     }
@@ -146,7 +146,8 @@ pub fn problem_response(problem: &Problem) -> Response {
     response
 }
 
-/// A group of routes, to be joined with others: `group(one.or(other).unify())`. Refuse with `warp::reject::custom(problem)`.
+/// A group of routes to combine with others: `group(one.or(other).unify())`. Refuse with
+/// `warp::reject::custom(problem)`.
 pub fn group<F, R>(routes: F) -> Routes
 where
     F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
@@ -155,10 +156,10 @@ where
     routes.map(Reply::into_response).boxed()
 }
 
-/// Closes all routes: what none of them takes becomes a problem. `serve` does it; routes joined after it are never reached.
+/// Converts every rejection into a problem. `serve` calls it; routes joined after it are never reached.
 ///
-/// Write the path of a route before its method (`warp::path!("things").and(warp::get())`), or an unknown path is answered
-/// with 405 instead of 404.
+/// Write the path of a route before its method (`warp::path!("things").and(warp::get())`); otherwise an unknown path is
+/// answered with 405 instead of 404.
 pub fn finish<F, R>(routes: F) -> Routes
 where
     F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
@@ -173,7 +174,7 @@ async fn tell(rejection: Rejection) -> Result<Response, Infallible> {
     Ok(problem_response(&problem_of(&rejection)))
 }
 
-/// Several routes may have turned a request down; the one that came furthest knows best.
+/// If several routes have rejected a request, the most specific reason is returned.
 fn problem_of(rejection: &Rejection) -> Problem {
     if let Some(problem) = rejection.find::<Problem>() {
         return problem.clone();
@@ -182,7 +183,7 @@ fn problem_of(rejection: &Rejection) -> Problem {
         return too_large();
     }
     if rejection.find::<UnsupportedMediaType>().is_some() {
-        return Problem::new(415, "unsupported-media-type", "the content-type of the body is not taken here");
+        return Problem::new(415, "unsupported-media-type", "the content-type of the body is not supported here");
     }
     if rejection.find::<LengthRequired>().is_some() {
         return Problem::new(411, "length-required", "the content-length header is missing");
@@ -197,28 +198,28 @@ fn problem_of(rejection: &Rejection) -> Problem {
         return Problem::new(
             400,
             "invalid-query",
-            "the query of the address is missing something or has a value of the wrong kind",
+            "the query string lacks a parameter or has a value of the wrong type",
         );
     }
     if rejection.find::<warp::filters::body::BodyDeserializeError>().is_some() {
         return Problem::new(400, "invalid-body", "the body cannot be read");
     }
     if rejection.find::<MethodNotAllowed>().is_some() {
-        return Problem::new(405, "method-not-allowed", "this method is not offered here");
+        return Problem::new(405, "method-not-allowed", "this method is not supported here");
     }
     if rejection.is_not_found() {
         return Problem::new(404, "not-found", "there is nothing at this path");
     }
-    tracing::error!("a request was turned down by a filter for a reason that has no problem");
+    tracing::error!("unmapped warp rejection");
     internal_error()
 }
 
 pub(super) fn too_large() -> Problem {
-    Problem::new(413, "body-too-large", "the body is larger than this path takes")
+    Problem::new(413, "body-too-large", "the body exceeds the limit of this path")
 }
 
 pub(super) fn too_slow() -> Problem {
-    Problem::new(408, "body-too-slow", "the body came too slowly")
+    Problem::new(408, "body-too-slow", "the body arrived too slowly")
 }
 
 pub(super) fn internal_error() -> Problem {
@@ -229,7 +230,7 @@ fn json_response(status: StatusCode, content_type: &'static str, body: &impl Ser
     let body = match serde_json::to_vec(body) {
         Ok(body) => body,
         Err(error) => {
-            tracing::error!(failure = %error, "an answer cannot be written as json");
+            tracing::error!(failure = %error, "failed to serialize a response");
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
@@ -242,6 +243,6 @@ fn json_response(status: StatusCode, content_type: &'static str, body: &impl Ser
 fn set_header(response: &mut Response, name: HeaderName, value: &str) {
     match HeaderValue::from_str(value) {
         Ok(value) => drop(response.headers_mut().insert(name, value)),
-        Err(_) => tracing::error!(header = %name, "an answer's header has characters that no header may have"),
+        Err(_) => tracing::error!(header = %name, "a response header has invalid characters"),
     }
 }

@@ -1,4 +1,4 @@
-//! The accept loop: who may connect, how long a connection may be idle, and how it all ends.
+//! The accept loop: limits on connections, their idle time, and the orderly stop.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -27,32 +27,32 @@ const MAX_STREAMS: u32 = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long, once we close, a connection may still bring a request that was under way.
+/// How long a closing connection may still deliver a request that was on its way.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// How many connections may wait in the system's queue when we stop.
+/// How many connections may wait in the operating system's queue at the stop.
 const BACKLOG: usize = 1_024;
 const ACCEPT_BACK_OFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
-/// What was still going on when the time to end it was over; both are nought after a clean stop.
+/// What was still running when the drain timed out; both are 0 after a clean stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were cut.
+    /// Connections that were closed early.
     pub connections_cut: usize,
-    /// Requests whose handlers were left behind.
+    /// Requests whose handlers were still running.
     pub requests_cut: usize,
 }
 
 impl Drained {
-    /// Whether all ended by itself.
+    /// Whether everything ended in time.
     pub fn is_clean(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Serves until `stop`, then drains: nothing new is accepted, connections close after the requests they have, streams of
-/// events are told to end, and what is not over by the deadline is cut.
+/// Serves until `stop`, then drains: accepts nothing new, closes each connection after its current requests, ends event
+/// streams, and cuts what remains at the deadline.
 pub async fn serve(listener: TcpListener, routes: Routes, settings: HttpSettings, stop: Stop) -> Drained {
-    // More permits than a semaphore can count would be a panic.
+    // More permits than a semaphore can count would panic.
     let handled_at_once = u32::try_from(settings.max_concurrent_requests).unwrap_or(u32::MAX).min(1 << 20);
     let connected_at_once = settings.max_connections.min(Semaphore::MAX_PERMITS);
     let handling = Arc::new(Semaphore::new(handled_at_once as usize));
@@ -78,7 +78,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, settings: HttpSettings
         connections.spawn(connection(stream, place, Arc::clone(&answers)));
         while connections.try_join_next().is_some() {}
     }
-    // Those still in the system's queue believe that they are connected: they are served, not reset.
+    // Clients in the operating system's queue are already connected for themselves: they are served, not reset.
     tokio::task::yield_now().await;
     let queued = std::iter::from_fn(|| door.next(&listener).now_or_never());
     for (stream, place) in queued.take(BACKLOG) {
@@ -95,23 +95,19 @@ pub async fn serve(listener: TcpListener, routes: Routes, settings: HttpSettings
     };
     connections.shutdown().await;
     if !drained.is_clean() {
-        tracing::warn!(
-            connections = drained.connections_cut,
-            requests = drained.requests_cut,
-            "the drain was over before all had ended"
-        );
+        tracing::warn!(connections = drained.connections_cut, requests = drained.requests_cut, "the drain timed out");
     }
     drained
 }
 
-/// Lets connections in, while there is room for them.
+/// Admits connections while there is room for them.
 struct Door {
     places: Arc<Semaphore>,
     by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
     settings: HttpSettings,
 }
 
-/// A connection's place, free again when it is dropped.
+/// The slot of a connection, freed when it is dropped.
 struct ConnectionSlot {
     address: IpAddr,
     by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -119,7 +115,7 @@ struct ConnectionSlot {
 }
 
 impl Door {
-    /// The next connection for which there is room.
+    /// The next connection that there is room for.
     async fn next(&self, listener: &TcpListener) -> (TcpStream, ConnectionSlot) {
         loop {
             let permit = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
@@ -147,9 +143,9 @@ async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer.ip().to_canonical()),
-            // Mostly too many open files: to ask again at once would only burn the processor.
+            // Usually too many open files: an immediate retry would only use CPU.
             Err(error) => {
-                tracing::warn!(failure = %error, "a connection could not be accepted");
+                tracing::warn!(failure = %error, "failed to accept a connection");
                 sleep(back_off).await;
                 back_off = longest.min(back_off * 2);
             }
@@ -171,7 +167,7 @@ impl Drop for ConnectionSlot {
 
 /// Serves one connection to its end.
 async fn connection(stream: TcpStream, place: ConnectionSlot, answers: Arc<Answers>) {
-    // Small answers shall not wait for more; if it cannot be set, they wait.
+    // Sends small responses at once. If it cannot be set, they are delayed.
     let _ = stream.set_nodelay(true);
     let settings = &answers.settings;
     let (doing, watched) = watch::channel(Doing::default());
@@ -199,7 +195,7 @@ async fn connection(stream: TcpStream, place: ConnectionSlot, answers: Arc<Answe
     }
 }
 
-/// Waits until a connection has brought no request for a while.
+/// Waits until a connection has sent no request for a while.
 async fn idle(mut watched: watch::Receiver<Doing>, first: Duration, between: Duration) {
     let mut patience = first;
     loop {
@@ -211,7 +207,7 @@ async fn idle(mut watched: watch::Receiver<Doing>, first: Duration, between: Dur
     }
 }
 
-/// Waits until a connection should close because the server stops; one just opened may have its request first.
+/// Waits until a connection should close because the server stops. A new connection may send its request first.
 async fn stopping(stop: &Stop, mut watched: watch::Receiver<Doing>) {
     stop.stopped().await;
     let _ = timeout(LAST_REQUEST, watched.wait_for(|doing| doing.seen > 0)).await;

@@ -1,9 +1,9 @@
-//! Runs the handlers of a batch, each beginning while the one before it waits for the store.
+//! Runs the handlers of a batch, each starting while the one before it waits for the store.
 //!
-//! It promises what one after the other promises: the store gets the same statements in the same order
-//! ([`PipelinedBatch`]), what is published keeps the order of the messages, and where one fails nothing of any stays. What is
-//! saved is the waiting: the statements of a whole batch travel together. A handler that needs more than one statement
-//! cannot be overtaken; who it is is learned when it first crosses the order, and from then on it runs alone.
+//! The guarantees are those of sequential handling: the store gets the same statements in the same order
+//! ([`PipelinedBatch`]), published messages keep the order of the received ones, and one failure rolls all of it back.
+//! Only the waiting is saved: the statements of a whole batch travel together. A handler that needs more than one
+//! statement cannot be pipelined. It is detected when it first runs out of order, and from then on it runs alone.
 
 use std::{
     collections::HashSet,
@@ -33,11 +33,11 @@ impl SerialHandlers {
     }
 }
 
-/// What a handler has come to: its number in the batch, its hand on the transaction, and how it ended.
+/// The result of a handler: its index in the batch, its handle on the transaction, and the outcome.
 pub(super) type Called<Tx> = (usize, Tx, HandlerResult);
 
-/// Runs what `call` begins with each hand, one for each place in `serial`; where that says so, while nothing else runs.
-/// Ends with the first failure. Whether a hand has crossed the order, `hands` tells.
+/// Runs `call` with one transaction handle per entry of `serial`. If an entry is true, the call runs while no other
+/// does. Ends with the first failure. `hands` records whether a handler ran out of order.
 pub(super) async fn call_ahead<Tx, Out>(
     tx: &mut Tx,
     hands: &PipelinedBatch,
@@ -60,7 +60,7 @@ where
 struct Batch<'a, Tx, Out> {
     hands: &'a PipelinedBatch,
     serial: &'a [bool],
-    /// The message whose handler begins next.
+    /// The index of the message whose handler starts next.
     next: usize,
     running: FuturesUnordered<Out>,
     done: Vec<Option<Tx>>,
@@ -80,7 +80,7 @@ where
         loop {
             if self.may_begin() {
                 let hand = tx.hand(self.hands.hand(self.next));
-                let Some(hand) = hand else { return Poll::Ready(Err(Failure::bug("this store has one hand"))) };
+                let Some(hand) = hand else { return Poll::Ready(Err(Failure::bug("this store cannot pipeline"))) };
                 self.running.push(call(self.next, hand));
                 self.next += 1;
             }
@@ -95,7 +95,7 @@ where
         }
     }
 
-    /// Whether the next handler may begin: nothing runs, or the last that began has sent its statement or ended.
+    /// Whether the next handler may start: none runs, or the last one started has sent its statement or ended.
     fn may_begin(&self) -> bool {
         let Some(serial) = self.serial.get(self.next) else { return false };
         if self.running.is_empty() {

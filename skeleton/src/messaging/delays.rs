@@ -1,8 +1,8 @@
 //! Moves delayed jobs into the outbox when they are due.
 //!
-//! It promises: a delayed job goes out once, however many replicas there are, in the order of the due times, and never
-//! before its time by the store's clock. Moving it is one transaction: it is still delayed, or it is in the outbox,
-//! and a crash at any line changes nothing of that. Whoever cancels it before the move has cancelled it for good.
+//! Guarantees: A delayed job is sent once, however many replicas there are, in the order of the due times, and never
+//! before its due time by the store's clock. One transaction moves it: it is either still delayed or in the outbox,
+//! wherever a crash happens. A job that is cancelled before the move is never sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,26 +16,27 @@ use crate::{
     store::{Delay, Delays, ServiceContext, Transaction},
 };
 
-/// How long the loop sleeps when nothing is due before: also how late a job may be that another process has delayed.
+/// How long the loop sleeps if nothing is due before; also the maximum lateness of a job that another process has
+/// delayed.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The wait while another replica moves what is due.
+/// The wait while another replica moves due jobs.
 const ELSEWHERE: Duration = Duration::from_millis(50);
 
-/// How often the delayed jobs are counted.
+/// The interval at which delayed jobs are counted.
 const COUNT: TimeDelta = TimeDelta::seconds(3);
 
-/// How many jobs are moved in one transaction.
+/// The number of jobs moved in one transaction.
 const WINDOW: i64 = 256;
 
-/// Moves what is due until told to stop.
+/// Moves due jobs until the service stops.
 pub async fn release_due<S: Delays>(store: S, service: Arc<ServiceContext>, stop: Stop) {
     let (mut troubled, mut counted) = (false, None::<DateTime<Utc>>);
     while !stop.is_stopped() {
         let turn = turn(&store, &service).await;
         match &turn {
-            Err(error) if !troubled => warn!(%error, "delayed jobs cannot be moved: trying until they can"),
-            Ok(_) if troubled => info!("delayed jobs can be moved again"),
+            Err(error) if !troubled => warn!(%error, "failed to move delayed jobs; retrying"),
+            Ok(_) if troubled => info!("moving delayed jobs works again"),
             _ => {}
         }
         troubled = turn.is_err();

@@ -1,4 +1,4 @@
-//! The doors of a service: which function handles which message.
+//! The entry points of a service: which function handles which message.
 
 use std::{
     any::Any,
@@ -25,10 +25,10 @@ use crate::{
 ///
 /// Implemented for every `async fn(M, &mut Tx) -> Result<T, Failure>`.
 pub trait Handler<'a, M, Tx, T>: Send + Sync {
-    /// What it returns.
+    /// The future of its result.
     type Future: Future<Output = Result<T, Failure>> + Send + 'a;
 
-    /// Calls it.
+    /// Calls the function.
     fn call(&self, message: M, tx: &'a mut Tx) -> Self::Future;
 }
 
@@ -44,32 +44,32 @@ where
     }
 }
 
-/// A handler with its message's type forgotten: takes the data as it came.
+/// A handler with its message type erased: takes the data as received.
 pub type Boxed<Tx> = Arc<dyn for<'a> Fn(&'a [u8], &'a mut Tx) -> BoxFuture<'a, HandlerResult> + Send + Sync>;
 
 /// Handlers by the full name of their message.
 pub type ByName<Tx> = BTreeMap<&'static str, Boxed<Tx>>;
 
-/// The events that a service listens to.
+/// The events that a service consumes.
 pub struct Subscriptions<Tx> {
-    /// Who handles what.
+    /// The handlers by message name.
     pub handlers: ByName<Tx>,
-    /// What the queue is bound to.
+    /// The bindings of the queue.
     pub bindings: Vec<Binding>,
     pub(crate) reads: Vec<Reads>,
-    /// Who needs what of the order.
+    /// The order that each handler requires.
     pub orders: Orders,
     pub(crate) retry: RetryOverrides,
 }
 
-/// A message that a service reads, and what of it.
+/// A message that a service reads, and the fields that it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Reads {
     /// Its full name, in the version that the service is written against.
     pub message: &'static str,
-    /// The fields that the handler's type reads, as pointers.
+    /// The fields that the handler's type reads, as JSON pointers.
     pub fields: fn() -> Vec<String>,
-    /// What it needs of their order.
+    /// The order that the handler requires.
     pub order: Order,
 }
 
@@ -79,7 +79,7 @@ impl Reads {
     }
 }
 
-/// What a queue is bound to.
+/// The source of a queue's binding.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Binding {
     /// The exchange.
@@ -89,7 +89,7 @@ pub struct Binding {
 }
 
 impl<Tx: Transaction + 'static> Subscriptions<Tx> {
-    /// None yet.
+    /// Creates an empty set of subscriptions.
     pub fn new() -> Self {
         Self {
             handlers: BTreeMap::new(),
@@ -102,8 +102,9 @@ impl<Tx: Transaction + 'static> Subscriptions<Tx> {
 
     /// Handles an event with this function; its argument is the event, or an [`Excerpt`] of it.
     ///
-    /// Older versions of the event come to the same function, upcast. The queue is bound to those that are still
-    /// published: a producer that is not upgraded yet is heard, and of two copies of one event one is handled.
+    /// The same function gets older versions of the event, upcast. The queue is bound to those that are still
+    /// published, so that events of a producer that is not upgraded yet arrive. Of two copies of one event, one is
+    /// handled.
     pub fn on<E, H>(self, handler: H) -> Self
     where
         E: Excerpt,
@@ -113,7 +114,7 @@ impl<Tx: Transaction + 'static> Subscriptions<Tx> {
         self.add(Order::Any, handler)
     }
 
-    /// The same; an event that is older than another of its subject that was handled by `on_latest` is skipped.
+    /// The same, but an event is skipped if a later one of its subject was handled by `on_latest`.
     pub fn on_latest<E, H>(self, handler: H) -> Self
     where
         E: Excerpt,
@@ -123,8 +124,9 @@ impl<Tx: Transaction + 'static> Subscriptions<Tx> {
         self.add(Order::LatestWins, handler)
     }
 
-    /// The same; each event of a subject is handled after the one before it. What comes too early waits, and so does
-    /// what comes after an event that failed. All events of the producer about such subjects must be taken so.
+    /// The same, but each event of a subject is handled after its predecessor. An event that comes too early waits, and
+    /// so does the successor of an event that failed. All events of the producer about such subjects must be handled in
+    /// order.
     pub fn in_order<E, H>(self, handler: H) -> Self
     where
         E: Excerpt,
@@ -134,7 +136,7 @@ impl<Tx: Transaction + 'static> Subscriptions<Tx> {
         self.add(Order::InOrder, handler)
     }
 
-    /// What happens to an event that fails, where it is not what the shared settings say.
+    /// Overrides the shared retry settings for events that fail.
     pub fn retrying(self, retry: RetryOverrides) -> Self {
         Self { retry, ..self }
     }
@@ -184,20 +186,20 @@ where
 pub type BoxedRead<S> =
     Arc<dyn Fn(Vec<u8>, S) -> Pin<Box<dyn Future<Output = HandlerResult<Vec<u8>>> + Send>> + Send + Sync>;
 
-/// What is left to do of an order once its transaction is open; its reply comes written out.
+/// The part of a command that runs inside the transaction; its reply is serialised.
 pub type Prepared<Tx> = Box<dyn for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, HandlerResult<Vec<u8>>> + Send>;
 
-/// Does of an order what needs no transaction.
+/// Runs the part of a command that needs no transaction.
 pub type Prepare<S> =
     Arc<dyn Fn(&[u8], ReadContext<S>) -> BoxFuture<'static, HandlerResult<Prepared<<S as Store>::Tx>>> + Send + Sync>;
 
-/// How a request is answered.
+/// How a request is handled.
 pub enum Answer<S: Store> {
-    /// Without a transaction: nothing changes, and the same again may find something else.
+    /// Without a transaction: nothing changes, and a repeat may get another reply.
     Read(BoxedRead<ReadContext<S>>),
-    /// In a transaction, once: the same request again gets the first reply.
+    /// In a transaction, once: a repeat gets the first reply.
     Write(Prepare<S>),
-    /// In a transaction, each time: the handler makes again the same as once. Nothing of the reply is kept.
+    /// In a transaction, each time: the handler makes a repeat idempotent. The reply is not stored.
     WriteWithoutStoredReply(Prepare<S>),
 }
 
@@ -211,7 +213,7 @@ impl<S: Store> Clone for Answer<S> {
     }
 }
 
-/// What a reading handler gets: the store, and what the service was assembled with.
+/// The argument of a read handler: the store, and the resources of the service.
 #[derive(Clone)]
 pub struct ReadContext<S> {
     /// The store.
@@ -220,17 +222,17 @@ pub struct ReadContext<S> {
 }
 
 impl<S> ReadContext<S> {
-    /// A reading handler's view of a store.
+    /// Creates the read context of a store.
     pub fn new(store: S, service: Arc<crate::store::ServiceContext>) -> Self {
         Self { store, service }
     }
 
-    /// Something the service was assembled with, found by its type.
+    /// A resource of the service, found by its type.
     pub fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.service.get()
     }
 
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.service.environment.now()
     }
@@ -244,22 +246,22 @@ impl<S> std::ops::Deref for ReadContext<S> {
     }
 }
 
-/// The requests that a service answers.
+/// The requests that a service serves.
 pub struct RequestHandlers<S: Store> {
     pub(crate) handlers: BTreeMap<&'static str, Answer<S>>,
-    /// Who may ask what.
+    /// The callers permitted for each request.
     pub(crate) callers_of: BTreeMap<&'static str, Vec<String>>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) reads: Vec<Reads>,
 }
 
 impl<S: Store> RequestHandlers<S> {
-    /// None yet.
+    /// Creates an empty set of request handlers.
     pub fn new() -> Self {
         Self { handlers: BTreeMap::new(), callers_of: BTreeMap::new(), bindings: Vec::new(), reads: Vec::new() }
     }
 
-    /// Takes in others' answers, for these callers.
+    /// Adds request handlers for these callers.
     pub(crate) fn add(&mut self, answers: Self, callers: &[&str]) {
         let callers: Vec<String> = callers.iter().map(|caller| (*caller).to_owned()).collect();
         self.callers_of.extend(answers.handlers.keys().map(|name| (*name, callers.clone())));
@@ -268,7 +270,7 @@ impl<S: Store> RequestHandlers<S> {
         self.reads.extend(answers.reads);
     }
 
-    /// Everyone who may ask something.
+    /// All services that may send a request.
     pub(crate) fn callers(&self) -> Vec<String> {
         let mut all = Vec::new();
         for caller in self.callers_of.values().flatten() {
@@ -279,7 +281,7 @@ impl<S: Store> RequestHandlers<S> {
         all
     }
 
-    /// Answers a question with this function: `async fn(R, ReadContext<S>) -> HandlerResult<R::Reply>`.
+    /// Serves a question with this function: `async fn(R, ReadContext<S>) -> HandlerResult<R::Reply>`.
     pub fn read<R, F, Out>(mut self, handler: F) -> Self
     where
         R: Request,
@@ -296,7 +298,7 @@ impl<S: Store> RequestHandlers<S> {
         self
     }
 
-    /// Follows an order with this function: `async fn(R, &mut Tx) -> HandlerResult<R::Reply>`.
+    /// Serves a command with this function: `async fn(R, &mut Tx) -> HandlerResult<R::Reply>`.
     pub fn write<R, H>(self, handler: H) -> Self
     where
         R: Request,
@@ -305,9 +307,9 @@ impl<S: Store> RequestHandlers<S> {
         self.write_after(|asked: R, _| ready(Ok(asked)), handler)
     }
 
-    /// The same in two steps: what takes long comes first, without a transaction, `async fn(R, Reading<S>) ->
-    /// Answered<P>`; the function gets what came of it. Given again, the order gets its first reply even where the
-    /// first step would now refuse it.
+    /// The same in two steps. The slow part comes first, without a transaction: `async fn(R, ReadContext<S>) ->
+    /// HandlerResult<P>`. The handler gets its result. A repeat of the command gets the first reply even if the first
+    /// step would refuse it now.
     pub fn write_after<R, P, F, Out, H>(mut self, prepare: F, handler: H) -> Self
     where
         R: Request,
@@ -321,9 +323,9 @@ impl<S: Store> RequestHandlers<S> {
         self
     }
 
-    /// Follows an order whose reply must not be kept, because it holds secrets. Given again, the order is followed
-    /// again: the handler sees to it that this changes nothing more. What the handler has written stays even where it
-    /// refuses, so that it can count failures.
+    /// Serves a command whose reply must not be stored, because it contains secrets. A repeat is handled again: the
+    /// handler makes sure that it changes nothing more. The handler's writes are committed even if it refuses, so that
+    /// it can count failures.
     pub fn write_without_stored_reply_after<R, P, F, Out, H>(mut self, prepare: F, handler: H) -> Self
     where
         R: Request,

@@ -1,7 +1,7 @@
-//! Jobs: work that a service puts into its own queue, worked off in steps.
+//! Jobs: work that a service puts into its own queue, processed in steps.
 //!
-//! A step is a message and a transaction of its own. In that transaction the store's record of the job goes on as well:
-//! how far it is, whether somebody wants it to stop, and whether there is room for it beside others of its name.
+//! A step is a message and has its own transaction. That transaction also updates the store's record of the job: its
+//! progress, whether it was cancelled, and whether it may run beside others of its name.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -22,32 +22,32 @@ use crate::{
     },
 };
 
-/// How often a job that waits for room is looked for, should the end of another not have let it in.
+/// The interval at which waiting jobs are polled, in case the end of another job did not admit them.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
-/// How far a step of a job has come.
+/// The result of a step of a job.
 pub enum Progress<J> {
-    /// There is more to do: this job goes into the queue for the next step.
+    /// There is more to do: this job is enqueued for the next step.
     More(J),
-    /// The same, and so much of so much is done.
+    /// The same, with the progress as a count.
     Measured {
         /// The next step.
         next: J,
-        /// How much is done.
+        /// The amount done.
         done: u64,
-        /// How much there is to do in all.
+        /// The total amount.
         total: u64,
     },
-    /// All is done.
+    /// The job is done.
     Done,
-    /// The step found that nobody wants the rest, and has cleaned up: the job ends as cancelled.
+    /// The step found that the rest is not wanted, and has cleaned up: the job ends as cancelled.
     Stopped,
 }
 
 /// The jobs that a service puts into its own queue.
 ///
-/// A job is worked off in steps, each a message and a transaction of its own: a crash costs at most one step, and
-/// many long jobs take turns.
+/// A job is processed in steps, each a message with its own transaction: a crash costs at most one step, and many long
+/// jobs take turns.
 pub struct Jobs<Tx> {
     pub(crate) handlers: ByName<Tx>,
     pub(crate) bindings: Vec<Binding>,
@@ -56,11 +56,11 @@ pub struct Jobs<Tx> {
     limits: BTreeMap<&'static str, Option<u32>>,
 }
 
-/// How many jobs of a name may run at a time, over all replicas.
+/// The number of jobs of each name that may run at a time, over all replicas.
 pub(crate) struct JobLimits(BTreeMap<&'static str, u32>);
 
 impl<Tx: JobSteps + 'static> Jobs<Tx> {
-    /// None yet.
+    /// Creates an empty set of jobs.
     pub fn new() -> Self {
         Self {
             handlers: BTreeMap::new(),
@@ -71,12 +71,12 @@ impl<Tx: JobSteps + 'static> Jobs<Tx> {
         }
     }
 
-    /// What happens to a step that fails, where it is not what the shared settings say.
+    /// Overrides the shared retry settings for steps that fail.
     pub fn retrying(self, retry: RetryOverrides) -> Self {
         Self { retry, ..self }
     }
 
-    /// Works off a job with this function, one step a call. Jobs of older versions come to it upcast.
+    /// Handles a job with this function, one step per call. Jobs of older versions are upcast.
     pub fn on<J, H>(self, step: H) -> Self
     where
         J: Job,
@@ -85,7 +85,7 @@ impl<Tx: JobSteps + 'static> Jobs<Tx> {
         self.on_cancellable(step, nothing_to_clean_up)
     }
 
-    /// The same; of a job that somebody wants to stop, the second function gets the step that does not run any more.
+    /// The same; if a job is cancelled, the second function gets the step that no longer runs.
     pub fn on_cancellable<J, H, C>(mut self, step: H, cancelled: C) -> Self
     where
         J: Job,
@@ -102,24 +102,24 @@ impl<Tx: JobSteps + 'static> Jobs<Tx> {
         self
     }
 
-    /// Lets so many jobs of this kind run at a time, over all replicas; `[jobs]` in the settings may say otherwise.
-    /// Others wait, and that is no failure.
+    /// Limits the number of jobs of this kind that run at a time, over all replicas; `[jobs]` in the settings overrides
+    /// it. Other jobs wait, which is no failure.
     pub fn at_most<J: Job>(mut self, limit: u32) -> Self {
         self.limits.insert(job_name(J::NAME), Some(limit));
         self
     }
 
-    /// What the code says of how many may run.
+    /// The limits declared in code.
     pub(crate) fn limits(&self) -> DeclaredLimits {
         DeclaredLimits(self.limits.clone())
     }
 }
 
-/// How many jobs of each name may run at a time, as the code has it; `None` is any number.
+/// The number of jobs of each name that may run at a time, as declared in code; `None` is unlimited.
 pub(crate) struct DeclaredLimits(BTreeMap<&'static str, Option<u32>>);
 
 impl DeclaredLimits {
-    /// What the code and the settings say together. `import_file_at_most` is the key for `import-file`.
+    /// Applies the settings to the declared limits. `import_file_at_most` is the key for `import-file`.
     pub(crate) fn changed_by(mut self, settings: &BTreeMap<String, u32>) -> Result<JobLimits, Vec<String>> {
         let mut errors = Vec::new();
         for (key, limit) in settings {
@@ -182,7 +182,7 @@ where
     })
 }
 
-/// Ends a job, and lets the next of its name have its place.
+/// Ends a job, and admits the next one of its name.
 async fn end<Tx: JobSteps>(
     tx: &mut Tx,
     id: uuid::Uuid,
@@ -205,7 +205,7 @@ fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Makes room for limited jobs, and lets those in that wait for it, until told to stop.
+/// Creates the slots of limited jobs, and admits waiting jobs, until the service stops.
 pub(crate) async fn admit_those_who_wait<S: JobRecords>(store: S, service: Arc<ServiceContext>, stop: Stop)
 where
     S::Tx: JobSteps,
@@ -224,7 +224,7 @@ where
         };
         match looked.await {
             Ok(()) => are_open = true,
-            Err(error) => warn!(%error, "jobs that wait for their turn cannot be looked for: trying again"),
+            Err(error) => warn!(%error, "failed to poll waiting jobs; retrying"),
         }
         tokio::select! {
             () = stop.stopped() => {}

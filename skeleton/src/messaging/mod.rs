@@ -1,4 +1,4 @@
-//! Messages in and out. Only this module knows the broker; the loops in it know only the traits below.
+//! Messages in and out. Only this module uses the broker; its loops use only the traits below.
 
 mod ahead;
 pub mod consumer;
@@ -24,36 +24,36 @@ use uuid::Uuid;
 pub use crate::store::{Outcome, Outgoing, Publisher};
 pub use ahead::SerialHandlers;
 
-/// A message as the broker hands it out.
+/// A message as delivered by the broker.
 #[derive(Clone, Debug)]
 pub struct Incoming {
-    /// Its place among the deliveries, for acknowledging.
+    /// Its delivery tag, for acknowledging.
     pub tag: u64,
-    /// Its id; where it has none that can be read, one made from its content.
+    /// Its id; if it has no readable one, an id derived from its content.
     pub id: Uuid,
-    /// Its envelope, where it has one.
+    /// Its envelope, if it can be read.
     pub envelope: Result<Envelope, EnvelopeError>,
-    /// Its headers as they came.
+    /// Its headers as received.
     pub headers: rabbit::Headers,
     /// Its data.
     pub body: Bytes,
-    /// How often it was handed out before without an end.
+    /// The number of earlier deliveries without an outcome.
     pub deliveries_before: u32,
-    /// Which user of the broker published it, where the broker vouches for that.
+    /// The broker's user that published it, if the broker vouches for that.
     pub user: Option<String>,
-    /// Where a reply goes.
+    /// The reply address.
     pub reply_to: Option<String>,
 }
 
-/// Hands out the messages of one queue.
+/// Delivers the messages of one queue.
 pub trait Deliveries: Send {
-    /// Waits for a message, and takes up to `most` that are there. None at all where there will never be any more. Safe
-    /// to drop while waiting: nothing is lost.
+    /// Waits for a message, and returns up to `most` available ones. Empty if there will never be any more. Cancel
+    /// safe: nothing is lost if the future is dropped.
     fn next(&mut self, most: usize) -> impl Future<Output = Vec<Incoming>> + Send;
 
-    /// Says that these are done: all that were handed out up to and with the last of them.
+    /// Acknowledges all messages delivered up to and including the last of these.
     fn acknowledge_through(&mut self, last: &Incoming) -> impl Future<Output = ()> + Send;
 
-    /// Takes no more messages; what is in hand and not acknowledged goes to another.
+    /// Stops the consumer; unacknowledged messages go to another one.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }

@@ -1,10 +1,10 @@
-//! Order: what a consumer needs of it, and whose turn it is.
+//! Order: the order that a consumer requires, and when a message is due in it.
 //!
-//! The producer numbers the events of each subject in the transaction that writes them. Here, the numbers of one
-//! subject of one producer make a *line*. How far a line has come is kept in the store and locked by the transaction
-//! that handles its next event, so the rule holds whatever the broker delivers, however many replicas share the work.
-//! An event that comes too early is set aside and waits for the one before it; so does what comes after an event that
-//! waits for another try or is parked.
+//! The producer numbers the events of each subject in the transaction that writes them. For each subject of a producer,
+//! the consumer's store keeps a *subject cursor* (`line`): the number of the last event handled. The transaction that
+//! handles the next event locks the cursor, so the rule holds in any order of delivery, and with any number of
+//! replicas. An event that comes too early is set aside and waits for its predecessor; so does the successor of an
+//! event that waits for a retry or is parked.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,38 +24,38 @@ use crate::{failure::StoreError, store::Transaction};
 /// Events younger than this are in the inbox if they were handled: it keeps 14 days, and clocks may differ.
 const SURELY_KNOWN: TimeDelta = TimeDelta::days(13);
 
-/// By so much an event may be written after the one with the next number: as long as a transaction may take, and what
-/// the clocks of a producer's replicas may differ by.
+/// How much later than its successor an event may be written: the duration of a transaction, plus the clock difference
+/// between a producer's replicas.
 const OVERTAKING: TimeDelta = TimeDelta::minutes(3);
 
-/// What a handler needs of the order of its events.
+/// The order that a handler requires of its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// Nothing: each event stands alone.
+    /// None: events are independent.
     #[default]
     Any,
-    /// An event that is older than one of its subject handled before is skipped.
+    /// An event is skipped if a later one of its subject was handled before.
     LatestWins,
-    /// Each event of a subject is handled after the one before it.
+    /// Each event of a subject is handled after its predecessor.
     InOrder,
 }
 
-/// Whether it is a message's turn.
+/// Whether a message may be handled now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SequenceCheck {
-    /// It is.
+    /// It may.
     Now,
-    /// It has passed: a later one was handled, or this one itself.
+    /// It is late: a later event was handled, or this one itself.
     Passed,
-    /// It is not yet: this number has not been handled.
+    /// It is early: this number has not been handled.
     Early {
-        /// The number that the line waits for.
+        /// The number that the subject cursor waits for.
         missing: i64,
     },
 }
 
-/// What the handlers of a service need, by the full name of their message. Those that are not in it need nothing.
+/// The order that a service's handlers require, by the full name of their message. Others require none.
 #[derive(Clone, Debug, Default)]
 pub struct Orders(BTreeMap<&'static str, Order>);
 
@@ -66,17 +66,17 @@ impl Orders {
         }
     }
 
-    /// What the handler of a message needs.
+    /// The order that the handler of a message requires.
     pub fn of(&self, name: &str) -> Order {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// Whether any needs its events in order.
+    /// Whether any handler requires its events in order.
     pub fn any_in_order(&self) -> bool {
         self.0.values().any(|order| *order == Order::InOrder)
     }
 
-    /// A message's place, where its handler cares.
+    /// A message's sequence position, if its handler depends on order.
     pub(super) fn place_of(&self, envelope: &Envelope) -> Option<SequencePosition> {
         if self.of(&envelope.name) == Order::Any {
             return None;
@@ -86,13 +86,13 @@ impl Orders {
         Some(SequencePosition { line: format!("{producer} {subject}"), number })
     }
 
-    /// A message's place, where it may have to wait for it.
+    /// A message's sequence position, if it may have to wait for its predecessor.
     pub(super) fn waiting_place_of(&self, envelope: &Envelope) -> Option<SequencePosition> {
         self.place_of(envelope).filter(|_| self.of(&envelope.name) == Order::InOrder)
     }
 
-    /// What is wrong with these needs, each with what to do. Who takes one event of a subject in order must take all:
-    /// the numbers of those it does not hear of would be missing for ever.
+    /// The errors in these requirements, each with what to do. A service that handles one event of a subject in order
+    /// must handle all: the numbers of events that it does not consume would be missing forever.
     pub fn errors(&self) -> Vec<String> {
         let in_order: Vec<_> = self
             .0
@@ -111,7 +111,7 @@ impl Orders {
             if is_newest && in_order.contains(&kind) && !self.hears_in_order(entry) {
                 let (producer, subject) = kind;
                 errors.push(format!(
-                    "events of {producer} about one {subject} are taken in order: take {} in order too",
+                    "events of {producer} about one {subject} are handled in order: handle {} in order too",
                     entry.name
                 ));
             }
@@ -119,38 +119,38 @@ impl Orders {
         errors
     }
 
-    /// Whether an event is taken in order, in its newest version or in an older one: that is published beside it, as the
-    /// same event with the same number.
+    /// Whether an event is handled in order, in its newest version or in an older one. Older versions are published
+    /// beside it, as the same event with the same number.
     fn hears_in_order(&self, newest: &'static Entry) -> bool {
         let older = |entry: &&'static Entry| entry.older.and_then(|older| catalogue::find(older.name));
         successors(Some(newest), older).any(|entry| self.of(entry.name) == Order::InOrder)
     }
 }
 
-/// The producer of an event and what its subjects are: events with the same share their lines.
+/// The producer of an event and the kind of its subjects: events with the same pair share subject cursors.
 fn line_kind(name: &str) -> Option<(&'static str, String)> {
     let entry = catalogue::find(name)?;
     let schema: serde_json::Value = serde_json::from_str(entry.schema).ok()?;
     Some((entry.service, schema["x-kith"]["subject"].as_str()?.to_owned()))
 }
 
-/// Where the lines of some messages stand, locked until their transaction ends.
+/// The subject cursors of some messages, locked until their transaction ends.
 #[derive(Default)]
 pub(super) struct SubjectCursors {
     last: HashMap<String, i64>,
-    /// When the last event of each was written: of those that moved, and once they were asked for, of the others.
+    /// When the last event of each was written: for cursors that advanced, and for others once queried.
     times: HashMap<String, DateTime<Utc>>,
     are_times_read: bool,
     moved: BTreeSet<String>,
 }
 
 impl SubjectCursors {
-    /// The lines of these places.
+    /// Locks the subject cursors of these sequence positions.
     pub(super) async fn locked<T: Transaction>(
         tx: &mut T,
         places: impl Iterator<Item = &SequencePosition>,
     ) -> Result<Self, StoreError> {
-        // Sorted: two transactions that want the same lines wait for each other instead of deadlocking.
+        // Sorted: two transactions that want the same cursors wait for each other instead of deadlocking.
         let lines: BTreeSet<String> = places.map(|place| place.line.clone()).collect();
         if lines.is_empty() {
             return Ok(Self::default());
@@ -160,7 +160,7 @@ impl SubjectCursors {
         Ok(Self { last, ..Self::default() })
     }
 
-    /// Whether it is the turn of a message in this place.
+    /// Whether a message at this sequence position may be handled now.
     pub(super) fn turn(&self, order: Order, place: &SequencePosition) -> SequenceCheck {
         let last = self.last.get(&place.line).copied().unwrap_or(0);
         if place.number <= last {
@@ -172,7 +172,7 @@ impl SubjectCursors {
         SequenceCheck::Now
     }
 
-    /// A message in this place, written at this time, was handled. A line never goes back.
+    /// Advances the cursor past a handled message, written at this time. A cursor never goes back.
     pub(super) fn advance(&mut self, place: &SequencePosition, written_at: DateTime<Utc>) {
         let last = self.last.entry(place.line.clone()).or_default();
         if place.number > *last {
@@ -182,12 +182,12 @@ impl SubjectCursors {
         }
     }
 
-    /// Whether a new event whose place has passed got a number that another event had before: its producer was restored
-    /// from a backup, and counts again from there.
+    /// Whether a new event has a number that another event had before: its producer was restored from a backup, and
+    /// counts again from there.
     ///
-    /// In order, every number up to the last has been handled or given up. What was handled is known by the inbox, so a
-    /// new event of its time has another's number. Where the latest wins, numbers may be left out: there, an event that
-    /// was written after the last one has a higher number, whatever transactions and clocks of replicas do.
+    /// In order, every number up to the last was handled or dropped. The inbox has the handled events, so a new event
+    /// of that period has another event's number. With latest wins, numbers may be skipped: there, an event that was
+    /// written after the last one has a higher number, whatever transactions and clocks of replicas do.
     pub(super) async fn is_numbered_again<T: Transaction>(
         &mut self,
         tx: &mut T,
@@ -220,7 +220,7 @@ impl SubjectCursors {
         Ok(())
     }
 
-    /// Keeps how far the lines have come, with the transaction.
+    /// Writes the subject cursors in the transaction.
     pub(super) async fn keep<T: Transaction>(&self, tx: &mut T) -> Result<(), StoreError> {
         if self.moved.is_empty() {
             return Ok(());
@@ -277,6 +277,6 @@ mod tests {
         let errors = orders.errors();
 
         assert_eq!(errors.len(), 1, "{errors:?}");
-        assert!(errors[0].contains("take contacts.import-progressed.v1 in order too"), "{errors:?}");
+        assert!(errors[0].contains("handle contacts.import-progressed.v1 in order too"), "{errors:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Routes whose messages are postponed, because no queue takes them or because they must not overtake such a message:
-//! when each is tried again. Kept in memory by the replica that relays; the store says which messages are postponed.
+//! Routes whose messages are postponed, because no queue is bound for them or because they must not overtake such a
+//! message: when each is retried. Kept in memory by the relaying replica; the store says which messages are postponed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,24 +8,24 @@ use metrics::gauge;
 
 use crate::store::{OutboxRow, Route};
 
-/// The wait before a route is tried again. It doubles each time, up to the longest.
+/// The pause before a route is retried. It doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How often the store is asked what is postponed: another replica may have postponed it.
+/// The interval at which postponed messages are read from the store: another replica may have postponed some.
 const REFRESH: TimeDelta = TimeDelta::seconds(15);
 
-/// All routes with postponed messages. There are no more of them than message types, however many messages wait.
+/// All routes with postponed messages. There are at most as many as message types, however many messages wait.
 #[derive(Default)]
 pub(super) struct Postponed {
     routes: BTreeMap<Route, State>,
     refreshed: Option<DateTime<Utc>>,
 }
 
-/// What is known of a route.
+/// The state of a route.
 struct State {
     messages: u64,
-    /// No queue took the last message: until the next try, the route's messages are not sent at all.
+    /// The last message was unroutable: until the next retry, the route's messages are not sent at all.
     is_blocked: bool,
     was_blocked: bool,
     pause: Duration,
@@ -39,7 +39,7 @@ impl State {
         Self { messages, is_blocked: false, was_blocked: false, pause: FIRST_PAUSE, retry_at: now, readmitted_through }
     }
 
-    /// Due; also where the clock was set back.
+    /// Whether the retry is due; also if the clock was set back.
     fn is_due(&self, now: DateTime<Utc>) -> bool {
         let left = self.retry_at - now;
         left <= TimeDelta::zero() || left > span(LONGEST_PAUSE)
@@ -47,7 +47,7 @@ impl State {
 }
 
 impl Postponed {
-    /// Forgets everything: another replica relays.
+    /// Clears the state: another replica relays.
     pub(super) fn clear(&mut self) {
         if self.refreshed.take().is_some() {
             self.routes.clear();
@@ -56,12 +56,12 @@ impl Postponed {
         }
     }
 
-    /// Whether the store has to be asked what is postponed.
+    /// Whether postponed messages have to be read from the store.
     pub(super) fn is_stale(&self, now: DateTime<Utc>) -> bool {
         self.refreshed.is_none_or(|at| (now - at).abs() > REFRESH)
     }
 
-    /// What the store says is postponed.
+    /// Updates the state with the postponed messages in the store.
     pub(super) fn refresh(&mut self, mut found: BTreeMap<Route, u64>, now: DateTime<Utc>) {
         self.refreshed = Some(now);
         self.routes.retain(|route, state| state.is_blocked || found.contains_key(route));
@@ -79,18 +79,18 @@ impl Postponed {
         !self.routes.is_empty()
     }
 
-    /// Whether it is known that no queue takes a message.
+    /// Whether a message is known to be unroutable.
     pub(super) fn is_blocked(&self, row: &OutboxRow) -> bool {
         self.any() && self.routes.get(&row.route()).is_some_and(|state| state.is_blocked)
     }
 
-    /// The routes that are to be tried again now.
+    /// The routes to retry now.
     pub(super) fn due(&self, now: DateTime<Utc>) -> Vec<Route> {
         let is_due = |state: &State| (state.messages > 0 || state.is_blocked) && state.is_due(now);
         self.routes.iter().filter(|(_, state)| is_due(state)).map(|(route, _)| route.clone()).collect()
     }
 
-    /// Messages of a route are ready again.
+    /// Records that messages of a route are ready again.
     pub(super) fn readmitted(&mut self, route: &Route, positions: &[i64], now: DateTime<Utc>) {
         let Some(state) = self.routes.get_mut(route) else { return };
         state.is_blocked = false;
@@ -104,8 +104,8 @@ impl Postponed {
         self.show();
     }
 
-    /// Messages of a route were postponed: no queue took one of them, or they wait for one before them. True where the
-    /// route was not blocked before.
+    /// Records that messages of a route were postponed: one of them was unroutable, or they wait for an earlier one.
+    /// True if the route was not blocked before.
     pub(super) fn postponed(&mut self, route: Route, messages: u64, is_blocked: bool, now: DateTime<Utc>) -> bool {
         let state = self.routes.entry(route).or_insert_with(|| {
             let mut state = State::new(now);
@@ -123,8 +123,8 @@ impl Postponed {
         is_first
     }
 
-    /// The broker has this message. Where its route was blocked, all that is postponed is tried again at once, and true
-    /// is returned.
+    /// Records that the broker has confirmed this message. If its route was blocked, all postponed messages are retried
+    /// at once, and the result is true.
     pub(super) fn sent(&mut self, row: &OutboxRow, now: DateTime<Utc>) -> bool {
         if !self.any() {
             return false;
@@ -198,8 +198,8 @@ mod tests {
             assert_eq!(postponed.due(later), [route.clone()]);
             postponed.readmitted(&route, &[1, 2], later);
             assert_eq!(shown(), Some(298));
-            assert!(postponed.sent(&row(1), later), "queues take it again");
-            assert_eq!(postponed.due(later), [route.clone()], "the rest is tried at once");
+            assert!(postponed.sent(&row(1), later), "it is routable again");
+            assert_eq!(postponed.due(later), [route.clone()], "the rest is retried at once");
 
             postponed.refresh(BTreeMap::new(), later);
             assert_eq!(shown(), Some(0));
@@ -215,13 +215,13 @@ mod tests {
         for _ in 0..8 {
             let tried = now;
             while postponed.due(now).is_empty() {
-                // What comes meanwhile is postponed as well, and puts nothing off.
+                // Messages that arrive meanwhile are postponed as well, and do not delay the retry.
                 postponed.postponed(route.clone(), 1, false, now);
                 now += TimeDelta::milliseconds(250);
             }
             pauses.push((now - tried).num_milliseconds());
             postponed.readmitted(&route, &[1], now);
-            assert!(!postponed.postponed(route.clone(), 1, true, now), "it is told once");
+            assert!(!postponed.postponed(route.clone(), 1, true, now), "it is reported once");
         }
 
         assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);

@@ -1,5 +1,5 @@
-//! Reads what comes as what a handler takes: checked against the schema of its exact version, and made newer where it
-//! is older.
+//! Deserialises a received message into its handler's type: checked against the schema of its exact version, and upcast
+//! if it is older.
 
 use std::{collections::BTreeMap, iter, marker::PhantomData};
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Problem};
 
-/// Reads one version of a message as what its handler takes.
+/// Reads one version of a message as its handler's type.
 pub(super) struct Reader<E> {
     pub(super) version: &'static Entry,
     validator: Validator,
@@ -28,12 +28,12 @@ impl<E> Clone for Reader<E> {
 }
 
 impl<E: Excerpt> Reader<E> {
-    /// Reads the version that the type is written against.
+    /// A reader of the version that the type is written against.
     pub(super) fn of_its_version() -> Self {
         Self::of(entry_of::<E::Of>())
     }
 
-    /// Reads that version, and every older one.
+    /// Readers of that version, and of every older one.
     pub(super) fn of_all_versions() -> impl Iterator<Item = Self> {
         iter::once(Self::of_its_version()).chain(older_than(E::Of::NAME).map(Self::of))
     }
@@ -47,7 +47,7 @@ impl<E: Excerpt> Reader<E> {
         self.version.name == E::Of::NAME || is_published_beside(self.version.name)
     }
 
-    /// Keeps what handles this version; a handler written against an older version itself goes before an upcaster.
+    /// Stores the handler of this version; a handler written against an older version takes precedence over an upcast.
     pub(super) fn keep<H>(&self, handlers: &mut BTreeMap<&'static str, H>, handler: H) {
         if self.version.name == E::Of::NAME {
             handlers.insert(self.version.name, handler);
@@ -56,11 +56,12 @@ impl<E: Excerpt> Reader<E> {
         }
     }
 
-    /// Reads a message's data, checked against the schema of its version. The error names the place, never the value.
+    /// Reads a message's data, checked against the schema of its version. The error names the location, never the
+    /// value.
     pub(super) fn read(&self, body: &[u8]) -> Result<E, Failure> {
         let name = self.version.name;
         let data = serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("the data is no JSON: line {}, column {}", error.line(), error.column());
+            let detail = format!("the data is not valid JSON: line {}, column {}", error.line(), error.column());
             Problem::new(400, "malformed-message", detail)
         })?;
         self.validator
@@ -68,8 +69,8 @@ impl<E: Excerpt> Reader<E> {
             .map_err(|violation| Problem::new(400, "schema-violation", violation.to_string()))?;
         self.as_its_type(data)?.map_err(|_| {
             let detail = match self.misfit(body) {
-                Some(place) => format!("{place} is a whole number outside of the range of its field in {name}"),
-                None => format!("the data fits the schema of {name}, not its type"),
+                Some(place) => format!("{place} is a whole number outside the range of its field in {name}"),
+                None => format!("the data fits the schema of {name}, but not its type"),
             };
             Problem::new(400, "malformed-message", detail).into()
         })
@@ -80,8 +81,8 @@ impl<E: Excerpt> Reader<E> {
         Ok(E::deserialize(newest))
     }
 
-    /// The place of a whole number that its field cannot hold, in data that cannot be read: the data can be read with 1 in
-    /// place of every whole number, and cannot with 1 in place of every other.
+    /// The location of a whole number that its field cannot hold, in data that cannot be read. The data is readable
+    /// with 1 in place of every whole number, and is not with 1 in place of every other one.
     fn misfit(&self, body: &[u8]) -> Option<String> {
         let data: Value = serde_json::from_slice(body).ok()?;
         let places = whole_numbers_in(&data);
@@ -94,7 +95,7 @@ impl<E: Excerpt> Reader<E> {
             }
             self.as_its_type(probe).is_ok_and(|read| read.is_ok())
         };
-        // No place has this name.
+        // No location has this name.
         is_readable_with("none").then(|| places.iter().find(|place| !is_readable_with(place)).cloned())?
     }
 }

@@ -1,9 +1,9 @@
-//! The relay: sends what transactions have left in the outbox, and forgets it when the broker has it.
+//! The relay: sends the messages that transactions left in the outbox, and deletes them once the broker has them.
 //!
-//! It promises: what is committed is published at least once, in the order of the outbox for each subject, and
-//! nothing is forgotten before its own confirm. A message that no queue takes is counted and kept: the history takes
-//! every event, whoever listens, and a job has its queue, so it is the topology that is missing. Such a message is
-//! postponed with what must not overtake it, and tried again after a growing pause; what is behind it goes out.
+//! Guarantees: Committed messages are published at least once, in the order of the outbox for each subject, and none is
+//! deleted before its own confirm. An unroutable message is counted and kept: the history stores every event, with or
+//! without consumers, and a job has its queue, so part of the topology is missing. Such a message is postponed with
+//! those that must not overtake it, and retried after a growing pause; the messages behind it are sent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,13 +22,13 @@ use crate::{
     store::{Outbox, OutboxRow, Route, in_all_versions},
 };
 
-/// How long the relay sleeps when nobody wakes it: also how soon a replica takes over from one that died.
+/// How long the relay sleeps without a wakeup; also how soon a replica takes over from one that died.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The wait after trouble.
+/// The wait after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How often the right to relay is kept while messages are on their way. A replica that is frozen does not.
+/// The interval at which leadership is renewed while messages are being sent. A frozen replica does not renew it.
 const KEEP: Duration = Duration::from_secs(5);
 
 /// Sends the outbox of one store.
@@ -40,17 +40,17 @@ pub struct Relay<S, P> {
 }
 
 impl<S: Outbox, P: Publisher> Relay<S, P> {
-    /// A relay that has at most `window` messages unconfirmed.
+    /// A relay with at most `window` unconfirmed messages.
     pub fn new(store: S, publisher: Arc<P>, window: i64) -> Self {
         Self { store, publisher, window, environment: Environment::system() }
     }
 
-    /// The same, with another clock to wait by.
+    /// The same, with another clock for waits.
     pub fn in_environment(self, environment: Environment) -> Self {
         Self { environment, ..self }
     }
 
-    /// Relays until told to stop, and then once more what is there, as far as the broker takes it. What is left is for
+    /// Relays until the service stops, and then once more, as far as the broker accepts messages. The rest is left to
     /// another replica.
     pub async fn run(self, stop: Stop) {
         self.relay_until(stop).await;
@@ -65,10 +65,10 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             if let Err(error) = &turn
                 && !std::mem::replace(&mut troubled, true)
             {
-                warn!(%error, "the outbox cannot be read: trying until it can");
+                warn!(%error, "failed to read the outbox; retrying");
             }
             if turn.is_ok() && std::mem::take(&mut troubled) {
-                info!("the outbox can be read again");
+                info!("reading the outbox works again");
             }
             let wait = match turn {
                 Ok(PassResult::Sent) => continue,
@@ -94,7 +94,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             return Ok(PassResult::Elsewhere);
         };
         if self.readmit(postponed).await? {
-            // What is ready again goes before what was read.
+            // Messages that are ready again go before those just read.
             return Ok(PassResult::Sent);
         }
         if rows.is_empty() {
@@ -107,7 +107,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         Ok(if sent.unknown == 0 { PassResult::Sent } else { PassResult::Stuck })
     }
 
-    /// Makes those messages ready whose route is to be tried again. Whether there are any.
+    /// Makes messages ready whose route is due for a retry. Returns whether there are any.
     async fn readmit(&self, postponed: &mut Postponed) -> Result<bool, StoreError> {
         let now = self.environment.now();
         if postponed.is_stale(now) {
@@ -123,8 +123,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         Ok(any)
     }
 
-    /// The positions of those that are not to be sent now: no queue takes their route, or they would overtake one that is
-    /// postponed.
+    /// The positions of messages not to send now: their route is blocked, or they would overtake a postponed message.
     async fn waiting(&self, rows: &[OutboxRow], postponed: &Postponed) -> Result<BTreeSet<i64>, StoreError> {
         if !postponed.any() {
             return Ok(BTreeSet::new());
@@ -148,7 +147,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         let mut outcomes = self.publish(copies.into_iter().flatten().collect()).await.into_iter();
         let mut sent = Sent::default();
         for (row, count) in rows.iter().zip(counts) {
-            // Each is looked at, so that each is counted.
+            // Check each one, so that each is counted.
             let left: Vec<Outcome> = outcomes.by_ref().take(count).filter(|outcome| !is_done(row, *outcome)).collect();
             if left.is_empty() {
                 sent.done.push(row);
@@ -161,7 +160,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         sent
     }
 
-    /// Publishes, and keeps the right to relay for as long as that takes.
+    /// Publishes, and renews the relay's leadership for as long as that takes.
     async fn publish(&self, messages: Vec<Outgoing>) -> Vec<Outcome> {
         if messages.is_empty() {
             return Vec::new();
@@ -170,7 +169,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             loop {
                 self.environment.sleep(KEEP).await;
                 if let Err(error) = self.store.keep_relaying().await {
-                    warn!(%error, "the right to relay could not be kept");
+                    warn!(%error, "failed to renew the relay's leadership");
                 }
             }
         };
@@ -181,7 +180,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         }
     }
 
-    /// Forgets what the broker has, and postpones what no queue takes and what waits for that.
+    /// Deletes confirmed messages, and postpones unroutable ones and those that wait for them.
     async fn settle(
         &self,
         sent: &Sent<'_>,
@@ -196,7 +195,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         let now = self.environment.now();
         for row in &sent.done {
             if postponed.sent(row, now) {
-                info!(message.name = row.envelope.name, "queues take this message again");
+                info!(message.name = row.envelope.name, "this message is routable again");
             }
         }
         let later: Vec<&OutboxRow> = sent.unroutable.iter().chain(waiting).copied().collect();
@@ -209,21 +208,21 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         for (route, messages) in by_route(&sent.unroutable) {
             let key = route.routing_key.clone();
             if postponed.postponed(route, messages, true, now) {
-                warn!(routing_key = key, "no queue takes this message: apply the topology");
+                warn!(routing_key = key, "no queue is bound for this message: apply the topology");
             }
         }
         Ok(())
     }
 }
 
-/// What became of a window.
+/// The outcome of a window.
 #[derive(Default)]
 struct Sent<'a> {
-    /// The broker has them.
+    /// Confirmed by the broker.
     done: Vec<&'a OutboxRow>,
-    /// No queue takes them.
+    /// Unroutable.
     unroutable: Vec<&'a OutboxRow>,
-    /// The broker may have them or not.
+    /// The number of messages without a confirm: the broker may have them or not.
     unknown: usize,
 }
 
@@ -236,9 +235,9 @@ fn by_route(rows: &[&OutboxRow]) -> BTreeMap<Route, u64> {
 }
 
 enum PassResult {
-    /// Nothing of the window is left to send.
+    /// All of the window was sent.
     Sent,
-    /// Some of it is not with the broker for certain.
+    /// Some of it was not confirmed.
     Stuck,
     /// There was nothing to send.
     Empty,

@@ -1,19 +1,19 @@
-//! What happens to a message whose handler fails: one policy, in one place.
+//! The retry policy: what happens to a message whose handler fails.
 
 use std::time::Duration;
 
 use crate::{config::RetrySettings, environment::Environment, failure::Failure};
 
-/// What is to be done with a failed message.
+/// The next action for a failed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Handle it again after this wait.
+    /// Retry after this delay.
     Wait(Duration),
-    /// Set it aside for a person.
+    /// Park it for a person.
     Park,
 }
 
-/// Decides what is to be done with a message that has now failed `attempts` times.
+/// Decides the next action for a message that has now failed `attempts` times.
 pub fn decide(settings: &RetrySettings, environment: &Environment, failure: &Failure, attempts: u32) -> Decision {
     if matches!(failure, Failure::Reject(_) | Failure::Drop(_)) {
         return Decision::Park;
@@ -25,10 +25,10 @@ pub fn decide(settings: &RetrySettings, environment: &Environment, failure: &Fai
     }
 }
 
-/// A wait made longer or shorter by chance, so that what failed together does not come back together.
+/// A delay with jitter, so that messages that failed together are not retried together.
 fn jittered(wait_ms: u64, jitter: f64, environment: &Environment) -> u64 {
     let factor = 1.0 + jitter * (2.0 * environment.fraction() - 1.0);
-    // Waits are minutes at most: nothing is lost in the double.
+    // Delays are minutes at most: a double is exact.
     (wait_ms as f64 * factor).max(0.0) as u64
 }
 
@@ -64,7 +64,7 @@ mod tests {
         let trouble = Failure::retry("deadlock");
         let decide = |attempts| decide(&settings(), &environment, &trouble, attempts);
 
-        let Decision::Wait(first) = decide(1) else { panic!("the first failure is tried again") };
+        let Decision::Wait(first) = decide(1) else { panic!("the first failure is retried") };
         assert!((1199..=1200).contains(&first.as_millis()), "{first:?} is not 1 s and a fifth");
         assert!(matches!(decide(2), Decision::Wait(wait) if wait > first));
         assert_eq!(decide(3), Decision::Park);

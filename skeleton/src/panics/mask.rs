@@ -1,18 +1,18 @@
-//! Personal data in a text that nobody has checked: masked by its form.
+//! Masks personal data in unchecked text, by its form.
 //!
-//! Masked is what is between quotation marks or has the form of an e-mail address or of a telephone number. UUIDs stay:
-//! they are how a message is found. A name in plain words has no form: it stays.
+//! Quoted text, e-mail addresses and telephone numbers are masked. UUIDs stay, because messages are found by them. A
+//! name in plain words has no recognisable form and stays.
 
 use events::MASK;
 use uuid::Uuid;
 
-/// From this many digits on, a number may be a telephone number.
+/// A number with at least this many digits may be a telephone number.
 const TELEPHONE: usize = 7;
 
 /// The length of a UUID in its usual form.
 const UUID: usize = 36;
 
-/// The text with everything masked that has the form of personal data.
+/// The text with everything masked that looks like personal data.
 pub(super) fn masked(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -29,7 +29,7 @@ pub(super) fn masked(text: &str) -> String {
     shown
 }
 
-/// What begins here: how long it is, and what is shown in its place.
+/// The match at the start of the text: its length, and what replaces it.
 fn found(rest: &str, is_word: bool) -> Option<(usize, &str)> {
     if let Some(length) = quoted(rest, is_word) {
         return Some((length, MASK));
@@ -44,7 +44,7 @@ fn found(rest: &str, is_word: bool) -> Option<(usize, &str)> {
     Some((length, MASK))
 }
 
-/// A text in quotation marks. An apostrophe within a word is none.
+/// A quoted text. An apostrophe within a word is not a quotation mark.
 fn quoted(rest: &str, is_word: bool) -> Option<usize> {
     let mark = rest.chars().next().filter(|mark| *mark == '"' || *mark == '\'' && !is_word)?;
     let mut is_escaped = false;
@@ -54,11 +54,11 @@ fn quoted(rest: &str, is_word: bool) -> Option<usize> {
         }
         is_escaped = letter == '\\' && !is_escaped;
     }
-    // No second mark: cut off, perhaps. An apostrophe alone is one.
+    // No closing mark: the text may be truncated. A single quote alone is an apostrophe.
     (mark == '"').then_some(rest.len())
 }
 
-/// An e-mail address: a word with an at sign within.
+/// An e-mail address: a word that contains an at sign.
 fn address(rest: &str) -> Option<usize> {
     let ends = |letter: char| letter.is_whitespace() || "<>()[]{},;\"'".contains(letter);
     let word = &rest[..rest.find(ends).unwrap_or(rest.len())];
@@ -66,7 +66,7 @@ fn address(rest: &str) -> Option<usize> {
     (at > 0 && at + 1 < word.len()).then_some(word.len())
 }
 
-/// A run of digits, with what stands between the groups of a telephone number.
+/// A run of digits, with the separators that telephone numbers have.
 fn telephone(rest: &str) -> Option<usize> {
     let is_part = |letter: char| letter.is_ascii_digit() || " +-()/.".contains(letter);
     let run = &rest[..rest.find(|letter| !is_part(letter)).unwrap_or(rest.len())];

@@ -1,4 +1,4 @@
-//! Panics of handlers: caught, with the text and the stack, and without the personal data that the text may hold.
+//! Panics of handlers: caught with their text and stack, without the personal data that the text may hold.
 //!
 //! A panic hook sees the text and the stack before the stack unwinds. Inside [`caught`] it keeps both and prints
 //! nothing, because the standard hook would write the text, unmasked, to the log. Panics elsewhere go to the hook that
@@ -19,10 +19,10 @@ use std::{
 
 use crate::failure::Bug;
 
-/// The most bytes that are kept of a stack.
+/// The most bytes kept of a stack.
 const MAX_STACK: usize = 8 * 1024;
 
-/// The most bytes that are kept of a text.
+/// The most bytes kept of a text.
 const MAX_TEXT: usize = 1024;
 
 thread_local! {
@@ -30,14 +30,14 @@ thread_local! {
     static LAST: RefCell<Option<Bug>> = const { RefCell::new(None) };
 }
 
-/// Runs something, and makes a bug of its panic.
+/// Runs a future and converts its panic into a bug.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Bug> {
     install_hook();
     let mut work = pin!(work);
     poll_fn(|context| guarded(|| work.as_mut().poll(context))).await
 }
 
-/// One poll. A panic unwinds on the thread that polls: the hook has left its text and stack there.
+/// One poll. A panic unwinds on the polling thread, where the hook has stored its text and stack.
 fn guarded<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Bug>> {
     let was_inside = IS_INSIDE.replace(true);
     let polled = catch_unwind(AssertUnwindSafe(poll));
@@ -68,7 +68,7 @@ fn keep(panic: &PanicHookInfo<'_>) {
 
 fn text_of(payload: &(dyn Any + Send)) -> &str {
     let owned = payload.downcast_ref::<String>().map(String::as_str);
-    owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
+    owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
 }
 
 fn summary(text: &str, place: Option<&str>) -> String {
@@ -76,18 +76,18 @@ fn summary(text: &str, place: Option<&str>) -> String {
     format!("the handler panicked{place}: {}", cut(&mask::masked(text), MAX_TEXT))
 }
 
-/// The frames between the panic and the poll that caught it: the rest is the same for every panic.
+/// The frames between the panic and the poll that caught it; the others are the same for every panic.
 fn own_frames(stack: &str) -> String {
     let lines: Vec<&str> = stack.lines().collect();
     let is_machinery = |line: &&str| line.contains("core::panicking::") || line.contains("begin_unwind");
     let begin = lines.iter().rposition(is_machinery).map_or(0, |last| last + 1);
-    // A frame is a line with its function and, if it is known, one with its place.
+    // A frame is a line with its function and, if known, one with its location.
     let begin = begin + usize::from(lines.get(begin).is_some_and(|line| line.trim_start().starts_with("at ")));
     let end = lines.iter().position(|line| line.contains("panics::guarded")).unwrap_or(lines.len());
     cut(&lines.get(begin..end).unwrap_or(&lines).join("\n"), MAX_STACK).to_owned()
 }
 
-/// The beginning of a text, whole characters.
+/// The first bytes of a text, up to a character boundary.
 pub(crate) fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

@@ -1,4 +1,4 @@
-//! `<service> parked ...`: what can be typed.
+//! `<service> parked ...`: the command-line arguments.
 
 use std::{num::NonZeroU32, path::PathBuf};
 
@@ -8,84 +8,84 @@ use uuid::Uuid;
 use super::Refused;
 use crate::store::{Filter, Signed, State};
 
-/// What can be done with messages that are set aside.
+/// Commands for messages that are set aside.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List them, oldest first.
+    /// List messages, oldest first.
     List(List),
-    /// Show one whole, personal data masked.
+    /// Show one message with personal data masked.
     Show(ShowOne),
-    /// Handle them again, with all attempts before them.
+    /// Handle messages again, with a fresh set of attempts.
     Redrive(RedriveSome),
-    /// Give one other data. It is checked against the schema of the message's own version; a mask left in it stands
-    /// for what is behind it. The message stays parked.
+    /// Replace the data of one message. The data is checked against the schema of the message's own version. A mask
+    /// left in it keeps the value behind it. The message stays parked.
     Edit(EditOne),
-    /// Forget them for good.
+    /// Drop messages for good.
     Drop(DropSome),
-    /// Who decided what, newest first.
+    /// List decisions, newest first.
     Audit(AuditTrail),
 }
 
-/// Which message is shown.
+/// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowOne {
     /// The message's id.
     pub(super) id: Uuid,
-    /// Only its data, as `edit` takes it.
+    /// Show only its data, in the form that `edit` reads.
     #[arg(long)]
     pub(super) data: bool,
 }
 
-/// Which messages are handled again, and how fast.
+/// Arguments of `redrive`.
 #[derive(Debug, Args)]
 pub struct RedriveSome {
     #[command(flatten)]
     pub(super) chosen: Chosen,
     #[command(flatten)]
     pub(super) signature: Signature,
-    /// Not more than so many in a second.
+    /// The most messages per second.
     #[arg(long)]
     pub(super) rate: Option<NonZeroU32>,
 }
 
-/// Which messages are forgotten.
+/// Arguments of `drop`.
 #[derive(Debug, Args)]
 pub struct DropSome {
     #[command(flatten)]
     pub(super) chosen: Chosen,
     #[command(flatten)]
     pub(super) signature: Signature,
-    /// More than one is meant.
+    /// Confirm dropping more than one message.
     #[arg(long)]
     pub(super) yes: bool,
 }
 
-/// Which decisions are listed.
+/// Arguments of `audit`.
 #[derive(Debug, Args)]
 pub struct AuditTrail {
-    /// Only about this message.
+    /// Only decisions about this message.
     #[arg(long)]
     pub(super) id: Option<Uuid>,
-    /// How many at most.
+    /// The most decisions to list.
     #[arg(long, default_value_t = 100)]
     pub(super) limit: i64,
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// Which messages are listed, and how.
+/// Arguments of `list`.
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
     pub(super) filter: Filter,
-    /// In which state: `parked`, another, or `all`.
+    /// The state: `parked`, another, or `all`.
     #[arg(long, default_value = "parked", value_parser = States::parse)]
     pub(super) state: States,
-    /// How many at most.
+    /// The most messages to list.
     #[arg(long, default_value_t = 100)]
     pub(super) limit: i64,
-    /// One JSON object a line, without the data.
+    /// Print one JSON object per line, without the data.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -94,10 +94,10 @@ fn for_people(word: &str) -> Result<State, String> {
     let states: Vec<State> = State::value_variants().iter().copied().filter(|state| state.is_for_people()).collect();
     let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
     let found = states.iter().find(|state| state.as_str() == word);
-    found.copied().ok_or_else(|| format!("say {}", words.join(" or ")))
+    found.copied().ok_or_else(|| format!("use {}", words.join(" or ")))
 }
 
-/// One state, or every one.
+/// One state, or all of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct States(pub(super) Option<State>);
 
@@ -107,23 +107,23 @@ impl States {
             return Ok(Self(None));
         }
         let known: Vec<_> = State::value_variants().iter().map(|state| state.as_str()).collect();
-        let state = State::from_str(word, false).map_err(|_| format!("say {} or all", known.join(", ")))?;
+        let state = State::from_str(word, false).map_err(|_| format!("use {} or all", known.join(", ")))?;
         Ok(Self(Some(state)))
     }
 }
 
-/// Which messages are meant.
+/// The selected messages.
 #[derive(Debug, Args)]
 pub struct Chosen {
     #[command(flatten)]
     pub(super) filter: Filter,
-    /// In which state: `parked`, or `behind` for those that wait for an earlier one of their subject.
+    /// The state: `parked`, or `behind` for messages that wait for an earlier one of their subject.
     #[arg(long, default_value = "parked", value_parser = for_people)]
     pub(super) state: State,
-    /// Choose all in this state, where no filter is given.
+    /// Select all messages in this state if no filter is given.
     #[arg(long)]
     pub(super) all: bool,
-    /// Only say which it would be.
+    /// Only print which messages would be affected.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -146,12 +146,12 @@ impl Signature {
     }
 }
 
-/// Which message gets which data.
+/// Arguments of `edit`.
 #[derive(Debug, Args)]
 pub struct EditOne {
     /// The message's id.
     pub(super) id: Uuid,
-    /// The file with the new data; `-` for the standard input.
+    /// The file with the new data; `-` for standard input.
     #[arg(long)]
     pub(super) data: PathBuf,
     /// Handle the message again at once.

@@ -1,4 +1,4 @@
-//! `<service> parked ...`: what each command does, and what it writes.
+//! `<service> parked ...`: runs each command and writes its output.
 
 use std::{
     io::{Read as _, Write},
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::store::{Filter, Store};
 
-/// Does it, and writes what came of it.
+/// Runs a command and writes its outcome.
 ///
 /// # Errors
-/// Where it is refused or the store fails.
+/// If the command is refused or the store fails.
 pub async fn run<S: Store>(store: &S, command: Command, out: &mut (impl Write + Send)) -> Result<(), Refused> {
     match command {
         Command::List(asked) => list_messages(store, asked, out).await,
@@ -38,7 +38,7 @@ async fn list_messages<S: Store>(store: &S, list: List, out: &mut (impl Write + 
     Ok(())
 }
 
-/// The messages meant. `None` after a dry run, which says which they are.
+/// The selected messages. `None` after a dry run, which prints them.
 async fn choose<S: Store>(
     store: &S,
     chosen: &Chosen,
@@ -97,7 +97,7 @@ async fn edit_one<S: Store>(store: &S, asked: EditOne, out: &mut (impl Write + S
     let edit = Edit::of(find(store, asked.id).await?, &text)?;
     match edit.checked {
         Checked::Schema(name) => writeln!(out, "the data fits the schema of {name}")?,
-        Checked::JsonAlone => writeln!(out, "only that the data is JSON was checked: this build has no schema of it")?,
+        Checked::JsonAlone => writeln!(out, "the data was checked only as JSON: this build has no schema for it")?,
     }
     if asked.dry_run {
         return Ok(writeln!(out, "would edit {}", asked.id)?);
@@ -106,7 +106,7 @@ async fn edit_one<S: Store>(store: &S, asked: EditOne, out: &mut (impl Write + S
         edit.keep(store, &signed).await?;
         writeln!(out, "edited: {}", asked.id)?;
     } else {
-        writeln!(out, "nothing is changed: the data is what it was")?;
+        writeln!(out, "nothing changed: the data is the same as before")?;
     }
     if asked.redrive {
         let count = redrive(store, &[asked.id], None, &signed).await?;

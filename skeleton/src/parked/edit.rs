@@ -1,4 +1,4 @@
-//! New data for a parked message: checked before it is kept.
+//! New data for a parked message, checked before it is stored.
 
 use events::{Validator, catalogue};
 use serde_json::Value;
@@ -6,28 +6,28 @@ use serde_json::Value;
 use super::{Refused, masks::unmasked};
 use crate::store::{MAX_BODY, SetAside, Signed, State, Store};
 
-/// New data for a parked message, checked and not yet kept.
+/// New data for a parked message, checked and not yet stored.
 pub struct Edit {
     seen: SetAside,
     data: Vec<u8>,
-    /// Against what it was checked.
+    /// How it was checked.
     pub checked: Checked,
 }
 
-/// Against what new data was checked.
+/// How new data was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// The schema of the message's own version, and its type.
+    /// Against the schema of the message's own version, and its type.
     Schema(&'static str),
-    /// Nothing but that it is JSON: this build has no schema of that name.
+    /// Only as JSON: this build has no schema of that name.
     JsonAlone,
 }
 
 impl Edit {
-    /// Checks new data for a message that was seen. Masks stand for what is behind them.
+    /// Checks new data for a message as it was read. Masks keep the values behind them.
     ///
     /// # Errors
-    /// Where the message is not parked, or the data is not what its name says: with the place and the rule.
+    /// If the message is not parked, or the data does not match its name: with the place and the rule.
     pub fn of(seen: SetAside, text: &[u8]) -> Result<Self, Refused> {
         if seen.state != State::Parked {
             return Err(Refused::NotParked(seen.message, seen.state));
@@ -48,15 +48,15 @@ impl Edit {
         self.data != self.seen.body
     }
 
-    /// How long the new data is.
+    /// The length of the new data.
     pub fn bytes(&self) -> usize {
         self.data.len()
     }
 
-    /// Keeps it. The message stays parked.
+    /// Stores it. The message stays parked.
     ///
     /// # Errors
-    /// Where somebody has changed the message since it was seen, or the store fails.
+    /// If the message has changed since it was read, or the store fails.
     pub async fn keep<S: Store>(&self, store: &S, signed: &Signed) -> Result<(), Refused> {
         if store.edit(&self.seen, &self.data, signed).await? {
             return Ok(());
@@ -68,7 +68,7 @@ impl Edit {
 fn check(name: &str, data: Value) -> Result<Checked, Refused> {
     let Some(version) = catalogue::find(name) else { return Ok(Checked::JsonAlone) };
     Validator::of(version).check(&data)?;
-    // Its error would repeat the value.
+    // The type's own error would repeat the value.
     (version.round_trip)(events::with_whole_numbers(data)).map_err(|_| Refused::NotItsType(version.name))?;
     Ok(Checked::Schema(version.name))
 }

@@ -1,33 +1,32 @@
-//! Masks in edited data: where one was left, what it stands for stays.
+//! Masks in edited data: a mask that is left keeps the original value.
 //!
-//! Who looks after messages sees them with personal data masked, and can mend the rest. So the masked data is what is
-//! edited, and this puts back what was masked, by its place.
+//! A person edits a message with its personal data masked. This module puts the masked values back, by their place.
 
 use serde_json::{Map, Value};
 
 pub use events::MASK;
 
-/// A mask stands where nothing was masked. Names the place, never a value.
+/// A mask without a value behind it. Names the place, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NothingBehind {
     /// At this place.
-    #[error("{0} is a mask and there is nothing behind it: write the value itself")]
+    #[error("{0} is a mask without a value behind it: write the value itself")]
     Mask(String),
-    /// In a list that has become longer or shorter: which item is which cannot be told.
-    #[error("{0} is a list of another length now: write the values behind its masks themselves")]
+    /// In a list whose length has changed: its items cannot be matched.
+    #[error("{0} is a list whose length has changed: write the values of its masked items")]
     List(String),
 }
 
-/// The edited data with everything that was masked put back.
+/// The edited data with all masked values put back.
 ///
 /// # Errors
-/// Where a mask stands for nothing, or its place can mean more than one thing.
+/// If a mask has no value behind it, or its place is ambiguous.
 pub fn unmasked(name: &str, edited: Value, original: Option<&Value>) -> Result<Value, NothingBehind> {
     let shown = original.map(|original| events::masked(name, original));
     put_back(edited, shown.as_ref().zip(original), "")
 }
 
-/// What was shown at a place, and what is there.
+/// The shown and the original value at a place.
 type Before<'a> = Option<(&'a Value, &'a Value)>;
 
 fn put_back(edited: Value, before: Before, path: &str) -> Result<Value, NothingBehind> {
@@ -61,7 +60,7 @@ fn object(fields: Map<String, Value>, before: Before, path: &str) -> Result<Map<
     for (field, value) in fields {
         let path = format!("{path}/{field}");
         if field == MASK {
-            // Fields that the schema does not name: one mask stands for all of them.
+            // Fields that the schema does not name share one mask.
             let (shown, original) = objects
                 .filter(|(shown, _)| shown.contains_key(MASK) && value == MASK)
                 .ok_or(NothingBehind::Mask(path))?;

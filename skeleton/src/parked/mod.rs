@@ -1,7 +1,6 @@
-//! Parked messages, for the people who look after them: from the command line, and as pages on the admin port.
+//! Parked messages for the people who handle them: on the command line, and as pages on the admin port.
 //!
-//! Both doors lead to the same few functions here. Personal data is masked whatever the door; who edits data leaves the
-//! masks where they are, and what they stand for stays.
+//! Both use the functions in this module. Both mask personal data; editing a message keeps the values behind its masks.
 
 mod arguments;
 mod commands;
@@ -25,77 +24,79 @@ pub use commands::run;
 pub use edit::{Checked, Edit};
 pub use masks::{MASK, NothingBehind};
 
-/// The most messages that one decision is about.
+/// The most messages of one decision.
 const MOST: i64 = 100_000;
 
-/// How many messages share a transaction, where there is no hurry limit.
+/// How many messages share a transaction if there is no rate limit.
 const AT_ONCE: usize = 500;
 
 /// Why a decision was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Nobody is named, or badly.
+    /// The name of the person is missing or invalid.
     #[error(transparent)]
     NotSigned(#[from] NotSigned),
     /// No filter is given.
-    #[error("say which messages: --id, --name, --subject, --reason, --queue, --since, --until, --attempts, or --all")]
+    #[error(
+        "select the messages with --id, --name, --subject, --reason, --queue, --since, --until, --attempts, or --all"
+    )]
     NothingChosen,
     /// The filter cannot be read.
     #[error("{0}")]
     WrongFilter(String),
-    /// Other messages than those that were seen are parked by now.
-    #[error("the filter lets other messages through by now: look at them again")]
+    /// The messages that match the filter are no longer those that were shown.
+    #[error("the filter now matches other messages: review them again")]
     OthersNow,
-    /// More than one message would be gone.
-    #[error("{0} messages would be gone for good: look at them with --dry-run, then say --yes")]
+    /// More than one message would be dropped.
+    #[error("{0} messages would be dropped for good: review them with --dry-run, then add --yes")]
     NotConfirmed(usize),
     /// There is no such message.
-    #[error("no message {0} is set aside: it was handled or dropped; `parked audit --id {0}` may tell")]
+    #[error("no message {0} is set aside: it was handled or dropped; `parked audit --id {0}` may show which")]
     NotThere(Uuid),
-    /// It is in a state that this cannot be done in.
+    /// Its state does not allow this.
     #[error("message {0} is {word}, not parked", word = .1.as_str())]
     NotParked(Uuid, State),
-    /// Somebody was faster.
-    #[error("message {0} has changed since it was read: look at it again")]
+    /// The message was changed concurrently.
+    #[error("message {0} has changed since it was read: review it again")]
     Changed(Uuid),
     /// The new data is too large.
     #[error("the data is too large: {0} bytes, the limit is 256 kB")]
     TooLarge(usize),
     /// The new data cannot be parsed.
-    #[error("the data is no JSON: line {line}, column {column}")]
+    #[error("the data is not valid JSON: line {line}, column {column}")]
     NotJson {
-        /// Where.
+        /// The line.
         line: usize,
-        /// Where in it.
+        /// The column in the line.
         column: usize,
     },
-    /// A mask stands where nothing was masked.
+    /// A mask without a value behind it.
     #[error(transparent)]
     NothingBehind(#[from] NothingBehind),
     /// The new data breaks the schema.
     #[error(transparent)]
     Violation(#[from] events::Violation),
-    /// The schema lets it through, the type does not.
-    #[error("the data fits the schema of {0}, not its type")]
+    /// The data fits the schema, but not the type.
+    #[error("the data fits the schema of {0}, but not its type")]
     NotItsType(&'static str),
     /// A file cannot be read.
     #[error("{0} cannot be read: {1}")]
     Unreadable(String, std::io::Error),
-    /// The store failed on the way.
-    #[error("stopped after {done} of {of} messages: {error}; the same command does the rest")]
+    /// The store failed partway.
+    #[error("stopped after {done} of {of} messages: {error}; repeat the command for the rest")]
     Interrupted {
-        /// How many were done.
+        /// How many are done.
         done: u64,
         /// Of how many.
         of: usize,
-        /// Why.
+        /// The store's error.
         error: StoreError,
     },
     /// The store failed.
-    #[error("the store does not do it: {0}")]
+    #[error("the store failed: {0}")]
     Store(StoreError),
-    /// What came of it cannot be told.
-    #[error("the outcome cannot be written: {0}")]
+    /// The outcome cannot be written.
+    #[error("failed to write the outcome: {0}")]
     Unwritten(#[from] std::io::Error),
 }
 
@@ -105,12 +106,12 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// The one message of an id.
+/// The message with an id.
 async fn find<S: Store>(store: &S, id: Uuid) -> Result<SetAside, Refused> {
     store.list_set_aside(&Filter::of(id), 1).await?.pop().ok_or(Refused::NotThere(id))
 }
 
-/// Lets messages be handled again, not more than so many in a second.
+/// Redrives messages, at most `rate` per second if given.
 async fn redrive<S: Store>(
     store: &S,
     messages: &[Uuid],
@@ -129,7 +130,7 @@ async fn redrive<S: Store>(
     Ok(done)
 }
 
-/// Forgets messages for good.
+/// Drops messages for good.
 async fn drop_parked<S: Store>(store: &S, messages: &[Uuid], signed: &Signed) -> Result<u64, Refused> {
     let mut done = 0;
     for some in messages.chunks(AT_ONCE) {
@@ -139,7 +140,7 @@ async fn drop_parked<S: Store>(store: &S, messages: &[Uuid], signed: &Signed) ->
     Ok(done)
 }
 
-/// How many messages at once, and how long until the next.
+/// The size of a portion, and the pause until the next.
 #[derive(Debug, PartialEq)]
 struct Pace {
     at_once: usize,
@@ -149,7 +150,7 @@ struct Pace {
 impl Pace {
     const FREE: Self = Self { at_once: AT_ONCE, pause: Duration::from_millis(1) };
 
-    /// So many in a second, in ten portions or one by one.
+    /// This many per second, in ten portions or one by one.
     fn of(rate: NonZeroU32) -> Self {
         let at_once = (rate.get() / 10).clamp(1, AT_ONCE as u32);
         Self { at_once: at_once as usize, pause: Duration::from_secs(1) * at_once / rate.get() }

@@ -1,4 +1,4 @@
-//! How a message and a decision are shown to people: one line, a whole page of text, or JSON; personal data masked.
+//! How messages and decisions are shown to people: one line, full text, or JSON, with personal data masked.
 
 use std::fmt::Write as _;
 
@@ -28,7 +28,7 @@ pub(super) fn as_json(message: &SetAside) -> Value {
     })
 }
 
-/// The message's data with personal data masked, as it can be edited. `None` where it is no JSON.
+/// The message's data with personal data masked, in the form that can be edited. `None` if it is not JSON.
 pub(super) fn data(message: &SetAside) -> Option<String> {
     let data = serde_json::from_slice(&message.body).ok()?;
     Some(format!("{:#}", events::masked(&message.name, &data)))
@@ -58,7 +58,7 @@ pub(super) fn whole(message: &SetAside) -> String {
 pub(super) fn decision(decision: &Decision) -> String {
     let Decision { decided_at, decided_by, act, message, name, subject, reason, .. } = decision;
     let mut line = format!("{}  {decided_by}  {}  {message}  {name}", time(*decided_at), act.as_str());
-    // Writing to a text does not fail.
+    // Writing to a string does not fail.
     let _ = write!(line, "  {}  {}", subject.as_deref().unwrap_or("-"), one_line(reason));
     if let Some(before) = &decision.data_before {
         let _ = write!(line, "  before: {} bytes, sha256 {}", before.bytes, before.sha256);
@@ -69,7 +69,7 @@ pub(super) fn decision(decision: &Decision) -> String {
     line
 }
 
-/// A list has a line for each: a reason with line breaks must not look like more of them.
+/// A list has one line per entry: a reason with line breaks must not look like more entries.
 fn one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -1,4 +1,4 @@
-//! A circuit breaker: a partner that is away is left alone for a while, then tried by one call.
+//! A circuit breaker: a partner that is away gets no calls for a while, then one trial call.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::PartnerSettings;
 
-/// Knows whether a partner is worth calling.
+/// Decides whether a partner may be called.
 pub(super) struct Breaker {
     state: State,
     opens_after: u32,
@@ -17,11 +17,11 @@ pub(super) struct Breaker {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// It is called. So many calls in a row found it away.
+    /// Calls are made. This many calls in a row have failed.
     Closed { away: u32 },
-    /// It is not called before a moment; this was the pause that led there.
+    /// No calls before `until`; `pause` is the pause that led there.
     Open { until: Instant, pause: Duration },
-    /// One call finds out. Should nothing be heard of that call, another may after a moment.
+    /// One trial call is in progress. If its result never arrives, another call may be made at `until`.
     Trial { until: Instant, pause: Duration },
 }
 
@@ -48,21 +48,21 @@ impl Breaker {
         }
     }
 
-    /// The call that was let through was not made: the next may find out.
+    /// The admitted call was not made: the next call is the trial.
     pub(super) fn not_called(&mut self, now: Instant) {
         if let State::Trial { pause, .. } = self.state {
             self.state = State::Open { until: now, pause };
         }
     }
 
-    /// The partner has answered. Says whether it was thought to be away.
+    /// The partner has answered. Returns whether it was considered away.
     pub(super) fn answered(&mut self) -> bool {
         let was_closed = matches!(self.state, State::Closed { .. });
         self.state = State::Closed { away: 0 };
         !was_closed
     }
 
-    /// The partner is away. Returns the pause that begins with it, longer by up to a fifth by chance.
+    /// The partner is away. Returns the pause that begins now, with jitter of up to a fifth added.
     pub(super) fn away(&mut self, now: Instant, jitter: f64) -> Option<Duration> {
         let pause = match self.state {
             State::Closed { away } if away + 1 < self.opens_after => {
@@ -71,7 +71,7 @@ impl Breaker {
             }
             State::Closed { .. } => self.pause,
             State::Trial { pause, .. } => (pause * 2).min(self.longest_pause),
-            // A call that was on its way when the pause began.
+            // A call that was in progress when the pause began.
             State::Open { .. } => return None,
         };
         let wait = pause.mul_f64(1.0 + jitter / 5.0);
@@ -114,7 +114,7 @@ mod tests {
         breaker.away(now, 0.0);
 
         assert_eq!(breaker.let_through(now + ms(100)), Ok(()));
-        assert!(breaker.let_through(now + ms(100)).is_err(), "a second call went along");
+        assert!(breaker.let_through(now + ms(100)).is_err(), "a second call was admitted");
         assert!(breaker.answered());
 
         assert_eq!(breaker.let_through(now + ms(100)), Ok(()));

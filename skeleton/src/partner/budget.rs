@@ -1,26 +1,26 @@
-//! A budget of repeated calls: a share of all calls, so that a partner in trouble does not get many times its load.
+//! A retry budget: a share of all calls, so that retries do not multiply the load on a partner in trouble.
 
-/// The most that can be saved.
+/// The largest budget that can accumulate.
 const MOST: f64 = 10.0;
 
-/// How many calls may be made again.
+/// The retries that may still be made.
 pub(super) struct Budget {
     share: f64,
     saved: f64,
 }
 
 impl Budget {
-    /// A budget of a share of all calls; the first call that fails may be made again at once.
+    /// A budget of a share of all calls; the first failed call may be retried at once.
     pub(super) fn new(share: f64) -> Self {
         Self { share, saved: if share > 0.0 { 1.0 } else { 0.0 } }
     }
 
-    /// A call is made.
+    /// Counts a call.
     pub(super) fn earn(&mut self) {
         self.saved = (self.saved + self.share).min(MOST);
     }
 
-    /// Whether one may be made again. If so, it is paid for.
+    /// Whether one retry may be made. If so, it is deducted.
     pub(super) fn spend(&mut self) -> bool {
         if self.saved < 1.0 {
             return false;

@@ -1,12 +1,12 @@
-//! Calls of outside systems: as many as they allow, all replicas together, and none while they are away.
+//! Calls of external systems: within their limits over all replicas, and none while they are away.
 //!
-//! A [`Partner`] stands before any client. It promises that the partner never sees more calls in a period, nor more at
-//! the same time, than the settings say, whichever replica makes them (see [`limits`](crate::store::limits)). A call
-//! that finds the partner away is made again, but only within a budget; after several in a row no call is made for a
-//! while (a circuit breaker). What cannot be called then fails as unavailable: nothing is wrong with the message that
-//! is handled, so its attempts are not counted.
+//! A [`Partner`] wraps any client. The partner never sees more calls in a period, nor more concurrent calls, than the
+//! settings allow, from all replicas together (see [`limits`](crate::store::limits)). A call that finds the partner
+//! away is retried within a budget. After several such calls in a row, no call is made for a while (a circuit breaker).
+//! A call that cannot be made fails as unavailable. The message being handled is not at fault, so no attempt is
+//! counted.
 //!
-//! The limit is shared by all replicas. Budget and breaker are each replica's own: each sees for itself.
+//! All replicas share the limit. Each replica has its own budget and breaker.
 
 mod breaker;
 mod budget;
@@ -31,13 +31,13 @@ use crate::{
     store::limits::{CallAdmission, Limit, SharedLimits},
 };
 
-/// A place may become free earlier than the store can know: it is looked for this often.
+/// How often to look for a free place: one may become free earlier than the store can predict.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The wait before a call is made again; it doubles.
+/// The delay before the first retry of a call; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// An outside system, called within limits. A clone is the same partner.
+/// An external system that is called within limits. A clone is the same partner.
 #[derive(Clone)]
 pub struct Partner {
     shared: Arc<Shared>,
@@ -52,16 +52,16 @@ struct Shared {
     budget: Mutex<Budget>,
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum Fault {
-    /// The partner did not answer, or takes no calls just now: another call would fare no better.
+    /// The partner did not answer, or accepts no calls at the moment: any other call would fail too.
     Away(String),
-    /// The partner has answered. What it said concerns this call alone.
+    /// The partner has answered. The failure concerns this call alone.
     Answer(Failure),
 }
 
-/// How far a call came.
+/// The result of one attempt.
 enum Attempt<T> {
     HandlerResult(Result<T, Failure>),
     Away(String),
@@ -77,11 +77,12 @@ impl Partner {
         Self { shared: Arc::new(Shared { limit, limits: Box::new(limits), settings, environment, breaker, budget }) }
     }
 
-    /// Makes a call when it is its turn. Where the partner is away the call is made again, if the budget allows: it
-    /// must bear being made twice.
+    /// Makes a call when its turn comes. If the partner is away and the budget allows, the call is retried, so it must
+    /// be idempotent.
     ///
     /// # Errors
-    /// What the partner has answered; unavailable where it is away, or the call's turn does not come in time.
+    /// The failure that the partner answered with; unavailable if the partner is away or the turn does not come in
+    /// time.
     pub async fn call<T, Out>(&self, make: impl Fn() -> Out) -> Result<T, Failure>
     where
         Out: Future<Output = Result<T, Fault>>,
@@ -130,14 +131,15 @@ impl Partner {
         }
     }
 
-    /// Waits for the turn of a call. Returns its places and when it must be over.
+    /// Waits for the turn of a call. Returns its places and its deadline.
     async fn turn(&self) -> Result<(Places<'_>, Instant), Failure> {
         let Shared { limit, limits, settings, environment, .. } = &*self.shared;
         let call = environment.new_id();
         let came = Instant::now();
         let patience = came + Duration::from_millis(settings.patience_ms);
         loop {
-            // From before the store was asked: by its clock the places are ours for longer than the call can last.
+            // Taken before the store is asked: by the store's clock, the places are reserved for longer than the call
+            // can last.
             let asked = Instant::now();
             let CallAdmission::After(wait) = limits.take_turn(limit, call).await? else {
                 histogram!("partner_wait_seconds", "partner" => self.name()).record(came.elapsed().as_secs_f64());
@@ -166,7 +168,7 @@ impl Partner {
         let jitter = self.shared.environment.fraction();
         if let Some(pause) = self.breaker().away(Instant::now(), jitter) {
             gauge!("partner_breaker_open", "partner" => self.name()).set(1.0);
-            warn!(partner = self.name(), reason, pause_ms = pause.as_millis(), "the partner is away: it is not called");
+            warn!(partner = self.name(), reason, pause_ms = pause.as_millis(), "the partner is away; calls are paused");
         }
         Attempt::Away(reason)
     }
@@ -179,7 +181,7 @@ impl Partner {
         counter!("partner_calls_total", "partner" => self.name(), "outcome" => outcome).increment(1);
     }
 
-    /// Anything from half of a wait to its whole: replicas do not come together.
+    /// Jitter: half to all of a wait, so that replicas do not act at the same moment.
     fn jittered(&self, wait: Duration) -> Duration {
         wait.mul_f64(0.5 + self.shared.environment.fraction() / 2.0)
     }
@@ -197,7 +199,7 @@ impl Partner {
     }
 }
 
-/// The places of a call.
+/// The places that a call holds.
 struct Places<'a> {
     partner: &'a Partner,
     call: Uuid,
@@ -205,18 +207,18 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Leaves them, for the next call. Where the store cannot be told, they are free when the call's time is over.
+    /// Frees the places for the next call. If the store does not answer, they are free when the call's time is over.
     async fn leave(mut self) {
         self.are_left = true;
         let Shared { limit, limits, .. } = &*self.partner.shared;
         if let Err(error) = limits.end_turn(limit, self.call).await {
-            warn!(partner = limit.partner, %error, "the end of a call cannot be noted: its places are free later");
+            warn!(partner = limit.partner, %error, "failed to record the end of a call; its places are freed later");
         }
     }
 }
 
 impl Drop for Places<'_> {
-    /// A call that is given up, because its handler is, has ended as well.
+    /// A call that is abandoned together with its handler has ended too.
     fn drop(&mut self) {
         if self.are_left {
             return;

@@ -1,4 +1,4 @@
-//! What is set for a partner, in the section `partners.<name>`.
+//! The settings of a partner, in the section `partners.<name>`.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use serde::Deserialize;
 
 use crate::store::limits::Limit;
 
-/// A place is a row of the store: more would make each call slow.
+/// A place is a row of the store; more rows would slow down every call.
 const MOST_PLACES: u32 = 10_000;
 
 /// How a partner may be called.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartnerSettings {
-    /// How many calls all replicas together make in any period, at most.
+    /// The most calls that all replicas together make in a period.
     pub calls: u32,
     /// The period, in milliseconds.
     pub period_ms: u64,
-    /// How many calls all replicas together make at the same time, at most.
+    /// The most concurrent calls of all replicas together.
     pub at_once: u32,
     /// How long one call may take, in milliseconds.
     #[serde(default = "ten_seconds")]
     pub call_timeout_ms: u64,
-    /// How long a call waits for its turn, in milliseconds, before it is given up for now.
+    /// How long a call waits for its turn, in milliseconds, before it fails as unavailable.
     #[serde(default = "five_seconds")]
     pub patience_ms: u64,
-    /// How often one call is made at most, while the partner is away.
+    /// The most attempts at one call while the partner is away.
     #[serde(default = "three")]
     pub attempts: u32,
-    /// Which share of all calls may be made again.
+    /// The share of all calls that may be retries.
     #[serde(default = "a_tenth")]
     pub retry_share: f64,
-    /// After how many calls in a row that found the partner away it is left alone.
+    /// After how many calls in a row that found the partner away the calls pause.
     #[serde(default = "five")]
     pub opens_after: u32,
-    /// For how long at first, in milliseconds; twice as long each time it is still away.
+    /// The first pause, in milliseconds; it doubles each time the partner is still away.
     #[serde(default = "five_seconds")]
     pub pause_ms: u64,
-    /// For how long at most, in milliseconds.
+    /// The longest pause, in milliseconds.
     #[serde(default = "a_minute")]
     pub longest_pause_ms: u64,
 }
@@ -67,7 +67,7 @@ fn a_tenth() -> f64 {
 }
 
 impl PartnerSettings {
-    /// So many calls in a period, and so many at the same time; the rest as it is by default.
+    /// The given limits, with defaults for all other settings.
     pub fn of(calls: u32, period_ms: u64, at_once: u32) -> Self {
         Self {
             calls,
@@ -83,7 +83,7 @@ impl PartnerSettings {
         }
     }
 
-    /// What is wrong with them, for handlers that may take so long.
+    /// The errors in these settings, for handlers with the given timeout.
     pub fn errors(&self, handler_timeout_ms: u64) -> Vec<String> {
         let mut errors = Vec::new();
         let mut check = |is_good: bool, text: String| errors.extend((!is_good).then_some(text));

@@ -1,13 +1,13 @@
-//! Making a service's picture of others' things again, from its owners' snapshots.
+//! Rebuilds a service's read models from their owners' snapshots.
 //!
-//! A [`Source`] says what its things are, and how one thing is written. All else is the same for every service:
-//! slice by slice of all ids, what is there is listed first and what the owner has after that. So what the owner does
-//! not have any more is gone there, and may be taken away; what it has is written, as new or over what is there, but
-//! never over something newer. Then both sides' counts and checksums must be the same; while things change, that may
-//! take a few looks. Every step may be done twice, so a rebuild that was killed goes on with the slice it was at.
+//! A [`Source`] names the entities of a read model and writes one entity. The rest is the same for every service. The
+//! ids are divided into slices. For each slice, the local entities are listed first and the owner's snapshots are read
+//! after that. So an entity that the owner lacks is gone there and may be removed. The owner's entities are written,
+//! but never over something newer. Then counts and checksums of both sides must agree; while entities change, that may
+//! take several attempts. Every step may be repeated, so a rebuild that was killed continues with its current slice.
 //!
-//! A store that cannot change safely in place ([`Rebuildable::IS_BESIDE`]) is made anew beside what is there: filled,
-//! fed with what came meanwhile from the history, compared again, and put in the place of the old one.
+//! A store that cannot change safely in place ([`Rebuildable::IS_BESIDE`]) is rebuilt beside the old data: filled,
+//! updated from the history, compared again, and swapped in.
 
 mod progress;
 mod projections;

@@ -1,15 +1,15 @@
-//! How far a rebuild is, and what it has found.
+//! The progress of a rebuild, and the differences it has found.
 
 use std::{fmt, ops::AddAssign};
 
-/// What a rebuild has found to be otherwise than its owner has it.
+/// The differences that a rebuild has found between the read model and its owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Things that were missing.
+    /// Entities that were missing.
     pub missing: u64,
-    /// Things that were there in another state.
+    /// Entities that had another state.
     pub different: u64,
-    /// Things that the owner does not have.
+    /// Entities that the owner does not have.
     pub surplus: u64,
 }
 
@@ -21,18 +21,18 @@ impl AddAssign for Found {
     }
 }
 
-/// How far a rebuild is.
+/// The progress of a rebuild.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rebuilt {
-    /// What it does: `filling contacts`.
+    /// The current step: `filling contacts`.
     pub step: String,
-    /// How many slices of that are done.
+    /// How many slices of the step are done.
     pub slices: usize,
-    /// Of how many.
+    /// How many slices the step has.
     pub of_slices: usize,
-    /// How many things were looked at.
+    /// How many entities were examined.
     pub things: u64,
-    /// What was otherwise.
+    /// The differences.
     pub found: Found,
     /// Whether it is done.
     pub finished: bool,

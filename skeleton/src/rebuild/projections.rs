@@ -1,4 +1,4 @@
-//! Everything that a service can make again.
+//! The read models that a service can rebuild.
 
 use futures::future::BoxFuture;
 
@@ -8,21 +8,21 @@ use super::{
     worker::Worker,
 };
 
-/// One thing done with all slices of one source.
+/// A task for all slices of one source.
 pub(super) type Doing<S> = for<'a> fn(&'a Worker<'a, S>, Task) -> BoxFuture<'a, Result<(), RebuildError>>;
 
-/// Everything that a service can make again, in the order in which it has to be made.
+/// The read models that a service can rebuild, in the order in which they must be rebuilt.
 pub struct Projections<S> {
     pub(super) all: Vec<Doing<S>>,
 }
 
 impl<S: Rebuildable> Projections<S> {
-    /// None yet.
+    /// No read models.
     pub fn new() -> Self {
         Self { all: Vec::new() }
     }
 
-    /// Makes these things again, after those before them.
+    /// Adds a read model, to be rebuilt after those before it.
     pub fn of<P: Source<S>>(mut self) -> Self {
         self.all.push(|worker, task| Box::pin(worker.all_slices::<P>(task)));
         self

@@ -1,4 +1,4 @@
-//! A rebuild that runs: what it works with, where it is, and why it may end.
+//! A running rebuild: its context, its position and its errors.
 
 use std::sync::Arc;
 
@@ -18,99 +18,99 @@ use crate::{
     store::ServiceContext,
 };
 
-/// Under which name the place of a rebuild is kept.
+/// The name of the bookmark that holds the position of a rebuild.
 pub(super) const BOOKMARK: &str = "rebuild";
 
-/// Why a rebuild has ended before its end.
+/// Why a rebuild ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// It was told to.
-    #[error("stopped: run it again to go on")]
+    /// It was stopped.
+    #[error("stopped: run it again to continue")]
     Stopped,
-    /// It was begun too long ago to be gone on with.
-    #[error("a rebuild was begun at {0}, too long ago to be gone on with: begin anew with --restart")]
+    /// It began too long ago to be continued.
+    #[error("a rebuild was begun at {0}, too long ago to be continued: start again with --restart")]
     TooOld(DateTime<Utc>),
-    /// The service has nothing that could be made again.
-    #[error("this service owns its data: there is nothing that it could be made from")]
+    /// The service has no read models.
+    #[error("this service owns its data: there is nothing to rebuild it from")]
     NothingToDo,
     /// The owner does not answer.
     #[error("the owner does not answer: {}", .0.detail)]
     Unanswered(Problem),
-    /// Both sides differ, and go on differing.
-    #[error("{things} {slice}: here are {here}, their owner has {there}; {reason}")]
+    /// Both sides still differ after all attempts.
+    #[error("{things} {slice}: this service has {here}, the owner has {there}; {reason}")]
     Differs {
-        /// What differs.
+        /// The entities that differ.
         things: &'static str,
-        /// Where.
+        /// The slice.
         slice: Slice,
-        /// What is here.
+        /// The sum in this service.
         here: Sum,
-        /// What the owner has.
+        /// The sum at the owner.
         there: Sum,
-        /// What the last attempt to write something said.
+        /// Why the last write failed.
         reason: String,
     },
-    /// What came meanwhile cannot be read.
+    /// The history cannot be read.
     #[error(transparent)]
     History(#[from] ReplayError),
-    /// The store does not do its part.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What follows from the things cannot be mended.
-    #[error("what follows from {things} cannot be mended: {failure}")]
+    /// Derived data cannot be repaired.
+    #[error("the data derived from {things} cannot be repaired: {failure}")]
     Mending {
-        /// The things.
+        /// The entities.
         things: &'static str,
-        /// Why.
+        /// The failure.
         failure: Failure,
     },
 }
 
-/// Where a rebuild is.
+/// The position of a rebuild.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RebuildPosition {
     /// When the rebuild began.
     pub began_at: DateTime<Utc>,
-    /// Which step it is at.
+    /// The current step.
     pub step: usize,
-    /// How many slices the step has, once that is known.
+    /// How many slices the step has, once known.
     pub slices: usize,
-    /// How many of them are done.
+    /// How many slices are done.
     pub done: usize,
 }
 
-/// Feeds a store with what has happened since a time.
+/// Applies to a store the events since a time.
 pub type CatchingUp<S> =
     Arc<dyn Fn(S, DateTime<Utc>, Stop) -> BoxFuture<'static, Result<Replayed, ReplayError>> + Send + Sync>;
 
-/// A rebuild: everything that it works with.
+/// The context of a rebuild.
 pub struct Rebuilding<S> {
-    /// The store that is in use.
+    /// The store in use.
     pub store: S,
-    /// Asks the owners.
+    /// The client for requests to the owners.
     pub requests: Requests,
     /// The service.
     pub service: Arc<ServiceContext>,
     /// Reads the history.
     pub catch_up: CatchingUp<S>,
-    /// Where it tells how far it is.
+    /// Where it reports progress.
     pub progress: watch::Sender<Rebuilt>,
 }
 
-/// What is done with a slice.
+/// What to do with a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
-    /// Only says what is otherwise.
+    /// Only reports differences.
     Look,
     /// Writes everything.
     Fill,
-    /// Writes what is otherwise.
+    /// Writes what differs.
     Compare,
-    /// Mends what follows from all.
+    /// Repairs derived data.
     Mend,
 }
 
-/// Keeps the place.
+/// Saves the position.
 pub(super) async fn keep<S: Rebuildable>(store: &S, place: &RebuildPosition) -> Result<(), StoreError> {
     store.keep_bookmark(BOOKMARK, &serde_json::to_value(place).map_err(StoreError::broken)?).await
 }

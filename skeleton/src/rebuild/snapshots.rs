@@ -1,4 +1,4 @@
-//! The owner's side of a rebuild: snapshots of its things page by page, and a sum to compare a copy by.
+//! The owner's side of a rebuild: pages of snapshots, and a checksum to compare a copy with.
 
 use std::sync::Arc;
 
@@ -12,20 +12,21 @@ use crate::{
     store::{Store, page_limit},
 };
 
-/// Which snapshots are asked for, in the order of their ids.
+/// A page of snapshots, in the order of their ids.
 #[derive(Clone, Debug)]
 pub struct SnapshotPage {
-    /// The ids that are asked for.
+    /// The requested ids.
     pub within: Slice,
-    /// The last id of the page before.
+    /// The last id of the previous page.
     pub after: Option<Uuid>,
-    /// How many at most.
+    /// The most snapshots to return.
     pub limit: i64,
 }
 
 impl<S: Store> RequestHandlers<S> {
-    /// Answers the two requests by which other services rebuild their copy of these things, with these functions:
-    /// `async fn(SnapshotPage, ReadContext<S>) -> HandlerResult<Vec<T>>` and `async fn(Slice, ReadContext<S>) -> HandlerResult<Sum>`.
+    /// Answers the two requests with which other services rebuild their copy of these entities, with these functions:
+    /// `async fn(SnapshotPage, ReadContext<S>) -> HandlerResult<Vec<T>>` and `async fn(Slice, ReadContext<S>) ->
+    /// HandlerResult<Sum>`.
     pub fn snapshots<T, Page, Pages, Total, Totals>(self, page: Page, total: Total) -> Self
     where
         T: Snapshot,

@@ -1,4 +1,4 @@
-//! Where a picture comes from, and how one thing of it is written.
+//! The source of a read model, and how one entity of it is written.
 
 use std::future::{Future, ready};
 
@@ -8,29 +8,29 @@ use uuid::Uuid;
 use super::{Rebuildable, Slice};
 use crate::failure::{HandlerResult, StoreError};
 
-/// Things of another service that a service keeps a picture of.
+/// Entities of another service that a service keeps a read model of.
 ///
-/// What is written stays as it is when it is written again, and never goes over something newer.
+/// Writes must be idempotent and must never replace something newer.
 pub trait Source<S: Rebuildable>: Send + Sync + 'static {
-    /// What they are called: `contacts`.
+    /// The name of the entities: `contacts`.
     const THINGS: &'static str;
 
-    /// How many are asked for and written at once; as many as the owner gives where it is not said.
+    /// How many are requested and written at once; by default, as many as the owner returns.
     const PAGE: Option<u32> = None;
 
-    /// One of them as its owner has it now.
+    /// An entity in the owner's present state.
     type Snapshot: Snapshot;
 
-    /// What is here of a slice: the id of each thing and the number of the newest event it was made from.
+    /// The local entities of a slice: the id of each and the sequence of the newest event it was made from.
     fn here(store: &S, slice: &Slice) -> impl Future<Output = Result<Vec<(Uuid, i64)>, StoreError>> + Send;
 
-    /// Writes a thing, unless there is something newer.
+    /// Writes an entity, unless a newer state is present.
     fn place(snapshot: Self::Snapshot, tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send;
 
-    /// Takes a thing away that its owner does not have. What is older than this number must not bring it back.
+    /// Removes an entity that the owner does not have. Nothing older than this sequence may bring it back.
     fn remove(id: Uuid, sequence: i64, tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send;
 
-    /// Mends what follows from these things and from others, once all of them are there.
+    /// Repairs the data derived from these entities and others, once all of them are present.
     fn mend(_slice: &Slice, _tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send {
         ready(Ok(()))
     }

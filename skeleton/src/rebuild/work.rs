@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{failure::StoreError, stop::Stop};
 
-/// How old a rebuild may be that is gone on with: the history must still have what came since.
+/// The greatest age of a rebuild that is continued: the history must still hold all events since.
 const OLDEST: TimeDelta = TimeDelta::days(7);
 
 /// One step of a rebuild.
@@ -22,10 +22,10 @@ enum Step<S> {
 }
 
 impl<S: Rebuildable> Rebuilding<S> {
-    /// Says what is otherwise than the owners have it, and changes nothing.
+    /// Reports differences from the owners and changes nothing.
     ///
     /// # Errors
-    /// Where an owner or the store does not answer.
+    /// If an owner or the store does not answer.
     pub async fn look(self, projections: Projections<S>, stop: Stop) -> Result<Rebuilt, RebuildError> {
         let now = self.service.environment.now();
         for doing in projections.all {
@@ -36,16 +36,16 @@ impl<S: Rebuildable> Rebuilding<S> {
         Ok(self.finished())
     }
 
-    /// Rebuilds, from where it was left or from the beginning.
+    /// Rebuilds, from the last position or from the beginning.
     ///
     /// # Errors
-    /// Where it was stopped, an owner or the store does not answer, or both sides go on differing. It goes on from there
-    /// when it is run again.
+    /// If it was stopped, an owner or the store does not answer, or both sides still differ. The next run continues
+    /// from there.
     pub async fn run(self, projections: Projections<S>, restart: bool, stop: Stop) -> Result<Rebuilt, RebuildError> {
         let steps = steps(&projections);
         let mut place = self.place(restart).await?;
         let swap = steps.iter().position(|step| matches!(step, Step::Swap));
-        // Once the new one is in its place, there is nothing beside it any more.
+        // Once the new data is swapped in, nothing is left beside it.
         let site = match swap {
             Some(swap) if place.step <= swap => self.store.lay_out(place.step == 0 && place.done == 0).await?,
             _ => self.store.clone(),
@@ -82,7 +82,7 @@ impl<S: Rebuildable> Rebuilding<S> {
     }
 
     async fn catch_up(&self, site: &S, since: DateTime<Utc>, stop: &Stop) -> Result<(), RebuildError> {
-        self.progress.send_modify(|rebuilt| "taking in what came meanwhile".clone_into(&mut rebuilt.step));
+        self.progress.send_modify(|rebuilt| "applying the events since the start".clone_into(&mut rebuilt.step));
         let replayed = (self.catch_up)(site.clone(), since, stop.clone()).await?;
         if replayed.finished { Ok(()) } else { Err(RebuildError::Stopped) }
     }
@@ -93,7 +93,7 @@ impl<S: Rebuildable> Rebuilding<S> {
     }
 }
 
-/// Under which name the place in the history is kept.
+/// The name of the bookmark that holds the position in the history.
 pub(crate) const CATCHING_UP: &str = "rebuild-history";
 
 fn steps<S: Rebuildable>(projections: &Projections<S>) -> Vec<Step<S>> {

@@ -1,4 +1,4 @@
-//! What is done with each slice of one source.
+//! The work on each slice of one source.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,16 +17,16 @@ use crate::{
     store::Transaction,
 };
 
-/// How often both sides are compared before they are said to differ: things may change meanwhile.
+/// How many comparisons must fail before both sides count as different: entities may change meanwhile.
 const LOOKS: u32 = 12;
 
-/// The longest wait between two looks.
+/// The longest wait between two comparisons.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long an owner that does not answer is asked again.
+/// How long requests to an owner that does not answer are repeated.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Goes through the slices of one step.
+/// Processes the slices of one step.
 pub(super) struct Worker<'r, S> {
     rebuilding: &'r Rebuilding<S>,
     site: S,
@@ -39,14 +39,14 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         Self { rebuilding, site, place, stop }
     }
 
-    /// Does one thing with all slices, from the one on that it was left at.
+    /// Runs one task over all slices, from the last position on.
     pub async fn all_slices<P: Source<S>>(&self, task: Task) -> Result<(), RebuildError> {
         let (slices, done) = self.slices::<P>().await?;
         let doing = match task {
             Task::Look => "looking at",
             Task::Fill => "placing",
             Task::Compare => "comparing",
-            Task::Mend => "mending what follows from",
+            Task::Mend => "repairing data derived from",
         };
         self.tell(|rebuilt| {
             (rebuilt.slices, rebuilt.of_slices) = (done, slices.len());
@@ -71,7 +71,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         Ok(())
     }
 
-    /// All slices, and how many of them are done. Cut once, so that a rebuild that goes on has the same ones.
+    /// All slices, and how many are done. They are computed once, so that a continued rebuild has the same ones.
     async fn slices<P: Source<S>>(&self) -> Result<(Vec<Slice>, usize), RebuildError> {
         let RebuildPosition { slices, done, .. } = self.place;
         if done > 0 {
@@ -81,13 +81,13 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         Ok((Slice::all_for(all.count), 0))
     }
 
-    /// What the owner has of a slice.
+    /// The owner's sum of a slice.
     async fn there<P: Source<S>>(&self, slice: &Slice) -> Result<Sum, RebuildError> {
         let (count, checksum) = P::Snapshot::summed(self.call(&P::Snapshot::sum(slice.digits())).await?);
         Ok(Sum { count, checksum })
     }
 
-    /// Brings a slice over until both sides have the same.
+    /// Copies a slice until both sides agree.
     async fn settle<P: Source<S>>(&self, slice: &Slice, writing: Writing) -> Result<(), RebuildError> {
         let (mut wait, mut reason) = (Duration::from_millis(50), String::new());
         let mut look = 0;
@@ -103,7 +103,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
             }
             look += 1;
             if look == LOOKS {
-                let reason = if reason.is_empty() { "nothing is refused".to_owned() } else { reason };
+                let reason = if reason.is_empty() { "no write failed".to_owned() } else { reason };
                 return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });
             }
             tokio::time::sleep(wait).await;
@@ -111,14 +111,14 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         }
     }
 
-    /// Writes what the owner has, and takes away what it does not have. Returns why something was not written.
+    /// Writes the owner's entities and removes the others. Returns why a write failed.
     async fn bring_over<P: Source<S>>(
         &self,
         slice: &Slice,
         writing: Writing,
         counts: bool,
     ) -> Result<Option<String>, RebuildError> {
-        // Listed before the owner is asked: what the owner then does not have is gone, and does not come back.
+        // Listed before the owner is asked: an entity that the owner then lacks is gone and does not come back.
         let mut rest: BTreeMap<Uuid, i64> = P::here(&self.site, slice).await?.into_iter().collect();
         let (mut after, mut trouble, mut found) = (None, None, Found::default());
         loop {
@@ -150,14 +150,14 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         if writing != Writing::Nothing {
             trouble = self.remove_all::<P>(rest).await?.or(trouble);
         }
-        // Beside what is there everything is missing at first, which says nothing.
+        // In data rebuilt beside the old, everything is missing at first; that is no finding.
         if counts && (writing == Writing::Nothing || !S::IS_BESIDE) {
             self.tell(|rebuilt| rebuilt.found += found);
         }
         Ok(trouble)
     }
 
-    /// Writes things in one transaction; where one of them fails, one by one.
+    /// Writes entities in one transaction; if one fails, one by one.
     async fn place_all<P: Source<S>>(&self, changes: Vec<Change<P::Snapshot>>) -> Result<Option<String>, RebuildError> {
         if changes.is_empty() || self.in_one::<P>(&changes).await?.is_none() {
             return Ok(None);
@@ -172,7 +172,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
     async fn in_one<P: Source<S>>(&self, changes: &[Change<P::Snapshot>]) -> Result<Option<String>, RebuildError> {
         let mut tx = self.begin().await?;
         for Change { instead_of, thing } in changes {
-            // The number is beyond what the owner has given out: nobody could ever write over it.
+            // The sequence is beyond those the owner has assigned: no event could ever replace this state.
             if instead_of.is_some()
                 && let Err(failure) = P::remove(thing.state().0, 0, &mut tx).await
             {
@@ -222,7 +222,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
         Ok(self.site.begin(&self.rebuilding.service, &[]).await?)
     }
 
-    /// Asks an owner, and asks again while it is too busy or not there.
+    /// Sends a request to an owner, again while it is overloaded or unavailable.
     async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, RebuildError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -246,7 +246,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
     }
 }
 
-/// What is written of a slice.
+/// Which entities of a slice are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Writing {
     Nothing,
@@ -254,10 +254,10 @@ enum Writing {
     Everything,
 }
 
-/// A thing that is to be written.
+/// An entity to write.
 #[derive(Clone)]
 struct Change<T> {
-    /// The number it has here, where that is beyond what its owner has given out.
+    /// The local sequence, if it is beyond those its owner has assigned.
     instead_of: Option<i64>,
     thing: T,
 }
@@ -274,7 +274,7 @@ async fn committed<T: Transaction>(tx: T) -> Result<Option<String>, RebuildError
     }
 }
 
-/// Why one thing was not written; a store that does not answer ends the whole.
+/// Why one entity was not written; if the store does not answer, the rebuild ends.
 fn reason_of(failure: Failure) -> Result<Option<String>, RebuildError> {
     match failure {
         Failure::Retry(error) if error.kind == StoreErrorKind::Unavailable => Err(RebuildError::Store(error)),

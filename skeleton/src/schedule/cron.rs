@@ -1,7 +1,7 @@
 //! When a schedule is due: a cron expression in a time zone.
 //!
-//! On days that a zone's clocks change, an expression of fixed hours and minutes is due once: in an hour that comes
-//! twice, the first time; in one that is left out, right after it. One with `*` or steps follows the clock on the wall.
+//! On days when the clocks of a zone change, an expression with fixed hours and minutes is due once: in an hour that
+//! occurs twice, the first time; in a skipped hour, right after it. One with `*` or steps follows the wall clock.
 
 use std::str::FromStr;
 
@@ -20,12 +20,12 @@ impl CronSchedule {
     /// Reads a cron expression of five fields, or six with seconds first.
     ///
     /// # Errors
-    /// Where it is none, or names no time that will ever come.
+    /// If the expression is invalid, or names a time that never comes.
     pub fn parse(expression: &str, zone: Tz) -> Result<Self, String> {
         let cron = Cron::from_str(expression)
-            .map_err(|error| format!("{expression} is no cron expression ({error}): write one like 0 8 * * MON"))?;
+            .map_err(|error| format!("{expression} is not a cron expression ({error}): write one like 0 8 * * MON"))?;
         let rhythm = Self { cron, zone };
-        // Any time will do: leap days come within eight years.
+        // Any start will do: leap days occur within eight years.
         match rhythm.next_after(DateTime::UNIX_EPOCH) {
             Some(_) => Ok(rhythm),
             None => Err(format!("{expression} is never due")),
@@ -38,7 +38,7 @@ impl CronSchedule {
         Some(found.with_timezone(&Utc))
     }
 
-    /// The due times after one time and up to another, the newest `most` of them, the oldest first.
+    /// The due times after one time and up to another: the newest `most` of them, oldest first.
     pub fn between(&self, after: DateTime<Utc>, until: DateTime<Utc>, most: usize) -> Vec<DateTime<Utc>> {
         let mut found = Vec::new();
         let (mut at, mut inclusive) = (until.with_timezone(&self.zone), true);
@@ -54,7 +54,7 @@ impl CronSchedule {
         found
     }
 
-    /// The expression and the zone, as the store keeps them: when they change, the past is settled.
+    /// The expression and the zone, as the store keeps them. When they change, earlier due times count as settled.
     pub fn to_text(&self) -> String {
         format!("{} {}", self.cron.as_str(), self.zone)
     }

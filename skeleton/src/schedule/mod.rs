@@ -1,8 +1,7 @@
-//! Schedules: at each due time a job is put into the service's own queue, once over all replicas.
+//! Schedules: at each due time one job is enqueued, once over all replicas.
 //!
-//! The transaction that puts the job in also settles the due time, in one row of the store that only goes forward. So
-//! replicas need not agree on who is to do it, and a clock that jumps back, or a replica that wakes up late, finds what
-//! is settled settled.
+//! The transaction that enqueues the job also settles the due time, in one row of the store that only moves forward. So
+//! replicas need no coordination, and a clock that jumps back or a replica that resumes late repeats nothing.
 
 mod cron;
 mod running;
@@ -19,26 +18,26 @@ use crate::{failure::Failure, store::Publish};
 pub use cron::CronSchedule;
 pub(crate) use running::{list, run};
 
-/// The setting that names the time zone of all schedules of a service; UTC where it is not given.
+/// The setting for the time zone of all schedules of a service; UTC by default.
 const TIME_ZONE: &str = "time_zone";
 
 /// The expression of a schedule that is never due.
 const OFF: &str = "off";
 
-/// What becomes of due times that passed while no replica ran.
+/// What happens to due times that passed while no replica ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
-    /// They are left out: what is more than a minute late does not run.
+    /// They are skipped: a run that is more than a minute late does not happen.
     Skip,
     /// The newest of them runs.
     One,
-    /// All of them run, this many of the newest at most.
+    /// All of them run, up to this many of the newest.
     All(usize),
 }
 
 type Put<Tx> = Arc<dyn Fn(DateTime<Utc>, &mut Tx) -> Result<Uuid, Failure> + Send + Sync>;
 
-/// What a service does at which times.
+/// The schedules of a service.
 pub struct Schedules<Tx> {
     declared: Vec<Declared<Tx>>,
 }
@@ -50,7 +49,7 @@ struct Declared<Tx> {
     put: Put<Tx>,
 }
 
-/// The schedules of a running service, with what the settings say of them.
+/// The schedules of a running service, with its settings applied.
 pub(crate) struct Timetable<Tx> {
     schedules: Vec<Schedule<Tx>>,
 }
@@ -63,14 +62,14 @@ struct Schedule<Tx> {
 }
 
 impl<Tx: Publish + 'static> Schedules<Tx> {
-    /// None yet.
+    /// No schedules.
     pub fn new() -> Self {
         Self { declared: Vec::new() }
     }
 
-    /// Puts a job into the queue at these times: a cron expression of five fields, or six with seconds first. The job is
-    /// made from the time that it is due. `[schedules]` in the settings may give the name another expression, `off` for
-    /// none, and names the `time_zone` of all.
+    /// Enqueues a job at the times of a cron expression of five fields, or six with seconds first. The job is built
+    /// from its due time. `[schedules]` in the settings may give the name another expression, or `off` for none, and
+    /// sets the `time_zone` of all.
     pub fn cron<J: Job>(
         mut self,
         name: &'static str,
@@ -83,12 +82,12 @@ impl<Tx: Publish + 'static> Schedules<Tx> {
         self
     }
 
-    /// The timetable that the settings make of it; every mistake, each with its name.
+    /// Applies the settings; returns every error, each with its name.
     pub(crate) fn planned(self, mut settings: BTreeMap<String, String>) -> Result<Timetable<Tx>, Vec<String>> {
         let mut errors = Vec::new();
         let zone_name = settings.remove(TIME_ZONE).unwrap_or_else(|| "UTC".to_owned());
         let zone = zone_name.parse::<Tz>().unwrap_or_else(|_| {
-            errors.push(format!("[schedules] time_zone: {zone_name} is no time zone: write one like Europe/Berlin"));
+            errors.push(format!("[schedules] time_zone: {zone_name} is not a time zone: use one like Europe/Berlin"));
             Tz::UTC
         });
         let mut schedules = Vec::new();
@@ -102,7 +101,7 @@ impl<Tx: Publish + 'static> Schedules<Tx> {
                 Err(error) => errors.push(format!("[schedules] {name}: {error}")),
             }
         }
-        errors.extend(settings.keys().map(|name| format!("[schedules] {name} is no schedule of this service")));
+        errors.extend(settings.keys().map(|name| format!("[schedules] {name} is not a schedule of this service")));
         if errors.is_empty() { Ok(Timetable { schedules }) } else { Err(errors) }
     }
 }

@@ -1,4 +1,4 @@
-//! What a replica does for its service's schedules: it looks whether one is due, and tries to be the one that settles it.
+//! The schedule loop of a replica: finds due times and competes with other replicas to settle them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,16 +16,16 @@ use crate::{
     },
 };
 
-/// How often the clock is looked at. Not a sleep until the next due time: a clock can jump.
+/// How often the clock is read. Not a sleep until the next due time: a clock can jump.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
-/// How long a replica waits after trouble with the store.
+/// The delay after an error of the store.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
-/// What is later than this was missed.
+/// A due time that is later than this was missed.
 const ON_TIME: TimeDelta = TimeDelta::minutes(1);
 
-/// Settles due times until told to stop.
+/// Settles due times until the stop.
 pub(crate) async fn run<S: ScheduleRuns>(
     store: S,
     service: Arc<ServiceContext>,
@@ -37,13 +37,13 @@ pub(crate) async fn run<S: ScheduleRuns>(
     if timetable.schedules.is_empty() {
         return stop.stopped().await;
     }
-    // Up to when each schedule is settled, as far as this replica knows; nothing before it was asked.
+    // The time up to which each schedule is settled, as far as this replica knows; empty before the first read.
     let mut settled: Vec<Option<DateTime<Utc>>> = vec![None; timetable.schedules.len()];
     while !stop.is_stopped() {
         let mut wait = BETWEEN_LOOKS;
         for (schedule, settled) in timetable.schedules.iter().zip(&mut settled) {
             if let Err(error) = look(&store, &service, schedule, settled).await {
-                warn!(schedule = schedule.name, %error, "a schedule cannot be kept just now: trying again");
+                warn!(schedule = schedule.name, %error, "failed to process a schedule; retrying");
                 wait = AFTER_TROUBLE;
             }
         }
@@ -54,7 +54,7 @@ pub(crate) async fn run<S: ScheduleRuns>(
     }
 }
 
-/// Settles what is due of one schedule.
+/// Settles the due times of one schedule.
 async fn look<S: ScheduleRuns>(
     store: &S,
     service: &Arc<ServiceContext>,
@@ -73,7 +73,7 @@ where
     if schedule.cron.next_after(known).is_none_or(|next| next > now) {
         return Ok(());
     }
-    // Others may have settled more by now.
+    // Another replica may have settled more since.
     let known = store.settled_until(schedule.name).await?.unwrap_or(known);
     for (due_at, is_to_run) in due_times(schedule, known, now) {
         settle(store, service, schedule, due_at, is_to_run).await?;
@@ -82,7 +82,7 @@ where
     Ok(())
 }
 
-/// The due times to settle, the oldest first, and whether each is to run.
+/// The due times to settle, oldest first, and whether each is to run.
 fn due_times<Tx>(schedule: &Schedule<Tx>, after: DateTime<Utc>, now: DateTime<Utc>) -> Vec<(DateTime<Utc>, bool)> {
     let most = match schedule.missed {
         Missed::Skip | Missed::One => 1,
@@ -92,7 +92,7 @@ fn due_times<Tx>(schedule: &Schedule<Tx>, after: DateTime<Utc>, now: DateTime<Ut
     schedule.cron.between(after, now, most).into_iter().map(|due_at| (due_at, is_to_run(due_at))).collect()
 }
 
-/// Settles a due time, with its job where it is to run, unless another replica has.
+/// Settles a due time, with its job if it is to run, unless another replica has.
 async fn settle<S: ScheduleRuns>(
     store: &S,
     service: &Arc<ServiceContext>,
@@ -117,7 +117,7 @@ where
     Ok(())
 }
 
-/// One line a schedule: its rhythm, its last run and its next.
+/// One line per schedule: its cron expression, its last run and its next.
 pub(crate) async fn list<S: ScheduleRuns>(
     store: &S,
     timetable: &Timetable<S::Tx>,

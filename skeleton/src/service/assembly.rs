@@ -1,4 +1,4 @@
-//! What a service begins with, whether it runs or does one task: settings that are checked, a store that is open.
+//! The common base of the service and of its one-off commands: checked settings and an open store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     store::{ServiceContext, Store},
 };
 
-/// A service whose settings are checked and whose store is open; nothing is connected yet.
+/// A service with checked settings and an open store; nothing is connected yet.
 pub(super) struct Assembled<S> {
     pub common: CommonSettings,
     pub store: S,
@@ -57,7 +57,7 @@ impl<S: Store> Assembled<S> {
         self.link_as(self.login.clone(), purpose, stop)
     }
 
-    /// A connection to the broker over which messages are only sent.
+    /// A connection to the broker that only sends messages.
     pub fn sending_link(&self, purpose: &str, stop: &Stop) -> Link {
         self.link_as(self.login.clone().for_sending(), purpose, stop)
     }
@@ -67,14 +67,14 @@ impl<S: Store> Assembled<S> {
         Link::open(login, name, self.service.environment.clone(), stop.clone())
     }
 
-    /// Publishes what is committed, and what is sent past the outbox.
+    /// Publishes committed messages, and messages that bypass the outbox.
     pub fn publisher(&self, publishing: &Link) -> Arc<RabbitPublisher> {
         let publisher = Arc::new(self.another_publisher(publishing));
         self.service.sends_with(publisher.clone());
         publisher
     }
 
-    /// Asks these services, if any.
+    /// The client for requests to these services, if any.
     pub fn requests(&self, calls: &[String], replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
         let (name, environment) = (&self.service.name, self.service.environment.clone());
         let asking = Arc::new(self.another_publisher(publishing));
@@ -104,7 +104,7 @@ impl<S: Store> Assembled<S> {
         Queue { retry, ..self.queue("jobs", jobs.handlers.clone()) }
     }
 
-    /// The queue of what the broker has given up: events and jobs.
+    /// The dead queue: events and jobs that the broker dead-lettered.
     pub fn dead_queue(&self, subscriptions: &Subscriptions<S::Tx>, jobs: Option<&Jobs<S::Tx>>) -> Queue<S> {
         let mut handlers = subscriptions.handlers.clone();
         handlers.extend(jobs.into_iter().flat_map(|jobs| jobs.handlers.clone()));

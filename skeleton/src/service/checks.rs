@@ -1,4 +1,4 @@
-//! What the process looks at every few seconds: whether its store and its broker answer, and how many messages wait.
+//! Periodic checks: whether the store and the broker are available, and how many messages wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,13 +14,13 @@ use crate::{
     telemetry,
 };
 
-/// How often it looks.
+/// The interval between two checks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
 
-/// How long the store may take to say that it is there.
+/// The time limit for the store's response.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks after the service's surroundings.
+/// Checks the dependencies of the service.
 pub(super) struct Checks<S> {
     store: S,
     links: [Link; 2],
@@ -33,7 +33,7 @@ impl<S: Store> Checks<S> {
         Self { store, links, store_check: health.check("store", true), broker_check: health.check("broker", false) }
     }
 
-    /// Asks whether the store and the broker answer, until told to stop.
+    /// Checks the store and the broker, until the service stops.
     pub(super) async fn ask(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             let finding = match tokio::time::timeout(LIMIT, self.store.ping()).await {
@@ -48,19 +48,19 @@ impl<S: Store> Checks<S> {
         }
     }
 
-    /// Counts the messages that wait, until told to stop. That is apart from the question whether the store answers: it
-    /// takes longer, and competes with requests.
+    /// Counts waiting messages, until the service stops. This is separate from the check of the store: it takes longer,
+    /// and competes with requests.
     pub(super) async fn count(self: Arc<Self>, stop: Stop) {
         let mut is_failing = false;
         while !stop.is_stopped() {
             let counted = self.store.counts().await;
             match &counted {
                 Ok(counts) => show(counts),
-                Err(error) if !is_failing => warn!(%error, "the messages that wait cannot be counted; retrying"),
+                Err(error) if !is_failing => warn!(%error, "failed to count waiting messages; retrying"),
                 Err(_) => {}
             }
             if std::mem::replace(&mut is_failing, counted.is_err()) && counted.is_ok() {
-                info!("the messages that wait can be counted again");
+                info!("counting waiting messages works again");
             }
             pause(&stop).await;
         }

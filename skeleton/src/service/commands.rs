@@ -1,4 +1,4 @@
-//! The command line that every service has: run it, look at it, and mend what is parked.
+//! The command line that every service has: run it, inspect it, and handle parked messages.
 
 mod past;
 
@@ -25,7 +25,7 @@ use crate::{
     telemetry,
 };
 
-/// The command is not complete: what clap itself ends with.
+/// The exit status for an incomplete command: the same as clap's.
 const WRONG_USE: u8 = 2;
 
 /// A service of Kith.
@@ -37,42 +37,42 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service (what it does without a command).
+    /// Run the service (the default without a command).
     Run,
     /// Show the settings in force, secrets hidden, and check them.
     Config,
-    /// Which messages the service reads and what of them, and what it needs on the broker; as JSON.
+    /// Print the messages and fields that the service reads, and its topology on the broker; as JSON.
     Contract,
-    /// What the service needs on the broker.
+    /// Show or apply the service's topology on the broker.
     Topology {
         #[command(subcommand)]
         command: TopologyCommand,
     },
-    /// Handle the events of the past, those that were not handled before; goes on where it was stopped.
+    /// Handle past events that were not handled before; continues where it was stopped.
     Replay(past::ReplayArguments),
-    /// Make the picture of others' things again from their owners' snapshots; goes on where it was stopped.
+    /// Rebuild the read model from its owners' snapshots; continues where it was stopped.
     Rebuild(super::RebuildOptions),
-    /// Messages set aside for a person to decide.
+    /// Inspect and decide on parked messages.
     Parked {
         #[command(subcommand)]
         command: parked::Command,
     },
-    /// What goes on over many messages.
+    /// Inspect sagas.
     Saga {
         #[command(subcommand)]
         command: SagaCommand,
     },
-    /// Work that the service has put into its own queue.
+    /// Inspect and manage the service's jobs.
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
     },
-    /// The numbers of the service's events.
+    /// Recover the sequence numbers of the service's events.
     Sequences {
         #[command(subcommand)]
         command: SequencesCommand,
     },
-    /// What the service does at which times.
+    /// Inspect the service's schedules.
     Schedules {
         #[command(subcommand)]
         command: SchedulesCommand,
@@ -80,7 +80,7 @@ enum Command {
 }
 
 impl<S: Rebuildable> Service<S> {
-    /// Runs the command line. Without a command: runs the service until it is told to stop.
+    /// Runs the command line. Without a command: runs the service until it is stopped.
     pub async fn run(self) -> Exit {
         let command = CommandLine::parse().command.unwrap_or(Command::Run);
         let settings = match Settings::read(self.name(), self.defaults()) {
@@ -88,7 +88,7 @@ impl<S: Rebuildable> Service<S> {
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
         };
         match command {
-            // Boxed, and so is the start: deep types of stores would make the compiler slow, or give up.
+            // Boxed, and so is the start: deep types of stores would slow the compiler down, or exceed its limits.
             Command::Run => Box::pin(self.run_until_stopped(settings)).await,
             Command::Config => self.show_settings(settings),
             Command::Contract => match self.contract(&settings) {
@@ -123,7 +123,7 @@ impl<S: Rebuildable> Service<S> {
                 println!("{text}");
                 Exit::well()
             }
-            Ok(None) => Exit::failed(1, "there is no such saga"),
+            Ok(None) => Exit::failed(1, "no such saga"),
             Err(error) => Exit::failed(1, error),
         }
     }
@@ -132,7 +132,7 @@ impl<S: Rebuildable> Service<S> {
         let telemetry = settings.section("log").map(|log| telemetry::start(self.name(), &log));
         let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
         else {
-            return Exit::failed(1, "signals cannot be listened to");
+            return Exit::failed(1, "failed to install signal handlers");
         };
         let starting = Box::pin(self.start(settings, Environment::system()));
         let running = tokio::select! {
@@ -149,10 +149,10 @@ impl<S: Rebuildable> Service<S> {
             _ = interrupt.recv() => {}
         }
         let clean = running.stop().await;
-        // Sends what is left, which blocks: not on a thread that others need.
+        // Sending pending reports blocks: use a thread that no other task needs.
         let _ =
             tokio::time::timeout(Duration::from_secs(2), tokio::task::spawn_blocking(move || drop(telemetry))).await;
-        if clean { Exit::well() } else { Exit::failed(1, "not everything was finished in time") }
+        if clean { Exit::well() } else { Exit::failed(1, "shutdown did not finish in time") }
     }
 
     fn show_settings(mut self, mut settings: Settings) -> Exit {

@@ -1,8 +1,8 @@
-//! What a service does, compiled with this crate for each kind of store.
+//! A service's generic code, compiled with this crate for each kind of store.
 //!
-//! It is generic over the store, so the compiler would make it again in every program of every service and in every
-//! test of theirs. What is made here is found there: rustc shares generics between crates where it optimizes little, as
-//! in the profile `dev`. Nothing calls these functions.
+//! It is generic over the store, so the compiler would compile it again in every program and every test of every
+//! service. With these instances it does not: rustc shares generics between crates at low optimisation levels, as in
+//! the profile `dev`. These functions are not called.
 
 use std::{future::Future, pin::Pin};
 
@@ -11,7 +11,7 @@ use crate::Jobs;
 
 type Run = Pin<Box<dyn Future<Output = Exit>>>;
 
-/// A service on Postgres, with all that it can have.
+/// A service on Postgres, with all features.
 #[cfg(feature = "postgres")]
 pub fn on_postgres(plan: crate::store::postgres::PostgresBuilder) -> Run {
     Box::pin(Service::<crate::Postgres>::named("").store(plan).jobs(Jobs::new()).sagas().run())

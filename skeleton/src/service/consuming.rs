@@ -1,4 +1,4 @@
-//! How the parts of a running service that consume are started.
+//! Starting the consumers of a running service.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Phase {
-    /// Consumes a queue, and handles what is set aside of it.
+    /// Consumes a queue, and handles its set-aside messages.
     pub(super) fn consume<S: Store>(
         &mut self,
         part: &'static str,
@@ -32,8 +32,8 @@ impl Phase {
         self.retry(queue, stop);
     }
 
-    /// Consumes the service's events, from one queue or from one for each partition, and what is left in queues from
-    /// when they were split otherwise.
+    /// Consumes the service's events, from one queue or from one per partition, and the rest of queues from an earlier
+    /// number of partitions.
     pub(super) fn consume_events<S: Store>(
         &mut self,
         queue: Arc<Queue<S>>,
@@ -72,7 +72,7 @@ impl Phase {
                     consumer::consume(queue.clone(), deliveries, batch, stop.clone())
                 }))
                 .await;
-                // They are read to their end.
+                // All of them are read to their end.
                 stop.stopped().await;
             }
         });
@@ -93,7 +93,7 @@ impl Phase {
         });
     }
 
-    /// Handles what is set aside of a queue, when it is due.
+    /// Handles the set-aside messages of a queue when they are due.
     fn retry<S: Store>(&mut self, queue: Arc<Queue<S>>, stop: &Stop) {
         let stopping = stop.clone();
         self.supervise("retries", stop.clone(), move || consumer::retry_due(queue.clone(), stopping.clone()));

@@ -1,7 +1,7 @@
-//! What a service says of itself: which messages it reads and what of them, and what it needs on the broker.
+//! The contract of a service: the messages and fields that it reads, and its topology on the broker.
 //!
-//! Made from the types of its handlers. `contract.json` in the service's folder holds it, so that a change of a message
-//! can be checked against every reader without building any of them.
+//! Derived from the types of its handlers. `contract.json` in the service's folder contains it, so that a change of a
+//! message can be checked against every reader without building any of them.
 
 use events::catalogue;
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ use crate::{
 };
 
 impl<S: Store> Service<S> {
-    /// What the service says of itself, as `<service> contract` prints it.
+    /// The contract, as `<service> contract` prints it.
     ///
     /// # Errors
-    /// Where the settings are wrong.
+    /// If the settings are invalid.
     pub fn contract(&self, settings: &Settings) -> Result<Value, SettingsError> {
         let broker: BrokerSettings = settings.section("broker")?;
         let jobs = self.jobs.iter().flat_map(|jobs| &jobs.reads);

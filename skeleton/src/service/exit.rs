@@ -1,12 +1,12 @@
-//! How a process of a service ends.
+//! The exit status of a service's process.
 
 use std::process::{ExitCode, Termination};
 
-/// How a service ended.
+/// The result of a service's process.
 #[derive(Debug)]
 pub struct Exit(ExitCode);
 
-/// The settings are wrong: starting again will not help (`EX_CONFIG` of sysexits.h).
+/// The settings are invalid: a restart does not help (`EX_CONFIG` of sysexits.h).
 pub(super) const WRONG_SETTINGS: u8 = 78;
 
 impl Exit {
@@ -14,7 +14,7 @@ impl Exit {
         Self(ExitCode::SUCCESS)
     }
 
-    /// With a status that says something, and nothing on the error stream.
+    /// An exit status with a meaning, and nothing on standard error.
     pub(super) fn with(code: u8) -> Self {
         Self(ExitCode::from(code))
     }

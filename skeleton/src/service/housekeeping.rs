@@ -1,4 +1,4 @@
-//! Housekeeping: what a service does from time to time beside all messages and requests, on each replica.
+//! Housekeeping: periodic tasks of a service besides messages and requests, on each replica.
 
 use std::{fmt::Display, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ pub struct Housekeeping<S> {
     tasks: Vec<Task<S>>,
 }
 
-/// One task, and how often it runs.
+/// One task and its period.
 struct Task<S> {
     name: &'static str,
     period: Duration,
@@ -33,13 +33,13 @@ impl<S> Clone for Task<S> {
 }
 
 impl<S: Store> Housekeeping<S> {
-    /// No tasks yet.
+    /// Creates an empty set of tasks.
     pub fn new() -> Self {
         Self { tasks: Vec::new() }
     }
 
     /// Runs a task at the start and then after each period: `async fn(App<S>) -> Result<(), E>`. A run that fails or
-    /// panics is logged and counted (`housekeeping_runs_total`), and the next one comes after the same period.
+    /// panics is logged and counted (`housekeeping_runs_total`), and the next one follows after the same period.
     pub fn every<Out, E>(
         mut self,
         period: Duration,
@@ -55,9 +55,9 @@ impl<S: Store> Housekeeping<S> {
         self
     }
 
-    /// Removes what has expired, at the start and then after each period: `async fn(App<S>, i64) -> Result<u64, StoreError>`
-    /// removes at most so many rows and returns how many. It is called until fewer are left, with a pause after each
-    /// batch, so the removal keeps up with any rate at which rows expire.
+    /// Removes expired rows, at the start and then after each period: `async fn(App<S>, i64) -> Result<u64,
+    /// StoreError>` removes at most the given number of rows and returns how many. It is called until fewer are left,
+    /// with a pause after each batch, so the removal keeps up with any rate at which rows expire.
     pub fn removes<Out>(
         mut self,
         period: Duration,
@@ -88,7 +88,7 @@ impl<S: Store> Default for Housekeeping<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// Runs these tasks from time to time.
+    /// Runs these tasks periodically.
     pub fn housekeeping(self, housekeeping: Housekeeping<S>) -> Self {
         let with = |service: Self, task: Task<S>| {
             let name = task.name;

@@ -1,4 +1,4 @@
-//! Jobs as a part of a service: how it gets them, and the commands that look after them.
+//! Jobs as a part of a service: their assembly, and the commands for them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,50 +19,50 @@ use crate::{
     store::{JobRecord, JobRecords, JobState, JobSteps, ServiceContext, Signed, Store, Transaction},
 };
 
-/// What does a command about jobs.
+/// Runs a command about jobs.
 pub(super) type Desk<S> = fn(S, Arc<ServiceContext>, JobsCommand) -> BoxFuture<'static, Result<Exit, Failure>>;
 
 #[derive(Subcommand)]
 pub(super) enum JobsCommand {
-    /// List them, newest first.
+    /// List jobs, newest first.
     List {
-        /// Only those of this name: `import-file`.
+        /// Only jobs of this name: `import-file`.
         #[arg(long)]
         name: Option<String>,
-        /// Only those in this state.
+        /// Only jobs in this state.
         #[arg(long)]
         state: Option<JobState>,
-        /// How many at most.
+        /// The maximum number of jobs.
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Show one whole.
+    /// Show all of one job.
     Show {
         /// The job's id.
         id: Uuid,
     },
-    /// Stop one before its next step; what it has done stays.
+    /// Cancel a job before its next step; completed steps stay.
     Cancel {
         /// The job's id.
         id: Uuid,
     },
-    /// Find jobs whose message the broker has lost, and send it again, or end those of which it is not known.
+    /// Find jobs whose message the broker has lost, and send it again, or end those that cannot be sent again.
     Mend(MendOptions),
-    /// Try the step again that a failed one was parked at.
+    /// Retry the parked step of a failed job.
     Retry {
         /// The job's id.
         id: Uuid,
-        /// Who decides; kept in the audit trail.
+        /// The operator; kept in the audit trail.
         #[arg(long, env = "USER", hide_env_values = true)]
         by: String,
-        /// Why; kept in the audit trail.
+        /// The reason; kept in the audit trail.
         #[arg(long, default_value = "")]
         note: String,
     },
 }
 
 impl<S: Store> Service<S> {
-    /// Works off these jobs.
+    /// Handles these jobs.
     pub fn jobs(mut self, jobs: Jobs<S::Tx>) -> Self
     where
         S: JobRecords,
@@ -120,10 +120,7 @@ where
         }
         JobsCommand::Show { id } => {
             let Some(job) = store.find_job(id).await? else {
-                return Ok(Exit::failed(
-                    1,
-                    format!("there is no job {id}: jobs are forgotten 14 days after their end"),
-                ));
+                return Ok(Exit::failed(1, format!("there is no job {id}: jobs are deleted 14 days after their end")));
             };
             println!("{}", whole(&job));
         }
@@ -131,12 +128,12 @@ where
             let mut tx = store.begin(&service, &[]).await?;
             if !tx.cancel_job(id).await? {
                 tx.rollback().await;
-                return Ok(Exit::failed(1, format!("job {id} is at its end, or there is none")));
+                return Ok(Exit::failed(1, format!("job {id} has ended, or does not exist")));
             }
             tx.commit().await?;
             println!("{id} stops before its next step");
         }
-        // Needs the broker as well, and was done before.
+        // It needs the broker as well, and was handled before.
         JobsCommand::Mend(_) => {}
         JobsCommand::Retry { id, by, note } => {
             let signed = match Signed::try_new(&by, &note) {
@@ -149,7 +146,7 @@ where
                     format!("no step of job {id} is parked; if its message was lost, run `jobs mend`"),
                 ));
             }
-            println!("{id} is tried again");
+            println!("{id} will be retried");
         }
     }
     Ok(Exit::well())

@@ -1,9 +1,9 @@
 //! `<service> jobs mend`: finds jobs whose message the broker has lost, and sends it again or ends them.
 //!
-//! A message is lost with a queue that was deleted, or with a broker. The store shows what has not come to its end, and
-//! not what the broker has: so a job counts as lost when its message is nowhere in the store, was written a while ago,
-//! and no message waits in the queue. The message is sent again under its id, so that it has no second effect if the
-//! first one comes after all.
+//! A message is lost with a queue that was deleted, or with a broker. The store shows which jobs have not ended, but
+//! not which messages the broker has. So a job counts as lost if its message is nowhere in the store and was written a
+//! while ago, and no message waits in the queue. The message is sent again under its id, so that it has no second
+//! effect if the first one arrives after all.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,55 +20,55 @@ use crate::{
     store::{JobRecords, JobSteps, Mended, SentJob, ServiceContext, Store, Transaction},
 };
 
-/// How long the broker may take to accept a connection.
+/// The time limit for connecting to the broker.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Which jobs count as lost.
+/// The criteria for lost jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
 pub struct MendOptions {
-    /// Only jobs whose message was written so many minutes ago, or earlier.
+    /// Only jobs whose message was written at least this many minutes ago.
     #[arg(long, default_value_t = 10)]
     pub older_than_minutes: u32,
     /// Only show them.
     #[arg(long)]
     pub dry_run: bool,
-    /// Even if messages wait in the queue, which may be those of these jobs: what comes twice has one effect.
+    /// Even if messages wait in the queue, which may be those of these jobs: a duplicate has one effect.
     #[arg(long)]
     pub force: bool,
 }
 
-/// A job that was found lost, and what was done about it: nothing where it was only to be shown, or has gone on.
+/// A lost job, and what was done about it: `None` if it was only shown, or has continued.
 pub type LostJob = (SentJob, Option<Mended>);
 
 /// Why lost jobs were not mended.
 #[derive(Debug, thiserror::Error)]
 pub enum MendError {
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The service has no jobs.
     #[error("this service has no jobs")]
     NoJobs,
-    /// The store does not answer, or refuses.
+    /// The store does not respond, or refuses.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
     /// A job cannot be mended.
     #[error("{0}")]
     Failed(#[from] Failure),
-    /// The broker does not answer.
+    /// The broker does not respond.
     #[error("the broker: {0}")]
     Broker(BrokerError),
     /// The jobs found may be waiting in the queue.
     #[error(
         "{waiting} messages wait in {queue}, and the {found} jobs found may be among them. Run it again when the queue is \
-         empty, or with --force: a message that comes twice has one effect"
+         empty, or with --force: a duplicate message has one effect"
     )]
     QueueNotEmpty {
         /// The queue.
         queue: String,
-        /// How many messages are in it.
+        /// The number of messages in it.
         waiting: u32,
-        /// How many jobs were found.
+        /// The number of jobs found.
         found: usize,
     },
 }
@@ -81,7 +81,7 @@ impl<S: Store> Service<S> {
     /// Finds jobs whose message the broker has lost, and sends it again or ends them.
     ///
     /// # Errors
-    /// Where settings are wrong, broker or store do not answer, or the queue is not empty.
+    /// If settings are invalid, the broker or the store does not respond, or the queue is not empty.
     pub async fn mend_jobs(&self, settings: &Settings, options: MendOptions) -> Result<Vec<LostJob>, MendError> {
         let mender = self.job_mender.ok_or(MendError::NoJobs)?;
         let store = self.open_store(settings)?;
@@ -91,7 +91,7 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// How many messages wait in the queue of a service's jobs. None where there is no such queue.
+/// The number of messages that wait in the queue of a service's jobs; 0 if the queue does not exist.
 async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendError> {
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
@@ -129,7 +129,7 @@ where
     Ok(lost)
 }
 
-/// One transaction a job: the next one does not depend on it.
+/// One transaction per job: the next one does not depend on it.
 async fn mend_one<S: JobRecords>(
     store: &S,
     service: &Arc<ServiceContext>,
@@ -155,7 +155,7 @@ impl fmt::Display for Line<'_> {
         let key = job.key.as_deref().map(|key| format!("  key {key}")).unwrap_or_default();
         let done = match mended {
             Some(Mended::Sent) => "  sent again",
-            Some(Mended::Done) => "  had been handled: done",
+            Some(Mended::Done) => "  was handled: done",
             Some(Mended::Failed) => "  cannot be sent again: failed",
             Some(Mended::Cancelled) => "  cannot be sent again: cancelled",
             None => "",

@@ -61,19 +61,19 @@ type PartnerProvider<S> = Box<dyn FnOnce(Option<&S>, &mut Settings, &mut Vec<Str
 type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
 type Background<S> = (&'static str, Box<dyn Fn(App<S>, Stop) -> BoxFuture<'static, ()> + Send>);
 
-/// What the parts of a running service work with.
+/// The context of the parts of a running service.
 #[derive(Clone)]
 pub struct App<S> {
     /// The store.
     pub store: S,
-    /// Asks other services.
+    /// The client for requests to other services.
     pub requests: Requests,
-    /// What handlers share.
+    /// The context shared with handlers.
     pub service: Arc<ServiceContext>,
 }
 
 impl<S> App<S> {
-    /// Something the service was assembled with, found by its type.
+    /// A resource of the service, found by its type.
     pub fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.service.get()
     }
@@ -103,7 +103,8 @@ pub struct Service<S: Store> {
 }
 
 impl<S: Store> Service<S> {
-    /// A service of a name: one plain word, which also names its queues, its user and its settings' variables.
+    /// Creates a service with a name: one plain word, which also names its queues, its user and its settings'
+    /// variables.
     pub fn named(name: &'static str) -> Self {
         Self {
             name,
@@ -128,7 +129,7 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Keeps its data here, and publishes what it commits.
+    /// Sets the store, which also publishes committed messages.
     pub fn store(self, plan: impl StoreBuilder<Store = S>) -> Self
     where
         S: Delays,
@@ -143,7 +144,7 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Has sagas, which its command `saga` shows.
+    /// Adds sagas, which the command `saga` shows.
     pub fn sagas(self) -> Self
     where
         S: Sagas,
@@ -151,35 +152,35 @@ impl<S: Store> Service<S> {
         Self { sagas: Some(sagas::commands()), ..self }
     }
 
-    /// Keeps its data here, in a store that cannot publish.
+    /// Sets a store for a read model, which cannot publish.
     pub fn read_model_store(self, plan: impl StoreBuilder<Store = S>) -> Self {
         Self { opener: Some(Box::new(move |settings| plan.open(settings))), ..self }
     }
 
-    /// Listens to these events.
+    /// Consumes these events.
     pub fn consumes(self, subscriptions: Subscriptions<S::Tx>) -> Self {
         Self { subscriptions, ..self }
     }
 
-    /// Answers these requests, when one of these services asks. Said again, other requests may have other callers.
+    /// Serves these requests to these callers. A further call may add other requests with other callers.
     pub fn answers(mut self, answers: RequestHandlers<S>, callers: &[&str]) -> Self {
         self.answers.add(answers, callers);
         self
     }
 
-    /// Asks these services.
+    /// Declares the services that this one calls.
     pub fn calls(self, services: &[&str]) -> Self {
         Self { calls: services.iter().map(|service| (*service).to_owned()).collect(), ..self }
     }
 
-    /// Serves these routes on its public port. Bodies sent to the paths named may have another size than others.
+    /// Serves these routes on the public port. The body limits override the default for the given paths.
     pub fn routes(self, routes: impl FnOnce(&App<S>) -> Routes + Send + 'static, body_limits: &[(&str, u64)]) -> Self {
         let limits: Vec<_> = body_limits.iter().map(|(path, bytes)| ((*path).to_owned(), *bytes)).collect();
         Self { routing: Some(Box::new(move |app| (routes(app), limits))), ..self }
     }
 
-    /// Runs something beside all else, until told to stop. A task that panics, or returns before that, is started again
-    /// after a pause; while it fails again and again, the process is not ready. The name is the one in logs and metrics.
+    /// Runs a background task until the service stops. A task that panics, or returns before that, is restarted after a
+    /// pause; while it fails repeatedly, the process is not ready. Logs and metrics use the name.
     pub fn background<Out>(mut self, name: &'static str, task: impl Fn(App<S>, Stop) -> Out + Send + 'static) -> Self
     where
         Out: Future<Output = ()> + Send + 'static,
@@ -188,8 +189,8 @@ impl<S: Store> Service<S> {
         self
     }
 
-    /// Runs something on one replica at a time, told which lease it has. What it writes it makes depend on the lease with
-    /// `tx.fence(&lease)`. It is stopped when the lease is lost, and started again when it ends by itself.
+    /// Runs a task on one replica at a time, and passes it the lease. The task makes its writes conditional on the
+    /// lease with `tx.fence(&lease)`. It is stopped when the lease is lost, and restarted when it ends by itself.
     pub fn singleton<Out>(
         self,
         name: &'static str,
@@ -224,7 +225,7 @@ impl<S: Store> Service<S> {
         self.defaults
     }
 
-    /// What it deals with on the broker, its events split into so many queues.
+    /// The messages that it exchanges over the broker, its events split into this number of partitions.
     pub fn topology_spec(&self, partitions: u32) -> TopologySpec {
         TopologySpec {
             service: self.name.to_owned(),
@@ -238,17 +239,17 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// What is wrong with how the service is assembled.
+    /// The errors in the service's assembly.
     fn errors(&self) -> Vec<String> {
         let orders = &self.subscriptions.orders;
         let mut errors = orders.errors();
         if orders.any_in_order() && !S::KEEPS_CURSORS {
-            errors.push("its store keeps no lines, so nothing can be taken in order: take the latest".to_owned());
+            errors.push("this store cannot guarantee ordering: use `on_latest`".to_owned());
         }
         errors
     }
 
-    /// Opens the store and makes what handlers find by its type. All mistakes in the settings are added.
+    /// Opens the store and creates the resources of handlers. All errors in the settings are added.
     fn provide(
         &mut self,
         settings: &mut Settings,
@@ -266,8 +267,10 @@ impl<S: Store> Service<S> {
     }
 
     fn open_store(&self, settings: &Settings) -> Result<S, StoreError> {
-        let opener =
-            self.opener.as_ref().ok_or_else(|| StoreError::broken("the service is assembled without a store"))?;
+        let opener = self
+            .opener
+            .as_ref()
+            .ok_or_else(|| StoreError::broken("the service has no store: call `.store(..)` in its assembly"))?;
         opener(settings)
     }
 
@@ -289,7 +292,7 @@ struct CommonSettings {
 }
 
 impl CommonSettings {
-    /// Reads every section; all mistakes are added, not only the first.
+    /// Reads every section; all errors are added, not only the first.
     fn read(settings: &mut Settings, has_http: bool, errors: &mut Vec<String>) -> Option<Self> {
         let broker = settings.expect("broker", errors);
         let retry = settings.expect("retry", errors);

@@ -1,4 +1,4 @@
-//! Partners of a service: clients of outside systems that keep to limits.
+//! Partners of a service: clients of outside systems with limits.
 
 use std::any::Any;
 
@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl<S: Store + SharedLimits> Service<S> {
-    /// Makes a client of an outside system that handlers find by its type, from the section of the settings with this
-    /// name. The client calls through the [`Partner`], whose limits are in the section `partners.<name>`.
+    /// Creates a client of an outside system from the section of the settings with this name; handlers find it by its
+    /// type. The client calls through the [`Partner`], whose limits are in the section `partners.<name>`.
     pub fn partner<T, R, E>(
         mut self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! Tasks with the past: replaying it, and making again what was made from it.
+//! Tasks with past events: replaying them, and rebuilding a read model.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,23 +18,23 @@ use crate::{
     stop::{self, Stop},
 };
 
-/// Under which name the place of a replay is kept.
+/// The name under which the position of a replay is kept.
 const REPLAY: &str = "replay";
 
 /// Why a task was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// It could not begin.
+    /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The replay came to nothing.
+    /// The replay failed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The rebuild came to nothing.
+    /// The rebuild failed.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
-    /// Events are named that nobody handles.
-    #[error("{service} does not listen to {names}: `{service} contract` tells what it listens to")]
+    /// The service has no handler for some of the named events.
+    #[error("{service} does not consume {names}: `{service} contract` lists what it consumes")]
     Unheard {
         /// The service.
         service: &'static str,
@@ -43,27 +43,28 @@ pub enum TaskError {
     },
 }
 
-/// How a picture is to be made again.
+/// The options of a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct RebuildOptions {
-    /// Begin anew, even if one that was begun is not finished.
+    /// Start over, even if an earlier rebuild is not finished.
     #[arg(long)]
     pub restart: bool,
-    /// Only say what is otherwise than its owners have it.
+    /// Only report the differences from the owners' data.
     #[arg(long, conflicts_with = "restart")]
     pub dry_run: bool,
 }
 
 impl<S: Rebuildable> Service<S> {
-    /// Can make these again from their owners' snapshots. The owners have to be among those it [asks](Self::asks).
+    /// Adds read models that can be rebuilt from their owners' snapshots. The service has to [call](Self::calls) the
+    /// owners.
     pub fn rebuilds(self, projections: Projections<S>) -> Self {
         Self { projections: Some(projections), ..self }
     }
 
-    /// Feeds the events of the past through the service's handlers, once more or for the first time.
+    /// Feeds past events through the service's handlers, again or for the first time.
     ///
     /// # Errors
-    /// Where settings are wrong, another replay is not finished, or the history cannot be read.
+    /// If settings are invalid, another replay is not finished, or the history cannot be read.
     pub async fn replay(
         mut self,
         settings: Settings,
@@ -89,10 +90,10 @@ impl<S: Rebuildable> Service<S> {
         Ok(replayed)
     }
 
-    /// Makes the service's picture of others' things again, or only says what of it is wrong.
+    /// Rebuilds the service's read model, or only reports its errors.
     ///
     /// # Errors
-    /// Where settings are wrong, an owner or the store does not answer, or both sides go on differing.
+    /// If settings are invalid, an owner or the store does not respond, or both sides keep differing.
     pub async fn rebuild(
         mut self,
         settings: Settings,
@@ -136,7 +137,7 @@ impl<S: Rebuildable> Service<S> {
     }
 }
 
-/// What the events of the past are fed through.
+/// The handlers and connections that a replay uses.
 struct Past<S: Rebuildable> {
     queue: Queue<S>,
     batch: usize,

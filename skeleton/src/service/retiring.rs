@@ -1,4 +1,4 @@
-//! Warns of old versions of messages that the service is written against, and that have an end date.
+//! Warnings about message versions that the service reads and that have a retirement date.
 
 use chrono::NaiveTime;
 use events::catalogue;
@@ -9,15 +9,15 @@ use super::Service;
 use crate::store::Store;
 
 impl<S: Store> Service<S> {
-    /// Logs which of the messages it reads retire when, and sets `message_version_retires_timestamp_seconds` to the end of
-    /// that day: an alert compares it with the time.
+    /// Logs the retirement dates of the messages that the service reads, and sets
+    /// `message_version_retires_timestamp_seconds` to the end of that day: an alert compares it with the current time.
     pub(super) fn warn_of_retirements(&self) {
         let jobs = self.jobs.iter().flat_map(|jobs| &jobs.reads);
         for reads in self.subscriptions.reads.iter().chain(&self.answers.reads).chain(jobs) {
             let Some(date) = catalogue::retires(reads.message) else { continue };
             let end = date.succ_opt().unwrap_or(date).and_time(NaiveTime::MIN).and_utc();
             gauge!("message_version_retires_timestamp_seconds", "name" => reads.message).set(end.timestamp() as f64);
-            warn!(message.name = reads.message, retires = %date, "the service reads a version of a message that retires: move it to the newest");
+            warn!(message.name = reads.message, retires = %date, "the service reads a message version that will be retired: migrate to the newest");
         }
     }
 }

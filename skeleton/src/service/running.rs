@@ -1,4 +1,4 @@
-//! A running service: what `start` starts, and the order in which it stops.
+//! A running service: the parts that `start` starts, and the order in which it stops.
 
 use std::{
     future::Future,
@@ -32,13 +32,13 @@ use crate::{
     telemetry,
 };
 
-/// A service that runs.
+/// A running service.
 pub struct Running<S> {
-    /// What its parts work with.
+    /// The context of its parts.
     pub app: App<S>,
-    /// Where its public port is, if it has one.
+    /// The address of its public port, if it has one.
     pub http_address: Option<SocketAddr>,
-    /// Where its admin port is.
+    /// The address of its admin port.
     pub admin_address: SocketAddr,
     health: Arc<Health>,
     notice: Duration,
@@ -60,7 +60,7 @@ impl Phase {
         (Self { name, stop: sender, failing: failing.clone(), parts: Vec::new() }, stop)
     }
 
-    /// Starts a part that is started again, and counted, should it panic or end too early.
+    /// Starts a part that is restarted, and counted, if it panics or ends too early.
     pub(super) fn supervise<Out>(&mut self, part: &'static str, stop: Stop, start: impl Fn() -> Out + Send + 'static)
     where
         Out: Future<Output = ()> + Send + 'static,
@@ -70,7 +70,7 @@ impl Phase {
     }
 
     /// Starts a service's own background tasks. While one is failing, the process is not ready: requests rely on what
-    /// these tasks keep up to date, and no message has a part in it.
+    /// these tasks keep up to date, and messages cannot make them fail.
     fn run_background<S: Store>(&mut self, tasks: Vec<Background<S>>, health: &Health, app: &App<S>, stop: &Stop) {
         if tasks.is_empty() {
             return;
@@ -82,7 +82,7 @@ impl Phase {
         }
     }
 
-    /// Starts a part that is shown among these where it fails.
+    /// Starts a part that is listed in `failing` while it fails.
     fn supervise_in<Out>(
         &mut self,
         failing: Failing,
@@ -97,15 +97,15 @@ impl Phase {
 }
 
 impl<S: Store> Service<S> {
-    /// Starts the service: checks all settings, waits for the store, brings it up to date, and opens the doors.
+    /// Starts the service: checks all settings, waits for the store, migrates it, and starts all parts.
     ///
     /// # Errors
-    /// Where settings are wrong, a port is taken, or the store did not answer within the stated patience.
+    /// If settings are invalid, a port is taken, or the store does not respond within `life.patience_s`.
     pub async fn start(mut self, settings: Settings, environment: Environment) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &environment)?;
         self.warn_of_retirements();
         let health = Health::new();
-        // A message can bring a consumer down, on every replica: that must not take all of them out.
+        // A message can make a consumer fail on every replica: that must not make all of them unready.
         let failing = Failing::shown_by(health.check("parts", false));
 
         let (mut last, last_stop) = Phase::new("admin and connections", &failing);
@@ -165,7 +165,7 @@ impl<S: Store> Service<S> {
             doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
         }
         if let Some(jobs) = jobs {
-            // One at a time: a step of a job may be long, and others are to have their turn.
+            // One at a time: a step of a job may be long, and other replicas should get their share.
             doors.consume("jobs consumer", Arc::new(jobs), &consuming, 1, 1, &doors_stop);
         }
         doors.consume("dead-letter consumer", Arc::new(dead), &consuming, 16, 1, &doors_stop);
@@ -203,13 +203,13 @@ impl<S: Store> Service<S> {
 }
 
 impl<S> Running<S> {
-    /// What is known of its health.
+    /// The health of the process.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
     }
 
-    /// Stops in order: readiness goes off, no more work comes in, what is in hand is finished, what was committed is
-    /// sent, and the connections are closed. Returns false where that was not done within the stated time.
+    /// Stops in order: readiness goes off, no more work is accepted, work in progress is finished, committed messages
+    /// are sent, and the connections are closed. Returns false if that was not done within the time limit.
     pub async fn stop(self) -> bool {
         self.health.set_draining();
         self.give_notice().await;
@@ -219,7 +219,7 @@ impl<S> Running<S> {
             phase.stop.stop();
             for mut part in phase.parts {
                 if tokio::time::timeout_at(deadline, &mut part).await.is_err() {
-                    warn!(phase = phase.name, "not finished in time: cut off");
+                    warn!(phase = phase.name, "not finished in time; aborting");
                     part.abort();
                     clean = false;
                 }
@@ -229,7 +229,7 @@ impl<S> Running<S> {
         clean
     }
 
-    /// Leaves the public port open until balancers have heard that readiness is off. The broker needs no notice: it
+    /// Leaves the public port open until load balancers notice that readiness is off. The broker needs no notice: it
     /// knows its consumers.
     async fn give_notice(&self) {
         if self.http_address.is_none() || self.notice.is_zero() {
@@ -241,8 +241,8 @@ impl<S> Running<S> {
     }
 }
 
-/// Says that the start is over once both connections to the broker are up: before that, a replica would count as ready
-/// that takes no messages, and the one it replaces would go.
+/// Marks the start as finished once both connections to the broker are up. Before that, a replica that receives no
+/// messages would count as ready, and the one it replaces would stop.
 async fn start_is_over(health: Arc<Health>, links: [Link; 2], stop: Stop) {
     let connected = async {
         for link in &links {
@@ -257,7 +257,7 @@ async fn start_is_over(health: Arc<Health>, links: [Link; 2], stop: Stop) {
     }
 }
 
-/// Serves over this listener; where it is started again, over a new one on the same address.
+/// Serves over this listener; after a restart, over a new one on the same address.
 fn serving(
     listener: TcpListener,
     address: SocketAddr,
@@ -276,7 +276,7 @@ fn serving(
             };
             match listening {
                 Ok(listener) => drop(http::serve(listener, routes, settings, stop).await),
-                Err(error) => warn!(%address, %error, "the port cannot be listened on again"),
+                Err(error) => warn!(%address, %error, "failed to listen on the port again"),
             }
         }
         .boxed()
@@ -289,7 +289,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, address))
 }
 
-/// Waits until the store answers, as long as the patience goes.
+/// Waits until the store responds, for `life.patience_s` at most.
 async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
     let deadline = Instant::now() + Duration::from_secs(life.patience_s);
     let mut told = false;
@@ -299,7 +299,7 @@ async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartE
             return Err(StartError::Store(error));
         }
         if !std::mem::replace(&mut told, true) {
-            warn!(%error, patience_s = life.patience_s, "the store does not answer yet: waiting for it");
+            warn!(%error, patience_s = life.patience_s, "the store does not respond yet; waiting for it");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

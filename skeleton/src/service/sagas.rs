@@ -1,4 +1,4 @@
-//! The command `saga`: what goes on over many messages, how far it is, and how it came there.
+//! The command `saga`: the sagas of a service, their state and their log.
 
 use std::fmt::Write as _;
 
@@ -12,21 +12,21 @@ use crate::{
     store::{SagaPhase, SagaRow, SagaStep, Sagas},
 };
 
-/// Looks at the sagas of a store; `None` where there is none that was asked for.
+/// Runs a command on the sagas of a store; `None` if the requested one does not exist.
 pub(super) type Commands<S> = fn(S, SagaCommand) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
 
 #[derive(Subcommand)]
 pub(super) enum SagaCommand {
-    /// List them, those that changed last first.
+    /// List sagas, most recently changed first.
     List {
-        /// Only those that are this far.
+        /// Only sagas in this phase.
         #[arg(long)]
         state: Option<SagaPhase>,
-        /// How many at most.
+        /// The maximum number of sagas.
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Show one: its state, its next time-out and its log.
+    /// Show one saga: its state, its next timeout and its log.
     Show {
         /// The saga's id.
         id: Uuid,
@@ -56,14 +56,14 @@ fn line(saga: &SagaRow) -> String {
     let SagaRow { name, id, phase, begun_at, changed_at, .. } = saga;
     let timeout = saga.timeout.map_or_else(|| "-".to_owned(), |timeout| stamp(timeout.due));
     let phase = phase.as_str();
-    format!("{id}  {name}  {phase}  begun {}  last step {}  time-out {timeout}", stamp(*begun_at), stamp(*changed_at))
+    format!("{id}  {name}  {phase}  begun {}  last step {}  timeout {timeout}", stamp(*begun_at), stamp(*changed_at))
 }
 
 fn whole(saga: &SagaRow, steps: &[SagaStep]) -> String {
     let mut text = format!("saga {} {}\nphase {}\nstate {:#}", saga.name, saga.id, saga.phase.as_str(), saga.state);
     let timeout = saga.timeout.map_or_else(|| "-".to_owned(), |it| format!("{} (job {})", stamp(it.due), it.message));
-    // Writing into a text does not fail.
-    let _ = write!(text, "\nnext time-out {timeout}\nlog");
+    // Writing to a `String` does not fail.
+    let _ = write!(text, "\nnext timeout {timeout}\nlog");
     for step in steps {
         let message = step.message.map_or_else(|| "-".to_owned(), |message| message.to_string());
         let undone_by = step.compensation.as_ref().map_or("", |_| ", can be undone");

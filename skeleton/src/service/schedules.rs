@@ -1,4 +1,4 @@
-//! Schedules as a part of a service: how it gets them, and the command that lists them.
+//! Schedules as a part of a service: their assembly, and the command that lists them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,17 +14,17 @@ use crate::{
     store::{ScheduleRuns, ServiceContext, Store, schedules::NoteRun},
 };
 
-/// What lists the schedules of a service with their last and next runs.
+/// Lists the schedules of a service with their last and next runs.
 pub(super) type List<S> = fn(S, Arc<ServiceContext>) -> BoxFuture<'static, Result<String, StoreError>>;
 
 #[derive(Subcommand)]
 pub(super) enum SchedulesCommand {
-    /// List them, with their last and next runs.
+    /// List schedules, with their last and next runs.
     List,
 }
 
 impl<S: Store> Service<S> {
-    /// Puts these jobs into its own queue when they are due.
+    /// Enqueues these jobs when they are due.
     pub fn schedules(mut self, schedules: Schedules<S::Tx>) -> Self
     where
         S: ScheduleRuns,

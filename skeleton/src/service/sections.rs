@@ -1,4 +1,4 @@
-//! The settings of a service: its defaults, and what is made of their sections.
+//! The settings of a service: its defaults, and the resources created from their sections.
 
 use std::any::Any;
 
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) type Provider = Box<dyn FnOnce(&mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 
-/// A service's default settings, and the resources that are made of their sections.
+/// A service's default settings, and the resources that are created from their sections.
 ///
 /// ```ignore
 /// Sections::of(include_str!("../config/default.toml"))
@@ -46,7 +46,7 @@ impl Sections {
         })
     }
 
-    /// Makes something from a section of the settings that handlers find by its type.
+    /// Creates a resource from a section of the settings; handlers find it by its type.
     pub fn provides<T, R, E>(self, name: &'static str, make: impl FnOnce(T) -> Result<R, E> + Send + 'static) -> Self
     where
         T: DeserializeOwned,
@@ -62,7 +62,7 @@ impl Sections {
         })
     }
 
-    /// Adds something that handlers find by its type.
+    /// Adds a resource; handlers find it by its type.
     pub fn with<R: Any + Send + Sync>(self, resource: R) -> Self {
         self.provider(move |_, _, context| context.put(resource))
     }
@@ -77,7 +77,8 @@ impl Sections {
 }
 
 impl<S: Store> Service<S> {
-    /// Its default settings, the text of `config/default.toml`, alone or with what is made of their sections.
+    /// Sets the default settings, the text of `config/default.toml`, alone or with the resources created from its
+    /// sections.
     pub fn settings(mut self, settings: impl Into<Sections>) -> Self {
         let settings = settings.into();
         self.defaults = settings.defaults;
@@ -90,7 +91,7 @@ impl<S: Store> Service<S> {
         self.made_of(Sections::of("").section::<T>(name))
     }
 
-    /// Makes something from a section of the settings that handlers find by its type.
+    /// Creates a resource from a section of the settings; handlers find it by its type.
     pub fn provides<T, R, E>(self, name: &'static str, make: impl FnOnce(T) -> Result<R, E> + Send + 'static) -> Self
     where
         T: DeserializeOwned,
@@ -100,7 +101,7 @@ impl<S: Store> Service<S> {
         self.made_of(Sections::of("").provides(name, make))
     }
 
-    /// Adds something that handlers find by its type.
+    /// Adds a resource; handlers find it by its type.
     pub fn with<R: Any + Send + Sync>(self, resource: R) -> Self {
         self.made_of(Sections::of("").with(resource))
     }

@@ -1,5 +1,5 @@
-//! `<service> sequences recover`: after the service's store was restored from a backup, its subjects go on counting where
-//! the events that it had published ended, not where the backup did.
+//! `<service> sequences recover`: after the service's store was restored from a backup, numbering continues after the
+//! last published event of each subject, not where the backup ended.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use crate::{
     store::Store,
 };
 
-/// How long the broker may take to accept a connection.
+/// The time limit for connecting to the broker.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How many subjects are moved in one statement.
+/// The number of subjects raised in one statement.
 const WINDOW: usize = 1000;
 
-/// Moves numbers forward in a store.
+/// Raises sequence numbers in a store.
 pub(super) type Raise<S> = fn(S, Vec<(String, i64)>, bool) -> BoxFuture<'static, Result<u64, StoreError>>;
 
 #[derive(Subcommand)]
 pub(super) enum SequencesCommand {
-    /// After a restore from a backup, before the service runs again: read the service's history, and go on counting after
-    /// the last number of each subject.
+    /// After a restore from a backup, before the service runs again: read the service's history, and continue numbering
+    /// after the last number of each subject.
     Recover {
-        /// Only say how many subjects are behind.
+        /// Only report how many subjects are behind.
         #[arg(long)]
         dry_run: bool,
     },
@@ -45,13 +45,13 @@ pub(super) enum SequencesCommand {
 /// Why sequences were not recovered.
 #[derive(Debug, thiserror::Error)]
 pub enum SequencesError {
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The service publishes nothing.
+    /// The service publishes no events.
     #[error("this service publishes no events")]
     PublishesNothing,
-    /// The store does not answer, or refuses.
+    /// The store does not respond, or refuses.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
     /// The history cannot be read.
@@ -60,11 +60,11 @@ pub enum SequencesError {
 }
 
 impl<S: Store> Service<S> {
-    /// Moves the numbers of the service's subjects forward to those of the events it has published. Returns how many
-    /// subjects were behind, of how many.
+    /// Raises the sequence numbers of the service's subjects to those of its published events. Returns how many
+    /// subjects were behind, and how many there are.
     ///
     /// # Errors
-    /// Where settings are wrong, or broker or store do not answer.
+    /// If settings are invalid, or the broker or the store does not respond.
     pub async fn recover_sequences(&self, settings: &Settings, dry_run: bool) -> Result<(u64, usize), SequencesError> {
         let raise = self.sequencing.ok_or(SequencesError::PublishesNothing)?;
         let store = self.open_store(settings)?;
@@ -81,7 +81,7 @@ impl<S: Store> Service<S> {
         let SequencesCommand::Recover { dry_run } = command;
         match self.recover_sequences(&settings, dry_run).await {
             Ok((behind, of)) => {
-                let done = if dry_run { "would go on" } else { "go on" };
+                let done = if dry_run { "would continue" } else { "continue" };
                 println!("{behind} of {of} subjects were behind the events published, and {done} after them");
                 Exit::well()
             }

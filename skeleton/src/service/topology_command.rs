@@ -1,4 +1,4 @@
-//! `<service> topology plan|apply`: what the service needs on the broker, what of it is missing there, and making it.
+//! `<service> topology plan|apply`: the service's topology, its differences from the broker, and applying it.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -15,25 +15,25 @@ use crate::{
     tls::Tls,
 };
 
-/// Something would change. Not 2, which is what wrong arguments end with.
+/// The exit status if there are changes. Not 2, which clap uses for wrong arguments.
 const CHANGES: u8 = 3;
 
-/// Something on the broker is in the way.
+/// The exit status if there are clashes on the broker.
 const CLASHES: u8 = 4;
 
 #[derive(Subcommand)]
 pub(super) enum TopologyCommand {
-    /// Show it; with the management API also what would change. Exit status: 0 nothing to do, 3 changes, 4 clashes.
+    /// Show the topology; with the management API also the changes. Exit status: 0 no changes, 3 changes, 4 clashes.
     Plan {
-        /// The broker's management API with name and password, `https://admin:secret@host:15671`. Without it, only what
-        /// the service needs is shown.
+        /// The broker's management API with name and password, `https://admin:secret@host:15671`. Without it, only the
+        /// topology is shown.
         #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
         api: Option<String>,
-        /// As JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Make it, as the broker's administrator. Exit status: 0 done, 4 clashes, and nothing was touched.
+    /// Apply the topology, as the broker's administrator. Exit status: 0 done, 4 clashes, nothing was changed.
     Apply {
         /// The broker's management API with name and password, `https://admin:secret@host:15671`.
         #[arg(long, env = "KITH_RABBIT_API", hide_env_values = true)]
@@ -67,7 +67,7 @@ impl<S: Store> Service<S> {
             }
             TopologyCommand::Apply { api } => {
                 if broker.password.reveal().is_empty() {
-                    let text = "broker.password is not set: it is the password that the service's user gets";
+                    let text = "broker.password is not set: set it to the password for the service's user";
                     return Exit::failed(WRONG_SETTINGS, text);
                 }
                 let applying = async { administrator(&api)?.apply(&topology, broker.password.reveal()).await };
@@ -84,7 +84,7 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Sends the jobs again that were in a queue which is made anew. Where the service has not run yet there are none.
+    /// Sends the jobs of a recreated queue again. If the service has not run yet, there are none.
     async fn mend_jobs_of(&self, difference: &Difference, settings: &Settings) {
         let jobs = format!("{}.jobs", self.name());
         let is_new = |change: &Change| matches!(change, Change::MakeQueue { queue, .. } if *queue == jobs);

@@ -1,4 +1,4 @@
-//! Where a long task was left, so that it can be taken up again.
+//! Bookmarks: the progress of a long task, so that it can be resumed.
 
 use std::future::Future;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::Store;
 use crate::failure::StoreError;
 
-/// A store that keeps the places of long tasks.
+/// A store that keeps bookmarks.
 pub trait Bookmarks: Store {
-    /// Where a task was left; `None` where it was not begun, or is finished.
+    /// The bookmark of a task; `None` if the task has not begun or is finished.
     fn bookmark(&self, task: &str) -> impl Future<Output = Result<Option<Value>, StoreError>> + Send;
 
-    /// Keeps the place of a task.
+    /// Saves a task's bookmark.
     fn keep_bookmark(&self, task: &str, place: &Value) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets a task's place.
+    /// Deletes a task's bookmark.
     fn drop_bookmark(&self, task: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -1,4 +1,5 @@
-//! What a message is checked for before it is written: what the broker or a store would refuse later, under its neighbours.
+//! Checks of a message before it is written. Otherwise the broker or a store would refuse it later, together with its
+//! neighbours.
 
 use std::{
     collections::HashMap,
@@ -14,15 +15,15 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Problem};
 
-/// The most bytes of data a message may have: beyond it the broker would close the channel under its neighbours.
+/// The maximum size of a message's data. Beyond it, the broker would close the channel that other messages share.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
-/// The most bytes that a key in an index may have. Postgres refuses more than a third of a page.
+/// The maximum size of an index key. Postgres refuses more than a third of a page.
 const MAX_KEY: usize = 1024;
 
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Option<Validator>>>> = LazyLock::new(Mutex::default);
 
-/// Checks the data of a message.
+/// Checks the size of a message's data.
 pub(crate) fn size(body: &str) -> Result<(), Failure> {
     if body.len() > MAX_BODY {
         let detail = format!("a message of {} kB is too large: the limit is 256 kB", body.len() / 1024);
@@ -31,7 +32,7 @@ pub(crate) fn size(body: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks a subject: it becomes a header, which has to fit into a frame, and a key in indexes.
+/// Checks a subject: it becomes a header, which has to fit into a frame, and an index key.
 pub(crate) fn subject(subject: Option<&str>) -> Result<(), Failure> {
     subject.map_or(Ok(()), |subject| text(subject, "subject", MAX_SUBJECT))
 }
@@ -52,8 +53,8 @@ fn text(text: &str, what: &str, limit: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// In tests and debug builds, checks data against the schema of its version, and what is published beside it in older
-/// versions against theirs. A release build trusts the types: the check costs more than writing the message.
+/// In tests and debug builds, checks data against the schema of its version, and its downcast versions against theirs.
+/// A release build trusts the types: the check costs more than writing the message.
 pub(crate) fn schema<M: Message>(body: &[u8]) -> Result<(), Failure> {
     if !cfg!(debug_assertions) {
         return Ok(());
@@ -65,7 +66,7 @@ pub(crate) fn schema<M: Message>(body: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same for the reply to a request.
+/// Does the same for the reply to a request.
 pub(crate) fn reply<R: Request>(body: &[u8]) -> Result<(), Failure> {
     if !cfg!(debug_assertions) {
         return Ok(());
@@ -78,12 +79,12 @@ pub(crate) fn reply<R: Request>(body: &[u8]) -> Result<(), Failure> {
     check(&of_reply, reply, body)
 }
 
-/// Checks data with the validator of this name, made where it is needed first.
+/// Checks data with the validator of this name, which is created on first use.
 fn check(name: &str, entry: impl FnOnce() -> Option<&'static Entry>, body: &[u8]) -> Result<(), Failure> {
     let data = serde_json::from_slice(body).map_err(|_| Failure::bug(format!("{name}: the data is not JSON")))?;
     let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
     let validator = validators.entry(name.to_owned()).or_insert_with(|| entry().map(Validator::of));
     let Some(validator) = validator else { return Ok(()) };
-    let broken = |violation| Failure::bug(format!("what is to be sent breaks its schema: {violation}"));
+    let broken = |violation| Failure::bug(format!("the message to send violates its schema: {violation}"));
     validator.check(&data).map_err(broken)
 }

@@ -1,8 +1,8 @@
-//! What a person decides about parked messages, and the trail that it leaves.
+//! Decisions about parked messages, and their audit trail.
 //!
-//! Nobody changes a parked message without a name: a store writes down who did what in the same transaction. One that
-//! has no transactions (Elasticsearch) writes it down first, so that nothing is changed in secret; a decision whose
-//! effect then failed is in the trail as well.
+//! Every change of a parked message is signed with a name: the store records the decision in the same transaction. A
+//! store without transactions (Elasticsearch) records it first, so that no change goes unrecorded. There, a decision
+//! whose effect then failed is in the trail as well.
 
 use std::future::Future;
 
@@ -14,29 +14,29 @@ use uuid::Uuid;
 use super::{Filter, SetAside};
 use crate::failure::StoreError;
 
-/// For how many days the trail is kept.
+/// The number of days that the audit trail is kept.
 pub const KEPT_DAYS: i64 = 400;
 
 const MAX_NAME: usize = 100;
 const MAX_NOTE: usize = 500;
 
-/// A store whose parked messages people look after.
+/// A store with parked messages for people to decide about.
 pub trait Decisions: Send + Sync {
-    /// The ids of the messages that a filter lets through, oldest first.
+    /// The ids of the messages that match a filter, oldest first.
     fn ids_of(&self, filter: &Filter, limit: i64) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
 
-    /// How many messages that a filter lets through share a name and a reason, the most first.
+    /// Counts the messages that match a filter by name and reason, the largest group first.
     fn groups_of(&self, filter: &Filter, limit: i64) -> impl Future<Output = Result<Vec<Group>, StoreError>> + Send;
 
-    /// Lets parked messages be handled again, with all their attempts before them. For messages that are behind: gives
-    /// up what is missing before them and is nowhere set aside. Returns how many.
+    /// Redrives parked messages with all their attempts. For messages that wait for a predecessor: gives up the missing
+    /// numbers before them that are not set aside. Returns the number of messages.
     fn redrive(&self, messages: &[Uuid], signed: &Signed) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Forgets messages that are parked or behind, for good: what comes after them in their line does not wait for them.
-    /// Returns how many.
+    /// Drops messages that are parked or wait for a predecessor, permanently: later messages of their line do not wait
+    /// for them. Returns the number of messages.
     fn drop_parked(&self, messages: &[Uuid], signed: &Signed) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Gives a parked message other data. False where it is no longer parked with the data that was seen.
+    /// Replaces the data of a parked message. Returns false if it is no longer parked with the data that was seen.
     fn edit(
         &self,
         seen: &SetAside,
@@ -44,14 +44,14 @@ pub trait Decisions: Send + Sync {
         signed: &Signed,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// What was decided, about one message or all, newest first.
+    /// The decisions about one message or all, newest first.
     fn trail(
         &self,
         message: Option<Uuid>,
         limit: i64,
     ) -> impl Future<Output = Result<Vec<Decision>, StoreError>> + Send;
 
-    /// Forgets what was decided before a moment. Returns how much of it.
+    /// Deletes decisions made before a time. Returns their number.
     fn forget_decisions(&self, before: DateTime<Utc>) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
@@ -66,40 +66,40 @@ pub struct Group {
     pub messages: i64,
 }
 
-/// One line of the trail: the message as it was when somebody decided.
+/// An entry in the audit trail, with the message as it was at the time of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// When.
+    /// When it was decided.
     pub decided_at: DateTime<Utc>,
-    /// Who.
+    /// The person who decided.
     pub decided_by: String,
-    /// What.
+    /// The action.
     pub act: Act,
-    /// Why, in the person's words.
+    /// The person's reason.
     pub note: Option<String>,
-    /// Which message.
+    /// The message.
     pub message: Uuid,
     /// Its queue.
     pub queue: String,
     /// Its name.
     pub name: String,
-    /// What it was about.
+    /// Its subject.
     pub subject: Option<String>,
     /// Why it was parked.
     pub reason: String,
-    /// Its data before, where that was edited.
+    /// Its data before the edit, if it was edited.
     pub data_before: Option<Fingerprint>,
 }
 
-/// What was done to a parked message.
+/// What was done with a parked message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
-    /// It may be handled again.
+    /// It was redriven.
     Redriven,
-    /// It got other data.
+    /// Its data was replaced.
     Edited,
-    /// It was forgotten.
+    /// It was dropped.
     Dropped,
 }
 
@@ -113,17 +113,17 @@ impl Act {
         }
     }
 
-    /// Reads the word that stores keep.
+    /// Parses the word that stores keep.
     ///
     /// # Errors
-    /// Where this build does not know it.
+    /// Fails if this build does not know the word.
     pub fn parse(word: &str) -> Result<Self, StoreError> {
         let known = [Self::Redriven, Self::Edited, Self::Dropped].into_iter().find(|act| act.as_str() == word);
-        known.ok_or_else(|| StoreError::broken(format!("the trail has an act that this build does not know: {word}")))
+        known.ok_or_else(|| StoreError::broken(format!("unknown action in the audit trail: {word}")))
     }
 }
 
-/// What is known of data that is not kept, because it may be personal.
+/// A fingerprint of data that is not kept because it may be personal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Its SHA-256, in hexadecimal.
@@ -133,42 +133,42 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of data.
+    /// Computes the fingerprint of data.
     pub fn of(data: &[u8]) -> Self {
         let sha256 = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
         Self { sha256, bytes: i64::try_from(data.len()).unwrap_or(i64::MAX) }
     }
 }
 
-/// Who decides, and why.
+/// The person who decides, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     by: String,
     note: Option<String>,
 }
 
-/// Why a decision has no name that can be kept.
+/// Why a signature is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSigned {
-    /// No name.
-    #[error("say who decides: a name")]
+    /// The name is missing.
+    #[error("enter the name of the person who decides")]
     Nameless,
-    /// One that is no name.
+    /// The name is too long.
     #[error("the name is too long: {MAX_NAME} characters at most")]
     LongName,
-    /// A note that is a story.
+    /// The note is too long.
     #[error("the note is too long: {MAX_NOTE} characters at most")]
     LongNote,
-    /// A line break or another character that changes how a list looks.
-    #[error("name and note are one line each, without control characters")]
+    /// A line break or another character that would change how a list looks.
+    #[error("name and note must each be one line without control characters")]
     ControlCharacter,
 }
 
 impl Signed {
-    /// A name, and a note that may be empty.
+    /// Creates a signature from a name and an optional note.
     ///
     /// # Errors
-    /// Where either cannot be one line of a list.
+    /// Fails if either does not fit on one line of a list.
     pub fn try_new(by: &str, note: &str) -> Result<Self, NotSigned> {
         let (by, note) = (by.trim(), note.trim());
         if by.is_empty() {
@@ -186,12 +186,12 @@ impl Signed {
         Ok(Self { by: by.to_owned(), note: (!note.is_empty()).then(|| note.to_owned()) })
     }
 
-    /// Who decides.
+    /// The person who decides.
     pub fn by(&self) -> &str {
         &self.by
     }
 
-    /// Why.
+    /// The reason.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }

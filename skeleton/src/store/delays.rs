@@ -1,4 +1,4 @@
-//! Delayed jobs: kept in the store with the transaction that wants them, and moved into the outbox once they are due.
+//! Delayed jobs: kept in the store by the transaction that enqueues them, and moved into the outbox at their due time.
 
 use std::{future::Future, time::Duration};
 
@@ -9,18 +9,18 @@ use uuid::Uuid;
 use super::{Outbox, PendingMessage, Publish};
 use crate::failure::{Failure, StoreError};
 
-/// What handlers do with a transaction to have something done later.
+/// Handlers' access to delayed jobs in a transaction.
 pub trait Delay: Publish {
-    /// Puts a job into the service's own queue at a time, when and only when the transaction commits. Returns the
-    /// job's id, under which it can be cancelled. A time that has passed means at once.
+    /// Puts a job into the service's own queue at a time, if and only if the transaction commits. Returns the job's id,
+    /// with which it can be cancelled. If the time has passed, the job is sent at once.
     ///
     /// # Errors
-    /// Rejects a job of more than 256 kB. Where the store does not answer.
+    /// Rejects a job of more than 256 kB; fails if the store does not respond.
     fn enqueue_at<J: Job>(&mut self, job: J, due: DateTime<Utc>) -> impl Future<Output = Result<Uuid, Failure>> + Send {
         let written = self.unit_of_work().written_job(&job);
         async move {
             let mut message = written?;
-            // Until then nothing has happened: whoever measures a message's age means from there on.
+            // Until the due time nothing has happened: the age of the message is measured from then.
             message.envelope.time = message.envelope.time.max(due);
             let due = self.unit_of_work().service().environment.by_the_stores_clock(due);
             self.keep_until(due, &message).await?;
@@ -29,26 +29,27 @@ pub trait Delay: Publish {
         }
     }
 
-    /// Takes a delayed job back, when and only when the transaction commits. True: it will never be handled. False: it
-    /// has gone out, was cancelled before, or never was.
+    /// Cancels a delayed job if and only if the transaction commits. Returns true if the job will never be handled.
+    /// Returns false if it has been sent, was cancelled before, or never existed.
     fn cancel(&mut self, message: Uuid) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Keeps a message until it is due.
+    /// Keeps a message until its due time.
     fn keep_until(
         &mut self,
         due: DateTime<Utc>,
         message: &PendingMessage,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes out what is due by the store's clock, longest overdue first. Nothing while another replica does so.
+    /// Takes out the messages that are due by the store's clock, longest overdue first. Returns none while another
+    /// replica does so.
     fn take_due(&mut self, limit: i64) -> impl Future<Output = Result<Vec<PendingMessage>, StoreError>> + Send;
 }
 
-/// A store that can keep messages until they are due.
+/// A store that can keep messages until their due time.
 pub trait Delays: Outbox<Tx: Delay> {
-    /// How long it is until the next message is due, by the store's clock; `None` where there is none.
+    /// The time until the next message is due, by the store's clock; `None` if there is none.
     fn until_due(&self) -> impl Future<Output = Result<Option<Duration>, StoreError>> + Send;
 
-    /// How many messages are not due yet.
+    /// The number of messages that are not due yet.
     fn delayed(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
 }

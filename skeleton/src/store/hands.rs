@@ -1,8 +1,8 @@
-//! Several hands on one transaction: handlers of one batch that wait for the store at the same time.
+//! A pipelined batch: handlers of one batch that share a transaction and wait for the store at the same time.
 //!
-//! The store gets the same statements in the same order as if the handlers ran one after the other. A hand sends its
-//! first statement after that of the hand before it. One that needs a second, after a younger hand has sent its own,
-//! comes too late: the order is crossed, its statement is not sent, and the transaction must not commit.
+//! The store gets the same statements in the same order as if the handlers ran one after the other. A slot sends its
+//! first statement after that of the slot before it. If a slot sends another statement after a later slot has sent its
+//! own, the batch is out of order: the statement is not sent, and the transaction must not commit.
 
 use std::sync::{
     Arc, OnceLock,
@@ -11,18 +11,18 @@ use std::sync::{
 
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// Whose turn it is to send a statement. A clone is the same.
+/// The turn to send a statement. Clones share it.
 #[derive(Clone, Default)]
 pub struct PipelinedBatch(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// How many hands have sent something, counted by the youngest that has.
+    /// One more than the highest slot number that has sent a statement.
     begun: AtomicUsize,
     out_of_order: OnceLock<usize>,
 }
 
-/// One of the hands.
+/// A slot in the pipelined batch.
 #[derive(Clone)]
 pub struct PipelineSlot {
     hands: PipelinedBatch,
@@ -30,17 +30,17 @@ pub struct PipelineSlot {
 }
 
 impl PipelinedBatch {
-    /// The hand of this number; the oldest has 0.
+    /// The slot of this number; the first is 0.
     pub fn hand(&self, number: usize) -> PipelineSlot {
         PipelineSlot { hands: self.clone(), number }
     }
 
-    /// Whether the hand of this number, or a younger one, has sent a statement.
+    /// Whether the slot of this number, or a later one, has sent a statement.
     pub fn has_begun(&self, number: usize) -> bool {
         self.0.begun.load(Ordering::Relaxed) > number
     }
 
-    /// The first hand that came too late, where one did.
+    /// The first slot that was out of order, if any.
     pub fn out_of_order(&self) -> Option<usize> {
         self.0.out_of_order.get().copied()
     }
@@ -50,13 +50,13 @@ impl PipelineSlot {
     /// Takes the turn for a statement.
     ///
     /// # Errors
-    /// Where a younger hand has sent one before.
+    /// Fails if a later slot has sent a statement.
     pub fn take_turn(&self) -> Result<(), StoreError> {
         let before = self.hands.0.begun.fetch_max(self.number + 1, Ordering::Relaxed);
         if before > self.number + 1 {
             self.hands.0.out_of_order.get_or_init(|| self.number);
             let text =
-                "another handler of the batch has sent its statement before this one: the batch is handled again";
+                "statements of the batch are out of order: a later handler has sent one; handling the batch again";
             return Err(StoreError::new(StoreErrorKind::Conflict, text));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What the skeleton asks of a store for jobs: a record of each, whose turn it is, and who is to wait.
+//! Jobs in a store: a record of each, their admission, and their steps.
 
 use std::future::Future;
 
@@ -9,56 +9,56 @@ use uuid::Uuid;
 use super::{Publish, Signed, Store, checks};
 use crate::failure::{Failure, StoreError};
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum JobState {
-    /// In the queue, or kept until fewer of its name run.
+    /// In the queue, or kept until fewer jobs of its name run.
     Queued,
     /// Between its first step and its end.
     Running,
-    /// A step has failed and will be tried again.
+    /// A step has failed and will be retried.
     Waiting,
-    /// A step is parked: a person decides.
+    /// A step is parked until a person decides.
     Failed,
-    /// Stopped before its end: somebody cancelled it, or a step dropped its message.
+    /// Stopped before its end: it was cancelled, or a step's message was dropped.
     Cancelled,
-    /// At its end.
+    /// Finished.
     Done,
 }
 
-/// What is known of a job.
+/// The record of a job.
 #[derive(Clone, Debug)]
 pub struct JobRecord {
     /// Its id: that of its first message.
     pub id: Uuid,
-    /// What kind of job it is: `import-file`.
+    /// The job's name, such as `import-file`.
     pub name: String,
-    /// What no other job of the name has that is not at its end.
+    /// Its key, unique among the unfinished jobs of its name.
     pub key: Option<String>,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// Whether somebody wants it to stop.
+    /// Whether the job has been asked to stop.
     pub is_to_stop: bool,
-    /// How much of it is done, where it says so.
+    /// The amount done, if the job reports it.
     pub done: Option<i64>,
-    /// How much there is to do, where it says so.
+    /// The total amount, if the job reports it.
     pub total: Option<i64>,
-    /// What its last failure said.
+    /// The text of its last failure.
     pub error: Option<String>,
-    /// When it was put into the queue.
+    /// When it was enqueued.
     pub queued_at: DateTime<Utc>,
     /// When its first step began.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it came to its end.
+    /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// A job before its end whose next message is nowhere in the store: the broker has it, or it is lost.
+/// An unfinished job whose next message is not in the store: the broker has it, or it is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentJob {
     /// The job's id.
     pub id: Uuid,
-    /// What kind of job it is.
+    /// The job's name.
     pub name: String,
     /// Its key.
     pub key: Option<String>,
@@ -66,40 +66,40 @@ pub struct SentJob {
     pub state: JobState,
     /// The message of its next step.
     pub step: Uuid,
-    /// When the job was put into the queue.
+    /// When the job was enqueued.
     pub queued_at: DateTime<Utc>,
 }
 
-/// What was done about a job whose message was lost.
+/// How a job whose message was lost was repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mended {
-    /// Its message was sent again under its id: if the first one is there after all, one of the two has no effect.
+    /// Its message was sent again under the same id. If the first one still arrives, the inbox ignores one of the two.
     Sent,
     /// Its last message had been handled: the job is done.
     Done,
-    /// Its message is not known, or older than the inbox: the job failed.
+    /// Its message is unknown, or older than the inbox: the job failed.
     Failed,
-    /// The same of a job that was to be cancelled: it is cancelled.
+    /// As `Failed`, for a job that was to be cancelled: it is cancelled.
     Cancelled,
 }
 
-/// How long the inbox knows a message. After that, what is sent again could have its effect twice.
+/// How long the inbox keeps a message. After that, a message that is sent again could take effect twice.
 pub(crate) const INBOX_KEEPS: TimeDelta = TimeDelta::days(14);
 
-/// What is to be done with a job's step that has come.
+/// How to proceed with a job's step that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepAdmission {
-    /// It is this job's turn.
+    /// The step may run.
     Now(Uuid),
-    /// This job is to stop.
+    /// The job has to stop.
     Stop(Uuid),
-    /// Too many of its name run: its message is kept until one of them ends.
+    /// Too many jobs of its name are running: the message is kept until one of them ends.
     Later,
-    /// The job is at its end.
+    /// The job has ended.
     Never,
 }
 
-/// A store that records jobs.
+/// A store that keeps job records.
 pub trait JobRecords: Store<Tx: JobSteps> {
     /// The jobs of a name and a state, the newest first.
     fn list_jobs(
@@ -109,22 +109,23 @@ pub trait JobRecords: Store<Tx: JobSteps> {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<JobRecord>, StoreError>> + Send;
 
-    /// One job.
+    /// Finds one job.
     fn find_job(&self, id: Uuid) -> impl Future<Output = Result<Option<JobRecord>, StoreError>> + Send;
 
-    /// Tries the parked step of a job again, with all its attempts before it, and keeps who said so. Whether there was one.
+    /// Retries the parked step of a job with all its attempts, and records who decided it. Returns whether there was
+    /// one.
     fn retry_job(&self, id: Uuid, signed: &Signed) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The jobs before their end whose next message is nowhere in the store, the oldest first; a thousand at most.
+    /// The unfinished jobs whose next message is not in the store, the oldest first; a thousand at most.
     fn sent_jobs(&self) -> impl Future<Output = Result<Vec<SentJob>, StoreError>> + Send;
 
-    /// Makes room for so many jobs of a name at a time.
+    /// Sets the number of jobs of a name that may run at a time.
     fn open_slots(&self, name: &str, slots: u32) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// A transaction that works off jobs.
+/// A transaction that runs jobs.
 pub trait JobSteps: Publish {
-    /// Takes up the step whose message is handled; `limit` is how many jobs of its name may run.
+    /// Begins the step of the current message; `limit` is the number of jobs of its name that may run.
     fn begin_step(
         &mut self,
         name: &str,
@@ -132,7 +133,7 @@ pub trait JobSteps: Publish {
         body: &[u8],
     ) -> impl Future<Output = Result<StepAdmission, StoreError>> + Send;
 
-    /// Notes the message of a job's next step, and how much of the job is done and of how much, where that is known.
+    /// Records the message of a job's next step, and the amount done and the total, if known.
     fn continue_job(
         &mut self,
         job: Uuid,
@@ -140,13 +141,14 @@ pub trait JobSteps: Publish {
         progress: Option<(i64, i64)>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes a job's end.
+    /// Records a job's end.
     fn end_job(&mut self, job: Uuid, state: JobState) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Puts the job of a name that has been kept longest back into the queue, if there is room for it. Whether it has.
+    /// Puts the job of a name that has been kept longest back into the queue, if the limit allows. Returns whether it
+    /// did.
     fn admit(&mut self, name: &str, limit: u32) -> impl Future<Output = Result<bool, Failure>> + Send;
 
-    /// Records a job under a key. Where another of that name and key is not at its end: its id.
+    /// Records a job under a key. If another unfinished job has that name and key, returns its id.
     fn record_once(
         &mut self,
         id: Uuid,
@@ -154,24 +156,24 @@ pub trait JobSteps: Publish {
         key: &str,
     ) -> impl Future<Output = Result<Option<Uuid>, Failure>> + Send;
 
-    /// The job of a name and key that is not at its end.
+    /// Finds the unfinished job of a name and key.
     fn find_keyed(&mut self, name: &str, key: &str) -> impl Future<Output = Result<Option<Uuid>, StoreError>> + Send;
 
-    /// Has a job stop before its next step; what it has done stays. Whether it was not at its end.
+    /// Stops a job before its next step; its completed steps remain. Returns whether the job was unfinished.
     ///
     /// # Errors
-    /// Where the store does not answer.
+    /// Fails if the store does not respond.
     fn cancel_job(&mut self, id: Uuid) -> impl Future<Output = Result<bool, Failure>> + Send;
 
-    /// Sends the lost message of a job again, or ends the job where that cannot be. `None` where the job has gone on
-    /// meanwhile, or its step runs.
+    /// Sends the lost message of a job again, or ends the job if that is impossible. Returns `None` if the job has
+    /// advanced in the meantime, or its step is running.
     fn mend_job(&mut self, lost: &SentJob) -> impl Future<Output = Result<Option<Mended>, Failure>> + Send;
 
-    /// Puts a job into the service's own queue, when and only when the transaction commits, unless one of the same name
-    /// and key is there that is not at its end. Returns the id of the one that is there then.
+    /// Puts a job into the service's own queue if and only if the transaction commits, unless an unfinished job has the
+    /// same name and key. In that case, returns the id of that job.
     ///
     /// # Errors
-    /// Rejects a job of more than 256 kB and a key of more than 1,024 bytes; fails where the store does not answer.
+    /// Rejects a job of more than 256 kB and a key of more than 1,024 bytes; fails if the store does not respond.
     fn enqueue_once<J: Job>(&mut self, key: &str, job: J) -> impl Future<Output = Result<Uuid, Failure>> + Send {
         async move {
             checks::key(key)?;
@@ -184,10 +186,10 @@ pub trait JobSteps: Publish {
         }
     }
 
-    /// Has the job of this kind and key stop before its next step. Whether there was one that was not at its end.
+    /// Stops the job of this kind and key before its next step. Returns whether there was an unfinished one.
     ///
     /// # Errors
-    /// Where the store does not answer.
+    /// Fails if the store does not respond.
     fn cancel_keyed<J: Job>(&mut self, key: &str) -> impl Future<Output = Result<bool, Failure>> + Send {
         async move {
             match self.find_keyed(job_name(J::NAME), key).await? {
@@ -199,7 +201,7 @@ pub trait JobSteps: Publish {
 }
 
 impl SentJob {
-    /// When the message of its next step was written: its id says so.
+    /// When the message of its next step was written, read from its id.
     pub fn sent_at(&self) -> DateTime<Utc> {
         let written = self.step.get_timestamp().and_then(|time| {
             let (seconds, nanoseconds) = time.to_unix();
@@ -210,7 +212,7 @@ impl SentJob {
 }
 
 impl JobState {
-    /// Its word in stores and on the command line.
+    /// The word for the state in stores and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -222,7 +224,7 @@ impl JobState {
         }
     }
 
-    /// The state of a word; stores keep no others.
+    /// Parses the word that stores use; they keep no others.
     pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "running" => Self::Running,
@@ -235,7 +237,7 @@ impl JobState {
     }
 }
 
-/// `import-file` of `contacts.import-file.v1`: what a job is called, whatever its version.
+/// The name of a job in any version: `import-file` of `contacts.import-file.v1`.
 pub(crate) fn job_name(full: &str) -> &str {
     let (name, _) = full.rsplit_once(".v").unwrap_or((full, ""));
     name.split_once('.').map_or(name, |(_, name)| name)

@@ -1,28 +1,28 @@
-//! What the skeleton asks of a store for leases: rights that one holder has at a time, for a while.
+//! Leases in a store: rights that one holder has at a time, for a limited time.
 //!
-//! Time is the server's. The fence is a number that goes up each time the holder changes: a holder that was paused and
-//! goes on as if nothing had happened has an old number, and [`Fenced::fence`] fails its transaction.
+//! Times are those of the store's clock. The fencing number grows each time the holder changes. A holder that resumes
+//! after a pause has an old number, and [`Fenced::fence`] fails its transaction.
 
 use std::{future::Future, time::Duration};
 
 use super::{Store, Transaction};
 use crate::failure::StoreError;
 
-/// A right as its holder knows it.
+/// A lease as its holder has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// What it is a right to.
+    /// The lease's name.
     pub name: String,
-    /// Who has it.
+    /// The replica that holds it.
     pub holder: String,
-    /// How often it had changed hands when this holder got it.
+    /// The fencing number: how often the lease had changed hands when this holder got it.
     pub fence: i64,
 }
 
 /// A store that keeps leases.
 pub trait Leases: Store {
-    /// Gets a lease that nobody has, or keeps one that this holder has, for so long from now. `None` while another has
-    /// it.
+    /// Acquires a free lease, or renews one that this holder has, for this long from now. Returns `None` while another
+    /// holder has it.
     fn claim(
         &self,
         name: &str,
@@ -30,24 +30,24 @@ pub trait Leases: Store {
         lasts: Duration,
     ) -> impl Future<Output = Result<Option<Lease>, StoreError>> + Send;
 
-    /// Gives a lease back before its time. Changes nothing where another has it by now.
+    /// Releases a lease before it expires. Changes nothing if another holder has it by now.
     fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// A transaction that can be made to depend on a lease.
 pub trait Fenced: Transaction {
-    /// Fails the transaction where the lease has changed hands; otherwise it cannot change hands before the
-    /// transaction ends. A holder that sleeps in an open transaction holds the others up until the server ends it.
+    /// Fails the transaction if the lease has changed hands; otherwise the lease cannot change hands before the
+    /// transaction ends. A holder that pauses in an open transaction blocks the others until the server ends it.
     ///
     /// # Errors
-    /// Where the lease has changed hands, and where the store does not answer.
+    /// Fails if the lease has changed hands, or the store does not respond.
     fn fence(&mut self, lease: &Lease) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 impl Lease {
-    /// What a transaction fails with whose lease has changed hands. The same again may work: for the new holder.
+    /// The error of a transaction whose lease has changed hands. A retry may succeed: for the new holder.
     pub(super) fn lost(&self) -> StoreError {
-        let text = format!("the lease {} has gone to another: fence {} is old", self.name, self.fence);
+        let text = format!("the lease {} has a new holder: fencing number {} is outdated", self.name, self.fence);
         StoreError::new(crate::failure::StoreErrorKind::Conflict, text)
     }
 }

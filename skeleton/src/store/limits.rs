@@ -1,9 +1,9 @@
-//! Limits that all replicas of a service keep together, because they are kept in its store.
+//! Rate limits that all replicas of a service share, because they are kept in its store.
 //!
-//! A limit is a number of places: some for calls at the same time, some for calls in a period. A call takes one of
-//! each. It leaves the first when it ends, the second one period *after* it ends: however long a call is on its way,
-//! the partner cannot see more calls in any period than there are places. Who is killed leaves its places when its
-//! call could have lasted no longer. All times are the store's.
+//! A limit has two kinds of slots: for concurrent calls, and for calls in a period. A call takes one of each. It
+//! releases the first when it ends, and the second one period *after* it ends. So the partner never sees more calls in
+//! any period than there are slots, however long a call takes to reach it. If a process is killed, its slots are
+//! released when its call would have timed out. All times are those of the store's clock.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use uuid::Uuid;
 
 use crate::failure::StoreError;
 
-/// How much a partner may be called, by all replicas together.
+/// The limit of calls to a partner, for all replicas together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// The partner.
     pub partner: String,
-    /// How many calls in any period.
+    /// The maximum number of calls in any period.
     pub calls: u32,
     /// The period.
     pub period: Duration,
-    /// How many calls at the same time.
+    /// The maximum number of concurrent calls.
     pub at_once: u32,
-    /// How long a call may take; whoever holds a place for longer has lost it.
+    /// The longest time a call may take; a slot held for longer is lost.
     pub longest_call: Duration,
 }
 
-/// Whether it is a call's turn.
+/// Whether a call may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallAdmission {
-    /// It is: it has its places.
+    /// It may start: it has its slots.
     Now,
-    /// Not before this long from now, unless a call ends earlier than it may.
+    /// It may not start before this time has passed, unless another call ends earlier than its limit.
     After(Duration),
 }
 
 /// A store in which replicas share limits.
 pub trait SharedLimits: Send + Sync + 'static {
-    /// Takes places for a call, if there are any.
+    /// Takes slots for a call, if there are any.
     fn take_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<CallAdmission, StoreError>>;
 
-    /// Leaves a call's places. Does nothing where they were lost.
+    /// Releases a call's slots. Does nothing if they were lost.
     fn end_turn<'a>(&'a self, limit: &'a Limit, call: Uuid) -> BoxFuture<'a, Result<(), StoreError>>;
 }

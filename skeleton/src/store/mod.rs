@@ -1,8 +1,7 @@
-//! What the skeleton asks of a store, whatever kind it is: transactions with an inbox and an outbox, and a place for
-//! messages that have to wait.
+//! The interface between the skeleton and a store of any kind: transactions with an inbox and an outbox, and storage
+//! for messages that are set aside.
 //!
-//! The relay, the consumer and the retry loop are written against these traits alone, so that they run against a
-//! store in memory as well.
+//! The relay, the consumer and the retry loop use only these traits, so that they also run against an in-memory store.
 
 mod bookmarks;
 pub(crate) mod checks;
@@ -57,55 +56,56 @@ pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
 pub use work::{Ending, PendingMessage, Publish, ServiceContext, UnitOfWork};
 
-/// How a service gets its store: what is known before the settings are read.
+/// Builds the store of a service. It exists before the settings are read.
 pub trait StoreBuilder: Send + Sync + 'static {
-    /// The store that comes out.
+    /// The type of the store.
     type Store: Store;
 
-    /// Opens the store. Does not wait for it to answer.
+    /// Opens the store. Does not wait for a connection.
     ///
     /// # Errors
-    /// Where a setting is wrong.
+    /// Fails if a setting is invalid.
     fn open(&self, settings: &Settings) -> Result<Self::Store, StoreError>;
 }
 
 /// A store with transactions.
 pub trait Store: Decisions + Clone + Send + Sync + 'static {
-    /// One transaction: what a handler works in.
+    /// The transaction that a handler works in.
     type Tx: Transaction + 'static;
 
-    /// Whether its transactions can keep how far lines have come. One that cannot has the latest win by itself, and can
-    /// have nothing handled in order.
+    /// Whether transactions can keep subject cursors. A store without them implements latest-wins itself and cannot
+    /// handle events in order.
     const KEEPS_CURSORS: bool = true;
 
-    /// What expires: what is older than the deduplication window (14 days), for instance. Names are those in metrics.
+    /// The kinds of entries that expire, for instance when they are older than the deduplication window (14 days). The
+    /// names are those used in metrics.
     const EXPIRING: &'static [&'static str];
 
-    /// Begins a transaction and takes these messages in: each is handled in this transaction or in none. Which of
-    /// them are new, [`Transaction::is_new`] tells.
+    /// Begins a transaction and records these messages in the inbox: each is handled in this transaction or not at all.
+    /// [`Transaction::is_new`] reports which of them are new.
     fn begin(
         &self,
         service: &Arc<ServiceContext>,
         inbox_ids: &[Uuid],
     ) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
 
-    /// Whether the store answers.
+    /// Checks that the store responds.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Brings the store's structure up to date, once however many replicas start.
+    /// Migrates the store's structure. If several replicas start at once, each migration runs once.
     fn migrate(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// How often a message has failed before.
+    /// Returns the number of failed attempts of a message.
     fn failures_of(&self, message: Uuid) -> impl Future<Output = Result<u32, StoreError>> + Send;
 
-    /// Keeps a message that has to wait, in place of what was kept of it before.
+    /// Sets a message aside and replaces an earlier entry for it.
     fn set_aside(&self, message: &SetAside) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes what is kept of a message that waits for its next attempt: it was handled without it.
+    /// Removes the entry of a message that waits for its next attempt, because it was handled another way.
     fn forget_waiting(&self, message: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The messages of a queue whose wait is over, and those behind in these lines whose turn it is, longest overdue first;
-    /// without messages of the names in `except`.
+    /// Returns messages of a queue that are due, and those waiting for a predecessor in these lines whose turn has
+    /// come, longest overdue first. Leaves out messages whose names are in `except`.
     fn due(
         &self,
         queue: &str,
@@ -114,56 +114,56 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
 
-    /// The messages set aside that a filter lets through, oldest first.
+    /// Returns the set-aside messages that match a filter, oldest first.
     fn list_set_aside(
         &self,
         filter: &Filter,
         limit: i64,
     ) -> impl Future<Output = Result<Vec<SetAside>, StoreError>> + Send;
 
-    /// How many messages wait to be sent, wait to be retried, and are parked. Costs about the same however many they are:
-    /// exact up to 10,000 of each.
+    /// Counts the messages in the outbox, those waiting for a retry, and those parked. Each count is exact up to
+    /// 10,000, so that the cost hardly depends on the number of messages.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 
-    /// Whether this holder may remove what has expired: one replica at a time, for so long from now on.
+    /// Claims the right to remove expired entries, for this long from now. One replica holds it at a time.
     fn may_clean_up(&self, holder: &str, lasts: Duration) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Removes at most `limit` expired entries of a kind of [`Store::EXPIRING`], and returns how many it were. Fewer than
-    /// `limit` means that none is left.
+    /// Removes at most `limit` expired entries of a kind in [`Store::EXPIRING`] and returns their number. A result
+    /// below `limit` means that none is left.
     fn clean_up(&self, kind: &str, limit: i64) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
-/// The lease of the replica that removes what has expired.
+/// The lease of the replica that removes expired entries.
 pub(crate) const CLEAN_UP_LEASE: &str = "skeleton-clean-up";
 
-/// How many messages a store holds, by state.
+/// The number of messages in a store, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
     /// Written and not yet confirmed by the broker.
     pub outbox: i64,
-    /// Seconds since the oldest of them was written.
+    /// Seconds since the oldest message in the outbox was written.
     pub outbox_age_seconds: f64,
     /// Waiting for their next attempt.
     pub waiting: i64,
-    /// Waiting for the message before them in their line.
+    /// Waiting for their predecessor in their line.
     pub behind: i64,
-    /// Set aside for a person to decide.
+    /// Parked until a person decides.
     pub parked: i64,
 }
 
 /// One transaction.
 pub trait Transaction: Send {
-    /// What the skeleton keeps beside the transaction.
+    /// The skeleton's own state beside the transaction.
     fn unit_of_work(&self) -> &UnitOfWork;
 
-    /// The same, to write to.
+    /// Mutable access to the same state.
     fn unit_of_work_mut(&mut self) -> &mut UnitOfWork;
 
-    /// Whether a message that this transaction took in has not been handled before.
+    /// Whether a message recorded in this transaction's inbox has not been handled before.
     fn is_new(&self, message: Uuid) -> bool;
 
-    /// Another hand on this transaction, for a handler that begins before the one before it has ended. `None` where all
-    /// statements go through one hand.
+    /// Another handle to this transaction, for a handler that starts before the previous one has ended. `None` if the
+    /// store does not pipeline statements.
     fn hand(&self, _hand: PipelineSlot) -> Option<Self>
     where
         Self: Sized,
@@ -171,22 +171,22 @@ pub trait Transaction: Send {
         None
     }
 
-    /// Takes over what a hand has left for the commit.
+    /// Takes over from a pipeline slot what has to be committed.
     fn take_over(&mut self, _hand: Self)
     where
         Self: Sized,
     {
     }
 
-    /// Locks how far these lines have come until the transaction ends, and tells it: the number of the last message that
-    /// was handled or given up. 0 where there was none. The lines come sorted.
+    /// Locks the cursors of these lines until the transaction ends, and returns them: the number of the last message
+    /// that was handled or given up, or 0 if there is none. The lines are sorted.
     fn lock_cursors(&mut self, lines: &[String])
     -> impl Future<Output = Result<Vec<(String, i64)>, StoreError>> + Send;
 
-    /// Notes how far lines have come that this transaction has locked.
+    /// Advances cursors that this transaction has locked.
     fn advance_cursors(&mut self, reached: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The same, and when the last event of each was written.
+    /// Like [`Transaction::advance_cursors`], and also records when the last event of each line was written.
     fn advance_lines_at(
         &mut self,
         reached: &[(String, i64, DateTime<Utc>)],
@@ -195,7 +195,7 @@ pub trait Transaction: Send {
         async move { self.advance_cursors(&reached).await }
     }
 
-    /// When the last event of these lines was written, of those of which it is known.
+    /// Returns when the last event of each of these lines was written, where it is known.
     fn line_times(
         &mut self,
         _lines: &[String],
@@ -208,18 +208,19 @@ pub trait Transaction: Send {
         async { Ok(false) }
     }
 
-    /// Takes a waiting message out, locked against others. `None` where another has it, it waits no more, or it is not due: another may have tried it meanwhile.
+    /// Takes out a waiting message and locks it. Returns `None` if another transaction has locked it, it no longer
+    /// waits, or it is not due because another replica has tried it in the meantime.
     fn take_waiting(&mut self, message: Uuid) -> impl Future<Output = Result<Option<SetAside>, StoreError>> + Send;
 
-    /// The reply that was given to this request before.
+    /// Returns the stored reply to a request.
     fn first_reply(&mut self, request: Uuid) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + Send;
 
-    /// Keeps the reply to a request that this transaction took in.
+    /// Stores the reply to a request that this transaction has recorded in the inbox.
     fn keep_reply(&mut self, request: Uuid, reply: &[u8]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Makes everything so, or nothing.
+    /// Commits atomically.
     fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Makes nothing so.
+    /// Rolls the transaction back.
     fn rollback(self) -> impl Future<Output = ()> + Send;
 }

@@ -1,4 +1,4 @@
-//! What the relay needs of a store: the outbox, read by one replica at a time.
+//! The relay's interface to a store: the outbox, read by one replica at a time.
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -11,47 +11,48 @@ use tracing::error;
 use super::Store;
 use crate::{failure::StoreError, telemetry::report_bug};
 
-/// A store whose transactions publish: the relay's side of it.
+/// A store whose transactions publish, as the relay uses it.
 pub trait Outbox: Store {
-    /// The oldest messages to send, without those that are postponed. `None` while another replica relays. A row that
-    /// cannot be read is set aside and counted, and does not stop the others.
+    /// The oldest messages to send, without postponed ones. `None` while another replica relays. A row that cannot be
+    /// read is set aside and counted, and does not block the others.
     fn next(&self, limit: i64) -> impl Future<Output = Result<Option<Vec<OutboxRow>>, StoreError>> + Send;
 
-    /// Forgets messages that the broker has confirmed.
+    /// Removes messages that the broker has confirmed.
     fn remove(&self, positions: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Keeps the right to relay while messages are on their way. Failing is harmless: [`Outbox::remove`] finds out.
+    /// Renews the right to relay while messages are being published. A failure is harmless: [`Outbox::remove`] detects
+    /// it.
     fn keep_relaying(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Postpones messages: they stay in the outbox, and [`Outbox::next`] leaves them out.
     fn postpone(&self, rows: &[&OutboxRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The position of the first postponed message of each of these ordering keys that has one.
+    /// The position of the first postponed message of each of these ordering keys, if there is one.
     fn first_postponed(&self, keys: &[i64]) -> impl Future<Output = Result<BTreeMap<i64, i64>, StoreError>> + Send;
 
-    /// How many messages of each route are postponed.
+    /// The number of postponed messages of each route.
     fn postponed(&self) -> impl Future<Output = Result<BTreeMap<Route, u64>, StoreError>> + Send;
 
     /// Makes the oldest postponed messages of a route ready again. Returns their positions.
     fn readmit(&self, route: &Route, limit: i64) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
 
-    /// How many rows could not be read and are set aside.
+    /// The number of rows that are set aside because they cannot be read.
     fn unreadable(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
 
-    /// Lets another replica relay from now on, where this one did: it need not wait until this one is known to be gone.
+    /// Releases the right to relay, if this replica holds it, so that another need not wait for the right to expire.
     fn release_leadership(&self) -> impl Future<Output = ()> + Send;
 
-    /// Moves the numbers of subjects forward to these, where they are lower: the next event of each has the one after it.
-    /// Returns how many are lower; with `dry_run` it changes none.
+    /// Raises the sequences of subjects to these where they are lower: the next event of each subject gets the number
+    /// after it. Returns how many are lower. With `dry_run`, changes none.
     fn raise_sequences(
         &self,
         _reached: &[(String, i64)],
         _dry_run: bool,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send {
-        async { Err(StoreError::broken("this store's sequences cannot be moved")) }
+        async { Err(StoreError::broken("this store does not support raising sequences")) }
     }
 
-    /// Rings when a transaction of this process has committed messages.
+    /// Notified after a commit that staged messages.
     fn wakeup(&self) -> &Notify;
 }
 
@@ -64,29 +65,29 @@ pub struct Route {
     pub routing_key: String,
 }
 
-/// A message as the outbox keeps it.
+/// A message in the outbox.
 #[derive(Clone, Debug)]
 pub struct OutboxRow {
-    /// Its place in the outbox.
+    /// Its position in the outbox.
     pub position: i64,
-    /// Where it goes.
+    /// The exchange.
     pub exchange: String,
-    /// With which routing key.
+    /// The routing key.
     pub routing_key: String,
-    /// Its envelope, complete.
+    /// Its complete envelope.
     pub envelope: Envelope,
     /// Its data.
     pub body: Vec<u8>,
 }
 
 impl OutboxRow {
-    /// Where it is published.
+    /// The route that it is published on.
     pub fn route(&self) -> Route {
         Route { exchange: self.exchange.clone(), routing_key: self.routing_key.clone() }
     }
 
-    /// Messages with the same key must not overtake each other: events of one subject, and jobs of one kind. A hash, so
-    /// that it is short; of two subjects with one hash, one may wait for the other.
+    /// Messages with the same key must not overtake each other: events of one subject, and jobs of one kind. The key is
+    /// a hash, so that it is short. If two subjects have the same hash, one may wait for the other.
     pub fn ordering_key(&self) -> i64 {
         let subject = self.envelope.subject.as_deref().filter(|_| self.envelope.sequence.is_some());
         let mut hash = Sha256::new();
@@ -99,19 +100,14 @@ impl OutboxRow {
     }
 }
 
-/// Reads an envelope as the stores keep it. The error names the place, never a value.
+/// Parses an envelope as stores keep it. The error names the position, never a value.
 pub(super) fn read_envelope(text: &str) -> Result<Envelope, String> {
-    serde_json::from_str(text).map_err(|error| format!("the envelope cannot be read: column {}", error.column()))
+    serde_json::from_str(text).map_err(|error| format!("invalid envelope at column {}", error.column()))
 }
 
 /// Counts and logs a row that was set aside because it cannot be read.
 pub(super) fn tell_unreadable(origin: &'static str, row: &str, reason: &str) {
     counter!("rows_unreadable_total", "origin" => origin).increment(1);
-    error!(
-        origin,
-        row,
-        reason,
-        "a row cannot be read and is set aside as unreadable: mend it and put it back (docs/operations.md)"
-    );
-    report_bug(&format!("a row of {origin} cannot be read: {reason}"));
+    error!(origin, row, reason, "unreadable row set aside: repair it and put it back (docs/operations.md)");
+    report_bug(&format!("unreadable row in {origin}: {reason}"));
 }

@@ -1,4 +1,4 @@
-//! A message on its way from a store to the broker, and what became of it.
+//! A message on its way from a store to the broker, and its outcome.
 
 use std::future::Future;
 
@@ -11,9 +11,9 @@ use crate::telemetry::report_bug;
 /// A message on its way to the broker.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Where it goes.
+    /// The exchange.
     pub exchange: String,
-    /// With which routing key.
+    /// The routing key.
     pub routing_key: String,
     /// Its envelope.
     pub envelope: Envelope,
@@ -27,28 +27,28 @@ impl From<OutboxRow> for Outgoing {
     }
 }
 
-/// What became of a published message.
+/// The outcome of a published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The broker has it, in every queue that wants it.
+    /// The broker has it, in every queue bound for it.
     Confirmed,
-    /// The broker has answered, and no queue wants it.
+    /// The broker has answered that no queue is bound for it.
     Unroutable,
-    /// The broker may have it or not: publish it again, under the same id.
+    /// The broker may or may not have it: publish it again under the same id.
     Unknown,
 }
 
-/// Sends messages and waits for the broker's word.
+/// Publishes messages and waits for publisher confirms.
 pub trait Publisher: Send + Sync {
-    /// Publishes all, in order, and waits until each has its outcome; the answers are in the same order.
+    /// Publishes all messages in order and waits for the outcome of each; the outcomes are in the same order.
     fn publish(&self, window: Vec<Outgoing>) -> impl Future<Output = Vec<Outcome>> + Send;
 }
 
-/// A message as it goes out: its own version first, then those that are published beside it, under the same id.
+/// A message as it is published: its own version first, then its downcast versions under the same id.
 pub(crate) fn in_all_versions(row: OutboxRow) -> Vec<Outgoing> {
     let newest = Outgoing::from(row);
     let beside = versions::beside(&newest.envelope.name, &newest.body).unwrap_or_else(|error| {
-        // Written by this service's own types: only a row of a broken build comes here.
+        // This service's own types wrote the message: only a row of a broken build gets here.
         report_bug(&format!("{} cannot be published in its older versions: {error}", newest.envelope.name));
         Vec::new()
     });

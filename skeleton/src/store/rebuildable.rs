@@ -1,26 +1,26 @@
-//! What a rebuild asks of a store.
+//! The store's side of a rebuild.
 
 use std::future::Future;
 
 use super::Bookmarks;
 use crate::failure::StoreError;
 
-/// A store in which a picture can be made again.
+/// A store whose read model can be rebuilt.
 pub trait Rebuildable: Bookmarks {
-    /// Whether it is made anew beside what is there, which goes on alone meanwhile.
+    /// Whether the new read model is built beside the old one, which stays in use until the swap.
     const IS_BESIDE: bool = false;
 
-    /// Where the new one is made: begun afresh, or as far as it was.
+    /// The store to build the new read model in: from scratch, or with the progress so far.
     fn lay_out(&self, _afresh: bool) -> impl Future<Output = Result<Self, StoreError>> + Send {
         async { Ok(self.clone()) }
     }
 
-    /// Puts the new one in the place of the old one, in one step.
+    /// Replaces the old read model with the new one atomically.
     fn swap(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { Ok(()) }
     }
 
-    /// Removes what was replaced.
+    /// Removes the replaced read model.
     fn clear_away(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { Ok(()) }
     }

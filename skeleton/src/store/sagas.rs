@@ -1,4 +1,4 @@
-//! Sagas as a store keeps them: state, log, and the one time-out.
+//! Sagas in a store: state, log and timeout.
 
 use std::future::Future;
 
@@ -9,21 +9,21 @@ use uuid::Uuid;
 use super::{Delay, PendingMessage, Store};
 use crate::failure::StoreError;
 
-/// How far a saga has come.
+/// The phase of a saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SagaPhase {
-    /// It waits for what comes next.
+    /// It waits for its next message.
     Running,
-    /// It has come to its end.
+    /// It has ended.
     Done,
-    /// It was given up; what it did is being undone, the last first.
+    /// It failed, and its steps are being compensated, the latest first.
     Compensating,
-    /// It was given up, and what it did is undone.
+    /// It failed, and its steps have been compensated.
     Compensated,
 }
 
 impl SagaPhase {
-    /// The word that stores keep.
+    /// The word that stores use for the phase.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -33,94 +33,94 @@ impl SagaPhase {
         }
     }
 
-    /// Reads the word that stores keep.
+    /// Parses the word that stores use.
     ///
     /// # Errors
-    /// Where it is none of ours.
+    /// Fails if the word is unknown.
     pub fn parse(word: &str) -> Result<Self, StoreError> {
         let all = [Self::Running, Self::Done, Self::Compensating, Self::Compensated];
         let found = all.into_iter().find(|phase| phase.as_str() == word);
-        found.ok_or_else(|| StoreError::broken(format!("a saga is kept as {word}, which is no phase")))
+        found.ok_or_else(|| StoreError::broken(format!("unknown saga phase in the store: {word}")))
     }
 }
 
-/// A saga's time-out: a delayed job.
+/// A saga's timeout: a delayed job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SagaTimeout {
     /// The job's id.
     pub message: Uuid,
-    /// When it goes out.
+    /// When the job is due.
     pub due: DateTime<Utc>,
 }
 
-/// A saga, its state as JSON.
+/// A saga, with its state as JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaRow {
-    /// Its kind.
+    /// The saga's name.
     pub name: String,
-    /// Tells it from others of its kind.
+    /// Its id, unique among the sagas of this name.
     pub id: Uuid,
-    /// How far it has come.
+    /// Its phase.
     pub phase: SagaPhase,
-    /// What it remembers.
+    /// Its state.
     pub state: Value,
-    /// What happens should nothing else happen before.
+    /// Its timeout, if one is set.
     pub timeout: Option<SagaTimeout>,
     /// When it began.
     pub begun_at: DateTime<Utc>,
-    /// When it took its last step.
+    /// When it last changed.
     pub changed_at: DateTime<Utc>,
-    /// When it may be forgotten: set at its end.
+    /// When it may be deleted; set when it ends.
     pub keep_until: Option<DateTime<Utc>>,
 }
 
-/// A line of a saga's log.
+/// An entry in a saga's log.
 #[derive(Clone, Debug)]
 pub struct SagaStep {
-    /// When.
+    /// When the step was taken.
     pub at: DateTime<Utc>,
     /// What was done.
     pub what: String,
-    /// The message whose handling did it.
+    /// The message whose handler took the step.
     pub message: Option<Uuid>,
-    /// The job that undoes it.
+    /// The job that undoes the step.
     pub compensation: Option<PendingMessage>,
 }
 
 /// A transaction that keeps sagas. Handlers use [`crate::saga::Saga`] instead.
 pub trait KeepSagas: Delay {
-    /// Puts a saga in. False where one of this name and id is there.
+    /// Inserts a saga. Returns false if one with this name and id exists.
     fn insert_saga(&mut self, saga: &SagaRow) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// A saga, locked until the transaction ends.
+    /// Loads a saga and locks it until the transaction ends.
     fn lock_saga(&mut self, name: &str, id: Uuid) -> impl Future<Output = Result<Option<SagaRow>, StoreError>> + Send;
 
-    /// Writes phase, state, time-out and times of a saga that is locked.
+    /// Updates phase, state, timeout and times of a locked saga.
     fn update_saga(&mut self, saga: &SagaRow) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Adds a line to the log of a saga that is locked.
+    /// Appends an entry to the log of a locked saga.
     fn add_saga_step(&mut self, saga: &SagaRow, step: &SagaStep)
     -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes out the newest compensation of a saga that is locked.
+    /// Takes out the newest compensation of a locked saga.
     fn take_compensation(
         &mut self,
         saga: &SagaRow,
     ) -> impl Future<Output = Result<Option<PendingMessage>, StoreError>> + Send;
 }
 
-/// A store that keeps sagas, for those who look at them.
+/// A store that keeps sagas, as operators see it.
 pub trait Sagas: Store<Tx: KeepSagas> {
-    /// Sagas, those that changed last first.
+    /// Lists sagas, the most recently changed first.
     fn list_sagas(
         &self,
         phase: Option<SagaPhase>,
         limit: i64,
     ) -> impl Future<Output = Result<Vec<SagaRow>, StoreError>> + Send;
 
-    /// The sagas of an id, of whatever kind, each with its log.
+    /// The sagas of any name with this id, each with its log.
     fn sagas_of(&self, id: Uuid) -> impl Future<Output = Result<Vec<(SagaRow, Vec<SagaStep>)>, StoreError>> + Send;
 
-    /// One saga.
+    /// Finds one saga.
     fn find_saga(&self, name: &str, id: Uuid) -> impl Future<Output = Result<Option<SagaRow>, StoreError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! What the skeleton asks of a store for schedules: up to when each is settled, and which runs there were.
+//! Schedules in a store: the time until which each is settled, and its runs.
 
 use std::future::Future;
 
@@ -13,16 +13,16 @@ use crate::failure::StoreError;
 pub struct Run {
     /// When it was due.
     pub due_at: DateTime<Utc>,
-    /// When that was noted.
+    /// When the run was recorded.
     pub noted_at: DateTime<Utc>,
-    /// The job that it is; `None` where it was missed and is left out.
+    /// The job that was enqueued; `None` if the run was missed and skipped.
     pub job: Option<Uuid>,
 }
 
 /// A store that keeps schedules.
 pub trait ScheduleRuns: Store<Tx: NoteRun> {
-    /// Keeps a schedule's rhythm. One that is new or has changed is settled up to now. Returns up to when it is settled:
-    /// every due time until then has been dealt with.
+    /// Stores a schedule's cron expression. A new or changed schedule is settled until now. Returns the time until
+    /// which it is settled: every due time until then has been processed.
     fn adopt(
         &self,
         name: &str,
@@ -30,15 +30,15 @@ pub trait ScheduleRuns: Store<Tx: NoteRun> {
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
 
-    /// Up to when a schedule is settled; `None` where it has never been adopted.
+    /// The time until which a schedule is settled; `None` if it has never been adopted.
     fn settled_until(&self, name: &str) -> impl Future<Output = Result<Option<DateTime<Utc>>, StoreError>> + Send;
 
-    /// The newest run that was not left out.
+    /// The latest run that was not skipped.
     fn last_run(&self, name: &str) -> impl Future<Output = Result<Option<Run>, StoreError>> + Send;
 }
 
 /// A transaction that can settle a due time.
 pub trait NoteRun: Publish {
-    /// Settles a due time, and all before it. False where another transaction has settled it, or a later one.
+    /// Settles a due time and all before it. Returns false if another transaction has settled it, or a later one.
     fn note_run(&mut self, name: &str, run: &Run) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! A message that has to wait: for its next attempt, or for a person.
+//! Messages that are set aside: waiting for a retry, waiting for a predecessor, or parked.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -11,27 +11,27 @@ use uuid::Uuid;
 use super::SequencePosition;
 use crate::{failure::StoreError, panics::cut};
 
-/// The most bytes that are kept of a reason.
+/// The maximum number of bytes kept of a reason.
 const MAX_REASON: usize = 8 * 1024;
 
-/// What comes after the name of a header whose bytes are not text that a store can keep: the bytes follow in base64.
+/// Suffix of a header name whose value is not text that a store can keep: the value is in base64.
 pub(crate) const EXACT: &str = ";base64";
 
-/// What a set-aside message waits for.
+/// Why a message is set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lowercase")]
 pub enum State {
-    /// The next attempt, at its due time.
+    /// Waits for its next attempt, at its due time.
     Waiting,
-    /// The message before it in its line.
+    /// Waits for its predecessor in its line.
     Behind,
-    /// A person's word.
+    /// Parked until a person decides.
     Parked,
 }
 
 impl State {
-    /// The word that stores keep.
+    /// The word that stores use for the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// Whether a person may let such a message be handled again, or drop it.
+    /// Whether a person may redrive or drop a message in this state.
     pub fn is_for_people(self) -> bool {
         match self {
             Self::Behind | Self::Parked => true,
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Reads the word that stores keep.
+    /// Parses the word that stores use.
     pub fn from_word(word: &str) -> Self {
         match word {
             "parked" => Self::Parked,
@@ -58,41 +58,41 @@ impl State {
     }
 }
 
-/// A message that has to wait, as it came, and why.
+/// A message that is set aside, as it was received, and the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SetAside {
-    /// The message's id; where it has none that can be read, one made for it.
+    /// The message's id, or a generated one if the message has no readable id.
     pub message: Uuid,
     /// The queue it came from.
     pub queue: String,
-    /// Its full name, as far as it can be read.
+    /// Its full name, as far as it is readable.
     pub name: String,
     /// What it is about.
     pub subject: Option<String>,
-    /// Its headers as they came.
+    /// Its headers as received.
     pub headers: BTreeMap<String, String>,
-    /// Its data as it came.
+    /// Its data as received.
     pub body: Vec<u8>,
-    /// Its place, where it must be handled in order.
+    /// Its sequence position, if it must be handled in order.
     pub place: Option<SequencePosition>,
-    /// What it waits for.
+    /// Why it is set aside.
     pub state: State,
-    /// How often it has failed.
+    /// The number of failed attempts.
     pub attempts: u32,
-    /// When it may be handled again.
+    /// The time of its next attempt.
     pub due_at: DateTime<Utc>,
-    /// Why it failed last.
+    /// The reason of its last failure.
     pub reason: String,
-    /// The stack of its last failure, if that was a panic.
+    /// The stack trace of its last failure, if that was a panic.
     #[serde(default)]
     pub stack: Option<String>,
-    /// When it failed first.
+    /// When it first failed.
     pub first_failed_at: DateTime<Utc>,
-    /// When it failed last.
+    /// When it last failed.
     pub last_failed_at: DateTime<Utc>,
 }
 
-/// Reads the envelope in headers that were kept as text.
+/// Reads the envelope from headers that were kept as text.
 pub(crate) fn envelope_in(kept: &BTreeMap<String, String>) -> Result<Envelope, EnvelopeError> {
     let exact = |name: &str| {
         let bytes = STANDARD.decode(kept.get(&format!("{name}{EXACT}"))?).ok()?;
@@ -103,7 +103,7 @@ pub(crate) fn envelope_in(kept: &BTreeMap<String, String>) -> Result<Envelope, E
     Envelope::from_headers(texts.iter().map(|(name, text)| (*name, text.as_str())))
 }
 
-/// Text that every store can keep: NUL, which Postgres refuses, becomes its symbol `␀`, and a long text is cut.
+/// Text that every store can keep: NUL, which Postgres refuses, becomes the symbol `␀`, and long text is truncated.
 pub(crate) fn keepable(text: &str, most: usize) -> Cow<'_, str> {
     let text = cut(text, most);
     if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text.into() }
@@ -118,7 +118,7 @@ impl SetAside {
         envelope_in(&self.headers)
     }
 
-    /// The message with texts that every store can keep.
+    /// The message with text that every store can keep.
     pub(crate) fn keepable(self) -> Self {
         Self {
             name: keepable(&self.name, events::MAX_ATTRIBUTE).into_owned(),
@@ -128,15 +128,17 @@ impl SetAside {
         }
     }
 
-    /// The message parked in a form without anything that a store could refuse, because it refused the message as it came:
-    /// headers, name and subject as ASCII in one header. With the data, or with how long it is.
+    /// A parked form of the message that no store can refuse, for a message that the store has refused: headers, name
+    /// and subject as ASCII in one header. With its data, or with only its length.
     pub(crate) fn reduced(&self, refused: &StoreError, with_data: bool) -> Self {
         let Self { name, subject, headers, .. } = self;
         let ascii = |text: String| cut(&text.escape_default().to_string(), 64 * 1024).to_owned();
         let as_it_came = ascii(format!("{name:?} {subject:?} {headers:?}"));
         let note = if with_data { String::new() } else { format!(" without its {} bytes of data", self.body.len()) };
-        let reason =
-            format!("the store refused it as it came ({refused}); kept{note}; it failed because: {}", self.reason);
+        let reason = format!(
+            "the store refused the original message ({refused}); kept{note}; original failure: {}",
+            self.reason
+        );
         Self {
             name: "(refused by the store)".to_owned(),
             subject: None,
@@ -151,16 +153,16 @@ impl SetAside {
     }
 }
 
-/// In which lines messages that are behind are looked for.
+/// The lines in which to look for messages whose predecessor has been handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinesToCheck {
-    /// In all.
+    /// All lines.
     All,
-    /// In these: no other has moved on since it was checked.
+    /// Only these: no other line has advanced since it was checked.
     These(Vec<String>),
 }
 
-/// Which set-aside messages are meant; what is not given lets everything through.
+/// Selects set-aside messages. A missing criterion matches every message.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct Filter {
     /// Only this message.
@@ -178,37 +180,37 @@ pub struct Filter {
     /// Only messages that came from this queue, as in `contacts.events`.
     #[arg(long)]
     pub queue: Option<String>,
-    /// Only messages that failed first at this time or later: `2026-11-01` or `2026-11-01T09:30` (UTC).
+    /// Only messages that first failed at this time or later: `2026-11-01` or `2026-11-01T09:30` (UTC).
     #[arg(long, value_parser = moment)]
     pub since: Option<DateTime<Utc>>,
-    /// Only messages that failed first before this time.
+    /// Only messages that first failed before this time.
     #[arg(long, value_parser = moment)]
     pub until: Option<DateTime<Utc>>,
-    /// Only messages that have failed this often or oftener.
+    /// Only messages with at least this number of failed attempts.
     #[arg(long)]
     pub attempts: Option<u32>,
-    /// Only messages in this state; `None` for every state.
+    /// Only messages in this state; `None` matches every state.
     #[arg(skip)]
     pub state: Option<State>,
 }
 
 impl Filter {
-    /// Only this message, whatever its state.
+    /// Selects this message in any state.
     pub fn of(message: Uuid) -> Self {
         Self { id: Some(message), ..Self::default() }
     }
 
-    /// The same, of messages in one state.
+    /// Restricts the filter to one state.
     #[must_use]
     pub fn in_state(self, state: State) -> Self {
         Self { state: Some(state), ..self }
     }
 }
 
-/// A time as people write it: RFC 3339, or a date with or without a time of day, which is then UTC.
+/// Parses a time as a person writes it: RFC 3339, or a date with or without a time of day, in UTC.
 ///
 /// # Errors
-/// How to write it.
+/// Returns a description of the accepted formats.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let day = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN));
     let of_day = || {

@@ -1,4 +1,4 @@
-//! A slice of all ids, and what tells whether two sides have the same of it.
+//! A slice of all ids, and a checksum that shows whether two sides have the same entities in it.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::{failure::Problem, paging};
 
-/// The most leading digits that a slice is named by.
+/// The maximum number of leading digits that name a slice.
 const MOST_DIGITS: usize = 8;
 
-/// The most snapshots of a page.
+/// The maximum number of snapshots in a page.
 const LARGEST_PAGE: u32 = 500;
 
-/// How many things a slice has, about.
+/// The approximate number of entities in a slice.
 const SIZE: i64 = 500;
 
 /// The ids that begin with certain hexadecimal digits.
@@ -21,30 +21,30 @@ const SIZE: i64 = 500;
 pub struct Slice(String);
 
 impl Slice {
-    /// Everything.
+    /// The slice of all ids.
     pub fn whole() -> Self {
         Self(String::new())
     }
 
-    /// Reads a slice from its digits.
+    /// Parses a slice from its digits.
     ///
     /// # Errors
-    /// Refuses what are no hexadecimal digits, or more than eight.
+    /// Rejects characters that are not hexadecimal digits, and more than eight digits.
     pub fn parse(digits: &str) -> Result<Self, Problem> {
         let is_digit = |letter: char| letter.is_ascii_digit() || ('a'..='f').contains(&letter);
         if digits.len() <= MOST_DIGITS && digits.chars().all(is_digit) {
             return Ok(Self(digits.to_owned()));
         }
-        Err(Problem::new(422, "slice-malformed", "within is none to eight hexadecimal digits, 0 to 9 and a to f"))
+        Err(Problem::new(422, "slice-malformed", "within must be at most eight hexadecimal digits, 0 to 9 and a to f"))
     }
 
-    /// Slices that together are everything, each of a handy size where there are so many things.
+    /// Slices that together cover all ids, each of a handy size for this number of entities.
     pub fn all_for(count: i64) -> Vec<Self> {
         let width = (0..4).find(|width| count <= SIZE << (4 * width)).unwrap_or(4);
         Self::in_number(1 << (4 * width))
     }
 
-    /// So many slices, a power of sixteen, that together are everything.
+    /// This number of slices, a power of sixteen, that together cover all ids.
     pub fn in_number(number: usize) -> Vec<Self> {
         let width = number.trailing_zeros() as usize / 4;
         if width == 0 {
@@ -58,12 +58,12 @@ impl Slice {
         &self.0
     }
 
-    /// The first id.
+    /// The lowest id.
     pub fn first(&self) -> Uuid {
         self.filled_up_with('0')
     }
 
-    /// The last id.
+    /// The highest id.
     pub fn last(&self) -> Uuid {
         self.filled_up_with('f')
     }
@@ -80,26 +80,26 @@ impl fmt::Display for Slice {
     }
 }
 
-/// How many things a page of snapshots has.
+/// The number of entities in a page of snapshots.
 ///
 /// # Errors
-/// Refuses none, and more than 500.
+/// Rejects zero and more than 500.
 pub(crate) fn page_limit(asked: Option<u32>) -> Result<i64, Problem> {
     paging::page_limit(asked, LARGEST_PAGE, LARGEST_PAGE).map(i64::from)
 }
 
-/// How many things there are, and a sum over the id and the number of each, in any order.
+/// The number of entities, and a checksum over the id and sequence of each, independent of their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sum {
-    /// How many.
+    /// The number of entities.
     pub count: i64,
-    /// Sixteen hexadecimal digits: the first eight bytes of the SHA-256 of each `<id> <sequence>`, joined by
+    /// Sixteen hexadecimal digits: the first eight bytes of the SHA-256 of each `<id> <sequence>`, combined by
     /// exclusive or.
     pub checksum: String,
 }
 
 impl Sum {
-    /// The sum of these.
+    /// The sum of these entities.
     pub fn of(things: impl IntoIterator<Item = (Uuid, i64)>) -> Self {
         let (mut count, mut joined) = (0, 0u64);
         for (id, sequence) in things {

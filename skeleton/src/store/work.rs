@@ -1,4 +1,4 @@
-//! What the skeleton keeps beside a transaction: for whom the work is done, and what it wants to publish.
+//! The skeleton's own state beside a transaction: the message that caused the work, and the messages to publish.
 
 use std::{
     any::{Any, TypeId},
@@ -19,20 +19,20 @@ use crate::{
     failure::{Failure, Problem},
 };
 
-/// What all work of one running service shares.
+/// The state that all work of a running service shares.
 pub struct ServiceContext {
     /// The service's name.
     pub name: String,
-    /// Clock and chance.
+    /// Clock and random numbers.
     pub environment: Environment,
-    /// Rings when a transaction of this process has committed delayed jobs.
+    /// Notified after a commit that staged delayed jobs.
     pub(crate) delays: Notify,
     sender: OnceLock<Sender>,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     endings: broadcast::Sender<Ending>,
 }
 
-/// Sends messages past the outbox; true once the broker has all of them.
+/// Sends messages without the outbox; true after the broker has confirmed all of them.
 type Sender = Box<dyn Fn(Vec<Outgoing>) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// How the handling of a message ended.
@@ -42,14 +42,14 @@ pub struct Ending {
     pub message: Uuid,
     /// `done`, `waiting`, `behind`, `dropped` or `parked`.
     pub outcome: &'static str,
-    /// Why it was not done.
+    /// The reason, if the outcome is not `done`.
     pub reason: Option<String>,
 }
 
 impl ServiceContext {
     /// A context without resources.
     pub fn new(name: impl Into<String>, environment: Environment) -> Self {
-        // Whoever watches and falls behind misses the oldest: nothing depends on it but tests.
+        // A receiver that lags loses the oldest entries: only tests depend on it.
         let (endings, _) = broadcast::channel(4096);
         Self {
             name: name.into(),
@@ -61,17 +61,18 @@ impl ServiceContext {
         }
     }
 
-    /// Says how messages are sent past the outbox: once, at the start.
+    /// Sets the publisher for messages that bypass the outbox; called once, at startup.
     pub(crate) fn sends_with<P: Publisher + 'static>(&self, publisher: Arc<P>) {
         let sender: Sender = Box::new(move |messages| {
             let publisher = publisher.clone();
             Box::pin(async move { publisher.publish(messages).await.iter().all(|it| *it != Outcome::Unknown) })
         });
-        // A second start of one context would find the first publisher, which is as good.
+        // A second start with the same context keeps the first publisher, which works as well.
         let _ = self.sender.set(sender);
     }
 
-    /// Sends messages past the outbox. True once the broker has all of them, in whatever queue wants them.
+    /// Sends messages without the outbox. Returns true after the broker has confirmed all of them, in every queue bound
+    /// for them.
     pub(crate) async fn send(&self, messages: Vec<Outgoing>) -> bool {
         match self.sender.get() {
             Some(send) => send(messages).await,
@@ -79,59 +80,60 @@ impl ServiceContext {
         }
     }
 
-    /// Watches how the handling of messages ends.
+    /// Subscribes to the outcomes of handled messages.
     pub fn endings(&self) -> broadcast::Receiver<Ending> {
         self.endings.subscribe()
     }
 
     pub(crate) fn ended(&self, message: Uuid, outcome: &'static str, reason: Option<&str>) {
         if self.endings.receiver_count() > 0 {
-            // Refused only where the last watcher has just left.
+            // Fails only if the last receiver has just been dropped.
             let _ = self.endings.send(Ending { message, outcome, reason: reason.map(str::to_owned) });
         }
     }
 
-    /// Adds something that handlers need, found by its type.
+    /// Adds a resource that handlers need; it is found by its type.
     pub fn put<T: Any + Send + Sync>(&mut self, resource: T) {
         self.resources.insert(TypeId::of::<T>(), Arc::new(resource));
     }
 
-    /// What was put in under this type, if anything was.
+    /// The resource of this type, if there is one.
     pub fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.resources.get(&TypeId::of::<T>()).and_then(|resource| resource.clone().downcast().ok())
     }
 
-    /// What was put in under this type.
+    /// The resource of this type.
     ///
     /// # Panics
-    /// Where the service's assembly has put nothing of this type in: a mistake that the first test finds.
+    /// Panics if the service was assembled without a resource of this type. The first test detects this mistake.
     pub fn get<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.find()
-            .unwrap_or_else(|| panic!("{}: the service is assembled without {}", self.name, std::any::type_name::<T>()))
+            .unwrap_or_else(|| panic!("{}: the service has no resource {}", self.name, std::any::type_name::<T>()))
     }
 }
 
-/// A message that leaves with the transaction.
+/// A message that is published when the transaction commits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PendingMessage {
-    /// Where it goes.
+    /// The exchange.
     pub exchange: String,
-    /// With which routing key.
+    /// The routing key.
     pub routing_key: String,
-    /// Its envelope; the sequence is given out by the store.
+    /// Its envelope; the store assigns the sequence.
     pub envelope: Envelope,
     /// Its data, JSON.
     pub body: String,
 }
 
 impl PendingMessage {
-    /// The subject whose next number the message gets. Jobs get none: the numbers of a subject's events have no gaps.
+    /// The subject whose next sequence the message gets. Jobs get none: the sequences of a subject's events have no
+    /// gaps.
     pub fn numbered_subject(&self) -> Option<&str> {
         self.envelope.subject.as_deref().filter(|_| self.exchange.starts_with("events."))
     }
 }
 
-/// What the skeleton keeps beside a transaction.
+/// The skeleton's own state beside a transaction.
 pub struct UnitOfWork {
     service: Arc<ServiceContext>,
     cause: Option<Envelope>,
@@ -144,7 +146,7 @@ pub struct UnitOfWork {
 }
 
 impl UnitOfWork {
-    /// Work of a service that nothing has caused yet.
+    /// Work of a service that no message has caused.
     pub fn new(service: Arc<ServiceContext>) -> Self {
         let trace = service.environment.new_trace();
         Self {
@@ -159,23 +161,23 @@ impl UnitOfWork {
         }
     }
 
-    /// From here on the work is done because of this message.
+    /// Sets the message that causes the work from here on.
     pub fn caused_by(&mut self, message: &Envelope) {
         self.trace = self.service.environment.child_of(message.trace);
         self.cause = Some(message.clone());
     }
 
-    /// Notes the lines that the transaction moves on.
+    /// Records the lines that the transaction advances.
     pub(crate) fn moves(&mut self, lines: impl IntoIterator<Item = String>) {
         self.moved_lines.extend(lines);
     }
 
-    /// The lines that the transaction moves on, taken out.
+    /// Takes out the lines that the transaction advances.
     pub(crate) fn take_moved_lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.moved_lines)
     }
 
-    /// From here on messages are dropped: recorded as handled, without their handlers.
+    /// Drops messages from here on: they are recorded as handled, and their handlers are not called.
     pub(crate) fn drop_messages(&mut self) {
         self.drops = true;
     }
@@ -190,43 +192,43 @@ impl UnitOfWork {
         &self.service
     }
 
-    /// The envelope of the message that is handled.
+    /// The envelope of the current message.
     pub fn cause(&self) -> Option<&Envelope> {
         self.cause.as_ref()
     }
 
-    /// The sequence of the event that is handled, among those of its subject.
+    /// The sequence of the current event, among those of its subject.
     ///
     /// # Errors
     /// Rejects a message without a sequence.
     pub fn sequence(&self) -> Result<i64, Failure> {
-        let detail = "the message has no sequence: without it, old and new cannot be told apart";
+        let detail = "the message has no sequence, so its age relative to other events is unknown";
         let sequence = self.cause.as_ref().and_then(|cause| cause.sequence);
         Ok(sequence.ok_or_else(|| Problem::new(400, "malformed-message", detail))?)
     }
 
-    /// The reply to the request that is handled is about this account, and goes with it when it is erased. Needs to be
-    /// said only where the request does not come on the account's behalf.
+    /// Declares that the reply to the current request is about this account, so that erasing the account deletes it.
+    /// Only needed if the request is not made on the account's behalf.
     pub fn reply_is_about(&mut self, account: Uuid) {
         self.account = Some(account);
     }
 
-    /// Whom the reply to the request that is handled is about.
+    /// The account that the reply to the current request is about.
     pub(crate) fn account(&self) -> Option<Uuid> {
         self.account.or_else(|| self.cause.as_ref().and_then(|cause| cause.actor))
     }
 
-    /// What leaves with the transaction, taken out.
+    /// Takes out the messages to publish with the transaction.
     pub fn take_pending(&mut self) -> Vec<PendingMessage> {
         std::mem::take(&mut self.staged)
     }
 
-    /// Has a message leave with the transaction that was staged, and kept, before.
+    /// Stages a message that was staged and kept before.
     pub(crate) fn stage_again(&mut self, staged: PendingMessage) {
         self.staged.push(staged);
     }
 
-    /// Keeps a staged message from leaving.
+    /// Removes a staged message, so that it is not published.
     pub(crate) fn unstage(&mut self, id: Uuid) {
         self.staged.retain(|staged| staged.envelope.id != id);
     }
@@ -238,30 +240,30 @@ impl UnitOfWork {
         Ok(id)
     }
 
-    /// Lets messages leave with the transaction that were written earlier.
+    /// Stages messages that were written earlier.
     pub(crate) fn release(&mut self, written: Vec<PendingMessage>) {
         self.staged.extend(written);
     }
 
-    /// Takes over what another handler of the same transaction wants to publish.
+    /// Takes over the messages of another handler in the same transaction.
     pub(crate) fn take_over(&mut self, other: &mut Self) {
         self.staged.append(&mut other.staged);
         self.has_delays |= other.has_delays;
     }
 
-    /// Notes that the transaction holds delayed jobs.
+    /// Records that the transaction holds delayed jobs.
     pub fn delays(&mut self) {
         self.has_delays = true;
     }
 
-    /// Wakes who waits for what the transaction, now committed, has written.
+    /// Notifies the waiting loops after the transaction has committed.
     pub fn committed(&self) {
         if self.has_delays {
             self.service.delays.notify_one();
         }
     }
 
-    /// A job of this service as it will leave.
+    /// A job of this service, ready to be staged.
     pub(crate) fn written_job<J: Job>(&self, job: &J) -> Result<PendingMessage, Failure> {
         self.written(format!("jobs.{}", self.service.name), job)
     }
@@ -291,9 +293,9 @@ impl UnitOfWork {
     }
 }
 
-/// What handlers do with a transaction beside reading and writing their own data.
+/// What handlers can do with a transaction besides reading and writing their own data.
 pub trait Publish: Transaction {
-    /// Publishes an event with the transaction: when and only when it commits.
+    /// Publishes an event if and only if the transaction commits.
     ///
     /// # Errors
     /// Rejects a message of more than 256 kB, or with a subject of more than 1,024 bytes.
@@ -302,7 +304,7 @@ pub trait Publish: Transaction {
         self.unit_of_work_mut().stage(exchange, &event).map(drop)
     }
 
-    /// Puts a job into the service's own queue, when and only when the transaction commits. Returns the job's id.
+    /// Puts a job into the service's own queue if and only if the transaction commits. Returns the job's id.
     ///
     /// # Errors
     /// Rejects a job of more than 256 kB, or with a subject of more than 1,024 bytes.
@@ -311,22 +313,22 @@ pub trait Publish: Transaction {
         self.unit_of_work_mut().stage(exchange, &job)
     }
 
-    /// The time this work is done at.
+    /// The current time of the service's clock.
     fn now(&self) -> DateTime<Utc> {
         self.unit_of_work().service.environment.now()
     }
 
-    /// A new random id, safe to show to strangers.
+    /// Generates a random id that is safe to expose.
     fn new_id(&self) -> Uuid {
         self.unit_of_work().service.environment.new_id()
     }
 
-    /// The id of the message that is handled: the same for each delivery of it.
+    /// The id of the current message: the same for each delivery of it.
     fn message_id(&self) -> Option<Uuid> {
         self.unit_of_work().cause().map(|message| message.id)
     }
 
-    /// The sequence of the event that is handled, among those of its subject.
+    /// The sequence of the current event, among those of its subject.
     ///
     /// # Errors
     /// Rejects a message without a sequence.
@@ -334,7 +336,7 @@ pub trait Publish: Transaction {
         self.unit_of_work().sequence()
     }
 
-    /// Something the service was assembled with, found by its type.
+    /// A resource of the service, found by its type.
     fn resource<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.unit_of_work().service.get()
     }

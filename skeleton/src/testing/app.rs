@@ -20,7 +20,7 @@ use crate::{
     store::{Counts, Ending, Filter, SetAside, State, Store},
 };
 
-/// A service that runs in the test's own process, in a world of its own.
+/// A service that runs in the test's own process, in its own world.
 pub struct TestApp<S: TestStore> {
     running: Running<S>,
     world: World,
@@ -39,7 +39,7 @@ impl World {
 }
 
 impl<S: TestStore> TestApp<S> {
-    /// Starts a service in a world of its own. Settings are section, key and value; a list is `[1, 2]`.
+    /// Starts a service in a new world. Settings are section, key and value; a list is `[1, 2]`.
     pub async fn start(service: Service<S>, settings: &[(&str, &str, &str)]) -> Self {
         World::new().await.start(service, settings).await
     }
@@ -60,20 +60,20 @@ impl<S: TestStore> TestApp<S> {
         Self { running, world, spy, requests, provisioned, settings, parked_is_expected: false.into() }
     }
 
-    /// Makes room for another service in this one's world, with a store of its own. It does not run yet; what is sent
-    /// to it waits in its queues.
+    /// Prepares another service in this world, with its own store. It does not run yet; messages to it wait in its
+    /// queues.
     pub async fn neighbour<O: TestStore>(&self, service: &Service<O>, settings: &[(&str, &str, &str)]) -> Neighbour<O> {
         let Prepared { provisioned, settings, .. } = prepare(&self.world, service, settings).await;
         Neighbour::new(provisioned, settings, self.world.environment.clone())
     }
 
-    /// One more process of the service, maybe of another version, on the same queues and the same store.
+    /// Starts another replica of the service, possibly another version, on the same queues and store.
     pub async fn replica(&self, service: Service<S>) -> Running<S> {
         let name = service.name();
         self.try_replica(service, &[]).await.unwrap_or_else(|error| panic!("a replica of {name}: {error}"))
     }
 
-    /// The same under settings that are otherwise.
+    /// Like [`TestApp::replica`], with overrides of the settings.
     ///
     /// # Errors
     /// Why it does not start.
@@ -86,25 +86,25 @@ impl<S: TestStore> TestApp<S> {
         service.start(settings, self.world.environment.clone()).await
     }
 
-    /// Makes on the broker what a service needs under these settings, as an administrator would.
+    /// Applies the topology that a service needs under these settings, as an administrator would.
     pub async fn apply_topology(&self, service: Service<S>, overrides: &[(&str, &str, &str)]) {
         let settings = with(self.settings.clone(), overrides);
         apply_topology(&self.world, &service, &settings).await;
     }
 
-    /// The queues that there are on the broker.
+    /// The queues on the broker.
     pub async fn queues(&self) -> Vec<String> {
         let path = format!("queues/{}?columns=name", self.world.vhost);
         let queues = self.world.admin.get(&path).await.expect("the broker lists its queues");
         queues.as_array().into_iter().flatten().filter_map(|queue| Some(queue["name"].as_str()?.to_owned())).collect()
     }
 
-    /// Lets so much time pass, at once: the world's clock goes on, and what waits in the store waits for so much less.
-    /// Delayed jobs, time-outs of sagas, schedules and retries follow; leases, limits of partners and time-outs of
-    /// connections do not. Nothing may be on its way meanwhile that looks at the clock: wait for it first.
+    /// Advances time at once: moves the world's clock forward, and shortens the waits in the store by the same amount.
+    /// Delayed jobs, timeouts of sagas, schedules and retries follow; leases, limits of partners and timeouts of
+    /// connections do not. First wait for everything in progress that reads the clock.
     ///
     /// # Panics
-    /// Where the world has no clock to move: make it with [`World::in_time_of`].
+    /// If the world has no clock to move: create it with [`World::in_time_of`].
     pub async fn advance(&self, by: TimeDelta) {
         let clock = self.world.clock.as_ref().expect("the world was made with World::in_time_of");
         let App { store, service, .. } = &self.running.app;
@@ -113,12 +113,12 @@ impl<S: TestStore> TestApp<S> {
         service.delays.notify_one();
     }
 
-    /// What it was told.
+    /// The settings it runs with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The variables that give another process the same broker and store as this one.
+    /// The environment variables that give another process the same broker and store.
     pub fn variables(&self) -> Vec<(String, String)> {
         let service = self.settings.service().to_uppercase();
         let mut variables = Vec::new();
@@ -133,12 +133,12 @@ impl<S: TestStore> TestApp<S> {
         variables
     }
 
-    /// The world it lives in.
+    /// The world it runs in.
     pub fn world(&self) -> &World {
         &self.world
     }
 
-    /// What its parts work with.
+    /// The context of its parts.
     pub fn parts(&self) -> &App<S> {
         &self.running.app
     }
@@ -165,26 +165,26 @@ impl<S: TestStore> TestApp<S> {
         self.receives_in(event, &envelope).await
     }
 
-    /// The same with a sequence of one's own.
+    /// The same with a given sequence.
     pub async fn receives_as<E: Event>(&self, event: &E, sequence: i64) -> Ending {
         let envelope = Envelope { sequence: Some(sequence), ..self.world.envelope_for(event) };
         self.receives_in(event, &envelope).await
     }
 
-    /// The same with an envelope of one's own: the same envelope again is the same message again.
+    /// The same with a given envelope: the same envelope again is the same message again.
     pub async fn receives_in<E: Event>(&self, event: &E, envelope: &Envelope) -> Ending {
         let mut endings = self.running.app.service.endings();
         self.world.publish(event, envelope).await;
         ending_of(&mut endings, envelope.id).await
     }
 
-    /// Answers requests of this service in the place of another one, until the end of the test.
+    /// Answers requests of this service in place of another one, until the end of the test.
     pub async fn answered_by(&self, other: &'static str, answers: RequestHandlers<S>) {
         let app = &self.running.app;
         self.world.answer(other, &app.service.name, answers, app.store.clone()).await;
     }
 
-    /// Asks the service as one of its callers would.
+    /// Sends the service a request as one of its callers would.
     ///
     /// # Errors
     /// The problem it answers with.
@@ -192,7 +192,7 @@ impl<S: TestStore> TestApp<S> {
         self.requests.call(request, RequestOptions::default()).await
     }
 
-    /// The same on an account's behalf, or under an id of one's own.
+    /// The same on an account's behalf, or under a given id.
     ///
     /// # Errors
     /// The problem it answers with.
@@ -200,7 +200,7 @@ impl<S: TestStore> TestApp<S> {
         self.requests.call(request, asking).await
     }
 
-    /// Waits until the service has published one event like this, and sees to it that there is no other.
+    /// Waits until the service has published a matching event, and asserts that there is only one.
     pub async fn published_once<E: Event>(&self, is_it: impl Fn(&E) -> bool) -> E {
         let (_, event) = self.published_once_in::<E>(is_it).await;
         event
@@ -220,7 +220,7 @@ impl<S: TestStore> TestApp<S> {
         events.remove(0)
     }
 
-    /// Everything of one kind that the service has published, once all it has written is sent.
+    /// All events of one type that the service has published, once its outbox is empty.
     pub async fn published<E: Event>(&self) -> Vec<E> {
         self.sent_everything().await;
         self.spy.seen::<E>().into_iter().map(|(_, event)| event).collect()
@@ -232,14 +232,14 @@ impl<S: TestStore> TestApp<S> {
         self.spy.seen::<E>()
     }
 
-    /// Waits until the outbox is empty and what it held has come to the spy.
+    /// Waits until the outbox is empty and its messages have reached the spy.
     pub async fn sent_everything(&self) {
         eventually("an empty outbox", async || match self.counts().await {
             Counts { outbox: 0, .. } => Ok(()),
             counts => Err(format!("{counts:?}")),
         })
         .await;
-        // Confirmed means that the broker has it, not yet that the spy has: both come over one connection, in order.
+        // A confirm proves that the broker has the message, not that the spy has it. Both use one connection, in order.
         let marker = self.spy.names().len();
         let deadline = Instant::now() + Duration::from_millis(100);
         while Instant::now() < deadline && self.spy.names().len() == marker {
@@ -247,19 +247,19 @@ impl<S: TestStore> TestApp<S> {
         }
     }
 
-    /// How many messages wait where.
+    /// How many messages wait, by kind.
     pub async fn counts(&self) -> Counts {
         self.running.app.store.counts().await.expect("the store counts")
     }
 
-    /// Everything that is parked. From here on the end of the test allows parked messages.
+    /// All parked messages. From here on, parked messages do not fail the test.
     pub async fn parked(&self) -> Vec<SetAside> {
         self.parked_is_expected.store(true, std::sync::atomic::Ordering::Relaxed);
         let filter = Filter { state: Some(State::Parked), ..Filter::default() };
         self.running.app.store.list_set_aside(&filter, 1000).await.expect("the store lists what is parked")
     }
 
-    /// Ends the test: everything is sent, nothing waits, nothing is parked that was not looked at.
+    /// Ends the test: asserts that everything is sent, nothing waits, and nothing is parked unexpectedly.
     pub async fn finish(self) {
         self.sent_everything().await;
         let counts = self.counts().await;
@@ -269,11 +269,11 @@ impl<S: TestStore> TestApp<S> {
             assert!(parked.is_empty(), "messages are parked: {reasons:?}");
         }
         assert_eq!(counts.waiting, 0, "messages wait for another attempt");
-        assert_eq!(counts.behind, 0, "messages wait for the one before them");
+        assert_eq!(counts.behind, 0, "messages wait for their predecessor");
         self.stop().await;
     }
 
-    /// Stops the service and takes its world away, without looking.
+    /// Stops the service and removes its world, without assertions.
     pub async fn stop(self) {
         assert!(self.running.stop().await, "the service did not stop in time");
         S::remove(self.provisioned).await;
@@ -281,14 +281,14 @@ impl<S: TestStore> TestApp<S> {
     }
 }
 
-/// What a service needs in a world before it starts: a store of its own, its settings, its part of the broker.
+/// What a service needs in a world before it starts: its own store, its settings, its topology.
 pub(super) struct Prepared {
     pub(super) provisioned: Provisioned,
     pub(super) settings: Settings,
     pub(super) topology_spec: TopologySpec,
 }
 
-/// Makes what a service needs before it starts.
+/// Prepares what a service needs before it starts.
 pub(super) async fn prepare<S: TestStore>(
     world: &World,
     service: &Service<S>,
@@ -315,7 +315,7 @@ pub(super) async fn prepare<S: TestStore>(
     Prepared { provisioned, settings, topology_spec }
 }
 
-/// Settings that are otherwise in part: section, key and value; a list is `[1, 2]`.
+/// Overrides settings: section, key and value; a list is `[1, 2]`.
 fn with(mut settings: Settings, overrides: &[(&str, &str, &str)]) -> Settings {
     for (section, key, value) in overrides {
         settings.set(section, key, *value);
@@ -324,10 +324,10 @@ fn with(mut settings: Settings, overrides: &[(&str, &str, &str)]) -> Settings {
 }
 
 async fn apply_topology<S: Store>(world: &World, service: &Service<S>, settings: &Settings) -> TopologySpec {
-    let broker: BrokerSettings = settings.section("broker").expect("the settings of the broker are good");
+    let broker: BrokerSettings = settings.section("broker").expect("the settings of the broker are valid");
     let topology_spec = service.topology_spec(broker.partitions);
     let applied = world.admin.apply(&topology_spec.topology(), &broker_password(service.name())).await;
-    applied.expect("the service's topology can be made");
+    applied.expect("the service's topology can be applied");
     topology_spec
 }
 

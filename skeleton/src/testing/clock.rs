@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use super::eventually;
 use crate::environment::{Clock, Environment};
 
-/// A clock that the test moves, shared by all who have a clone.
+/// A clock that the test moves, shared by all its clones.
 #[derive(Clone)]
 pub struct TestClock {
     time: Arc<Mutex<Time>>,
@@ -18,22 +18,22 @@ pub struct TestClock {
 }
 
 enum Time {
-    /// Stands still until it is moved. Stores have another time.
+    /// Fixed until it is moved. Stores keep their own time.
     Standing(DateTime<Utc>),
-    /// Runs, and is so far ahead of the machine's clock, on purpose.
+    /// Runs, ahead of the machine's clock by this much.
     Running(TimeDelta),
 }
 
 impl TestClock {
-    /// A clock that stands still at this time. What is due by a store's clock does not follow it.
+    /// A clock fixed at this time. Due times by a store's clock do not follow it.
     ///
     /// # Panics
-    /// Where the text is no time like `2026-11-02T07:00:00Z`.
+    /// If the text is not a time like `2026-11-02T07:00:00Z`.
     pub fn at(time: &str) -> Self {
         Self::showing(Time::Standing(parsed(time)))
     }
 
-    /// A clock that runs from now on. [`super::TestApp::advance`] moves it, and what waits in stores with it.
+    /// A clock that runs from now on. [`super::TestApp::advance`] moves it together with the waits in the stores.
     pub fn running() -> Self {
         Self::showing(Time::Running(TimeDelta::zero()))
     }
@@ -41,7 +41,7 @@ impl TestClock {
     /// The same, from this time on.
     ///
     /// # Panics
-    /// Where the text is no time like `2026-11-02T07:00:00Z`.
+    /// If the text is not a time like `2026-11-02T07:00:00Z`.
     pub fn running_from(time: &str) -> Self {
         Self::showing(Time::Running(parsed(time) - Utc::now()))
     }
@@ -58,17 +58,17 @@ impl TestClock {
         }
     }
 
-    /// Waits until it was looked at so many times since now.
+    /// Waits until it has been read this many times since the call.
     pub async fn was_read(&self, times: u64) {
         let begin = self.readings.load(Ordering::Relaxed);
-        eventually("a look at the clock", async || match self.readings.load(Ordering::Relaxed) - begin {
+        eventually("a reading of the clock", async || match self.readings.load(Ordering::Relaxed) - begin {
             seen if seen >= times => Ok(()),
-            seen => Err(format!("{seen} looks")),
+            seen => Err(format!("{seen} readings")),
         })
         .await;
     }
 
-    /// Surroundings with this clock.
+    /// An environment with this clock.
     pub fn environment(&self) -> Environment {
         Environment::with_clock(self.clone())
     }

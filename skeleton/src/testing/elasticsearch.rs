@@ -1,4 +1,4 @@
-//! The Elasticsearch of the tests: each has a prefix and a user of its own, with the rights that a service has.
+//! Elasticsearch for tests: each has its own prefix and user, with the rights that a service has.
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A service with a fault proxy before each of its servers.
+//! A service with a fault proxy in front of each of its servers.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ pub struct Links {
 }
 
 impl World {
-    /// Starts a service that reaches its store and the broker through a [`Proxy`] each. The test's own connections, by
-    /// which it publishes and watches, go past them.
+    /// Starts a service that reaches its store and the broker through a [`Proxy`] each. The test's own connections
+    /// bypass the proxies.
     pub async fn start_behind_proxies<S: TestStore>(
         self,
         service: Service<S>,
@@ -30,7 +30,7 @@ impl World {
     }
 }
 
-/// Puts a proxy before the server that a section names.
+/// Puts a proxy in front of the server in a section.
 async fn link(settings: &mut Settings, section: &str) -> Proxy {
     let keys: BTreeMap<String, Value> = settings.section(section).expect("a section is a table");
     let url = keys.get("url").and_then(Value::as_str).expect("the section has the server's address");

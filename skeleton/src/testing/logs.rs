@@ -1,4 +1,4 @@
-//! What a service logs, for tests that look for it.
+//! Captures the logs of a service for tests.
 
 use std::{
     io::{self, Write},
@@ -10,15 +10,15 @@ use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::Subscr
 
 use crate::telemetry;
 
-/// The log lines of this process from the first call of [`Logs::captured`] on, in the form that services write.
+/// The log lines of this process since the first call of [`Logs::captured`], in the format of the services.
 #[derive(Clone, Default)]
 pub struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// Captures what this process logs. The tests of one program share it: look for a trace or an id.
+    /// Captures the logs of this process. All tests of one program share them: search for a trace or an id.
     ///
     /// # Panics
-    /// Where the process has another subscriber already.
+    /// If the process already has another subscriber.
     pub fn captured() -> Self {
         static LOGS: OnceLock<Logs> = OnceLock::new();
         let capture = || {

@@ -1,8 +1,8 @@
-//! The test harness: a service in the test's own process, on real servers, with names of its own.
+//! The test harness: a service in the test's own process, on real servers, isolated by names.
 //!
-//! Each test has a virtual host of the broker and a database to itself, so tests run side by side. (Neo4j's free
-//! edition has one database: its tests take turns.) The service runs as its own user of the broker, with the rights
-//! that its topology gives it, so a missing right fails a test.
+//! Each test has its own virtual host on the broker and its own database, so tests run in parallel. (Neo4j's free
+//! edition has one database: its tests take turns.) The service uses its own user of the broker, with the rights of its
+//! topology, so a missing right fails a test.
 //!
 //! ```ignore
 //! let app = TestApp::start(contacts::service(), &[]).await;
@@ -49,21 +49,21 @@ use tokio::time::Instant;
 
 use crate::store::Signed;
 
-/// How long a test waits for something that must happen.
+/// How long a test waits for an expected change.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Who decides about parked messages in tests.
+/// The person who decides about parked messages in tests.
 ///
 /// # Panics
-/// Never: it is a name.
+/// Never: the name is valid.
 pub fn somebody() -> Signed {
-    Signed::try_new("a test", "").expect("it is a name")
+    Signed::try_new("a test", "").expect("the name is valid")
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 ///
 /// # Panics
-/// Where it is not so in time; the text is what was seen last.
+/// If it does not hold in time; the text is the last state.
 pub async fn eventually<T, Out>(what: &str, mut look: impl FnMut() -> Out) -> T
 where
     Out: Future<Output = Result<T, String>>,
@@ -74,13 +74,13 @@ where
             Ok(found) => return found,
             Err(seen) => seen,
         };
-        assert!(Instant::now() < deadline, "{what}: not within {} s; seen last: {seen}", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "{what}: not within {} s; last state: {seen}", PATIENCE.as_secs());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// A folder or file of the test data of others, where it is there. Where it is not, the test is counted as skipped: its
-/// name goes to stderr and to the file that `KITH_SKIPPED` names, which `scripts/test` shows at the end.
+/// A folder or file of external test data, if it exists. If it does not, the test counts as skipped: its name goes to
+/// stderr and to the file in `KITH_SKIPPED`, which `scripts/test` shows at the end.
 pub fn test_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("KITH_TEST_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
@@ -95,7 +95,7 @@ pub fn test_data(path: &str) -> Option<PathBuf> {
 fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("skipped: {test}: {why}\n");
-    // Not `println!`: it is shown only if the test fails.
+    // Not `println!`: its output is shown only if the test fails.
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(file) = std::env::var_os("KITH_SKIPPED") {
         let opened = std::fs::File::options().create(true).append(true).open(&file);

@@ -1,4 +1,4 @@
-//! Other services in the world of the one under test.
+//! Other services in the world of the service under test.
 
 use super::{Provisioned, TestStore};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     service::{Running, Service},
 };
 
-/// Another service in a test's world, which starts and stops when the test says so.
+/// Another service in a test's world; the test starts and stops it.
 pub struct Neighbour<S: TestStore> {
     provisioned: Provisioned,
     settings: Settings,
@@ -20,7 +20,7 @@ impl<S: TestStore> Neighbour<S> {
         Self { provisioned, settings, environment, running: None }
     }
 
-    /// Starts it, or starts it again: on the same queues and the same store.
+    /// Starts it, possibly again, on the same queues and store.
     pub async fn start(&mut self, service: Service<S>) {
         let name = service.name();
         let starting = Box::pin(service.start(self.settings.clone(), self.environment.clone()));
@@ -35,7 +35,7 @@ impl<S: TestStore> Neighbour<S> {
     /// The running service.
     ///
     /// # Panics
-    /// While it does not run.
+    /// If it does not run.
     pub fn running(&self) -> &Running<S> {
         self.running.as_ref().expect("the service runs")
     }
@@ -47,7 +47,7 @@ impl<S: TestStore> Neighbour<S> {
         }
     }
 
-    /// Stops it and takes its store away.
+    /// Stops it and removes its store.
     pub async fn remove(mut self) {
         self.stop().await;
         S::remove(self.provisioned).await;

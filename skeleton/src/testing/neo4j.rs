@@ -1,4 +1,4 @@
-//! The Neo4j of the tests: the free edition has one database, so its tests take turns.
+//! Neo4j for tests: the free edition has one database, so its tests take turns.
 
 use std::{env, fs::File};
 
@@ -8,7 +8,7 @@ use neo4rs::{Graph, query};
 use super::{Provisioned, Servers, TestStore};
 use crate::store::neo4j::Neo4j;
 
-/// Every process whose tests use the server waits for this file's lock.
+/// Every test process that uses the server waits for the lock on this file.
 const TURN: &str = "kith-neo4j.lock";
 
 impl TestStore for Neo4j {
@@ -41,7 +41,7 @@ fn take_turn() -> File {
 
 async fn empty(url: &str, password: &str) {
     let (user, place) = url.trim_start_matches("bolt://").split_once('@').expect("the address has a user");
-    let graph = Graph::new(format!("bolt://{place}"), user, password).expect("the address is good");
+    let graph = Graph::new(format!("bolt://{place}"), user, password).expect("the address is valid");
     let emptied = "MATCH (node) CALL (node) { DETACH DELETE node } IN TRANSACTIONS OF 5000 ROWS";
     graph.run(query(emptied)).await.expect("the test's Neo4j answers");
 }

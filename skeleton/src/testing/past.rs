@@ -1,4 +1,4 @@
-//! Tasks with the past, done beside a service that runs.
+//! Replays and rebuilds beside a running service.
 
 use tokio::sync::watch;
 
@@ -14,16 +14,16 @@ impl<S: TestStore + Rebuildable> TestApp<S> {
     /// Replays into the store of the app, as the service's command does.
     ///
     /// # Errors
-    /// Where it does not come to its end.
+    /// If it does not finish.
     pub async fn replay(&self, service: Service<S>, range: Range) -> Result<Replayed, TaskError> {
         let (_sender, never) = stop::channel();
         self.replay_until(never, watch::Sender::default(), service, range).await
     }
 
-    /// The same until it is told to stop.
+    /// The same, until the stop.
     ///
     /// # Errors
-    /// Where it comes to nothing.
+    /// If it fails.
     pub async fn replay_until(
         &self,
         stop: Stop,
@@ -37,7 +37,7 @@ impl<S: TestStore + Rebuildable> TestApp<S> {
     /// Rebuilds in the store of the app, as the service's command does.
     ///
     /// # Errors
-    /// Where it does not come to its end.
+    /// If it does not finish.
     pub async fn rebuild(&self, service: Service<S>, options: RebuildOptions) -> Result<Rebuilt, TaskError> {
         let (_sender, never) = stop::channel();
         service.rebuild(self.settings.clone(), options, watch::Sender::default(), never).await

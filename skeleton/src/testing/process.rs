@@ -1,4 +1,4 @@
-//! A replica that is a process of its own, so that it can be killed.
+//! A replica in a separate process, so that it can be killed.
 
 use std::{ffi::OsStr, process::Stdio};
 
@@ -15,15 +15,15 @@ pub struct Process {
 }
 
 impl<S: TestStore> TestApp<S> {
-    /// One more replica, run by the program at this path (`env!("CARGO_BIN_EXE_notifications")`), on the same queues
-    /// and the same store, with the same settings but for lists. Returns once it has started.
+    /// Starts another replica from the program at this path (`env!("CARGO_BIN_EXE_notifications")`), on the same queues
+    /// and store, with the same settings except lists. Returns once it has started.
     pub async fn process(&self, program: &str) -> Process {
         let mut child = self
             .command(program)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
-        let mut lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let started = async {
             while let Ok(Some(line)) = lines.next_line().await {
                 if line.contains("\"started\"") {
@@ -34,12 +34,12 @@ impl<S: TestStore> TestApp<S> {
         };
         let started = tokio::time::timeout(PATIENCE, started).await;
         assert_eq!(started, Ok(true), "{program} has not started");
-        // Read to the end: a process whose lines nobody takes would be stopped by them.
+        // Read to the end: a process blocks if its output is not read.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Process { child }
     }
 
-    /// How to run a program with the settings of this service. What it starts is killed when dropped.
+    /// A command that runs a program with the settings of this service. Its process is killed when dropped.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut settings = self.settings.clone();
         settings.set("log", "filter", "info");
@@ -50,8 +50,8 @@ impl<S: TestStore> TestApp<S> {
 }
 
 impl Process {
-    /// Kills it, as an operating system does that runs out of memory.
+    /// Kills it, as an operating system that is out of memory does.
     pub async fn kill(mut self) {
-        self.child.kill().await.expect("it runs");
+        self.child.kill().await.expect("the process runs");
     }
 }

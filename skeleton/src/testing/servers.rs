@@ -1,8 +1,8 @@
-//! Where the real servers of the tests are.
+//! The addresses of the test servers.
 
 use std::env;
 
-/// The addresses of the servers, with their administrators' names and passwords.
+/// The addresses of the servers, with the names and passwords of their administrators.
 #[derive(Clone, Debug)]
 pub struct Servers {
     /// `postgres://admin:password@host:port/postgres`
@@ -21,7 +21,7 @@ impl Servers {
     /// Reads `KITH_POSTGRES_URL` and the others, as `deploy/native/servers` writes them to `servers.env`.
     ///
     /// # Panics
-    /// Where one is missing.
+    /// If one is missing.
     pub fn from_env() -> Self {
         let read = |name: &str| {
             env::var(name).unwrap_or_else(|_| {
@@ -37,7 +37,7 @@ impl Servers {
         }
     }
 
-    /// An address without the password, and the password.
+    /// An address without its password, and the password.
     pub fn without_password(url: &str) -> (String, String) {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let (login, place) = rest.split_once('@').unwrap_or(("", rest));

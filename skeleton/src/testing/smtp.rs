@@ -1,4 +1,4 @@
-//! A mail server for tests: keeps what it is given, sends none on, and notes who was there when.
+//! A mail server for tests: keeps received mails, forwards none, and records all connections.
 
 use std::{
     sync::{
@@ -18,16 +18,16 @@ use tokio::{
 
 use super::{Visit, Visits};
 
-/// A mail as the server was given it.
+/// A mail as the server received it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReceivedMail {
-    /// To whom.
+    /// The recipients.
     pub to: Vec<String>,
-    /// Headers and text, its lines ended by `\n`; what is not ASCII is still encoded.
+    /// Headers and text, with lines ended by `\n`; non-ASCII text is still encoded.
     pub raw: String,
 }
 
-/// A mail server on loopback. Mail to `refused@...` is refused for good, mail to `later@...` for now.
+/// A mail server on loopback. Mail to `refused@...` is refused permanently, mail to `later@...` temporarily.
 pub struct SmtpSink {
     address: std::net::SocketAddr,
     mails: Arc<Mutex<Vec<ReceivedMail>>>,
@@ -41,7 +41,7 @@ impl SmtpSink {
         Self::start_slow(Duration::ZERO).await
     }
 
-    /// Starts one that takes so long for each mail.
+    /// Starts one that takes this long for each mail.
     pub async fn start_slow(pace: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
@@ -50,7 +50,7 @@ impl SmtpSink {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let visit = visits.begin();
-                // A conversation that breaks off has promised nothing.
+                // A connection that breaks off has promised nothing.
                 if is_away.load(Ordering::Relaxed) {
                     tokio::spawn(send_away(stream, visit));
                 } else {
@@ -66,17 +66,17 @@ impl SmtpSink {
         format!("smtp://{}", self.address)
     }
 
-    /// Every mail so far.
+    /// All mails so far.
     pub async fn mails(&self) -> Vec<ReceivedMail> {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Who was there when, mail or not.
+    /// All connections, with or without a mail.
     pub fn visits(&self) -> &Visits {
         &self.visits
     }
 
-    /// From here on takes no mail, and says so (421), or takes it again.
+    /// Starts or stops refusing all mail with code 421.
     pub fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::Relaxed);
     }
@@ -88,7 +88,7 @@ async fn send_away(stream: TcpStream, visit: Visit) -> std::io::Result<()> {
     say(&mut writing, "421 closed for now").await
 }
 
-/// The visit ends before the visitor hears the last word: whoever waits for that word can only come later.
+/// The visit ends before the client reads the last reply: a client that waits for it can only reconnect later.
 async fn converse(
     stream: TcpStream,
     mails: Arc<Mutex<Vec<ReceivedMail>>>,

@@ -12,7 +12,7 @@ use lapin::{
 
 use crate::messaging::{Incoming, rabbit::incoming};
 
-/// Everything that a service has published since the spy came.
+/// All messages that a service has published since the spy was created.
 pub(super) struct Spy {
     seen: Arc<Mutex<Vec<Incoming>>>,
     _channel: Channel,
@@ -25,9 +25,10 @@ impl Spy {
         let lasting = ExchangeDeclareOptions { durable: true, ..Default::default() };
         let declared =
             channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, lasting, FieldTable::default());
-        declared.await.expect("the exchange is as the topology has it");
+        declared.await.expect("the exchange matches the topology");
         let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-        let queue = channel.queue_declare("".into(), own, FieldTable::default()).await.expect("a queue of the test");
+        let queue =
+            channel.queue_declare("".into(), own, FieldTable::default()).await.expect("the test's queue is declared");
         let bound = channel.queue_bind(
             queue.name().clone(),
             exchange.into(),
@@ -49,7 +50,7 @@ impl Spy {
         Self { seen, _channel: channel }
     }
 
-    /// The messages of one kind, in the order they came.
+    /// The messages of one type, in order of arrival.
     pub(super) fn seen<M: Message>(&self) -> Vec<(Envelope, M)> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter()
@@ -63,7 +64,7 @@ impl Spy {
             .collect()
     }
 
-    /// The names of all that came.
+    /// The names of all messages.
     pub(super) fn names(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter_map(|message| Some(message.envelope.as_ref().ok()?.name.clone())).collect()

@@ -1,4 +1,4 @@
-//! A store of its own for each test.
+//! A separate store for each test.
 
 use std::future::Future;
 
@@ -6,28 +6,28 @@ use chrono::TimeDelta;
 
 use crate::store::Store;
 
-/// A store that was made for one test.
+/// A store that was created for one test.
 pub struct Provisioned {
     /// Settings of the section `store`.
     pub settings: Vec<(&'static str, String)>,
-    /// What must live as long as the test: a lock, for instance.
+    /// A value that must live as long as the test, such as a lock.
     pub guard: Option<Box<dyn std::any::Any + Send>>,
-    /// What to take away in the end.
+    /// The name of what to remove at the end.
     pub name: String,
 }
 
-/// A kind of store that tests can have one of.
+/// A kind of store that tests can create.
 pub trait TestStore: Store {
-    /// Makes one.
+    /// Creates a store.
     fn provision(name: &str) -> impl Future<Output = Provisioned> + Send;
 
-    /// Lets what waits in the store wait for so much less: delayed jobs, and messages that are tried again. A store in
-    /// which nothing is delayed does nothing.
+    /// Shortens the waits in the store by this much: delayed jobs, and messages to retry. A store without delays does
+    /// nothing.
     fn let_pass(&self, _by: TimeDelta) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Takes it away.
+    /// Removes the store.
     fn remove(provisioned: Provisioned) -> impl Future<Output = ()> + Send;
 }
 
@@ -71,7 +71,7 @@ mod postgres {
         let connection = tokio::spawn(connection);
         client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         drop(client);
-        // Its end tells nothing that the statement has not told.
+        // The statement has already reported any error.
         let _ = connection.await;
     }
 }

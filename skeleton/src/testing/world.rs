@@ -1,4 +1,4 @@
-//! A virtual host of the broker for one test, in which one or several services live.
+//! A virtual host of the broker for one test, in which one or more services run.
 
 use std::{
     collections::HashMap,
@@ -30,8 +30,8 @@ use crate::{
 /// The password of every service in tests.
 pub const PASSWORD: &str = "test-password";
 
-/// The password of a user of the test's broker: the one that the servers' secrets have, where they have one, since users
-/// are the same in every virtual host and others may be using them.
+/// The password of a user of the test's broker: from the servers' secrets if they have one, because users are the same
+/// in every virtual host and other programs may be using them.
 pub fn broker_password(user: &str) -> String {
     let secret =
         std::env::var_os("KITH_SECRETS").map(|folder| std::path::Path::new(&folder).join(format!("{user}.broker")));
@@ -54,17 +54,17 @@ pub struct World {
 }
 
 impl World {
-    /// Makes one.
+    /// Creates a world.
     pub async fn new() -> Self {
         Self::in_environment(Environment::system()).await
     }
 
-    /// Makes one whose time a test moves, with [`TestApp::advance`].
+    /// Creates a world whose time the test moves, with [`TestApp::advance`].
     pub async fn in_time_of(clock: &TestClock) -> Self {
         Self { clock: Some(clock.clone()), ..Self::in_environment(clock.environment()).await }
     }
 
-    /// Makes one with a clock or a chance of the test's own.
+    /// Creates a world with the given environment.
     pub async fn in_environment(environment: Environment) -> Self {
         let servers = Servers::from_env();
         let vhost = format!("test-{}", &environment.new_id().simple().to_string()[..12]);
@@ -117,7 +117,7 @@ impl World {
         Spy::on(&self.connection, service).await
     }
 
-    /// A client that asks as another service would, with that service's user and rights.
+    /// A client that sends requests as another service, with that service's user and rights.
     pub async fn requests_of(&self, caller: &str, calls: &[&str]) -> Requests {
         let topology_spec = TopologySpec {
             service: caller.to_owned(),
@@ -127,15 +127,15 @@ impl World {
         self.admin
             .apply(&topology_spec.topology(), &broker_password(caller))
             .await
-            .expect("the caller's topology can be made");
+            .expect("the caller's topology can be applied");
         let timeout = std::time::Duration::from_secs(10);
         let publisher = Arc::new(RabbitPublisher::new(self.link(caller, "asking"), timeout));
         let replies = self.link(caller, "replies");
         Requests::start(caller, replies, publisher, timeout, self.environment.clone(), self.stopped.clone())
     }
 
-    /// Answers a caller's requests in the place of a service, with that service's user and rights. What its answers
-    /// write goes into the store given.
+    /// Answers a caller's requests in place of a service, with that service's user and rights. The handlers write to
+    /// the given store.
     pub(super) async fn answer<S: Store>(
         &self,
         service: &'static str,
@@ -152,7 +152,7 @@ impl World {
         self.admin
             .apply(&topology_spec.topology(), &broker_password(service))
             .await
-            .expect("the stand-in's topology can be made");
+            .expect("the stand-in's topology can be applied");
         let settings = RequestSettings { concurrency: 16, timeout_ms: 10_000, per_caller_per_second: 10_000 };
         let context = Arc::new(ServiceContext::new(service, self.environment.clone()));
         let mut all = RequestHandlers::new();
@@ -164,11 +164,11 @@ impl World {
 
     /// A connection of a user to the broker.
     pub fn link(&self, user: &str, purpose: &str) -> Link {
-        let login = Login::new(&self.broker_settings(user)).expect("the address is good");
+        let login = Login::new(&self.broker_settings(user)).expect("the address is valid");
         Link::open(login, format!("{user} {purpose}"), self.environment.clone(), self.stopped.clone())
     }
 
-    /// Where the broker is for a user, and how it is used.
+    /// The broker settings for a user.
     pub fn broker_settings(&self, user: &str) -> BrokerSettings {
         BrokerSettings {
             url: self.amqp_url(user),
@@ -213,28 +213,28 @@ impl World {
         let kind = match M::KIND {
             events::Kind::Event => "events",
             events::Kind::Job => "jobs",
-            events::Kind::Request | events::Kind::Reply => panic!("ask requests, do not publish them"),
+            events::Kind::Request | events::Kind::Reply => panic!("use `Requests` for requests, not `publish`"),
         };
-        let body = serde_json::to_vec(message).expect("a message can be written");
+        let body = serde_json::to_vec(message).expect("a message can be serialized");
         self.publish_data(&format!("{kind}.{}", M::SERVICE), M::KEY, envelope, &body).await;
         envelope.id
     }
 
-    /// Publishes data, whatever it is, in an envelope.
+    /// Publishes arbitrary data in an envelope.
     pub async fn publish_data(&self, exchange: &str, routing_key: &str, envelope: &Envelope, body: &[u8]) {
-        // The administrator publishes for the owner, and may not say that it is the owner.
+        // The administrator publishes for the owner, and may not set the owner's user id.
         self.publish_raw(exchange, routing_key, body, without_user(properties(envelope, ""))).await;
     }
 
-    /// Publishes anything, and waits until the broker has it in a queue.
+    /// Publishes any message, and waits until the broker has it in a queue.
     pub async fn publish_raw(&self, exchange: &str, routing_key: &str, body: &[u8], properties: BasicProperties) {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let sent = self.channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await;
-        let confirm = sent.expect("the broker takes it").await.expect("the broker confirms it");
+        let confirm = sent.expect("the broker accepts it").await.expect("the broker confirms it");
         assert!(matches!(confirm, lapin::Confirmation::Ack(None)), "no queue takes {routing_key} from {exchange}");
     }
 
-    /// Takes the virtual host away.
+    /// Removes the virtual host.
     pub async fn remove(self) {
         self.stop.stop();
         let _ = self.connection.close(200, "bye".into()).await;

@@ -1,4 +1,4 @@
-//! What the skeleton promises about a statement whose answer nobody waits for any more.
+//! Tests of abandoned statements.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::probe;
 const ONE_CONNECTION: &[(&str, &str, &str)] = &[("store", "connections", "1")];
 
 async fn give_up_after(milliseconds: u64, statement: impl Future) {
-    assert!(timeout(Duration::from_millis(milliseconds), statement).await.is_err(), "it was answered");
+    assert!(timeout(Duration::from_millis(milliseconds), statement).await.is_err(), "the statement was answered");
 }
 
-/// Waits until the server runs no statement like this in the test's database.
+/// Waits until no matching statement runs in the test's database.
 async fn is_cancelled(store: &Postgres, like: &str) {
     eventually("the statement to be cancelled", async || {
         let sql = "select count(*) from pg_stat_activity
             where datname = current_database() and pid <> pg_backend_pid() and state = 'active' and query like $1";
         match store.query(sql, &[&like]).await.unwrap()[0].get::<_, i64>(0) {
             0 => Ok(()),
-            running => Err(format!("{running} run")),
+            running => Err(format!("{running} still running")),
         }
     })
     .await;
@@ -67,7 +67,7 @@ async fn a_dropped_transaction_holds_nobody_up_and_its_statement_is_cancelled() 
     app.finish().await;
 }
 
-/// A handler that abandons its statement, or goes on after one that is wrong, the first time.
+/// On the first attempt, the handler abandons its statement or ignores that it failed.
 fn careless() -> Service<Postgres> {
     async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
         let sql = "insert into effects (contact_id, times) values ($1, 1)";

@@ -1,4 +1,4 @@
-//! What the skeleton promises about the handlers of a batch that wait for the store at the same time.
+//! Tests of batch handlers that wait for the store at the same time.
 
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-/// How many messages share the queue before the service starts.
+/// How many messages are in the queue before the service starts.
 const BACKLOG: usize = 150;
 
 const MIGRATIONS: &[(&str, &str)] = &[(
@@ -23,7 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[(
      insert into totals values (0)",
 )];
 
-/// How many handlers run at the same time, and the most that did.
+/// How many handlers run at the same time, and the highest number so far.
 #[derive(Clone, Default)]
 struct InTheAir(Arc<(AtomicUsize, AtomicUsize)>);
 
@@ -42,7 +42,7 @@ impl InTheAir {
     }
 }
 
-/// A service that finds a backlog when it starts, and how many of its handlers ran at the same time at most.
+/// Starts a service on a backlog. Returns it with the highest number of concurrent handlers.
 async fn after_backlog(subscriptions: Subscriptions<Tx>, backlog: &[Registered]) -> (TestApp<Postgres>, InTheAir) {
     let in_the_air = InTheAir::default();
     let service = Service::named("contacts")
@@ -57,7 +57,7 @@ async fn after_backlog(subscriptions: Subscriptions<Tx>, backlog: &[Registered])
     (world.start(service, &[]).await, in_the_air)
 }
 
-/// A backlog whose first messages are about few accounts, and whose last is about one of its own.
+/// A backlog whose first messages concern few accounts, and whose last one concerns a separate account.
 fn backlog() -> Vec<Registered> {
     let accounts: Vec<_> = (0..7).map(|_| Uuid::new_v4()).collect();
     let about = |n: usize| if n + 1 == BACKLOG { Uuid::new_v4() } else { accounts[n * n % 7] };
@@ -81,7 +81,7 @@ fn removed(registered: &Registered, tx: &mut Tx) -> HandlerResult {
     tx.publish(ContactRemoved { contact_id: registered.account_id, owner_id: registered.account_id, removed_at })
 }
 
-/// One statement, which is waited for.
+/// Executes one statement and waits for it.
 async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let in_the_air = tx.resource::<InTheAir>();
     in_the_air.begin();
@@ -90,7 +90,7 @@ async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     removed(&registered, tx)
 }
 
-/// Reads what the one before it wrote: done side by side, counts would be lost.
+/// Reads what the previous handler wrote: counts would be lost if handlers ran concurrently.
 async fn on_registered_in_steps(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let before: i64 = tx.query_one("select n from totals", &[]).await?.get(0);
     tx.execute_later("update totals set n = $1", &[&(before + 1)]).await?;
@@ -99,7 +99,7 @@ async fn on_registered_in_steps(registered: Registered, tx: &mut Tx) -> HandlerR
     removed(&registered, tx)
 }
 
-/// The same, and takes no notice of what the store answers.
+/// The same, but ignores the store's result.
 async fn on_registered_careless(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let before: i64 = tx.query_one("select n from totals", &[]).await?.get(0);
     let changed = tx.execute("update totals set n = $1", &[&(before + 1)]).await;
@@ -110,7 +110,7 @@ async fn on_registered_careless(registered: Registered, tx: &mut Tx) -> HandlerR
     removed(&registered, tx)
 }
 
-/// One statement; of some messages the handling fails after it.
+/// Executes one statement; for some messages the handler fails after it.
 async fn on_registered_or_refused(registered: Registered, tx: &mut Tx) -> HandlerResult {
     tx.execute("insert into seen (account_id) values ($1)", &[&registered.account_id]).await?;
     if registered.name == "77" {

@@ -1,11 +1,11 @@
-//! The alerts stand on metrics that there are.
+//! All alerts refer to existing metrics.
 
 use std::{fs, path::Path};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 const ALERTS: &str = include_str!("../../../deploy/monitoring/alerts.yml");
 
-/// All source files of a folder, joined.
+/// The concatenated source files of a folder.
 fn source_of(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { source_of(&path) } else { fs::read_to_string(&path).unwrap() }).collect()
@@ -21,6 +21,6 @@ fn every_alert_stands_on_metrics_that_the_skeleton_has() {
 
     assert!(metrics.len() >= 3, "{metrics:?}");
     for metric in metrics {
-        assert!(source.contains(&format!("\"{metric}\"")), "no metric is called {metric}");
+        assert!(source.contains(&format!("\"{metric}\"")), "there is no metric {metric}");
     }
 }

@@ -1,4 +1,4 @@
-//! Bearer tokens: one refusal for all that can be wrong, and no answer where that cannot be known.
+//! Bearer tokens: every invalid token gets the same refusal, and without keys or revocations none is decided.
 
 use std::{
     collections::HashSet,
@@ -31,7 +31,7 @@ const RULES: TokenRules =
 const ACCOUNT: Uuid = Uuid::from_u128(1);
 const SESSION: Uuid = Uuid::from_u128(2);
 
-/// An issuer that publishes its keys, or cannot be reached.
+/// An issuer that publishes its keys or is unavailable.
 #[derive(Clone, Default)]
 struct Issuer {
     keys: Arc<Mutex<Option<Vec<PublicKey>>>>,
@@ -58,11 +58,11 @@ impl Issuer {
 impl KeySource for Issuer {
     async fn fetch(&self) -> Result<Vec<PublicKey>, Problem> {
         self.fetches.fetch_add(1, Ordering::Relaxed);
-        self.keys.lock().unwrap().clone().ok_or_else(|| Problem::unavailable("the issuer is away"))
+        self.keys.lock().unwrap().clone().ok_or_else(|| Problem::unavailable("the issuer is unavailable"))
     }
 }
 
-/// Sessions that have ended.
+/// Ended sessions.
 struct Ended(HashSet<Uuid>);
 
 impl Revocations for Ended {
@@ -76,7 +76,7 @@ struct Away;
 
 impl Revocations for Away {
     async fn is_revoked(&self, _: &AccessClaims) -> Result<bool, Problem> {
-        Err(Problem::unavailable("the table is away"))
+        Err(Problem::unavailable("the table is unavailable"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the skeleton promises where the clocks of two services differ.
+//! Tests of services whose clocks differ.
 
 use std::{
     sync::{
@@ -25,14 +25,14 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// A world whose clock is so many seconds ahead of the machine's.
+/// A world whose clock is this many seconds ahead of the machine's.
 async fn world_ahead_by(seconds: i64) -> World {
     let clock = TestClock::at(&Utc::now().to_rfc3339());
     clock.jump(TimeDelta::seconds(seconds));
     World::in_environment(clock.environment()).await
 }
 
-/// A caller whose clock is the machine's.
+/// A caller that uses the machine's clock.
 fn caller(world: &World, timeout: Duration, stop: &stop::Stop) -> Requests {
     let publisher = Arc::new(RabbitPublisher::new(world.link("gateway", "asking as another"), timeout));
     let replies = world.link("gateway", "replies of another");
@@ -57,7 +57,7 @@ async fn a_service_answers_whatever_its_clock_says() {
     }
 }
 
-/// A service that answers only while it is let, and what is known of it.
+/// A service that answers only when allowed, and its counters.
 #[derive(Clone)]
 struct Gate {
     begun: Arc<AtomicU32>,
@@ -77,9 +77,9 @@ impl Gate {
     }
 
     async fn has_begun(&self, times: u32) {
-        eventually("a handler that has begun", async || match self.begun.load(Ordering::Relaxed) {
+        eventually("a started handler", async || match self.begun.load(Ordering::Relaxed) {
             begun if begun == times => Ok(()),
-            begun => Err(format!("{begun} have")),
+            begun => Err(format!("{begun} started")),
         })
         .await;
     }
@@ -114,7 +114,7 @@ async fn a_request_whose_time_is_over_is_dropped_and_counted_whatever_the_clocks
         assert_eq!(given_up.status, 504, "{seconds} s ahead: {given_up}");
         first.await.unwrap().unwrap();
         patient.call(&question(), RequestOptions::default()).await.unwrap();
-        assert_eq!(gate.begun.load(Ordering::Relaxed), 2, "{seconds} s ahead: the dropped request was worked on");
+        assert_eq!(gate.begun.load(Ordering::Relaxed), 2, "{seconds} s ahead: the dropped request was handled");
         let counted = r#"requests_dropped_total{name="contacts.get-contact.v1",reason="expired"}"#;
         assert!(metrics_text().contains(counted), "{}", metrics_text());
         app.finish().await;

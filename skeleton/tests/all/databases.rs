@@ -1,4 +1,4 @@
-//! What the skeleton promises while databases are away, silent, in each other's way or half migrated.
+//! Tests of databases that are unavailable, silent, deadlocked or half migrated.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// A world whose service has a proxy before its database, and the administrator's own way to that database.
+/// A world whose service reaches its database through a proxy, and the administrator's direct connection to it.
 struct Scene {
     app: TestApp<Postgres>,
     proxy: Proxy,
@@ -40,7 +40,7 @@ impl Scene {
         self.direct.query_one(sql, &[]).await.unwrap().get(0)
     }
 
-    /// Lets commits that change an effect wait until [`Scene::lose_the_answers`].
+    /// Blocks commits that change an effect until [`Scene::lose_the_answers`].
     async fn hold_commits(&self) {
         let sql = "create function wait_at_commit() returns trigger language plpgsql as
                 'begin perform pg_advisory_xact_lock_shared(42); return null; end';
@@ -50,17 +50,17 @@ impl Scene {
         self.direct.batch_execute(sql).await.unwrap();
     }
 
-    /// Waits until so many transactions are in the middle of their commit.
+    /// Waits until this many transactions are in the middle of their commit.
     async fn are_committing(&self, count: i64) {
         let sql = "select count(*) from pg_locks where locktype = 'advisory' and objid = 42 and not granted";
-        eventually("a commit that waits", async || match self.count(sql).await {
+        eventually("a blocked commit", async || match self.count(sql).await {
             seen if seen == count => Ok(()),
             seen => Err(seen.to_string()),
         })
         .await;
     }
 
-    /// Lets what is committing commit, and nobody hear of it.
+    /// Lets the blocked commits complete, but drops their replies.
     async fn lose_the_answers(&self, effects: i64) {
         self.proxy.fault_down(Fault::Timeout);
         self.direct.batch_execute("select pg_advisory_unlock(42)").await.unwrap();
@@ -145,7 +145,7 @@ async fn a_database_that_does_not_answer_holds_nobody_up_and_is_used_again_when_
     for one in &registered {
         scene.app.world().publish(one, &scene.app.world().envelope_for(one)).await;
     }
-    eventually("a service that says it is not ready", async || match scene.app.running().health().ready().status {
+    eventually("an unready service", async || match scene.app.running().health().ready().status {
         "ready" => Err("ready".to_owned()),
         _ => Ok(()),
     })
@@ -154,7 +154,7 @@ async fn a_database_that_does_not_answer_holds_nobody_up_and_is_used_again_when_
 
     let kinds = [asked.unwrap_err().kind, counted.unwrap_err().kind];
     assert_eq!(kinds, [StoreErrorKind::Unavailable; 2]);
-    // Whoever needs a new connection waits 5 s for it.
+    // A request for a new connection waits 5 s.
     assert!(took < Duration::from_secs(8), "{took:?}");
     eventually("every effect once", async || {
         let sql = "select count(*) from effects where times = 1";
@@ -165,7 +165,7 @@ async fn a_database_that_does_not_answer_holds_nobody_up_and_is_used_again_when_
     })
     .await;
     assert!(scene.app.parked().await.is_empty());
-    eventually("nobody holds a connection", async || match store.connections() {
+    eventually("no connection is in use", async || match store.connections() {
         (0, 8) => Ok(()),
         seen => Err(format!("{seen:?}")),
     })
@@ -192,7 +192,7 @@ async fn a_transaction_that_is_left_open_is_cut_and_holds_nobody_up() {
     scene.finish().await;
 }
 
-/// Two rows that everyone counts in, in one order or the other.
+/// Two rows that all handlers count in, in different orders.
 fn quarrelsome() -> Service<Postgres> {
     async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
         let mut rows = [Uuid::from_u128(1), Uuid::from_u128(2)];
@@ -212,14 +212,14 @@ fn quarrelsome() -> Service<Postgres> {
 #[tokio::test]
 async fn transactions_that_wait_for_each_other_are_tried_again_and_count_once() {
     let waits = ("retry", "waits_ms", "[10, 10, 10, 10, 10, 10, 10, 10]");
-    // Small batches, so that the two replicas take turns.
+    // Small batches, so that the two replicas alternate.
     let app = TestApp::start(quarrelsome(), &[waits, ("broker", "batch", "2"), ("broker", "prefetch", "4")]).await;
     let store = &app.parts().store;
     for row in [1, 2] {
         let sql = "insert into effects (contact_id, times) values ($1, 0)";
         store.execute(sql, &[&Uuid::from_u128(row)]).await.unwrap();
     }
-    // Found out soon, in all sessions from here on.
+    // Deadlocks are detected soon, in all sessions from here on.
     let database: String = store.query("select current_database()::text", &[]).await.unwrap()[0].get(0);
     store.execute(&format!("alter database \"{database}\" set deadlock_timeout = '20ms'"), &[]).await.unwrap();
     let others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
@@ -237,7 +237,7 @@ async fn transactions_that_wait_for_each_other_are_tried_again_and_count_once() 
             app.world().publish(&account(), &app.world().envelope_for(&account())).await;
         }
         sent += 50;
-        assert!(sent <= 10_000, "nobody waits for anybody");
+        assert!(sent <= 10_000, "there are no deadlocks");
     }
 
     eventually("each counts once in both rows", async || {
@@ -264,7 +264,7 @@ async fn of_a_migration_that_fails_in_the_middle_nothing_stays_and_the_build_bef
     let app = TestApp::start(probe::service(), &[]).await;
     let next = |migrations| Service::named("contacts").store(Postgres::migrated_by(migrations));
 
-    let Err(refused) = app.try_replica(next(HALF), &[]).await else { panic!("it started") };
+    let Err(refused) = app.try_replica(next(HALF), &[]).await else { panic!("the service started") };
 
     let store = &app.parts().store;
     let text = refused.to_string();
@@ -311,7 +311,7 @@ async fn a_service_whose_servers_refuse_it_is_live_and_not_ready_until_they_are_
         database.heal();
         // The store alone is not enough.
         eventually("still not ready", async || match database.open() {
-            0 => Err("it has not connected to the database".to_owned()),
+            0 => Err("no connection to the database".to_owned()),
             _ => Ok(()),
         })
         .await;
@@ -334,7 +334,7 @@ async fn free_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// What its admin port says of its life and of its readiness.
+/// The status codes of its liveness and readiness.
 async fn statuses(admin: &str) -> [u16; 2] {
     let ask = async |path: &str| match reqwest::get(format!("http://{admin}/health/{path}")).await {
         Ok(answer) => answer.status().as_u16(),
@@ -359,9 +359,9 @@ async fn a_service_whose_clock_is_wrong_waits_as_long_as_any_other() {
         let began = Instant::now();
         let second = tokio::time::timeout(Duration::from_secs(10), endings.recv()).await;
 
-        assert_eq!(second.expect("it is tried again").unwrap().outcome, "waiting");
+        assert_eq!(second.expect("it is retried").unwrap().outcome, "waiting");
         assert!(began.elapsed() > Duration::from_millis(400), "{hours} h: {:?}", began.elapsed());
-        // A minute more, by any clock.
+        // One minute more, by any clock.
         assert!(tokio::time::timeout(Duration::from_secs(1), endings.recv()).await.is_err());
         app.stop().await;
     }

@@ -1,4 +1,4 @@
-//! Jobs that are due later: once, in time, in order, and never once they are cancelled.
+//! Delayed jobs run once, on time and in order, and never after they are cancelled.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -45,7 +45,7 @@ async fn enqueue_at(app: &TestApp<Postgres>, import: Uuid, due: DateTime<Utc>) -
     id
 }
 
-/// What was handled, in order, and when.
+/// The handled jobs, in order, with their times.
 async fn handled(app: &TestApp<Postgres>) -> Vec<(Uuid, DateTime<Utc>)> {
     let rows = app.parts().store.query("select import_id, at from handled order by position", &[]).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
@@ -59,11 +59,11 @@ async fn handled_are(app: &TestApp<Postgres>, count: usize) -> Vec<(Uuid, DateTi
     .await
 }
 
-/// Waits until nothing is on its way any more.
+/// Waits until nothing is pending.
 async fn nothing_is_left(app: &TestApp<Postgres>) {
     eventually("nothing is delayed", async || match app.parts().store.delayed().await.unwrap() {
         0 => Ok(()),
-        left => Err(format!("{left} are")),
+        left => Err(format!("{left} left")),
     })
     .await;
     app.sent_everything().await;
@@ -80,7 +80,7 @@ async fn a_job_is_handled_when_it_is_due_and_not_before() {
     assert_eq!(app.parts().store.delayed().await.unwrap(), 1);
     let handled = handled_are(&app, 1).await;
     let late = handled[0].1 - due;
-    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(2), "it was {late} late");
+    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(2), "the job was {late} late");
     app.finish().await;
 }
 
@@ -95,7 +95,7 @@ async fn a_short_delay_wakes_the_loop_that_sleeps() {
         lateness.push(handled_are(&app, count).await[count - 1].1 - due);
     }
 
-    // The loop sleeps half a second when nobody wakes it: five in a row would not all be early by chance.
+    // The loop sleeps half a second when nothing wakes it: five jobs in a row would not all be on time by accident.
     lateness.sort();
     assert!(lateness[2] < TimeDelta::milliseconds(250), "half of them were later than {}", lateness[2]);
     app.finish().await;
@@ -135,7 +135,7 @@ async fn a_job_is_cancelled_or_handled_and_never_both() {
     }
 
     let mut cancelled = BTreeSet::new();
-    // From the one that is due last: somewhere on the way the jobs are met that go out in this moment.
+    // From the one that is due last: the cancellations meet the jobs that are sent at this moment.
     for (import, id) in jobs.iter().rev() {
         let mut tx = begin(&app).await;
         if tx.cancel(*id).await.unwrap() {
@@ -165,11 +165,11 @@ async fn of_a_cancel_and_a_move_at_the_same_moment_one_wins() {
     let now_due = "update skeleton.delayed set due_at = now() where message_id = $1";
     app.parts().store.execute(now_due, &[&second_id]).await.unwrap();
 
-    // The one that is being cancelled holds nobody up.
+    // The job that is being cancelled does not block the others.
     assert_eq!(handled_are(&app, 1).await[0].0, second);
     cancelling.commit().await.unwrap();
     let mut late = begin(&app).await;
-    assert!(!late.cancel(second_id).await.unwrap(), "it has gone out");
+    assert!(!late.cancel(second_id).await.unwrap(), "it was already sent");
     late.rollback().await;
     nothing_is_left(&app).await;
     assert_eq!(handled(&app).await.len(), 1);
@@ -188,7 +188,7 @@ async fn what_is_not_committed_is_neither_delayed_nor_cancelled() {
     tx.rollback().await;
     let mut tx = begin(&app).await;
     let own = tx.enqueue_at(job(Uuid::new_v4()), soon(0)).await.unwrap();
-    assert!(tx.cancel(own).await.unwrap(), "what the same transaction wrote can be cancelled in it");
+    assert!(tx.cancel(own).await.unwrap(), "a transaction can cancel its own job");
     assert!(!tx.cancel(own).await.unwrap(), "once");
     tx.commit().await.unwrap();
 
@@ -204,7 +204,7 @@ async fn jobs_go_out_in_the_order_of_their_due_times() {
     let imports: Vec<Uuid> = (0..400).map(|_| Uuid::new_v4()).collect();
     let due = soon(400);
     let mut tx = begin(&app).await;
-    // Written in another order than they are due in.
+    // Written in an order that differs from their due times.
     for (number, import) in (0i64..).zip(&imports).collect::<Vec<_>>().into_iter().rev() {
         tx.enqueue_at(job(*import), due + TimeDelta::microseconds(number)).await.unwrap();
     }
@@ -218,7 +218,7 @@ async fn jobs_go_out_in_the_order_of_their_due_times() {
 
 #[tokio::test]
 async fn one_replica_moves_at_a_time_and_a_crash_in_the_middle_loses_nothing() {
-    // Without jobs nothing is moved but by the test.
+    // Without job handlers, only the test moves jobs.
     let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
     let mut ids = Vec::new();
     for number in 0..3 {
@@ -229,7 +229,7 @@ async fn one_replica_moves_at_a_time_and_a_crash_in_the_middle_loses_nothing() {
     let taken = moving.take_due(1).await.unwrap();
     let elsewhere = other.take_due(10).await.unwrap();
     other.rollback().await;
-    // The process dies: its connection is gone, and nothing of the move has happened.
+    // The process dies: its connection is lost and the move is rolled back.
     drop(moving);
 
     assert_eq!(taken.iter().map(|job| job.envelope.id).collect::<Vec<_>>(), ids[..1]);
@@ -238,7 +238,7 @@ async fn one_replica_moves_at_a_time_and_a_crash_in_the_middle_loses_nothing() {
         let mut tx = begin(&app).await;
         let taken = tx.take_due(10).await.unwrap();
         tx.rollback().await;
-        if taken.is_empty() { Err("nobody can yet".to_owned()) } else { Ok(taken) }
+        if taken.is_empty() { Err("the lock is still held".to_owned()) } else { Ok(taken) }
     })
     .await;
     assert_eq!(again.iter().map(|job| job.envelope.id).collect::<Vec<_>>(), ids);
@@ -255,7 +255,7 @@ async fn delayed_jobs_are_counted() {
         answer.text().await.unwrap()
     };
 
-    eventually("the metric is there", async || {
+    eventually("the metric exists", async || {
         let text = metrics().await;
         let line = text.lines().find(|line| line.starts_with("messages_delayed"));
         line.map(str::to_owned).ok_or_else(|| "no line messages_delayed".to_owned())

@@ -1,4 +1,4 @@
-//! What the skeleton promises about a message that its handler drops.
+//! Tests of messages that their handler drops.
 
 use std::sync::{
     Arc,
@@ -26,7 +26,7 @@ use crate::probe;
 #[derive(Clone, Default)]
 struct Calls(Arc<AtomicU32>);
 
-/// Counts, and drops the second event of an import: at its second attempt if it is to be dropped late.
+/// Counts, and drops the second event of an import: on its second attempt if it is to be dropped late.
 async fn on_progress(event: ImportProgressed, tx: &mut Tx) -> HandlerResult {
     let calls = tx.resource::<Calls>().0.fetch_add(1, Relaxed);
     count(tx, event.import_id).await?;
@@ -96,7 +96,7 @@ async fn a_dropped_event_has_no_effect_is_counted_is_not_parked_and_holds_up_not
     assert_eq!((dropped.outcome, dropped.reason.as_deref()), ("dropped", Some("not for us")));
     assert_eq!(app.receives_as(&nth(import, 4), 3).await.outcome, "done");
 
-    assert_eq!(effects(&app, import).await, 2, "what the handler of the second wrote is undone");
+    assert_eq!(effects(&app, import).await, 2, "the writes of the second handler are rolled back");
     assert_eq!(app.receives_in(&second, &envelope).await.outcome, "done");
     assert_eq!(calls.0.load(Relaxed), 3, "a copy of a dropped event is not handled");
     let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the skeleton promises about removing what has expired.
+//! Tests of the removal of expired entries.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::probe;
 
-/// Puts entries into the inbox that were received so many days ago.
+/// Inserts inbox entries that were received this many days ago.
 async fn receive(store: &Postgres, count: i32, days: i32) {
     let sql = "insert into skeleton.inbox (message_id, taken_in_at)
         select gen_random_uuid(), now() - make_interval(days => $2::int) + n * interval '1 ms' from generate_series(1, $1::int) n";
@@ -34,7 +34,7 @@ async fn a_backlog_of_expired_entries_goes_to_the_last_while_the_service_works()
     const OLD: i32 = 300_000;
     let app = TestApp::start(probe::service(), &[]).await;
     let store = app.parts().store.clone();
-    // The service's own clean-up stays away.
+    // Keeps the service's own clean-up from running.
     store.execute("delete from skeleton.leases", &[]).await.unwrap();
     assert!(store.may_clean_up("test", Duration::from_secs(600)).await.unwrap());
     receive(&store, OLD, 15).await;
@@ -63,12 +63,12 @@ async fn a_service_that_starts_removes_more_than_a_batch_by_itself() {
     let old = 5 * i32::try_from(BATCH).unwrap() + 1;
     receive(&store, old, 15).await;
     receive(&store, 1, 13).await;
-    // The turn of the replica that runs goes to the next one with its end.
+    // When the running replica stops, the next one takes over.
     store.execute("delete from skeleton.leases", &[]).await.unwrap();
 
     let replica = app.replica(probe::service()).await;
 
-    eventually("all that has expired to be gone", async || match inbox(&store).await {
+    eventually("no expired entries", async || match inbox(&store).await {
         1 => Ok(()),
         left => Err(format!("{left} left")),
     })
@@ -126,7 +126,7 @@ async fn expired_entries_are_found_by_an_index_whose_table_has_been_used_again_a
     let store = &app.parts().store;
     receive(store, 200_000, 20).await;
     receive(store, 1, 1).await;
-    // The space of what was removed is used again, for newer entries: each page has held old ones.
+    // The space of removed entries is reused for newer ones: every page has held old entries.
     store.execute("vacuum skeleton.inbox", &[]).await.unwrap();
     store.execute("delete from skeleton.inbox where taken_in_at < now() - interval '18 days'", &[]).await.unwrap();
     store.execute("vacuum skeleton.inbox", &[]).await.unwrap();
@@ -143,8 +143,8 @@ async fn expired_entries_are_found_by_an_index_whose_table_has_been_used_again_a
     app.finish().await;
 }
 
-/// How many blocks of the inbox's table were read in all, from memory or disk. The store has one connection: what it has
-/// not reported yet, it reports now.
+/// How many blocks of the inbox table were read in total, from memory or disk. The store has one connection: it reports
+/// its pending statistics now.
 async fn blocks_read(store: &Postgres) -> i64 {
     store.query("select pg_stat_force_next_flush()", &[]).await.unwrap();
     let sql =

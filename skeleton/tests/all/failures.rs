@@ -1,4 +1,4 @@
-//! What the skeleton promises when handlers fail, on a real broker and a real Postgres.
+//! Tests of failing handlers, on a real broker and a real Postgres.
 
 use std::{
     process::Stdio,
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// Something outside that handlers need, which may be away.
+/// An external dependency of the handlers that may be unavailable.
 #[derive(Clone, Default)]
 struct Partner {
     is_away: Arc<AtomicBool>,
@@ -77,7 +77,7 @@ async fn all_have_had_their_effect_once(app: &TestApp<Postgres>, count: usize) {
 #[tokio::test]
 async fn a_consumer_pauses_while_what_its_handlers_need_is_away_and_parks_nothing() {
     let partner = Partner::default();
-    // One more failure than this would park a message.
+    // One more failure would park a message.
     let app = TestApp::start(service(&partner), &[("retry", "waits_ms", "[10]")]).await;
     partner.is_away.store(true, Relaxed);
     register(&app, 40).await;
@@ -110,7 +110,7 @@ async fn while_the_store_is_away_nothing_is_parked_and_all_is_handled_once_it_is
     proxy.fault(Fault::Timeout);
     register(&app, 40).await;
     proxy.cut();
-    eventually("a service that says it is not ready", async || match app.running().health().ready().status {
+    eventually("an unready service", async || match app.running().health().ready().status {
         "ready" => Err("ready".to_owned()),
         _ => Ok(()),
     })
@@ -153,7 +153,7 @@ async fn a_message_that_kills_its_process_is_parked_while_its_neighbours_go_on()
     app.world().publish(&deadly, &app.world().envelope_for(&deadly)).await;
     register(&app, 5).await;
 
-    // As a supervisor does: whenever it has died, it is started again.
+    // Like a supervisor, restarts it each time it dies.
     let mut deaths = 0;
     let is_done = async || !app.parked().await.is_empty() && effects(&app).await.len() == 10;
     while !is_done().await {
@@ -173,7 +173,7 @@ async fn a_message_that_kills_its_process_is_parked_while_its_neighbours_go_on()
             died = process.wait() => { died.unwrap(); deaths += 1 }
             () = all_is_done => process.kill().await.unwrap(),
         }
-        assert!(deaths < 20, "it dies for ever");
+        assert!(deaths < 20, "it dies again and again");
     }
 
     let parked = app.parked().await;

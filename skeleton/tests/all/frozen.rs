@@ -1,4 +1,4 @@
-//! A relay whose process is frozen loses its right to relay.
+//! A relay whose process is frozen loses the right to relay.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ async fn noted(store: &Postgres, note: &str) {
     .await;
 }
 
-/// Reads a message to send and forgets it when it is told to, whatever has happened in between.
+/// Reads a message to send and, on a signal, removes it from the outbox, regardless of what happened in between.
 #[tokio::test]
 #[ignore = "the other process of a test below"]
 async fn relay_that_is_frozen() {
@@ -68,7 +68,7 @@ async fn a_frozen_relay_is_replaced_within_15_seconds_and_stands_by_when_it_goes
     let frozen = Instant::now();
     let sending = eventually("this replica relays", async || match store.next(10).await.unwrap() {
         Some(rows) => Ok(rows),
-        None => Err("the frozen one does".to_owned()),
+        None => Err("the frozen one relays".to_owned()),
     })
     .await;
     let took = frozen.elapsed();

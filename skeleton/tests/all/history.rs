@@ -1,4 +1,4 @@
-//! What the skeleton promises about the past: it is kept, and feeds a consumer without a gap or an overlap.
+//! Tests of the history: events are kept, and a consumer can replay them without a gap or an overlap.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// A world in which accounts has published before anyone listens.
+/// A world in which accounts has published before any consumer exists.
 async fn world_with_history() -> World {
     let world = World::new().await;
     let accounts = TopologySpec { service: "accounts".to_owned(), publishes: true, ..TopologySpec::default() };
@@ -42,7 +42,7 @@ fn account(name: &str) -> Registered {
     Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
 }
 
-/// How many accounts have had an effect, and how many effects there are.
+/// How many accounts have had an effect, and the total number of effects.
 async fn effects(app: &TestApp<Postgres>) -> (i64, i64) {
     let sql = "select count(*), coalesce(sum(times), 0)::bigint from effects";
     let rows = app.parts().store.query(sql, &[]).await.unwrap();
@@ -57,7 +57,7 @@ async fn connection_to(world: &World) -> Connection {
     Connection::connect(&format!("{place}/{vhost}"), ConnectionProperties::default()).await.unwrap()
 }
 
-/// Publishes accounts one after the other until it is told to stop, and counts them.
+/// Publishes accounts one after the other until the stop, and counts them.
 fn publishing(connection: Connection, published: Arc<AtomicI64>, enough: Arc<AtomicBool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let channel = connection.create_channel().await.unwrap();
@@ -92,7 +92,7 @@ async fn publish(channel: &Channel, environment: &Environment, event: &Registere
     let (options, body) =
         (BasicPublishOptions { mandatory: true, ..Default::default() }, serde_json::to_vec(event).unwrap());
     let sent = channel.basic_publish("events.accounts".into(), Registered::KEY.into(), options, &body, properties);
-    assert!(matches!(sent.await.unwrap().await.unwrap(), Confirmation::Ack(None)), "the history takes it");
+    assert!(matches!(sent.await.unwrap().await.unwrap(), Confirmation::Ack(None)), "the history accepts it");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the skeleton promises about messages that are broken, foreign, forged or far too large.
+//! Tests of messages that are broken, foreign, forged or far too large.
 
 use std::sync::{
     Arc,
@@ -25,14 +25,14 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// What is wrong with the handler until somebody mends it.
+/// The handler's fault, until it is fixed.
 #[derive(Clone, Default)]
 struct Bug(Arc<AtomicBool>);
 
 async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     count(tx, registered.account_id).await?;
     if registered.name == "poison" && !tx.resource::<Bug>().0.load(Relaxed) {
-        return Err(Failure::retry("this one fails until the handler is mended"));
+        return Err(Failure::retry("this one fails until the handler is fixed"));
     }
     Ok(())
 }
@@ -41,7 +41,7 @@ async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
     count(tx, ended.account_id).await
 }
 
-/// Writes, and then wants to tell more than a message may hold.
+/// Writes, then publishes more than a message may hold.
 async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     count(tx, asked.contact_id).await?;
     tx.publish(ContactAdded { name: "x".repeat(300 * 1024), ..samples::contacts::contact_added() })?;
@@ -75,7 +75,7 @@ async fn effects(app: &TestApp<Postgres>, id: Uuid) -> i32 {
     app.parts().store.query_opt(sql, &[&id]).await.unwrap().map_or(0, |row| row.get(0))
 }
 
-/// Sends data in a sound envelope, and gives what is parked of it in the end, and after how many endings.
+/// Sends data in a valid envelope. Returns the parked message and the number of endings before it.
 async fn parked_of(app: &TestApp<Postgres>, envelope: &Envelope, body: &[u8]) -> (SetAside, usize) {
     let mut endings = app.parts().service.endings();
     app.world().publish_data("events.accounts", Registered::KEY, envelope, body).await;
@@ -90,7 +90,7 @@ async fn parked_of(app: &TestApp<Postgres>, envelope: &Envelope, body: &[u8]) ->
     unreachable!()
 }
 
-/// Sound messages are handled as ever.
+/// Valid messages are handled as usual.
 async fn assert_goes_on(app: &TestApp<Postgres>) {
     let sound = account("Zoë");
     assert_eq!(app.receives(&sound).await.outcome, "done");
@@ -115,7 +115,7 @@ async fn a_message_that_fails_for_ever_hurts_no_neighbour_and_has_its_effect_onc
     let count = |outcome| outcomes.iter().filter(|seen| **seen == outcome).count();
     assert_eq!((count("done"), count("waiting"), count("parked")), (29, 2, 1));
     let parked = app.parked().await;
-    assert_eq!(parked[0].reason, "this one fails until the handler is mended");
+    assert_eq!(parked[0].reason, "this one fails until the handler is fixed");
     assert_eq!(effects(&app, accounts[7].account_id).await, 0);
 
     bug.0.store(true, Relaxed);
@@ -141,7 +141,7 @@ async fn a_body_that_is_no_json_of_its_schema_is_parked_as_it_came_at_the_first_
         b"\0\0\0\0".to_vec(),
         sound.as_bytes()[..sound.len() / 2].to_vec(),
         format!("{sound} and more").into_bytes(),
-        // Latin-1, where JSON is UTF-8.
+        // Latin-1, but JSON is UTF-8.
         sound.replace('ë', "?").bytes().map(|byte| if byte == b'?' { 0xeb } else { byte }).collect(),
         utf_16,
         deep.clone().into_bytes(),
@@ -248,14 +248,14 @@ async fn headers_that_are_forged_or_far_too_many_change_nothing() {
     for (name, value) in envelope.to_headers() {
         headers.insert(name.into(), AMQPValue::LongString(value.into()));
     }
-    // Whoever says so has died of it a thousand times, or was given up before.
+    // The headers claim that it has been dead-lettered a thousand times.
     headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(1000));
     let mut death = FieldTable::default();
     death.insert("count".into(), AMQPValue::LongLongInt(1000));
     death.insert("queue".into(), AMQPValue::LongString("contacts.events".into()));
     let deaths: FieldArray = vec![AMQPValue::FieldTable(death)].into();
     headers.insert("x-death".into(), AMQPValue::FieldArray(deaths));
-    // Close to what fits into one frame.
+    // Close to the limit of one frame.
     for number in 0..1500 {
         headers.insert(format!("x-bomb-{number}").into(), AMQPValue::LongString("x".repeat(50).into()));
     }
@@ -267,9 +267,9 @@ async fn headers_that_are_forged_or_far_too_many_change_nothing() {
 
     assert_eq!(endings.recv().await.unwrap().outcome, "done");
     assert_eq!(effects(&app, registered.account_id).await, 1);
-    eventually("nothing is noted of it any more", async || match app.counts().await.waiting {
+    eventually("no attempts recorded for it", async || match app.counts().await.waiting {
         0 => Ok(()),
-        seen => Err(format!("{seen} notes")),
+        seen => Err(format!("{seen} records")),
     })
     .await;
     assert_goes_on(&app).await;

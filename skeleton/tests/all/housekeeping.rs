@@ -1,4 +1,4 @@
-//! Housekeeping goes on whatever happens to one run, and handlers are told what the skeleton knows of a message.
+//! Housekeeping continues after a failed run, and handlers can read the context of a message.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ async fn a_task_runs_at_the_start_and_again_after_each_period_even_if_a_run_fail
     let tasks = Housekeeping::new()
         .every(OFTEN, "sweep", move |app: App<Postgres>| {
             let run = counted.fetch_add(1, Ordering::Relaxed);
-            assert_ne!(run, 1, "the second run panics before it waits for anything");
+            assert_ne!(run, 1, "the second run panics before its first await");
             async move {
                 app.store.query("select 1", &[]).await.map_err(|error| error.to_string())?;
                 match run {

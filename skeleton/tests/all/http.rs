@@ -1,4 +1,4 @@
-//! The HTTP server: slow, greedy and vanishing callers, panics, and the end.
+//! The HTTP server: slow, greedy and vanishing callers, panics, and the stop.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use warp::{Filter, Reply};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nhost: here\r\n\r\n";
 
-/// Says hello, takes bodies, panics.
+/// Routes that say hello, read bodies, and panic.
 fn plain(_: Stop) -> Routes {
     let hello = warp::path!("hello").and(warp::get()).map(|| "hello".into_response());
     let length =
@@ -26,7 +26,7 @@ fn plain(_: Stop) -> Routes {
     group(hello.or(length).unify().or(large).unify().or(panics).unify())
 }
 
-/// Tells when the handler has begun, and ends when it is let go.
+/// Signals that the handler has begun, and ends when released.
 fn held(method: &'static str, begun: mpsc::Sender<()>, go: Arc<Notify>, done: mpsc::Sender<()>) -> Routes {
     let work = move || {
         let (begun, go, done) = (begun.clone(), Arc::clone(&go), done.clone());
@@ -186,7 +186,7 @@ async fn a_caller_who_does_not_read_is_closed() {
 
     caller.say("GET /endless HTTP/1.1\r\nhost: here\r\n\r\n").await;
 
-    assert!(within(is_closed).await.is_err(), "the answer was dropped with its connection");
+    assert!(within(is_closed).await.is_err(), "the response was dropped with its connection");
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_caller_who_hangs_up_breaks_off_a_get_but_not_a_post() {
         within(has_begun.recv()).await.unwrap();
 
         drop(caller);
-        // A second caller is answered only after the server has had its turn with the first one's end.
+        // A second caller is answered only after the server has processed the end of the first connection.
         assert_eq!(server.get("/other").await.status, 404);
         if let Some(go) = weak.upgrade() {
             go.notify_one();

@@ -1,4 +1,4 @@
-//! What HTTP answers: problems for all that can be wrong, limits, traces, and the health of the process.
+//! HTTP responses: problems for all errors, limits, traces, and the health of the process.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -115,8 +115,8 @@ async fn a_wrong_body_is_told_where_and_never_what() {
     wrong(r#"{"items": []}"#, "name", "is missing").await;
     wrong(r#"{"name": 7, "items": []}"#, "name", "expected a string").await;
     wrong(r#"{"name": "a", "items": "hidden, expected"}"#, "items", "expected a sequence").await;
-    wrong(r#"{"name": "a", "items": [], "more": "hidden"}"#, "more", "is not known here").await;
-    wrong(r#"{"name": "a", "name": "hidden", "items": []}"#, "name", "is given twice").await;
+    wrong(r#"{"name": "a", "items": [], "more": "hidden"}"#, "more", "is not a known field").await;
+    wrong(r#"{"name": "a", "name": "hidden", "items": []}"#, "name", "occurs twice").await;
     wrong(r#"{"name": "\"{[", "items": [{"amount": 1, "kind": "pen"}, {"amount": 2}]}"#, "items.1.kind", "is missing")
         .await;
     wrong(

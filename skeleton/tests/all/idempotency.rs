@@ -1,4 +1,4 @@
-//! An idempotency key: one request, one run, one response, whatever is repeated, lost, late or another's.
+//! An idempotency key: one request, one run, one response, for repeated, lost, late and foreign requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ use warp::Filter;
 
 use crate::probe::MIGRATIONS;
 
-/// A caller that names itself.
+/// A caller with a name.
 struct Caller {
     name: String,
     request_id: Option<Uuid>,
@@ -50,7 +50,7 @@ struct SequencePosition {
     what: String,
 }
 
-/// The runs so far, by their request ids, and what lets a slow one go on.
+/// The runs so far, by their request ids, and the signal that releases a slow one.
 #[derive(Clone)]
 struct Shop {
     runs: Arc<Mutex<Vec<Option<Uuid>>>>,
@@ -59,7 +59,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// Does what the order's text says.
+    /// Does what the text of the request says.
     async fn place(self, caller: Caller, order: SequencePosition) -> Result<skeleton::http::Response, Problem> {
         let number = {
             let mut runs = self.runs.lock().unwrap();
@@ -220,7 +220,7 @@ async fn an_abandoned_request_runs_again_under_its_id_and_the_first_response_to_
     let scene = start().await;
     let (first, second) = tokio::join!(scene.order("k1", "slow"), async {
         scene.shop.begun.acquire().await.unwrap().forget();
-        // As if the replica that runs it were gone for a minute: the lock has expired.
+        // As if the running replica had been gone for a minute: the lock has expired.
         scene.execute("update skeleton.idempotency_keys set locked_until = now() - interval '1 second'").await;
         let second = tokio::join!(scene.order("k1", "slow"), async {
             scene.shop.begun.acquire().await.unwrap().forget();
@@ -243,7 +243,7 @@ async fn a_response_that_comes_late_does_not_take_the_place_of_the_one_that_was_
     let scene = start().await;
     let (late, given) = tokio::join!(scene.order("k1", "slow"), async {
         scene.shop.begun.acquire().await.unwrap().forget();
-        // Another replica has taken the request over, and has answered it.
+        // Another replica has taken over the request and answered it.
         scene
             .execute("update skeleton.idempotency_keys set status = 201, body = '\"given\"', locked_until = null")
             .await;

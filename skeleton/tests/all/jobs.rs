@@ -1,4 +1,4 @@
-//! Jobs: recorded, measured, cancelled, one a key and so many at a time.
+//! Jobs: recorded, measured, cancelled, unique by key, and limited in number.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn limited() -> Service<Postgres> {
     Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)).jobs(jobs)
 }
 
-/// Five steps; with an order `spin` it has no end, with `refuse` it is refused.
+/// Five steps; with an order `spin` it never ends, with `refuse` it is refused.
 async fn step(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile>, Failure> {
     let order = tx.query_opt("select what from orders where import_id = $1", &[&job.import_id]).await?;
     let order = order.map(|row| row.get::<_, String>(0));
@@ -59,7 +59,7 @@ async fn clean_up(job: ImportFile, tx: &mut Tx) -> HandlerResult {
     Ok(())
 }
 
-/// Puts a job for a new import into the queue, after an order about it; the import's id and the job's.
+/// Enqueues a job for a new import, with an order about it. Returns the ids of the import and the job.
 async fn enqueue(app: &TestApp<Postgres>, order: Option<&str>) -> (Uuid, Uuid) {
     let import = Uuid::new_v4();
     if let Some(order) = order {
@@ -132,7 +132,7 @@ async fn a_job_is_recorded_from_the_queue_to_its_end_with_how_much_is_done() {
     let done = is(&app, job, JobState::Done).await;
     assert_eq!((done.done, done.total, done.error), (Some(5), Some(5), None));
     assert!(done.queued_at <= done.started_at.unwrap() && done.started_at <= done.ended_at);
-    assert!(!app.parts().store.retry_job(job, &somebody()).await.unwrap(), "there is nothing to try again");
+    assert!(!app.parts().store.retry_job(job, &somebody()).await.unwrap(), "there is nothing to retry");
     assert_eq!(app.parts().store.list_jobs(Some("import-file"), Some(JobState::Done), 10).await.unwrap().len(), 1);
     app.finish().await;
 }
@@ -197,7 +197,7 @@ async fn a_job_that_waits_for_another_try_is_cancelled_at_once() {
     let sql = "insert into orders (import_id, what) values ($1, 'spin')";
     let other = Uuid::new_v4();
     app.parts().store.execute(sql, &[&other]).await.unwrap();
-    // A step that fails: its table is away.
+    // A step that fails: its table is missing.
     app.parts().store.execute("alter table steps rename to away", &[]).await.unwrap();
     let waiting = enqueue_again(&app, other).await;
     let seen = is(&app, waiting, JobState::Waiting).await;
@@ -264,7 +264,7 @@ async fn a_job_without_room_waits_without_failing_and_can_be_cancelled_and_a_fai
     app.finish().await;
 }
 
-/// A service whose `import-file` ends its process three times, and is done the fourth time.
+/// A service whose `import-file` job kills its process three times and succeeds the fourth time.
 fn deadly() -> Service<Postgres> {
     Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)).jobs(Jobs::new().on(step_that_kills))
 }
@@ -294,8 +294,8 @@ async fn a_keyed_job_that_has_killed_its_process_three_times_is_done_in_the_end_
     }
     let mut last = process(3);
 
-    // Its note, set aside while it was suspected, is looked at once more after the end, and goes then.
-    eventually("a job that is handled, and no note of it", async || {
+    // Its record, set aside while it was suspected, is processed once more after the end, and is then removed.
+    eventually("a handled job without a record", async || {
         let handled = "select from skeleton.inbox where message_id = $1";
         let handled = app.parts().store.query(handled, &[&job]).await.unwrap().len();
         match (handled, app.counts().await.waiting) {
@@ -306,7 +306,7 @@ async fn a_keyed_job_that_has_killed_its_process_three_times_is_done_in_the_end_
     .await;
     let seen = record(&app, job).await;
     assert_eq!((seen.state, seen.error), (JobState::Done, None));
-    assert_ne!(enqueue_again(&app, import).await, job, "its key is taken for ever");
+    assert_ne!(enqueue_again(&app, import).await, job, "its key is still taken");
     last.kill().await.unwrap();
     app.stop().await;
 }
@@ -339,11 +339,11 @@ async fn a_parked_copy_of_a_job_that_is_done_meanwhile_is_redriven_without_an_ef
     })
     .await;
     assert_eq!(record(&app, job).await.state, JobState::Done);
-    assert_ne!(enqueue_again(&app, import).await, job, "its key is taken for ever");
+    assert_ne!(enqueue_again(&app, import).await, job, "its key is still taken");
     app.finish().await;
 }
 
-/// Takes away what the broker has for the service, as a queue does that is deleted, and makes the queue again.
+/// Deletes the service's queue with its messages on the broker, and declares it again.
 async fn lose_the_queue(app: &TestApp<Postgres>) {
     let world = app.world();
     world.admin().delete(&format!("queues/{}/contacts.jobs", world.vhost())).await.unwrap();
@@ -359,7 +359,7 @@ async fn mend(app: &TestApp<Postgres>, options: MendOptions) -> Vec<(Uuid, Optio
     mended.into_iter().map(|(job, mended)| (job.id, mended)).collect()
 }
 
-/// An app that runs no jobs, and one job that was put into the queue and lost with it.
+/// An app that runs no jobs, and one job that was lost with its queue.
 async fn with_a_lost_job() -> (TestApp<Postgres>, Uuid, Uuid) {
     let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
     app.apply_topology(limited(), &[]).await;
@@ -373,7 +373,7 @@ async fn with_a_lost_job() -> (TestApp<Postgres>, Uuid, Uuid) {
 async fn a_job_that_was_lost_with_its_queue_is_found_and_done() {
     let (app, import, job) = with_a_lost_job().await;
 
-    assert_eq!(mend(&app, MendOptions { older_than_minutes: 10, ..at_once() }).await, [], "it may be on its way");
+    assert_eq!(mend(&app, MendOptions { older_than_minutes: 10, ..at_once() }).await, [], "it may be in transit");
     assert_eq!(mend(&app, MendOptions { dry_run: true, ..at_once() }).await, [(job, None)]);
     assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
 
@@ -409,7 +409,7 @@ async fn a_job_whose_message_is_there_after_all_is_done_once() {
 #[tokio::test]
 async fn a_lost_job_of_which_the_message_is_not_known_fails_and_gives_key_and_place_back() {
     let (app, import, job) = with_a_lost_job().await;
-    // As an older build leaves it, between its first step and its second.
+    // The state that an older build leaves between its first and second step.
     let store = &app.parts().store;
     store.execute("update skeleton.jobs set step_envelope = null, state = 'running'", &[]).await.unwrap();
     store.execute("insert into skeleton.job_slots values ('import-file', 1, $1)", &[&job]).await.unwrap();
@@ -460,7 +460,9 @@ async fn wrong_limits_stop_the_start_each_with_its_name() {
     settings.set("jobs", "import_file_at_most", 0);
     settings.set("jobs", "import_fiel_at_most", 3);
 
-    let Err(error) = service().start(settings, skeleton::Environment::system()).await else { panic!("it started") };
+    let Err(error) = service().start(settings, skeleton::Environment::system()).await else {
+        panic!("the service started")
+    };
 
     let text = error.to_string();
     for mistake in ["import_file_at_most: at least 1", "import_fiel_at_most: write"] {

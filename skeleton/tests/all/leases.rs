@@ -1,4 +1,4 @@
-//! Leases: one holder at a time, and a fence that a paused one cannot get past.
+//! Leases: one holder at a time, and a fence that stops a paused holder.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[(
      create table refusals (writer text not null)",
 )];
 
-/// Tells the other process to leave out the fence.
+/// Makes the other process skip the fence.
 const UNFENCED: &str = "KITH_TEST_UNFENCED";
 
 const LONG: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ fn context() -> Arc<ServiceContext> {
 async fn claimed<S: Leases>(store: &S, holder: &str, lasts: Duration) -> Lease {
     eventually(&format!("a lease for {holder}"), async || match store.claim("leader", holder, lasts).await.unwrap() {
         Some(lease) => Ok(lease),
-        None => Err("another has it".to_owned()),
+        None => Err("another process holds it".to_owned()),
     })
     .await
 }
@@ -52,7 +52,7 @@ async fn passes<S: Leases<Tx: Fenced>>(store: &S, lease: &Lease) -> bool {
     }
 }
 
-/// What every store with transactions promises.
+/// Guarantees of every store with transactions.
 async fn promises<S: Leases<Tx: Fenced>>(store: S) {
     let first = claimed(&store, "a", LONG).await;
     assert_eq!(store.claim("leader", "b", LONG).await.unwrap(), None);
@@ -60,7 +60,7 @@ async fn promises<S: Leases<Tx: Fenced>>(store: S) {
     assert_eq!(store.claim("leader", "a", LONG).await.unwrap().as_ref(), Some(&first), "renewing keeps the fence");
     assert!(passes(&store, &first).await);
 
-    // It runs out at once: on a busy machine a short lease may be over before it has been looked at.
+    // It expires at once: on a busy machine a short lease may end before it is checked.
     assert_eq!(store.claim("leader", "a", Duration::ZERO).await.unwrap().as_ref(), Some(&first));
     let second = claimed(&store, "b", LONG).await;
 
@@ -69,7 +69,7 @@ async fn promises<S: Leases<Tx: Fenced>>(store: S) {
     assert!(!passes(&store, &first).await, "an old fence passed");
     assert!(passes(&store, &second).await);
     store.release(&first).await.unwrap();
-    assert!(passes(&store, &second).await, "who has no lease gave it back");
+    assert!(passes(&store, &second).await, "a process without the lease released it");
     store.release(&second).await.unwrap();
     assert_eq!(store.claim("leader", "c", LONG).await.unwrap().unwrap().fence, second.fence + 1);
 }
@@ -129,7 +129,7 @@ async fn a_lease_does_not_change_hands_before_a_fenced_transaction_ends_and_can_
     app.finish().await;
 }
 
-/// Writes as the holder of a lease and of a fence that may be old.
+/// Writes as the holder of a lease with a possibly outdated fence.
 async fn write(store: &Postgres, writer: &str, lease: &Lease) -> Result<(), skeleton::StoreError> {
     let mut tx = store.begin(&context(), &[]).await?;
     tx.fence(lease).await?;
@@ -137,7 +137,7 @@ async fn write(store: &Postgres, writer: &str, lease: &Lease) -> Result<(), skel
     tx.commit().await
 }
 
-/// A leader that never asks itself whether it still is one: only the fence can stop it.
+/// A leader that never checks whether it still holds the lease: only the fence can stop it.
 #[tokio::test]
 #[ignore = "the other process of a test below"]
 async fn stubborn_leader() {
@@ -151,7 +151,7 @@ async fn stubborn_leader() {
         match written {
             Ok(()) => {}
             Err(error) if error.kind == StoreErrorKind::Conflict => break,
-            // Its connection was cut while it stood still.
+            // Its connection was closed while it was paused.
             Err(_) => {}
         }
     }
@@ -188,7 +188,7 @@ async fn a_leader_that_was_stopped_and_goes_on_writes_nothing_after_its_successo
     app.finish().await;
 }
 
-/// The control: what the test above finds where nobody looks at the fence.
+/// The control: the same without a check of the fence.
 #[tokio::test]
 async fn without_the_fence_it_does_write() {
     let app = TestApp::start(service(), &[]).await;

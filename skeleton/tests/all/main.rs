@@ -1,6 +1,6 @@
-//! Every promise of the skeleton, on real servers.
+//! Tests of every promise of the skeleton, on real servers.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test fails on anything unexpected")]
 
 mod abandoned;
 mod ahead;

@@ -1,4 +1,4 @@
-//! What the skeleton promises about events and jobs, on a real broker and a real Postgres.
+//! Tests of events and jobs, on a real broker and a real Postgres.
 
 use events::{
     accounts::Registered,
@@ -207,7 +207,9 @@ async fn wrong_settings_are_all_named_at_once() {
     settings.set("retry", "jitter", "a lot");
     settings.set("brokr", "url", "amqp://127.0.0.1");
 
-    let Err(error) = probe::service().start(settings, Environment::system()).await else { panic!("it started") };
+    let Err(error) = probe::service().start(settings, Environment::system()).await else {
+        panic!("the service started")
+    };
 
     let text = error.to_string();
     for mistake in ["[broker]", "[store]", "[retry]", "[brokr]", "CONTACTS__RETRY__"] {

@@ -1,4 +1,4 @@
-//! What the skeleton promises of Neo4j, on a real server.
+//! Tests of the Neo4j store, on a real server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ const MIGRATIONS: &[(&str, &str)] = &[(
      MERGE (thing:Thing {name: 'first'}) ON CREATE SET thing.made = 0 SET thing.made = thing.made + 1;\n",
 )];
 
-/// A turn on the server, until the end of the test, with a store that is up to date.
+/// A turn on the server until the end of the test, with an up-to-date store.
 struct Bench {
     provisioned: Provisioned,
     store: Neo4j,
@@ -58,7 +58,7 @@ async fn count(store: &Neo4j, question: &str) -> i64 {
     store.query_opt(query(question)).await.unwrap().unwrap()
 }
 
-/// Takes away what earlier tests have left of the structure.
+/// Removes the constraints and indexes of earlier tests.
 async fn without_structure(store: &Neo4j) {
     let constraints: Vec<String> = store.query(query("SHOW CONSTRAINTS YIELD name")).await.unwrap();
     for name in constraints {

@@ -1,4 +1,4 @@
-//! Jobs that are due later, kept in Neo4j.
+//! Delayed jobs in Neo4j.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Sagas, kept in Neo4j.
+//! Sagas in Neo4j.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn service() -> Service<Neo4j> {
     Service::named("contacts").store(Neo4j::migrated_by(&[])).jobs(Jobs::new().on(import_file)).sagas()
 }
 
-/// Position 0 is a time-out, others undo the step of that number.
+/// Position 0 is a timeout; others undo the step with that number.
 async fn import_file(job: ImportFile, tx: &mut Tx) -> Result<Progress<ImportFile>, Failure> {
     if job.position == 0 {
         if let Some(mut counting) = Saga::<Counting>::timed_out(tx, job.import_id).await? {

@@ -1,4 +1,4 @@
-//! What the skeleton promises when the build before is started again on what a newer one has migrated.
+//! Tests of the previous build on a schema that a newer one has migrated.
 
 use events::{accounts::Registered, samples};
 use skeleton::{
@@ -16,7 +16,7 @@ const NEWER: &[(&str, &str)] = &[
     ("V2__note", "alter table effects add column note text"),
     ("V3__more", "create table more ()"),
 ];
-/// What comes of two branches whose numbers were given out at the same time.
+/// Two branches have used the same migration number.
 const CROSSED: &[(&str, &str)] = &[probe::MIGRATIONS[0], ("V2__note", NEWER[1].1)];
 const CROSSING: &[(&str, &str)] = &[probe::MIGRATIONS[0], ("V3__more", NEWER[2].1)];
 
@@ -39,7 +39,7 @@ async fn the_build_before_starts_again_after_the_next_has_migrated_and_forward_a
     let store = app.parts().store.clone();
     assert_eq!(app.receives(&account()).await.outcome, "done");
     assert!(app.replica(build(NEWER)).await.stop().await);
-    // Beside the service's own: the skeleton of a newer build.
+    // The migrations of a newer skeleton build as well.
     let newer = "insert into skeleton.skeleton_migrations (version, name, applied_on, checksum)
         values (9999, 'newer', '2027-01-01T00:00:00Z', '1')";
     store.execute(newer, &[]).await.unwrap();
@@ -58,7 +58,7 @@ async fn the_build_before_starts_again_after_the_next_has_migrated_and_forward_a
 async fn a_migration_that_would_be_left_out_is_refused() {
     let app = TestApp::start(build(CROSSING), &[]).await;
 
-    let Err(refused) = app.try_replica(build(CROSSED), &[]).await else { panic!("it started") };
+    let Err(refused) = app.try_replica(build(CROSSED), &[]).await else { panic!("the service started") };
 
     let text = refused.to_string();
     assert!(text.contains("V2__note") && text.contains("version 3"), "{text}");
@@ -72,7 +72,7 @@ const CHANGED: &[(&str, &str)] =
 async fn a_migration_that_has_changed_since_it_ran_is_refused() {
     let app = TestApp::start(build(NEWER), &[]).await;
 
-    let Err(refused) = app.try_replica(build(CHANGED), &[]).await else { panic!("it started") };
+    let Err(refused) = app.try_replica(build(CHANGED), &[]).await else { panic!("the service started") };
 
     assert!(refused.to_string().contains("V1__probe"), "{refused}");
     app.finish().await;

@@ -1,4 +1,4 @@
-//! What the skeleton promises about order, on a real broker, Postgres and Neo4j.
+//! Tests of order, on a real broker, Postgres and Neo4j.
 
 use std::sync::{
     Arc, Mutex,
@@ -17,7 +17,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-/// The number that handlers refuse, should there be one.
+/// The number that handlers refuse, if any.
 #[derive(Clone, Default)]
 pub struct Refused(Arc<AtomicU32>);
 
@@ -30,7 +30,7 @@ impl Refused {
     }
 }
 
-/// A store in which handlers have written down what they have seen of each import.
+/// A store in which handlers record what they have seen of each import.
 pub trait Book: TestStore {
     fn service(name: &'static str) -> Service<Self>;
     fn seen(&self, import: Uuid) -> impl Future<Output = Vec<i64>>;
@@ -175,7 +175,7 @@ async fn what_comes_after_a_parked_event_waits<S: Book>(app: TestApp<S>, refused
     assert_eq!(ends(&app, import, 2).await, "parked");
     assert_eq!(ends(&app, import, 3).await, "behind");
     assert_eq!(ends(&app, import, 4).await, "behind");
-    assert_eq!(ends(&app, other, 1).await, "done", "other subjects go on");
+    assert_eq!(ends(&app, other, 1).await, "done", "other subjects continue");
 
     refused.0.store(0, Relaxed);
     let parked: Vec<Uuid> = app.parked().await.iter().map(|kept| kept.message).collect();
@@ -226,11 +226,11 @@ async fn a_person_gives_up_what_is_missing<S: Book>(app: TestApp<S>) {
     let store = &app.parts().store;
     let behind = set_aside(store, State::Behind).await;
     let fourth = behind.iter().find(|kept| kept.place.as_ref().unwrap().number == 4).unwrap();
-    assert_eq!(fourth.reason, "number 1 of its subject comes before it");
+    assert_eq!(fourth.reason, "waits for number 1 of its subject");
 
     assert_eq!(store.redrive(&[fourth.message], &somebody()).await.unwrap(), 1);
     sees(&app, import, &[4]).await;
-    assert_eq!(ends(&app, import, 2).await, "done", "given up is given up");
+    assert_eq!(ends(&app, import, 2).await, "done", "a dropped number stays dropped");
     assert_eq!(ends(&app, import, 5).await, "done");
     sees(&app, import, &[4, 5, 6]).await;
     app.finish().await;
@@ -251,7 +251,7 @@ async fn of_what_comes_in_disorder_the_latest_wins() {
     app.finish().await;
 }
 
-/// Numbers 1 to `last`, in windows of which each is in disorder; the same seed gives the same.
+/// The numbers 1 to `last`, shuffled within windows; the same seed gives the same order.
 fn disorder(last: u32, window: usize, seed: u64) -> Vec<u32> {
     use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
     let mut rng = StdRng::seed_from_u64(seed);
@@ -291,11 +291,11 @@ async fn who_takes_part_of_a_subject_in_order_does_not_start() {
         || Postgres::service("notifications").with(Refused::default()).consumes(Subscriptions::new().in_order(write));
     let app = TestApp::start(ordered(&Refused::default()), &[]).await;
 
-    let Err(error) = app.try_replica(service(), &[]).await else { panic!("it starts") };
+    let Err(error) = app.try_replica(service(), &[]).await else { panic!("the service starts") };
 
     let text = error.to_string();
     for missing in ["import-started", "import-finished", "import-failed", "import-cancelled"] {
-        assert!(text.contains(&format!("take contacts.{missing}.v1 in order too")), "{text}");
+        assert!(text.contains(&format!("handle contacts.{missing}.v1 in order too")), "{text}");
     }
     app.finish().await;
 }
@@ -308,7 +308,7 @@ async fn replicas_share_the_partitions_and_order_holds() {
     let by_second = Mutex::new(second.app.service.endings());
     let imports: Vec<Uuid> = (0..16).map(|_| Uuid::new_v4()).collect();
 
-    // The first has all partitions until it finds that there is another: messages go on until that has its share.
+    // The first replica has all partitions until it sees the second: messages continue until that has its share.
     let sent = AtomicU32::new(0);
     let shared_after = eventually("a share for the second replica", async || {
         let number = sent.fetch_add(1, Relaxed) + 1;
@@ -329,7 +329,7 @@ async fn replicas_share_the_partitions_and_order_holds() {
     for import in &imports {
         sees(&app, *import, &expected).await;
     }
-    // What the second has gone without taking anything away comes to the first again.
+    // Messages that the second replica left unacknowledged are redelivered to the first.
     assert!(second.stop().await);
     for import in &imports {
         send(app.world(), *import, shared_after + 21).await;
@@ -352,7 +352,7 @@ async fn splitting_a_queue_otherwise_loses_nothing_and_keeps_the_order() {
         let settings = [("broker", "partitions", partitions), ("broker", "batch", "5")];
         send_ten(&app, &imports, &mut sent).await;
         app.apply_topology(ordered(&Refused::default()), &settings).await;
-        // Into the new queues, while there is only the old replica, which does not know of them.
+        // Into the new queues, while only the old replica runs, which does not know them.
         send_ten(&app, &imports, &mut sent).await;
         let next = app.try_replica(ordered(&Refused::default()), &settings).await.unwrap();
         send_ten(&app, &imports, &mut sent).await;
@@ -366,7 +366,7 @@ async fn splitting_a_queue_otherwise_loses_nothing_and_keeps_the_order() {
     for import in &imports {
         sees(&app, *import, &expected).await;
     }
-    // The queues of before are empty now: applied again, they go.
+    // The former queues are empty now: applying again removes them.
     eventually("the former queues gone", async || {
         app.apply_topology(ordered(&Refused::default()), &[("broker", "partitions", "3")]).await;
         let mut queues = app.queues().await;

@@ -1,4 +1,4 @@
-//! What the skeleton promises about a part of it that panics.
+//! Tests of parts of a service that panic.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -40,7 +40,7 @@ async fn a_background_task_that_panics_or_returns_is_started_again() {
     app.finish().await;
 }
 
-/// How often parts of the process were started again. Other tests in this process have none that panic.
+/// How often parts of the process were restarted. Other tests in this process have no parts that panic.
 async fn restarts(app: &TestApp<Postgres>) -> f64 {
     let answer = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap();
     let text = answer.text().await.unwrap();
@@ -52,7 +52,7 @@ async fn restarts(app: &TestApp<Postgres>) -> f64 {
 async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
     let app = TestApp::start(probe::service(), &[]).await;
     let store = &app.parts().store;
-    // What no build of ours writes: a row that cannot be read as what it is.
+    // No build of ours writes this: an unreadable row.
     store.execute("alter table skeleton.outbox alter body drop not null", &[]).await.unwrap();
     let envelope = app.world().envelope_for(&samples::contacts::contact_removed());
     let envelope = serde_json::to_string(&envelope).unwrap();
@@ -71,7 +71,7 @@ async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
     .await;
     let rests = began.elapsed().as_secs_f64() + 2.0;
     let restarts = restarts(&app).await;
-    assert!(restarts <= rests, "{restarts} restarts in {rests} s: it does not rest in between");
+    assert!(restarts <= rests, "{restarts} restarts in {rests} s: it does not pause in between");
     store.execute("delete from skeleton.outbox where body is null", &[]).await.unwrap();
 
     app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;

@@ -1,4 +1,4 @@
-//! What the skeleton promises about partners: limits shared by replicas, retries within a budget, a circuit breaker.
+//! Tests of partners: limits shared by replicas, retries within a budget, a circuit breaker.
 
 use std::{
     sync::{
@@ -19,13 +19,13 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// Each with budget and breaker of its own, on the same store, as replicas are.
+/// Replicas, each with its own budget and breaker, on the same store.
 fn replicas(app: &TestApp<Postgres>, settings: &PartnerSettings) -> Vec<Partner> {
     let replica = |_| Partner::new("post", settings.clone(), app.parts().store.clone(), Environment::system());
     (0..3).map(replica).collect()
 }
 
-/// A visit of a partner that takes a moment for each.
+/// A call that takes a while at the partner.
 async fn visit(visits: &Visits, moment: Duration) -> Result<(), Fault> {
     let _visit = visits.begin();
     tokio::time::sleep(moment).await;
@@ -55,7 +55,7 @@ async fn the_same_replicas_without_a_limit_come_all_at_once() {
     let visits = Visits::default();
     let partners = replicas(&app, &PartnerSettings::of(1000, 400, 1000));
 
-    // All are there before the first may leave.
+    // All calls have arrived before the first may end.
     let together = tokio::sync::Barrier::new(12);
     let calls = (0..12).map(|n| {
         partners[n % 3].call(async || {
@@ -109,7 +109,7 @@ async fn a_call_that_is_given_up_leaves_its_place() {
 
     let given_up = partner.call(|| visit(&visits, Duration::from_secs(60)));
     tokio::select! {
-        _ = given_up => panic!("it takes a minute"),
+        _ = given_up => panic!("it should take a minute"),
         () = eventually("a visit", async || if visits.count() == 1 { Ok(()) } else { Err(String::new()) }) => {}
     }
 
@@ -150,7 +150,7 @@ async fn only_a_share_of_the_calls_is_made_again() {
     }
 
     let again = made.load(Ordering::Relaxed) - 20;
-    assert!((1..=5).contains(&again), "20 calls were made again {again} times");
+    assert!((1..=5).contains(&again), "20 calls were retried {again} times");
     app.finish().await;
 }
 
@@ -219,7 +219,7 @@ async fn a_partners_wrong_settings_stop_the_start() {
     settings.set("partners.pots", "calls", 1);
     let service = probe::service().partner("post", |_: serde::de::IgnoredAny, partner| Ok::<_, String>(partner));
 
-    let Err(error) = service.start(settings, Environment::system()).await else { panic!("it started") };
+    let Err(error) = service.start(settings, Environment::system()).await else { panic!("the service started") };
 
     let text = error.to_string();
     for mistake in ["[partners.post] calls must be", "[partners.post] attempts", "[partners.pots] is no section"] {

@@ -1,5 +1,5 @@
-//! What the skeleton promises while something that a handler needs is away: nothing counts as a failure, and only what
-//! needs it waits.
+//! Tests of pauses: while a dependency of a handler is unavailable, nothing counts as a failure, and only messages that
+//! need it wait.
 
 use std::sync::{
     Arc,
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{conformance::waiting, probe};
 
-/// Something outside that the handler of registrations needs.
+/// An external dependency of the handler of registrations.
 #[derive(Clone, Default)]
 struct Partner {
     is_away: Arc<AtomicBool>,
@@ -69,7 +69,7 @@ async fn effects(app: &TestApp<Postgres>, id: Uuid) -> i32 {
     app.parts().store.query_opt(sql, &[&id]).await.unwrap().map_or(0, |row| row.get(0))
 }
 
-/// Publishes an event as one that was handed out often without an end. Returns its id.
+/// Publishes an event as if it had been redelivered often without an outcome. Returns its id.
 async fn publish_as_suspect(app: &TestApp<Postgres>, registered: &Registered) -> Uuid {
     let envelope = app.world().envelope_for(registered);
     let mut headers = FieldTable::default();
@@ -112,7 +112,7 @@ async fn a_message_that_was_handed_out_often_is_no_crash_loop_while_a_partner_is
 
     let id = publish_as_suspect(&app, &registered).await;
     asked(&partner, 5).await;
-    eventually("no note of a paused attempt", async || match kept(&app, id).await {
+    eventually("no record of a paused attempt", async || match kept(&app, id).await {
         None => Ok(()),
         Some(kept) => Err(format!("{kept:?}")),
     })
@@ -121,7 +121,7 @@ async fn a_message_that_was_handed_out_often_is_no_crash_loop_while_a_partner_is
 
     partner.is_away.store(false, Relaxed);
     has_its_effect(&app, registered.account_id).await;
-    eventually("no note of a handled message", async || match kept(&app, id).await {
+    eventually("no record of a handled message", async || match kept(&app, id).await {
         None => Ok(()),
         Some(kept) => Err(format!("{kept:?}")),
     })
@@ -167,7 +167,7 @@ async fn a_parked_message_whose_acknowledgement_was_lost_stays_parked() {
     app.stop().await;
 }
 
-/// A message of an event that waits for its next attempt, which is due.
+/// A message of an event that is due for its next attempt.
 fn due<M: Message>(event: &M, envelope: &Envelope) -> SetAside {
     SetAside {
         message: envelope.id,
@@ -184,7 +184,7 @@ async fn while_a_partner_is_away_retries_of_what_does_not_need_it_go_on() {
     let partner = Partner::default();
     let app = TestApp::start(service(&partner), &[("retry", "poll_ms", "50")]).await;
     partner.is_away.store(true, Relaxed);
-    // More than one look finds.
+    // More than one poll finds.
     let accounts: Vec<Registered> = (0..70).map(|_| account("Zoë")).collect();
     for registered in &accounts {
         let message = due(registered, &app.world().envelope_for(registered));

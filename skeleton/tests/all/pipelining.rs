@@ -1,4 +1,4 @@
-//! What the skeleton promises about statements that a handler does not wait for, on a real Postgres.
+//! Tests of statements that a handler does not wait for, on a real Postgres.
 
 use skeleton::{
     Postgres,
@@ -78,7 +78,7 @@ async fn a_failure_that_a_handler_takes_no_notice_of_lets_the_commit_fail() {
     assert!(tx.execute(INSERT, &[&contact]).await.is_err());
     let error = tx.commit().await.unwrap_err();
 
-    assert!(error.to_string().contains("nothing of it can be kept"), "{error}");
+    assert!(error.to_string().contains("it cannot be committed"), "{error}");
     assert_eq!(times(&app, contact).await, None);
     app.finish().await;
 }

@@ -1,4 +1,4 @@
-//! What the relay does with messages that no queue takes, on a real broker and a real Postgres.
+//! Tests of unroutable messages at the relay, on a real broker and a real Postgres.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -68,7 +68,7 @@ async fn more_jobs_than_a_window_that_no_queue_takes_hold_nothing_up_and_go_out_
     app.finish().await;
 }
 
-/// A producer without a history, so that an event may have no queue, and a consumer that listens to some events.
+/// A producer without a history, so that an event may have no queue, and a consumer of some events.
 async fn listens_to(world: &World, keys: &[&str]) {
     let binding = |key: &&str| Binding { exchange: "events.contacts".to_owned(), routing_key: (*key).to_owned() };
     let events = keys.iter().map(binding).collect();
@@ -102,7 +102,7 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     let mut tx = begin().await;
     tx.publish(started).unwrap();
     tx.commit().await.unwrap();
-    // The broker has said that no queue takes it: what follows knows.
+    // The broker has reported the event as unroutable; later events of that route are postponed too.
     eventually("the first event is postponed", async || match postponed(&store).await {
         1 => Ok(()),
         seen => Err(format!("{seen} messages are postponed")),
@@ -132,7 +132,7 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     world.remove().await;
 }
 
-/// The subjects and names of the next so many messages.
+/// The subjects and names of the next `many` messages.
 async fn next(deliveries: &mut impl Deliveries, many: usize) -> Vec<(String, String)> {
     let mut seen = Vec::new();
     while seen.len() < many {
@@ -179,7 +179,7 @@ async fn what_commits_late_under_a_lower_position_is_found() {
     }
     late.commit().await.unwrap();
 
-    // Its envelope cannot be read: found is set aside.
+    // An unreadable envelope: once found, it is set aside.
     let rows = store.next(10).await.unwrap().unwrap();
 
     assert!(rows.is_empty() && sent.len() > 10 && !sent.contains(&late_position), "{rows:?}");

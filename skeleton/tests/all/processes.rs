@@ -1,4 +1,4 @@
-//! Replicas as processes of their own: this program again, running one of its tests that is for nothing else.
+//! Replicas as separate processes: this program again, running one of its tests that exists only for this.
 
 use std::process::{Child, Command, Stdio};
 
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 pub struct Process(Child);
 
 impl Process {
-    /// Runs a test that is marked to be ignored, with these variables beside those of this process.
+    /// Runs an ignored test, with these variables in addition to those of this process.
     pub fn start(test: &str, variables: &[(String, String)]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([test, "--exact", "--ignored", "--nocapture"]);
@@ -14,12 +14,12 @@ impl Process {
         Self(command.spawn().unwrap())
     }
 
-    /// Stands it still, wherever it is.
+    /// Pauses it at any point.
     pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on as if nothing had happened.
+    /// Resumes it.
     pub fn resume(&self) {
         self.signal("-CONT");
     }

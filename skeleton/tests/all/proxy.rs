@@ -1,4 +1,4 @@
-//! The proxy of the tests does to connections what it is told, and nothing else.
+//! The test proxy injects exactly the requested faults.
 
 use std::{io::ErrorKind, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 const SOON: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// A server that says everything back, and at the end how many bytes that were.
+/// A server that echoes all data, and at the end the number of bytes.
 struct Echo {
     place: String,
     serving: AbortHandle,
@@ -64,7 +64,7 @@ async fn comes_soon(connection: &mut TcpStream) -> bool {
     timeout(A_MOMENT, connection.read_u8()).await.is_ok()
 }
 
-/// What is read until the connection ends, and whether it ends by a reset.
+/// The data until the connection ends, and whether it ends with a reset.
 async fn read_to_the_end(connection: &mut TcpStream) -> (Vec<u8>, bool) {
     let mut read = Vec::new();
     let ended = timeout(SOON, connection.read_to_end(&mut read)).await.expect("it ends");
@@ -89,7 +89,7 @@ async fn without_a_fault_all_comes_through_with_its_end() {
     assert_eq!(heard, [&said[..], b"after 300005"].concat());
     eventually("no connection is open", async || match proxy.open() {
         0 => Ok(()),
-        open => Err(format!("{open} are")),
+        open => Err(format!("{open} open")),
     })
     .await;
 }
@@ -195,12 +195,12 @@ async fn what_is_sliced_comes_byte_by_byte() {
     let (mut heard, mut reads) = (Vec::new(), 0);
     while heard.len() < 6 {
         heard.push(connection.read_u8().await.unwrap());
-        // Nothing more is there yet.
+        // No more data is available yet.
         reads += usize::from(connection.try_read(&mut [0; 8]).is_err());
     }
 
     assert_eq!(heard, b"sliced");
-    assert!(reads > 2, "{reads} reads found nothing more");
+    assert!(reads > 2, "{reads} reads found no more data");
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn nobody_listens_until_it_is_healed_and_the_port_stays_the_same() {
     }
     proxy.heal();
 
-    eventually("somebody listens", async || {
+    eventually("the port is open", async || {
         TcpStream::connect(proxy.address()).await.map_err(|error| error.to_string())
     })
     .await;

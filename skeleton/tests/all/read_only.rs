@@ -1,4 +1,4 @@
-//! What the skeleton promises about a store that takes no changes, and about a limit that one statement exceeds.
+//! Tests of a read-only store, and of a statement that exceeds a configured limit.
 
 use events::{accounts::Registered, contacts::ChangeContact, samples};
 use skeleton::{
@@ -14,7 +14,7 @@ fn account() -> Registered {
     Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() }
 }
 
-/// Changes a setting of the database for all sessions from here on, and ends those that there are.
+/// Changes a setting of the database for all later sessions, and ends the current ones.
 async fn set(app: &TestApp<Postgres>, setting: &str) {
     let store = &app.parts().store;
     let database: String = store.query("select current_database()::text", &[]).await.unwrap()[0].get(0);
@@ -40,11 +40,11 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
     let registered = account();
 
     app.world().publish(&registered, &app.world().envelope_for(&registered)).await;
-    eventually("a request that is told to come again", async || {
+    eventually("a request that is refused with 503", async || {
         let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
         match app.call(&asked).await.map_err(|problem| (problem.status, problem.retry_after)) {
             Err((503, Some(1))) => Ok(()),
-            // The first may meet a connection that was just cut.
+            // The first may use a connection that was just closed.
             other => Err(format!("{:?}", other.map(|view| view.name))),
         }
     })
@@ -60,7 +60,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
         }
     })
     .await;
-    assert!(endings.try_recv().is_err(), "the message has come to an end");
+    assert!(endings.try_recv().is_err(), "the handling has ended");
     set(&app, "default_transaction_read_only = off").await;
 
     let ending = endings.recv().await.unwrap();
@@ -89,9 +89,11 @@ async fn a_message_that_exceeds_a_configured_limit_is_parked_and_holds_nobody_up
     let behind = app.receives(&account()).await;
 
     assert_eq!((first.outcome, behind.outcome), ("waiting", "done"), "{:?}", first.reason);
-    eventually("it is parked", async || match app.parked().await.iter().find(|parked| parked.message == envelope.id) {
-        Some(parked) if parked.reason.contains("53400") => Ok(()),
-        other => Err(format!("{:?}", other.map(|parked| &parked.reason))),
+    eventually("the message is parked", async || {
+        match app.parked().await.iter().find(|parked| parked.message == envelope.id) {
+            Some(parked) if parked.reason.contains("53400") => Ok(()),
+            other => Err(format!("{:?}", other.map(|parked| &parked.reason))),
+        }
     })
     .await;
     app.stop().await;
@@ -100,7 +102,7 @@ async fn a_message_that_exceeds_a_configured_limit_is_parked_and_holds_nobody_up
 #[tokio::test]
 async fn a_connection_to_a_server_that_takes_no_changes_is_not_used_again() {
     let app = TestApp::start(probe::service(), &[("store", "connections", "1")]).await;
-    // A pool of its own, which nothing else uses.
+    // A separate pool that nothing else uses.
     let store = Postgres::migrated_by(&[]).open(app.settings()).unwrap();
     let pid = async || -> i32 { store.query("select pg_backend_pid()", &[]).await.unwrap()[0].get(0) };
     let before = pid().await;

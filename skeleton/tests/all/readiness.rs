@@ -1,4 +1,4 @@
-//! What the skeleton promises about readiness while much waits and all connections are in use.
+//! Tests of readiness with a large backlog and an exhausted connection pool.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::probe;
 
 const MANY: i64 = 1_000_000;
 
-/// No relay, so that what waits stays.
+/// No relay, so that waiting messages stay.
 fn service() -> Service<Postgres> {
     Service::named("contacts").read_model_store(Postgres::migrated_by(probe::MIGRATIONS))
 }
@@ -40,7 +40,7 @@ async fn a_large_backlog_and_a_pool_in_full_use_do_not_take_a_replica_out() {
     })
     .await;
     let began = Instant::now();
-    // Longer than the two looks that a check may miss.
+    // Longer than the two checks that may fail.
     while began.elapsed() < Duration::from_secs(10) {
         let asked = Instant::now();
         store.ping().await.unwrap();

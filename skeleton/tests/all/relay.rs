@@ -1,4 +1,4 @@
-//! What the skeleton promises about the relay, on a real broker and a real Postgres.
+//! Tests of the relay, on a real broker and a real Postgres.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ async fn what_a_broker_that_died_has_not_confirmed_is_sent_again() {
 
     proxy.fault(Fault::Timeout);
     publish(&app, second).await;
-    // More than a heartbeat: the message is on its way.
+    // More than a heartbeat: the message is in transit.
     proxy.holds(200).await;
     proxy.cut();
     proxy.heal();
@@ -65,7 +65,7 @@ async fn a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_ther
 
     tx.commit().await.unwrap();
 
-    // The event beside it is gone: the relay has had its turn with both.
+    // The event next to it is gone: the relay has processed both.
     eventually("one message left in the outbox", async || match app.counts().await.outbox {
         1 => Ok(()),
         seen => Err(seen.to_string()),
@@ -84,7 +84,7 @@ async fn a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_ther
     app.finish().await;
 }
 
-/// Two replicas' stores on one database with one message to be sent.
+/// The stores of two replicas on one database with one message to send.
 struct TwoReplicas {
     provisioned: skeleton::testing::Provisioned,
     first: Postgres,
@@ -110,11 +110,11 @@ impl TwoReplicas {
         Self { provisioned, first, second }
     }
 
-    /// Waits until the second may relay; gives what it is to send.
+    /// Waits until the second replica may relay; returns what it is to send.
     async fn second_takes_over(&self) -> Vec<i64> {
         eventually("the second replica relays", async || match self.second.next(10).await.unwrap() {
             Some(rows) => Ok(rows.iter().map(|row| row.position).collect()),
-            None => Err("the first one does".to_owned()),
+            None => Err("the first one relays".to_owned()),
         })
         .await
     }

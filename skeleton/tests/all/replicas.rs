@@ -1,4 +1,4 @@
-//! What the skeleton promises about replicas that come and go, on a real broker and a real Postgres.
+//! Tests of replicas that start and stop, on a real broker and a real Postgres.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ use crate::{
     probe,
 };
 
-/// A service that has the probe's store and takes nothing in: it looks on while replicas work.
+/// A service with the probe's store and no consumers: it observes the replicas.
 fn onlooker() -> Service<Postgres> {
     Service::named("contacts").store(Postgres::migrated_by(probe::MIGRATIONS))
 }
@@ -34,7 +34,7 @@ async fn look_on(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
     app
 }
 
-/// Holds a contact's row, so that whoever counts it has to wait.
+/// Locks a contact's row, so that handlers that count it must wait.
 async fn hold(app: &TestApp<Postgres>, contact: Uuid) -> Tx {
     let mut tx = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
     tx.execute("insert into effects (contact_id, times) values ($1, 0)", &[&contact]).await.unwrap();
@@ -53,7 +53,7 @@ async fn effects(app: &TestApp<Postgres>, added: &Registered) -> i32 {
 
 async fn somebody_waits(app: &TestApp<Postgres>) {
     let sql = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    eventually("somebody waits for the row", async || match app.parts().store.query(sql, &[]).await.unwrap().len() {
+    eventually("a session waits for the row", async || match app.parts().store.query(sql, &[]).await.unwrap().len() {
         1 => Ok(()),
         seen => Err(format!("{seen} wait")),
     })
@@ -68,7 +68,7 @@ async fn is_draining(health: &Health) {
     .await;
 }
 
-/// How many messages of a queue are with nobody.
+/// How many messages of a queue are not delivered.
 async fn messages_in(app: &TestApp<Postgres>, queue: &str) -> u32 {
     let url = app.world().amqp_url("contacts");
     let (_, vhost) = url.rsplit_once('/').unwrap();
@@ -114,17 +114,17 @@ async fn of_a_batch_that_failed_what_is_not_begun_when_the_stop_comes_is_left_to
     let held = hold(&app, in_hand.account_id).await;
     for added in [&before, &refused, &in_hand, &left] {
         app.world().publish(added, &app.world().envelope_for(added)).await;
-        // The first is in hand before there are others to share its transaction.
+        // The first is in progress before others could share its transaction.
         somebody_waits(&app).await;
     }
     eventually("all are with the first replica", async || match messages_in(&app, "contacts.events").await {
         0 => Ok(()),
-        seen => Err(format!("{seen} are left")),
+        seen => Err(format!("{seen} left")),
     })
     .await;
     let mut endings = first.app.service.endings();
     holding_up.rollback().await;
-    // The other three share a transaction, which the refused one undoes: now each has its own.
+    // The other three share a transaction, which the refused one rolls back: each now has its own.
     while endings.recv().await.unwrap().outcome != "parked" {}
     somebody_waits(&app).await;
 
@@ -137,7 +137,7 @@ async fn of_a_batch_that_failed_what_is_not_begun_when_the_stop_comes_is_left_to
     assert!(is_clean);
     assert_eq!((effects(&app, &in_hand).await, effects(&app, &left).await), (1, 0));
     let second = app.replica(probe::service()).await;
-    eventually("the other replica has taken it up", async || match effects(&app, &left).await {
+    eventually("the other replica has handled it", async || match effects(&app, &left).await {
         1 => Ok(()),
         seen => Err(seen.to_string()),
     })
@@ -168,11 +168,11 @@ async fn a_request_in_hand_when_the_stop_comes_is_answered_and_those_behind_it_g
             gateway.call(&question, RequestOptions::default())
         )
     });
-    // The first has two in hand, twice its concurrency; one is left.
+    // The first replica has two, twice its concurrency; one is left.
     eventually("two requests are with the first replica", async || {
         match messages_in(&app, "contacts.requests").await {
             1 => Ok(()),
-            seen => Err(format!("{seen} are left")),
+            seen => Err(format!("{seen} left")),
         }
     })
     .await;
@@ -186,7 +186,7 @@ async fn a_request_in_hand_when_the_stop_comes_is_answered_and_those_behind_it_g
     };
     let (is_clean, answered) = tokio::join!(first.stop(), release);
 
-    // There is no such contact: only a replica can say so.
+    // There is no such contact: only a replica can answer that.
     assert_eq!((is_clean, answered), (true, (404, 404)));
     assert_eq!(in_hand.await.unwrap().unwrap().name, "1");
     assert!(second.stop().await);

@@ -1,4 +1,4 @@
-//! What the skeleton promises about requests, on a real broker and a real Postgres.
+//! Tests of requests, on a real broker and a real Postgres.
 
 use std::time::Duration;
 
@@ -105,13 +105,13 @@ async fn replies_go_out_again_after_the_connection_that_sends_them_alone_is_lost
     app.finish().await;
 }
 
-/// Has the broker close the connection of this name: it lists new ones a few seconds late.
+/// Makes the broker close the connection with this name: it lists new ones some seconds late.
 async fn close_connection(world: &World, name: &str) {
     let (admin, list) = (world.admin(), format!("vhosts/{}/connections", world.vhost()));
     eventually("the connection to be listed", async || {
         let connections = admin.get(&list).await.map_err(|error| error.to_string())?;
         let found = connections.as_array().into_iter().flatten().find(|one| one["user_provided_name"] == name);
-        let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not there")?;
+        let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not listed")?;
         admin.delete(&format!("connections/{}", encoded(place))).await.map_err(|error| error.to_string())
     })
     .await;
@@ -137,7 +137,7 @@ async fn what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads()
     };
 
     proxy.fault(Fault::Latency { mean: Duration::from_millis(200), jitter: Duration::ZERO });
-    assert!(consume(Duration::from_millis(20)).await.is_err(), "an answer came sooner than it can");
+    assert!(consume(Duration::from_millis(20)).await.is_err(), "an answer came sooner than possible");
     proxy.heal();
 
     let (channel, _consumer) =

@@ -1,4 +1,4 @@
-//! A producer that was restored from a backup counts on from there: what its consumers make of it, and the way out.
+//! A producer that was restored from a backup reuses sequences: how its consumers react, and how to recover.
 
 use chrono::{TimeDelta, Utc};
 use events::{Envelope, contacts::ImportStarted, samples};
@@ -30,14 +30,14 @@ async fn in_order_it_is_parked<S: Book>(app: TestApp<S>) {
     assert_eq!(ends(&app, import, 3).await, "done");
 
     assert_eq!(app.receives_in(&second, &envelope).await.outcome, "done", "the same message comes twice");
-    assert_eq!(ends(&app, import, 2).await, "parked", "another with its number");
+    assert_eq!(ends(&app, import, 2).await, "parked", "another message with its number");
 
     sees(&app, import, &[1, 2, 3]).await;
     let parked = app.parked().await;
     assert!(parked[0].reason.contains("number 2 of its subject was used before"), "{}", parked[0].reason);
     assert_eq!(app.parts().store.redrive(&[parked[0].message], &somebody()).await.unwrap(), 1);
     sees(&app, import, &[1, 2, 3, 2]).await;
-    assert_eq!(ends(&app, import, 4).await, "done", "the line has not gone back");
+    assert_eq!(ends(&app, import, 4).await, "done", "the cursor has not moved back");
     app.finish().await;
 }
 
@@ -68,8 +68,8 @@ async fn it_is_parked_where_the_latest_wins<S: Book>(service: Service<S>, settin
     assert_eq!(written(1, 90).await, "done");
     assert_eq!(written(4, 60).await, "done");
 
-    assert_eq!(written(3, 59).await, "done", "it was overtaken by the one after it: passed over");
-    assert_eq!(written(2, 61).await, "done", "it is late: passed over");
+    assert_eq!(written(3, 59).await, "done", "it was overtaken by the one after it: skipped");
+    assert_eq!(written(2, 61).await, "done", "it is late: skipped");
     assert_eq!(written(2, 10).await, "parked", "the producer counts again from 1");
 
     sees(&app, import, &[1, 4]).await;
@@ -81,7 +81,7 @@ async fn it_is_parked_where_the_latest_wins<S: Book>(service: Service<S>, settin
     app.finish().await;
 }
 
-/// A store whose sequences a backup takes back.
+/// A store whose sequences are reset by a backup.
 trait Restored: Book {
     fn restore(&self, subject: Uuid, last: i64) -> impl Future<Output = ()>;
 }

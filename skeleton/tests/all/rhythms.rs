@@ -1,4 +1,4 @@
-//! When a cron expression is due, also on days that the clocks change.
+//! The due times of cron expressions, also on days with clock changes.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -17,7 +17,7 @@ fn due(expression: &str, after: &str, until: &str) -> Vec<String> {
         forward.push(next);
         last = next;
     }
-    assert_eq!(found, forward, "{expression}: another past than future");
+    assert_eq!(found, forward, "{expression}: past and future differ");
     found.iter().map(|due| due.with_timezone(&Tz::Europe__Berlin).format("%d %H:%M %z").to_string()).collect()
 }
 
@@ -63,7 +63,7 @@ fn of_many_due_times_the_newest_are_found() {
 
 #[test]
 fn what_is_no_expression_or_never_due_is_said() {
-    for (expression, said) in [("every day", "is no cron expression"), ("0 0 30 2 *", "is never due")] {
+    for (expression, said) in [("every day", "is not a cron expression"), ("0 0 30 2 *", "is never due")] {
         let error = CronSchedule::parse(expression, Tz::UTC).unwrap_err();
 
         assert!(error.contains(said), "{error}");

@@ -1,5 +1,5 @@
-//! What the broker refuses a service, tried with the users and the rights that the topology gives: everything of
-//! another, and any change of the topology.
+//! Operations that the broker refuses to a service, tested with the users and rights of the topology: everything of
+//! another service, and any change of the topology.
 
 use events::contacts::GetContact;
 use lapin::{
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 const REFUSED: &str = "ACCESS_REFUSED";
 
-/// `gateway`, which asks `contacts`; both listen to events and have jobs.
+/// `gateway`, which calls `contacts`; both subscribe to events and have jobs.
 fn topology_spec() -> [TopologySpec; 2] {
     let binding =
         |exchange: &str, key: &str| vec![Binding { exchange: exchange.to_owned(), routing_key: key.to_owned() }];
@@ -44,7 +44,7 @@ fn topology_spec() -> [TopologySpec; 2] {
     [contacts, gateway]
 }
 
-/// A virtual host with both, and a connection as one of them.
+/// A virtual host with both services, and a connection as one of them.
 struct Scene {
     world: World,
     connection: Connection,
@@ -62,7 +62,7 @@ impl Scene {
         Self { world, connection }
     }
 
-    /// Being refused costs the channel: each attempt has its own.
+    /// A refusal closes the channel: each attempt has its own.
     async fn channel(&self) -> Channel {
         let channel = self.connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
@@ -79,7 +79,7 @@ impl Scene {
     }
 
     async fn end(self) {
-        // Channels that were refused something may still be closing.
+        // Channels with a refused operation may still be closing.
         let _ = self.connection.close(200, "bye".into()).await;
         self.world.remove().await;
     }
@@ -123,7 +123,7 @@ async fn publishing_what_is_anothers_is_refused() {
         ("replies.contacts", "contacts.replies.1"),
         ("dead.contacts", ""),
         ("dead.gateway", ""),
-        // By the default exchange any queue could be written to.
+        // Through the default exchange, any queue could be written to.
         ("", "contacts.events"),
         ("", "gateway.events"),
         ("amq.topic", "contact-added.v1"),
@@ -139,10 +139,10 @@ async fn asking_who_was_not_declared_is_refused() {
     let scene = Scene::of("contacts").await;
 
     assert_refused(
-        "asking itself",
+        "calling itself",
         scene.publish("requests.contacts", "get-contact.v1", BasicProperties::default()).await,
     );
-    assert_refused("asking gateway", scene.publish("requests.gateway", "any.v1", BasicProperties::default()).await);
+    assert_refused("calling gateway", scene.publish("requests.gateway", "any.v1", BasicProperties::default()).await);
     scene.end().await;
 }
 
@@ -223,7 +223,7 @@ async fn a_queue_for_replies_belongs_to_one_instance_at_a_time() {
 async fn as_many_instances_ask_at_the_same_time_as_there_are_queues_for_replies() {
     let scene = Scene::of("gateway").await;
 
-    // Nobody answers: what counts is that each gets as far as having a queue for the reply.
+    // No service answers: only the queue for the reply matters here.
     let mut instances = Vec::new();
     for _ in 0..REPLY_QUEUES {
         instances.push(scene.world.requests_of("gateway", &["contacts"]).await);

@@ -1,4 +1,4 @@
-//! Sagas: one step at a time, time-outs that count only while they are the saga's, and steps undone the last first.
+//! Sagas: one step at a time, timeouts that count only while the saga has them, and compensations in reverse order.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-/// Counts, and remembers which of its time-outs it has seen.
+/// Counts, and records the timeouts it has seen.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Counting {
     count: u32,
@@ -23,7 +23,7 @@ impl SagaState for Counting {
     const NAME: &'static str = "counting";
 }
 
-/// The position of the job that is a time-out; others undo the step of that number.
+/// The position of the job that is a timeout; others undo the step with that number.
 const TIME_OUT: u32 = 0;
 
 fn service() -> Service<Postgres> {
@@ -34,14 +34,14 @@ fn service() -> Service<Postgres> {
         .sagas()
 }
 
-/// The first event begins the saga, each one counts.
+/// The first event begins the saga; each event counts.
 async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let found = Saga::<Counting>::find(tx, registered.account_id).await?;
     let mut counting = match found {
         Some(counting) => counting,
         None => Saga::begin(tx, registered.account_id, Counting::default())
             .await?
-            .ok_or_else(|| Failure::retry("another has begun it"))?,
+            .ok_or_else(|| Failure::retry("another handler has begun it"))?,
     };
     counting.state.count += 1;
     counting.step(tx, "counted").await
@@ -194,9 +194,9 @@ async fn a_time_out_that_had_to_wait_for_room_is_still_the_sagas() {
     let app = TestApp::start(narrow(), &[]).await;
     let store = &app.parts().store;
     let id = begun(&app).await;
-    // Another job has the only place.
+    // Another job has the only slot.
     let other = Uuid::new_v4();
-    eventually("a place", async || match store.query("select from skeleton.job_slots", &[]).await.unwrap().len() {
+    eventually("a slot", async || match store.query("select from skeleton.job_slots", &[]).await.unwrap().len() {
         1 => Ok(()),
         seen => Err(format!("{seen}")),
     })
@@ -205,7 +205,7 @@ async fn a_time_out_that_had_to_wait_for_room_is_still_the_sagas() {
     let mut tx = begin(&app).await;
     find(&mut tx, id).await.time_out(&mut tx, time_out(id), soon(0)).await.unwrap();
     tx.commit().await.unwrap();
-    eventually("a time-out that waits for room", async || {
+    eventually("a timeout that waits for a slot", async || {
         match store.query("select from skeleton.jobs where kept_envelope is not null", &[]).await.unwrap().len() {
             1 => Ok(()),
             seen => Err(format!("{seen}")),
@@ -255,7 +255,7 @@ async fn a_time_out_that_was_replaced_has_no_effect_even_when_it_had_gone_out() 
     counting.time_out(&mut tx, time_out(id), soon(7_200_000)).await.unwrap();
     tx.commit().await.unwrap();
 
-    // As the one that was replaced would come, had it been on its way.
+    // The replaced timeout arrives after all, as if it had been in transit.
     let mut endings = app.parts().service.endings();
     app.world().publish(&time_out(id), &app.world().envelope_for(&time_out(id))).await;
 

@@ -1,4 +1,4 @@
-//! Schedules: one run a due time, whatever replicas and clocks do.
+//! Schedules: one run per due time, with any replicas and clocks.
 
 use crate::processes::Process;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -49,7 +49,7 @@ async fn runs_are(app: &TestApp<Postgres>, expected: &[&str]) {
 }
 
 async fn is_settled(app: &TestApp<Postgres>) {
-    eventually("a schedule that is known", async || {
+    eventually("a stored schedule", async || {
         let rows = app.parts().store.query("select from skeleton.schedules", &[]).await.unwrap();
         if rows.is_empty() { Err("none".to_owned()) } else { Ok(()) }
     })
@@ -169,11 +169,11 @@ async fn wrong_schedules_stop_the_start_each_with_its_name() {
     settings.set("schedules", "digets", "0 8 * * MON");
 
     let Err(error) = service("0 * * * *", Missed::One).start(settings, Environment::system()).await else {
-        panic!("it started")
+        panic!("the service started")
     };
 
     let text = error.to_string();
-    for mistake in ["digest: every monday is no cron expression", "time_zone: Berlin", "digets is no schedule"] {
+    for mistake in ["digest: every monday is not a cron expression", "time_zone: Berlin", "digets is not a schedule"] {
         assert!(text.contains(mistake), "{mistake} is missing from:\n{text}");
     }
 }
@@ -200,7 +200,7 @@ async fn on_neo4j_too_a_due_time_has_one_run() {
     let seen = async || -> Vec<String> {
         store.query(neo4j::query("MATCH (seen:Seen) RETURN seen.due_at ORDER BY seen.due_at")).await.unwrap()
     };
-    eventually("a schedule that is known", async || match store.settled_until("digest").await.unwrap() {
+    eventually("a stored schedule", async || match store.settled_until("digest").await.unwrap() {
         Some(_) => Ok(()),
         None => Err("none".to_owned()),
     })
@@ -219,7 +219,7 @@ async fn on_neo4j_too_a_due_time_has_one_run() {
     app.finish().await;
 }
 
-/// What every store with schedules promises.
+/// Guarantees of every store with schedules.
 async fn promises<S: ScheduleRuns>(store: &S) {
     let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let (start, due, later) = (at("2026-11-02T06:30:00Z"), at("2026-11-02T07:00:00Z"), at("2026-11-02T08:00:00Z"));
@@ -238,7 +238,7 @@ async fn promises<S: ScheduleRuns>(store: &S) {
     assert_eq!((noted, note(later).await, note(due).await), (1, 1, 0));
     assert_eq!(store.settled_until("promised").await.unwrap(), Some(later));
     assert_eq!(store.last_run("promised").await.unwrap().map(|run| run.due_at), Some(later));
-    assert_eq!(store.adopt("promised", "daily", start).await.unwrap(), start, "another rhythm starts from now");
+    assert_eq!(store.adopt("promised", "daily", start).await.unwrap(), start, "a changed schedule starts from now");
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn of_many_who_settle_a_due_time_one_does_and_none_an_older_one() {
     Neo4j::remove(provisioned).await;
 }
 
-/// Every second, from a process of its own.
+/// Every second, from a separate process.
 #[tokio::test]
 #[ignore = "the other processes of the test below"]
 async fn every_second() {

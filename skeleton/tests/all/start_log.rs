@@ -1,4 +1,4 @@
-//! What the log says while a service starts.
+//! The log output while a service starts.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::probe;
 
-/// The lines of this process, those of other tests among them.
+/// The lines of this process, including those of other tests.
 #[derive(Clone, Default)]
 struct SubjectCursors(Arc<Mutex<Vec<u8>>>);
 
@@ -50,7 +50,7 @@ async fn a_queue_that_is_looked_for_and_not_there_is_no_error_in_the_log() {
     // It has looked for partitions of its events that an earlier version may have had.
     let vhost = app.world().vhost().to_owned();
     tracing::info!("looked at {vhost}");
-    assert_eq!(lines.of(&format!("looked at {vhost}")).len(), 1, "nothing is caught");
+    assert_eq!(lines.of(&format!("looked at {vhost}")).len(), 1, "no log line is captured");
     let about_it = lines.of(&format!("in vhost '{vhost}'"));
     assert!(about_it.is_empty(), "{about_it:#?}");
 }

@@ -1,5 +1,5 @@
-//! TLS to all servers. The certificate of the test's servers names `localhost` alone, so that `127.0.0.1` is a name that
-//! it does not have; beside the authority that has signed it there is a stranger.
+//! TLS to all servers. The certificate of the test servers is valid only for `localhost`, so `127.0.0.1` is a wrong
+//! name for it. Besides the authority that signed it, there is an unrelated one.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// How a server is reached: by this name, with this file of authorities.
+/// How a server is reached: its host name and the file of authorities.
 type Way = (&'static str, &'static str);
 
 const RIGHT: Way = ("localhost", "ca.crt");
@@ -41,7 +41,7 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the servers with deploy/native/servers"))
 }
 
-/// `user@host:port`, the password, and what comes after, of a server's address.
+/// `user@host:port`, the password, and the rest of a server's address.
 fn reached_by(url: &str, host: &str) -> (String, String) {
     let (url, password) = Servers::without_password(url);
     (url.replace("127.0.0.1", host), password)
@@ -58,7 +58,7 @@ fn settings(url: &str, password: &str, authorities: &str) -> Settings {
     settings
 }
 
-/// The right way works, and each wrong one fails because of the certificate.
+/// The correct host and authority work, and each wrong one fails because of the certificate.
 async fn only_the_right_way<T, E: std::fmt::Display>(what: &str, go: impl AsyncFn(Way) -> Result<T, E>) {
     if let Err(error) = go(RIGHT).await {
         panic!("{what}: {error}");
@@ -66,7 +66,7 @@ async fn only_the_right_way<T, E: std::fmt::Display>(what: &str, go: impl AsyncF
     for way in WRONG {
         match timeout(Duration::from_secs(20), go(way)).await {
             Ok(Err(_)) => {}
-            Ok(Ok(_)) => panic!("{what}: {way:?} was let through"),
+            Ok(Ok(_)) => panic!("{what}: {way:?} was accepted"),
             Err(_) => panic!("{what}: {way:?} was not refused in time"),
         }
     }
@@ -102,10 +102,10 @@ async fn a_statement_is_cancelled_over_tls() {
     let began = std::time::Instant::now();
     tx.rollback().await;
 
-    assert!(began.elapsed() < Duration::from_secs(4), "it was not cancelled: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(4), "the statement was not cancelled: {:?}", began.elapsed());
     eventually("the statement ends", async || match running().await {
         0 => Ok(()),
-        _ => Err("it runs".to_owned()),
+        _ => Err("the statement still runs".to_owned()),
     })
     .await;
 }
@@ -154,10 +154,10 @@ async fn neo4j_is_reached_with_tls_and_its_certificate_is_checked() {
     only_the_right_way("neo4j", async |(host, authorities)| open("bolt+s://", host, authorities)?.ping().await).await;
 
     let error = open("bolt+ssc://", "localhost", "ca.crt").err().unwrap().to_string();
-    assert!(error.contains("checks no certificate"), "{error}");
+    assert!(error.contains("does not check certificates"), "{error}");
 }
 
-/// In front of Elasticsearch, which has either TLS or plain text: what ends the TLS, as a proxy of an operator's does.
+/// Terminates TLS in front of Elasticsearch, which has either TLS or plain text, as an operator's proxy does.
 async fn ends_tls_for(server: String) -> SocketAddr {
     let certificates = CertificateDer::pem_file_iter(file("server.crt").unwrap()).unwrap();
     let key = PrivateKeyDer::from_pem_file(file("server.key").unwrap()).unwrap();
@@ -210,7 +210,7 @@ fn mailer(url: &str, tls_ca_file: Option<PathBuf>) -> Result<Mailer, String> {
     Mailer::new(settings, partner)
 }
 
-/// It is always a call's turn.
+/// Every call has its turn at once.
 struct Unlimited;
 
 impl SharedLimits for Unlimited {

@@ -1,4 +1,4 @@
-//! What the skeleton promises about the topology: a plan says what would change, and what clashes stops everything.
+//! Tests of the topology: a plan lists all changes, and any conflict stops all of them.
 
 use events::samples;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use skeleton::{
 
 use crate::probe;
 
-/// A service of the tests that listens to one event, or to another.
+/// A test service that subscribes to one event or another.
 fn topology_spec(event: &str) -> TopologySpec {
     let binding = |exchange: &str, key: &str| Binding { exchange: exchange.to_owned(), routing_key: key.to_owned() };
     TopologySpec {
@@ -42,10 +42,10 @@ async fn what_was_applied_needs_no_change_and_is_applied_again_without_any() {
     assert!(first.changes.iter().any(
         |change| matches!(change, Change::Bind { destination, .. } if destination.to_string() == "planner.events")
     ));
-    assert_eq!(queues(&world).await, [""; 0], "a plan has made something");
+    assert_eq!(queues(&world).await, [""; 0], "planning has changed something");
     let done = world.admin().apply(&topology, &password()).await.unwrap();
 
-    // The user is the same in every virtual host: another test may have made it in between.
+    // The user is the same in every virtual host: another test may have created it meanwhile.
     let but_user = |changes: &[Change]| {
         changes.iter().filter(|change| !matches!(change, Change::MakeUser { .. })).cloned().collect::<Vec<_>>()
     };
@@ -96,7 +96,7 @@ async fn a_clash_is_told_whole_and_nothing_is_touched() {
     ] {
         assert!(refused.to_string().contains(line), "{line} is missing from:\n{refused}");
     }
-    assert_eq!(queues(&world).await, ["planner.events"], "something was made");
+    assert_eq!(queues(&world).await, ["planner.events"], "something was created");
     world.remove().await;
 }
 
@@ -112,7 +112,7 @@ async fn what_nobody_needs_any_more_is_told_with_its_messages_and_stays() {
 
     assert_eq!(done.changes, []);
     // The broker counts the messages of a queue every few seconds.
-    eventually("a queue left over with a message", async || {
+    eventually("an unused queue with a message", async || {
         let planned = world.admin().plan(&without_requests.topology()).await.unwrap();
         match planned.left_over.as_slice() {
             [left] if left.queue == "planner.requests" && left.messages == Some(1) => Ok(()),
@@ -138,8 +138,8 @@ async fn a_right_too_many_and_a_rank_are_taken_away() {
 
     let told: Vec<String> = done.changes.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0], "take from user ranked the tags [\"monitoring\"]");
-    assert!(told[1].ends_with("now it may configure .*, write .*, read .*"), "{}", told[1]);
+    assert_eq!(told[0], "remove the tags [\"monitoring\"] from user ranked");
+    assert!(told[1].ends_with("now configure .*, write .*, read .*"), "{}", told[1]);
     assert!(world.admin().plan(&topology_spec.topology()).await.unwrap().is_nothing());
     let user: Value = world.admin().get("users/ranked").await.unwrap();
     assert_eq!(user["tags"], json!([]));
@@ -172,14 +172,14 @@ async fn events_split_otherwise_are_planned_before_they_are_and_what_was_worked_
 
     let told: Vec<String> = done.changes.iter().map(ToString::to_string).collect();
     for line in [
-        "make exchange planner.split (x-consistent-hash)",
+        "create exchange planner.split (x-consistent-hash)",
         "bind planner.split to events.accounts with \"registered.v1\"",
         "bind planner.events.1 to planner.split with \"1\"",
         "unbind planner.events from events.accounts with \"registered.v1\"",
     ] {
         assert!(told.iter().any(|told| told == line), "{line} is missing from {told:?}");
     }
-    eventually("a queue that is worked off", async || {
+    eventually("an empty queue", async || {
         let planned = world.admin().plan(&split).await.unwrap();
         match planned.changes.as_slice() {
             [Change::DeleteEmpty { queue }] if queue == "planner.events" => Ok(()),

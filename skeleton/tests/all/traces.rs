@@ -1,4 +1,4 @@
-//! Every log line of what is handled carries its trace.
+//! Every log line about a message or request has its trace.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn trace_of(envelope: &Envelope) -> String {
     envelope.trace.unwrap().trace_id_text()
 }
 
-/// The lines of a trace that say how a message ended.
+/// The lines of a trace that report how a message ended.
 fn endings(logs: &Logs, trace: &str) -> Vec<Value> {
     logs.of_trace(trace).into_iter().filter(|line| line["outcome"].is_string() && line["level"] != "DEBUG").collect()
 }

@@ -1,4 +1,4 @@
-//! What the skeleton promises about messages that no store can keep as they came, and about what AMQP allows beside text.
+//! Tests of messages that no store can store unchanged, and of AMQP values other than text.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// Counts an account, unless its name says that it is refused: with the name in the refusal.
+/// Counts an account, unless its name asks for a refusal: the refusal then contains the name.
 async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
     if registered.name.starts_with("refuse") {
         return Err(Problem::new(422, "refused", format!("no {} here", registered.name)).into());
@@ -54,10 +54,10 @@ async fn publish(app: &TestApp<Postgres>, registered: &Registered, headers: Fiel
 
 async fn next(endings: &mut Receiver<Ending>) -> Ending {
     let ending = tokio::time::timeout(Duration::from_secs(20), endings.recv()).await;
-    ending.expect("the consumer stands still").unwrap()
+    ending.expect("the consumer continues").unwrap()
 }
 
-/// The message is parked, and the one behind it is handled.
+/// The message is parked, and the next one is handled.
 async fn parked_and_goes_on(app: &TestApp<Postgres>, registered: &Registered, headers: FieldTable) -> SetAside {
     let mut endings = app.parts().service.endings();
     publish(app, registered, headers).await;
@@ -156,7 +156,7 @@ async fn an_event_with_an_id_that_is_not_a_uuid_has_its_effect_once_for_each_sou
         let mut headers = headers_of(&app.world().envelope_for(&registered));
         headers.insert("cloudEvents:id".into(), AMQPValue::LongString("A234-1234-1234".into()));
         headers.insert("cloudEvents:source".into(), AMQPValue::LongString(source.into()));
-        // As other SDKs write it: a time of AMQP.
+        // A timestamp of AMQP, as other SDKs write it.
         headers.insert("cloudEvents:time".into(), AMQPValue::Timestamp(1_793_525_400));
         headers
     };

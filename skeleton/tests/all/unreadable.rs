@@ -1,4 +1,4 @@
-//! A row that cannot be read is set aside, and what is behind it goes on.
+//! An unreadable row is set aside, and the rows behind it are processed.
 
 use chrono::{TimeDelta, Utc};
 use events::{
@@ -20,10 +20,10 @@ fn removed() -> ContactRemoved {
     ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }
 }
 
-/// Spoils the envelopes of the first row of the outbox and of the first delayed job.
+/// Corrupts the envelopes of the first row of the outbox and of the first delayed job.
 trait Spoil: Delays<Tx: Delay> {
     async fn spoil(&self);
-    /// The envelopes of what is set aside.
+    /// The envelopes of the unreadable rows.
     async fn aside(&self) -> Vec<String>;
 }
 
@@ -101,7 +101,7 @@ async fn in_postgres_an_unreadable_row_that_was_mended_goes_out() {
     bench.store.execute("update skeleton.outbox set envelope = 'spoilt'", &[]).await.unwrap();
     assert!(bench.store.next(10).await.unwrap().unwrap().is_empty());
 
-    // As docs/operations.md says.
+    // The repair from docs/operations.md.
     bench.store.execute("update skeleton.unreadable set envelope = $1", &[&sound]).await.unwrap();
     let back = "with mended as (delete from skeleton.unreadable where origin = 'outbox' returning *)
         insert into skeleton.outbox (position, exchange, routing_key, sequence, envelope, body, written_at)

@@ -1,4 +1,4 @@
-//! What the skeleton promises about versions of an event side by side, on a real broker and a real Postgres.
+//! Tests of several versions of an event side by side, on a real broker and a real Postgres.
 
 use events::{
     Envelope, Message,
@@ -19,7 +19,7 @@ use uuid::Uuid;
 const MIGRATIONS: &[(&str, &str)] =
     &[("V1__names", "create table names (contact_id uuid not null, name text not null, version integer not null)")];
 
-/// The build before: it is written against version 1.
+/// The previous build, written against version 1.
 fn older_build() -> Service<Postgres> {
     async fn on_contact_added(added: ContactAdded, tx: &mut Tx) -> HandlerResult {
         note(tx, added.contact_id, &added.name, 1).await
@@ -27,7 +27,7 @@ fn older_build() -> Service<Postgres> {
     build(Subscriptions::new().on(on_contact_added))
 }
 
-/// The build after, written against version 2.
+/// The new build, written against version 2.
 fn newer_build() -> Service<Postgres> {
     async fn on_contact_added(added: ContactAddedV2, tx: &mut Tx) -> HandlerResult {
         note(tx, added.contact_id, &added.name.full, 2).await
@@ -136,7 +136,7 @@ async fn an_event_is_published_in_its_older_version_too_as_the_same_event() {
     app.finish().await;
 }
 
-/// What an older build has parked, with this data.
+/// A message with this data that an older build has parked.
 async fn parked_before_the_upgrade(app: &TestApp<Postgres>, data: &serde_json::Value) -> SetAside {
     let added = older(&contact("Zoë"));
     let envelope = under_the_name_of::<ContactAdded>(&app.world().envelope_for(&added));
@@ -162,7 +162,7 @@ async fn parked_before_the_upgrade(app: &TestApp<Postgres>, data: &serde_json::V
 }
 
 async fn is_handled_as_version_2(app: &TestApp<Postgres>) {
-    eventually("it is handled", async || match &names(app).await[..] {
+    eventually("the message is handled", async || match &names(app).await[..] {
         [(name, 2)] if name == "Zoë" => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -205,13 +205,13 @@ async fn an_older_and_a_newer_build_share_a_queue_and_nothing_is_lost_doubled_or
     let old_replica = app.replica(older_build()).await;
     let mut expected = Vec::new();
 
-    // Until both builds have taken part, which is when both read the queue.
+    // Until both builds have handled a message, which shows that both read the queue.
     let noted = loop {
         let begin = expected.len();
         for number in begin..begin + 60 {
             let added = contact(&format!("{number:03}"));
             let newer = app.world().envelope_for(&added);
-            // Producers are upgraded one after the other as well: a third of them writes the older version alone.
+            // Producers are upgraded one after the other too: a third of them publishes only the older version.
             if number % 3 != 0 {
                 app.world().publish(&added, &newer).await;
             }
@@ -231,7 +231,7 @@ async fn an_older_and_a_newer_build_share_a_queue_and_nothing_is_lost_doubled_or
         if is_by(1) && is_by(2) {
             break noted;
         }
-        assert!(expected.len() < 1200, "one of the builds takes no part");
+        assert!(expected.len() < 1200, "one of the builds handles nothing");
     };
     assert_eq!(noted.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), expected);
     assert!(old_replica.stop().await);

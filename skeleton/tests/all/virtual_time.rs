@@ -1,4 +1,4 @@
-//! Time that a test lets pass: delayed jobs, time-outs of sagas, schedules and retries follow, and nobody waits.
+//! Virtual time: delayed jobs, timeouts of sagas, schedules and retries follow a clock that the test moves.
 
 use std::sync::{
     Arc,
@@ -20,7 +20,7 @@ use uuid::Uuid;
 const MIGRATIONS: &[(&str, &str)] =
     &[("V1__done", "create table done (import_id uuid not null, position bigint generated always as identity)")];
 
-/// An hour from its beginning, and an hour after that.
+/// A saga that times out after an hour, and again an hour later.
 #[derive(Default, Serialize, Deserialize)]
 struct Reminding {
     reminders: u32,
@@ -72,7 +72,7 @@ async fn done(app: &TestApp<Postgres>, import: Uuid) -> usize {
 }
 
 async fn is_done(app: &TestApp<Postgres>, import: Uuid, times: usize) {
-    eventually(&format!("it was done {times} times"), async || match done(app, import).await {
+    eventually(&format!("the job ran {times} times"), async || match done(app, import).await {
         seen if seen == times => Ok(()),
         seen => Err(format!("{seen}")),
     })
@@ -90,7 +90,7 @@ async fn a_delayed_job_is_done_when_its_month_has_passed_and_not_before() {
     tx.commit().await.unwrap();
 
     app.advance(TimeDelta::days(29)).await;
-    let wait = app.parts().store.until_due().await.unwrap().expect("it is not due");
+    let wait = app.parts().store.until_due().await.unwrap().expect("a job is delayed");
     assert!((23..=24).contains(&(wait.as_secs().div_ceil(3600))), "{wait:?}");
     app.advance(TimeDelta::days(1)).await;
 
@@ -121,7 +121,7 @@ async fn a_saga_times_out_each_time_its_hour_has_passed() {
 #[tokio::test]
 async fn a_schedule_runs_each_night_that_passes() {
     let app = start(&TestClock::running_from("2026-11-02T20:00:00Z"), &Partner::default(), &[]).await;
-    eventually("a schedule that is known", async || {
+    eventually("a stored schedule", async || {
         let rows = app.parts().store.query("select from skeleton.schedules", &[]).await.unwrap();
         if rows.is_empty() { Err("none".to_owned()) } else { Ok(()) }
     })
@@ -169,7 +169,7 @@ async fn in_neo4j_too_a_delayed_job_is_done_when_its_time_has_passed() {
 
     app.advance(TimeDelta::days(1)).await;
 
-    eventually("it is done", async || {
+    eventually("the job is done", async || {
         let done: Vec<i64> = app.parts().store.query(query("MATCH (done:Done) RETURN count(done)")).await.unwrap();
         if done == [1] { Ok(()) } else { Err(format!("{done:?}")) }
     })

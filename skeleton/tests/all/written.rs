@@ -1,4 +1,4 @@
-//! What is checked of a message when it is written.
+//! Checks of a message when it is written.
 
 use chrono::{DateTime, Utc};
 use events::{
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// An event about something with a long name. It has no schema of its own.
+/// An event about a subject with a long name. It has no schema.
 #[derive(Serialize, Deserialize)]
 struct LongEvent(String);
 
@@ -55,7 +55,7 @@ async fn a_subject_or_a_key_that_broker_or_store_would_refuse_is_refused_with_th
     assert_eq!(refusal(long), "a subject of 1025 bytes is too long: the limit is 1024 bytes");
     assert_eq!(refusal(nul), "a subject must not contain NUL");
     assert_eq!(refusal(key), "a key of 1025 bytes is too long: the limit is 1024 bytes");
-    // The longest that is not refused goes all the way.
+    // The longest subject that is accepted is delivered.
     tx.publish(LongEvent("s".repeat(MAX_SUBJECT))).unwrap();
     tx.enqueue_once(&"k".repeat(1024), job).await.unwrap();
     tx.commit().await.unwrap();
@@ -75,13 +75,13 @@ async fn what_breaks_its_schema_is_not_published_and_the_error_names_the_field_a
     let Failure::Bug(bug) = refused else { panic!("{refused:?}") };
     assert_eq!(
         bug.text,
-        "what is to be sent breaks its schema: /removed_at breaks the rule \"format\" of contacts.contact-removed.v1"
+        "the message to send violates its schema: /removed_at breaks the rule \"format\" of contacts.contact-removed.v1"
     );
     tx.commit().await.unwrap();
     app.finish().await;
 }
 
-/// A reply that breaks its schema.
+/// A reply that violates its schema.
 async fn get_contact(_: GetContact, _: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     Ok(ContactView { created_at: DateTime::<Utc>::MAX_UTC, ..samples::contacts::contact_view() })
 }

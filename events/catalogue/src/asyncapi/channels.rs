@@ -1,4 +1,4 @@
-//! Channels: an exchange with a routing key, a queue, or the way back to whoever asked.
+//! Channels: an exchange with a routing key, a queue, or the route of replies to a caller.
 
 use contracts::{Kind, Message, Queue};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use super::{
 use crate::flow::{askers_of, exchange_of, requests_for};
 
 impl Document<'_> {
-    /// The channel that a message is sent to and received from: its exchange, with its routing key as the address.
+    /// Returns the channel that carries a message: its exchange, with the routing key as the address.
     pub(super) fn channel_of(&mut self, message: &Message) -> String {
         let exchange = exchange_of(message).unwrap_or_default();
         let (name, key) = (message.name.to_string(), message.name.key());
@@ -31,7 +31,7 @@ impl Document<'_> {
         id
     }
 
-    /// The channel that the replies to one who asks come through. Its routing key is the asking instance.
+    /// Returns the channel over which a caller receives replies. Its routing key is the calling instance.
     pub(super) fn replies_to(&mut self, asker: &str) -> String {
         let id = format!("replies.{asker}");
         let asked = self.contracts.services.keys().filter(|asked| askers_of(self.contracts, asked).contains(asker));
@@ -40,7 +40,7 @@ impl Document<'_> {
             "address": null,
             "title": format!("Replies to {asker}"),
             "description": format!(
-                "What {asker} has asked for. The routing key is in the property reply_to of the request: it names the \
+                "The replies to the requests of {asker}. The routing key is in the property reply_to of the request: it names the \
                  instance that asks."
             ),
             "messages": self.replies_of(&answerers),
@@ -50,7 +50,7 @@ impl Document<'_> {
         id
     }
 
-    /// The channel that one who answers sends replies to, whoever asked.
+    /// Returns the channel to which a service sends its replies, for all callers.
     pub(super) fn replies_from(&mut self, answerer: &str) -> String {
         let id = format!("replies.from.{answerer}");
         let exchanges: Vec<String> =
@@ -59,7 +59,7 @@ impl Document<'_> {
             "address": null,
             "title": format!("Replies from {answerer}"),
             "description": format!(
-                "The exchange is replies.<who asked> ({}); the routing key is in the property reply_to of the request.",
+                "The exchange is replies.<caller> ({}); the routing key is in the property reply_to of the request.",
                 exchanges.join(", ")
             ),
             "messages": self.replies_of(&[answerer.to_owned()]),
@@ -69,7 +69,7 @@ impl Document<'_> {
         id
     }
 
-    /// A queue, with the messages that come into it.
+    /// Adds a queue, with the messages that are routed to it.
     pub(super) fn queue(&mut self, queue: &Queue) {
         let bound = queue.bindings.iter();
         let arriving = bound.flat_map(|binding| {

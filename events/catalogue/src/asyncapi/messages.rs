@@ -1,4 +1,4 @@
-//! Messages: headers, payload, and examples with personal data masked.
+//! Messages: headers, payload, and examples with masked personal data.
 
 use contracts::{Contracts, Kind, Message};
 use serde_json::{Map, Value, json};
@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use super::payload;
 use crate::{envelope, mask::masked};
 
-/// The reply to a request that has no other.
+/// The reply to a request without a reply type.
 pub(super) const DONE: &str = "done";
-/// The reply that says no.
+/// The reply to a request that fails.
 pub(super) const PROBLEM: &str = "problem";
 
-/// A message as a component of the document.
+/// Returns a message as a component of the document.
 pub(super) fn message(contracts: &Contracts, message: &Message) -> Value {
     let name = message.name.to_string();
     let examples: Vec<Value> = examples(message).map(|data| example(contracts, message, data)).collect();
@@ -34,13 +34,13 @@ pub(super) fn message(contracts: &Contracts, message: &Message) -> Value {
     made
 }
 
-/// The examples of a message with personal data masked.
+/// Returns the examples of a message with personal data masked.
 pub(crate) fn examples(message: &Message) -> impl Iterator<Item = Value> {
     let examples = message.schema["examples"].as_array().into_iter().flatten();
     examples.map(|example| masked(example, &message.bundled))
 }
 
-/// The kind in a word.
+/// Returns the kind as a word.
 pub(crate) fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Event => "event",
@@ -50,13 +50,13 @@ pub(crate) fn word(kind: Kind) -> &'static str {
     }
 }
 
-/// What every answerer may reply beside its own answers.
+/// Returns the replies that every service may send besides its own types.
 pub(super) fn common_replies() -> Map<String, Value> {
     let by_request = correlation(Kind::Reply);
     let done = json!({
         "name": DONE,
         "title": "Done",
-        "summary": "The request has been done, and there is nothing more to say.",
+        "summary": "The request succeeded; there is no other result.",
         "contentType": "application/json",
         "correlationId": by_request,
         "payload": { "type": "null" },
@@ -65,7 +65,7 @@ pub(super) fn common_replies() -> Map<String, Value> {
     let problem = json!({
         "name": PROBLEM,
         "title": "Problem",
-        "summary": "The request has been refused or has failed (RFC 9457).",
+        "summary": "The request was rejected or failed (RFC 9457).",
         "contentType": "application/problem+json",
         "correlationId": by_request,
         "payload": problem(),
@@ -84,18 +84,18 @@ fn problem() -> Value {
     json!({
         "type": "object",
         "properties": {
-            "type": text("names the kind of problem, urn:kith:problem:email-taken"),
-            "title": text("the kind in words"),
+            "type": text("the type of the problem, urn:kith:problem:email-taken"),
+            "title": text("the type, as text"),
             "status": { "type": "integer", "description": "the HTTP status" },
-            "detail": text("what is wrong this time, and what to do"),
-            "errors": { "type": "array", "items": field, "description": "the fields at fault" },
+            "detail": text("this occurrence of the problem, and the remedy"),
+            "errors": { "type": "array", "items": field, "description": "the invalid fields" },
             "retry_after": { "type": "integer", "description": "seconds to wait before trying again" },
         },
         "required": ["type", "title", "status", "detail"],
     })
 }
 
-/// A reply carries the id of its request; every other message that of the first in its chain.
+/// Returns the correlation id: a reply has the id of its request, every other message that of the first in its chain.
 fn correlation(kind: Kind) -> Value {
     let (attribute, description) = match kind {
         Kind::Request => ("id", "the reply carries it as its correlation id"),
@@ -110,7 +110,7 @@ fn example(contracts: &Contracts, message: &Message, data: Value) -> Value {
     json!({ "name": "masked", "summary": "Personal data is masked.", "headers": headers, "payload": data })
 }
 
-/// A message's description in its schema.
+/// Returns the description in a message's schema.
 pub(super) fn text(message: &Message) -> &str {
     message.schema["description"].as_str().unwrap_or_default()
 }

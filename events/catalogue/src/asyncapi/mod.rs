@@ -1,4 +1,4 @@
-//! The messages as AsyncAPI 3.1 documents: one for each service, seen from it, and one for the whole.
+//! The messages as AsyncAPI 3.1 documents: one for each service, from its perspective, and one for all services.
 
 mod channels;
 mod messages;
@@ -14,21 +14,21 @@ pub(crate) use messages::{examples, word};
 
 use crate::Files;
 
-/// The version of AsyncAPI that the documents follow.
+/// The AsyncAPI version of the documents.
 const ASYNCAPI: &str = "3.1.0";
 
-/// The document of one service: what it sends is `send`, what it receives is `receive`.
+/// Returns the document of one service, in which `send` and `receive` are from its perspective.
 pub fn document_of_service(contracts: &Contracts, service: &str) -> Value {
     let mut document = Document::new(contracts);
     document.add_service(service);
     document.finished(
         &format!("kith:{service}"),
         &format!("Kith: {service}"),
-        &format!("The messages that the service {service} sends and receives, seen from it."),
+        &format!("The messages that the service {service} sends and receives, from its perspective."),
     )
 }
 
-/// The document of the whole: the operations of every service, each named after it.
+/// Returns the document of all services; the name of each operation begins with its service.
 pub fn document_of_all(contracts: &Contracts) -> Value {
     let mut document = Document::new(contracts);
     let owners = contracts.messages.keys().map(|name| name.owner.clone());
@@ -43,7 +43,7 @@ pub fn document_of_all(contracts: &Contracts) -> Value {
     )
 }
 
-/// The files of all documents.
+/// Returns the files of all documents.
 pub(crate) fn files(contracts: &Contracts) -> Files {
     let text = |document: Value| format!("{document:#}\n");
     let of_services = contracts
@@ -53,7 +53,7 @@ pub(crate) fn files(contracts: &Contracts) -> Files {
     of_services.chain([("asyncapi/kith.json".to_owned(), text(document_of_all(contracts)))]).collect()
 }
 
-/// A document while it is put together.
+/// A document under construction.
 struct Document<'a> {
     contracts: &'a Contracts,
     channels: Map<String, Value>,
@@ -91,19 +91,19 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Where the broker is, is not known here.
+/// Returns the broker's entry. Its address is not known here, so it is a variable.
 fn server() -> Value {
     json!({
         "host": "{host}",
         "protocol": "amqp",
         "protocolVersion": "0-9-1",
-        "description": "RabbitMQ. Each service has a user of its own, which may only do what its operations need.",
+        "description": "RabbitMQ. Each service has its own user, with only the rights that its operations need.",
         "variables": { "host": { "default": "127.0.0.1:5672", "description": "host and port of the broker" } },
         "security": [{ "type": "userPassword" }],
     })
 }
 
-/// A reference to one thing in the document.
+/// Returns a reference to a part of the document.
 fn reference(path: &[&str]) -> Value {
     let escaped: Vec<String> = path.iter().map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
     json!({ "$ref": format!("#/{}", escaped.join("/")) })

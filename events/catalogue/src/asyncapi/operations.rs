@@ -1,4 +1,4 @@
-//! Operations: what one service sends and receives.
+//! Operations: the messages that one service sends and receives.
 
 use contracts::{Kind, Message};
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ use super::{
 use crate::flow::{Flow, Hop, Reads, exchange_of};
 
 impl<'a> Document<'a> {
-    /// Adds what a service sends and receives, and its queues.
+    /// Adds the messages that a service sends and receives, and its queues.
     pub(super) fn add_service(&mut self, service: &str) {
         let contracts = self.contracts;
         for message in contracts.messages.values() {
             let flow = Flow::of(contracts, message);
-            // A reply is a part of its request's operation.
+            // A reply is part of the operation of its request.
             if message.kind == Kind::Reply {
                 continue;
             }
@@ -77,7 +77,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// What comes back: the reply of the request, or only that it is done; or a problem.
+/// Returns the reply of a request: its reply type or the bare success, or a problem.
 fn reply(request: &Message, channel: &str) -> Value {
     let answer = request.reply.as_ref().map_or_else(|| DONE.to_owned(), ToString::to_string);
     let message = |name: &str| reference(&["channels", channel, "messages", name]);
@@ -94,10 +94,10 @@ fn reply(request: &Message, channel: &str) -> Value {
 fn verb(action: &str, kind: Kind) -> &'static str {
     match (action, kind) {
         ("send", Kind::Event) => "publishes",
-        ("send", Kind::Request) => "asks",
+        ("send", Kind::Request) => "calls",
         ("send", _) => "sends itself",
         (_, Kind::Event) => "consumes",
         (_, Kind::Request) => "answers",
-        _ => "works off",
+        _ => "runs",
     }
 }

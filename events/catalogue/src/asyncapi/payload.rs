@@ -1,8 +1,8 @@
-//! The schema of a payload, in the dialect that AsyncAPI's tools know.
+//! The schema of a payload, in the dialect that AsyncAPI tools support.
 //!
-//! Our schemas are JSON Schema 2020-12, the official parser knows draft 7. What we use means the same in both, but for
-//! the name of `$defs` and for keywords beside a `$ref`; so it is written as draft 7. A schema with a keyword that
-//! draft 7 does not have goes as 2020-12. Why: `docs/decisions/0010-asyncapi.md`.
+//! Our schemas are JSON Schema 2020-12; the official parser supports draft 7. The keywords that we use mean the same in
+//! both, except for the name of `$defs` and for siblings of `$ref`, so schemas are converted to draft 7. A schema with
+//! a keyword that draft 7 lacks stays 2020-12. Why: `docs/decisions/0010-asyncapi.md`.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use crate::schema::{rewritten, without_examples};
 const DRAFT_07: &str = "application/schema+json;version=draft-07";
 const DRAFT_2020_12: &str = "application/schema+json;version=2020-12";
 
-/// Keywords that draft 7 does not have.
+/// Keywords that draft 7 lacks.
 const NEW: [&str; 11] = [
     "prefixItems",
     "unevaluatedItems",
@@ -28,10 +28,10 @@ const NEW: [&str; 11] = [
     "$dynamicAnchor",
     "$vocabulary",
 ];
-/// Keywords of a file; in the document its message has them.
+/// Keywords of a schema file that the AsyncAPI message states itself.
 const OF_A_FILE: [&str; 4] = ["$schema", "$id", "x-kith", "$comment"];
 
-/// The payload of a message as AsyncAPI has it: the schema with the format that it is in.
+/// Returns the payload of a message in AsyncAPI form: the schema with its format.
 pub(super) fn of(message: &Message) -> Value {
     let place = format!("#/components/messages/{}/payload/schema", message.name);
     let (format, definitions) =
@@ -49,7 +49,7 @@ fn needs_2020_12(schema: &Value) -> bool {
     found.get()
 }
 
-/// A schema as it can stand inside another document, at a place, with its definitions under their name.
+/// Embeds a schema at a position in another document, with its definitions under their names.
 fn placed(keywords: Map<String, Value>, place: &str, definitions: &str) -> Map<String, Value> {
     let mut made = without_examples(keywords);
     made.retain(|keyword, _| !OF_A_FILE.contains(&&**keyword));
@@ -61,7 +61,7 @@ fn placed(keywords: Map<String, Value>, place: &str, definitions: &str) -> Map<S
         let pointer = pointer.replace("/$defs/", &format!("/{definitions}/"));
         made.insert("$ref".to_owned(), format!("{place}{pointer}").into());
     }
-    // In draft 7, and for whoever resolves references, what stands beside one does not count.
+    // In draft 7, and for tools that resolve references, siblings of a reference are ignored.
     if made.len() > 1
         && let Some(reference) = made.remove("$ref")
         && let Value::Array(all) = made.entry("allOf").or_insert_with(|| json!([]))

@@ -1,4 +1,4 @@
-//! What changed from one version of a message to the next, and who would notice.
+//! The differences between one version of a message and the next, and the services that they affect.
 
 use maud::{Markup, html};
 use schema_compat::{Break, Comparison, Direction, Verdict, compare};
@@ -9,7 +9,7 @@ use crate::{
     fields::Field,
 };
 
-/// The step from a version to the next.
+/// Renders the step from a version to the next.
 pub(super) fn step(old: &Version, new: &Version) -> Markup {
     let told = compare(&old.message.bundled, &new.message.bundled);
     let (before, after) = (old.message.name.version, new.message.name.version);
@@ -17,8 +17,8 @@ pub(super) fn step(old: &Version, new: &Version) -> Markup {
         section .step {
             h3 { "From v" (before) " to v" (after) }
             (list(&changes(&old.fields, &new.fields)))
-            (verdict(&told, Direction::Backward, &format!("Who reads v{after} can read what was written as v{before}")))
-            (verdict(&told, Direction::Forward, &format!("Who reads v{before} can read what is written as v{after}")))
+            (verdict(&told, Direction::Backward, &format!("Readers of v{after} can read messages of v{before}")))
+            (verdict(&told, Direction::Forward, &format!("Readers of v{before} can read messages of v{after}")))
         }
     }
 }
@@ -52,7 +52,7 @@ fn verdict(told: &Comparison, direction: Direction, claim: &str) -> Markup {
     let (class, answer) = match verdict {
         Verdict::Compatible => ("yes", "yes"),
         Verdict::Incompatible => ("no", "no"),
-        Verdict::Unknown(_) => ("no", "not known, which counts as no"),
+        Verdict::Unknown(_) => ("no", "undecided, which counts as no"),
     };
     html! {
         div class={ "verdict " (class) } {
@@ -70,9 +70,9 @@ fn shown(broken: &Break) -> Markup {
                 @if !broken.path.is_empty() { code .place { (dotted(&broken.path)) } ": " }
                 (broken.message) " " code { (broken.rule) }
             }
-            p { "Hits " (broken.hits) "." }
+            p { "Affects " (broken.hits) "." }
             @if let Some(witness) = &broken.witness {
-                p { "A message that is written and not read:" }
+                p { "A message that can be written but not read:" }
                 (frame::json(witness))
             }
         }

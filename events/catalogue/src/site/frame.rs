@@ -1,4 +1,4 @@
-//! What every page has: the head, the way around, and the words for services, kinds and messages.
+//! The parts of every page: the head, the navigation, and the labels of services, kinds and messages.
 
 use contracts::{Kind, MessageName};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{Site, page_of};
 use crate::asyncapi::word;
 
-/// A page; `top` leads from it to the top of the site.
+/// Renders a page; `top` is the relative path to the top of the site.
 pub(super) fn page(site: &Site, top: &str, title: &str, body: Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -30,8 +30,8 @@ pub(super) fn page(site: &Site, top: &str, title: &str, body: Markup) -> String 
                 }
                 main #content { (body) }
                 footer {
-                    "Made from the schemas and from what each service says of itself. For tools: "
-                    a href={ (top) "asyncapi/kith.json" } { "AsyncAPI of the whole" } "."
+                    "Generated from the schemas and the contracts of the services. For tools: "
+                    a href={ (top) "asyncapi/kith.json" } { "AsyncAPI of all services" } "."
                 }
             }
         }
@@ -39,7 +39,7 @@ pub(super) fn page(site: &Site, top: &str, title: &str, body: Markup) -> String 
     page.into_string()
 }
 
-/// A service in its colour, as a link to its page where it has one.
+/// Renders a service in its colour, as a link to its page if it has one.
 pub(super) fn service(site: &Site, top: &str, name: &str) -> Markup {
     let class = format!("service hue-{}", site.hue(name));
     html! {
@@ -51,24 +51,24 @@ pub(super) fn service(site: &Site, top: &str, name: &str) -> Markup {
     }
 }
 
-/// Several services, or a dash.
+/// Renders several services, or "none".
 pub(super) fn services<'n>(site: &Site, top: &str, names: impl IntoIterator<Item = &'n str>) -> Markup {
     let mut names = names.into_iter().peekable();
     html! {
         span .services {
-            @if names.peek().is_none() { span .nobody { "nobody" } }
+            @if names.peek().is_none() { span .nobody { "none" } }
             @for name in names { (service(site, top, name)) " " }
         }
     }
 }
 
-/// A kind of message.
+/// Renders a kind of message.
 pub(super) fn kind(kind: Kind) -> Markup {
     let word = word(kind);
     html! { span class={ "kind " (word) } { (word) } }
 }
 
-/// A message as a link to its version on its page.
+/// Renders a message as a link to its version on its page.
 pub(super) fn message(top: &str, name: &MessageName) -> Markup {
     html! {
         a .message href={ (top) (page_of(name)) } {
@@ -77,12 +77,12 @@ pub(super) fn message(top: &str, name: &MessageName) -> Markup {
     }
 }
 
-/// A value as text, a line for each of its parts.
+/// Renders a value as text, one line for each of its parts.
 pub(super) fn json(value: &serde_json::Value) -> Markup {
     html! { pre tabindex="0" { code { (format!("{value:#}")) } } }
 }
 
-/// A picture that is wider than a phone: it moves in a frame of its own.
+/// Renders a picture that may be wider than a phone: it scrolls in its frame.
 pub(super) fn picture(label: &str, svg: PreEscaped<String>) -> Markup {
     html! { div .picture role="region" tabindex="0" aria-label=(label) { (svg) } }
 }

@@ -1,4 +1,4 @@
-//! The page of a message: all its versions, what changed between them, and who sends and reads each.
+//! The page of a message: all versions, the changes between them, and the senders and readers of each.
 
 use chrono::{DateTime, Utc};
 use contracts::{Kind, MessageName, Seen, Sighting};
@@ -10,7 +10,7 @@ use crate::{envelope, flow::requests_for};
 
 const TOP: &str = "../";
 
-/// The page of a message, given its versions from the oldest to the newest.
+/// Renders the page of a message, given its versions from oldest to newest.
 pub(super) fn page(site: &Site, versions: &[Version]) -> String {
     let latest = newest(versions).message;
     let body = html! {
@@ -50,7 +50,7 @@ fn section(site: &Site, version: &Version, means_other: bool) -> Markup {
             @if means_other { p { (meaning(message)) } }
             (facts(site, version))
             (picture(site, version))
-            @if !version.flow.hops.is_empty() { h3 { "Who reads it" } (tables::receivers(site, TOP, version)) }
+            @if !version.flow.hops.is_empty() { h3 { "Readers" } (tables::receivers(site, TOP, version)) }
             h3 { "Fields" }
             (tables::fields(site, TOP, version))
             div .columns {
@@ -70,7 +70,7 @@ fn facts(site: &Site, version: &Version) -> Markup {
             dt { "Sent by" } dd { (frame::services(site, TOP, version.flow.senders.iter().map(String::as_str))) }
             dt { "Read by" } dd { (frame::services(site, TOP, version.flow.receivers())) }
             @if let Some(date) = site.contracts.retirements.get(&message.name) {
-                dt { "Retires" } dd { (date) ", use the newest version" }
+                dt { "Retires" } dd { (date) "; use the newest version" }
             }
             @if let Some(seen) = site.seen.filter(|_| message.kind == Kind::Event) {
                 dt { "Last seen" } dd { (last_seen(seen, &message.name)) }
@@ -86,7 +86,7 @@ fn facts(site: &Site, version: &Version) -> Markup {
     }
 }
 
-/// When an event was last published, as far as its owner's history goes back.
+/// Formats when an event was last published, as far as its owner's history reaches.
 fn last_seen(seen: &Seen, name: &MessageName) -> String {
     let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
     let read_at = time(&seen.read_at);
@@ -103,7 +103,7 @@ fn reply(version: &Version) -> Markup {
     html! {
         @match &version.message.reply {
             Some(reply) => (frame::message(TOP, reply)),
-            None => "only that it is done",
+            None => "only the confirmation",
         }
         ", or a problem"
     }
@@ -120,12 +120,12 @@ fn answers(site: &Site, version: &Version) -> Markup {
 
 fn picture(site: &Site, version: &Version) -> Markup {
     let key = version.message.name.key();
-    let note = if version.message.kind == Kind::Reply { "the asking instance" } else { &key };
+    let note = if version.message.kind == Kind::Reply { "the calling instance" } else { &key };
     html! {
         (way::picture(site, TOP, &version.flow, note))
         @if version.message.kind == Kind::Request {
-            h3 { "The way back" }
-            (way::picture(site, TOP, &version.flow.back(), "the asking instance"))
+            h3 { "Route of the reply" }
+            (way::picture(site, TOP, &version.flow.back(), "the calling instance"))
         }
     }
 }

@@ -22,12 +22,12 @@ use crate::{
     schema::{rewritten, without_examples},
 };
 
-/// What the pages are made from.
+/// The data of the pages.
 struct Site<'a> {
     contracts: &'a Contracts,
-    /// When the events were last seen, where that was asked.
+    /// The times at which events were last seen, if given.
     seen: Option<&'a Seen>,
-    /// Every message by the name that its versions share, `contacts.contact-added`.
+    /// The messages by the name that their versions share, `contacts.contact-added`.
     topics: BTreeMap<String, Vec<Version<'a>>>,
 }
 
@@ -36,7 +36,7 @@ struct Version<'a> {
     message: &'a Message,
     flow: Flow,
     fields: Vec<Field>,
-    /// Its examples, with personal data masked.
+    /// The examples, with personal data masked.
     examples: Vec<Value>,
 }
 
@@ -56,56 +56,56 @@ impl<'a> Site<'a> {
         Self { contracts, seen, topics }
     }
 
-    /// The services, in their order; it also gives each its colour.
+    /// Returns the services in a fixed order, which also determines their colours.
     fn services(&self) -> impl Iterator<Item = &str> {
         self.contracts.services.keys().map(String::as_str)
     }
 
-    /// The colour of a service, as the end of a class; those who are no service have none.
+    /// Returns the colour of a service, as a class suffix; empty for a name that is not a service.
     fn hue(&self, service: &str) -> String {
         self.services().position(|name| name == service).map_or_else(|| "none".to_owned(), |at| (at % 8).to_string())
     }
 
-    /// Every version of every message.
+    /// Returns all versions of all messages.
     fn versions(&self) -> impl Iterator<Item = &Version<'a>> {
         self.topics.values().flatten()
     }
 }
 
-/// The newest of some versions. A topic has at least one.
+/// Returns the newest version of a topic, which has at least one.
 fn newest<'v, 'a>(versions: &'v [Version<'a>]) -> &'v Version<'a> {
     &versions[versions.len() - 1]
 }
 
-/// The name that all versions of a message share.
+/// Returns the name that all versions of a message share.
 fn topic_of(name: &MessageName) -> String {
     format!("{}.{}", name.owner, name.name)
 }
 
-/// The page of a message, from the top of the site.
+/// Returns the page of a message, relative to the top of the site.
 fn page_of(name: &MessageName) -> String {
     format!("messages/{}.html#v{}", topic_of(name), name.version)
 }
 
-/// The schema of a message, from the top of the site.
+/// Returns the schema of a message, relative to the top of the site.
 fn schema_of(name: &MessageName) -> String {
     format!("schemas/{}/{}.json", name.owner, name.key())
 }
 
-/// A schema's description.
+/// Returns a schema's description.
 fn meaning(message: &Message) -> &str {
     message.schema["description"].as_str().unwrap_or_default()
 }
 
-/// A field's path as people write it, `people.*.name`.
+/// Formats a field's path for people, `people.*.name`.
 fn dotted(path: &str) -> String {
     path.trim_start_matches('/').replace('/', ".")
 }
 
-/// The kinds in the order that people meet them in.
+/// The kinds, in display order.
 const KINDS: [Kind; 4] = [Kind::Event, Kind::Request, Kind::Reply, Kind::Job];
 
-/// The files of the site.
+/// Returns the files of the site.
 pub(crate) fn files(contracts: &Contracts, seen: Option<&Seen>) -> Files {
     let site = Site::of(contracts, seen);
     let mut files = Files::from([
@@ -125,7 +125,7 @@ pub(crate) fn files(contracts: &Contracts, seen: Option<&Seen>) -> Files {
     files
 }
 
-/// The schema as its file has it, with personal data in its examples masked.
+/// Returns the schema as in its file, with personal data in its examples masked.
 fn schema_file(version: &Version) -> String {
     let mut schema = rewritten(&version.message.schema, &without_examples);
     if !version.examples.is_empty() {

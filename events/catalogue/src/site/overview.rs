@@ -1,4 +1,4 @@
-//! The picture of the whole: who publishes which event, and who listens.
+//! The overview picture: the publisher and the consumers of each event.
 
 use contracts::Kind;
 use maud::{Markup, PreEscaped, html};
@@ -13,12 +13,12 @@ const RIGHT: usize = WIDTH - BOX;
 const ROW: usize = 26;
 const GROUP_GAP: usize = 14;
 const TOP: usize = 30;
-/// Between two who listen, at least.
+/// The minimum distance between two consumers.
 const MARGIN: usize = 8;
-/// Between two arrows that end at one who listens.
+/// The distance between two arrows that end at one consumer.
 const PORT: usize = 8;
 
-/// A publisher with its events, from a height on.
+/// A publisher with its events, and its vertical position.
 struct Group<'a> {
     service: &'a str,
     top: usize,
@@ -35,13 +35,13 @@ impl Group<'_> {
     }
 }
 
-/// One who listens, with the heights that arrows come from.
+/// A consumer, with the vertical positions of its incoming arrows.
 struct Listener<'a> {
     service: &'a str,
     arrows: Vec<(usize, &'a str, String)>,
 }
 
-/// Draws every event between those who publish and those who listen.
+/// Draws every event between publishers and consumers.
 pub(super) fn picture(site: &Site) -> Markup {
     let groups = groups(site);
     let bottom = groups.last().map_or(TOP, |group| group.top + group.height());
@@ -56,7 +56,7 @@ pub(super) fn picture(site: &Site) -> Markup {
     });
     let svg = html! {
         svg #overview viewBox={ "-2 0 " (WIDTH + 4) " " (height + 2) } width=(WIDTH + 4) height=(height + 2) role="img" {
-            title { "Events between services: publishers on the left, listeners on the right" }
+            title { "Events between services: publishers on the left, consumers on the right" }
             text .head x=(BOX / 2) y="16" { "publishes" }
             text .head x=(EVENT_LEFT + EVENT / 2) y="16" { "event" }
             text .head x=(RIGHT + BOX / 2) y="16" { "listens" }
@@ -88,7 +88,7 @@ fn groups<'a>(site: &'a Site) -> Vec<Group<'a>> {
     groups
 }
 
-/// Who listens, those whose events lie higher first, so that few lines cross.
+/// Returns the consumers, ordered by the position of their events, so that few lines cross.
 fn listeners<'a>(groups: &'a [Group<'a>]) -> Vec<Listener<'a>> {
     let mut listeners: Vec<Listener> = vec![];
     for group in groups {
@@ -138,7 +138,7 @@ fn publishes(site: &Site, group: &Group) -> Markup {
                 g .event {
                     rect x=(EVENT_LEFT) y=(middle - 11) width=(EVENT) height="22" rx="11" {}
                     text x=(EVENT_LEFT + EVENT / 2) y=(middle + 4) {
-                        (name.name) @if receivers.is_empty() { tspan .nobody { " · nobody listens" } }
+                        (name.name) @if receivers.is_empty() { tspan .nobody { " · no consumers" } }
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! The index of the search: it lies in the page, so that searching needs no server.
+//! The search index: it is embedded in the page, so that the search needs no server.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,23 @@ use serde::Serialize;
 use super::{Site, Version, meaning, newest};
 use crate::asyncapi::word;
 
-/// What can be found of one message.
+/// The searchable text of one message.
 #[derive(Serialize)]
 struct Entry<'a> {
-    /// The row that it is shown in.
+    /// The table row that shows it.
     topic: &'a str,
     kind: &'static str,
     meaning: &'a str,
     services: BTreeSet<&'a str>,
-    /// Each field's path and description, over all versions.
+    /// The path and description of each field, over all versions.
     fields: BTreeSet<(&'a str, &'a str)>,
 }
 
-/// The index as a part of the page.
+/// Renders the index as a part of the page.
 pub(super) fn index(site: &Site) -> Markup {
     let entries: Vec<Entry> = site.topics.iter().map(|(topic, versions)| entry(topic, versions)).collect();
     let text = serde_json::to_string(&entries).unwrap_or_default();
-    // Inside a script nothing is escaped by HTML's rules; without `<` nothing can end it.
+    // HTML does not escape the content of scripts; without `<`, nothing can end the script.
     let text = text.replace('<', "\\u003c");
     html! { script #index type="application/json" { (PreEscaped(text)) } }
 }

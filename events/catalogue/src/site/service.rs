@@ -1,4 +1,4 @@
-//! The page of a service: what it publishes, consumes, answers, asks and works off.
+//! The page of a service: the events, requests, replies and jobs that it publishes, consumes, answers, sends and runs.
 
 use contracts::{Kind, Message, Queue, ServiceContract};
 use maud::{Markup, html};
@@ -9,7 +9,7 @@ use crate::flow::askers_of;
 
 const TOP: &str = "../";
 
-/// The page of a service.
+/// Renders the page of a service.
 pub(super) fn page(site: &Site, service: &ServiceContract) -> String {
     let name = service.service.as_str();
     let sends = |kind: Kind| {
@@ -23,17 +23,17 @@ pub(super) fn page(site: &Site, service: &ServiceContract) -> String {
         p .lead {
             "For tools: " a href={ (TOP) "asyncapi/" (name) ".json" } { "AsyncAPI of " (name) }
         }
-        (part("Publishes", "events for whoever listens", sent(site, &sends(Kind::Event))))
+        (part("Publishes", "events for any number of consumers", sent(site, &sends(Kind::Event))))
         (part("Consumes", "events of others", some(&service.consumes, tables::readings(site, TOP, &service.consumes))))
         (part("Answers", &asked_by(site, name), some(&service.answers, tables::readings(site, TOP, &service.answers))))
-        (part("Asks", "requests that it may send", asks(site, service)))
-        (part("Works off", "jobs that it puts into its own queue", sent(site, &owned_jobs)))
+        (part("Calls", "requests that it may send", asks(site, service)))
+        (part("Runs", "jobs that it puts into its own queue", sent(site, &owned_jobs)))
         (part("Queues", "what they are bound to", some(&service.topology.queues, queues(site, service))))
     };
     frame::page(site, TOP, name, body)
 }
 
-/// A part of the page; left out where there is nothing to tell.
+/// Renders a part of the page; omitted if it is empty.
 fn part(title: &str, aside: &str, content: Option<Markup>) -> Markup {
     html! {
         @if let Some(content) = content {
@@ -114,7 +114,7 @@ fn bound(site: &Site, binding: &contracts::Binding) -> Markup {
             }
             td data-label="message" {
                 @if let Some(version) = version { (frame::message(TOP, &version.message.name)) }
-                @else { "what the broker gives up" }
+                @else { "messages that the broker dead-letters" }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The first page: every message, a search, and the picture of the whole.
+//! The first page: every message, a search, and the overview picture.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use maud::{Markup, html};
 use super::{KINDS, Site, Version, frame, meaning, newest, overview, page_of, search};
 use crate::asyncapi::word;
 
-/// The first page.
+/// Renders the first page.
 pub(super) fn page(site: &Site) -> String {
     let (messages, services) = (site.topics.len(), site.contracts.services.len());
     let body = html! {
-        h1 { "What the services tell each other" }
+        h1 { "Messages between the services" }
         p .lead {
-            (messages) " messages between " (services) " services. An event is a fact for whoever listens, a request "
+            (messages) " messages between " (services) " services. An event is a fact for any number of consumers, a request "
             "is a question to one service, a reply answers it, a job is work a service has put into its own queue."
         }
         (controls(site))
@@ -26,7 +26,7 @@ pub(super) fn page(site: &Site) -> String {
             h2 #count aria-live="polite" { "All " (messages) " messages" }
             (table(site))
             p #nothing hidden {
-                "Nothing fits. Try fewer letters, or another word: names, fields, meanings and services are searched."
+                "No matches. Try fewer letters or another word: the search covers names, fields, meanings and services."
             }
         }
         (search::index(site))

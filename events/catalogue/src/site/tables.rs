@@ -10,7 +10,7 @@ use crate::{
     fields::{Field, count, read_of},
 };
 
-/// Every field with its meaning, and who reads it.
+/// Renders every field with its meaning and its readers.
 pub(super) fn fields(site: &Site, top: &str, version: &Version) -> Markup {
     let readers = |path: &str| {
         let reads = |hop: &&Hop| matches!(&hop.reads, Reads::Fields(reads) if reads.iter().any(|read| read == path));
@@ -42,7 +42,7 @@ pub(super) fn fields(site: &Site, top: &str, version: &Version) -> Markup {
     }
 }
 
-/// The path of a field, with what is before its name fainter.
+/// Renders the path of a field, with its parents in a fainter colour.
 fn path(field: &Field) -> Markup {
     let (before, name) =
         field.path.trim_start_matches('/').rsplit_once('/').unwrap_or(("", field.path.trim_start_matches('/')));
@@ -51,7 +51,7 @@ fn path(field: &Field) -> Markup {
     }
 }
 
-/// Who receives the message, over which queue, and how much of it is read.
+/// Renders the receivers of the message, their queues, and the part that each reads.
 pub(super) fn receivers(site: &Site, top: &str, version: &Version) -> Markup {
     html! {
         table .receivers {
@@ -71,8 +71,8 @@ pub(super) fn receivers(site: &Site, top: &str, version: &Version) -> Markup {
 
 fn reads(hop: &Hop, fields: &[Field]) -> Markup {
     let reads = match &hop.reads {
-        Reads::NotListed => return html! { "not listed: it has asked for them" },
-        Reads::As(version) => return html! { "brought up to v" (version) " first: see there" },
+        Reads::NotListed => return html! { "not listed: contracts do not cover replies" },
+        Reads::As(version) => return html! { "upcast to v" (version) " first: see there" },
         Reads::Fields(reads) => read_of(fields, reads),
     };
     let all = count(fields);
@@ -87,7 +87,7 @@ fn reads(hop: &Hop, fields: &[Field]) -> Markup {
     }
 }
 
-/// Headers with their values.
+/// Renders headers with their values.
 pub(super) fn headers(headers: &[(String, Value)]) -> Markup {
     html! {
         table .headers {
@@ -100,7 +100,7 @@ pub(super) fn headers(headers: &[(String, Value)]) -> Markup {
     }
 }
 
-/// Messages that a service reads, each with how much of it.
+/// Renders the messages that a service reads, each with the number of fields that it reads.
 pub(super) fn readings(site: &Site, top: &str, readings: &[Reading]) -> Markup {
     html! {
         ul .list {

@@ -1,4 +1,4 @@
-//! The picture of a message's way: senders, exchanges, queues, receivers.
+//! The picture of a message's route: senders, exchanges, queues, receivers.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ struct Spot {
     y: usize,
 }
 
-/// Who and what a message passes, in the order that it does.
+/// The boxes that a message passes, column by column.
 struct Columns<'a> {
     names: [Vec<&'a str>; 4],
     rows: usize,
@@ -52,7 +52,7 @@ impl<'a> Columns<'a> {
         TOP + (self.rows - 1) * STEP + HEIGHT + 2
     }
 
-    /// A column with few boxes has them in its middle.
+    /// Centres the boxes of a short column.
     fn spot(&self, column: usize, row: usize) -> Spot {
         let above = (self.rows - self.names[column].len()) * STEP / 2;
         Spot { x: column * (WIDTH + GAP), y: TOP + above + row * STEP + HEIGHT / 2 }
@@ -70,7 +70,7 @@ impl<'a> Columns<'a> {
         self.names[column].iter().position(|other| *other == name).map(|row| self.spot(column, row))
     }
 
-    /// Each step from one box to the next.
+    /// Returns each step from one box to the next.
     fn steps(&self, flow: &Flow) -> Vec<(Spot, Spot)> {
         let mut steps = vec![];
         let mut add = |column: usize, from: &str, to: &str| {
@@ -87,7 +87,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Draws a way; `note` stands in the exchange: the routing key.
+/// Draws a route; `note` is shown in the exchange: the routing key.
 pub(super) fn picture(site: &Site, top: &str, flow: &Flow, note: &str) -> Markup {
     let columns = Columns::of(flow);
     let (width, height) = (4 * WIDTH + 3 * GAP + 4, columns.height());
@@ -100,11 +100,11 @@ pub(super) fn picture(site: &Site, top: &str, flow: &Flow, note: &str) -> Markup
             @for (from, to) in columns.steps(flow) { path .edge d=(arrow(from.x + WIDTH, from.y, to.x, to.y)) {} }
             @for (column, name, spot) in columns.spots() { (drawn(&stop(site, top, column, name, note), spot)) }
             @if flow.hops.is_empty() {
-                text .nobody x=(2 * (WIDTH + GAP) + WIDTH / 2) y=(TOP + HEIGHT / 2 + 5) { "nobody listens" }
+                text .nobody x=(2 * (WIDTH + GAP) + WIDTH / 2) y=(TOP + HEIGHT / 2 + 5) { "no consumers" }
             }
         }
     };
-    super::frame::picture("The way of the message", PreEscaped(svg.into_string()))
+    super::frame::picture("The route of the message", PreEscaped(svg.into_string()))
 }
 
 fn stop<'a>(site: &Site, top: &str, column: usize, name: &'a str, note: &'a str) -> Stop<'a> {
@@ -123,7 +123,7 @@ fn stop<'a>(site: &Site, top: &str, column: usize, name: &'a str, note: &'a str)
 
 fn drawn(stop: &Stop, Spot { x: left, y: middle }: Spot) -> Markup {
     let baseline = if stop.note.is_empty() { middle + 5 } else { middle - 3 };
-    // Longer than a box is wide, in the usual size.
+    // Too long for a box at the usual font size.
     let class = if stop.text.chars().count() > 25 { "long" } else { "" };
     let body = html! {
         g class=(stop.class) {
@@ -135,7 +135,7 @@ fn drawn(stop: &Stop, Spot { x: left, y: middle }: Spot) -> Markup {
     html! { @if let Some(link) = &stop.link { a href=(link) { (body) } } @else { (body) } }
 }
 
-/// An arrow that leaves and arrives level.
+/// Returns the path of an arrow that starts and ends horizontally.
 pub(super) fn arrow(x: usize, y: usize, to_x: usize, to_y: usize) -> String {
     let (half, barb) = ((x + to_x) / 2, to_x - 6);
     let (above, below) = (to_y - 3, to_y + 3);
@@ -143,7 +143,7 @@ pub(super) fn arrow(x: usize, y: usize, to_x: usize, to_y: usize) -> String {
 }
 
 fn told(flow: &Flow) -> String {
-    let list = |names: Vec<&str>| if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let senders = list(flow.senders.iter().map(String::as_str).collect());
     format!("From {senders} to {}", list(flow.receivers().into_iter().collect()))
 }

@@ -1,4 +1,4 @@
-//! Who sends and who receives, in the documents.
+//! Senders and receivers in the AsyncAPI documents.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::repository::repository;
 
-/// The operations of a document as `action message`.
+/// Returns the operations of a document as `action message`.
 fn operations(document: &Value) -> BTreeSet<String> {
     let operations = document["operations"].as_object().unwrap().values();
     operations

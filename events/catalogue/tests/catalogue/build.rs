@@ -1,4 +1,4 @@
-//! How the catalogue comes into a folder, and when it does not.
+//! Writing the catalogue into a folder, and the conditions under which that fails.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The catalogue of a small made-up repository: orders are placed, and billed.
+//! The catalogue of a small fictional repository: orders are placed and billed.
 #![allow(clippy::unwrap_used)]
 
 mod asyncapi;

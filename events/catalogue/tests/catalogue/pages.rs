@@ -1,4 +1,4 @@
-//! What is to be read on the pages.
+//! The texts of the pages.
 
 use catalogue::{Files, files_of};
 use contracts::Seen;
@@ -10,7 +10,7 @@ fn files() -> Files {
     files_of(&repository().contracts(), None).unwrap()
 }
 
-/// A page as its words alone, so that a sentence is found whatever its marks.
+/// Returns the text of a page without markup, so that a sentence is found across elements.
 fn words(page: &str) -> String {
     let mut words = String::new();
     for part in page.split('<') {
@@ -29,8 +29,8 @@ fn a_message_has_one_page_with_all_its_versions() {
     assert!(page.contains("From v1 to v2"));
     assert!(page.contains("added items integer · how many things"));
     assert!(page.contains("removed coupon string, optional · what made it cheaper"));
-    assert!(page.contains("Who reads v2 can read what was written as v1: no."));
-    assert!(page.contains("Who reads v1 can read what is written as v2: yes."));
+    assert!(page.contains("Readers of v2 can read messages of v1: no."));
+    assert!(page.contains("Readers of v1 can read messages of v2: yes."));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_page_of_a_message_names_who_reads_which_fields() {
     let page = words(&files["messages/orders.order-placed.html"]);
 
     assert!(page.contains("2 of 3: order_id, items"), "{page}");
-    assert!(page.contains("brought up to v2 first"));
+    assert!(page.contains("upcast to v2 first"));
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn every_service_has_a_page_with_what_it_does() {
 
     let (orders, billing) = (words(&files["services/orders.html"]), words(&files["services/billing.html"]));
 
-    for part in ["Publishes", "Answers", "Works off", "Queues"] {
+    for part in ["Publishes", "Answers", "Runs", "Queues"] {
         assert!(orders.contains(part), "{part} is not in {orders}");
     }
-    assert!(!orders.contains("Consumes") && !orders.contains("Asks "));
+    assert!(!orders.contains("Consumes") && !orders.contains("Calls "));
     assert!(billing.contains("Consumes") && billing.contains("Asks") && !billing.contains("Publishes"));
 }
 
@@ -114,7 +114,7 @@ fn the_page_of_an_event_says_when_it_was_last_seen_and_when_it_retires() {
         "{page}"
     );
     assert!(page.contains("not since 2026-10-30 08:15 UTC (as of 2026-11-29 13:00 UTC)"), "of version 1: {page}");
-    assert!(page.contains("2027-06-30, use the newest version"), "{page}");
+    assert!(page.contains("2027-06-30; use the newest version"), "{page}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A small repository in a folder of its own: `orders` publishes, answers and works off; `billing` consumes and asks.
+//! A small temporary repository: `orders` publishes, answers and runs jobs; `billing` consumes and calls.
 
 use std::{
     env, fs,
@@ -10,7 +10,7 @@ use std::{
 use contracts::Contracts;
 use serde_json::{Value, json};
 
-/// A folder that goes when it is dropped.
+/// A folder that is deleted on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -39,12 +39,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be taken away stays in the folder for such things.
+        // If deletion fails, the folder stays in the directory for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// The repository with all that it has.
+/// Creates the complete repository.
 pub fn repository() -> Folder {
     let folder = Folder::new();
     schemas(&folder);
@@ -53,7 +53,7 @@ pub fn repository() -> Folder {
     folder
 }
 
-/// An event's first version, which `billing` gets but reads as the second.
+/// The first version of an event, which `billing` receives but reads as the second.
 pub fn order_placed() -> Value {
     json!({
         "title": "OrderPlaced",

@@ -1,4 +1,4 @@
-// The check itself: it takes what is valid, also of others, and refuses what is not.
+// Tests of the check itself: it accepts valid documents, also third-party ones, and rejects invalid ones.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -16,7 +16,7 @@ let folder
 before(async () => (folder = await mkdtemp(join(tmpdir(), 'catalogue-'))))
 after(() => rm(folder, { recursive: true }))
 
-/** A small valid document with another payload. */
+/** Returns a small valid document with another payload. */
 function withPayload(payload) {
   return {
     asyncapi: '3.1.0',
@@ -73,7 +73,7 @@ test('an action that does not exist is refused', async () => {
   assert.ok(trouble.length > 0)
 })
 
-test('the examples of the AsyncAPI specification are taken', { skip: existsSync(OTHERS) ? false : `${OTHERS} is not there` }, async () => {
+test('the examples of the AsyncAPI specification are taken', { skip: existsSync(OTHERS) ? false : `${OTHERS} does not exist` }, async () => {
   const names = (await readdir(OTHERS, { recursive: true })).filter((name) => /asyncapi\.ya?ml$/.test(name))
   assert.ok(names.length >= 15, `only ${names.length} documents in ${OTHERS}`)
   for (const name of names) {

@@ -1,4 +1,4 @@
-// The catalogue in a real browser. KITH_CATALOGUE is its folder, KITH_CATALOGUE_URL where it is served.
+// The catalogue in a real browser. KITH_CATALOGUE is its folder, KITH_CATALOGUE_URL its address.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core'
 const FOLDER = process.env.KITH_CATALOGUE
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-assert.ok(FOLDER, 'say where the catalogue is: KITH_CATALOGUE=<folder>; scripts/docs --check does')
+assert.ok(FOLDER, 'set KITH_CATALOGUE to the folder of the catalogue, as scripts/docs --check does')
 const AS_FILES = pathToFileURL(`${FOLDER}/`).href
 const PLACES = [AS_FILES, process.env.KITH_CATALOGUE_URL].filter(Boolean)
 
@@ -18,7 +18,7 @@ let browser
 before(async () => (browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: QUIET })))
 after(() => browser.close())
 
-/** Opens a page that notes what must not happen. */
+/** Opens a page and records errors. */
 async function open(address, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options })
   const trouble = []

@@ -8,7 +8,7 @@ from kith_events.messages.contacts import ContactAdded
 
 
 async def on_contact_added(added: ContactAdded, envelope: Envelope) -> None:
-    print(f"hello {added.name}, told by {envelope.source}", flush=True)
+    print(f"hello {added.name}, from {envelope.source}", flush=True)
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""Publish and consume Kith's events, typed and validated. How: events/clients/README.md."""
+"""Publish and consume Kith's events, typed and validated. See events/clients/README.md."""
 
 from .catalogue import InvalidData, Message, UnknownMessage, message_named, message_of
 from .client import Client, NotPublished, connect

@@ -1,4 +1,4 @@
-"""Any CloudEvent as an AMQP message and back, in the binary mode of CloudEvents' AMQP binding."""
+"""Conversion of any CloudEvent to an AMQP message and back, in the binary mode of CloudEvents' AMQP binding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ WRITTEN = "cloudEvents:"
 
 
 class NotACloudEvent(ValueError):
-    """A message whose headers are not those of a CloudEvent."""
+    """The headers of a message are not those of a CloudEvent."""
 
 
 class Verbatim(JSONFormat):
-    """Bodies as they are: the SDK's format guesses by the content type, and takes what it cannot read for text."""
+    """Keeps bodies unchanged: the SDK's format guesses by content type, and decodes what it cannot parse as text."""
 
     def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:
         return body
@@ -27,7 +27,7 @@ class Verbatim(JSONFormat):
 
 @dataclass(frozen=True)
 class Carried:
-    """What the AMQP message carries."""
+    """The parts of an AMQP message."""
 
     headers: dict[str, Any]
     content_type: str | None
@@ -35,31 +35,31 @@ class Carried:
 
 
 def to_message(event: CloudEvent) -> Carried:
-    """The message that carries an event, whose data must be bytes."""
+    """Returns the message that carries an event, whose data must be bytes."""
     written = amqp.to_binary(event, Verbatim())
     headers = {name.replace(READ, WRITTEN, 1): value for name, value in written.application_properties.items()}
     time = event.get_time()
     if time is not None:
-        # The SDK writes whole milliseconds as a number; the text form loses nothing.
+        # The SDK writes whole milliseconds as a number; text keeps the full precision.
         headers[f"{WRITTEN}time"] = rfc3339(time)
     return Carried(headers, event.get_datacontenttype(), written.application_data)
 
 
 def from_message(headers: Mapping[str, Any], content_type: str | None, body: bytes) -> CloudEvent:
-    """The event that a message carries, its data as bytes. Raises NotACloudEvent."""
+    """Returns the event that a message carries, with its data as bytes. Raises NotACloudEvent."""
     properties = {} if content_type is None else {amqp.CONTENT_TYPE_PROPERTY: content_type}
     missing = [name for name in ("specversion", "id", "source", "type") if not has(headers, name)]
     if missing:
-        # The SDK would make up an id and a version.
+        # The SDK would generate an id and a version.
         raise NotACloudEvent(f"the attribute {missing[0]} is missing")
     try:
         event = amqp.from_binary(amqp.AMQPMessage(properties, dict(headers), body), Verbatim(), CloudEvent)
     except CloudEventValidationError as error:
-        raise NotACloudEvent(f"the attribute {', '.join(error.errors)} is not as CloudEvents 1.0 has it") from None
+        raise NotACloudEvent(f"the attribute {', '.join(error.errors)} is not valid in CloudEvents 1.0") from None
     except ValueError:
-        raise NotACloudEvent("the attribute time is no timestamp of RFC 3339") from None
+        raise NotACloudEvent("the attribute time is not an RFC 3339 timestamp") from None
     if not has(headers, "time"):
-        # The SDK takes now for the time of an event that has none.
+        # The SDK uses the present time for an event without one.
         event.get_attributes().pop("time")
     return event
 

@@ -1,4 +1,4 @@
-"""Every message there is: its full name, its type, and its schema, which data must fit going out and coming in."""
+"""All messages: full name, type, and schema. Data is validated against the schema when sent and when received."""
 
 import json
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ FORMATS = FormatChecker(formats=["uuid", "date-time", "date", "email", "uri"])
 
 @FORMATS.checks("uint32")
 def is_uint32(value: object) -> bool:
-    """The format that Rust's `u32` has in the schemas."""
+    """The format of Rust's `u32` in the schemas."""
     return not isinstance(value, int) or 0 <= value <= 0xFFFF_FFFF
 
 
 class UnknownMessage(LookupError):
-    """There is no schema of this name or type."""
+    """There is no schema with this name or type."""
 
 
 class InvalidData(ValueError):
-    """Data that does not fit its schema. Says where and what is asked for, never what was found there."""
+    """Data does not match its schema. Contains the place and the expectation, never the value."""
 
     def __init__(self, name: str, problems: list[str]):
         super().__init__(f"{name}: {'; '.join(problems)}")
@@ -37,12 +37,12 @@ class Message:
     """One version of a message."""
 
     name: str
-    """Its full name, `contacts.contact-added.v1`: the CloudEvents type."""
+    """The full name, `contacts.contact-added.v1`: the CloudEvents type."""
     type: type[BaseModel]
     kind: str
     """`event`, `request`, `reply` or `job`."""
     subject_field: str | None
-    """The field that says what it is about."""
+    """The field that contains the subject."""
     schema: dict[str, Any]
 
     @property
@@ -61,18 +61,18 @@ class Message:
         return None if self.subject_field is None else str(getattr(data, self.subject_field))
 
     def write(self, data: BaseModel) -> bytes:
-        """The body that carries it. Raises InvalidData."""
-        # pydantic's warnings show values; what they warn of is checked here.
+        """Encodes data as a body. Raises InvalidData."""
+        # pydantic's warnings contain values; their causes are checked below.
         document = data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
         self._check(document)
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
     def read(self, body: bytes) -> BaseModel:
-        """What a body says. Raises InvalidData."""
+        """Decodes a body. Raises InvalidData."""
         try:
             document = json.loads(body)
         except ValueError:
-            # Not chained: the parser's error holds the whole body.
+            # Not chained: the parser's error contains the whole body.
             raise InvalidData(self.name, ["$: is not JSON"]) from None
         self._check(document)
         try:
@@ -92,7 +92,7 @@ class Message:
 
 
 def problem(error: SchemaViolation) -> str:
-    """Where, and what the schema asks for; the library's own text shows the value."""
+    """Describes the place and the expectation; the library's own text contains the value."""
     rule, asked = error.validator, error.validator_value
     if rule == "required":
         absent = [name for name in asked if name not in error.instance]
@@ -101,29 +101,29 @@ def problem(error: SchemaViolation) -> str:
 
 
 def typed_problem(error: Any) -> str:
-    """The same of what fits the schema, but not the type made from it."""
+    """Describes a value that matches the schema but not the generated type."""
     return f"{'.'.join(['$', *map(str, error['loc'])])}: should be of type {error['type']}"
 
 
 def message_of(data_type: type[BaseModel]) -> Message:
-    """The message of a type. Raises UnknownMessage."""
+    """Returns the message of a type. Raises UnknownMessage."""
     for message in catalogue().values():
         if message.type is data_type:
             return message
-    raise UnknownMessage(f"{data_type.__name__} is no message: use a type of kith_events.messages")
+    raise UnknownMessage(f"{data_type.__name__} is not a message: use a type of kith_events.messages")
 
 
 def message_named(name: str) -> Message:
-    """The message of a full name, `contacts.contact-added.v1`. Raises UnknownMessage."""
+    """Returns the message with a full name, `contacts.contact-added.v1`. Raises UnknownMessage."""
     try:
         return catalogue()[name]
     except KeyError:
-        raise UnknownMessage(f"there is no schema {name} here: take a newer kith_events") from None
+        raise UnknownMessage(f"there is no schema {name}: update kith_events") from None
 
 
 @cache
 def catalogue() -> dict[str, Message]:
-    """Every message by its full name."""
+    """All messages by full name."""
     messages = (message for bundle in bundles() for message in messages_in(bundle))
     return {message.name: message for message in messages}
 
@@ -132,7 +132,7 @@ def bundles() -> list[Any]:
     try:
         folder = resources.files(f"{__package__}.messages")
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("the types are not there: run generate.py") from None
+        raise ModuleNotFoundError("the types do not exist: run generate.py") from None
     return [file for file in folder.iterdir() if file.name.endswith(".json")]
 
 

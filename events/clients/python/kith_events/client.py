@@ -1,4 +1,4 @@
-"""A connection of a program to the broker: publishes events, and consumes them from its queue."""
+"""A program's connection to the broker: publishes events, and consumes them from its queue."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,12 +20,12 @@ CONFIRM_LIMIT_S = 10.0
 
 
 class NotPublished(Exception):
-    """The broker has not taken the event, or nobody listens to it. Publish it again with the same id."""
+    """The broker has not confirmed the event, or no queue is bound to it. Publish it again with the same id."""
 
 
 @asynccontextmanager
 async def connect(url: str, *, source: str) -> AsyncIterator["Client"]:
-    """A client that publishes as `source`, for instance `/billing`. Raises where the broker cannot be reached."""
+    """Returns a client that publishes as `source`, such as `/billing`. Raises if the broker is unreachable."""
     client = Client(url, source=source)
     try:
         await client.open()
@@ -35,10 +35,10 @@ async def connect(url: str, *, source: str) -> AsyncIterator["Client"]:
 
 
 class Client:
-    """Made by `connect`. Connections that are lost are replaced.
+    """Created by `connect`. Lost connections are replaced.
 
-    It publishes over one and consumes over others: an alarm of the broker stops whatever is on the one that publishes,
-    and acknowledgements must go on.
+    It publishes over one connection and consumes over others: while an alarm is raised, the broker blocks the
+    connection that publishes, and acknowledgements must continue.
     """
 
     def __init__(self, url: str, *, source: str):
@@ -50,7 +50,7 @@ class Client:
         self._opening = asyncio.Lock()
 
     async def open(self) -> AbstractChannel:
-        """The channel that publishes, a new one where the last is lost."""
+        """Returns the channel for publishing; reopens it if it was lost."""
         async with self._opening:
             if self._channel is None:
                 self._connection = await aio_pika.connect(self._url, timeout=CONNECT_LIMIT_S)
@@ -63,10 +63,10 @@ class Client:
             await connection.close()
 
     async def publish(self, data: BaseModel, *, caused_by: Envelope | None = None, **attributes: Any) -> Envelope:
-        """Publishes an event and returns when the broker has it in every queue that is bound to it.
+        """Publishes an event and returns when the broker has stored it in every bound queue.
 
         `attributes` are those of Envelope; the subject is taken from the data unless given. Raises InvalidData,
-        EnvelopeError, and NotPublished where the broker refuses it or no queue is bound to it.
+        EnvelopeError, and NotPublished if the broker rejects the event or no queue is bound to it.
         """
         message = message_of(type(data))
         if message.kind != "event":
@@ -94,9 +94,9 @@ class Client:
             exchange = await channel.get_exchange(message.exchange, ensure=False)
             await exchange.publish(outgoing, message.routing_key, mandatory=True, timeout=CONFIRM_LIMIT_S)
         except DeliveryError:
-            raise NotPublished(f"{message.name}: no queue is bound to it, or the broker could not keep it") from None
+            raise NotPublished(f"{message.name}: no queue is bound to it, or the broker could not store it") from None
         except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
-            # Whether the channel, the connection or the broker is broken: the next event goes over new ones.
+            # The channel, the connection or the broker may be broken: the next event uses new ones.
             await self.close()
             raise NotPublished(f"{message.name}: {error or 'no confirm in time'}") from error
 
@@ -108,11 +108,11 @@ class Client:
         waits: Sequence[float] = (1.0, 5.0, 30.0),
         prefetch: int = 16,
     ) -> None:
-        """Handles the messages of a queue one by one, in their order, until cancelled.
+        """Handles the messages of a queue one by one, in order, until cancelled.
 
-        What is in hand then comes again. Each is acknowledged after its handler has returned. A handler that fails is
-        called again after each of the `waits` (seconds), then the message is given up; one that cannot be read, or
-        whose handler raises Refused, is given up at once. What is given up goes to the queue's dead-letter exchange,
-        and is logged with its reason.
+        Unacknowledged messages are then redelivered. Each is acknowledged after its handler has returned. A handler
+        that fails is called again after each of the `waits` (seconds), then the message is rejected. A message that
+        cannot be read, or whose handler raises Refused, is rejected at once. Rejected messages go to the queue's
+        dead-letter exchange, and are logged with the reason.
         """
         await consume(self._url, queue, handlers, waits, prefetch)

@@ -1,4 +1,4 @@
-"""Takes messages from a queue and sees to it that each is handled and then acknowledged, or given up for a reason."""
+"""Handles the messages of a queue: each is acknowledged after its handler, or rejected with a reason."""
 
 import asyncio
 import logging
@@ -23,32 +23,32 @@ ByName = Mapping[str, tuple[Message, Handler]]
 
 
 class Refused(Exception):
-    """A message that will never be handled, however often it comes. A handler may raise it too."""
+    """The message can never be handled, however often it is delivered. A handler may raise it too."""
 
 
 async def consume(
     url: str, queue: str, handlers: Mapping[type[BaseModel], Handler], waits: Sequence[float], prefetch: int
 ) -> None:
-    """Handles what is in a queue until cancelled, over a new connection whenever the last is lost."""
+    """Handles the messages of a queue until cancelled; reconnects if the connection is lost."""
     by_name = {message_of(data_type).name: (message_of(data_type), handler) for data_type, handler in handlers.items()}
     while True:
         try:
             async with await aio_pika.connect(url, timeout=CONNECT_LIMIT_S) as connection:
                 await take_from(connection, queue, by_name, waits, prefetch)
-            log.warning("%s: the connection is lost", queue)
+            log.warning("%s: connection lost", queue)
         except ChannelClosed:
-            # The broker says no: the queue is not there, or not ours to read.
+            # The broker denies access: the queue does not exist, or the user may not read it.
             raise
         except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
-            log.warning("%s: the broker cannot be reached: %s", queue, error)
+            log.warning("%s: broker unreachable: %s", queue, error)
         await asyncio.sleep(RECONNECT_WAIT_S)
 
 
 async def take_from(
     connection: AbstractConnection, queue: str, by_name: ByName, waits: Sequence[float], prefetch: int
 ) -> None:
-    """Handles what is in a queue until the channel is closed or the queue is gone."""
-    # Not aio-pika's iterator: cancelled on a lost connection, it raises another error in place of the cancellation.
+    """Handles the messages of a queue until the channel is closed or the queue is deleted."""
+    # Not aio-pika's iterator: if cancelled on a lost connection, it raises another error instead of the cancellation.
     waiting: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
     channel = await connection.channel()
     await channel.set_qos(prefetch_count=prefetch)
@@ -61,18 +61,18 @@ async def take_from(
 
 
 async def bring_to_an_end(delivery: AbstractIncomingMessage, by_name: ByName, waits: Sequence[float]) -> None:
-    """Handles a message and acknowledges it, or gives it up."""
+    """Handles a message and acknowledges or rejects it."""
     try:
         await handle(delivery, by_name, waits)
         end = delivery.ack()
     except Refused as refusal:
-        log.warning("refused: %s", refusal, exc_info=refusal.__cause__)
+        log.warning("rejected: %s", refusal, exc_info=refusal.__cause__)
         end = delivery.reject(requeue=False)
     try:
         await end
     except CONNECTION_EXCEPTIONS as error:
-        # The connection that brought it is gone: the broker hands it out again on the next one.
-        log.warning("message %s is not acknowledged and will come again: %s", delivery.message_id, error)
+        # The connection that delivered it is lost: the broker redelivers the message on the next one.
+        log.warning("message %s was not acknowledged and will be redelivered: %s", delivery.message_id, error)
 
 
 async def handle(delivery: AbstractIncomingMessage, by_name: ByName, waits: Sequence[float]) -> None:
@@ -83,15 +83,15 @@ async def handle(delivery: AbstractIncomingMessage, by_name: ByName, waits: Sequ
             return await handler(data, envelope)
         except Refused as refusal:
             raise Refused(f"{envelope.name} {envelope.id}: {refusal}") from None
-        except Exception as error:  # whatever the handler raises is for us to survive
+        except Exception as error:  # a handler may raise anything
             if wait is None:
                 raise Refused(f"{envelope.name} {envelope.id}: failed {len(waits) + 1} times") from error
-            log.warning("%s %s failed, again in %s s", envelope.name, envelope.id, wait, exc_info=error)
+            log.warning("%s %s failed; retrying in %s s", envelope.name, envelope.id, wait, exc_info=error)
             await asyncio.sleep(wait)
 
 
 def read(delivery: AbstractIncomingMessage, by_name: ByName) -> tuple[Envelope, BaseModel, Handler]:
-    """What was sent, and who handles it. Raises Refused."""
+    """Decodes a message and finds its handler. Raises Refused."""
     try:
         event = from_message(delivery.headers, delivery.content_type, delivery.body)
         envelope = Envelope.from_cloud_event(event)

@@ -1,4 +1,4 @@
-"""What is known of a message of Kith beside its data: CloudEvents' attributes, and the extensions that Kith has."""
+"""The metadata of a Kith message: the CloudEvents attributes, and Kith's extensions."""
 
 import re
 from collections.abc import Callable
@@ -13,26 +13,26 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 
 
 class EnvelopeError(ValueError):
-    """An attribute that is missing or not in its form."""
+    """An attribute is missing or malformed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and there is always a time."""
+    """The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and a time is required."""
 
     name: str
     """The message's full name, `contacts.contact-added.v1`: the CloudEvents type."""
     source: str
-    """Who sent it, `/contacts`."""
+    """The sender, `/contacts`."""
     id: UUID = field(default_factory=uuid4)
-    """Tells this message from every other; the same again is the same message."""
+    """Identifies the message; a repeat of the message has the same id."""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     subject: str | None = None
-    """What it is about."""
+    """The thing that it is about."""
     sequence: int | None = None
-    """Counts up per subject from 1. Who publishes gives it, in the transaction that wrote the change."""
+    """The number among the events of its subject, from 1. The publisher assigns it in the transaction of the change."""
     traceparent: str | None = None
-    """W3C trace context: which trace and span it was sent from."""
+    """W3C trace context: the trace and span in which it was sent."""
     correlation_id: UUID | None = None
     """The first message of the chain that this one belongs to."""
     causation_id: UUID | None = None
@@ -49,7 +49,7 @@ class Envelope:
             raise EnvelopeError("the attribute traceparent should be a W3C traceparent")
 
     def caused_by(self, cause: "Envelope") -> "Envelope":
-        """The same, in the chain of the message whose handling sends it. What it says itself stays."""
+        """Returns the same envelope in the chain of the causing message. Attributes that are set stay."""
         return replace(
             self,
             correlation_id=self.correlation_id or cause.correlation_id or cause.id,
@@ -59,7 +59,7 @@ class Envelope:
         )
 
     def to_cloud_event(self, body: bytes) -> CloudEvent:
-        """A CloudEvent with these attributes and JSON for data."""
+        """Returns a CloudEvent with these attributes and JSON data."""
         attributes: dict[str, Any] = {
             "specversion": "1.0",
             "id": str(self.id),
@@ -76,7 +76,7 @@ class Envelope:
 
     @classmethod
     def from_cloud_event(cls, event: CloudEvent) -> "Envelope":
-        """The envelope of a CloudEvent; attributes that Kith does not know are left out. Raises EnvelopeError."""
+        """Returns the envelope of a CloudEvent; unknown attributes are ignored. Raises EnvelopeError."""
         time = event.get_time()
         if time is None:
             raise EnvelopeError("the attribute time is missing")
@@ -94,7 +94,7 @@ class Envelope:
         )
 
 
-# CloudEvents allows no underscore in a name.
+# CloudEvents allows no underscore in an attribute name.
 EXTENSIONS = {
     "subject": "subject",
     "sequence": "sequence",

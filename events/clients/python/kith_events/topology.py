@@ -1,6 +1,6 @@
-"""Makes, as the broker's administrator, what a program needs there: its queue, bindings, a user with just its rights.
+"""Creates, as the broker's administrator, a program's queue, bindings, and user with minimal rights.
 
-The program itself may configure nothing, as Kith's services.
+Like Kith's services, the program itself may configure nothing.
 """
 
 import re
@@ -12,12 +12,12 @@ from pydantic import BaseModel
 
 from .catalogue import Message, message_of
 
-# Crash loops end in the dead queue; what a handler refuses goes there after the client's own attempts.
+# Crash loops end in the dead queue; a message whose handler fails goes there after the client's own attempts.
 DELIVERY_LIMIT = 20
 
 
 class Topology:
-    """What the program `name` needs: the user `name`, the queues `<name>.events` and `<name>.dead`."""
+    """The topology of the program `name`: the user `name`, the queues `<name>.events` and `<name>.dead`."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Topology:
         self._vhost = quote(vhost, safe="")
 
     def apply(self, management_url: str, password: str) -> None:
-        """Makes what is not there. `management_url` is that of an administrator, with name and password."""
+        """Creates what is missing. `management_url` is that of an administrator, with name and password."""
         with administrator(management_url) as api:
             self._make_exchanges(api)
             if self._consumes:
@@ -44,7 +44,7 @@ class Topology:
             self._make_user(api, password)
 
     def remove(self, management_url: str) -> None:
-        """Takes away what is the program's own; events' exchanges stay."""
+        """Deletes the program's own user and queues; the exchanges of events stay."""
         with administrator(management_url) as api:
             paths = [self._of("queues", self.queue), self._of("queues", self.dead_queue)]
             paths += [self._of("exchanges", self._dead_exchange), f"users/{quote(self.name, safe='')}"]
@@ -74,7 +74,7 @@ class Topology:
         checked(api.put(f"users/{user}", json={"password": password, "tags": ""}))
         rights = {"configure": "^$", "write": any_of(exchanges(self._publishes)), "read": any_of([self.queue])}
         checked(api.put(f"permissions/{self._vhost}/{user}", json=rights))
-        # Of an owner's events only those that are named, although the exchange carries them all.
+        # Only the named events of an owner, although the exchange carries all of them.
         for exchange in exchanges(self._publishes):
             keys = [message.routing_key for message in self._publishes if message.exchange == exchange]
             topic = {"exchange": exchange, "write": any_of(keys), "read": "^$"}
@@ -89,7 +89,7 @@ def exchanges(messages: Sequence[Message]) -> list[str]:
 
 
 def any_of(names: Sequence[str]) -> str:
-    """The pattern of these names and no other."""
+    """Returns the pattern that matches exactly these names."""
     return "^(" + "|".join(map(re.escape, names)) + ")$" if names else "^$"
 
 
@@ -100,4 +100,4 @@ def administrator(management_url: str) -> httpx.Client:
 def checked(answer: httpx.Response, *, absent_is_fine: bool = False) -> None:
     if answer.is_success or (absent_is_fine and answer.status_code == 404):
         return
-    raise RuntimeError(f"{answer.request.method} {answer.request.url.path}: the broker refuses: {answer.text}")
+    raise RuntimeError(f"{answer.request.method} {answer.request.url.path}: rejected by the broker: {answer.text}")

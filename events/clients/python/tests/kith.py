@@ -1,4 +1,4 @@
-"""A running Kith for the tests: its public API, its broker's administrator, and users of the broker of our own."""
+"""A running Kith for the tests: its public API, its broker's administrator, and broker users of the tests."""
 
 import asyncio
 import os
@@ -22,12 +22,12 @@ Found = TypeVar("Found")
 
 def setting(name: str) -> str:
     value = os.environ.get(name)
-    assert value, f"{name} is not set: run the tests by scripts/clients"
+    assert value, f"{name} is not set: run the tests with scripts/clients"
     return value
 
 
 async def eventually(what: str, look: Callable[[], Awaitable[Found | None]]) -> Found:
-    """What is found, looked for until it is there or the limit has passed."""
+    """Polls until a value is found or the limit has passed."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if (found := await look()) is not None:
@@ -38,7 +38,7 @@ async def eventually(what: str, look: Callable[[], Awaitable[Found | None]]) -> 
 
 @contextmanager
 def program(**topology) -> Iterator[tuple[Topology, str]]:
-    """A program of our own on the broker, and the address of its user. Both are gone afterwards."""
+    """A program of the test on the broker, and the URL of its user. Both are deleted afterwards."""
     needs = Topology(f"python-{secrets.token_hex(4)}", **topology)
     password = secrets.token_hex(16)
     broker = urlsplit(setting("KITH_AMQP_URL"))
@@ -52,7 +52,7 @@ def program(**topology) -> Iterator[tuple[Topology, str]]:
 
 @dataclass
 class Member:
-    """A registered account that is signed in."""
+    """A registered account with a session."""
 
     account_id: UUID
     api: httpx.AsyncClient

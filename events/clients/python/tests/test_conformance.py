@@ -1,6 +1,6 @@
-"""The CloudEvents project's own material, as far as it says something of events in AMQP's binary mode.
+"""The CloudEvents project's own test data, where it concerns events in AMQP's binary mode.
 
-It lies outside of the repository, in the folder that KITH_TEST_DATA names; where it is not there the tests are skipped.
+It is not part of the repository: KITH_TEST_DATA names its folder. Without it, the tests are skipped.
 """
 
 import base64
@@ -22,11 +22,11 @@ from kith_events.binding import Carried, NotACloudEvent, from_message, to_messag
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 FOLDER = (REPOSITORY / os.environ.get("KITH_TEST_DATA", "../shared/data")).resolve() / "contracts/cloudevents"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"{FOLDER} is not there: KITH_TEST_DATA names its place")
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"{FOLDER} does not exist: set KITH_TEST_DATA")
 
 
 def spec_examples() -> list[dict]:
-    """The events among the examples. An attribute that is null is one that is not set, says the JSON format."""
+    """Returns the events among the examples. In the JSON format, an attribute that is null counts as not set."""
     examples = [example["event"] for example in json.loads((FOLDER / "spec-examples.json").read_text())]
     return [{k: v for k, v in event.items() if v is not None} for event in examples if isinstance(event, dict)]
 
@@ -41,7 +41,7 @@ def minimal(event: dict) -> dict:
 
 
 def body_of(event: dict) -> bytes:
-    """The data as a binary message carries it."""
+    """Returns the data as a binary message carries it."""
     if "data_base64" in event:
         return base64.b64decode(event["data_base64"])
     is_json = "json" in event.get("datacontenttype", "application/json")
@@ -144,7 +144,7 @@ def test_which_examples_kith_s_envelope_refuses_and_why():
             Envelope.from_cloud_event(read)
         reasons.add(str(refusal.value))
 
-    # All of them: no example of the specification has a UUID for its id, and most have no time.
+    # Every example is rejected: none in the specification has a UUID as id, and most have no time.
     assert reasons == {"the attribute time is missing", "the attribute id cannot be read: it should be a UUID"}
 
 

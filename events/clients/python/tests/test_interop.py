@@ -1,4 +1,4 @@
-"""The client and the six services, on a real broker."""
+"""The client with the six services, on a real broker."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from kith_events.messages.notifications import Failed
 
 @asynccontextmanager
 async def consuming(client, queue, handlers, **options):
-    """Consumes until the block ends; fails when consuming has failed."""
+    """Consumes until the block ends; fails if consuming has failed."""
     task = asyncio.create_task(client.consume(queue, handlers, **options))
     yield
     task.cancel()
@@ -59,7 +59,7 @@ async def test_a_service_of_kith_acts_on_a_published_event():
         feed = (await member.got("notifications"))["items"]
         return next((notice["title"] for notice in feed if notice["kind"] == "contact-joined"), None)
 
-    assert await eventually("the feed tells of it", told) == "Tadeusz Łukasik has joined Kith"
+    assert await eventually("the feed shows it", told) == "Tadeusz Łukasik has joined Kith"
     assert (sent.subject, sent.sequence) == (str(contact_id), 2)
 
 
@@ -89,7 +89,7 @@ async def test_an_event_of_a_service_of_kith_is_received_typed():
 
 async def test_the_example_of_the_guide_greets_a_new_contact():
     example = Path(__file__).parents[1] / "examples/greeter.py"
-    assert example.read_text() in (Path(__file__).parents[2] / "README.md").read_text(), "the guide shows another text"
+    assert example.read_text() in (Path(__file__).parents[2] / "README.md").read_text(), "the README shows another text"
 
     with program(consumes=[ContactAdded]) as (needs, url):
         surroundings = os.environ | {"BROKER_URL": url, "QUEUE": needs.queue}
@@ -106,7 +106,7 @@ async def test_the_example_of_the_guide_greets_a_new_contact():
             greeter.terminate()
             await greeter.wait()
 
-    assert line == f"hello {name}, told by /contacts\n"
+    assert line == f"hello {name}, from /contacts\n"
 
 
 async def test_an_invalid_document_is_refused_with_its_path_and_without_its_value(caplog):
@@ -120,11 +120,11 @@ async def test_an_invalid_document_is_refused_with_its_path_and_without_its_valu
         await published_by_hand(needs.queue, b'{"contact_id": "grandma\'s secret", "owner_id": 7}')
         async with connect(url, source="/python") as client:
             async with consuming(client, needs.queue, {ContactRemoved: on_contact_removed}):
-                dead = await eventually("the message is among the dead", lambda: message_in(needs.dead_queue))
+                dead = await eventually("the message is in the dead queue", lambda: message_in(needs.dead_queue))
 
     assert b"grandma" in dead
     assert handled.empty()
-    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("refused")]
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("rejected")]
     assert '$.contact_id: should be of format "uuid"' in line
     assert '$.owner_id: should be of type "string"' in line
     assert "grandma" not in line and "7" not in line.split("contacts.contact-removed.v1:")[1]
@@ -135,14 +135,14 @@ async def test_a_handler_that_fails_is_called_again_and_then_the_event_is_given_
 
     async def on_contact_removed(removed: ContactRemoved, _: Envelope) -> None:
         calls.append(removed.contact_id)
-        raise ConnectionError("the database is away")
+        raise ConnectionError("the database is unavailable")
 
     removed = ContactRemoved(contact_id=uuid4(), owner_id=uuid4(), removed_at="2026-11-01T09:30:00Z")
     with program(consumes=[ContactRemoved], publishes=[ContactRemoved]) as (needs, url):
         async with connect(url, source="/contacts") as client:
             await client.publish(removed, sequence=1)
             async with consuming(client, needs.queue, {ContactRemoved: on_contact_removed}, waits=(0.01, 0.01)):
-                await eventually("the message is among the dead", lambda: message_in(needs.dead_queue))
+                await eventually("the message is in the dead queue", lambda: message_in(needs.dead_queue))
 
     assert calls == [removed.contact_id] * 3
 
@@ -183,7 +183,7 @@ async def test_an_event_that_nobody_listens_to_is_taken_by_the_history():
     failed = Failed(**ids, **said, failed_at="2026-11-01T09:30:00Z")
     with program(publishes=[Failed]) as (_, url):
         async with connect(url, source="/notifications") as client:
-            await client.publish(failed, sequence=1)  # Raises NotPublished where no queue is bound.
+            await client.publish(failed, sequence=1)  # Raises NotPublished if no queue is bound.
 
 
 async def published_by_hand(queue: str, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Schema, type and example say the same of every message; what does not fit is refused by its path alone."""
+"""Schema, type and example agree for every message; invalid data is reported by its path alone."""
 
 import json
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ def test_what_a_reader_does_not_know_is_left_out():
 
 
 def test_invalid_data_is_refused_on_the_way_out_too():
-    # pydantic checks on construction; this goes around it.
+    # pydantic validates on construction; model_construct skips that.
     added = ContactAdded.model_construct(contact_id="Zoe's secret", name=None, emails=[4711])
 
     with pytest.raises(InvalidData) as refusal:

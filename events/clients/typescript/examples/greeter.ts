@@ -8,6 +8,6 @@ process.once('SIGTERM', () => stop.abort())
 
 const client = await connect(BROKER_URL, { source: '/greeter' })
 await client.consume(QUEUE, [
-  on(ContactAdded, async (added, envelope) => console.log(`hello ${added.name}, told by ${envelope.source}`)),
+  on(ContactAdded, async (added, envelope) => console.log(`hello ${added.name}, from ${envelope.source}`)),
 ], { signal: stop.signal })
 await client.close()

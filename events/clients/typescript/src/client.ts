@@ -1,4 +1,4 @@
-// A connection of a program to the broker: publishes events, and consumes them from its queue.
+// A program's connection to the broker: publishes events, and consumes them from its queue.
 import { connect as open, type ChannelModel, type ConfirmChannel, type Options } from 'amqplib'
 import { toMessage } from './binding.js'
 import { CONNECT_LIMIT_MS, consume, type ConsumeOptions, type Subscription } from './consumer.js'
@@ -7,7 +7,7 @@ import type { Message } from './message.js'
 
 const CONFIRM_LIMIT_MS = 10_000
 
-/** The broker has not taken the event, or nobody listens to it. Publish it again with the same id. */
+/** The broker has not confirmed the event, or no queue is bound to it. Publish it again with the same id. */
 export class NotPublished extends Error {
   override name = 'NotPublished'
 }
@@ -17,7 +17,7 @@ export type PublishOptions = Attributes & {
   causedBy?: Envelope
 }
 
-/** A client that publishes as `source`, for instance `/billing`. Throws where the broker cannot be reached. */
+/** Returns a client that publishes as `source`, such as `/billing`. Throws if the broker is unreachable. */
 export async function connect(url: string, options: { source: string }): Promise<Client> {
   const client = new Client(url, options.source)
   await client.open()
@@ -29,17 +29,17 @@ type Route = Pick<Message<unknown>, 'name' | 'exchange' | 'routingKey'>
 interface Line {
   connection: ChannelModel
   channel: ConfirmChannel
-  /** The ids of messages that the broker has handed back. */
+  /** The ids of messages that the broker has returned. */
   returned: Set<string>
-  /** Why it was closed, where the broker has said so. */
+  /** The reason for which the broker closed it, if known. */
   trouble?: Error
 }
 
 /**
- * Made by `connect`. Connections that are lost are replaced.
+ * Created by `connect`. Lost connections are replaced.
  *
- * It publishes over one and consumes over others: an alarm of the broker stops whatever is on the one that publishes,
- * and acknowledgements must go on.
+ * It publishes over one connection and consumes over others: while an alarm is raised, the broker blocks the
+ * connection that publishes, and acknowledgements must continue.
  */
 export class Client {
   #line: Promise<Line> | undefined
@@ -49,7 +49,7 @@ export class Client {
     this.#user = decodeURIComponent(new URL(url).username || 'guest')
   }
 
-  /** Opens the line that publishes, a new one where the last is lost. */
+  /** Opens the connection for publishing; reopens it if it was lost. */
   open(): Promise<Line> {
     this.#line ??= openLine(this.url).catch((error) => {
       this.#line = undefined
@@ -58,7 +58,7 @@ export class Client {
     return this.#line
   }
 
-  /** Closes the line that publishes. What is consumed is stopped by its signal. */
+  /** Closes the connection for publishing. Consumers are stopped by their signals. */
   async close(): Promise<void> {
     const line = this.#line
     this.#line = undefined
@@ -66,8 +66,8 @@ export class Client {
   }
 
   /**
-   * Publishes an event and returns when the broker has it in every queue that is bound to it. The subject is taken from
-   * the data unless given. Throws InvalidData, EnvelopeError, and NotPublished where the broker refuses it or no queue
+   * Publishes an event and returns when the broker has stored it in every bound queue. The subject is taken from the
+   * data unless given. Throws InvalidData, EnvelopeError, and NotPublished if the broker rejects the event or no queue
    * is bound to it.
    */
   async publish<T>(message: Message<T>, data: T, { causedBy, ...attributes }: PublishOptions = {}): Promise<Envelope> {
@@ -90,7 +90,7 @@ export class Client {
       await within(CONFIRM_LIMIT_MS, confirmed(line, message, body, properties))
     } catch (error) {
       if (error instanceof NotPublished) throw error
-      // Whether the channel, the connection or the broker is broken: the next event goes over new ones.
+      // The channel, the connection or the broker may be broken: the next event uses new ones.
       await this.close()
       const cause = line?.trouble ?? (error as Error)
       throw new NotPublished(`${message.name}: ${cause.message}`, { cause })
@@ -98,10 +98,10 @@ export class Client {
   }
 
   /**
-   * Handles the messages of a queue one by one, in their order, until the signal stops it. Each is acknowledged after
-   * its handler has returned. A handler that fails is called again after each of the waits, then the message is given
-   * up; one that cannot be read, or whose handler throws Refused, is given up at once. What is given up goes to the
-   * queue's dead-letter exchange, and is logged with its reason.
+   * Handles the messages of a queue one by one, in order, until the signal stops it. Each is acknowledged after its
+   * handler has returned. A handler that fails is called again after each of the waits, then the message is rejected. A
+   * message that cannot be read, or whose handler throws Refused, is rejected at once. Rejected messages go to the
+   * queue's dead-letter exchange, and are logged with the reason.
    */
   async consume(queue: string, subscriptions: Subscription[], options: ConsumeOptions = {}): Promise<void> {
     await consume(this.url, queue, subscriptions, options)
@@ -112,17 +112,17 @@ async function openLine(url: string): Promise<Line> {
   const connection = await open(url, { timeout: CONNECT_LIMIT_MS })
   const channel = await connection.createConfirmChannel()
   const line: Line = { connection, channel, returned: new Set() }
-  // While nobody publishes it is no error; who does is told by the confirm that fails.
+  // While nothing is being published, this is not an error; otherwise the pending confirm fails.
   for (const source of [connection, channel]) source.on('error', (error: Error) => void (line.trouble = error))
   channel.on('return', ({ properties }) => line.returned.add(properties.messageId))
   return line
 }
 
-/** Sends it and waits for the broker's word. */
+/** Sends a message and waits for the publisher confirm. */
 function confirmed({ channel, returned }: Line, to: Route, body: Buffer, properties: Options.Publish): Promise<void> {
   return new Promise((resolve, reject) => {
     channel.publish(to.exchange, to.routingKey, body, properties, (refusal) => {
-      // The broker hands a message back before it confirms it.
+      // The broker returns an unroutable message before it confirms it.
       const isReturned = returned.delete(properties.messageId ?? '')
       if (isReturned) reject(new NotPublished(`${to.name}: no queue is bound to it`))
       else if (refusal) reject(refusal)

@@ -1,4 +1,4 @@
-// Takes messages from a queue and sees to it that each is handled and then acknowledged, or given up for a reason.
+// Handles the messages of a queue: each is acknowledged after its handler, or rejected with a reason.
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { connect, type Channel, type ConsumeMessage } from 'amqplib'
@@ -9,36 +9,36 @@ import { InvalidData, type Message } from './message.js'
 const RECONNECT_WAIT_MS = 1_000
 export const CONNECT_LIMIT_MS = 10_000
 
-/** A message that will never be handled, however often it comes. A handler may throw it too. */
+/** The message can never be handled, however often it is delivered. A handler may throw it too. */
 export class Refused extends Error {
   override name = 'Refused'
 }
 
 export type Handler<T> = (data: T, envelope: Envelope) => Promise<void>
 
-/** What is done with one message; made by `on`. */
+/** A message and its handler; created by `on`. */
 export interface Subscription {
   readonly message: Message<unknown>
   readonly handler: Handler<unknown>
 }
 
-/** Says who handles a message: `on(ContactAdded, async (added, envelope) => ...)`. */
+/** Subscribes a handler to a message: `on(ContactAdded, async (added, envelope) => ...)`. */
 export const on = <T>(message: Message<T>, handler: Handler<T>) => ({ message, handler }) as unknown as Subscription
 
 export interface ConsumeOptions {
-  /** Stops it: the message in hand is finished first. */
+  /** Stops consuming; the message being handled is finished first. */
   signal?: AbortSignal
-  /** How long to wait before a handler that failed is called again (milliseconds); then the message is given up. */
+  /** The waits before each retry of a failed handler (milliseconds); after the last retry, the message is rejected. */
   waitsMs?: number[]
-  /** How many messages are fetched ahead. */
+  /** The prefetch: the number of unacknowledged messages. */
   prefetch?: number
-  /** Told why a message is given up, comes again, or a connection is replaced. Default: console.warn. */
+  /** Receives a line when a message is rejected or redelivered, or a connection is replaced. Default: console.warn. */
   log?: (line: string, cause?: unknown) => void
 }
 
 type Settings = Required<Omit<ConsumeOptions, 'signal'>> & { signal: AbortSignal; byName: Map<string, Subscription> }
 
-/** Handles what is in a queue until stopped, over a new connection whenever the last is lost. */
+/** Handles the messages of a queue until stopped; reconnects if the connection is lost. */
 export async function consume(url: string, queue: string, subscriptions: Subscription[], options: ConsumeOptions) {
   const settings: Settings = {
     signal: new AbortController().signal,
@@ -52,23 +52,23 @@ export async function consume(url: string, queue: string, subscriptions: Subscri
     try {
       await takeFrom(url, queue, settings)
     } catch (error) {
-      // The broker says no: the queue is not there, or not ours to read.
+      // The broker denies access: the queue does not exist, or the user may not read it.
       if ([403, 404].includes((error as { code?: number }).code ?? 0)) throw error
-      settings.log(`${queue}: the broker cannot be reached: ${(error as Error).message}`)
+      settings.log(`${queue}: broker unreachable: ${(error as Error).message}`)
     }
     await pause(RECONNECT_WAIT_MS, undefined, { signal: settings.signal }).catch(() => undefined)
   }
 }
 
-/** Handles what is in a queue until stopped, or until the connection or the queue is gone. */
+/** Handles the messages of a queue until stopped, or until the connection or the queue is lost. */
 async function takeFrom(url: string, queue: string, settings: Settings): Promise<void> {
   const connection = await connect(url, { timeout: CONNECT_LIMIT_MS })
   const end = new AbortController()
   const ended = () => end.abort()
-  // Errors of the connection come with its end, which is what counts.
+  // A connection error is followed by the `close` event, which is handled.
   connection.on('error', () => undefined).on('close', ended)
   settings.signal.addEventListener('abort', ended, { once: true })
-  // It may have been stopped while the connection was made.
+  // It may have been stopped while the connection was being opened.
   if (settings.signal.aborted) ended()
   try {
     const channel = await connection.createChannel()
@@ -81,20 +81,20 @@ async function takeFrom(url: string, queue: string, settings: Settings): Promise
     })
     if (!end.signal.aborted) await once(end.signal, 'abort')
     await work
-    if (!settings.signal.aborted) settings.log(`${queue}: the connection or the queue is gone`)
+    if (!settings.signal.aborted) settings.log(`${queue}: connection or queue lost`)
   } finally {
     settings.signal.removeEventListener('abort', ended)
     await connection.close().catch(() => undefined)
   }
 }
 
-/** Handles a message and acknowledges it, or gives it up. */
+/** Handles a message and acknowledges or rejects it. */
 async function bringToAnEnd(channel: Channel, delivery: ConsumeMessage, settings: Settings): Promise<void> {
   let isHandled: boolean
   try {
     isHandled = await handle(delivery, settings)
   } catch (error) {
-    settings.log(`refused: ${(error as Error).message}`, (error as Error).cause)
+    settings.log(`rejected: ${(error as Error).message}`, (error as Error).cause)
     return atTheBroker(() => channel.nack(delivery, false, false), delivery, settings)
   }
   if (isHandled) atTheBroker(() => channel.ack(delivery), delivery, settings)
@@ -104,12 +104,12 @@ function atTheBroker(end: () => void, { properties }: ConsumeMessage, { log }: S
   try {
     end()
   } catch {
-    // The connection that brought it is gone: the broker hands it out again on the next one.
-    log(`message ${properties.messageId} is not acknowledged and will come again`)
+    // The connection that delivered it is lost: the broker redelivers the message on the next one.
+    log(`message ${properties.messageId} was not acknowledged and will be redelivered`)
   }
 }
 
-/** Calls the handler, again after each wait. False when stopped before it succeeded. Throws Refused. */
+/** Calls the handler, again after each wait. Returns false if stopped before it succeeded. Throws Refused. */
 async function handle(delivery: ConsumeMessage, { byName, waitsMs, signal, log }: Settings): Promise<boolean> {
   const { envelope, data, handler } = read(delivery, byName)
   const what = `${envelope.name} ${envelope.id}`
@@ -120,7 +120,7 @@ async function handle(delivery: ConsumeMessage, { byName, waitsMs, signal, log }
     } catch (error) {
       if (error instanceof Refused) throw new Refused(`${what}: ${error.message}`)
       if (waitMs === undefined) throw new Refused(`${what}: failed ${waitsMs.length + 1} times`, { cause: error })
-      log(`${what} failed, again in ${waitMs} ms`, error)
+      log(`${what} failed; retrying in ${waitMs} ms`, error)
     }
     await pause(waitMs, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return false
@@ -128,7 +128,7 @@ async function handle(delivery: ConsumeMessage, { byName, waitsMs, signal, log }
   return false
 }
 
-/** What was sent, and who handles it. Throws Refused. */
+/** Decodes a message and finds its handler. Throws Refused. */
 function read({ properties, content }: ConsumeMessage, byName: Map<string, Subscription>) {
   try {
     const { headers = {}, contentType } = properties
@@ -138,7 +138,7 @@ function read({ properties, content }: ConsumeMessage, byName: Map<string, Subsc
     return { envelope, data: subscription.message.read(content), handler: subscription.handler }
   } catch (error) {
     const isExpected = [Refused, NotACloudEvent, EnvelopeError, InvalidData].some((kind) => error instanceof kind)
-    // What else may be thrown here might show what is in the message.
+    // The text of any other error may contain data of the message.
     throw new Refused(`message ${properties.messageId}: ${isExpected ? (error as Error).message : 'cannot be read'}`)
   }
 }

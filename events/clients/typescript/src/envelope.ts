@@ -1,22 +1,22 @@
-// What is known of a message of Kith beside its data: CloudEvents' attributes, and the extensions that Kith has.
+// The metadata of a Kith message: the CloudEvents attributes, and Kith's extensions.
 import { randomUUID } from 'node:crypto'
 import type { CloudEventV1 } from 'cloudevents'
 
-/** The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and there is always a time. */
+/** The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and a time is required. */
 export interface Envelope {
   /** The message's full name, `contacts.contact-added.v1`: the CloudEvents type. */
   name: string
-  /** Who sent it, `/contacts`. */
+  /** The sender, `/contacts`. */
   source: string
-  /** Tells this message from every other; the same again is the same message. */
+  /** Identifies the message; a repeat of the message has the same id. */
   id: string
-  /** When it was written: RFC 3339. */
+  /** The time at which it was written: RFC 3339. */
   time: string
-  /** What it is about. */
+  /** The thing that it is about. */
   subject?: string
-  /** Counts up per subject from 1. Who publishes gives it, in the transaction that wrote the change. */
+  /** The number among the events of its subject, from 1. The publisher assigns it in the transaction of the change. */
   sequence?: number
-  /** W3C trace context: which trace and span it was sent from. */
+  /** W3C trace context: the trace and span in which it was sent. */
   traceparent?: string
   /** The first message of the chain that this one belongs to. */
   correlationId?: string
@@ -26,10 +26,10 @@ export interface Envelope {
   actor?: string
 }
 
-/** What may be said of a message that is published; the rest is made. */
+/** The attributes that a publisher may set; the others are generated. */
 export type Attributes = Partial<Omit<Envelope, 'name' | 'source'>>
 
-/** An attribute that is missing or not in its form. */
+/** An attribute is missing or malformed. */
 export class EnvelopeError extends Error {
   override name = 'EnvelopeError'
 }
@@ -49,7 +49,7 @@ const FORMS: [keyof Envelope, (value: string) => boolean, string][] = [
   ['actor', isUuid, 'a UUID'],
 ]
 
-/** Checks what is there. Throws EnvelopeError. */
+/** Validates the attributes that are set. Throws EnvelopeError. */
 function checked(envelope: Envelope): Envelope {
   for (const [name, isInForm, form] of FORMS) {
     const value = envelope[name]
@@ -60,7 +60,7 @@ function checked(envelope: Envelope): Envelope {
   return envelope
 }
 
-/** An envelope with what is said, an id and a time; in the chain of the message whose handling sends it, if any. */
+/** Returns an envelope with the given attributes, an id and a time, in the chain of the causing message, if any. */
 export function newEnvelope(name: string, source: string, attributes: Attributes, cause?: Envelope): Envelope {
   const chain = cause && {
     correlationId: cause.correlationId ?? cause.id,
@@ -71,7 +71,7 @@ export function newEnvelope(name: string, source: string, attributes: Attributes
   return checked({ name, source, ...made, ...chain, ...withoutUnset(attributes) })
 }
 
-/** A CloudEvent with these attributes and JSON for data. */
+/** Returns a CloudEvent with these attributes and JSON data. */
 export function toCloudEvent(envelope: Envelope, body: Buffer): CloudEventV1<Buffer> {
   const { name, sequence, correlationId, causationId, ...same } = envelope
   const extensions = { sequence: sequence?.toString(), correlationid: correlationId, causationid: causationId }
@@ -79,7 +79,7 @@ export function toCloudEvent(envelope: Envelope, body: Buffer): CloudEventV1<Buf
   return { ...fixed, ...same, ...withoutUnset(extensions), data: body }
 }
 
-/** The envelope of a CloudEvent; attributes that Kith does not know are left out. Throws EnvelopeError. */
+/** Returns the envelope of a CloudEvent; unknown attributes are ignored. Throws EnvelopeError. */
 export function fromCloudEvent(event: CloudEventV1<Buffer>): Envelope {
   if (event.time === undefined) throw new EnvelopeError('the attribute time is missing')
   const text = (name: string) => (event[name] === undefined ? undefined : String(event[name]))

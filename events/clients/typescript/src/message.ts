@@ -1,8 +1,8 @@
-// A message: its full name, and its schema, which data must fit going out and coming in.
+// A message: its full name, and its schema. Data is validated against the schema when sent and when received.
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 
-/** Data that does not fit its schema. Says where and what is asked for, never what was found there. */
+/** Data does not match its schema. Contains the place and the expectation, never the value. */
 export class InvalidData extends Error {
   override name = 'InvalidData'
 
@@ -13,17 +13,17 @@ export class InvalidData extends Error {
 
 /** One version of a message, whose data is a `T`. */
 export interface Message<T> {
-  /** Its full name, `contacts.contact-added.v1`: the CloudEvents type. */
+  /** The full name, `contacts.contact-added.v1`: the CloudEvents type. */
   readonly name: string
   readonly owner: string
   readonly kind: 'event' | 'request' | 'reply' | 'job'
   readonly exchange: string
   readonly routingKey: string
-  /** What it is about, where its schema names a field that says so. */
+  /** Returns the subject, if the schema names a field that contains it. */
   subject(data: T): string | undefined
-  /** The body that carries it. Throws InvalidData. */
+  /** Encodes data as a body. Throws InvalidData. */
   write(data: T): Buffer
-  /** What a body says. Throws InvalidData. */
+  /** Decodes a body. Throws InvalidData. */
   read(body: Buffer): T
 }
 
@@ -39,13 +39,13 @@ interface Bundle {
   $defs: Record<string, object>
 }
 
-// verbose: an error tells what the schema asks for.
+// verbose: errors contain the expectation of the schema.
 const ajv = new Ajv2020({ allErrors: true, verbose: true, schemas: [], keywords: ['x-kith', 'x-personal-data'] })
 addFormats.default(ajv)
-// The format that Rust's `u32` has in the schemas.
+// The format of Rust's `u32` in the schemas.
 ajv.addFormat('uint32', { type: 'number', validate: (value) => value >= 0 && value <= 0xffff_ffff })
 
-/** Makes the messages of a bundle of schemas. Called by what generate.mjs has made. */
+/** Defines the messages of a bundle of schemas. Called by the modules that generate.mjs generates. */
 export function definedIn(bundle: Bundle): <T>(typeName: string) => Message<T> {
   ajv.addSchema(bundle)
   return <T>(typeName: string) => {
@@ -69,7 +69,7 @@ function message<T>({ name, kind, subject }: About, fits: () => ValidateFunction
     routingKey,
     subject: (data) => (subject ? String((data as Record<string, unknown>)[subject]) : undefined),
     write(data) {
-      // What is checked is what is sent: JSON leaves out what is undefined, and writes a Date as text.
+      // Validates what is sent: JSON omits undefined values, and writes a Date as text.
       const text = JSON.stringify(data) ?? 'null'
       check(JSON.parse(text))
       return Buffer.from(text)
@@ -83,7 +83,7 @@ function message<T>({ name, kind, subject }: About, fits: () => ValidateFunction
   }
 }
 
-/** The document, or undefined: the parser's own error shows a part of it. */
+/** Parses the document; undefined if it is malformed, as the parser's own error contains a part of it. */
 function parsed(body: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
@@ -92,7 +92,7 @@ function parsed(body: Buffer): unknown {
   }
 }
 
-/** Where, and what the schema asks for. */
+/** Describes the place and the expectation. */
 function problem({ instancePath, keyword, params, schema }: ErrorObject): string {
   const path = '$' + instancePath.split('/').slice(1).map(step).join('')
   if (keyword === 'required') return `${path}.${params.missingProperty}: is missing`

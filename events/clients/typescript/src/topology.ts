@@ -1,11 +1,11 @@
-// Makes, as the broker's administrator, what a program needs there: its queue, bindings, a user with just its rights.
-// The program itself may configure nothing, as Kith's services.
+// Creates, as the broker's administrator, a program's queue, bindings, and user with minimal rights. Like Kith's
+// services, the program itself may configure nothing.
 import type { Message } from './message.js'
 
-// Crash loops end in the dead queue; what a handler refuses goes there after the client's own attempts.
+// Crash loops end in the dead queue; a message whose handler fails goes there after the client's own attempts.
 const DELIVERY_LIMIT = 20
 
-/** What decides by which exchange a message goes, and to which queues. */
+/** The properties that decide a message's exchange and queues. */
 type Route = Pick<Message<unknown>, 'exchange' | 'routingKey'>
 
 export interface Needs {
@@ -15,12 +15,12 @@ export interface Needs {
 }
 
 const encoded = encodeURIComponent
-/** The pattern of these names and no other. */
+/** Returns the pattern that matches exactly these names. */
 const anyOf = (names: string[]) => (names.length ? `^(${names.map(literal).join('|')})$` : '^$')
 const literal = (name: string) => name.replace(/[^\w]/g, '\\$&')
 const exchangesOf = (messages: Route[]) => [...new Set(messages.map(({ exchange }) => exchange))].sort()
 
-/** What the program `name` needs: the user `name`, the queues `<name>.events` and `<name>.dead`. */
+/** The topology of the program `name`: the user `name`, the queues `<name>.events` and `<name>.dead`. */
 export class Topology {
   readonly queue: string
   readonly deadQueue: string
@@ -34,7 +34,7 @@ export class Topology {
     this.#needs = { consumes: [], publishes: [], vhost: '/', ...needs }
   }
 
-  /** Makes what is not there. `managementUrl` is that of an administrator, with name and password. */
+  /** Creates what is missing. `managementUrl` is that of an administrator, with name and password. */
   async apply(managementUrl: string, password: string): Promise<void> {
     const { consumes, publishes } = this.#needs
     const call = administrator(managementUrl)
@@ -45,7 +45,7 @@ export class Topology {
     await this.#makeUser(call, password)
   }
 
-  /** Takes away what is the program's own; events' exchanges stay. */
+  /** Deletes the program's own user and queues; the exchanges of events stay. */
   async remove(managementUrl: string): Promise<void> {
     const call = administrator(managementUrl)
     const queues = [this.#of('queues', this.queue), this.#of('queues', this.deadQueue)]
@@ -77,7 +77,7 @@ export class Topology {
     const rights = { configure: '^$', write: anyOf(exchangesOf(publishes)), read: anyOf([this.queue]) }
     await call('PUT', `users/${user}`, { password, tags: '' })
     await call('PUT', `permissions/${place}/${user}`, rights)
-    // Of an owner's events only those that are named, although the exchange carries them all.
+    // Only the named events of an owner, although the exchange carries all of them.
     for (const exchange of exchangesOf(publishes)) {
       const keys = publishes.filter((message) => message.exchange === exchange).map(({ routingKey }) => routingKey)
       await call('PUT', `topic-permissions/${place}/${user}`, { exchange, write: anyOf(keys), read: '^$' })
@@ -100,6 +100,6 @@ function administrator(managementUrl: string): Call {
     const signal = AbortSignal.timeout(30_000)
     const answer = await fetch(url, { method, headers, signal, ...(body && { body: JSON.stringify(body) }) })
     const isAway = method === 'DELETE' && answer.status === 404
-    if (!answer.ok && !isAway) throw new Error(`${method} ${path}: the broker refuses: ${await answer.text()}`)
+    if (!answer.ok && !isAway) throw new Error(`${method} ${path}: rejected by the broker: ${await answer.text()}`)
   }
 }

@@ -1,5 +1,5 @@
-// The CloudEvents project's own material, as far as it says something of events in AMQP's binary mode. It lies outside
-// of the repository, in the folder that KITH_TEST_DATA names; where it is not there the tests are skipped.
+// The CloudEvents project's own test data, where it concerns events in AMQP's binary mode. It is not part of the
+// repository: KITH_TEST_DATA names its folder. Without it, the tests are skipped.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
@@ -17,10 +17,10 @@ type Event = Record<string, any>
 
 const REPOSITORY = fileURLToPath(new URL('../../../../../', import.meta.url))
 const FOLDER = resolve(REPOSITORY, process.env.KITH_TEST_DATA ?? '../shared/data', 'contracts/cloudevents')
-const options = { skip: existsSync(FOLDER) ? false : `${FOLDER} is not there: KITH_TEST_DATA names its place` }
+const options = { skip: existsSync(FOLDER) ? false : `${FOLDER} does not exist: set KITH_TEST_DATA` }
 const text = (file: string) => readFileSync(resolve(FOLDER, file), 'utf8')
 
-/** The events among the examples. An attribute that is null is one that is not set, says the JSON format. */
+/** Returns the events among the examples. In the JSON format, an attribute that is null counts as not set. */
 function specExamples(): Event[] {
   const events = JSON.parse(text('spec-examples.json')).map(({ event }: Event) => event)
   const isEvent = (event: unknown) => event !== null && typeof event === 'object' && !Array.isArray(event)
@@ -32,7 +32,7 @@ function minimalEvents(): Event[] {
   return documents.map(({ ContextAttributes: { specversion: _, ...attributes }, Data }) => ({ specversion: '1.0', ...attributes, data: Data }))
 }
 
-/** The data as a binary message carries it. */
+/** Returns the data as a binary message carries it. */
 function bodyOf({ data, data_base64, datacontenttype = 'application/json' }: Event): Buffer {
   if (data_base64) return Buffer.from(data_base64, 'base64')
   return Buffer.from(datacontenttype.includes('json') ? JSON.stringify(data) : data)
@@ -129,7 +129,7 @@ test("which examples Kith's envelope refuses and why", options, () => {
     throw new Error(`${event.id} is accepted`)
   })
 
-  // All of them: no example of the specification has a UUID for its id, and most have no time.
+  // Every example is rejected: none in the specification has a UUID as id, and most have no time.
   const expected = ['the attribute id cannot be read: it should be a UUID', 'the attribute time is missing']
   assert.deepEqual([...new Set(reasons)].sort(), expected)
 })

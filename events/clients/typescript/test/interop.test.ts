@@ -1,4 +1,4 @@
-// The client and the six services, on a real broker.
+// The client with the six services, on a real broker.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -20,7 +20,7 @@ async function withClient(url: string, source: string, run: (client: Client) => 
   await run(client).finally(() => client.close())
 }
 
-/** Consumes until the block ends; fails when consuming has failed. Gives back what was logged. */
+/** Consumes until the block ends; fails if consuming has failed. Returns what was logged. */
 async function consuming(client: Client, queue: string, subscriptions: Subscription[], run: () => Promise<void>, options: ConsumeOptions = {}) {
   const lines: string[] = []
   const stop = new AbortController()
@@ -46,7 +46,7 @@ test('a service of Kith acts on a published event', async () => {
       assert.deepEqual([sent.subject, sent.sequence], [contactId, 2])
     }))
 
-  const title = await eventually('the feed tells of it', async () => {
+  const title = await eventually('the feed shows it', async () => {
     const { items } = await member.get('notifications')
     return items.find(({ kind }: { kind: string }) => kind === 'contact-joined')?.title
   })
@@ -86,8 +86,8 @@ test('the example of the guide greets a new contact', async () => {
     await (await Member.register()).addsContact(name)
     const exit = once(greeter, 'exit')
     try {
-      const greets = async () => said.includes(`hello ${name}, told by /contacts`) || undefined
-      await eventually('it greets', greets).catch((error) => assert.fail(`${error.message}; it says ${said}`))
+      const greets = async () => said.includes(`hello ${name}, from /contacts`) || undefined
+      await eventually('it greets', greets).catch((error) => assert.fail(`${error.message}; its output: ${said}`))
     } finally {
       greeter.kill('SIGTERM')
     }
@@ -103,12 +103,12 @@ test('an invalid document is refused with its path and without its value', async
     withClient(url, '/typescript', async (client) => {
       await publishedByHand(queue, '{"contact_id": "grandma\'s secret", "owner_id": 7}')
       const lines = await consuming(client, queue, [handler], async () => {
-        assert.match(await eventually('the message is among the dead', () => messageIn(deadQueue)), /grandma/)
+        assert.match(await eventually('the message is in the dead queue', () => messageIn(deadQueue)), /grandma/)
       })
 
       const [line, ...others] = lines
       assert.deepEqual(others, [])
-      assert.match(line!, /^refused: /)
+      assert.match(line!, /^rejected: /)
       assert.match(line!, /\$\.contact_id: should be of format "uuid"/)
       assert.match(line!, /\$\.owner_id: should be of type "string"/)
       assert.doesNotMatch(line!, /grandma/)
@@ -128,7 +128,7 @@ test('a handler that fails is called again, and then the event is given up', asy
   await withProgram({ consumes: [ContactRemoved], publishes: [ContactRemoved] }, ({ queue, deadQueue }, url) =>
     withClient(url, '/contacts', async (client) => {
       await client.publish(ContactRemoved, event, { sequence: 1 })
-      const untilDead = () => eventually('the message is among the dead', () => messageIn(deadQueue)).then(() => undefined)
+      const untilDead = () => eventually('the message is in the dead queue', () => messageIn(deadQueue)).then(() => undefined)
       await consuming(client, queue, [failing], untilDead, { waitsMs: [10, 10] })
     }))
 

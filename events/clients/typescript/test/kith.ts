@@ -1,4 +1,4 @@
-// A running Kith for the tests: its public API, its broker's administrator, and users of the broker of our own.
+// A running Kith for the tests: its public API, its broker's administrator, and broker users of the tests.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -10,11 +10,11 @@ const hex = () => randomBytes(6).toString('hex')
 
 export function setting(name: string): string {
   const value = process.env[name]
-  assert.ok(value, `${name} is not set: run the tests by scripts/clients`)
+  assert.ok(value, `${name} is not set: run the tests with scripts/clients`)
   return value
 }
 
-/** What is found, looked for until it is there or the limit has passed. */
+/** Polls until a value is found or the limit has passed. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + PATIENCE_MS
   while (Date.now() < deadline) {
@@ -25,7 +25,7 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
   throw new Error(`not within ${PATIENCE_MS} ms: ${what}`)
 }
 
-/** Runs with a program of our own on the broker, and the address of its user. Both are gone afterwards. */
+/** Runs with a program of the test on the broker, and the URL of its user. Both are deleted afterwards. */
 export async function withProgram(needs: Needs, run: (topology: Topology, url: string) => Promise<void>): Promise<void> {
   const topology = new Topology(`typescript-${hex()}`, needs)
   const password = hex()
@@ -40,7 +40,7 @@ export async function withProgram(needs: Needs, run: (topology: Topology, url: s
   }
 }
 
-/** Asks the broker's management API as its administrator. */
+/** Calls the broker's management API as its administrator. */
 export async function askBroker(method: string, path: string): Promise<unknown> {
   const { origin, username, password } = new URL(setting('KITH_RABBIT_API'))
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
@@ -56,7 +56,7 @@ async function read(answer: Response): Promise<any> {
   return text ? JSON.parse(text) : undefined
 }
 
-/** A registered account that is signed in. */
+/** A registered account with a session. */
 export class Member {
   private constructor(readonly accountId: string, readonly token: string) {}
 

@@ -1,4 +1,4 @@
-// Schema, type and example say the same of every message; what does not fit is refused by its path alone.
+// Schema, type and example agree for every message; invalid data is reported by its path alone.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
@@ -20,7 +20,7 @@ const files = readdirSync(SCHEMAS).flatMap((owner) =>
 const bodyOf = (document: unknown) => Buffer.from(JSON.stringify(document))
 const sampleOf = (name: string) => files.find((file) => file.name === name)!.schema.examples[0]
 
-/** What is thrown, which must be InvalidData. */
+/** Returns the error that is thrown, which must be InvalidData. */
 function refusalOf(attempt: () => unknown): InvalidData {
   try {
     attempt()
@@ -28,7 +28,7 @@ function refusalOf(attempt: () => unknown): InvalidData {
     assert.ok(error instanceof InvalidData, String(error))
     return error
   }
-  throw new Error('nothing was refused')
+  throw new Error('nothing was rejected')
 }
 
 test('every file is a message', () => {

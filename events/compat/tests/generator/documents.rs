@@ -1,4 +1,4 @@
-//! Documents by construction from what a schema names, apart from how the checker sees a writer.
+//! Documents built from what a schema names, independent of the checker's writer's view.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::Random;
 
 const DATES: [&str; 2] = ["2026-11-01T09:30:00Z", "2026-11-01T09:30:00.5+01:00"];
 
-/// A document made from what a schema names; it may still not be valid.
+/// Returns a document built from what a schema names; it may be invalid.
 pub fn document(schema: &Value, random: &mut Random) -> Option<Value> {
     made(schema, schema, random, 6)
 }
@@ -49,7 +49,7 @@ fn made(top: &Value, schema: &Value, random: &mut Random, depth: usize) -> Optio
     }
 }
 
-/// Whether a value fits the variant that it was made from: what fits another one by chance names none of its fields.
+/// Whether a value fits its own variant: a value that also fits another one need not name that one's fields.
 fn fits(top: &Value, schema: &Value, value: &Value) -> bool {
     let schema = json!({"allOf": [schema], "$defs": top["$defs"]});
     jsonschema::options().should_validate_formats(true).build(&schema).is_ok_and(|validator| validator.is_valid(value))

@@ -1,4 +1,4 @@
-//! Random schemas of the words that ours are written in, changes of them, and documents that can be written under them.
+//! Random schemas with the keywords that ours use, random changes of them, and documents for them.
 
 mod documents;
 
@@ -6,7 +6,7 @@ pub use documents::document;
 
 use serde_json::{Map, Value, json};
 
-/// A stream of random choices that a seed fixes.
+/// A stream of random choices, determined by a seed.
 pub struct Random(u64);
 
 impl Random {
@@ -14,7 +14,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    /// SplitMix64: the same on every machine, and no library can change it.
+    /// SplitMix64: the same on every machine, and independent of library versions.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -26,7 +26,7 @@ impl Random {
         (self.next() % limit as u64) as usize
     }
 
-    /// Once in so many times.
+    /// True once in the given number of times, on average.
     pub fn chance(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -40,7 +40,7 @@ const NAMES: [&str; 4] = ["a", "b", "c", "kind"];
 const WORDS: [&str; 4] = ["a", "b", "c", "d"];
 const PATTERNS: [&str; 4] = ["^[a-z]+$", "^a", "[0-9]", "^.{2}$"];
 
-/// A random schema of a message.
+/// Returns a random schema of a message.
 pub fn schema(random: &mut Random) -> Value {
     let mut top = record(random, 3);
     top["$defs"] = json!({"n": record(random, 2), "m": value(random, 1)});
@@ -140,7 +140,7 @@ fn number(random: &mut Random) -> Value {
     made
 }
 
-/// The schema with one to three places changed.
+/// Returns the schema with one to three changes.
 pub fn change(schema: &Value, random: &mut Random) -> Value {
     let mut made = schema.clone();
     for _ in 0..=random.below(3) {
@@ -181,7 +181,7 @@ fn change_one(schema: &mut Value, random: &mut Random, depth: usize) {
     }
 }
 
-/// Takes a variant away; a list of variants may not be empty.
+/// Removes a variant; a list of variants may not be empty.
 fn remove_one(all: &mut Vec<Value>, at: usize) {
     all.remove(at);
     if all.is_empty() {

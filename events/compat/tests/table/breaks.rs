@@ -1,4 +1,4 @@
-//! What a break says.
+//! The contents of a break.
 
 use schema_compat::{Break, Direction, compare};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn a_break_says_where_why_whom_and_shows_a_document() {
     assert_eq!(as_json["breaks"][0]["direction"], "backward");
 }
 
-/// The rules that break, by direction and path.
+/// Returns the broken rules, by direction and path.
 fn rules(old: &Value, new: &Value) -> Vec<String> {
     let told = compare(old, new);
     let mut rules: Vec<_> = told

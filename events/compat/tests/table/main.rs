@@ -1,4 +1,4 @@
-//! One change a line, with the answer both ways.
+//! One change per line, with the result in both directions.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 const YES: bool = true;
 const NO: bool = false;
 
-/// What changed, before and after, then whether it is safe backward and forward.
+/// The change, the schema before and after, then whether it is safe backward and forward.
 type Row = (&'static str, Value, Value, bool, bool);
 
-/// A record with one field.
+/// Returns a record with one field.
 fn field(schema: Value) -> Value {
     json!({"type": "object", "properties": {"a": schema}, "required": ["a"]})
 }

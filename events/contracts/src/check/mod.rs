@@ -1,4 +1,4 @@
-//! `cargo xtask events check`: what is wrong with the messages, before anything is compiled.
+//! `cargo xtask events check`: checks the messages before anything is compiled.
 
 mod readings;
 mod references;
@@ -13,10 +13,10 @@ use crate::{
     retirements,
 };
 
-/// Checks a repository's messages: the released files, the versions beside each other, and what the services read.
+/// Checks a repository's messages: the released files, the versions against each other, and what services read.
 ///
 /// # Errors
-/// Where a file cannot be read or is not what it should be.
+/// Returns an error if a file cannot be read or is malformed.
 pub fn check_repository(repository: &Path) -> Result<Report, ContractError> {
     let lock = Lock::read(repository)?;
     let contracts = Contracts::read(repository)?;
@@ -25,10 +25,10 @@ pub fn check_repository(repository: &Path) -> Result<Report, ContractError> {
     Ok(report)
 }
 
-/// The same for what is read already. `earlier` finds the text of a released file that was changed.
+/// Checks contracts that are already loaded. `earlier` finds the text of a released file that was changed.
 ///
 /// # Errors
-/// Where a released text that was found is not JSON.
+/// Returns an error if a released text that was found is not JSON.
 pub fn check(contracts: &Contracts, lock: Option<&Lock>, earlier: &Earlier<'_>) -> Result<Report, ContractError> {
     let mut report = Report::default();
     released::check(contracts, lock, earlier, &mut report)?;

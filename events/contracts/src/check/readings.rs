@@ -1,4 +1,4 @@
-//! What the services read is there.
+//! Messages and fields that services read must exist.
 
 use crate::{Contracts, Kind, Message, Reading, Remark, Report, pointer::exists};
 
@@ -7,7 +7,7 @@ pub(super) fn check(contracts: &Contracts, report: &mut Report) {
         let doors = [
             (&contract.consumes, Kind::Event, "consumes"),
             (&contract.answers, Kind::Request, "answers"),
-            (&contract.jobs, Kind::Job, "works off"),
+            (&contract.jobs, Kind::Job, "runs"),
         ];
         for (readings, kind, verb) in doors {
             let found = readings.iter().flat_map(|reading| one(contracts, service, reading, kind, verb));
@@ -22,7 +22,7 @@ fn one(contracts: &Contracts, service: &str, reading: &Reading, kind: Kind, verb
         let known: Vec<_> = contracts.versions_of(name).map(|other| other.name.to_string()).collect();
         let known = if known.is_empty() { String::new() } else { format!("; there is {}", known.join(", ")) };
         let says = format!("{verb} {name}, which has no schema file{known}");
-        let todo = format!("write events/schemas/{}/{}.json, or take a message that is there", name.owner, name.key());
+        let todo = format!("write events/schemas/{}/{}.json, or use an existing message", name.owner, name.key());
         return vec![Remark::new("message-missing", service, says).todo(todo)];
     };
     if message.kind != kind {

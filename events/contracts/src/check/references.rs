@@ -1,4 +1,4 @@
-//! What a schema file names is there: its owner, its reply, the files that it refers to.
+//! Everything that a schema file names must exist: its owner, its reply, the files that it refers to.
 
 use serde_json::Value;
 
@@ -14,8 +14,8 @@ pub(super) fn check(contracts: &Contracts, report: &mut Report) {
 fn owner(contracts: &Contracts, message: &Message) -> Option<Remark> {
     let owner = &message.name.owner;
     (!contracts.services.contains_key(owner)).then(|| {
-        Remark::new("owner-missing", &message.name, format!("its owner {owner} is no service"))
-            .todo("put the file into the folder of the service that owns it, or add the service")
+        Remark::new("owner-missing", &message.name, format!("its owner {owner} is not a service"))
+            .todo("move the file to the folder of the service that owns it, or add the service")
     })
 }
 
@@ -23,7 +23,7 @@ fn reply(contracts: &Contracts, message: &Message) -> Option<Remark> {
     let reply = message.reply.as_ref()?;
     let says = match contracts.messages.get(reply) {
         Some(found) if found.kind == Kind::Reply => return None,
-        Some(_) => format!("its reply {reply} is no reply"),
+        Some(_) => format!("its reply {reply} is not a reply"),
         None => format!("its reply {reply} has no schema file"),
     };
     let todo = format!("name another reply in x-kith, or write events/schemas/{}/{}.json", reply.owner, reply.key());
@@ -35,8 +35,8 @@ fn files(message: &Message) -> Vec<Remark> {
     collect_references(&message.bundled, &mut unknown);
     let unknown = unknown.into_iter().filter(|target| !target.starts_with('#'));
     let remark = |target| {
-        Remark::new("reference-missing", &message.name, format!("it refers to {target}, which is not there"))
-            .todo("refer to a file beside it, or to #/$defs/<Name>")
+        Remark::new("reference-missing", &message.name, format!("it refers to {target}, which does not exist"))
+            .todo("refer to a file in the same folder, or to #/$defs/<Name>")
     };
     unknown.map(remark).collect()
 }

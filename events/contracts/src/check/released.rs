@@ -1,4 +1,4 @@
-//! A released file never changes, and stays while somebody consumes it.
+//! A released file never changes, and stays while it has consumers.
 
 use crate::{
     ContractError, Contracts, Lock, Message, Remark, Report, file::SchemaFile, history::Earlier, lock::digest,
@@ -16,9 +16,9 @@ pub(super) fn check(
             Remark::new(
                 "lock-missing",
                 crate::lock::LOCK,
-                "it is not there, so a change of a released file is not seen",
+                "the file is missing, so changes of released files are not detected",
             )
-            .todo("bring it back from git; where nothing was ever released, cargo xtask events release makes it"),
+            .todo("restore it from git; if nothing was ever released, cargo xtask events release creates it"),
         );
     }
     let lock = lock.unwrap_or(&nothing);
@@ -39,9 +39,9 @@ pub(super) fn check(
 
 fn missing(file: &str) -> Remark {
     let name = file.trim_end_matches(".json").replacen('/', ".", 1);
-    Remark::new("released-missing", file, "the file is released and is not there").todo(format!(
-        "bring it back from git. Where cargo xtask events can-remove {name} said that nobody needs it any more, \
-         take its line out of events/released.lock in the same change"
+    Remark::new("released-missing", file, "the file is released and does not exist").todo(format!(
+        "restore it from git. If cargo xtask events can-remove {name} reports no users, \
+         remove its line from events/released.lock in the same change"
     ))
 }
 
@@ -53,7 +53,7 @@ fn changed(
 ) -> Result<Remark, ContractError> {
     let file = message.file();
     let todo = format!(
-        "git checkout the file as it was released, and write the change to {}/{}.json",
+        "restore the released file from git, and make the change in {}/{}.json",
         message.name.owner,
         contracts.next_version(&message.name).key()
     );
@@ -61,7 +61,7 @@ fn changed(
     let Some(text) = released else {
         return Ok(remark(format!(
             "the file is released and has changed: its SHA-256 is {}, not {wanted}. Git has no commit with the released \
-             text here, so what would break is not known",
+             text here, so the effect is unknown",
             digest(&message.text)
         )));
     };
@@ -69,6 +69,7 @@ fn changed(
     let old = Message { text, schema, bundled, ..message.clone() };
     let told = schema_compat::compare(&old.bundled, &message.bundled);
     let breaks: Vec<_> = told.breaks.iter().map(|shown| contracts.hit(&old, message, shown)).collect();
-    let effect = if breaks.is_empty() { "nothing would break, but it never changes" } else { "this would break:" };
+    let effect =
+        if breaks.is_empty() { "nothing would break, but released files never change" } else { "this would break:" };
     Ok(remark(format!("the file is released and has changed; {effect}")).breaks(breaks))
 }

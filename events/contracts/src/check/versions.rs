@@ -1,4 +1,4 @@
-//! Each version beside all earlier ones of the same message.
+//! Compares each version with all earlier ones of the same message.
 
 use schema_compat::{Comparison, compare_with_released};
 
@@ -25,7 +25,7 @@ fn compared(contracts: &Contracts, old: &Message, new: &Message, told: &Comparis
         report.notes.push(Remark::new("version-breaks", &new.name, says).breaks(breaks));
         return;
     }
-    let says = format!("breaks with v{version}, and nothing reads the messages of v{version} that are still around");
+    let says = format!("breaks with v{version}, and the remaining messages of v{version} cannot be read");
     let todo = match new.kind {
         Kind::Request => format!("let {} answer v{version} too", new.name.owner),
         _ => format!("write the upcasters from v{version} on in {}", file_of(&new.name.owner)),
@@ -33,7 +33,7 @@ fn compared(contracts: &Contracts, old: &Message, new: &Message, told: &Comparis
     report.problems.push(Remark::new("old-messages-unread", &new.name, says).todo(todo).breaks(breaks));
 }
 
-/// Why readers of the new version are not hit by messages of the old one.
+/// Returns the reason why readers of the new version are not affected by messages of the old one.
 fn cover(contracts: &Contracts, old: &Message, new: &Message, told: &Comparison) -> Option<&'static str> {
     if told.backward.is_compatible() {
         return Some("its readers read the old messages too, but not the other way round");
@@ -47,10 +47,10 @@ fn cover(contracts: &Contracts, old: &Message, new: &Message, told: &Comparison)
 
 fn beside(kind: Kind, version: u32) -> String {
     match kind {
-        Kind::Event => format!("v{version} stays published beside it until nobody consumes it"),
-        Kind::Request => format!("v{version} stays answered beside it until nobody asks it"),
+        Kind::Event => format!("v{version} stays published beside it until it has no consumers"),
+        Kind::Request => format!("v{version} stays answered beside it until it has no callers"),
         Kind::Reply => format!("v{version} stays the reply to the requests that name it"),
-        Kind::Job => format!("v{version} stays worked off until none is left in the queue"),
+        Kind::Job => format!("v{version} stays in use until none is left in the queue"),
     }
 }
 
@@ -59,7 +59,7 @@ impl Contracts {
         self.versions_of(&new.name).filter(|old| old.name.version < new.name.version)
     }
 
-    /// Whether upcasters lead from one version to another, one or several in a row.
+    /// Whether upcasters lead from one version to another, in one or several steps.
     fn is_upcast(&self, old: &Message, new: &Message) -> bool {
         let steps = old.name.version + 1..=new.name.version;
         self.versions_of(&new.name).filter(|version| steps.contains(&version.name.version)).all(|to| to.has_upcaster)

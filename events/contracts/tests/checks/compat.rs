@@ -1,4 +1,4 @@
-//! Two files, compared.
+//! Comparison of two files.
 
 use contracts::{compare_files, comparison_text};
 use serde_json::{Value, json};

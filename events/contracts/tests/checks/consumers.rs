@@ -1,4 +1,4 @@
-//! Who reads what.
+//! The readers of messages and fields.
 
 use contracts::consumers_text;
 

@@ -1,4 +1,4 @@
-//! The contracts beside a broker.
+//! Comparison of the contracts with a broker.
 
 use contracts::{Broker, drift};
 use serde_json::json;
@@ -42,11 +42,11 @@ fn what_no_contract_names_is_surplus() {
     assert_eq!(
         lines(&answers),
         [
-            "surplus exchange events.old; do: when nobody needs it, \
+            "surplus exchange events.old; do: if it is unused, \
              curl -X DELETE \"$KITH_RABBIT_API/api/exchanges/%2F/events.old?if-unused=true\"",
-            "surplus queue old.events (messages: unknown, consumers: unknown); do: when nobody needs it, \
-             see that it is empty, curl -X DELETE \"$KITH_RABBIT_API/api/queues/%2F/old.events\"",
-            "surplus binding events.contacts -> old.events with \"a#b\"; do: when nobody needs it, \
+            "surplus queue old.events (messages: unknown, consumers: unknown); do: if it is unused, \
+             check that it is empty, curl -X DELETE \"$KITH_RABBIT_API/api/queues/%2F/old.events\"",
+            "surplus binding events.contacts -> old.events with \"a#b\"; do: if it is unused, \
              curl -X DELETE \"$KITH_RABBIT_API/api/bindings/%2F/e/events.contacts/q/old.events/a%23b\"",
             "surplus binding events.contacts -> search.events with \"contact-added.v9\"; do: search topology apply",
         ]
@@ -104,7 +104,7 @@ fn what_is_there_with_other_arguments_is_different() {
         ]
     );
     assert!(
-        lines[1].contains("let contacts empty it, stop contacts, see that it is empty, curl -X DELETE"),
+        lines[1].contains("let contacts empty it, stop contacts, check that it is empty, curl -X DELETE"),
         "{}",
         lines[1]
     );
@@ -137,6 +137,6 @@ fn one_difference_is_one_json_object() {
 fn an_answer_that_is_no_list_is_refused() {
     let refused = Broker::from_answers("/", [json!({"error": "not_authorised"}), json!([]), json!([])]).unwrap_err();
 
-    assert!(refused.starts_with("the broker's answer is no list of exchanges"), "{refused}");
+    assert!(refused.starts_with("the broker's response is not a list of exchanges"), "{refused}");
     assert_eq!(Broker::questions("a/b")[2], "api/bindings/a%2Fb");
 }

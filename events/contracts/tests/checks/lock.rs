@@ -65,7 +65,7 @@ fn a_line_that_is_not_understood_is_named() {
     let short = Lock::parse("# comment\n123  contacts/a.v1.json\n").unwrap_err();
     assert!(short.starts_with("line 2 is not"), "{short}");
     let twice = Lock::parse(&format!("{digest}  a/b.json\n{digest}  a/b.json\n")).unwrap_err();
-    assert!(twice.starts_with("line 2: a/b.json is there twice"), "{twice}");
+    assert!(twice.starts_with("line 2: a/b.json is listed twice"), "{twice}");
 }
 
 #[test]

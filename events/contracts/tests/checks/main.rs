@@ -1,4 +1,4 @@
-//! What the checks say of small repositories: for each rule one that keeps it and one that breaks it.
+//! The checks on small repositories: for each rule, one that satisfies it and one that breaks it.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What docs/schema-checks.md shows is what the commands print.
+//! The outputs in docs/schema-checks.md match what the commands print.
 
 use contracts::{can_remove, drift};
 use serde_json::json;

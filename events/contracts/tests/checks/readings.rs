@@ -1,10 +1,10 @@
-//! What the services read is there, and what a schema names is there.
+//! Messages and fields that services read, and what a schema names, must exist.
 
 use serde_json::{Value, json};
 
 use crate::repository::{ADDED, Repository, contact_added, contacts, get_contact, note, rules, search};
 
-/// What is said of a repository in which search reads these fields of a contact that was added.
+/// Returns the findings for a repository in which search reads these fields of an added contact.
 fn reading(schema: Value, fields: &[&str]) -> Vec<String> {
     let repository = Repository::new();
     repository.schema(ADDED, schema);

@@ -1,4 +1,4 @@
-//! Who still needs a message.
+//! The remaining users of a message.
 
 use contracts::{Removal, can_remove};
 use serde_json::json;
@@ -13,7 +13,7 @@ fn asked(repository: &Repository, name: &str, answers: Option<&Answers>) -> Remo
     can_remove(&repository.contracts(), &name.parse().unwrap(), broker.as_ref()).unwrap()
 }
 
-/// Search has moved to version 2.
+/// Moves search to version 2.
 fn moved() -> Repository {
     let repository = Repository::new();
     repository.schema("contacts/contact-added.v2.json", contact_added());
@@ -76,14 +76,14 @@ fn what_nobody_needs_can_be_removed_and_it_is_said_how() {
     assert!(told.contains("parked list --name contacts.contact-added.v1"), "{told}");
 
     let told = asked(&moved(), "contacts.contact-added.v2", None).to_string();
-    assert!(told.contains("there is no newer version") && told.contains("go in one change"), "{told}");
+    assert!(told.contains("there is no newer version") && told.contains("in one change"), "{told}");
 }
 
 #[test]
 fn offline_only_the_code_is_asked_and_that_is_said() {
     let told = asked(&moved(), "contacts.contact-added.v1", None);
 
-    assert!(told.ok() && told.to_string().contains("the broker was not asked"), "{told}");
+    assert!(told.ok() && told.to_string().contains("the broker was not queried"), "{told}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_request_and_a_job_are_needed_by_who_answers_and_works() {
     let told = asked(&repository, "contacts.get-contact.v1", Some(&Answers::new()));
     assert_eq!(told.users[0], "contacts, which reads /contact_id of contacts.get-contact.v1");
     assert!(told.users[1].starts_with("the queue contacts.requests on the broker"), "{told}");
-    assert!(told.notes[0].ends_with("this could come from: search"), "{told}");
+    assert!(told.notes[0].ends_with("possible producers: search"), "{told}");
     let told = asked(&repository, "contacts.import-file.v1", Some(&Answers::new()));
     assert!(told.users[1].starts_with("the queue contacts.jobs on the broker"), "{told}");
 }
@@ -146,5 +146,5 @@ fn a_message_that_is_not_there_is_an_error_that_names_those_that_are() {
 
     let known = error("contacts.contact-added.v3");
     assert_eq!(known, "there is no message contacts.contact-added.v3: contacts.contact-added.v1");
-    assert!(error("contacts.nothing.v1").ends_with("look into events/schemas"));
+    assert!(error("contacts.nothing.v1").ends_with("see events/schemas"));
 }

@@ -1,4 +1,4 @@
-//! A small repository in a folder of its own: two services and what they say to each other.
+//! A small temporary repository: two services and their messages.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,7 +6,7 @@ use contracts::{Contracts, Release, Report, check_repository, release};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// `contacts.contact-added.v1`, as most tests have it.
+/// `contacts.contact-added.v1`, which most tests use.
 pub const ADDED: &str = "contacts/contact-added.v1.json";
 
 pub struct Repository {
@@ -14,8 +14,8 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// `contacts` publishes an event, answers a request and works off a job; `search` reads some of the event, and
-    /// asks.
+    /// `contacts` publishes an event, answers a request and runs a job; `search` reads a part of the event, and sends
+    /// the request.
     pub fn new() -> Self {
         let made = Self { folder: tempfile::tempdir().unwrap() };
         made.schema(ADDED, contact_added());
@@ -27,7 +27,7 @@ impl Repository {
         made
     }
 
-    /// The same, with every file released.
+    /// Creates the same repository, with every file released.
     pub fn released() -> Self {
         let made = Self::new();
         assert!(made.release().ok(), "{}", made.release());
@@ -72,7 +72,7 @@ impl Repository {
         release(self.path(), false).unwrap()
     }
 
-    /// Makes it a git repository with all of it committed.
+    /// Turns it into a git repository and commits everything.
     pub fn commit(&self) {
         self.git(&["init", "-q"]);
         self.git(&["add", "."]);
@@ -87,12 +87,12 @@ impl Repository {
     }
 }
 
-/// The names of the rules that a report finds broken.
+/// Returns the names of the broken rules in a report.
 pub fn rules(report: &Report) -> Vec<&'static str> {
     report.problems.iter().map(|problem| problem.rule).collect()
 }
 
-/// A schema with texts as its fields, all required.
+/// Returns a schema with text fields, all of them required.
 pub fn note(kith: Value, fields: &[&str]) -> Value {
     let properties: serde_json::Map<_, _> =
         fields.iter().map(|field| ((*field).to_owned(), json!({"type": "string"}))).collect();

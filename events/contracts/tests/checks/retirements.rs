@@ -1,10 +1,10 @@
-//! The end dates of old versions.
+//! The end-of-support dates of old versions.
 
 use serde_json::json;
 
 use crate::repository::{ADDED, Repository, contact_added, search};
 
-/// `search` reads version 1, and there is a version 2 that goes with it.
+/// `search` reads version 1, and there is a compatible version 2.
 fn with_two_versions(date: &str) -> Repository {
     let made = Repository::new();
     made.schema("contacts/contact-added.v2.json", contact_added());
@@ -13,7 +13,7 @@ fn with_two_versions(date: &str) -> Repository {
     made
 }
 
-/// Problems and notes about retirements, each with its rule.
+/// Returns the rules of the problems and of the notes about retirements.
 fn told(repository: &Repository) -> (Vec<&'static str>, Vec<&'static str>) {
     let report = repository.check();
     let of = |remarks: &[contracts::Remark]| {

@@ -1,11 +1,11 @@
-//! Versions of a message beside each other.
+//! Versions of a message compared with each other.
 
 use contracts::Report;
 use serde_json::{Value, json};
 
 use crate::repository::{Repository, contact_added, get_contact, note, rules};
 
-/// What is said of these versions, with this code for their upcasters.
+/// Returns the report for these versions, with this code as their upcasters.
 fn checked(versions: &[(u32, Value)], upcasters: &str) -> Report {
     let repository = Repository::released();
     for (version, schema) in versions {
@@ -57,7 +57,7 @@ fn with_an_upcaster_the_break_is_a_note_that_names_whom_it_hits() {
     let note = &report.notes[0];
     assert_eq!(
         note.says,
-        "breaks with v1: covered by the upcaster; v1 stays published beside it until nobody consumes it"
+        "breaks with v1: covered by the upcaster; v1 stays published beside it until it has no consumers"
     );
     let hit = note.breaks.iter().find(|hit| hit.shown.rule == "required-removed").expect("v1 asks for the name");
     assert_eq!((&*hit.shown.path, &*hit.consumers[0].service), ("/name", "search"));

@@ -1,4 +1,4 @@
-//! The broker library with nothing around it: how all rows seed their queues, and what they are compared with.
+//! The bare broker library: seeds the queues of all rows, and is the baseline they are compared with.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -22,19 +22,19 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-/// How many messages are unconfirmed, and how many unacknowledged, at most.
+/// The limit of unconfirmed messages, and of unacknowledged ones.
 pub const WINDOW: u16 = 256;
 
-/// How many messages are acknowledged with one word.
+/// How many messages one acknowledgement covers.
 pub const BATCH: usize = 64;
 
-/// How many different things the messages are about.
+/// The number of different subjects.
 const SUBJECTS: u128 = 1000;
 
-/// About how many bytes of data a message has.
+/// The approximate size of a message's data in bytes.
 const BODY: usize = 300;
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Clone)]
 pub struct Sample {
     /// Its envelope.
@@ -43,7 +43,7 @@ pub struct Sample {
     pub body: Vec<u8>,
 }
 
-/// Messages of the one kind that all rows use, numbered from 0 in their names; the same subjects in every run.
+/// Samples of the one message type that all rows use, with their number in the name; every run has the same subjects.
 pub fn samples(count: usize) -> Vec<Sample> {
     let environment = Environment::system();
     let mut rng = StdRng::seed_from_u64(1);
@@ -72,16 +72,16 @@ pub fn samples(count: usize) -> Vec<Sample> {
         };
         Ok(Sample { envelope, body: serde_json::to_vec(&message)? })
     };
-    // Writing such a message as JSON cannot fail.
+    // Serializing such a message cannot fail.
     (0..count).map(sample).collect::<Result<_>>().unwrap_or_default()
 }
 
-/// The number that a sample's name begins with.
+/// The number at the start of a sample's name.
 pub fn number_of(name: &str) -> Option<i64> {
     name.split(' ').next()?.parse().ok()
 }
 
-/// What goes out with a sample: the same as the skeleton sends, but for the user.
+/// The AMQP properties of a sample: those that the skeleton sends, except for the user.
 pub fn properties(sample: &Sample) -> BasicProperties {
     BasicProperties::default()
         .with_content_type("application/json".into())
@@ -90,7 +90,7 @@ pub fn properties(sample: &Sample) -> BasicProperties {
         .with_headers(headers(&sample.envelope))
 }
 
-/// An envelope as it goes over the wire.
+/// An envelope as AMQP headers.
 pub fn headers(envelope: &Envelope) -> FieldTable {
     let mut headers = FieldTable::default();
     for (name, value) in envelope.to_headers() {
@@ -99,7 +99,7 @@ pub fn headers(envelope: &Envelope) -> FieldTable {
     headers
 }
 
-/// The broker as its administrator, in a world.
+/// An administrator's connection to a world's management API.
 pub fn broker(world: &World) -> BrokerSettings {
     let servers = Servers::from_env();
     let (address, _) = servers.amqp.rsplit_once('/').unwrap_or((&servers.amqp, ""));
@@ -123,14 +123,12 @@ pub fn vhost(world: &World) -> String {
     url.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// A connection of the administrator's in a world.
+/// An administrator's AMQP connection to a world.
 pub async fn connect(world: &World) -> Result<Connection> {
-    Connection::connect(&broker(world).url, ConnectionProperties::default())
-        .await
-        .context("the broker cannot be reached")
+    Connection::connect(&broker(world).url, ConnectionProperties::default()).await.context("cannot reach the broker")
 }
 
-/// Makes a queue of the kind that events wait in.
+/// Declares a quorum queue, as events wait in.
 pub async fn quorum_queue(channel: &Channel, name: &str) -> Result<()> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
@@ -139,14 +137,14 @@ pub async fn quorum_queue(channel: &Channel, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A channel on which the broker confirms what it has taken.
+/// A channel with publisher confirms.
 pub async fn confirmed_channel(connection: &Connection) -> Result<Channel> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok(channel)
 }
 
-/// Publishes with confirms, a window of them open at a time. Returns messages a second.
+/// Publishes with a window of open confirms. Returns messages per second.
 pub async fn publish(
     channel: &Channel,
     exchange: &str,
@@ -174,17 +172,17 @@ pub async fn publish(
 async fn confirmed(confirm: PublisherConfirm) -> Result<()> {
     match confirm.await? {
         Confirmation::Ack(None) => Ok(()),
-        other => bail!("a message was not taken: {other:?}"),
+        other => bail!("a message was not confirmed: {other:?}"),
     }
 }
 
-/// Fills a queue.
+/// Publishes all samples to a queue.
 pub async fn seed(connection: &Connection, exchange: &str, routing_key: &str, samples: &[Sample]) -> Result<()> {
     let messages = samples.iter().map(|sample| (properties(sample), sample.body.clone())).collect();
     publish(&confirmed_channel(connection).await?, exchange, routing_key, messages).await.map(drop)
 }
 
-/// Opens a queue for reading, with the prefetch that all rows use.
+/// Starts a consumer with the prefetch that all rows use.
 pub async fn consumer(connection: &Connection, queue: &str) -> Result<Consumer> {
     let channel = connection.create_channel().await?;
     channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
@@ -192,7 +190,7 @@ pub async fn consumer(connection: &Connection, queue: &str) -> Result<Consumer> 
     Ok(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?)
 }
 
-/// Takes messages and acknowledges them, a batch with one word. Returns messages a second.
+/// Consumes messages and acknowledges them in batches. Returns messages per second.
 pub async fn consume(consumer: &mut Consumer, count: usize) -> Result<f64> {
     let began = Instant::now();
     for seen in 1..=count {

@@ -1,4 +1,4 @@
-//! What a careful programmer would write without the skeleton: inbox, effect and outbox row in Postgres.
+//! A careful implementation without the skeleton: inbox, effect and outbox row in Postgres.
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, future::try_join_all};
@@ -10,19 +10,19 @@ use uuid::Uuid;
 
 use super::bare::{self, BATCH, number_of};
 
-/// Where its messages come from.
+/// The queue it consumes.
 pub const QUEUE: &str = "bench.by-hand";
 
-/// Its tables. The table `effects` is the probe service's as well.
+/// Its tables. The probe service has the table `effects` too.
 pub const TABLES: &str = "create schema by_hand;
     create table by_hand.inbox (message_id uuid primary key, taken_in_at timestamptz not null default now());
     create table by_hand.outbox (position bigint generated always as identity primary key, topic text not null,
         message_id uuid not null, payload jsonb not null)";
 
-/// What is counted for a subject: how often, and how often a message was older than the one before.
+/// Counts per subject: how often, and how often a message was older than the one before.
 pub const EFFECTS: &str = "create table effects (subject uuid primary key, times integer not null, newest bigint not null, late integer not null)";
 
-/// The end of the statement that counts a message; the same here and in the probe service.
+/// The end of the statement that counts a message; the probe service uses the same.
 macro_rules! counted_up {
     () => {
         " on conflict (subject) do update set times = e.times + 1, newest = excluded.newest,
@@ -69,7 +69,7 @@ impl Message {
     }
 }
 
-/// One lane: one connection to Postgres, one message or one batch after the other.
+/// A lane: one connection to Postgres that processes one message or batch at a time.
 pub struct Lane {
     client: Client,
     take_in: Statement,
@@ -92,7 +92,7 @@ impl Lane {
         })
     }
 
-    /// Batches of what is there, each one transaction, its statements pipelined: one a message.
+    /// Handles all available messages as one transaction, with one pipelined statement per message.
     pub async fn work_off_in_batches(&mut self, connection: &Connection) -> Result<()> {
         let consumer = bare::consumer(connection, QUEUE).await?;
         let mut batches = consumer.ready_chunks(BATCH);
@@ -107,7 +107,7 @@ impl Lane {
         }
     }
 
-    /// One message after the other, each one transaction, step by step.
+    /// Handles one message at a time, each in a transaction, without pipelining.
     pub async fn work_off_singly(&mut self, connection: &Connection) -> Result<()> {
         let mut consumer = bare::consumer(connection, QUEUE).await?;
         loop {

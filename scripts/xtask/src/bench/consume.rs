@@ -1,5 +1,5 @@
-//! Inbox, handler and outbox in Postgres: a service of the skeleton beside the same by hand, each in a process of its
-//! own, on one thread.
+//! Inbox, handler and outbox in Postgres: a service of the skeleton beside one written by hand, each in its own process
+//! on one thread.
 
 use std::time::Duration;
 
@@ -21,49 +21,49 @@ use super::{
 };
 use crate::usage::Usage;
 
-/// How long a backlog may take.
+/// How long processing a backlog may take.
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// How the messages come.
+/// How messages share transactions.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Coming {
-    /// All that are there share a transaction.
+    /// All available messages share a transaction.
     InBatches,
-    /// Each has its own.
+    /// Each message has its own transaction.
     Singly,
 }
 
-/// A backlog, up to 64 messages a transaction.
+/// Measures a backlog, with up to 64 messages per transaction.
 pub async fn measure_backlog(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(3, 1), size.choose(20_000, 1000));
     let row = |what, aim| finding("consume", what, aim);
     let findings = [
         (
             Kind::CountWaiting,
-            row("a backlog, 64 a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.6)),
+            row("a backlog, 64 per transaction, the handler awaits its statement", Aim::RatioAtLeast(0.6)),
         ),
-        (Kind::CountLater, row("the same, its statement goes out with the commit", Aim::RatioAtLeast(0.6))),
-        (Kind::CountRelaying, row("the same while the relay sends what comes of it", Aim::None)),
+        (Kind::CountLater, row("the same, the statement is sent with the commit", Aim::RatioAtLeast(0.6))),
+        (Kind::CountRelaying, row("the same while the relay publishes the results", Aim::None)),
     ];
     report.findings.extend(compare(findings, Coming::InBatches, rounds, count).await?);
     Ok(())
 }
 
-/// How many messages a second a service consumes from a backlog, its statements going out with the commit.
+/// Messages per second that a service consumes from a backlog, with statements sent with the commit.
 pub async fn rate_of_backlog(count: usize) -> Result<f64> {
     by_service(&bare::samples(count), Coming::InBatches, Kind::CountLater).await.map(|(rate, _)| rate)
 }
 
-/// One message a transaction.
+/// Measures one message per transaction.
 pub async fn measure_singly(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(7, 1), size.choose(2000, 300));
     let row = |what, aim| finding("consume-single", what, aim);
     let findings = [
         (
             Kind::CountWaiting,
-            row("one message a transaction, the handler waits for its statement", Aim::RatioAtLeast(0.8)),
+            row("one message per transaction, the handler awaits its statement", Aim::RatioAtLeast(0.8)),
         ),
-        (Kind::CountLater, row("the same, its statement goes out with the commit", Aim::RatioAtLeast(0.8))),
+        (Kind::CountLater, row("the same, the statement is sent with the commit", Aim::RatioAtLeast(0.8))),
     ];
     report.findings.extend(compare(findings, Coming::Singly, rounds, count).await?);
     Ok(())
@@ -73,7 +73,7 @@ fn finding(row: &'static str, what: &str, aim: Aim) -> Finding {
     Finding::new(row, what, "messages/s", aim)
 }
 
-/// Each round: by hand, and then each way once, with the same messages.
+/// Each round runs the handwritten program, then each variant once, with the same messages.
 async fn compare<const N: usize>(
     mut findings: [(Kind, Finding); N],
     coming: Coming,
@@ -92,9 +92,9 @@ async fn compare<const N: usize>(
     Ok(findings.into_iter().map(|(_, finding)| finding).collect())
 }
 
-/// The skeleton's service works a backlog off. Returns messages a second, and what it used, its start included.
+/// Has the skeleton's service process a backlog. Returns messages per second, and the resources used, start included.
 pub async fn by_service(samples: &[Sample], coming: Coming, kind: Kind) -> Result<(f64, Usage)> {
-    let service = kind.service().context("this program is no service")?;
+    let service = kind.service().context("this program is not a service")?;
     let world = World::new().await;
     world.admin().apply(&service.topology_spec(1).topology(), &broker_password(service.name())).await?;
     let connection = bare::connect(&world).await?;
@@ -105,7 +105,7 @@ pub async fn by_service(samples: &[Sample], coming: Coming, kind: Kind) -> Resul
     settings.push(("CONTACTS__BROKER__BATCH".to_owned(), batch.to_owned()));
     let client = open(&postgres_of(&database.settings)?).await?;
     let mut process = Process::start(kind, &settings)?;
-    process.until("every message is taken in", LIMIT, || is_taken_in(&client, "skeleton", samples.len())).await?;
+    process.until("every message is in the inbox", LIMIT, || is_taken_in(&client, "skeleton", samples.len())).await?;
     let usage = process.usage()?.since(Usage::default(), samples.len());
     if kind == Kind::CountRelaying {
         process.until("the outbox is empty", LIMIT, || is_empty(&client, "skeleton.outbox")).await?;
@@ -129,7 +129,7 @@ async fn by_hand(samples: &[Sample], coming: Coming) -> Result<(f64, Usage)> {
     client.batch_execute(&format!("{}; {}", by_hand::EFFECTS, by_hand::TABLES)).await?;
     let kind = if coming == Coming::Singly { Kind::CountSinglyByHand } else { Kind::CountByHand };
     let mut process = Process::start(kind, &settings_by_hand(bare::broker(&world).url, postgres))?;
-    process.until("every message is taken in", LIMIT, || is_taken_in(&client, "by_hand", samples.len())).await?;
+    process.until("every message is in the inbox", LIMIT, || is_taken_in(&client, "by_hand", samples.len())).await?;
     let usage = process.usage()?.since(Usage::default(), samples.len());
     process.stop().await?;
     let found = Found::from(&client.query_one(&found_in("by_hand"), &[]).await?);
@@ -140,7 +140,7 @@ async fn by_hand(samples: &[Sample], coming: Coming) -> Result<(f64, Usage)> {
 }
 
 async fn is_taken_in(client: &Client, schema: &str, count: usize) -> Result<bool> {
-    // Until the program has made its tables, there are none.
+    // The tables are missing until the program has created them.
     let there = client.query_one("select to_regclass($1) is not null", &[&format!("{schema}.inbox")]).await?;
     if !there.get::<_, bool>(0) {
         return Ok(false);
@@ -149,13 +149,13 @@ async fn is_taken_in(client: &Client, schema: &str, count: usize) -> Result<bool
     Ok(row.get::<_, i64>(0) >= i64::try_from(count)?)
 }
 
-/// Whether a table has no rows.
+/// Whether a table is empty.
 pub async fn is_empty(client: &Client, table: &str) -> Result<bool> {
     let row = client.query_one(&format!("select not exists (select from {table})"), &[]).await?;
     Ok(row.get(0))
 }
 
-/// The address of a database that was made for a run.
+/// The URL of a database that was created for a run.
 pub fn postgres_of(settings: &[(&'static str, String)]) -> Result<String> {
     let setting = |wanted: &str| {
         let found = settings.iter().find(|(key, _)| *key == wanted);
@@ -166,14 +166,14 @@ pub fn postgres_of(settings: &[(&'static str, String)]) -> Result<String> {
     Ok(format!("{scheme}://{user}:{}@{place}", setting("password")?))
 }
 
-/// A connection to it.
+/// Connects to such a database.
 pub async fn open(postgres: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(postgres, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// What a run has left in its database.
+/// What a run left in its database.
 #[derive(Debug)]
 struct Found {
     taken_in: i64,
@@ -183,7 +183,7 @@ struct Found {
     rate: f64,
 }
 
-/// Everything is counted on Postgres's clock: what was taken in from the first transaction to the last.
+/// All times are Postgres's clock: from the first to the last transaction in the inbox.
 fn found_in(schema: &str) -> String {
     format!(
         "with span as (select min(taken_in_at) as oldest, max(taken_in_at) as newest from {schema}.inbox)
@@ -201,7 +201,7 @@ impl From<&tokio_postgres::Row> for Found {
 }
 
 impl Found {
-    /// The rate, where nothing was lost, doubled or overtaken.
+    /// The rate, if nothing was lost, duplicated or out of order.
     fn rate(&self, count: usize, published: usize) -> Result<f64> {
         let (count, published) = (i64::try_from(count)?, i64::try_from(published)?);
         ensure!((self.taken_in, self.effects) == (count, count), "{count} effects were expected: {self:?}");

@@ -1,4 +1,4 @@
-//! Counts what a handler has handled, and how fast.
+//! Counts handled messages, and measures their rate.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Counts up to an awaited number. A clone is the same counter.
+/// Counts up to an expected number. Clones share the count.
 #[derive(Clone)]
 pub struct Counter(Arc<Inner>);
 
@@ -23,13 +23,13 @@ struct Inner {
 }
 
 impl Counter {
-    /// A counter that waits for this many.
+    /// A counter that expects this many messages.
     pub fn of(awaited: usize) -> Self {
         let (began, ended) = (OnceLock::new(), OnceLock::new());
         Self(Arc::new(Inner { awaited, seen: AtomicUsize::new(0), began, ended, done: Notify::new() }))
     }
 
-    /// Counts one.
+    /// Counts one message.
     pub fn count(&self) {
         self.0.began.get_or_init(Instant::now);
         if self.0.seen.fetch_add(1, Ordering::Relaxed) + 1 == self.0.awaited {
@@ -38,7 +38,7 @@ impl Counter {
         }
     }
 
-    /// Waits for the last, and says how many there were a second from the first to it.
+    /// Waits for the last message. Returns messages per second from the first to the last.
     pub async fn rate(&self) -> f64 {
         self.0.done.notified().await;
         let (began, ended) = (self.0.began.get_or_init(Instant::now), self.0.ended.get_or_init(Instant::now));

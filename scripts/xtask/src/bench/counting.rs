@@ -1,4 +1,4 @@
-//! The service that the rows of consuming measure: it counts registrations by subject, and says so.
+//! The service that the consume rows measure: it counts registrations by subject and publishes an event for each.
 
 use events::{accounts::Registered, contacts::ContactAdded};
 use skeleton::{HandlerResult, Postgres, Publish, Service, Subscriptions, store::postgres::Tx};
@@ -10,18 +10,18 @@ use super::{
 
 const MIGRATIONS: &[(&str, &str)] = &[("V1__probe", EFFECTS)];
 
-/// How the service works: whether its handler waits for its statement, and whether its relay runs.
+/// Whether the handler awaits its statement, and whether the relay runs.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Way {
-    /// It waits.
+    /// The handler awaits its statement.
     Waiting,
-    /// Its statement goes out with the commit.
+    /// The statement is sent with the commit.
     Later,
-    /// The same, and the relay runs.
+    /// The statement is sent with the commit, and the relay runs.
     Relaying,
 }
 
-/// The service. Without its relay it does the same work as the baseline.
+/// The service. Without the relay it does the same work as the baseline.
 pub fn service(way: Way) -> Service<Postgres> {
     let (name, plan) = (Service::named("contacts"), Postgres::migrated_by(MIGRATIONS));
     let service = if way == Way::Relaying { name.store(plan) } else { name.read_model_store(plan) };
@@ -43,7 +43,7 @@ async fn on_registered_later(registered: Registered, tx: &mut Tx) -> HandlerResu
     publish(registered, tx)
 }
 
-/// Publishes about as much as it came with, as by hand.
+/// Publishes about as much data as the message had, like the handwritten program.
 fn publish(registered: Registered, tx: &mut Tx) -> HandlerResult {
     let added_at = tx.now();
     tx.publish(ContactAdded {

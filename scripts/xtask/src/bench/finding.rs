@@ -1,43 +1,43 @@
-//! One figure over all rounds, beside its baseline where it has one.
+//! One figure over all rounds, with its baseline if it has one.
 
 use serde_json::{Value, json};
 
 use crate::usage::Usage;
 
-/// What a figure should be.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Aim {
-    /// Ours divided by the baseline: at least this.
+    /// Ours divided by the baseline is at least this.
     RatioAtLeast(f64),
-    /// Ours divided by the baseline: at most this.
+    /// Ours divided by the baseline is at most this.
     RatioAtMost(f64),
-    /// Ours: at most this.
+    /// Ours is at most this.
     AtMost(f64),
-    /// Shown to explain another figure.
+    /// No target: shown to explain another figure.
     None,
 }
 
-/// One figure over all rounds, beside its baseline where it has one.
+/// One figure over all rounds, with its baseline if it has one.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The row it belongs to.
     pub row: &'static str,
     /// What was measured.
     pub what: String,
-    /// In which unit.
+    /// The unit.
     pub unit: &'static str,
-    /// Ours, one a round.
+    /// Our values, one per round.
     pub ours: Vec<f64>,
-    /// The baseline's, one a round; empty where there is none.
+    /// The baseline's values, one per round; empty if there is no baseline.
     pub baseline: Vec<f64>,
-    /// What it should be.
+    /// The target.
     pub aim: Aim,
-    /// What ours and the baseline used, one a round; CPU time for each 10,000.
+    /// Resources used by ours and by the baseline, one per round; CPU time is per 10,000.
     pub usage: Vec<(Usage, Option<Usage>)>,
 }
 
 impl Finding {
-    /// A finding without figures yet.
+    /// A finding without values.
     pub fn new(row: &'static str, what: impl Into<String>, unit: &'static str, aim: Aim) -> Self {
         Self { row, what: what.into(), unit, ours: Vec::new(), baseline: Vec::new(), aim, usage: Vec::new() }
     }
@@ -48,17 +48,17 @@ impl Finding {
         self.baseline.push(baseline);
     }
 
-    /// Adds what a round used.
+    /// Adds the resources used in a round.
     pub fn add_usage(&mut self, ours: Usage, baseline: Option<Usage>) {
         self.usage.push((ours, baseline));
     }
 
-    /// Adds what a round used in this process: the baseline's turn before ours, each of so many.
+    /// Adds the resources used in a round in this process: the baseline ran first, then ours, `count` operations each.
     pub fn add_turns(&mut self, [began, between, ended]: [Usage; 3], count: usize) {
         self.add_usage(ended.since(between, count), Some(between.since(began, count)));
     }
 
-    /// The median of what ours used, and of what the baseline used.
+    /// The medians of the resources used by ours and by the baseline.
     fn used(&self, of: impl Fn(Usage) -> f64) -> (Option<f64>, Option<f64>) {
         let ours: Vec<f64> = self.usage.iter().map(|(ours, _)| of(*ours)).collect();
         let baseline: Vec<f64> = self.usage.iter().filter_map(|(_, baseline)| baseline.map(&of)).collect();
@@ -74,7 +74,7 @@ impl Finding {
         }
     }
 
-    /// How far the aim is reached by the median: 1 where it is just met, 2 where twice as well. `None` as for
+    /// How far the median reaches the target: 1 if it just meets it, 2 if it is twice as good. `None` as for
     /// [`Finding::is_met`].
     pub fn reached(&self) -> Option<f64> {
         let ratio = median(&self.ratios());
@@ -86,12 +86,12 @@ impl Finding {
         }
     }
 
-    /// Ours divided by the baseline, round by round.
+    /// Ours divided by the baseline, for each round.
     fn ratios(&self) -> Vec<f64> {
         self.ours.iter().zip(&self.baseline).map(|(ours, baseline)| ours / baseline).collect()
     }
 
-    /// Whether the aim is met by the median; `None` where there is no aim or no figure.
+    /// Whether the median meets the target; `None` if there is no target or no value.
     pub fn is_met(&self) -> Option<bool> {
         let ratio = median(&self.ratios());
         match self.aim {
@@ -102,7 +102,7 @@ impl Finding {
         }
     }
 
-    /// Its line of the table.
+    /// The row in the table.
     pub fn line(&self) -> String {
         let Self { row, what, unit, ours, baseline, .. } = self;
         let ratios = self.ratios();
@@ -122,7 +122,7 @@ impl Finding {
         format!("| {row} | {what} | {unit} | {ours} | {baseline} | {ratio} | {aim} | {met} | {cpu} | {peak} |")
     }
 
-    /// The same for programs.
+    /// The finding as JSON.
     pub fn to_json(&self) -> Value {
         let Self { row, what, unit, ours, baseline, .. } = self;
         let aim = match self.aim {
@@ -144,11 +144,11 @@ fn median(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| quantile(values, 0.5))
 }
 
-/// The value that this share of all values does not exceed; 0 where there is none.
+/// The quantile at this share; 0 if there are no values.
 pub fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    // A place among some thousand values: nothing is lost in the double.
+    // An index among a few thousand values: a double represents it exactly.
     sorted.get((sorted.len() as f64 * share) as usize).or(sorted.last()).copied().unwrap_or_default()
 }
 
@@ -164,7 +164,7 @@ fn spread(values: &[f64]) -> String {
     }
 }
 
-/// A number with as many places as it deserves.
+/// A number with a suitable number of decimals.
 fn number(value: f64) -> String {
     match value {
         _ if value < 10.0 => format!("{value:.2}"),

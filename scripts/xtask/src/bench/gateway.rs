@@ -1,4 +1,4 @@
-//! HTTP through the gateway to a request and back, beside the request alone; all six services run.
+//! HTTP through the gateway to a request over the broker and back, beside the request alone. All six services run.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::asker::Asker;
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// In turns: the request over the broker, and the same over HTTP.
+/// Alternates between the request over the broker and the same request over HTTP.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let Some(six) = Six::start("gateway", report).await? else { return Ok(()) };
     let found = compare(&six, size).await;
@@ -26,7 +26,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let more: Vec<f64> = through.iter().zip(&alone).map(|(through, alone)| (through - alone) / 1e3).collect();
     let whole = Finding::new("gateway", "p50 of GET /contacts/{id}, beside the request alone", "µs", Aim::None);
     report.findings.push(Finding { ours: through, baseline: alone, ..whole });
-    let added = Finding::new("gateway", "what the gateway adds at p50", "ms", Aim::AtMost(0.3));
+    let added = Finding::new("gateway", "overhead of the gateway at p50", "ms", Aim::AtMost(0.3));
     report.findings.push(Finding { ours: more, ..added });
     Ok(())
 }

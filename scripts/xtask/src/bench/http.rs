@@ -1,4 +1,4 @@
-//! HTTP to outbox to broker: a service of the skeleton beside the same by hand, each in a process of its own.
+//! HTTP to outbox to broker: a service of the skeleton beside one written by hand, each in its own process.
 
 use std::{
     net::TcpListener,
@@ -23,24 +23,24 @@ use super::{
 };
 use crate::usage::Usage;
 
-/// How many connections the load has, and how many a service has to its database.
+/// How many connections the load uses, and how many a service has to its database.
 pub const CONNECTIONS: usize = 32;
 const TO_DATABASE: &str = "16";
 
-/// How long a program may take to start, and an outbox to empty.
+/// How long a program may take to start, and an outbox to become empty.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What one run of one program found.
+/// The result of one run of one program.
 pub struct Run {
-    /// What the load found.
+    /// The result of the load.
     pub load: load::Found,
-    /// How long the outbox took to empty after the load.
+    /// How long the outbox took to become empty after the load.
     pub drained_s: f64,
-    /// What the program used meanwhile.
+    /// Resources that the program used meanwhile.
     pub usage: Usage,
 }
 
-/// In turns: by hand, then ours.
+/// Alternates between the handwritten program and ours.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, length) = (size.choose(3, 1), Duration::from_millis(size.choose(8000, 500) as u64));
     let finding = |what: &str, unit, aim| Finding::new("http", what, unit, aim);
@@ -62,7 +62,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// One run of one program.
+/// Runs one program once.
 pub async fn run(kind: Kind, length: Duration) -> Result<Run> {
     let world = World::new().await;
     let database = Postgres::provision(&format!("{}-things", bare::vhost(&world))).await;
@@ -78,7 +78,7 @@ pub async fn run(kind: Kind, length: Duration) -> Result<Run> {
     ran
 }
 
-/// Makes what the program needs, and says what it is told.
+/// Creates what the program needs, and returns its settings.
 async fn prepare(
     kind: Kind,
     world: &World,
@@ -108,7 +108,7 @@ async fn prepare(
 async fn ask(kind: Kind, process: &Process, client: &Client, address: &str, length: Duration) -> Result<Run> {
     let outbox = if kind == Kind::Things { "skeleton.outbox" } else { "by_hand.outbox" };
     let request = order();
-    // Warms up: connections to the database, prepared statements.
+    // Warms up connections to the database and prepared statements.
     load::run(address, CONNECTIONS, length / 4, &request).await?;
     emptied(client, outbox).await?;
     let before = process.usage()?;
@@ -118,7 +118,7 @@ async fn ask(kind: Kind, process: &Process, client: &Client, address: &str, leng
     Ok(Run { load, drained_s, usage })
 }
 
-/// What is asked: that a thing be kept.
+/// The request: create a thing.
 pub fn order() -> Vec<u8> {
     let note = "x".repeat(150);
     let body = format!(r#"{{"name":"thing","kind":"bench","amount":42,"note":"{note}"}}"#);
@@ -135,7 +135,7 @@ async fn emptied(client: &Client, outbox: &str) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-/// A port that nobody uses at this moment.
+/// A port that is free at this moment.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! A load of HTTP/1.1 requests over a fixed number of connections, each sending one after the other.
+//! A load of HTTP/1.1 requests over a fixed number of connections, each with one request at a time.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,25 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What the load found.
+/// The result of a load.
 pub struct Found {
-    /// Answers a second.
+    /// Answers per second.
     pub rate: f64,
-    /// How many there were.
+    /// The number of answers.
     pub count: usize,
-    /// How long each took, in microseconds.
+    /// Latencies in microseconds.
     pub latencies: Vec<f64>,
 }
 
 impl Found {
-    /// How many a second were done in the end, where something took so much longer after the load.
+    /// The rate if the work after the load is included, which took this much longer.
     pub fn rate_until_done(&self, after_s: f64) -> f64 {
         let count = self.count as f64;
         count / (count / self.rate + after_s)
     }
 }
 
-/// A request as it goes over the wire.
+/// A request in wire format.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n");
     for (name, value) in headers {
@@ -39,10 +39,10 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -
     format!("{text}\r\n{body}").into_bytes()
 }
 
-/// Sends a request again and again for so long, over so many connections.
+/// Repeats a request for this long, over this many connections.
 ///
 /// # Errors
-/// Where an answer is none, or has another status than 2xx.
+/// If a response cannot be parsed or its status is not 2xx.
 pub async fn run(address: &str, connections: usize, length: Duration, request: &[u8]) -> Result<Found> {
     let began = Instant::now();
     let lanes = (0..connections).map(async |_| {
@@ -59,7 +59,7 @@ pub async fn run(address: &str, connections: usize, length: Duration, request: &
     Ok(Found { rate: latencies.len() as f64 / began.elapsed().as_secs_f64(), count: latencies.len(), latencies })
 }
 
-/// One connection, or one after the other where the server closes them.
+/// One connection at a time; reconnects if the server closes it.
 pub struct Lane {
     address: String,
     stream: TcpStream,
@@ -73,7 +73,7 @@ impl Lane {
         Ok(Self { address: address.to_owned(), stream, read })
     }
 
-    /// Sends a request and reads its answer to the end.
+    /// Sends a request and reads the whole response.
     pub async fn ask(&mut self, request: &[u8]) -> Result<()> {
         self.stream.write_all(request).await?;
         self.read.clear();
@@ -99,24 +99,24 @@ async fn connect(address: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// What the head of an answer says of its length.
+/// What the head of a response says about its length.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
-    /// Where it ends.
+    /// Where the response ends.
     end: usize,
-    /// Whether the server closes the connection after it: Tomcat does so once in a hundred.
+    /// Whether the server closes the connection after it: Tomcat does so once in a hundred responses.
     is_last: bool,
 }
 
 impl Answer {
-    /// The answer that begins here; `None` where it cannot be told yet how long it is.
+    /// The response at the start of `read`; `None` if its length is not known yet.
     fn read(read: &[u8]) -> Result<Option<Self>> {
         let Some(head) = read.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
-        let text = std::str::from_utf8(&read[..head]).context("the head of an answer is no text")?;
+        let text = std::str::from_utf8(&read[..head]).context("the head of a response is not text")?;
         let mut lines = text.split("\r\n");
         let status = lines.next().unwrap_or_default();
         if !status.starts_with("HTTP/1.1 2") {
-            bail!("an answer says {status}: {}", String::from_utf8_lossy(&read[head..]));
+            bail!("the server responded {status}: {}", String::from_utf8_lossy(&read[head..]));
         }
         let header = |wanted: &str| {
             let mut headers = lines.clone().filter_map(|line| line.split_once(':'));
@@ -125,12 +125,12 @@ impl Answer {
         let says = |name: &str, word: &str| header(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
         let is_last = says("connection", "close");
         if says("transfer-encoding", "chunked") {
-            // Nothing follows an answer before the next request: its last chunk is at the end of what was read.
+            // The server sends nothing more before the next request, so the last chunk is at the end of `read`.
             let has_ended = read[head..].ends_with(b"\r\n0\r\n\r\n");
             return Ok(has_ended.then_some(Self { end: read.len(), is_last }));
         }
         let length = header("content-length").and_then(|value| value.parse::<usize>().ok());
-        let length = length.context("an answer does not say how long it is")?;
+        let length = length.context("a response has no content-length")?;
         Ok(Some(Self { end: head + 4 + length, is_last }))
     }
 }

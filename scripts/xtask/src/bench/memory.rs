@@ -1,4 +1,4 @@
-//! How much memory the six services take while they have nothing to do, and under load.
+//! The memory that the six services use while idle and under load.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use super::{
     six::{Member, Six, public},
 };
 
-/// How many connections ask at a time.
+/// The number of concurrent connections.
 const CONNECTIONS: usize = 16;
 
-/// Starts all six, reads what the system says they hold, and again after a load.
+/// Starts all six services and reads their memory, idle and after a load.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let Some(six) = Six::start("memory", report).await? else { return Ok(()) };
     let found = at_rest_and_under_load(&six, size).await;
@@ -25,13 +25,13 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let finding =
         |what: String, unit, value, aim| Finding { ours: vec![value], ..Finding::new("memory", what, unit, aim) };
     let sum = |found: &[(&str, f64)]| found.iter().map(|(_, megabytes)| megabytes).sum::<f64>();
-    report.findings.push(finding("all six services at rest".to_owned(), "MB", sum(&at_rest), Aim::AtMost(60.0)));
-    let most = "all six, the most under load";
+    report.findings.push(finding("all six services, idle".to_owned(), "MB", sum(&at_rest), Aim::AtMost(60.0)));
+    let most = "all six services, peak under load";
     report.findings.push(finding(most.to_owned(), "MB", sum(&under_load), Aim::AtMost(150.0)));
     report.findings.push(finding("that load".to_owned(), "requests/s", asked, Aim::None));
     for ((service, rest), (_, most)) in at_rest.into_iter().zip(under_load) {
-        report.findings.push(finding(format!("{service} at rest"), "MB", rest, Aim::None));
-        report.findings.push(finding(format!("{service}, the most under load"), "MB", most, Aim::None));
+        report.findings.push(finding(format!("{service}, idle"), "MB", rest, Aim::None));
+        report.findings.push(finding(format!("{service}, peak under load"), "MB", most, Aim::None));
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ async fn at_rest_and_under_load(six: &Six, size: Size) -> Result<(ByService, ByS
     Ok((at_rest, six.memory("VmHWM:")?, asked))
 }
 
-/// Adds contacts, shows one, lists and searches, as fast as the answers come. Returns requests a second.
+/// Adds, shows, lists and searches contacts as fast as responses arrive. Returns requests per second.
 async fn load(member: &Member, length: Duration) -> Result<f64> {
     let began = Instant::now();
     let lanes = (0..CONNECTIONS).map(async |lane| {

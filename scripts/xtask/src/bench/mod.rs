@@ -1,4 +1,4 @@
-//! Measures what the design asks for, each beside a baseline in the same run.
+//! Measures the figures that the design sets targets for, each beside a baseline in the same run.
 
 mod bare;
 mod by_hand;
@@ -44,21 +44,21 @@ use crate::native::repository;
 /// How long a row may take.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Spans are recorded as in a service; no lines are written, they would be in the table.
+/// Spans are recorded as in a service; no log lines are written, because they would end up in the table.
 const LOG_FILTER: &str = "off,skeleton::telemetry=info,lapin::channel=off,lapin::channels=off,lapin::io_loop=off";
 
-/// Measure what the design asks for, each beside a baseline in the same run.
+/// Measure the figures that the design sets targets for, each beside a baseline in the same run.
 #[derive(Args)]
 pub struct Bench {
-    /// Only these; without any all, `peers` only with --write.
+    /// Rows to measure; all by default, but `peers` only with --write.
     rows: Vec<Row>,
-    /// Few messages and rounds: shows that it works, measures nothing.
+    /// Few messages and rounds: shows that the bench works, without meaningful figures.
     #[arg(long)]
     quick: bool,
-    /// Print lines of JSON in place of a table.
+    /// Print lines of JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Measure everything, and put the table into docs/benchmarks.md and the picture beside it.
+    /// Measure everything, and write the table into docs/benchmarks.md and the picture beside it.
     #[arg(long, conflicts_with_all = ["quick", "rows"])]
     write: bool,
 }
@@ -68,43 +68,43 @@ pub struct Bench {
 enum Row {
     /// Publishing with confirms, consuming and acknowledging, beside the bare broker library.
     PublishConsume,
-    /// Inbox, handler and outbox in Postgres under a backlog, beside the same by hand.
+    /// Inbox, handler and outbox in Postgres under a backlog, beside a handwritten program.
     Consume,
-    /// The same, messages coming singly.
+    /// The same, with one message per transaction.
     ConsumeSingle,
-    /// Checking what is consumed against its schema, as a part of a consume.
+    /// Validating a consumed message against its schema, as a share of a consume.
     Validation,
     /// Request and reply, beside the bare broker library.
     Request,
-    /// HTTP to outbox to broker, beside the same by hand.
+    /// HTTP to outbox to broker, beside a handwritten program.
     Http,
     /// HTTP through the gateway to a request and back, beside the request alone.
     Gateway,
-    /// From a commit to the delivery of what it published.
+    /// From a commit to the delivery of the event it published.
     Outbox,
-    /// From the start of a service to its being ready.
+    /// From the start of a service until it is ready.
     Start,
-    /// The memory of the six services, at rest and under load.
+    /// The memory of the six services, idle and under load.
     Memory,
-    /// The same two jobs on other stacks, beside ours. Takes some minutes, and the first time some more to build them.
+    /// The same two jobs on other stacks, beside ours. Takes some minutes; the first run also builds the stacks.
     Peers,
 }
 
-/// How much is measured.
+/// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     quick: bool,
 }
 
 impl Size {
-    /// This much, or that little when it is to be quick.
+    /// The first value, or the second in a quick run.
     pub fn choose(self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 }
 
 impl Row {
-    /// How long it may take.
+    /// The time limit of the row.
     fn limit(self) -> Duration {
         match self {
             Self::Peers => Duration::from_secs(1800),
@@ -130,7 +130,7 @@ impl Row {
 }
 
 impl Bench {
-    /// Measures.
+    /// Runs the bench.
     pub async fn run(self) -> Result<()> {
         let _telemetry =
             telemetry::start("bench", &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
@@ -142,18 +142,18 @@ impl Bench {
             let name = row.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
             eprintln!("measuring {name}");
             let measuring = row.measure(Size { quick: self.quick }, &mut report);
-            let outcome = tokio::time::timeout(row.limit(), measuring).await.context("it took too long").flatten();
+            let outcome = tokio::time::timeout(row.limit(), measuring).await.context("timed out").flatten();
             if let Err(error) = outcome {
                 failed.push(format!("{name}: {error:#}"));
             }
         }
         print!("{}", if self.json { report.to_json_lines() } else { report.to_table() });
         if !failed.is_empty() {
-            bail!("not everything could be measured:\n{}", failed.join("\n"));
+            bail!("failed to measure:\n{}", failed.join("\n"));
         }
         if self.write {
             let path = repository().join("docs/benchmarks.md");
-            let document = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let document = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             fs::write(&path, report.put_into(&document)?)?;
             fs::write(path.with_extension("svg"), plot::drawn(&report))?;
         }
@@ -161,13 +161,13 @@ impl Bench {
     }
 }
 
-/// The folder of the services' programs: that of this one, so that all are of one profile.
+/// The folder of the services' programs: that of this program, so that all have the same profile.
 pub fn programs() -> PathBuf {
     let beside = || std::env::current_exe().ok()?.parent().map(PathBuf::from);
     std::env::var_os("KITH_BIN").map(PathBuf::from).or_else(beside).unwrap_or_default()
 }
 
-/// When, on what, and how busy it was.
+/// The date, the machine, its load and the versions of the servers.
 async fn environment() -> Result<String> {
     let world = World::new().await;
     let overview = world.admin().get("overview").await;

@@ -1,4 +1,4 @@
-//! A store that keeps nothing, so that what is measured is the messaging alone.
+//! A store that keeps nothing, so that the bench measures the messaging alone.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct NullStore;
 
-/// A transaction of it.
+/// A transaction of the null store.
 pub struct NullTx(UnitOfWork);
 
 impl StoreBuilder for NullStore {
@@ -50,7 +50,7 @@ impl Store for NullStore {
     }
 
     async fn set_aside(&self, kept: &SetAside) -> Result<(), StoreError> {
-        Err(StoreError::broken(format!("nothing can be set aside here: {}", kept.reason)))
+        Err(StoreError::broken(format!("the null store cannot set messages aside: {}", kept.reason)))
     }
 
     async fn forget_waiting(&self, _: Uuid) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! How long what a transaction has published takes to reach a consumer, while nothing else happens.
+//! The time from a commit to the delivery of its event, on an idle system.
 
 use std::time::{Duration, Instant};
 
@@ -22,13 +22,13 @@ use super::{
 
 const QUEUE: &str = "bench.outbox";
 
-/// The rest between two commits.
+/// The pause between two commits.
 const REST: Duration = Duration::from_millis(20);
 
 /// How long one message may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// From the call of the commit, its write to disk included, to the delivery from a quorum queue.
+/// From the call of commit, including its write to disk, to the delivery from a quorum queue.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(5, 2), size.choose(200, 20));
     let finding = |what: &str, aim| Finding::new("outbox", what, "ms", Aim::AtMost(aim));
@@ -66,7 +66,7 @@ async fn latencies(count: usize) -> Result<Vec<f64>> {
         tx.publish(removed).map_err(|failure| anyhow!("{failure}"))?;
         let began = Instant::now();
         tx.commit().await?;
-        let delivery = tokio::time::timeout(PATIENCE, consumer.next()).await.context("a message did not come")?;
+        let delivery = tokio::time::timeout(PATIENCE, consumer.next()).await.context("no message arrived in time")?;
         latencies.push(began.elapsed().as_secs_f64() * 1e3);
         delivery.context("the consumer has ended")??.ack(BasicAckOptions::default()).await?;
     }

@@ -1,4 +1,4 @@
-//! The figures that have an aim as a picture: how far each is reached, in SVG that is readable on light and on dark.
+//! Draws the figures that have a target: how far each reaches it, in SVG that is readable on light and dark.
 
 use std::fmt::Write;
 
@@ -10,13 +10,13 @@ const LABELS: usize = 430;
 const BARS: usize = 330;
 const WIDTH: usize = LABELS + BARS + 80;
 
-/// What is shown at most: twice the aim fills the bar.
+/// The upper end of the scale: twice the target fills the bar.
 const MOST: f64 = 2.0;
 
 const STYLE: &str = "text{font:12px sans-serif;fill:#24292f}.met{fill:#2da44e}.missed{fill:#cf222e}.aim{stroke:#24292f;stroke-dasharray:4 3}
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.met{fill:#3fb950}.missed{fill:#f85149}.aim{stroke:#e6edf3}}";
 
-/// Draws every figure that has an aim.
+/// Draws every figure that has a target.
 pub fn drawn(report: &Report) -> String {
     let reached: Vec<(&Finding, f64)> =
         report.findings.iter().filter_map(|finding| Some((finding, finding.reached()?))).collect();
@@ -37,11 +37,11 @@ pub fn drawn(report: &Report) -> String {
     }
     let aim = LABELS + (BARS as f64 / MOST) as usize;
     let _ = writeln!(svg, "<line class=\"aim\" x1=\"{aim}\" y1=\"{}\" x2=\"{aim}\" y2=\"{height}\"/>", TOP - 12);
-    let _ = writeln!(svg, "<text x=\"{aim}\" y=\"{}\" text-anchor=\"middle\">the aim</text>", TOP - 18);
+    let _ = writeln!(svg, "<text x=\"{aim}\" y=\"{}\" text-anchor=\"middle\">target</text>", TOP - 18);
     svg + "</svg>\n"
 }
 
-/// Text as SVG holds it; a long one is cut.
+/// Escapes text for SVG and shortens it.
 fn escaped(text: &str) -> String {
     let cut: String =
         if text.chars().count() > 68 { text.chars().take(67).chain(['…']).collect() } else { text.to_owned() };

@@ -1,4 +1,4 @@
-//! What `scripts/bench` runs in processes of their own: services of the skeleton, and the same by hand.
+//! The programs that `scripts/bench` runs in their own processes: services of the skeleton, and handwritten ones.
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -17,11 +17,11 @@ use super::{
     things, things_by_hand,
 };
 
-/// The variables that tell a program without the skeleton where its servers are.
+/// The variables with the servers' addresses, for a program without the skeleton.
 const AMQP: &str = "BENCH_AMQP";
 const POSTGRES: &str = "BENCH_POSTGRES";
 
-/// Run one of the bench's programs until it is told to stop.
+/// Run one of the bench's programs until it is stopped.
 #[derive(Args)]
 pub struct Program {
     kind: Kind,
@@ -30,19 +30,19 @@ pub struct Program {
 /// Which program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// Counts messages; the handler waits for its statement.
+    /// Counts messages; the handler awaits its statement.
     CountWaiting,
-    /// The same; the statement goes out with the commit.
+    /// Counts messages; the statement is sent with the commit.
     CountLater,
-    /// The same while the relay sends what comes of it.
+    /// The same while the relay publishes the results.
     CountRelaying,
-    /// Counts messages by hand, in batches.
+    /// The handwritten counter, in batches.
     CountByHand,
-    /// The same, one message a transaction.
+    /// The handwritten counter, one message per transaction.
     CountSinglyByHand,
-    /// Keeps things that come over HTTP and publishes them.
+    /// Stores things that arrive over HTTP and publishes them.
     Things,
-    /// The same by hand.
+    /// The handwritten version.
     ThingsByHand,
 }
 
@@ -60,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// The service of the skeleton, where it is one.
+    /// The service of the skeleton, if it is one.
     pub fn service(self) -> Option<Service<Postgres>> {
         match self {
             Self::CountWaiting => Some(counting::service(Way::Waiting)),
@@ -96,7 +96,7 @@ async fn by_itself(kind: Kind) -> Result<()> {
     }
 }
 
-/// As a service's own program does, settings from the environment.
+/// Runs it like a service's own program, with settings from the environment.
 async fn run_service(service: Service<Postgres>) -> Result<()> {
     let settings = Settings::read(service.name(), service.defaults())?;
     let _telemetry =

@@ -1,4 +1,4 @@
-//! Publishing with confirms, and consuming with acknowledgements: the skeleton's way beside the bare library's.
+//! Publishing with confirms and consuming with acknowledgements: the skeleton beside the bare library.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let link = Link::open(Login::new(&bare::broker(&world))?, "bench".to_owned(), Environment::system(), stop);
     let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
     let channel = bare::confirmed_channel(&connection).await?;
-    // Both take short turns, so that both see the same machine; the first warms up.
+    // Both take short turns, so that both run under the same conditions; the first turn warms up.
     for turn in 0..=turns {
         let began = Usage::of_ourselves()?;
         let baseline = publish_bare(&channel, &samples).await?;
@@ -88,7 +88,7 @@ async fn publish_bare(channel: &Channel, samples: &[Sample]) -> Result<f64> {
     bare::publish(channel, "", BARE, messages).await
 }
 
-/// As the relay does it: window after window.
+/// Publishes like the relay, one window at a time.
 async fn publish(publisher: &RabbitPublisher, samples: &[Sample]) -> Result<f64> {
     let windows: Vec<Vec<Outgoing>> = samples
         .chunks(usize::from(WINDOW))
@@ -97,7 +97,7 @@ async fn publish(publisher: &RabbitPublisher, samples: &[Sample]) -> Result<f64>
     let began = Instant::now();
     for window in windows {
         let outcomes = publisher.publish(window).await;
-        ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Confirmed), "a message was not taken");
+        ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Confirmed), "a message was not confirmed");
     }
     Ok(samples.len() as f64 / began.elapsed().as_secs_f64())
 }
@@ -120,7 +120,7 @@ async fn consume(deliveries: &mut RabbitDeliveries, count: usize) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// A service whose store keeps nothing works a backlog off, after the bare library has worked off the same.
+/// A service with a null store processes a backlog, after the bare library has processed the same.
 async fn handle(handling: &mut Finding, samples: &[Sample]) -> Result<()> {
     let counter = Counter::of(samples.len());
     let service = Service::named("contacts")

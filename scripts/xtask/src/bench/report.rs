@@ -1,4 +1,4 @@
-//! What was measured, and how it is shown: as a table for people, as lines of JSON for programs.
+//! The results, as a table and as lines of JSON.
 
 use std::fmt::Write;
 
@@ -7,26 +7,26 @@ use serde_json::json;
 
 pub use super::finding::{Aim, Finding, quantile};
 
-/// Between these the table in the document is replaced.
+/// The table in the document is between these markers.
 const BEGIN: &str = "<!-- table: begin -->";
 const END: &str = "<!-- table: end -->";
 
-/// The picture that is beside the document.
-const PICTURE: &str = "![How far each aim is reached](benchmarks.svg)";
+/// The picture beside the document.
+const PICTURE: &str = "![How far each target is reached](benchmarks.svg)";
 
-/// Everything that one run has found.
+/// All results of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The figures.
     pub findings: Vec<Finding>,
-    /// What must be known to read them, and rows that could not be measured.
+    /// Context, and rows that could not be measured.
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// The table, and the notes under it.
+    /// The table with its notes.
     pub fn to_table(&self) -> String {
-        let mut text = "| row | what | unit | ours | baseline | ratio (lowest–highest) | aim | met | CPU s / 10,000 (baseline) | peak MB (baseline) |\n"
+        let mut text = "| row | what | unit | ours | baseline | ratio (lowest–highest) | target | met | CPU s / 10,000 (baseline) | peak MB (baseline) |\n"
             .to_owned();
         text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
         for finding in &self.findings {
@@ -46,10 +46,10 @@ impl Report {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
-    /// A document with the picture and this table in the place of those it has.
+    /// Replaces the picture and the table in a document.
     ///
     /// # Errors
-    /// Where the document has no place for it.
+    /// If the document has no markers.
     pub fn put_into(&self, document: &str) -> Result<String> {
         let missing = || format!("the document has no lines {BEGIN} and {END} around its table");
         let (before, rest) = document.split_once(BEGIN).with_context(missing)?;

@@ -1,5 +1,5 @@
-//! Request and reply: the skeleton's client and server beside the bare library, with direct reply-to, and with all that
-//! ours puts on the wire as well.
+//! Request and reply: the skeleton's client and server beside the bare library, with direct reply-to, and with
+//! everything that ours sends.
 //!
 //! Both ends are in this process, on its one thread, and carry the same data.
 
@@ -46,7 +46,7 @@ const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 const REQUESTS: &str = "bench.requests";
 const REPLIES: &str = "bench.replies";
 
-/// Measures with one request in the air, and with 32: in short turns, so that all see the same machine.
+/// Measures with 1 and with 32 requests in flight, in short turns so that all run under the same conditions.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let service = Service::named("contacts")
         .read_model_store(NullStore)
@@ -60,9 +60,9 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
         answered.map(drop).map_err(|problem| anyhow!("{}", problem.detail))
     };
     for (at_once, count) in [(1, size.choose(300, 50)), (32, size.choose(2400, 320))] {
-        let mut half = finding(format!("p50, {at_once} in the air"), Aim::RatioAtMost(1.25));
-        let mut most = finding(format!("p99, {at_once} in the air"), Aim::None);
-        let mut own = finding(format!("p50, {at_once} in the air, the baseline sends all that ours sends"), Aim::None);
+        let mut half = finding(format!("p50, {at_once} in flight"), Aim::RatioAtMost(1.25));
+        let mut most = finding(format!("p99, {at_once} in flight"), Aim::None);
+        let mut own = finding(format!("p50, {at_once} in flight, the baseline sends all that ours sends"), Aim::None);
         for round in 0..=size.choose(15, 2) {
             let began = Usage::of_ourselves()?;
             let by_direct = latencies(at_once, count, || direct.ask()).await?;
@@ -90,7 +90,7 @@ fn finding(what: String, aim: Aim) -> Finding {
     Finding::new("request", what, "µs", aim)
 }
 
-/// Asks `count` times, `at_once` at a time. Returns the latencies in microseconds.
+/// Sends `count` requests, `at_once` at a time. Returns the latencies in microseconds.
 async fn latencies<Out>(at_once: usize, count: usize, ask: impl Fn() -> Out) -> Result<Vec<f64>>
 where
     Out: Future<Output = Result<()>>,
@@ -111,19 +111,19 @@ async fn get_contact(_: GetContact, reading: ReadContext<NullStore>) -> HandlerR
     Ok(ContactView::clone(&reading.resource::<ContactView>()))
 }
 
-/// What the bare library puts on the wire.
+/// What the bare library sends.
 #[derive(Clone, Copy, PartialEq)]
 enum Protocol {
-    /// As little as there can be: queue names as addresses, direct reply-to, no confirms, no acknowledgements.
+    /// The minimum: queue names as addresses, direct reply-to, no confirms, no acknowledgements.
     Direct,
     /// What the skeleton sends: exchanges, a queue for replies, confirms, acknowledgements, an envelope both ways.
     LikeOurs,
 }
 
-/// Who waits for a reply, by the request's id.
+/// The callers that wait for a reply, by request id.
 type Open = Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>;
 
-/// Asking and answering with the bare library.
+/// Request and reply with the bare library.
 struct Bare {
     protocol: Protocol,
     world: World,
@@ -177,16 +177,16 @@ impl Bare {
                 .with_headers(self.envelope.clone());
             let options = BasicPublishOptions { mandatory: true, ..Default::default() };
             let sent = self.channel.basic_publish(REQUESTS.into(), REQUESTS.into(), options, &self.body, properties);
-            // The reply is waited for, not the confirm.
+            // Waits for the reply, not for the confirm.
             tokio::spawn(sent.await?);
         }
-        answered.await.context("no reply came")
+        answered.await.context("no reply arrived")
     }
 
     async fn stop(self) -> Result<()> {
         self.answerer.abort();
         for connection in self.connections {
-            // A channel that is closing by itself refuses to be closed: all has been measured by now.
+            // Closing a channel that is already closing fails; all measurements are done by now.
             let _ = connection.close(200, "bye".into()).await;
         }
         self.world.remove().await;
@@ -194,7 +194,7 @@ impl Bare {
     }
 }
 
-/// Makes an exchange of a queue's name that brings everything to the queue.
+/// Declares an exchange with a queue's name that routes everything to the queue.
 async fn bind(channel: &Channel, queue: &str) -> Result<()> {
     let lasting = ExchangeDeclareOptions { durable: true, ..Default::default() };
     channel.exchange_declare(queue.into(), ExchangeKind::Direct, lasting, FieldTable::default()).await?;
@@ -230,7 +230,7 @@ async fn take_in(mut replies: Consumer, open: Open) {
     while let Some(Ok(reply)) = replies.next().await {
         let Some(id) = reply.properties.correlation_id() else { continue };
         let asker = open.lock().unwrap_or_else(PoisonError::into_inner).remove(id.as_str());
-        // Who has stopped waiting misses nothing.
+        // If the caller has stopped waiting, nothing is lost.
         let _ = asker.map(|asker| asker.send(()));
     }
 }

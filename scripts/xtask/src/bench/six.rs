@@ -1,4 +1,4 @@
-//! All six services, started the way an operator does, and a member of theirs who asks over the public API.
+//! All six services, started as in operation, and a member who uses the public API.
 
 use std::path::PathBuf;
 
@@ -14,15 +14,15 @@ use crate::{
     usage::memory,
 };
 
-/// Where the public API and the admin ports are while the bench runs.
+/// The ports of the public API and of the admin endpoints while the bench runs.
 const HTTP_PORT: &str = "8180";
 const ADMIN_PORT_BASE: &str = "9200";
 
-/// The six services; to be stopped.
+/// The six running services; must be stopped.
 pub struct Six;
 
 impl Six {
-    /// Starts them. `None`, and a note, where they are not built.
+    /// Starts them. Returns `None` and adds a note if they are not built.
     pub async fn start(row: &str, report: &mut Report) -> Result<Option<Self>> {
         let missing: Vec<_> = SERVICES.into_iter().filter(|service| !programs().join(service).exists()).collect();
         if !missing.is_empty() {
@@ -41,13 +41,13 @@ impl Six {
         services("stop").await
     }
 
-    /// What each holds, or held at most (`VmRSS:`, `VmHWM:`), in megabytes.
+    /// The current or peak memory of each service (`VmRSS:`, `VmHWM:`), in megabytes.
     pub fn memory(&self, line: &str) -> Result<Vec<(&'static str, f64)>> {
         let of = |service: &&str| memory(native::pid_of(&run_folder(), service)?.parse()?, line);
         SERVICES.into_iter().map(|service| Ok((service, of(&service)?))).collect()
     }
 
-    /// Signs somebody up who has one contact, and waits until all services know them.
+    /// Signs up a member with one contact, and waits until all services know them.
     pub async fn member(&self) -> Result<Member> {
         let client = Client::new();
         let run = Uuid::new_v4().simple().to_string();
@@ -61,7 +61,7 @@ impl Six {
     }
 }
 
-/// Somebody who has signed in.
+/// A signed-in member.
 pub struct Member {
     /// Their account.
     pub account: Uuid,
@@ -71,7 +71,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A request to the public API on their behalf; `key` makes it an order of its own.
+    /// A request to the public API on their behalf, with `key` as its idempotency key.
     pub fn request(&self, method: &str, path: &str, key: Option<Uuid>, body: &str) -> Vec<u8> {
         let authorization = format!("Bearer {}", self.token);
         let key = key.map(|key| key.to_string()).unwrap_or_default();
@@ -81,7 +81,7 @@ impl Member {
     }
 }
 
-/// Where the public API listens.
+/// The address of the public API.
 pub fn public() -> String {
     format!("127.0.0.1:{HTTP_PORT}")
 }

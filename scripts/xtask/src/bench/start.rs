@@ -1,4 +1,4 @@
-//! How long a service takes from its start to being ready, its servers up.
+//! The time from the start of a service until it is ready, with its servers up.
 
 use std::{
     net::TcpListener,
@@ -24,10 +24,10 @@ use super::{
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between two questions whether it is ready.
+/// The interval between two readiness checks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The first start also makes the tables, and is shown apart.
+/// The first start also creates the tables and is shown separately.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let program = programs().join("contacts");
     if !program.exists() {
@@ -43,14 +43,14 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let (first, others) = measured?;
     let finding = |what, ours, aim| Finding { ours, ..Finding::new("start", what, "ms", aim) };
     report.findings.push(finding("contacts, start to ready", others, Aim::AtMost(300.0)));
-    report.findings.push(finding("contacts, the first start, which makes its tables", vec![first], Aim::None));
+    report.findings.push(finding("contacts, the first start, which creates its tables", vec![first], Aim::None));
     Ok(())
 }
 
-/// The first start, and some more.
+/// Measures the first start, and some more.
 async fn starts(program: &Path, settings: &[(String, String)], more: usize) -> Result<(f64, Vec<f64>)> {
     let topology = command(program, settings).args(["topology", "apply"]).status().await?;
-    ensure!(topology.success(), "the topology of contacts could not be made");
+    ensure!(topology.success(), "cannot apply the topology of contacts");
     let first = one_start(program, settings).await?;
     let mut others = Vec::with_capacity(more);
     for _ in 0..more {
@@ -81,7 +81,7 @@ async fn one_start(program: &Path, settings: &[(String, String)]) -> Result<f64>
             break;
         }
         if let Some(status) = child.try_wait()? {
-            bail!("contacts ended while starting: {status}");
+            bail!("contacts exited while starting: {status}");
         }
         ensure!(began.elapsed() < PATIENCE, "contacts was not ready within {} s", PATIENCE.as_secs());
         tokio::time::sleep(PAUSE).await;
@@ -91,11 +91,11 @@ async fn one_start(program: &Path, settings: &[(String, String)]) -> Result<f64>
     Ok(taken)
 }
 
-/// Ends a process the way an operator does, and waits for its end.
+/// Stops a process with SIGTERM and waits until it has exited.
 async fn stop(mut child: Child) -> Result<()> {
-    let id = child.id().context("the process has ended by itself")?;
+    let id = child.id().context("the process has already exited")?;
     let told = Command::new("kill").arg(id.to_string()).status().await?;
-    ensure!(told.success(), "the process {id} could not be stopped");
+    ensure!(told.success(), "cannot stop process {id}");
     tokio::time::timeout(PATIENCE, child.wait()).await.context("the process did not stop in time")??;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A service that keeps things that come over HTTP, and publishes each: what the row of HTTP measures.
+//! A service that stores things that arrive over HTTP and publishes each: the subject of the `http` row.
 
 use events::contacts::ContactAdded;
 use serde::Deserialize;
@@ -10,16 +10,16 @@ use skeleton::{
 use uuid::Uuid;
 use warp::Filter;
 
-/// The table of things; the same here and by hand.
+/// The table of things, shared with the handwritten program.
 pub const TABLE: &str = "create table things (id uuid primary key, name text not null, body jsonb not null,
     created_at timestamptz not null default now())";
 
-/// Keeps a thing.
+/// Stores a thing.
 pub const KEEP: &str = "insert into things (id, name, body) values ($1, $2, $3)";
 
 const MIGRATIONS: &[(&str, &str)] = &[("V1__things", TABLE)];
 
-/// A thing that somebody wants to be kept.
+/// A thing to store.
 #[derive(Deserialize)]
 struct KeepThing {
     name: String,

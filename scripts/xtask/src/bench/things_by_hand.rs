@@ -1,4 +1,4 @@
-//! The same as [`super::things`] without the skeleton: warp, a pool, an outbox and a loop that sends it.
+//! The same as [`super::things`] without the skeleton: warp, a pool, an outbox and a loop that publishes it.
 
 use std::{env, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use warp::{Filter, http::StatusCode};
 
 use super::{bare, things};
 
-/// Where it listens.
+/// The variable with the address to listen on.
 pub const ADDRESS: &str = "BENCH_ADDRESS";
 
-/// Where what it publishes goes.
+/// The queue it publishes to.
 pub const QUEUE: &str = "bench.things";
 
 /// Its outbox, beside the table of things.
@@ -90,9 +90,9 @@ impl App {
     }
 }
 
-/// Serves until it is told to stop.
+/// Serves until it is stopped.
 pub async fn serve(connection: &Connection, postgres: &str) -> Result<()> {
-    let address: SocketAddr = env::var(ADDRESS).context("there is no address to listen on")?.parse()?;
+    let address: SocketAddr = env::var(ADDRESS).context("no address to listen on is set")?.parse()?;
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(postgres.parse()?, NoTls, recycling);
     let pool = Pool::builder(manager).max_size(CONNECTIONS).build()?;
@@ -117,7 +117,7 @@ pub async fn serve(connection: &Connection, postgres: &str) -> Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // A connection that fails is the load's business.
+            // The load reports failed connections.
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone()));
         }
     };

@@ -1,4 +1,4 @@
-//! What it costs to check what is consumed against its schema, as a part of a whole consume.
+//! The cost of validating a consumed message against its schema, as a share of a consume.
 
 use std::{hint::black_box, time::Instant};
 
@@ -12,14 +12,14 @@ use super::{
     report::{Aim, Finding, Report},
 };
 
-/// Reads the same event as its type alone, and parsed, checked and then read, as a consumer does.
+/// Deserializes the same event directly, and parsed, validated and then deserialized, as a consumer does.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(5, 1), size.choose(50_000, 1000));
     let body = serde_json::to_vec(&samples::contacts::contact_added_v2())?;
     let validator = Validator::of(entry_of::<ContactAddedV2>());
-    let mut share = Finding::new("validation", "of a consume under a backlog", "%", Aim::AtMost(10.0));
+    let mut share = Finding::new("validation", "share of a consume under a backlog", "%", Aim::AtMost(10.0));
     let mut cost =
-        Finding::new("validation", format!("parsing and checking {}", ContactAddedV2::NAME), "µs", Aim::None);
+        Finding::new("validation", format!("parsing and validating {}", ContactAddedV2::NAME), "µs", Aim::None);
     let consume = 1e6 / consume::rate_of_backlog(size.choose(20_000, 1000)).await?;
     for _ in 0..rounds {
         let as_type = per_message(count, || read_as_type(&body))?;
@@ -41,7 +41,7 @@ fn read_checked(validator: &Validator, body: &[u8]) -> Result<ContactAddedV2> {
     Ok(ContactAddedV2::deserialize(data)?)
 }
 
-/// Microseconds for each of `count` calls.
+/// Microseconds per call, over `count` calls.
 fn per_message<T>(count: usize, read: impl Fn() -> Result<T>) -> Result<f64> {
     let began = Instant::now();
     for _ in 0..count {

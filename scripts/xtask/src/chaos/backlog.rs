@@ -1,4 +1,4 @@
-//! Rows 26 and 27: many events that wait in a queue, in disorder or in masses.
+//! Rows 26 and 27: large backlogs in a queue, one of them out of order.
 
 use std::time::{Duration, Instant};
 
@@ -33,23 +33,23 @@ use crate::{
     wait::until,
 };
 
-/// How many events are shuffled, and how far from its place one may come.
+/// How many events are shuffled, and the window within which an event may move.
 const SHUFFLED: usize = 10_000;
 const WINDOW: usize = 100;
 
-/// How many subjects share a stretch of those: each window has ten events of each.
+/// How many subjects share a stretch of the events: each window has ten events of each.
 const AT_ONCE: usize = 10;
 
 /// How many events each subject has.
 const EACH: usize = 100;
 
-/// How much memory whoever works off a backlog may take, in megabytes.
+/// How much memory the consumer of a backlog may use, in megabytes.
 const MOST_MEMORY: f64 = 150.0;
 
-/// How long a backlog may take for each thousand events.
+/// The time limit per thousand events of a backlog.
 const PATIENCE_EACH_THOUSAND: Duration = Duration::from_secs(5);
 
-/// The final state is that of the events in their order.
+/// The final state equals that after handling the events in order.
 pub async fn shuffled(stage: &mut Stage) -> Result<Played> {
     let pair = Pair::start().await?;
     let mut places: Vec<(usize, usize)> = (0..SHUFFLED).map(interleaved).collect();
@@ -61,7 +61,8 @@ pub async fn shuffled(stage: &mut Stage) -> Result<Played> {
     finish(pair, SHUFFLED, began).await
 }
 
-/// The consumer comes when all wait. Its memory must not grow with the backlog, and an API beside it goes on.
+/// The consumer starts when all events wait. Its memory must not grow with the backlog, and an API beside it keeps
+/// working.
 pub async fn late(stage: &mut Stage) -> Result<Played> {
     let backlog = stage.lengths.backlog;
     let mut pair = Pair::start().await?;
@@ -72,7 +73,7 @@ pub async fn late(stage: &mut Stage) -> Result<Played> {
     let worked_off = worked_off(pair.listener.process().pid()?, backlog);
     let (memory, writes, slowest) = pair.writing_during(Duration::from_millis(100), worked_off).await?;
     let took = began.elapsed();
-    ensure!(memory < MOST_MEMORY, "the consumer took {memory:.0} MB");
+    ensure!(memory < MOST_MEMORY, "the consumer used {memory:.0} MB");
     let played = finish(pair, backlog, began).await?;
     let rate = backlog as f64 / took.as_secs_f64();
     let figure = format!(
@@ -83,13 +84,14 @@ pub async fn late(stage: &mut Stage) -> Result<Played> {
     Ok(played.with(figure))
 }
 
-/// The place of an event among those of ten subjects that go on side by side.
+/// The subject and sequence of the event at this index, where ten subjects alternate.
 fn interleaved(place: usize) -> (usize, usize) {
     let (stretch, within) = (place / (AT_ONCE * EACH), place % (AT_ONCE * EACH));
     (stretch * AT_ONCE + within % AT_ONCE, within / AT_ONCE + 1)
 }
 
-/// Publishes the events with these numbers of these subjects as the writer, each confirmed. Says how long that took.
+/// Publishes the events with these sequences of these subjects as the writer, with confirms. Returns how long that
+/// took.
 async fn send(pair: &Pair, events: impl Iterator<Item = (usize, usize)>) -> Result<Duration> {
     let (_connected, stop) = stop::channel();
     let settings = BrokerSettings {
@@ -110,7 +112,7 @@ async fn send(pair: &Pair, events: impl Iterator<Item = (usize, usize)>) -> Resu
     let mut events = events.peekable();
     while events.peek().is_some() {
         let mut window = events.by_ref().take(256).map(outgoing).collect::<Result<Vec<_>>>()?;
-        // What is not confirmed for certain is sent again under its id, as a relay does.
+        // A message without a confirm is sent again with the same id, as a relay does.
         while !window.is_empty() {
             let mut outcomes = publisher.publish(window.clone()).await.into_iter();
             window.retain(|_| outcomes.next() != Some(Outcome::Confirmed));
@@ -120,10 +122,10 @@ async fn send(pair: &Pair, events: impl Iterator<Item = (usize, usize)>) -> Resu
 }
 
 fn outgoing((subject, number): (usize, usize)) -> Result<Outgoing> {
-    // Beside those that an API writes meanwhile.
+    // In addition to those that the API writes meanwhile.
     let contact = Uuid::from_u128((1 << 64) + subject as u128);
     let (contact_id, owner_id) = (contact, OWNER);
-    // In the version that the tally is written against: only a relay publishes both.
+    // In the version that the tally reads: only a relay publishes both versions.
     match number {
         1 => event(&ContactAdded { contact_id, owner_id, ..samples::contacts::contact_added() }, number),
         _ => event(&ContactChanged { contact_id, owner_id, ..samples::contacts::contact_changed() }, number),
@@ -148,12 +150,12 @@ fn event<E: Event>(event: &E, number: usize) -> Result<Outgoing> {
     Ok(Outgoing { exchange, routing_key, envelope, body: serde_json::to_vec(event)?.into() })
 }
 
-/// Waits until so many rows are written, and says how much memory the process took at most.
+/// Waits until this many rows are written. Returns the peak memory of the process.
 async fn worked_off(pid: String, events: usize) -> Result<f64> {
     let listens = connect(LISTENS).await?;
     let (pid, mut most) = (pid.parse()?, 0.0_f64);
     let limit = Duration::from_secs(30) + PATIENCE_EACH_THOUSAND * u32::try_from(events / 1000)?;
-    until("the backlog to be worked off", limit, async || {
+    until("the backlog to be processed", limit, async || {
         most = most.max(memory(pid, "VmRSS:")?);
         tokio::time::sleep(Duration::from_millis(200)).await;
         // Counting all rows would be more work than writing them.
@@ -164,7 +166,7 @@ async fn worked_off(pid: String, events: usize) -> Result<f64> {
     Ok(most)
 }
 
-/// Waits for what was sent, and what was written beside it.
+/// Waits for the published events and for those written beside them.
 async fn finish(pair: Pair, sent: usize, began: Instant) -> Result<Played> {
     let (ledger, _) = pair.settled_with(sent).await?;
     let recovery = began.elapsed();

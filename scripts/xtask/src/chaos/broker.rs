@@ -1,4 +1,4 @@
-//! Rows 14 to 28: what happens to the broker.
+//! Rows 14 to 28: faults of the broker.
 
 use std::time::{Duration, Instant};
 
@@ -19,16 +19,16 @@ use crate::{
     wait::until,
 };
 
-/// A write every so often while the broker is away.
+/// The interval between writes while the broker is away.
 const RHYTHM: Duration = Duration::from_millis(20);
 
-/// How many writes there are at most while it is away, however long: what has piled up must be through soon after.
+/// The limit of writes while it is away, however long: the backlog must drain soon afterwards.
 const MOST_WRITES: u32 = 5_000;
 
 /// How long an alarm lasts.
 const ALARM: Duration = Duration::from_secs(8);
 
-/// How often all connections are closed by force, and how long they have then.
+/// How often all connections are closed by force, and the time between two closings.
 const CLOSINGS: usize = 6;
 const BETWEEN_CLOSINGS: Duration = Duration::from_secs(5);
 
@@ -36,7 +36,7 @@ const BETWEEN_CLOSINGS: Duration = Duration::from_secs(5);
 pub fn rows() -> Vec<Row> {
     vec![
         Row::played(14, "broker killed with confirms in flight", |stage| Box::pin(killed(stage))).within(5),
-        Row::played(15, "broker away for a long time", |stage| Box::pin(away(stage))).within(5),
+        Row::played(15, "broker unavailable for a long time", |stage| Box::pin(away(stage))).within(5),
         Row::played(16, "memory alarm of the broker", |stage| Box::pin(memory_alarm(stage))).within(5),
         Row::played(17, "disk alarm of the broker", |stage| Box::pin(disk_alarm(stage))).within(5),
         Row::played(18, "disk of the broker full", |stage| Box::pin(broker_disk::play(stage))).within(15),
@@ -54,7 +54,7 @@ pub fn rows() -> Vec<Row> {
         Row::played(20, "exchange deleted", |stage| Box::pin(exchange_deleted(stage))).within(10),
         Row::tested(
             21,
-            "message that no queue takes",
+            "unroutable message",
             &[Test(
                 "skeleton-tests",
                 "relay::a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_there_is_one",
@@ -62,13 +62,13 @@ pub fn rows() -> Vec<Row> {
         ),
         Row::tested(
             22,
-            "queue there with other arguments",
+            "existing queue with other arguments",
             &[
                 Test("skeleton-tests", "topology::a_clash_is_told_whole_and_nothing_is_touched"),
                 Test("notifications-tests", "commands::a_clash_is_named_in_both_and_changes_nothing"),
             ],
         ),
-        Row::played(23, "all connections closed by force, again and again", |stage| Box::pin(closed_by_force(stage)))
+        Row::played(23, "all connections closed by force, repeatedly", |stage| Box::pin(closed_by_force(stage)))
             .within(10),
         Row::tested(
             24,
@@ -88,12 +88,13 @@ pub fn rows() -> Vec<Row> {
         ),
         Row::played(26, "10,000 events shuffled in windows of 100", |stage| Box::pin(backlog::shuffled(stage)))
             .within(60),
-        Row::played(27, "backlog worked off by a consumer that comes late", |stage| Box::pin(backlog::late(stage))),
-        Row::played(28, "queue full: publishing refused", |stage| Box::pin(refused(stage))).within(15),
+        Row::played(27, "backlog processed by a consumer that starts late", |stage| Box::pin(backlog::late(stage))),
+        Row::played(28, "queue full: publishing rejected", |stage| Box::pin(refused(stage))).within(15),
     ]
 }
 
-/// It hangs first: what is sent to it then is lost with it, unless somebody waits for the confirm.
+/// The broker hangs before it is killed: messages sent to it meanwhile are lost, unless the sender waits for the
+/// confirm.
 async fn killed(stage: &mut Stage) -> Result<Played> {
     without_the_broker(stage, Duration::ZERO).await
 }
@@ -103,8 +104,8 @@ async fn away(stage: &mut Stage) -> Result<Played> {
     without_the_broker(stage, outage).await
 }
 
-/// Somebody writes all the time to a service with an API of its own, and no write may fail. Recovered is whoever comes
-/// later: an event through the six services, or the last of what was written meanwhile.
+/// A service with its own API gets writes all the time, and no write may fail. Recovery ends when the later of two
+/// things is through: an event through the six services, or the last of the writes.
 async fn without_the_broker(stage: &mut Stage, outage: Duration) -> Result<Played> {
     let pair = Pair::start().await?;
     let mut seen = None;
@@ -122,7 +123,7 @@ async fn without_the_broker(stage: &mut Stage, outage: Duration) -> Result<Playe
     };
     let played = stage.flowing_with(trouble).await?;
     pair.finish().await?;
-    let (writes, slowest, ledger, took) = seen.context("nothing was written")?;
+    let (writes, slowest, ledger, took) = seen.context("there were no writes")?;
     let figure = format!(
         "{writes} writes to an API meanwhile, none refused, the slowest in {} ms, all through {:.1} s after the broker's return",
         slowest.as_millis(),
@@ -140,7 +141,7 @@ async fn disk_alarm(stage: &mut Stage) -> Result<Played> {
     alarm(stage, &["set_disk_free_limit", "100000GB"], &["set_disk_free_limit", "200MB"]).await
 }
 
-/// What was handed out before the alarm is acknowledged during it: acknowledgements have a connection of their own.
+/// What was delivered before the alarm is acknowledged during it: acknowledgements use a separate connection.
 async fn alarm(stage: &mut Stage, raise: &[&str], clear: &[&str]) -> Result<Played> {
     let pair = Pair::start().await?;
     let mut seen = None;
@@ -153,24 +154,23 @@ async fn alarm(stage: &mut Stage, raise: &[&str], clear: &[&str]) -> Result<Play
         let alarmed = async {
             hold.release().await?;
             let unacknowledged = async || -> Result<bool> { Ok(pair.waiting().await? == 0) };
-            until("what was handed out to be acknowledged during the alarm", Duration::from_secs(30), unacknowledged)
-                .await?;
+            until("deliveries to be acknowledged during the alarm", Duration::from_secs(30), unacknowledged).await?;
             tokio::time::sleep(ALARM).await;
             let waiting = pair.outbox().await?;
             rabbit::rabbitmqctl(clear).await?;
             Ok::<_, anyhow::Error>(waiting)
         };
         let (waiting, writes, slowest) = pair.writing_during(RHYTHM, alarmed).await?;
-        ensure!(waiting > 0, "nothing waited: there was no alarm");
+        ensure!(waiting > 0, "no event waited: there was no alarm");
         let (ledger, took) = pair.settled().await?;
         seen = Some((writes, slowest, ledger, took));
         Ok(())
     };
     let played = stage.flowing_with(trouble).await;
-    // Also where the row has failed: an alarm stops every other row.
+    // Also after a failure: an alarm would stop every other row.
     rabbit::rabbitmqctl(clear).await?;
     pair.finish().await?;
-    let (played, (writes, slowest, ledger, took)) = (played?, seen.context("nothing was written")?);
+    let (played, (writes, slowest, ledger, took)) = (played?, seen.context("there were no writes")?);
     let figure = format!(
         "acknowledged during the alarm; {writes} writes to an API, none refused, the slowest in {} ms, all through {:.1} s after its end",
         slowest.as_millis(),
@@ -179,14 +179,14 @@ async fn alarm(stage: &mut Stage, raise: &[&str], clear: &[&str]) -> Result<Play
     Ok(Played { ledger: played.ledger.and(ledger), recovery: took.max(played.recovery), ..played }.with(figure))
 }
 
-/// With the exchange its bindings are gone. The administrator applies the topologies again.
+/// The bindings are deleted with the exchange. The administrator applies the topologies again.
 async fn exchange_deleted(stage: &mut Stage) -> Result<Played> {
     let trouble = async |stage: &mut Stage| -> Result<()> {
         rabbit::admin()?.delete("exchanges/%2F/events.contacts").await?;
         let in_vain = async || -> Result<bool> { Ok(outbox_of_contacts().await? > 0) };
         until("events that wait for their exchange", Duration::from_secs(30), in_vain).await?;
-        // As docs/rights.md says: who publishes to it stands still until all are bound again. What is published while some
-        // are would be taken, and lost to the others.
+        // As docs/rights.md says: the exchange's publisher is paused until all queues are bound again. An event
+        // published while only some are bound would be confirmed, and lost to the others.
         stage.system.kill("contacts").await?;
         stage.system.apply_topology().await?;
         stage.system.start_again("contacts").await
@@ -199,7 +199,7 @@ async fn outbox_of_contacts() -> Result<i64> {
     Ok(contacts.query_one("select count(*) from skeleton.outbox", &[]).await?.get(0))
 }
 
-/// Neither threads nor open files may grow with the number of connections that were lost.
+/// Neither threads nor open files may grow with the number of lost connections.
 async fn closed_by_force(stage: &mut Stage) -> Result<Played> {
     let mut held = Vec::new();
     let mut closed = 0;
@@ -213,9 +213,9 @@ async fn closed_by_force(stage: &mut Stage) -> Result<Played> {
     };
     let before = files_and_threads(stage)?;
     let played = stage.flowing(trouble).await?;
-    let after = held.last().context("nothing was closed")?;
+    let after = held.last().context("no connections were closed")?;
     ensure!(closed > CLOSINGS, "only {closed} connections were closed");
-    // A pool may have grown under load; what leaks grows with each closing, in seven processes.
+    // Load may have enlarged a pool; a leak grows with each closing, in seven processes.
     let most = before + 10 * SERVICES.len();
     ensure!(*after < most, "open files and threads of the services have grown: {before} before, then {held:?}");
     Ok(played.with(format!("{closed} connections closed; files and threads {before} before, {after} after")))
@@ -232,7 +232,8 @@ fn files_and_threads(stage: &Stage) -> Result<usize> {
     Ok(count)
 }
 
-/// The queue of the tally, which is down, takes a few messages and then refuses: those of everybody else wait with them.
+/// The queue of the tally, which is down, accepts a few messages and then rejects: events for other services wait with
+/// them.
 async fn refused(stage: &mut Stage) -> Result<Played> {
     let policy = "policies/%2F/full";
     let began = Instant::now();
@@ -244,7 +245,7 @@ async fn refused(stage: &mut Stage) -> Result<Played> {
         let refused = async || -> Result<bool> {
             Ok(outbox_of_contacts().await? > 0 && began.elapsed() > Duration::from_secs(5))
         };
-        until("events that are refused", Duration::from_secs(60), refused).await?;
+        until("rejected events", Duration::from_secs(60), refused).await?;
         rabbit::admin()?.delete(policy).await?;
         stage.system.start_again(TALLY).await
     };

@@ -15,18 +15,18 @@ use crate::{
     wait::until,
 };
 
-/// How large the small disk is: the broker's data of all rows before must fit.
+/// The size of the small disk: the broker's data from all earlier rows must fit.
 const SIZE: &str = "size=1500m";
 
-/// So many events wait when nothing gets through any more.
+/// How many events wait once the broker accepts nothing more.
 const STUCK: i64 = 50;
 
-/// The broker's data, on a disk of its own that can be filled.
+/// The broker's data on a separate disk that can be filled.
 struct SmallDisk {
     data: PathBuf,
 }
 
-/// The disk fills up while events flow, past every alarm; then there is room again, and the broker is started again.
+/// The disk fills up while events flow, past every alarm; then space is freed and the broker is restarted.
 pub async fn play(stage: &mut Stage) -> Result<Played> {
     let disk = SmallDisk::under_the_broker().await?;
     let played = filled(stage, &disk).await;
@@ -38,7 +38,7 @@ async fn filled(stage: &mut Stage, disk: &SmallDisk) -> Result<Played> {
     let pair = Pair::start().await?;
     let mut seen = None;
     let trouble = async |_: &mut Stage, _: &Flow| -> Result<()> {
-        // The alarm would come first, and stop whoever fills the disk.
+        // The alarm would fire first and stop the publishers.
         rabbit::rabbitmqctl(&["set_disk_free_limit", "1"]).await?;
         disk.fill().await?;
         let stuck = async {
@@ -59,12 +59,12 @@ async fn filled(stage: &mut Stage, disk: &SmallDisk) -> Result<Played> {
     };
     let played = stage.flowing_with(trouble).await;
     pair.finish().await?;
-    let (played, (ledger, took, figure)) = (played?, seen.context("nothing was written")?);
+    let (played, (ledger, took, figure)) = (played?, seen.context("there were no writes")?);
     Ok(Played { ledger: played.ledger.and(ledger), recovery: took.max(played.recovery), ..played }.with(figure))
 }
 
 impl SmallDisk {
-    /// Moves the broker's data onto a small disk in memory.
+    /// Moves the broker's data to a small disk in memory.
     async fn under_the_broker() -> Result<Self> {
         let data = run_folder().canonicalize()?.join("data/rabbitmq/mnesia").canonicalize()?;
         stop_broker().await?;
@@ -77,18 +77,18 @@ impl SmallDisk {
             std::fs::remove_dir(&disk.data)?;
             run("mv", &[&kept, &disk.data]).await?;
             processes::start_server("rabbitmq").await?;
-            ensure!(mounted.success(), "this machine lets nobody mount a disk in memory");
+            ensure!(mounted.success(), "cannot mount a tmpfs on this machine: root is needed");
         }
         copy(&kept, &disk.data).await?;
         processes::start_server("rabbitmq").await?;
         Ok(disk)
     }
 
-    /// Takes the last byte.
+    /// Fills the disk completely.
     async fn fill(&self) -> Result<()> {
         let script = "cat /dev/zero > \"$0\" 2>/dev/null; true";
         let filled = Command::new("bash").args(["-c", script]).arg(self.filling()).status().await?;
-        ensure!(filled.success(), "the disk cannot be filled");
+        ensure!(filled.success(), "cannot fill the disk");
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl SmallDisk {
         self.data.join("filling")
     }
 
-    /// Moves the data back to where they were, as they are now.
+    /// Moves the data in its present state back.
     async fn remove(self) -> Result<()> {
         let kept = self.data.with_extension("kept");
         let back = self.data.with_extension("back");
@@ -120,15 +120,15 @@ async fn stop_broker() -> Result<()> {
     native::run(native::script("servers").args(["stop", "rabbitmq"])).await
 }
 
-/// With their owners.
+/// Copies a folder and keeps the owners.
 async fn copy(from: &Path, to: &Path) -> Result<()> {
     let copied = Command::new("cp").arg("-aT").arg(from).arg(to).status().await?;
-    ensure!(copied.success(), "{} cannot be copied", from.display());
+    ensure!(copied.success(), "cannot copy {}", from.display());
     Ok(())
 }
 
 async fn run(program: &str, paths: &[&Path]) -> Result<()> {
     let status = Command::new(program).args(paths).status().await?;
-    ensure!(status.success(), "{program} has failed");
+    ensure!(status.success(), "{program} failed");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A member who goes on asking the public API while there is trouble, and what they are answered.
+//! A member who keeps calling the public API during a fault, and the responses.
 
 use std::{
     cell::Cell,
@@ -16,39 +16,39 @@ use uuid::Uuid;
 use super::{played::Played, stage::Stage};
 use crate::public::contact_names;
 
-/// Between two requests, whether or not those before are answered.
+/// The interval between two requests, whether or not earlier ones are answered.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// How long a caller waits for an answer; longer than the public API takes to give up.
+/// How long a caller waits for a response; longer than the public API's own deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a new member may take to be known.
+/// How long the services may take to know a new member.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// What a caller is told to wait at most before the one safe repetition.
+/// The longest `Retry-After`, in seconds, that a caller accepts before its one safe repetition.
 pub const SOON: u64 = 5;
 
-/// Where `deploy/native` has the public API.
+/// The public API's address as `deploy/native` sets it.
 pub fn public_place() -> String {
     format!("127.0.0.1:{}", env::var("KITH_HTTP_PORT").unwrap_or_else(|_| "8080".to_owned()))
 }
 
-/// A member who asks.
+/// A member who calls the public API.
 pub struct Caller {
     client: Client,
     url: String,
     token: String,
 }
 
-/// What was answered.
+/// The responses.
 #[derive(Default)]
 pub struct Heard {
     took: Vec<Duration>,
-    /// First answers by their status; 0 where there was none.
+    /// First responses by status; 0 if there was none.
     statuses: BTreeMap<u16, usize>,
-    /// Requests that a repetition did not help either.
+    /// Requests that failed when repeated, too.
     failed_twice: usize,
-    /// Refusals that do not say when to come back.
+    /// Refusals without `Retry-After`.
     unsaid: usize,
     acknowledged: Vec<String>,
 }
@@ -70,11 +70,11 @@ impl Caller {
         caller.accepted(caller.order("accounts").json(&account)).await?;
         let session = caller.order("sessions").json(&json!({ "email": email, "password": password }));
         let session = caller.accepted(session).await?;
-        session["access_token"].as_str().context("a session without a token")?.clone_into(&mut caller.token);
+        session["access_token"].as_str().context("a session has no token")?.clone_into(&mut caller.token);
         Ok(caller)
     }
 
-    /// Asks at a steady rate until it is enough, and repeats each request that failed once, under the same key.
+    /// Sends requests at a steady rate until stopped, and repeats each failed request once with the same key.
     pub async fn ask_until(&self, enough: &Cell<bool>) -> Heard {
         let (mut open, mut heard) = (FuturesUnordered::new(), Heard::default());
         let mut clock = tokio::time::interval(EVERY);
@@ -117,7 +117,7 @@ impl Caller {
         Asked { took, statuses, is_unsaid, acknowledged }
     }
 
-    /// How many of the contacts that were acknowledged the public API does not show, and how many it shows twice.
+    /// How many acknowledged contacts the public API does not show, and how many it shows twice.
     pub async fn lost_and_doubled(&self, heard: &Heard) -> Result<(usize, usize)> {
         let began = Instant::now();
         loop {
@@ -138,17 +138,17 @@ impl Caller {
         contact_names(page).await
     }
 
-    /// The body of a good answer. Asked again while it is none, for as long as a new member may take to be known.
+    /// The body of a successful response. Retries on failure for as long as the services may take to know a new member.
     async fn accepted(&self, request: RequestBuilder) -> Result<Value> {
         let began = Instant::now();
         loop {
-            let again = request.try_clone().context("the request can be sent twice")?;
+            let again = request.try_clone().context("the request cannot be repeated")?;
             let answer = again.send().await;
             let status = status_and_wait(&answer).0;
             if (200..300).contains(&status) {
                 return Ok(answer?.json().await?);
             }
-            ensure!(began.elapsed() < SETTLING, "the public API answers {status}");
+            ensure!(began.elapsed() < SETTLING, "the public API responded {status}");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
@@ -182,7 +182,7 @@ impl Heard {
         self.acknowledged.extend(asked.acknowledged);
     }
 
-    /// What a share of the requests took at most.
+    /// The latency that this share of the requests did not exceed.
     pub fn took(&self, share: f64) -> Duration {
         let mut took = self.took.clone();
         took.sort_unstable();
@@ -195,18 +195,18 @@ impl Heard {
         self.failed_twice as f64 / self.took.len().max(1) as f64
     }
 
-    /// Whether each refusal was one that says when to come back.
+    /// Checks that each refusal was a 503 or 504 that says when to come back.
     ///
     /// # Errors
-    /// What else was answered.
+    /// If there were other responses, or a refusal without `Retry-After`.
     pub fn is_polite(&self) -> Result<()> {
         let others: Vec<_> = self.statuses.keys().filter(|status| !matches!(**status, 200..300 | 503 | 504)).collect();
-        ensure!(others.is_empty(), "callers were answered {others:?} (0: nothing)");
-        ensure!(self.unsaid == 0, "{} refusals do not say when to come back", self.unsaid);
+        ensure!(others.is_empty(), "callers got unexpected responses {others:?} (0: none)");
+        ensure!(self.unsaid == 0, "{} refusals have no Retry-After", self.unsaid);
         Ok(())
     }
 
-    /// In words.
+    /// A summary.
     pub fn told(&self) -> String {
         let statuses: Vec<_> = self.statuses.iter().map(|(status, count)| format!("{count} x {status}")).collect();
         let (p50, p99, worst) = (self.took(0.5), self.took(0.99), self.took(1.0));
@@ -221,7 +221,7 @@ impl Heard {
     }
 }
 
-/// Lets events flow and a member ask while there is trouble. What was acknowledged and is not shown counts as lost.
+/// Lets events flow and a member call the API during a fault. What was acknowledged and is not shown counts as lost.
 pub async fn asking(stage: &mut Stage, trouble: impl AsyncFnOnce(&mut Stage) -> Result<()>) -> Result<(Played, Heard)> {
     let (caller, enough) = (Caller::register().await?, Cell::new(false));
     let playing = async {

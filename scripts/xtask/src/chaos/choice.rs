@@ -1,15 +1,15 @@
-//! Which rows are meant, and how long: `1-5,14`, `20m`.
+//! Parses the choice of rows and lengths of time: `1-5,14`, `20m`.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-/// Rows by their numbers.
+/// A set of rows by number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice(Vec<RangeInclusive<u32>>);
 
 impl Choice {
-    /// Reads numbers and ranges with commas between them.
+    /// Parses numbers and ranges, separated by commas.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| format!("{text} is no number of a row"));
+        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| format!("{text} is not the number of a row"));
         let range = |part: &str| {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             Ok(number(first)?..=number(last)?)
@@ -17,15 +17,15 @@ impl Choice {
         text.split(',').map(range).collect::<Result<_, String>>().map(Self)
     }
 
-    /// Whether a row is among them.
+    /// Whether it contains a row.
     pub fn has(&self, number: u32) -> bool {
         self.0.iter().any(|range| range.contains(&number))
     }
 }
 
-/// Reads a length of time such as `30s` or `20m`.
+/// Parses a length of time such as `30s` or `20m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text} is no length of time: write for instance 30s or 20m");
+    let wrong = || format!("{text} is not a length of time: write for example 30s or 20m");
     let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?);
     let seconds_each = match unit {
         "s" => 1,
@@ -47,7 +47,7 @@ mod tests {
         let chosen: Vec<u32> = (0..20).filter(|number| choice.has(*number)).collect();
 
         assert_eq!(chosen, [1, 2, 3, 14]);
-        assert_eq!(Choice::parse("1-x"), Err("x is no number of a row".to_owned()));
+        assert_eq!(Choice::parse("1-x"), Err("x is not the number of a row".to_owned()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Rows 1 to 5 and 9: a process ends, or stands still, between one step and the next.
+//! Rows 1 to 5 and 9: a process is killed or paused between one step and the next.
 //!
-//! No failpoints in the code that is shipped: the runner holds the next step up, where it can be held, waits until it sees
-//! that the step before is done, and kills. What is written cannot be confirmed while the broker stands still; what is
-//! confirmed cannot be removed, and what is handed out cannot be committed, while a table is locked.
+//! There are no failpoints in the shipped code. The runner blocks the next step from outside, waits until it sees that
+//! the step before is done, and kills the process. While the broker is paused, published messages cannot be confirmed.
+//! While a table is locked, confirmed messages cannot be removed and delivered ones cannot be committed.
 
 use std::time::{Duration, Instant};
 
@@ -21,16 +21,17 @@ use crate::{
     wait::until,
 };
 
-/// How many events are in hand when it happens.
+/// How many events are in flight at that moment.
 const IN_HAND: usize = 50;
 
 /// How long to wait for a step.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an event comes to at least, and heartbeats never: the relay sends what it finds first, and waits for the confirms.
+/// The least size of an event, which heartbeats never reach: the relay sends the first batch and waits for the
+/// confirms.
 const ON_THE_WAY: u64 = 300;
 
-/// The rows in which one process ends between two steps.
+/// The rows in which one process is killed between two steps.
 pub fn rows() -> Vec<Row> {
     vec![
         Row::played(1, "relay killed between commit and publish", |stage| Box::pin(committed(stage))).within(5),
@@ -39,7 +40,7 @@ pub fn rows() -> Vec<Row> {
         Row::played(4, "consumer killed before its commit", |stage| Box::pin(uncommitted(stage))).within(5),
         Row::played(5, "consumer killed between commit and acknowledgement", |stage| Box::pin(unacknowledged(stage)))
             .within(10),
-        Row::played(9, "consumer stands still until its connection is given up", |stage| Box::pin(still(stage)))
+        Row::played(9, "consumer paused until the broker closes its connection", |stage| Box::pin(still(stage)))
             .within(10),
     ]
 }
@@ -48,16 +49,16 @@ async fn pair_with_some_history() -> Result<Pair> {
     let pair = Pair::start().await?;
     pair.write(IN_HAND).await?;
     let (ledger, _) = pair.settled().await?;
-    ensure!(ledger.is_clean(), "before the trouble: {ledger}");
+    ensure!(ledger.is_clean(), "before the fault: {ledger}");
     Ok(pair)
 }
 
-/// Waits for all, takes everything down again, and says what came of it.
+/// Waits for all events, stops everything, and returns the result.
 async fn ended(pair: Pair, healed: Instant) -> Result<Played> {
     ended_with(pair, healed, Repeats::Maybe).await
 }
 
-/// Whether something must have come twice: a row that is about repeats shows nothing where none came.
+/// Whether events must be delivered twice: a row about repeats shows nothing without one.
 #[derive(Clone, Copy, PartialEq)]
 enum Repeats {
     Maybe,
@@ -69,14 +70,14 @@ async fn ended_with(pair: Pair, healed: Instant, repeats: Repeats) -> Result<Pla
     pair.settled().await?;
     let recovery = healed.elapsed();
     if repeats == Repeats::Surely {
-        until("something to come twice", PATIENCE, async || Ok(pair.duplicates().await? > 0.0)).await?;
+        until("an event to be delivered twice", PATIENCE, async || Ok(pair.duplicates().await? > 0.0)).await?;
     }
-    // Whatever came twice is handled by now: nothing of it waits.
+    // Repeated deliveries are handled by now: none of them waits.
     until("an empty queue", PATIENCE, async || Ok(pair.waiting().await? == 0)).await?;
     let duplicates = pair.duplicates().await?;
     let (ledger, _) = pair.settled().await?;
     pair.finish().await?;
-    Ok(Played { ledger, recovery, figures: vec![format!("{duplicates} came twice")] })
+    Ok(Played { ledger, recovery, figures: vec![format!("{duplicates} delivered twice")] })
 }
 
 async fn outbox_holds(pair: &Pair, count: i64) -> Result<()> {
@@ -101,13 +102,13 @@ async fn published(_: &mut Stage) -> Result<Played> {
     pair.write(IN_HAND).await?;
     outbox_holds(&pair, IN_HAND as i64).await?;
     let port = native::broker_port()?;
-    // Whole ones: half an event is none.
+    // Whole events only: half an event does not count.
     let mut looked = 0;
     let on_the_way = async || -> Result<bool> {
         let before = std::mem::replace(&mut looked, processes::unread_bytes(port)?);
         Ok(looked > ON_THE_WAY && looked == before)
     };
-    until("the events to be on their way", PATIENCE, on_the_way).await?;
+    until("the events to be in flight", PATIENCE, on_the_way).await?;
     pair.writer.kill().await?;
     processes::resume("rabbitmq").await?;
     let restarted = Instant::now();
@@ -144,7 +145,7 @@ async fn uncommitted(_: &mut Stage) -> Result<Played> {
     ended(pair, restarted).await
 }
 
-/// The acknowledgements are lost with the broker, which stood still when they came.
+/// The acknowledgements are lost with the broker, which was paused when they arrived.
 async fn unacknowledged(_: &mut Stage) -> Result<Played> {
     let mut pair = pair_with_some_history().await?;
     let before = pair.seen().await?.different;
@@ -164,7 +165,8 @@ async fn unacknowledged(_: &mut Stage) -> Result<Played> {
     ended_with(pair, restarted, Repeats::Surely).await
 }
 
-/// It goes on with a transaction that another has been given meanwhile, and acknowledges over a connection that is gone.
+/// It resumes with a transaction whose message was redelivered to another consumer, and acknowledges over a closed
+/// connection.
 async fn still(_: &mut Stage) -> Result<Played> {
     let pair = pair_with_some_history().await?;
     let hold = pair.hold_listener().await?;
@@ -176,16 +178,16 @@ async fn still(_: &mut Stage) -> Result<Played> {
         let connections = connections.as_array().context("a list of connections")?;
         Ok(connections.iter().any(|connection| connection["user"] == TALLY))
     };
-    // The broker lists its connections a few seconds late.
+    // The broker lists its connections with a delay of a few seconds.
     until("the broker to know the connection", PATIENCE, async || is_connected().await).await?;
     processes::signal(&pid, "-STOP").await?;
     let began = Instant::now();
     let is_given_up = async || -> Result<bool> { Ok(!is_connected().await?) };
-    let given_up = until("the broker to give the connection up", Duration::from_secs(120), is_given_up).await;
+    let given_up = until("the broker to close the connection", Duration::from_secs(120), is_given_up).await;
     let stood = began.elapsed();
     processes::signal(&pid, "-CONT").await?;
     given_up?;
     hold.release().await?;
     let resumed = Instant::now();
-    Ok(ended(pair, resumed).await?.with(format!("it stood still for {} s", stood.as_secs())))
+    Ok(ended(pair, resumed).await?.with(format!("paused for {} s", stood.as_secs())))
 }

@@ -1,4 +1,4 @@
-//! Rows 42 to 52, those that tests show.
+//! Those of rows 42 to 52 that tests show.
 
 use super::row::{Row, Test};
 
@@ -12,12 +12,12 @@ pub fn rows() -> Vec<Row> {
     [transactions(), documents(), builds()].concat()
 }
 
-/// What happens to a transaction, and to whoever waits for it.
+/// Faults of a transaction and of its callers.
 fn transactions() -> Vec<Row> {
     vec![
         Row::tested(
             42,
-            "the answer to a commit lost",
+            "the response to a commit lost",
             &[
                 Test(SKELETON, "databases::an_event_whose_commit_was_never_answered_has_one_effect"),
                 Test(
@@ -33,7 +33,7 @@ fn transactions() -> Vec<Row> {
         ),
         Row::tested(
             44,
-            "transactions that wait for each other",
+            "deadlocked transactions",
             &[
                 Test(SKELETON, "databases::transactions_that_wait_for_each_other_are_tried_again_and_count_once"),
                 Test(SKELETON, "neo4j::two_transactions_that_wait_for_each_other_are_told_to_try_again"),
@@ -41,18 +41,18 @@ fn transactions() -> Vec<Row> {
         ),
         Row::tested(
             46,
-            "Neo4j that does not answer",
+            "Neo4j does not respond",
             &[Test(SKELETON, "neo4j::a_server_that_stops_answering_holds_nobody_up_and_is_used_again_when_it_is_back")],
         ),
     ]
 }
 
-/// What an index takes, and what it must not take any more.
+/// What an index accepts, and what it must no longer accept.
 fn documents() -> Vec<Row> {
     vec![
         Row::tested(
             48,
-            "Elasticsearch too busy, a batch half refused, an index that takes no writes",
+            "Elasticsearch too busy, a bulk request partly rejected, a read-only index",
             &[
                 Test(
                     SKELETON,
@@ -67,7 +67,7 @@ fn documents() -> Vec<Row> {
         ),
         Row::tested(
             49,
-            "an erased person, and what comes late",
+            "an erased account, and late messages about it",
             &[
                 Test(SEARCH, "consuming::of_an_erased_account_nothing_is_found_whatever_comes_late"),
                 Test(NETWORK, "accounts::an_account_that_was_erased_first_never_comes_back"),
@@ -77,7 +77,7 @@ fn documents() -> Vec<Row> {
     ]
 }
 
-/// What builds do to the structure of a store.
+/// Changes of a store's structure by builds.
 fn builds() -> Vec<Row> {
     vec![
         Row::tested(
@@ -105,7 +105,7 @@ fn builds() -> Vec<Row> {
         ),
         Row::tested(
             52,
-            "two builds beside each other",
+            "two builds side by side",
             &[
                 Test(
                     SKELETON,

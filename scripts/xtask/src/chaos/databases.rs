@@ -1,4 +1,4 @@
-//! Rows 39 to 52: what happens to databases.
+//! Rows 39 to 52: faults of databases.
 
 use std::time::Duration;
 
@@ -14,21 +14,22 @@ use crate::{
     trial::{connect, processes},
 };
 
-/// How long sessions are cut in row 40, one second after the other.
+/// How long sessions are terminated in row 40, once a second.
 const CUTS: u32 = 10;
 
-/// The most of all requests that may fail although they were repeated once.
+/// The highest share of requests that may fail although they were repeated once.
 const MAY_FAIL_TWICE: f64 = 0.001;
 
 /// The rows of databases.
 pub fn rows() -> Vec<Row> {
     let mut rows = vec![
         Row::played(39, "Postgres restarted under load", |stage| restarted(stage).boxed_local()).within(10),
-        Row::played(40, "sessions of Postgres cut each second", |stage| sessions_cut(stage).boxed_local()).within(5),
+        Row::played(40, "sessions of Postgres terminated every second", |stage| sessions_cut(stage).boxed_local())
+            .within(5),
         Row::played(41, "the disk under a database full", |stage| full_disk::play(stage).boxed_local()).within(10),
-        // What has come meanwhile is worked off first.
-        Row::played(45, "Neo4j killed in the middle", |stage| killed(stage).boxed_local()).within(60),
-        Row::played(47, "each store away for a while", |stage| away(stage).boxed_local()).within(120),
+        // The backlog of the outage is processed first.
+        Row::played(45, "Neo4j killed under load", |stage| killed(stage).boxed_local()).within(60),
+        Row::played(47, "each store unavailable for a while", |stage| away(stage).boxed_local()).within(120),
     ];
     rows.extend(database_tests::rows());
     rows
@@ -56,11 +57,11 @@ async fn sessions_cut(stage: &mut Stage) -> Result<Played> {
     let (played, heard) = asking(stage, trouble).await?;
     heard.is_polite()?;
     let share = heard.share_failed_twice();
-    ensure!(share <= MAY_FAIL_TWICE, "{:.2} % of the requests failed although they were repeated", share * 100.0);
+    ensure!(share <= MAY_FAIL_TWICE, "{:.2} % of the requests failed even when repeated", share * 100.0);
     Ok(played)
 }
 
-/// Every third of the services' sessions, by chance.
+/// Terminates a random third of the services' sessions.
 async fn cut_some(client: &tokio_postgres::Client, rng: &mut StdRng) -> Result<()> {
     let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
         where datname in ('accounts', 'contacts', 'gateway', 'notifications', 'tally')
@@ -77,7 +78,7 @@ async fn killed(stage: &mut Stage) -> Result<Played> {
     parked::none_more(stage, async |stage| stage.flowing(trouble).await).await
 }
 
-/// Each in turn; nothing may be parked because of it.
+/// Stops each store in turn; no message may be parked because of it.
 async fn away(stage: &mut Stage) -> Result<Played> {
     let mut all = Played::default();
     for store in stage.lengths.stores() {

@@ -1,4 +1,4 @@
-//! Row 41: a database on a disk that fills up. The disk is a small one in memory, and needs root to be mounted.
+//! Row 41: a database on a disk that fills up. The disk is a small tmpfs; mounting it needs root.
 
 use std::{
     fs,
@@ -12,11 +12,11 @@ use tokio::process::Command;
 use super::{callers::asking, parked, played::Played, stage::Stage};
 use crate::{native::run_folder, trial::connect};
 
-/// How large the disk is, and how much of it is filled by what is not the database.
+/// The size of the disk, and how much of it other data fills.
 const DISK: &str = "size=96m";
 const FILLED: usize = 128 * 1024 * 1024;
 
-/// Contacts' database is moved to a small disk, which is then filled, and emptied.
+/// Moves the database of contacts to a small disk, which is then filled and emptied.
 pub async fn play(stage: &mut Stage) -> Result<Played> {
     let disk = Disk::mount().await?;
     let outcome = parked::none_more(stage, async |stage| on(stage, &disk).await).await;
@@ -41,7 +41,7 @@ async fn on(stage: &mut Stage, disk: &Disk) -> Result<Played> {
     Ok(played)
 }
 
-/// A database can be moved only while nobody is connected to it.
+/// A database can be moved only while it has no connections.
 async fn move_to(stage: &mut Stage, place: &str) -> Result<()> {
     stage.system.kill("contacts").await?;
     let client = connect("postgres").await?;
@@ -51,7 +51,7 @@ async fn move_to(stage: &mut Stage, place: &str) -> Result<()> {
     stage.system.start_again("contacts").await
 }
 
-/// A disk that is small.
+/// A small disk.
 struct Disk {
     mounted: PathBuf,
     data: PathBuf,
@@ -63,7 +63,7 @@ impl Disk {
         fs::create_dir_all(&mounted)?;
         run("mount", &["-t", "tmpfs", "-o", DISK, "tmpfs", path(&mounted)?])
             .await
-            .context("a small disk cannot be mounted: this row needs root")?;
+            .context("cannot mount a small disk: this row needs root")?;
         let data = mounted.join("data");
         fs::create_dir(&data)?;
         // The server's own user.
@@ -72,7 +72,7 @@ impl Disk {
         Ok(Self { mounted, data })
     }
 
-    /// Nothing more goes on it.
+    /// Fills it completely.
     fn fill(&self) -> Result<()> {
         let filled = fs::write(self.filler(), vec![b'.'; FILLED]);
         ensure!(filled.is_err(), "the disk is not full: its limit is {DISK}");
@@ -93,7 +93,7 @@ impl Disk {
 }
 
 fn path(path: &Path) -> Result<&str> {
-    path.to_str().context("the folder's name is no text")
+    path.to_str().context("the folder's name is not UTF-8")
 }
 
 async fn run(program: &str, arguments: &[&str]) -> Result<()> {

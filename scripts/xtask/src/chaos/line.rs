@@ -1,4 +1,4 @@
-//! What came of one row.
+//! The result of one row.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::row::Row;
 use crate::page_table::cell;
 
-/// What came of one row.
+/// The result of one row.
 #[derive(Serialize)]
 pub struct Line {
     number: u32,
@@ -22,11 +22,11 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Played, and nothing was lost, doubled or out of order.
+    /// Played; nothing was lost, doubled or out of order.
     Passed,
-    /// Its tests have passed.
+    /// Its tests passed.
     Tested,
-    /// Something was lost, doubled, out of order or too late, or a test was red.
+    /// Something was lost, doubled, out of order or too late, or a test failed.
     Failed,
 }
 
@@ -41,7 +41,7 @@ impl Outcome {
 }
 
 impl Line {
-    /// Tells it at once, so that one sees how far it is.
+    /// Prints it at once, to show the progress.
     pub fn told(row: &Row, outcome: Outcome, took: Option<Duration>, figures: Vec<String>) -> Self {
         let seconds_to_recover = took.map(|took| (took.as_secs_f64() * 10.0).round() / 10.0);
         let line = Self { number: row.number, title: row.title, outcome, seconds_to_recover, figures };
@@ -54,7 +54,7 @@ impl Line {
         self.seconds_to_recover.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s"))
     }
 
-    /// As a line of the table.
+    /// The row of the table.
     pub fn in_table(&self, when: &str) -> String {
         let seconds = self.seconds_to_recover.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
         let seen = cell(&self.figures.join("; "));

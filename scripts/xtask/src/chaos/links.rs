@@ -14,7 +14,7 @@ use crate::{
 pub struct Links(Vec<(Server, Proxy)>);
 
 impl Links {
-    /// Has all links go through proxies as long as this runs.
+    /// Routes all links through proxies for as long as this value lives.
     pub async fn between<T>(stage: &mut Stage, run: impl AsyncFnOnce(&mut Stage, &Self) -> Result<T>) -> Result<T> {
         let links = Self::set(stage).await?;
         let outcome = run(stage, &links).await;
@@ -43,12 +43,12 @@ impl Links {
         Ok(Self(links))
     }
 
-    /// From here on this happens on every link to a server, both ways.
+    /// Applies a fault to every link to a server, in both directions.
     pub fn fault(&self, server: Server, fault: Fault) {
         self.to(server).for_each(|proxy| proxy.fault(fault));
     }
 
-    /// From here on this happens to what the server says.
+    /// Applies a fault to what the server sends.
     pub fn fault_down(&self, server: Server, fault: Fault) {
         self.to(server).for_each(|proxy| proxy.fault_down(fault));
     }

@@ -1,4 +1,4 @@
-//! Rows 29 to 38: messages that are broken, foreign, forged or far too large.
+//! Rows 29 to 38: messages that are invalid, unknown, forged or too large.
 
 use super::row::{Row, Test};
 
@@ -14,7 +14,7 @@ fn broken() -> Vec<Row> {
     vec![
         Row::tested(
             29,
-            "poison: a sound message whose handler always fails",
+            "poison message: valid, but its handler always fails",
             &[
                 Test(
                     SKELETON,
@@ -25,7 +25,7 @@ fn broken() -> Vec<Row> {
         ),
         Row::tested(
             30,
-            "bodies that are no JSON, cut, in another charset, deep",
+            "bodies that are not JSON, truncated, in another charset, deeply nested",
             &[
                 Test(
                     SKELETON,
@@ -36,7 +36,7 @@ fn broken() -> Vec<Row> {
         ),
         Row::tested(
             34,
-            "data that breaks its schema",
+            "data that violates its schema",
             &[
                 Test(SKELETON, "hostile::what_breaks_its_schema_is_parked_with_the_place_and_without_what_is_there"),
                 Test(SKELETON, "versions::data_that_breaks_its_schema_is_parked_with_the_field_and_without_the_value"),
@@ -45,12 +45,12 @@ fn broken() -> Vec<Row> {
     ]
 }
 
-/// Messages of versions that a build does not know, or does not read as they are.
+/// Messages of versions that a build does not know, or must convert.
 fn of_other_versions() -> Vec<Row> {
     vec![
         Row::tested(
             31,
-            "a version of tomorrow",
+            "a future version",
             &[
                 Test(
                     SKELETON,
@@ -61,7 +61,7 @@ fn of_other_versions() -> Vec<Row> {
         ),
         Row::tested(
             32,
-            "an event that nobody knows",
+            "an event of an unknown type",
             &[Test(
                 SKELETON,
                 "hostile::a_version_of_tomorrow_waits_for_a_newer_build_and_what_nobody_knows_is_parked_at_once",
@@ -69,7 +69,7 @@ fn of_other_versions() -> Vec<Row> {
         ),
         Row::tested(
             33,
-            "a version of yesterday",
+            "an older version",
             &[
                 Test(SKELETON, "versions::an_older_version_is_read_by_a_newer_consumer"),
                 Test("versions", "every_older_version_is_read_as_the_newer_and_the_result_fits_its_schema"),
@@ -78,7 +78,7 @@ fn of_other_versions() -> Vec<Row> {
     ]
 }
 
-/// Messages that are too large, or in somebody else's name.
+/// Messages that are too large, or sent in another service's name.
 fn too_large_or_forged() -> Vec<Row> {
     vec![
         Row::tested(
@@ -93,7 +93,7 @@ fn too_large_or_forged() -> Vec<Row> {
         ),
         Row::tested(
             37,
-            "forged and far too many headers",
+            "forged headers, and far too many",
             &[
                 Test(SKELETON, "hostile::headers_that_are_forged_or_far_too_many_change_nothing"),
                 Test(SKELETON, "rights::saying_that_it_is_another_is_refused"),

@@ -1,21 +1,20 @@
-//! `cargo xtask chaos`: plays faults on servers and services while events flow, heals them, and counts what was lost,
-//! doubled or out of order.
+//! `cargo xtask chaos`: injects faults into servers and services while events flow, heals them, and counts what was
+//! lost, doubled or out of order.
 //!
-//! The faults are numbered rows, `docs/faults.md` lists them. Each is a [`Row`] in the list of its section:
-//! [`processes`] 1 to 13, [`broker`] 14 to 28, [`messages`] 29 to 38, [`databases`] 39 to 52, [`network`] 53 to 58. A new section is a module with `pub fn rows() -> Vec<Row>`, and a line in
-//! [`all_rows`]. A row is one of three:
+//! The faults are numbered rows, listed in `docs/faults.md`. Each is a [`Row`] in the list of its section:
+//! [`processes`] 1 to 13, [`broker`] 14 to 28, [`messages`] 29 to 38, [`databases`] 39 to 52, [`network`] 53 to 58. A
+//! new section is a module with `pub fn rows() -> Vec<Row>`, and a line in [`all_rows`]. A row is one of two kinds:
 //!
-//! - [`Row::played`]: a function that is given the [`Stage`], on which all servers and services are up, and which leaves
-//!   them so. It calls [`Stage::flowing`] with the trouble as an async closure: events flow before, during and after it;
-//!   when the closure returns, the trouble must be healed. Then an event that is written after the healing is followed
-//!   through all services (the seconds to recover), the flow ends, and the ledger is awaited and counted.
-//!   [`Stage::system`] kills, pauses and starts services, [`crate::trial::processes`] does so with servers. All chance comes
-//!   from [`Stage::rng`], which begins anew for each row, from the seed and the row's number.
-//!   [`Row::within`] says how many seconds the row may take to recover.
-//! - [`Row::tested`]: named tests that show just that; the runner runs them, after the rows that are played, because tests
-//!   use the same servers.
+//! - [`Row::played`]: a function that gets the [`Stage`]. All servers and services are up before and after it. It calls
+//!   [`Stage::flowing`] with the fault as an async closure: events flow before, during and after it. When the closure
+//!   returns, the fault must be healed. Then an event written after the healing is followed through all services (the
+//!   seconds to recover), the flow ends, and the ledger is counted once it has settled. [`Stage::system`] kills, pauses
+//!   and starts services; [`crate::trial::processes`] does so with servers. All random choices come from [`Stage::rng`],
+//!   which is seeded anew for each row from the seed and the row's number. [`Row::within`] limits the seconds to recover.
+//! - [`Row::tested`]: named tests that show the effect. The runner runs them after the played rows, because tests use the
+//!   same servers.
 //!
-//! Servers keep running between rows. After a row that failed, all that does not run is started again.
+//! Servers keep running between rows. After a failed row, all servers and services are up again.
 
 mod backlog;
 mod broker;
@@ -59,13 +58,13 @@ use tested::Programs;
 
 pub use writer::Writer;
 
-/// Play faults on services and servers while events flow, and count what was lost, doubled or out of order.
+/// Inject faults into services and servers while events flow, and count what was lost, doubled or out of order.
 #[derive(Args)]
 pub struct Chaos {
-    /// Which rows of docs/faults.md, for instance 1-5,14.
+    /// Rows of docs/faults.md, for example 1-5,14.
     #[arg(long, default_value = "1-58", value_parser = Choice::parse)]
     rows: Choice,
-    /// Decides the moments.
+    /// The seed of all random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// End with one line of JSON.
@@ -74,7 +73,7 @@ pub struct Chaos {
     /// Write the results into docs/faults.md.
     #[arg(long)]
     write: bool,
-    /// Use the servers and services that are up here (deploy/native), with nothing of value in them, in place of own ones.
+    /// Use the running servers and services (deploy/native) instead of own ones; they must hold nothing of value.
     #[arg(long)]
     here: bool,
     /// Leave the own servers running.
@@ -84,13 +83,13 @@ pub struct Chaos {
     lengths: Lengths,
 }
 
-/// Every row there is.
+/// All rows.
 fn all_rows() -> Vec<Row> {
     [processes::rows(), broker::rows(), messages::rows(), databases::rows(), network::rows()].concat()
 }
 
 impl Chaos {
-    /// Runs it. Fails when a row did, or anything was lost, doubled or out of order.
+    /// Runs it. Fails if a row failed, or if anything was lost, doubled or out of order.
     pub async fn run(self) -> Result<()> {
         if !self.here {
             return own_servers::run_again_on_them(self.keep).await;

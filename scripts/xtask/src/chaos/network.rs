@@ -1,4 +1,4 @@
-//! Rows 53 to 58: what happens on the links to the servers, to clocks and to what a process may open.
+//! Rows 53 to 58: faults of links to servers, of clocks, and of a process's limits.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use super::{
 };
 const SKELETON: &str = "skeleton-tests";
 
-/// Callers are answered, with good news or bad, as soon as this: the gateway waits 5 s for a reply and gives a request up
+/// Callers get a response within this time, successful or not: the gateway waits 5 s for a reply and abandons a request
 /// after 10.
 const DEADLINE: Duration = Duration::from_millis(10_500);
 
 /// The rows of links, clocks and files.
 pub fn rows() -> Vec<Row> {
     vec![
-        // What has come meanwhile is worked off first.
+        // The backlog of the fault is processed first.
         Row::played(53, "every link to a server 500 ms slower, give or take 200", |stage| late(stage).boxed_local())
             .within(30),
-        Row::played(54, "every link to a server a black hole", |stage| silent(stage).boxed_local()).within(10),
-        Row::played(55, "links that reset, slice, crawl and cut", |stage| broken(stage).boxed_local()).within(30),
+        Row::played(54, "every link to a server drops all traffic", |stage| silent(stage).boxed_local()).within(10),
+        Row::played(55, "links that reset, fragment, throttle and cut", |stage| broken(stage).boxed_local()).within(30),
         Row::tested(
             56,
-            "servers that refuse at the start",
+            "servers that refuse connections at the start",
             &[
                 Test(
                     SKELETON,
@@ -43,7 +43,7 @@ pub fn rows() -> Vec<Row> {
         ),
         Row::tested(
             57,
-            "clocks that are wrong and that jump",
+            "clocks that are wrong or jump",
             &[
                 Test(SKELETON, "databases::a_service_whose_clock_is_wrong_waits_as_long_as_any_other"),
                 Test(
@@ -60,7 +60,7 @@ pub fn rows() -> Vec<Row> {
 
 async fn late(stage: &mut Stage) -> Result<Played> {
     let latency = Fault::Latency { mean: Duration::from_millis(500), jitter: Duration::from_millis(200) };
-    // One way, as toxiproxy does it: a question and its answer take so much longer together.
+    // In one direction, as toxiproxy does it: this adds to the round trip once.
     each_server(stage, |links, server| links.fault_down(server, latency)).await
 }
 
@@ -83,7 +83,7 @@ async fn broken(stage: &mut Stage) -> Result<Played> {
     Ok(all)
 }
 
-/// Lets something happen on the links to each server in turn, for as long as faults last. Nothing may be parked.
+/// Applies a fault to the links to each server in turn, for the length of a fault. No message may be parked.
 async fn each_server(stage: &mut Stage, fault: impl Fn(&Links, Server)) -> Result<Played> {
     let play = async |stage: &mut Stage, links: &Links| {
         let mut all = Played::default();
@@ -106,10 +106,10 @@ async fn each_server(stage: &mut Stage, fault: impl Fn(&Links, Server)) -> Resul
     Links::between(stage, play).await
 }
 
-/// Whether callers were told soon, and when to come back.
+/// Whether callers got a response in time, with `Retry-After` on refusals.
 fn in_time(heard: &Heard) -> Result<()> {
     heard.is_polite()?;
     let worst = heard.took(1.0);
-    ensure!(worst <= DEADLINE, "a caller waited {:.1} s for an answer", worst.as_secs_f64());
+    ensure!(worst <= DEADLINE, "a caller waited {:.1} s for a response", worst.as_secs_f64());
     Ok(())
 }

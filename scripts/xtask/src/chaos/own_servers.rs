@@ -1,4 +1,4 @@
-//! Servers and services of the runner's own, beside whatever else is up on this machine.
+//! Servers and services that the runner starts for itself, beside others on this machine.
 
 use std::{
     env,
@@ -10,13 +10,13 @@ use tokio::process::Command;
 
 use crate::native;
 
-/// Where they are, unless the caller has said otherwise.
+/// Their ports, unless the environment sets others.
 const PLACE: [(&str, &str); 3] =
     [("KITH_PORT_BASE", "23000"), ("KITH_HTTP_PORT", "8380"), ("KITH_ADMIN_PORT_BASE", "9400")];
 
-/// Starts them, runs this command again with `--here` among them, and stops them unless they are kept.
+/// Starts them, runs this command again with `--here` added, and stops them unless they are kept.
 ///
-/// All of `xtask` finds the servers by the process's environment: so that is what is made for it.
+/// All of `xtask` finds the servers through its environment, so the command runs in a process with its own.
 pub async fn run_again_on_them(keeps: bool) -> Result<()> {
     let place = place();
     let script = |name: &str, argument: &str| {
@@ -31,7 +31,7 @@ pub async fn run_again_on_them(keeps: bool) -> Result<()> {
         native::run(&mut script("servers", "stop")).await?;
     }
     services_stopped?;
-    ensure!(played?, "the rows above have failed");
+    ensure!(played?, "the rows above failed");
     Ok(())
 }
 
@@ -48,10 +48,10 @@ fn place() -> Vec<(String, String)> {
 }
 
 async fn run_again(place: &[(String, String)]) -> Result<bool> {
-    // servers.env is written for a shell.
+    // servers.env is shell syntax.
     let mut shell = Command::new("bash");
     shell.args(["-c", "set -a; . \"$KITH_RUN/servers.env\"; set +a; exec \"$0\" \"$@\""]);
     shell.arg(env::current_exe()?).args(env::args_os().skip(1)).arg("--here");
     shell.envs(place.iter().map(|(name, value)| (name, value)));
-    Ok(shell.status().await.context("the rows cannot be played")?.success())
+    Ok(shell.status().await.context("cannot start the rows")?.success())
 }

@@ -1,5 +1,5 @@
-//! A service that writes and one that listens, in a virtual host of their own: what happens between one commit and one
-//! acknowledgement is clearest where nothing else happens.
+//! A service that writes and one that listens, in their own virtual host: the steps between a commit and an
+//! acknowledgement are easiest to observe without other traffic.
 
 use std::{
     fs,
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// How the names of the virtual hosts begin in which there are two.
+/// The prefix of the pairs' virtual hosts.
 ///
-/// Each pair has one of a name of its own: a quorum queue that was deleted and made again under its name is not
-/// always there after `kill -9` of RabbitMQ 3.10 (`could not be restarted {error,enoent}` in its log: it looks for the
+/// Each pair has a virtual host with a new name. With RabbitMQ 3.10, a quorum queue that was deleted and declared again
+/// under its name can be missing after `kill -9` (`could not be restarted {error,enoent}` in its log: it looks for the
 /// folder of the deleted one).
 const VHOSTS: &str = "chaos-";
 
@@ -35,10 +35,10 @@ const VHOSTS: &str = "chaos-";
 pub const WRITES: &str = "chaos_writer";
 pub const LISTENS: &str = "chaos_listener";
 
-/// How many contacts there are: many events each, so that order means something.
+/// How many contacts there are: each has many events, so that order matters.
 const CONTACTS: u128 = 20;
 
-/// How long everything may take to come through.
+/// How long all events may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The two services.
@@ -52,7 +52,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Starts both, with nothing written.
+    /// Starts both, without data.
     pub async fn start() -> Result<Self> {
         let vhost = format!("{VHOSTS}{}", Uuid::new_v4().simple());
         let admin = Admin::new(&setting("KITH_RABBIT_API")?, &vhost);
@@ -78,10 +78,10 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Writes so many times, to all contacts in turn, a few at a time.
+    /// Writes this many times, to all contacts in turn, a few at a time.
     ///
     /// # Errors
-    /// Where a write is not acknowledged.
+    /// If a write is not acknowledged.
     pub async fn write(&self, times: usize) -> Result<()> {
         for round in (0..times).collect::<Vec<_>>().chunks(CONTACTS as usize) {
             let writes = round.iter().map(|number| self.write_to(Uuid::from_u128(*number as u128 % CONTACTS + 1)));
@@ -95,10 +95,11 @@ impl Pair {
         Ok(())
     }
 
-    /// Writes at this rhythm until the trouble is over. Says how many writes were acknowledged, and how long the slowest took.
+    /// Writes at this interval until the fault is over. Returns the number of acknowledged writes and the slowest
+    /// latency.
     ///
     /// # Errors
-    /// Where one was not.
+    /// If a write is not acknowledged.
     pub async fn writing_during<T>(
         &self,
         rhythm: Duration,
@@ -125,28 +126,28 @@ impl Pair {
         Ok(connect(WRITES).await?.query_one("select count(*) from skeleton.outbox", &[]).await?.get(0))
     }
 
-    /// What the listener has seen.
+    /// What the listener has handled.
     pub async fn seen(&self) -> Result<Tallied> {
         Tallied::read(LISTENS, &[OWNER]).await
     }
 
-    /// How many messages the listener's queue has, handed out or not, as far as the broker has counted.
+    /// How many messages the listener's queue has, delivered or not, by the broker's latest count.
     pub async fn waiting(&self) -> Result<u64> {
         let queue = self.admin.get(&format!("queues/{}/{TALLY}.events", self.vhost)).await?;
-        queue["messages"].as_u64().context("a queue without a number of messages")
+        queue["messages"].as_u64().context("a queue has no number of messages")
     }
 
-    /// How often the listener was handed what it had handled already.
+    /// How many repeated deliveries the listener has received.
     pub async fn duplicates(&self) -> Result<f64> {
         self.listener.process().metric("inbox_duplicates_total").await
     }
 
-    /// Waits until the listener has seen all that is written. Says how long that took.
+    /// Waits until the listener has handled all that was written. Returns how long that took.
     pub async fn settled(&self) -> Result<(Ledger, Duration)> {
         self.settled_with(0).await
     }
 
-    /// The same, with so many events beside that came past the writer.
+    /// The same, with this many events in addition that did not come from the writer.
     pub async fn settled_with(&self, beside: usize) -> Result<(Ledger, Duration)> {
         let began = Instant::now();
         loop {
@@ -175,7 +176,7 @@ impl Pair {
         Ok(connect(WRITES).await?.query_one(sql, &[]).await?.get(0))
     }
 
-    /// Lets the listener begin with events it cannot finish: it waits for the table it writes into.
+    /// Blocks the listener in the middle of its transactions: the table it writes to is locked.
     pub async fn hold_listener(&self) -> Result<Hold> {
         Hold::of(LISTENS, "lock table counted in share mode").await
     }
@@ -185,12 +186,12 @@ impl Pair {
         &self.vhost
     }
 
-    /// The administrator of that.
+    /// An administrator's connection to its management API.
     pub fn admin(&self) -> &Admin {
         &self.admin
     }
 
-    /// Ends both and leaves nothing.
+    /// Stops both and removes all that they used.
     pub async fn finish(mut self) -> Result<()> {
         if self.writer.is_started() {
             self.writer.kill().await?;
@@ -201,20 +202,21 @@ impl Pair {
     }
 }
 
-/// Takes away what a run has left that did not come to its end.
+/// Removes what an interrupted run left behind.
 async fn remove_earlier(admin: &Admin) -> Result<()> {
     let vhosts = admin.get("vhosts").await?;
-    let names = vhosts.as_array().context("a list of virtual hosts")?.iter().filter_map(|vhost| vhost["name"].as_str());
+    let names =
+        vhosts.as_array().context("no list of virtual hosts")?.iter().filter_map(|vhost| vhost["name"].as_str());
     for name in names.filter(|name| name.starts_with(VHOSTS)) {
         admin.delete(&format!("vhosts/{name}")).await?;
     }
     Ok(())
 }
 
-/// The password that the broker's user has already: users are the same in every virtual host.
+/// The existing password of the broker's user: users are shared by all virtual hosts.
 pub fn password() -> Result<String> {
     let path = PathBuf::from(setting("KITH_SECRETS")?).join(format!("{}.broker", writer::NAME));
-    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(!text.trim().is_empty(), "{} is empty", path.display());
     Ok(text.trim().to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the services have parked: after trouble with a server, nothing more than before.
+//! Compares what the services have parked before and after a fault: nothing may be added.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{played::Played, stage::Stage};
 use crate::native::{SERVICES, ServiceProgram};
 
-/// Plays something, after which nothing may be parked that was not before.
+/// Runs `play`; afterwards no additional message may be parked.
 pub async fn none_more(stage: &mut Stage, play: impl AsyncFnOnce(&mut Stage) -> Result<Played>) -> Result<Played> {
     let before = parked().await?;
     let played = play(stage).await?;
@@ -18,7 +18,7 @@ pub async fn none_more(stage: &mut Stage, play: impl AsyncFnOnce(&mut Stage) -> 
     Ok(played.with("0 parked"))
 }
 
-/// The ids of what is parked, of all six services.
+/// The ids of the parked messages of all six services.
 async fn parked() -> Result<HashSet<String>> {
     let mut ids = HashSet::new();
     for service in SERVICES {

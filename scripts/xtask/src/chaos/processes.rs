@@ -1,4 +1,4 @@
-//! Rows 1 to 13: processes that end, hang or run short.
+//! Rows 1 to 13: processes that exit, hang or run out of memory.
 
 use std::time::{Duration, Instant};
 
@@ -17,17 +17,17 @@ use crate::{
     wait::until,
 };
 
-/// How many contacts the file has that contacts has too little memory for.
+/// The size of the file, in contacts, that contacts has too little memory for.
 const LARGE: usize = 2_000;
 
-/// How long requests go on in row 7; the round of restarts that is under way then is finished.
+/// How long requests continue in row 7; a round of restarts in progress is completed.
 const LOAD: Duration = Duration::from_secs(10);
 
 /// The rows of processes.
 pub fn rows() -> Vec<Row> {
     let mut rows = crash_points::rows();
     rows.extend([
-        Row::played(6, "services and the broker killed at moments of chance", |stage| Box::pin(killed_often(stage))),
+        Row::played(6, "services and the broker killed at random moments", |stage| Box::pin(killed_often(stage))),
         Row::played(7, "every replica replaced under load", |stage| Box::pin(replaced(stage))),
         Row::tested(
             8,
@@ -55,7 +55,7 @@ pub fn rows() -> Vec<Row> {
         ),
         Row::tested(
             12,
-            "one message kills its process each time",
+            "message that always kills its process",
             &[Test(
                 "skeleton-tests",
                 "failures::a_message_that_kills_its_process_is_parked_while_its_neighbours_go_on",
@@ -76,7 +76,7 @@ async fn killed_often(stage: &mut Stage) -> Result<Played> {
     Ok(Played { ledger, recovery, figures: vec![kills] })
 }
 
-/// `cargo xtask rolling` has a tally of its own, in place of this one.
+/// `cargo xtask rolling` has its own tally, which replaces this one.
 async fn replaced(stage: &mut Stage) -> Result<Played> {
     let began = Instant::now();
     let rate = stage.lengths.rate;
@@ -85,14 +85,15 @@ async fn replaced(stage: &mut Stage) -> Result<Played> {
     Ok(Played { recovery: began.elapsed(), figures, ..Played::default() })
 }
 
-/// Its data may not grow from here: the parts of a large file do not fit. The import is asked for again, under the same id,
-/// and goes on from the last step that was committed. Where the memory is enough all the same, the row has shown nothing.
+/// Its data segment may not grow: the parts of a large file do not fit. The import is requested again with the same id,
+/// and continues after the last committed step. If the memory suffices nevertheless, the row fails, because it shows
+/// nothing.
 async fn out_of_memory(stage: &mut Stage) -> Result<Played> {
     let trouble = async |stage: &mut Stage, flow: &Flow| -> Result<()> {
         let pid = stage.system.pid("contacts")?;
         let limit = data_size(&pid)?;
         let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--data={limit}")]).status().await?;
-        ensure!(limited.success(), "prlimit has failed");
+        ensure!(limited.success(), "prlimit failed");
         let restarting = async {
             until("contacts to run out of memory", Duration::from_secs(60), async || Ok(!processes::is_alive(&pid)))
                 .await?;
@@ -105,9 +106,9 @@ async fn out_of_memory(stage: &mut Stage) -> Result<Played> {
     stage.flowing_with(trouble).await
 }
 
-/// How much data a process has, as the limit counts it.
+/// The size of a process's data segment, as the limit counts it.
 fn data_size(pid: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmData:")).context("a process has data")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmData:")).context("a process without VmData")?;
     Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024)
 }

@@ -1,4 +1,4 @@
-//! What one does to a broker from outside: alarms, and what its management API can break.
+//! External interventions on a broker: alarms, and changes through its management API.
 
 use anyhow::{Context, Result, ensure};
 use skeleton::messaging::topology::{Admin, encoded};
@@ -6,11 +6,10 @@ use tokio::process::Command;
 
 use crate::native::{self, run_folder, setting};
 
-/// Runs rabbitmqctl on the broker that `deploy/native` has started, as the user it runs as.
+/// Runs rabbitmqctl on the broker that `deploy/native` has started, as the broker's user.
 pub async fn rabbitmqctl(arguments: &[&str]) -> Result<()> {
     let pid = native::pid_of(&run_folder(), "rabbitmq")?;
-    let environment =
-        std::fs::read(format!("/proc/{pid}/environ")).context("the broker's environment cannot be read")?;
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).context("cannot read the broker's environment")?;
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let is_wanted = |line: &&str| {
         ["HOME=", "RABBITMQ_NODENAME=", "RABBITMQ_CONF_ENV_FILE=", "ERL_EPMD_PORT="]
@@ -20,7 +19,7 @@ pub async fn rabbitmqctl(arguments: &[&str]) -> Result<()> {
     let variables = environment.split('\0').filter(is_wanted).filter_map(|line| line.split_once('='));
     let owner = Command::new("stat").args(["-c", "%u %g", &format!("/proc/{pid}")]).output().await?;
     let owner = String::from_utf8(owner.stdout)?;
-    let (user, group) = owner.trim().split_once(' ').context("the broker belongs to somebody")?;
+    let (user, group) = owner.trim().split_once(' ').context("the broker's owner is unknown")?;
     let (user, group): (u32, u32) = (user.parse()?, group.parse()?);
     let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8").envs(variables);
@@ -30,12 +29,12 @@ pub async fn rabbitmqctl(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The administrator of the virtual host that the six services live in.
+/// An administrator's connection to the management API for the six services' virtual host.
 pub fn admin() -> Result<Admin> {
     Ok(Admin::new(&setting("KITH_RABBIT_API")?, "/"))
 }
 
-/// Closes every connection of clients to the broker. Says how many there were.
+/// Closes every client connection to the broker. Returns their number.
 pub async fn close_connections() -> Result<usize> {
     let admin = admin()?;
     let connections = admin.get("connections").await?;

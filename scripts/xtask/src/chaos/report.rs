@@ -1,4 +1,4 @@
-//! What came of the rows: a line for each, the ledger, JSON, and the table in docs/faults.md.
+//! The results of the rows: a line for each, the ledger, JSON, and the table in docs/faults.md.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -14,9 +14,9 @@ use crate::{page_table::PageTable, trial::Ledger};
 
 /// The table in docs/faults.md.
 const TABLE: PageTable =
-    PageTable { name: "rows", columns: &["row", "fault", "outcome", "seconds", "what was seen", "date, seed"] };
+    PageTable { name: "rows", columns: &["row", "fault", "outcome", "seconds", "result", "date, seed"] };
 
-/// What came of all rows.
+/// The results of all rows.
 pub struct Report {
     seed: u64,
     ledger: Ledger,
@@ -24,12 +24,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of no row yet.
+    /// Without results.
     pub fn new(seed: u64) -> Self {
         Self { seed, ledger: Ledger::default(), lines: BTreeMap::new() }
     }
 
-    /// Takes in a row that was played. Says whether it has failed.
+    /// Adds the result of a played row. Returns whether it failed.
     pub fn played(&mut self, row: &Row, played: Result<Played>) -> bool {
         let line = match played {
             Ok(played) => {
@@ -39,7 +39,7 @@ impl Report {
                 let mut figures = vec![played.ledger.to_string()];
                 figures.extend(played.figures);
                 figures
-                    .extend(row.limit.filter(|_| too_late).map(|limit| format!("it may take {} s", limit.as_secs())));
+                    .extend(row.limit.filter(|_| too_late).map(|limit| format!("the limit is {} s", limit.as_secs())));
                 let outcome = if is_good { Outcome::Passed } else { Outcome::Failed };
                 Line::told(row, outcome, Some(played.recovery), figures)
             }
@@ -50,7 +50,7 @@ impl Report {
         has_failed
     }
 
-    /// Takes in a row that was tested.
+    /// Adds the result of a tested row.
     pub fn tested(&mut self, row: &Row, tested: Result<Duration>) {
         let names = row.tests().unwrap_or_default().iter().map(|test| format!("`{}`", test.1));
         let line = match tested {
@@ -60,7 +60,7 @@ impl Report {
         self.lines.insert(row.number, line);
     }
 
-    /// Prints the ledger over all rows.
+    /// Prints the ledger of all rows.
     pub fn print(&self, as_json: bool) -> Result<()> {
         println!("\nledger: {}", self.ledger);
         if as_json {
@@ -73,14 +73,14 @@ impl Report {
         Ok(())
     }
 
-    /// Puts the lines of these rows into the table of the page, in place of what it says of them.
+    /// Replaces the lines of these rows in the table of the page.
     pub fn write(&self, page: &Path) -> Result<()> {
         let when = format!("{}, {}", chrono::Utc::now().format("%Y-%m-%d"), self.seed);
         TABLE.update(page, number_of, self.lines.iter().map(|(number, line)| (*number, line.in_table(&when))))
     }
 
     /// # Errors
-    /// Where a row has failed, or anything was lost, doubled or out of order.
+    /// If a row failed, or anything was lost, doubled or out of order.
     pub fn verdict(&self) -> Result<()> {
         let failed = |(_, line): &(&u32, &Line)| line.outcome == Outcome::Failed;
         let failed: Vec<String> = self.lines.iter().filter(failed).map(|(number, _)| number.to_string()).collect();

@@ -1,4 +1,4 @@
-//! One row: a fault, and how it is shown what comes of it.
+//! A row: a fault, and how its effect is shown.
 
 use std::time::Duration;
 
@@ -10,29 +10,29 @@ use super::{played::Played, stage::Stage};
 /// Plays a row on the stage.
 pub type Play = for<'stage> fn(&'stage mut Stage) -> LocalBoxFuture<'stage, Result<Played>>;
 
-/// A fault, by its number in docs/faults.md.
+/// A fault, with its number in docs/faults.md.
 #[derive(Clone)]
 pub struct Row {
     /// Its number.
     pub number: u32,
-    /// What happens.
+    /// The fault.
     pub title: &'static str,
-    /// How it is shown.
+    /// How its effect is shown.
     pub how: How,
-    /// How long it may take to recover, where there is a limit.
+    /// How long recovery may take, if limited.
     pub limit: Option<Duration>,
 }
 
-/// How a row is shown.
+/// How the effect of a row is shown.
 #[derive(Clone, Copy)]
 pub enum How {
     /// Played on real processes while events flow.
     Played(Play),
-    /// By tests.
+    /// With tests.
     Tested(&'static [Test]),
 }
 
-/// A test: the program that it is in, and its full name there.
+/// A test: its program and its full name there.
 #[derive(Clone, Copy, Debug)]
 pub struct Test(pub &'static str, pub &'static str);
 
@@ -47,12 +47,12 @@ impl Row {
         Self { number, title, how: How::Tested(tests), limit: None }
     }
 
-    /// It fails where it takes longer to recover.
+    /// Sets the limit of the time to recover.
     pub fn within(self, seconds: u64) -> Self {
         Self { limit: Some(Duration::from_secs(seconds)), ..self }
     }
 
-    /// Its tests, where it is shown by them.
+    /// Its tests, if it is a tested row.
     pub fn tests(&self) -> Option<&'static [Test]> {
         match self.how {
             How::Tested(tests) => Some(tests),

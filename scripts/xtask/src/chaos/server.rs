@@ -13,7 +13,7 @@ pub enum Server {
 pub const SERVERS: [Server; 4] = [Server::Broker, Server::Postgres, Server::Neo4j, Server::Elasticsearch];
 
 impl Server {
-    /// As `deploy/native` names it.
+    /// Its name in `deploy/native`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Broker => "rabbitmq",
@@ -23,14 +23,14 @@ impl Server {
         }
     }
 
-    /// Reads the name of a store.
+    /// Parses the name of a store.
     pub fn store(name: &str) -> Result<Self, String> {
         let stores = SERVERS.into_iter().filter(|server| *server != Self::Broker);
         let found = stores.into_iter().find(|server| server.name() == name);
-        found.ok_or_else(|| format!("{name} is no store: choose postgres, neo4j or elasticsearch"))
+        found.ok_or_else(|| format!("{name} is not a store: choose postgres, neo4j or elasticsearch"))
     }
 
-    /// What a service keeps its data in.
+    /// The server of a service's store.
     pub fn of_store(service: &str) -> Self {
         match service {
             "network" => Self::Neo4j,

@@ -1,4 +1,4 @@
-//! Where rows are played: the whole system, with events flowing through it.
+//! The stage for rows: the whole system, with events flowing through it.
 
 use std::{
     cell::Cell,
@@ -17,11 +17,12 @@ use crate::{
 /// How many accounts the flow of a row has.
 const ACCOUNTS: usize = 4;
 
-/// Between two address books, so that nobody falls behind: how long an event takes to come through shall not tell how many
-/// wait before it.
+/// The pause between two address books, so that no service falls behind: the time of an event shall not depend on how
+/// many wait before it.
 const PACE: Duration = Duration::from_millis(500);
 
-/// After so many it goes on more slowly: a trouble that lasts shall not end with more than a machine can work off.
+/// The number of address books after which the flow slows down: a long fault shall not leave a backlog that the machine
+/// cannot process.
 const SOON: usize = 60;
 const LATER_PACE: Duration = Duration::from_secs(5);
 
@@ -29,11 +30,11 @@ const LATER_PACE: Duration = Duration::from_secs(5);
 pub struct Stage {
     /// The services.
     pub system: System,
-    /// What all are started with over their own settings.
+    /// Settings that all services are started with, in addition to their own.
     settings: Vec<(String, String)>,
-    /// All chance of a row.
+    /// The source of all random choices in a row.
     pub rng: StdRng,
-    /// How long rows are.
+    /// The lengths of rows.
     pub lengths: Lengths,
 }
 
@@ -48,18 +49,18 @@ impl Stage {
         Ok(Self { system, settings, rng: StdRng::seed_from_u64(0), lengths })
     }
 
-    /// Another row begins.
+    /// Prepares another row.
     pub fn begin(&mut self, seed: u64, row: u32) {
         self.rng = StdRng::seed_from_u64(seed ^ (u64::from(row) << 32));
     }
 
-    /// Lets events flow before, during and after some trouble, which must be over when it returns. Then waits until an
-    /// event that was written after it has come through, ends the flow, and waits for the ledger.
+    /// Lets events flow before, during and after a fault, which must be healed when `trouble` returns. Then waits until
+    /// an event that was written afterwards has arrived, ends the flow, and waits for the ledger.
     pub async fn flowing(&mut self, trouble: impl AsyncFnOnce(&mut Self) -> Result<()>) -> Result<Played> {
         self.flowing_with(async |stage: &mut Self, _: &Flow| trouble(stage).await).await
     }
 
-    /// The same, for trouble that has something of its own to send.
+    /// The same, for a fault that also sends through the flow itself.
     pub async fn flowing_with(&mut self, trouble: impl AsyncFnOnce(&mut Self, &Flow) -> Result<()>) -> Result<Played> {
         let flow = Flow::start(ACCOUNTS).await?;
         let enough = Cell::new(false);
@@ -87,7 +88,7 @@ impl Stage {
         Ok(Played { ledger, recovery, figures: Vec::new() })
     }
 
-    /// Takes the tally away for something that has one of its own, and starts a new one.
+    /// Stops the tally for a part that has its own, and starts a new one afterwards.
     pub async fn without_tally(&mut self, play: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
         self.system.finish().await?;
         let played = play().await;
@@ -95,17 +96,17 @@ impl Stage {
         played
     }
 
-    /// After a row that failed: whatever it has left standing still or down is up again.
+    /// After a failed row: resumes or restarts all that is paused or down.
     pub async fn mend(&mut self) -> Result<()> {
         for server in ["postgres", "rabbitmq", "neo4j", "elasticsearch"] {
-            // One that is gone is started below.
+            // A stopped one is started below.
             let _ = processes::resume(server).await;
         }
         native::run(native::script("servers").arg("start")).await?;
         self.system.mend().await
     }
 
-    /// Leaves nothing of the tally, and the services as `deploy/native` has them.
+    /// Removes the tally, and restores the services as `deploy/native` runs them.
     pub async fn clear(mut self) -> Result<()> {
         self.system.finish().await?;
         native::run(native::script("services").arg("stop")).await?;

@@ -1,7 +1,7 @@
-//! A service with an API of its own: each request writes a row and publishes an event.
+//! A service with its own API: each request writes a row and publishes an event.
 //!
-//! The six services are asked over the broker, so none of them takes writes while it is away. Whether a service does that
-//! has routes and an outbox, as the skeleton promises, this one shows.
+//! The six services are called over the broker, so none of them accepts writes while it is away. This one shows that a
+//! service with its own routes and an outbox does, as the skeleton promises.
 
 use anyhow::Result;
 use clap::Args;
@@ -19,19 +19,19 @@ use warp::Filter;
 
 use crate::trial::run_until_killed;
 
-/// What it is called by this program.
+/// Its command in this program.
 pub const WRITER: &str = "writer";
 
-/// Whose events it publishes: the virtual host it lives in has no other service of this name.
+/// The service whose events it publishes: its virtual host has no other service of this name.
 pub const NAME: &str = "contacts";
 
-/// Everything it writes is this account's.
+/// The account of all that it writes.
 pub const OWNER: Uuid = Uuid::from_u128(0x6b69_7468);
 
 const MIGRATIONS: &[(&str, &str)] =
     &[("V1__written", "create table written (contact_id uuid primary key, times bigint not null)")];
 
-/// Run the service that `chaos` writes to; it starts and ends it by itself.
+/// Run the service that `chaos` writes to; `chaos` starts and stops it itself.
 #[derive(Args)]
 pub struct Writer;
 
@@ -56,7 +56,7 @@ fn routes(app: &App<Postgres>) -> Routes {
     group(write)
 }
 
-/// `POST /contacts/{id}` - adds a contact, or changes it where it is there.
+/// `POST /contacts/{id}`: adds a contact, or changes an existing one.
 async fn write_contact(app: &App<Postgres>, contact: Uuid) -> Result<NoContent, Failure> {
     let mut tx = app.store.begin(&app.service, &[]).await?;
     publish(&mut tx, contact).await?;
@@ -78,7 +78,7 @@ fn added(contact: Uuid) -> ContactAddedV2 {
     ContactAddedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_added_v2() }
 }
 
-/// One that comes after it.
+/// A later event of a contact.
 fn changed(contact: Uuid) -> ContactChangedV2 {
     ContactChangedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_changed_v2() }
 }

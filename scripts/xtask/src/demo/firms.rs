@@ -1,4 +1,4 @@
-//! Firms and positions to make people up from.
+//! Firms and positions for made-up people.
 
 pub const FIRMS: &[&str] = &[
     "Alder & Finch",

@@ -1,4 +1,4 @@
-//! Brings a network in: registers everyone, imports everyone's contacts, and waits until the network knows it all.
+//! Loads a network: registers all people, imports their contacts, and waits until the network service knows them all.
 
 use std::{
     collections::BTreeSet,
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::Network;
 use crate::{asker::Asker, progress::Progress};
 
-/// How many requests are in the air at a time.
+/// The number of concurrent requests.
 const AT_ONCE: usize = 16;
 
-/// How long an answer may take while all are asked at once.
+/// The timeout of a reply while all requests run at once.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Loads a network; loading it again changes nothing.

@@ -9,7 +9,7 @@ use super::{Network, people};
 /// How many people a firm has.
 const FIRM: usize = 20;
 
-/// A network of this many people, numbered from 1; always the same one.
+/// A network of this many people, numbered from 1; the result is deterministic.
 pub fn network(size: u32) -> Network {
     let mut rng = StdRng::seed_from_u64(6);
     let size = size.max(2) as usize;
@@ -19,7 +19,7 @@ pub fn network(size: u32) -> Network {
         for _ in 0..4 {
             tie(&mut ties, one, firm + below(&mut rng, FIRM.min(size - firm)));
         }
-        // Firms sit in a ring: one in three people knows somebody next door, one in twenty somebody far away.
+        // Firms form a ring: one person in three knows someone in the next firm, one in twenty someone far away.
         if rng.random_bool(0.33) {
             tie(&mut ties, one, (firm + FIRM + below(&mut rng, FIRM)) % size);
         }

@@ -22,23 +22,23 @@ const PEOPLE: u32 = 500;
 /// Load a demo network through the services' own messages.
 #[derive(Args)]
 pub struct Demo {
-    /// A file with `a b` on each line: two numbers of people who know each other. Without one, a network is made up.
+    /// A file with `a b` on each line: the numbers of two people who know each other. By default, a network is made up.
     edges: Option<PathBuf>,
     /// How many people the made-up network has.
     #[arg(long, default_value_t = PEOPLE)]
     people: u32,
 }
 
-/// A network to be loaded: people, and who knows whom (both ways).
+/// A network to load: people, and who knows whom (both ways).
 pub struct Network {
     /// The people.
     pub people: Vec<Person>,
-    /// Pairs of places in `people`.
+    /// Pairs of indices into `people`.
     pub ties: Vec<(usize, usize)>,
 }
 
 impl Demo {
-    /// Loads it.
+    /// Loads the network.
     pub async fn run(self) -> Result<()> {
         let network = match &self.edges {
             Some(path) => from_file(path)?,
@@ -56,9 +56,9 @@ pub fn print_edges() {
     }
 }
 
-/// Reads a file with two numbers a line; empty lines and lines that begin with # are left out.
+/// Reads a file with two numbers per line; empty lines and lines that begin with # are skipped.
 fn from_file(path: &Path) -> Result<Network> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut pairs = BTreeSet::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {
@@ -67,7 +67,7 @@ fn from_file(path: &Path) -> Result<Network> {
         let mut numbers =
             line.split([' ', '\t', ',']).map(str::trim).filter(|word| !word.is_empty()).map(str::parse::<u64>);
         let (Some(Ok(one)), Some(Ok(other))) = (numbers.next(), numbers.next()) else {
-            bail!("{}: line {}: two numbers are expected", path.display(), number + 1);
+            bail!("{}: line {}: expected two numbers", path.display(), number + 1);
         };
         if one != other {
             pairs.insert((one.min(other), one.max(other)));

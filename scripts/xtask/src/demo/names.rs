@@ -1,4 +1,4 @@
-//! Names to make people up from.
+//! Names for made-up people.
 
 pub const GIVEN: &[&str] = &[
     "Ada", "Amara", "Ana", "Anders", "Aoife", "Ayşe", "Bram", "Camille", "Chen", "Chloé", "Clara", "Dáithí", "Dmitri",

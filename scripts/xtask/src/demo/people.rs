@@ -1,28 +1,28 @@
-//! People with plausible names, firms and positions. None of them is anybody.
+//! Made-up people with plausible names, firms and positions.
 
 use super::{
     firms::{FIRMS, TITLES},
     names::{FAMILY, GIVEN},
 };
 
-/// Somebody made up.
+/// A made-up person.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// Their number, which is also their address.
+    /// Their number, which is part of their e-mail address.
     pub number: u64,
     /// Given name.
     pub given_name: &'static str,
     /// Family name.
     pub family_name: &'static str,
-    /// Where they work.
+    /// Their firm.
     pub firm: &'static str,
-    /// What they do there.
+    /// Their position.
     pub title: &'static str,
 }
 
-/// The person of a number: always the same one.
+/// The person with this number; the result is deterministic.
 pub fn plausible(number: u64) -> Person {
-    // Steps without a common factor with the lists' lengths, so that neighbours differ in everything.
+    // The steps have no common factor with the lists' lengths, so that neighbours differ in everything.
     let pick = |list: &[&'static str], step: u64| {
         let length = list.len() as u64;
         list[usize::try_from((number.wrapping_mul(step) + number / length) % length).unwrap_or(0)]
@@ -37,7 +37,7 @@ pub fn plausible(number: u64) -> Person {
 }
 
 impl Person {
-    /// Where they sign in.
+    /// The e-mail address they sign in with.
     pub fn email(&self) -> String {
         format!("n{}@demo.test", self.number)
     }
@@ -47,7 +47,7 @@ impl Person {
         format!("{} {}", self.given_name, self.family_name)
     }
 
-    /// How somebody else's address book has them.
+    /// Their entry in another person's address book.
     pub fn vcard(&self) -> String {
         format!(
             "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:{}\r\nN:{};{};;;\r\nEMAIL:{}\r\nORG:{}\r\nTITLE:{}\r\nEND:VCARD\r\n",

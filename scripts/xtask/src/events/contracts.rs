@@ -1,4 +1,4 @@
-//! Writes what each service says of itself into its folder, where others read it without building the service.
+//! Writes each service's contract into its folder, so that it can be read without building the service.
 
 use std::{fs, path::PathBuf};
 
@@ -8,16 +8,16 @@ use tokio::process::Command;
 
 use crate::native::{program, repository};
 
-/// Write `services/<name>/contract.json` from what the built services say of themselves.
+/// Write `services/<name>/contract.json` from the contracts that the built services print.
 #[derive(Args)]
 pub struct Write {
-    /// Only say which are out of date, and fail if any is.
+    /// Only list outdated files, and fail if there are any.
     #[arg(long)]
     check: bool,
 }
 
 impl Write {
-    /// Runs it. False where something is out of date.
+    /// Runs it. Returns false if a file is out of date.
     pub async fn run(self) -> Result<bool> {
         let mut stale = Vec::new();
         for folder in services()? {
@@ -28,12 +28,12 @@ impl Write {
             }
             if !self.check {
                 fs::write(&path, &said).with_context(|| path.display().to_string())?;
-                println!("{} is written", path.display());
+                println!("wrote {}", path.display());
             }
             stale.push(name.to_owned());
         }
         if self.check && !stale.is_empty() {
-            println!("out of date: {}; run cargo xtask events contracts, and look at what changed", stale.join(", "));
+            println!("out of date: {}; run cargo xtask events contracts, and review the changes", stale.join(", "));
         }
         Ok(!self.check || stale.is_empty())
     }
@@ -48,13 +48,14 @@ fn services() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a service says of itself.
+/// The contract that a service prints.
 async fn said_by(service: &str) -> Result<String> {
     let path = program(service)?;
-    let output =
-        Command::new(&path).arg("contract").output().await.with_context(|| {
-            format!("{} cannot be run: build it with cargo build --workspace --bins", path.display())
-        })?;
+    let output = Command::new(&path)
+        .arg("contract")
+        .output()
+        .await
+        .with_context(|| format!("cannot run {}: build it with cargo build --workspace --bins", path.display()))?;
     ensure!(output.status.success(), "{service} contract: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

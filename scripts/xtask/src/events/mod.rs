@@ -1,4 +1,4 @@
-//! `cargo xtask events`: what is true of the messages, from their files and from a running broker.
+//! `cargo xtask events`: checks messages, from their files and on a running broker.
 
 mod broker;
 mod contracts;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::native::repository;
 
-/// What goes together, who reads what, and what the broker has. See docs/schema-checks.md.
+/// Check messages: compatibility, consumers, and the state of the broker. See docs/schema-checks.md.
 #[derive(Args)]
 pub struct Events {
     #[command(subcommand)]
@@ -22,49 +22,49 @@ pub struct Events {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compare two schema files: 0 when they go together both ways, 1 when not, 2 when one is no schema.
+    /// Compare two schema files: exit status 0 if compatible both ways, 1 if not, 2 if a file is not a schema.
     Compat {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
-        /// The schema that is in use.
+        /// The schema in use.
         old: PathBuf,
-        /// The schema that is to come.
+        /// The new schema.
         new: PathBuf,
     },
-    /// Check all messages: released files, versions, and what the services read.
+    /// Check all messages: released files, versions, and the fields that services read.
     Check {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Write what each built service says of itself into its folder.
+    /// Write the contract of each built service into its folder.
     Contracts(contracts::Write),
-    /// Add every new schema file to events/released.lock; from then on it never changes.
+    /// Add every new schema file to events/released.lock; a released file never changes.
     Release {
-        /// Only say which it would be.
+        /// Only list the files.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say who reads a message, or a field of it.
+    /// List the consumers of a message or of one of its fields.
     Consumers {
         /// The message, `contacts.contact-added.v1`.
         message: MessageName,
         /// The field, `/name` or `/emails/*`.
         field: Option<String>,
     },
-    /// Say who still needs a message: 0 when nobody does.
+    /// List the services that still need a message: exit status 0 if there are none.
     CanRemove {
         /// The message, `contacts.contact-added.v1`.
         message: MessageName,
-        /// Ask only the code, not the broker.
+        /// Check only the code, not the broker.
         #[arg(long)]
         offline: bool,
         #[command(flatten)]
         broker: broker::Address,
     },
     Seen(seen::Look),
-    /// Compare what the services need on the broker with what is there: 0 when it is the same.
+    /// Compare the topology that the services need with that of the broker: exit status 0 if they match.
     Drift {
         /// Print one JSON object.
         #[arg(long)]
@@ -75,7 +75,7 @@ enum Command {
 }
 
 impl Events {
-    /// Runs the command: 0 when all is well, 1 when something is to be mended, 2 when that cannot be said.
+    /// Runs the command. Returns 0 on success, 1 if there are findings, 2 on an error.
     pub async fn run(self) -> ExitCode {
         match self.command.run().await {
             Ok(true) => ExitCode::SUCCESS,
@@ -140,7 +140,7 @@ async fn drift(json: bool, address: &broker::Address) -> Result<bool> {
     if json {
         print_json(&serde_json::json!({ "drift": found }))?;
     } else if found.is_empty() {
-        println!("the broker has what the services need, and nothing else");
+        println!("the broker matches the topology that the services need");
     } else {
         found.iter().for_each(|drift| println!("{drift}"));
     }

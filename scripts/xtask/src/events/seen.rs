@@ -1,4 +1,4 @@
-//! When each event was last published, from the histories that a running broker keeps.
+//! Finds when each event was last published, from the histories on a running broker.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -19,14 +19,14 @@ use skeleton::{
 
 use crate::native::repository;
 
-/// Say when each event was last published, as far as the histories on the broker go back. `scripts/docs --seen FILE` puts
-/// it into the catalogue.
+/// List when each event was last published, as far back as the histories on the broker go. `scripts/docs --seen FILE`
+/// adds it to the catalogue.
 #[derive(Args)]
 pub struct Look {
     /// The broker, with a user that may read all histories: `amqp://admin:secret@host:5672/%2f`.
     #[arg(long, env = "KITH_AMQP_URL", hide_env_values = true)]
     amqp: String,
-    /// Write it into this file, not to standard output.
+    /// Write to this file instead of standard output.
     #[arg(long)]
     out: Option<PathBuf>,
 }

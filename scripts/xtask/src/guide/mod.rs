@@ -1,6 +1,6 @@
 //! Follows a guide step by step in a copy of the repository, as a newcomer would.
 //!
-//! Of its code blocks, `json file=<path>` and the like are written to that file, `diff` is applied, and `sh` is run.
+//! Code blocks `json file=<path>` and the like are written to that file, `diff` is applied, and `sh` is run.
 
 mod steps;
 
@@ -20,13 +20,13 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::copy::{build_folder, copied};
 use steps::{Block, steps};
 
-/// The most steps that a guide may have.
+/// The maximum number of steps in a guide.
 const STEPS: usize = 9;
 
 /// Follow a guide step by step in a copy of the repository.
 #[derive(Args)]
 pub struct Guide {
-    /// The guide, `docs/adding-an-event.md`.
+    /// The guide, such as `docs/adding-an-event.md`.
     guide: PathBuf,
 }
 
@@ -34,7 +34,7 @@ impl Guide {
     pub async fn run(self) -> Result<()> {
         let text = fs::read_to_string(&self.guide).with_context(|| self.guide.display().to_string())?;
         let steps = steps(&text)?;
-        ensure!(!steps.is_empty() && steps.len() <= STEPS, "{} steps: a guide has {STEPS} at most", steps.len());
+        ensure!(!steps.is_empty() && steps.len() <= STEPS, "{} steps: a guide has between 1 and {STEPS}", steps.len());
         let copy = copied("guide").await?;
         for (title, blocks) in steps {
             println!("-- {title}");
@@ -54,12 +54,12 @@ async fn follow(block: &Block, copy: &Path) -> Result<()> {
     }
 }
 
-/// Runs a command in the copy, with the same build folder as here, and gives it this to read.
+/// Runs a command in the copy, with this build folder and `input` on its standard input.
 async fn run(command: &mut Command, copy: &Path, input: &str) -> Result<()> {
     command.current_dir(copy).env("CARGO_TARGET_DIR", build_folder()?).env_remove("KITH_BIN").stdin(Stdio::piped());
     command.env("PATH", path_with_this_as_xtask(copy)?);
     let mut child = command.spawn()?;
-    let mut stdin = child.stdin.take().context("it has an input")?;
+    let mut stdin = child.stdin.take().context("standard input is piped")?;
     stdin.write_all(input.as_bytes()).await?;
     drop(stdin);
     let status = child.wait().await?;
@@ -67,7 +67,7 @@ async fn run(command: &mut Command, copy: &Path, input: &str) -> Result<()> {
     Ok(())
 }
 
-/// A PATH on which `cargo xtask` is this program: no step changes it, and to build it once more takes minutes.
+/// A PATH on which `cargo xtask` is this program: no step changes it, and rebuilding it takes minutes.
 fn path_with_this_as_xtask(copy: &Path) -> Result<OsString> {
     let folder = copy.join(".git/programs");
     fs::create_dir_all(&folder)?;

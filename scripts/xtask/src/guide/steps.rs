@@ -1,10 +1,10 @@
-//! The steps of a guide and their code blocks.
+//! Parses the steps of a guide and their code blocks.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// What a code block is for.
+/// The purpose of a code block.
 #[derive(Debug, PartialEq)]
 pub enum Block {
     File(PathBuf, String),
@@ -27,7 +27,7 @@ pub fn steps(text: &str) -> Result<Vec<(String, Vec<Block>)>> {
             Some((_, path)) => Block::File(path.into(), body),
             None if kind == "diff" => Block::Diff(body),
             None if kind == "sh" => Block::Commands(body),
-            None => anyhow::bail!("a code block of the kind {kind:?} cannot be followed"),
+            None => anyhow::bail!("unsupported kind of code block: {kind:?}"),
         });
     }
     Ok(steps)

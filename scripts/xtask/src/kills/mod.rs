@@ -1,6 +1,7 @@
 //! Kills services and the broker with SIGKILL while events flow, and counts what was lost, doubled or out of order.
 //!
-//! What flows, what is counted and when it is killed is in [`crate::trial`]; `cargo xtask chaos` plays the same as row 6.
+//! [`crate::trial`] defines the flow, the counts and the moments of the kills; `cargo xtask chaos` plays the same as
+//! row 6.
 
 mod upgrade;
 
@@ -15,17 +16,17 @@ pub use upgrade::Upgrade;
 
 /// Kill services and the broker while events flow, and count what was lost, doubled or out of order.
 ///
-/// The servers and the services must be up (deploy/native), with nothing of value in them.
+/// The servers and the services must be up (deploy/native) and hold nothing of value.
 #[derive(Args)]
 pub struct Kills {
     #[command(flatten)]
     killing: Killing,
-    /// Decides the moments.
+    /// The seed of all random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Serialize)]
 struct Outcome {
     /// Kills of services.
@@ -37,7 +38,7 @@ struct Outcome {
 }
 
 impl Kills {
-    /// Runs it. Fails when anything was lost, doubled or out of order.
+    /// Runs it. Fails if anything was lost, doubled or out of order.
     pub async fn run(self) -> Result<()> {
         let mut system = System::start(Vec::new()).await?;
         let ledger = self.killing.run(&mut system, &mut StdRng::seed_from_u64(self.seed)).await?;

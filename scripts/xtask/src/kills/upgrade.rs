@@ -1,5 +1,5 @@
-//! Upgrades the six services, one after the other, from one build to another while events flow, and counts what was
-//! lost, doubled or parked.
+//! Upgrades the six services one by one from one build to another while events flow, and counts what was lost, doubled
+//! or parked.
 
 use std::{
     env,
@@ -18,26 +18,26 @@ use crate::{
     trial::{Counting, Flow, Ledger, flow::BOOK},
 };
 
-/// Upgrade the services one after the other while events flow, and count what was lost, doubled or parked.
+/// Upgrade the services one by one while events flow, and count what was lost, doubled or parked.
 ///
-/// The servers must be up (deploy/native), with nothing of value in them.
+/// The servers must be up (deploy/native) and hold nothing of value.
 #[derive(Args)]
 pub struct Upgrade {
-    /// The folder with the programs of the build before.
+    /// The folder with the programs of the previous build.
     #[arg(long)]
     from: PathBuf,
-    /// The folder with the programs of the build after; this program's own where it is not given.
+    /// The folder with the programs of the next build; by default that of this program.
     #[arg(long)]
     to: Option<PathBuf>,
-    /// How many events of new contacts flow.
+    /// The number of events of new contacts.
     #[arg(long, default_value_t = 5_000)]
     events: usize,
-    /// Decides the order of the services and the moments.
+    /// The seed of the order of the services and of the moments.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Serialize)]
 struct Outcome {
     upgraded: Vec<&'static str>,
@@ -47,14 +47,14 @@ struct Outcome {
 }
 
 impl Upgrade {
-    /// Runs it. Fails when anything was lost, doubled or parked.
+    /// Runs it. Fails if anything was lost, doubled or parked.
     pub async fn run(self) -> Result<()> {
         let own = env::current_exe()?;
         let to = self.to.clone().or_else(|| own.parent().map(PathBuf::from)).context("name a folder with --to")?;
         begin_with(&self.from).await?;
         let books = self.events.div_ceil(BOOK);
         let flow = Flow::start(books).await?;
-        // It is written against version 1 of the event, and stays so.
+        // The tally reads version 1 of the event, in both builds.
         let mut counting = Counting::start(&[]).await?;
         let (flowing, upgrading) = tokio::join!(flow.run(async |book| book < books), self.upgrade(&to));
         flowing?;
@@ -65,7 +65,7 @@ impl Upgrade {
         Ok(())
     }
 
-    /// Each in turn, in an order and at moments of chance.
+    /// Upgrades each service, in random order and at random moments.
     async fn upgrade(&self, to: &Path) -> Result<Vec<&'static str>> {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut order = SERVICES.to_vec();
@@ -79,7 +79,7 @@ impl Upgrade {
     }
 }
 
-/// Starts the build before, as if the build after had never been: without its bindings and what it has parked.
+/// Starts the previous build as on a fresh system: without the next build's bindings and parked messages.
 async fn begin_with(build: &Path) -> Result<()> {
     let admin = Admin::new(&native::setting("KITH_RABBIT_API")?, "/");
     for service in SERVICES {
@@ -93,7 +93,7 @@ async fn begin_with(build: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Drains the service, makes what its other build needs on the broker, and starts that.
+/// Stops the service, applies the topology of its other build, and starts that build.
 async fn replace(service: &str, build: &Path) -> Result<()> {
     native::run(native::script("services").args(["stop", service])).await?;
     for step in ["topology", "start"] {

@@ -1,4 +1,4 @@
-//! What `deploy/native` runs: its scripts, where its servers are, and its processes.
+//! Access to what `deploy/native` runs: its scripts, its servers' addresses, and its processes.
 
 mod service_program;
 
@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 pub use service_program::{ServiceProgram, program};
 
-/// The repository's folder: that around the current folder, or else the one that this was built in.
+/// The repository's folder: the one around the current folder, or else the one this program was built in.
 pub fn repository() -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let around = here.ancestors().find(|folder| folder.join("events/schemas").is_dir());
@@ -21,19 +21,19 @@ pub fn repository() -> PathBuf {
     around.or_else(built_in).unwrap_or(&here).to_path_buf()
 }
 
-/// A setting that is in `servers.env`.
+/// A setting from `servers.env`.
 pub fn setting(name: &str) -> Result<String> {
     env::var(name).with_context(|| format!("{name} is not set: run scripts/demo, which reads servers.env"))
 }
 
-/// The address of a database, as the administrator.
+/// The URL of a database, with the administrator's credentials.
 pub fn postgres(database: &str) -> Result<String> {
     let url = setting("KITH_POSTGRES_URL")?;
     let (place, _) = url.rsplit_once('/').context("KITH_POSTGRES_URL names no database")?;
     Ok(format!("{place}/{database}"))
 }
 
-/// The port that the broker listens on.
+/// The broker's port.
 pub fn broker_port() -> Result<u16> {
     let url = setting("KITH_AMQP_URL")?;
     let port =
@@ -41,15 +41,15 @@ pub fn broker_port() -> Result<u16> {
     port.context("KITH_AMQP_URL has no port")
 }
 
-/// Where the servers' state, logs and secrets are.
+/// The folder of the servers' state, logs and secrets.
 pub fn run_folder() -> PathBuf {
     env::var_os("KITH_RUN").map_or_else(|| PathBuf::from(".run"), PathBuf::from)
 }
 
-/// The process of a server or service, from the folder that its state is in.
+/// The process id of a server or service, from its state folder.
 pub fn pid_of(run_folder: &Path, name: &str) -> Result<String> {
     let file = run_folder.join("pid").join(name);
-    let pid = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: is it up?", file.display()))?;
+    let pid = fs::read_to_string(&file).with_context(|| format!("cannot read {}: is it running?", file.display()))?;
     let pid = pid.split_whitespace().next().ok_or_else(|| anyhow!("{} is empty", file.display()))?;
     Ok(pid.to_owned())
 }
@@ -59,7 +59,7 @@ pub fn script(name: &str) -> Command {
     Command::new(repository().join("deploy/native").join(name))
 }
 
-/// Runs a script to its end.
+/// Runs a script to completion.
 pub async fn run(script: &mut Command) -> Result<()> {
     let output = script.stdin(Stdio::null()).output().await?;
     ensure!(

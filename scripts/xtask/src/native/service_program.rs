@@ -1,4 +1,4 @@
-//! The programs of the services, started as `deploy/native` starts them.
+//! The services' programs, started as `deploy/native` starts them.
 
 use std::{
     env,
@@ -12,12 +12,12 @@ use tokio::process::{Child, Command};
 
 use super::{run_folder, script};
 
-/// The program of a service: it is beside this one.
+/// The path of a service's program, beside this one.
 pub fn program(service: &str) -> Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(service))
 }
 
-/// The program of one of the services, with the settings that `deploy/native` starts it with.
+/// A service's program with the settings that `deploy/native` gives it.
 pub struct ServiceProgram {
     name: String,
     settings: Vec<(String, String)>,
@@ -34,15 +34,15 @@ impl ServiceProgram {
         Ok(Self { name: name.to_owned(), settings })
     }
 
-    /// One of its settings, by the end of its name.
+    /// The setting whose name ends in this.
     pub fn setting(&self, name: &str) -> Result<&str> {
         let variable = format!("{}__{name}", self.name.to_uppercase());
         let found = self.settings.iter().find(|(name, _)| *name == variable);
         found.map(|(_, value)| &**value).with_context(|| format!("{variable} is not set"))
     }
 
-    /// Starts it as `deploy/native` does, with these settings over its own (by the end of their names). It writes into
-    /// the service's log, and is killed when it is dropped.
+    /// Starts it as `deploy/native` does, with these settings (by the end of their names) taking precedence. It writes
+    /// to the service's log, and is killed on drop.
     pub fn start(&self, settings: &[(&str, &str)]) -> Result<Child> {
         let logs = run_folder().join("log");
         fs::create_dir_all(&logs)?;
@@ -53,10 +53,10 @@ impl ServiceProgram {
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.envs(settings.iter().map(|(name, value)| (format!("{prefix}__{name}"), value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-        command.spawn().with_context(|| format!("{} does not start", self.name))
+        command.spawn().with_context(|| format!("cannot start {}", self.name))
     }
 
-    /// Runs one of its commands to its end. Returns what it prints.
+    /// Runs one of its commands to completion. Returns the output.
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
         let settings = self.settings.iter().map(|(name, value)| (name, value));
         let output = Command::new(program(&self.name)?).args(arguments).envs(settings).output().await?;

@@ -1,30 +1,30 @@
-//! The safety mechanisms: where each is in the source, what is there without it, and the test that misses it.
+//! The safety mechanisms: where each is in the source, what goes wrong without it, and the test that guards it.
 
-/// One mechanism. To add one: its lines as they are, the least change that takes it away and still builds, and a test
-/// that is red then.
+/// One mechanism. To add one, give its present source text, the smallest change that disables it and still builds, and a
+/// test that fails with that change.
 pub struct Removal {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
     /// What goes wrong without it.
     pub without: &'static str,
-    /// Where it is.
+    /// The file that contains it.
     pub file: &'static str,
-    /// The text that makes it work; it is there once.
+    /// The source text that implements it; it occurs once in the file.
     pub find: &'static str,
-    /// What is put in its place.
+    /// The replacement.
     pub replace: &'static str,
-    /// The test that turns red, one of `skeleton-tests`.
+    /// The test that fails without it, one of `skeleton-tests`.
     pub test: &'static str,
 }
 
-/// Runs production code in a simulated world.
+/// The test that runs production code in a simulated world.
 const SIMULATION: &str = "simulation::seeds::whatever_goes_wrong_every_event_has_its_effect_once";
 
-/// All of them.
+/// All mechanisms.
 pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "inbox",
-        without: "a message that comes again is handled again",
+        without: "a redelivered message is handled again",
         file: "skeleton/src/messaging/consumer/handling.rs",
         find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
         replace: "if !seen.insert(call.envelope.id) {",
@@ -32,7 +32,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "mandatory",
-        without: "a job whose queue is missing is confirmed and gone",
+        without: "a job whose queue is missing is confirmed and lost",
         file: "skeleton/src/messaging/rabbit/publisher.rs",
         find: "BasicPublishOptions { mandatory: true, ..Default::default() }",
         replace: "BasicPublishOptions { mandatory: false, ..Default::default() }",
@@ -40,7 +40,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "confirms",
-        without: "what was sent to a broker that dies is forgotten",
+        without: "messages sent to a broker that crashes are lost",
         file: "skeleton/src/messaging/rabbit/publisher.rs",
         find: "match tokio::time::timeout(self.confirm_timeout, confirm).await {",
         replace: "drop(confirm);\n        match Ok::<lapin::Result<Confirmation>, ()>(Ok(Confirmation::Ack(None))) {",
@@ -48,7 +48,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "outbox-order",
-        without: "events of one subject are sent in another order than they were numbered",
+        without: "events of a subject are published out of sequence",
         file: "skeleton/src/store/postgres/tx.rs",
         find: "select $1, $2, head.last, $4, $5 from (values (true)) as one left join head on true\"",
         replace: "values ($1, $2, (select last from head), $4, $5)\"",
@@ -56,7 +56,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "relay-frozen",
-        without: "a relay that is frozen stops the outbox of all replicas",
+        without: "a frozen relay blocks the outbox of all replicas",
         file: "skeleton/src/store/postgres/timeouts.rs",
         find: "[\"idle_session_timeout\", \"idle_in_transaction_session_timeout\", \"tcp_user_timeout\"]",
         replace: "[\"idle_in_transaction_session_timeout\", \"tcp_user_timeout\"]",
@@ -64,7 +64,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "postponing",
-        without: "messages that no queue takes stop everything behind them",
+        without: "unroutable messages block all messages behind them",
         file: "skeleton/src/messaging/relay.rs",
         find: "self.store.postpone(&later).await?;",
         replace: "let _ = S::postpone;",
@@ -72,7 +72,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "overtaking",
-        without: "an event is sent before one of its subject that no queue takes",
+        without: "an event overtakes an unroutable event of its subject",
         file: "skeleton/src/messaging/relay.rs",
         find: "if overtakes || postponed.is_blocked(row) {",
         replace: "if (overtakes && key == 0) || postponed.is_blocked(row) {",
@@ -80,7 +80,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "late-commits",
-        without: "a message that commits under a lower position than the relay has read is not sent for a minute",
+        without: "a message committed at a lower position than the relay has read is not sent for a minute",
         file: "skeleton/src/store/postgres/bound.rs",
         find: "if writers.iter().any(|writer| mark.writers.contains(writer)) {",
         replace: "if writers.iter().any(|writer| mark.writers.contains(writer)) && mark.position < 0 {",
@@ -88,7 +88,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "unreadable-outbox",
-        without: "one row that cannot be read stops everything behind it",
+        without: "an unreadable row blocks all rows behind it",
         file: "skeleton/src/store/postgres/outbox.rs",
         find: "unreadable::from_outbox(&self.client, position, &reason).await?;",
         replace: "let _ = unreadable::from_outbox;\n                    break;",
@@ -96,7 +96,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "subject-limit",
-        without: "a subject that is too long for the broker or an index is accepted",
+        without: "a subject too long for the broker or an index is accepted",
         file: "skeleton/src/store/work.rs",
         find: "checks::subject(subject.as_deref())?;",
         replace: "let _ = checks::subject;",
@@ -104,7 +104,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "schema-at-write",
-        without: "data that breaks its schema is published",
+        without: "data that violates its schema is published",
         file: "skeleton/src/store/work.rs",
         find: "checks::schema::<M>(body.as_bytes())?;",
         replace: "let _ = checks::schema::<M>;",
@@ -112,7 +112,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "relay-fencing-postgres",
-        without: "a relay that has lost its lock removes what another is sending",
+        without: "a relay that has lost its lock removes messages that another is publishing",
         file: "skeleton/src/store/postgres/outbox.rs",
         find: "let removed = within(LIMIT, session.client.execute(&session.remove, &[&positions])).await;",
         replace: "let _ = &session.remove;\n        let sql = \"delete from skeleton.outbox where position = any($1)\";\n        let removed = self.execute(sql, &[&positions]).await;",
@@ -120,7 +120,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "relay-fencing-neo4j",
-        without: "a relay whose lease has ended removes what another is sending",
+        without: "a relay whose lease has expired removes messages that another is publishing",
         file: "skeleton/src/store/neo4j/outbox.rs",
         find: "    WITH lease WHERE lease.holder = $holder AND lease.expires_at >= datetime()\n    UNWIND",
         replace: "    WITH lease, $holder AS holder\n    UNWIND",
@@ -128,7 +128,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "order",
-        without: "an event is handled before the one before it",
+        without: "an event is handled before its predecessor",
         file: "skeleton/src/messaging/order.rs",
         find: "if order == Order::InOrder && place.number > last + 1 {",
         replace: "if order == Order::InOrder && place.number > last + 1 && last < 0 {",
@@ -136,7 +136,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "drain",
-        without: "what is in hand when the stop comes is cut off",
+        without: "messages in progress are aborted on shutdown",
         file: "skeleton/src/service/running.rs",
         find: "let deadline = Instant::now() + self.drain;",
         replace: "let _ = self.drain;\n        let deadline = Instant::now();",
@@ -144,7 +144,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "drain-of-a-batch",
-        without: "a replica that stops works off the rest of a batch that failed, however long",
+        without: "a stopping replica processes the rest of a failed batch, however long it takes",
         file: "skeleton/src/messaging/consumer/mod.rs",
         find: "if stop.is_stopped() || !self.finish(message, stop).await {",
         replace: "if !self.finish(message, stop).await {",
@@ -152,7 +152,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "handing-back",
-        without: "requests behind the one in hand wait for a replica that stops",
+        without: "prefetched requests wait for a stopping replica",
         file: "skeleton/src/messaging/requests/server.rs",
         find: "hand_back(&channel, &mut requests, waiting).await;",
         replace: "let _ = (hand_back, waiting);",
@@ -160,7 +160,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "time-left-from-receipt",
-        without: "a request whose caller has gone is worked on all the same",
+        without: "a request whose caller no longer waits is handled",
         file: "skeleton/src/messaging/requests/server.rs",
         find: "unwrap_or(DEFAULT_TIME).saturating_sub(self.at.elapsed())",
         replace: "map_or(DEFAULT_TIME, |_| DEFAULT_TIME.saturating_sub(self.at.elapsed()))",
@@ -168,7 +168,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "notice",
-        without: "the public port closes before a balancer can know",
+        without: "the public port closes before a load balancer notices",
         file: "skeleton/src/service/running.rs",
         find: "self.give_notice().await;",
         replace: "let _ = Self::give_notice;",
@@ -184,7 +184,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "one-run-a-due-time",
-        without: "each replica runs what is due",
+        without: "every replica runs each due task",
         file: "skeleton/src/store/postgres/schedules.rs",
         find: "Ok(self.execute(NOTE, &[&name, &run.due_at, &run.noted_at, &run.job]).await? > 0)",
         replace: "self.execute(NOTE, &[&name, &run.due_at, &run.noted_at, &run.job]).await?;\n        Ok(true)",
@@ -192,7 +192,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "job-limit",
-        without: "more jobs run at a time than are allowed",
+        without: "more jobs run concurrently than allowed",
         file: "skeleton/src/store/postgres/jobs.rs",
         find: "&& !take_slot(self, job, name, limit).await?",
         replace: "&& !take_slot(self, job, name, limit).await?\n            && limit == 0",
@@ -200,7 +200,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "job-cancelling",
-        without: "a cancelled job goes on",
+        without: "a cancelled job continues",
         file: "skeleton/src/store/postgres/jobs.rs",
         find: "if row.get(2) {",
         replace: "if row.get::<_, bool>(2) && now.timestamp() < 0 {",
@@ -208,7 +208,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "delays-one-mover",
-        without: "delayed jobs that are due later overtake those due before",
+        without: "delayed jobs overtake jobs that are due earlier",
         file: "skeleton/src/store/postgres/delays.rs",
         find: "if !locked.get::<_, bool>(0) {",
         replace: "if !locked.get::<_, bool>(0) && limit < 0 {",
@@ -216,7 +216,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "delays-waking",
-        without: "a short delay becomes half a second",
+        without: "a short delay takes half a second",
         file: "skeleton/src/store/work.rs",
         find: "self.service.delays.notify_one();",
         replace: "let _ = &self.service.delays;",
@@ -224,7 +224,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "saga-lock",
-        without: "two steps of one saga are taken at once, and one is lost",
+        without: "two concurrent steps of a saga overwrite each other",
         file: "skeleton/src/store/postgres/sagas.rs",
         find: "from skeleton.sagas where name = $1 and saga_id = $2 for update\"",
         replace: "from skeleton.sagas where name = $1 and saga_id = $2\"",
@@ -232,7 +232,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "saga-time-out",
-        without: "a time-out that was replaced has its effect",
+        without: "a timeout that was replaced takes effect",
         file: "skeleton/src/saga.rs",
         find: "job.is_some() && saga.row.timeout.map(|it| it.message) == job",
         replace: "job.is_some() && saga.row.timeout.is_some()",
@@ -240,7 +240,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "confirmation-id",
-        without: "a confirmation that is sent again is another event",
+        without: "a repeated confirmation is a different event",
         file: "skeleton/src/store/elasticsearch/confirm.rs",
         find: "id: Uuid::new_v5(&cause.id, name.as_bytes()),",
         replace: "id: service.environment.new_message_id(),",
@@ -248,7 +248,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "giving-up-who-answers-late",
-        without: "a consumer that nobody reads keeps messages to itself",
+        without: "an abandoned consumer holds messages",
         file: "skeleton/src/messaging/rabbit/link.rs",
         find: "if begun.is_err() && channel.status().connected() {",
         replace: "if begun.is_err() && generation == 0 {",
@@ -256,7 +256,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "simulated-inbox",
-        without: "a message that comes again is handled again",
+        without: "a redelivered message is handled again",
         file: "skeleton/src/messaging/consumer/handling.rs",
         find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
         replace: "if !seen.insert(call.envelope.id) {",
@@ -264,7 +264,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "acknowledging-after-the-commit",
-        without: "what a replica that dies was handling is gone",
+        without: "messages that a crashing replica is handling are lost",
         file: "skeleton/src/messaging/consumer/mod.rs",
         find: "let Some(last) = messages.last() else { return true };",
         replace: "let Some(last) = messages.last() else { return true };\n        deliveries.acknowledge_through(last).await;",
@@ -272,7 +272,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "undoing-a-batch",
-        without: "half of a batch that failed stays",
+        without: "half of a failed batch is committed",
         file: "skeleton/src/messaging/consumer/handling.rs",
         find: "            other => {\n                tx.rollback().await;\n                return other;",
         replace: "            other => {\n                tx.commit().await?;\n                return other;",
@@ -280,7 +280,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "setting-aside",
-        without: "a message that failed is acknowledged and gone",
+        without: "a failed message is acknowledged and lost",
         file: "skeleton/src/messaging/consumer/mod.rs",
         find: "Err(failure) => self.keep(message.into(), &failure, before).await,",
         replace: "Err(_) => Ok(()),",
@@ -288,7 +288,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "drain-without-acknowledging",
-        without: "a replica that stops acknowledges what it has not begun",
+        without: "a stopping replica acknowledges messages it has not handled",
         file: "skeleton/src/messaging/consumer/mod.rs",
         find: "if stop.is_stopped() || !self.finish(message, stop).await {",
         replace: "if stop.is_stopped() || !self.finish(message, stop).await {\n                deliveries.acknowledge_through(last).await;",
@@ -296,7 +296,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "simulated-order",
-        without: "an event is handled before the one before it",
+        without: "an event is handled before its predecessor",
         file: "skeleton/src/messaging/order.rs",
         find: "if order == Order::InOrder && place.number > last + 1 {",
         replace: "if order == Order::InOrder && place.number > last + 1 && last < 0 {",
@@ -304,7 +304,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "moving-lines-on",
-        without: "every event after the first waits for ever",
+        without: "every event after the first waits forever",
         file: "skeleton/src/messaging/consumer/handling.rs",
         find: "lines.keep(tx).await?;",
         replace: "let _ = SubjectCursors::keep::<S::Tx>;",
@@ -312,7 +312,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "removing-after-the-confirm",
-        without: "what the broker has not confirmed is forgotten",
+        without: "unconfirmed messages are lost",
         file: "skeleton/src/messaging/relay.rs",
         find: "if left.is_empty() {",
         replace: "if left.len() < usize::MAX {",
@@ -320,7 +320,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "unroutable-is-not-done",
-        without: "a message that no queue takes is forgotten",
+        without: "an unroutable message is lost",
         file: "skeleton/src/messaging/relay.rs",
         find: "row.envelope.name.clone()).increment(1);\n            false",
         replace: "row.envelope.name.clone()).increment(1);\n            true",
@@ -328,7 +328,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "taking-in-what-is-retried",
-        without: "a message that waits is taken for one that was handled",
+        without: "a message that waits for a retry counts as handled",
         file: "skeleton/src/messaging/consumer/retrying.rs",
         find: "self.store.begin(&self.service, &[id]).await?;",
         replace: "self.store.begin(&self.service, &[]).await?;",
@@ -336,7 +336,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "first-response",
-        without: "a response that comes late replaces the one that was given under its key",
+        without: "a late response replaces the one stored for its idempotency key",
         file: "skeleton/src/store/postgres/idempotency.rs",
         find: "set locked_until = null, status = $3, location = $4, content_type = $5, body = $6
     where key_hash = $1 and request_id = $2 and status is null",
@@ -346,7 +346,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "key-of-one-request",
-        without: "another request under a used key gets a response that is not its own",
+        without: "a different request with a used key gets the stored response",
         file: "skeleton/src/store/postgres/idempotency.rs",
         find: "if !is_same {",
         replace: "if !is_same && false {",
@@ -354,7 +354,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "revocations",
-        without: "the token of a session that has ended is accepted until it expires",
+        without: "the token of an ended session is accepted until it expires",
         file: "skeleton/src/http/auth.rs",
         find: "if revocations.is_revoked(&claims).await? { Err(unauthorized()) } else { Ok(claims) }",
         replace: "revocations.is_revoked(&claims).await.map(|_| claims)",
@@ -362,7 +362,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "housekeeping-after-a-panic",
-        without: "a housekeeping task that panics once never runs again",
+        without: "a housekeeping task never runs again after a panic",
         file: "skeleton/src/service/housekeeping.rs",
         find: "match AssertUnwindSafe(async { (self.work)(app, stop).await }).catch_unwind().await {",
         replace: "match Ok::<_, ()>((self.work)(app, stop).await) {",
@@ -370,7 +370,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "abandoned-connection",
-        without: "a busy connection goes back to the pool, and the next user waits for it",
+        without: "a busy connection returns to the pool, and its next user waits",
         file: "skeleton/src/store/postgres/in_flight.rs",
         find: "            abandon(client, self.tls.clone());\n",
         replace: "            drop(client);\n",
@@ -378,7 +378,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "cancelling",
-        without: "the server works on for nobody",
+        without: "the server keeps running an abandoned statement",
         file: "skeleton/src/store/postgres/in_flight.rs",
         find: "runtime.spawn(async move { tokio::time::timeout(CANCEL_LIMIT, cancel.cancel_query(tls)).await });",
         replace: "let _ = (runtime, cancel, CANCEL_LIMIT, tls);",
@@ -386,7 +386,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "whole-commit",
-        without: "a message is acknowledged whose transaction was rolled back",
+        without: "a message is acknowledged although its transaction was rolled back",
         file: "skeleton/src/store/postgres/session.rs",
         find: "if self.unanswered.load(Ordering::Relaxed) > 0 {",
         replace: "if self.unanswered.load(Ordering::Relaxed) > usize::MAX / 2 {",
@@ -394,7 +394,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "newer-schema",
-        without: "the build before does not start any more",
+        without: "the previous build no longer starts",
         file: "skeleton/src/store/postgres/migrations.rs",
         find: "set_abort_missing(false)",
         replace: "set_abort_missing(true)",
@@ -410,7 +410,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "own-connection-for-readiness",
-        without: "requests that use up the pool take the replica out",
+        without: "requests that exhaust the pool make the replica unready",
         file: "skeleton/src/store/postgres/mod.rs",
         find: "probe::ping(self).await",
         replace: "self.query(\"select 1\", &[]).await.map(drop)",
@@ -418,7 +418,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "read-only-is-away",
-        without: "messages are parked while the store takes no changes",
+        without: "messages are parked while the store is read-only",
         file: "skeleton/src/store/postgres/error.rs",
         find: "\"25P03\", \"25006\"];",
         replace: "\"25P03\", \"25P03\"];",
@@ -426,7 +426,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "limits-are-not-away",
-        without: "a message that exceeds a limit stops its queue for ever",
+        without: "a message that exceeds a limit blocks its queue forever",
         file: "skeleton/src/store/postgres/error.rs",
         find: "[\"08\", \"53000\",",
         replace: "[\"08\", \"53\",",
@@ -434,7 +434,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "clean-up-to-the-last",
-        without: "the inbox grows for ever",
+        without: "the inbox grows without bound",
         file: "skeleton/src/expiry.rs",
         find: "let is_last = batch < BATCH.unsigned_abs();",
         replace: "let is_last = batch < u64::MAX;",
@@ -442,7 +442,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "supervision",
-        without: "a background task that returns is gone for ever",
+        without: "a background task that returns is not restarted",
         file: "skeleton/src/supervision.rs",
         find: "if stop.is_stopped() {\n            return;",
         replace: "if stop.is_stopped() || ended.is_ok() {\n            return;",
@@ -450,7 +450,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "done-jobs-stay-done",
-        without: "a job that is done waits for ever, and its key is taken",
+        without: "a finished job waits forever and occupies its key",
         file: "skeleton/src/store/postgres/V12__jobs_that_end.sql",
         find: " and state not in ('done', 'cancelled')",
         replace: "",
@@ -458,7 +458,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "kept-jobs-keep-their-ids",
-        without: "a saga does not know its time-out any more",
+        without: "a saga does not recognize its timeout",
         file: "skeleton/src/store/postgres/jobs.rs",
         find: "tx.execute(\"delete from skeleton.inbox where message_id = $1\", &[&envelope.id]).await?;",
         replace: "let envelope = Envelope { id: tx.unit_of_work().service().environment.new_message_id(), ..envelope };\n    tx.execute(\"update skeleton.jobs set step = $2 where job_id = $1\", &[&job, &envelope.id]).await?;",
@@ -466,7 +466,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "cancelled-jobs-are-sent-again",
-        without: "a job that was lost with its queue does not end when it is cancelled",
+        without: "a job lost with its queue does not end when cancelled",
         file: "skeleton/src/store/postgres/jobs.rs",
         find: "None => lost_jobs::send_cancelled(self, id).await?,",
         replace: "None => {}",
@@ -474,7 +474,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "numbers-used-twice",
-        without: "events of a producer that was restored from a backup are passed over in silence",
+        without: "events of a producer restored from a backup are silently skipped",
         file: "skeleton/src/messaging/consumer/handling.rs",
         find: "if !lines.is_numbered_again(tx, call.order, place, *time).await? {",
         replace: "if !lines.is_numbered_again(tx, call.order, place, *time).await? || self.park_all || !self.park_all {",
@@ -482,7 +482,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "tls-to-other-machines",
-        without: "passwords and data go to another machine in plain text",
+        without: "passwords and data are sent to another machine in plain text",
         file: "skeleton/src/tls.rs",
         find: "match self.allow_plaintext || is_loopback(host) {",
         replace: "match self.allow_plaintext || !host.is_empty() {",
@@ -498,7 +498,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "cancel-over-tls",
-        without: "a statement that nobody waits for goes on where Postgres is reached with TLS",
+        without: "an abandoned statement keeps running if the connection to Postgres uses TLS",
         file: "skeleton/src/store/postgres/session.rs",
         find: "cancel_query(self.tls.clone())",
         replace: "cancel_query(tokio_postgres::NoTls)",
@@ -522,7 +522,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "keepable-text",
-        without: "a NUL in a header is a message that the store refuses",
+        without: "the store refuses a message with a NUL in a header",
         file: "skeleton/src/store/set_aside.rs",
         find: "if text.contains('\\0') {",
         replace: "if text.contains('\\0') && most == 0 {",
@@ -530,7 +530,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "reduced-form",
-        without: "a message that the store refuses holds up all behind it",
+        without: "a message that the store refuses blocks all messages behind it",
         file: "skeleton/src/messaging/consumer/aside.rs",
         find: "Err(refused) if refused.kind == StoreErrorKind::Broken => {",
         replace: "Err(refused) if refused.kind == StoreErrorKind::Broken && entry.queue.is_empty() => {",
@@ -538,7 +538,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "one-clock-elasticsearch",
-        without: "a service whose clock is wrong retries in a loop, or an hour late",
+        without: "a service with a wrong clock retries in a loop, or an hour late",
         file: "skeleton/src/store/elasticsearch/set_aside.rs",
         find: "if (params.wait_ms != null) {",
         replace: "if (params.wait_ms != null && ctx._now == 0) {",
@@ -554,7 +554,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "moving-on-after-a-drop",
-        without: "what comes after a dropped event waits for ever",
+        without: "events after a dropped event wait forever",
         file: "skeleton/src/messaging/consumer/dropping.rs",
         find: "Ok(Ended::Done) => self.commit(tx).await?,",
         replace: "Ok(Ended::Done) => tx.rollback().await,",
@@ -562,7 +562,7 @@ pub const REMOVALS: &[Removal] = &[
     },
     Removal {
         name: "masking-panics",
-        without: "the text of a panic shows an e-mail address to whoever looks after parked messages",
+        without: "the text of a panic shows an e-mail address in the listing of parked messages",
         file: "skeleton/src/panics/mod.rs",
         find: "cut(&mask::masked(text), MAX_TEXT)",
         replace: "cut(&mask::masked(text).replace(events::MASK, text), MAX_TEXT)",

@@ -1,5 +1,5 @@
-//! Takes each safety mechanism out of a copy of the repository, one after the other, and sees to it that its test is
-//! red then, and green with the mechanism in place. A test that stays green guards nothing.
+//! Removes each safety mechanism, one at a time, from a copy of the repository, and checks that its test then fails,
+//! and passes with the mechanism in place. A test that still passes guards nothing.
 
 mod list;
 mod outcome;
@@ -20,21 +20,21 @@ use outcome::{Outcome, TABLE, revision};
 use run::{Verdict, build, run};
 use without::without;
 
-/// Take each safety mechanism out of a copy of the repository, one after the other: a named test must turn red.
+/// Remove each safety mechanism, one at a time, from a copy of the repository: a named test must fail.
 ///
-/// The servers must be up and their servers.env read, as for the tests themselves.
+/// The servers must be up and their servers.env sourced, as for the tests themselves.
 #[derive(Args)]
 pub struct Removals {
-    /// Only these, separated by commas.
+    /// Only these mechanisms, separated by commas.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Keep what came of each in the table of this page, docs/removals.md.
+    /// Write each result into the table of this page, docs/removals.md.
     #[arg(long)]
     write: Option<PathBuf>,
 }
 
 impl Removals {
-    /// Runs it. Fails when a test does not miss its mechanism, or is red with it.
+    /// Runs it. Fails if a test passes without its mechanism, or fails with it.
     pub async fn run(self) -> Result<()> {
         let chosen = self.chosen()?;
         let revision = revision().await?;
@@ -46,7 +46,7 @@ impl Removals {
             let verdict = without(&copy, removal).await;
             let outcome = Outcome { removal, verdict, took: began.elapsed(), revision: &revision };
             println!("{outcome}");
-            // At once: a run takes hours, and what it has found so far is kept when it is broken off.
+            // At once: a run takes hours, and an interrupted one keeps its results.
             if let Some(page) = &self.write {
                 TABLE.update(page, outcome::place_of, [outcome.line()])?;
             }
@@ -54,7 +54,7 @@ impl Removals {
                 unguarded.push(removal.name);
             }
         }
-        ensure!(unguarded.is_empty(), "no test misses {}", unguarded.join(", "));
+        ensure!(unguarded.is_empty(), "no test fails without {}", unguarded.join(", "));
         Ok(())
     }
 
@@ -69,13 +69,13 @@ impl Removals {
 }
 
 /// # Errors
-/// Where a test is red with its mechanism in place.
+/// If a test fails with its mechanism in place.
 async fn all_are_green(copy: &Path, chosen: &[&Removal]) -> Result<()> {
     let program = build(copy).await?;
     for removal in chosen {
         let (test, name) = (removal.test, removal.name);
         let verdict = run(copy, &program, test).await?;
-        ensure!(verdict == Verdict::Green, "{test} is red with {name} in place: mend that first");
+        ensure!(verdict == Verdict::Green, "{test} fails with {name} in place: fix that first");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What came of taking a mechanism out, as a line on the terminal and of the table in docs/removals.md.
+//! The result of removing a mechanism, as a line on the terminal and of the table in docs/removals.md.
 
 use std::{fmt, time::Duration};
 
@@ -20,20 +20,20 @@ pub const TABLE: PageTable = PageTable {
     columns: &["mechanism", "without it", "test", "the test is then", "seconds", "date, revision"],
 };
 
-/// What came of it.
+/// The result of removing a mechanism.
 pub struct Outcome<'run> {
     /// The mechanism.
     pub removal: &'static Removal,
-    /// How its test ended without it.
+    /// The result of its test without it.
     pub verdict: Result<Verdict>,
     /// How long building and running took.
     pub took: Duration,
-    /// What was tried.
+    /// The revision that was tested.
     pub revision: &'run str,
 }
 
 impl Outcome<'_> {
-    /// Whether the test misses the mechanism.
+    /// Whether the test fails without the mechanism.
     pub fn is_guarded(&self) -> bool {
         matches!(self.verdict, Ok(Verdict::Red))
     }
@@ -46,7 +46,7 @@ impl Outcome<'_> {
         }
     }
 
-    /// Its place and its line in the table.
+    /// Its index in the list, and its line of the table.
     pub fn line(&self) -> (usize, String) {
         let Removal { name, without, test, .. } = self.removal;
         let place = REMOVALS.iter().position(|removal| removal.name == *name).unwrap_or(REMOVALS.len());
@@ -63,17 +63,17 @@ impl fmt::Display for Outcome<'_> {
     }
 }
 
-/// The place in the list of the mechanism that a line of the table is about. `None` where it is not in the list any more.
+/// The index of the mechanism that a line of the table is about; `None` if it is no longer in the list.
 pub fn place_of(line: &str) -> Option<usize> {
     let name = line.strip_prefix("| ")?.split(' ').next()?;
     REMOVALS.iter().position(|removal| removal.name == name)
 }
 
-/// The commit that is tried, and whether there are changes beside it.
+/// The current commit, and whether there are uncommitted changes.
 pub async fn revision() -> Result<String> {
     let git = |arguments: &[&str]| Command::new("git").args(arguments).current_dir(repository()).output();
     let (commit, changes) = (git(&["rev-parse", "--short", "HEAD"]).await?, git(&["status", "--porcelain"]).await?);
-    ensure!(commit.status.success() && changes.status.success(), "this is no repository of git");
+    ensure!(commit.status.success() && changes.status.success(), "this is not a git repository");
     let commit = String::from_utf8(commit.stdout)?;
     Ok(format!("{}{}", commit.trim(), if changes.stdout.is_empty() { "" } else { " with changes" }))
 }

@@ -1,4 +1,4 @@
-//! Builds the tests in a copy of the repository and runs one of them.
+//! Builds the tests in a copy of the repository, and runs one of them.
 
 use std::{
     env,
@@ -12,10 +12,10 @@ use tokio::process::Command;
 
 use crate::copy::build_folder;
 
-/// The program that has all the tests.
+/// The program that contains all the tests.
 const TESTS: &str = "skeleton-tests";
 
-/// How a test ended.
+/// The result of a test.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// It passed.
@@ -24,11 +24,11 @@ pub enum Verdict {
     Red,
 }
 
-/// Builds the tests. Returns their program.
+/// Builds the tests. Returns the path of their program.
 pub async fn build(copy: &Path) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // The whole workspace, so that what the tests share with the programs has the same features and is built once.
+    // The whole workspace, so that dependencies shared with the programs have the same features and are built once.
     command.args(["test", "--no-run", "--quiet", "--workspace", "--test", TESTS]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.current_dir(copy).env("CARGO_TARGET_DIR", build_folder()?).stdin(Stdio::null()).stderr(Stdio::piped());
@@ -38,7 +38,7 @@ pub async fn build(copy: &Path) -> Result<PathBuf> {
     let artifacts = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut programs = artifacts.filter(|artifact| artifact["target"]["name"] == TESTS);
     let program = programs.find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
-    program.with_context(|| format!("cargo names no program for {TESTS}"))
+    program.with_context(|| format!("cargo reported no program for {TESTS}"))
 }
 
 /// Runs one test.
@@ -50,15 +50,15 @@ pub async fn run(copy: &Path, program: &Path, test: &str) -> Result<Verdict> {
     verdict_of(&told).with_context(|| format!("{test}:\n{told}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// What a run of one test says. A name that no test has is no verdict.
+/// The verdict in the output of one test. If no test has the name, there is no verdict.
 fn verdict_of(told: &str) -> Result<Verdict> {
     let Some(result) = told.lines().find(|line| line.starts_with("test result: ")) else {
-        bail!("it ended without a result");
+        bail!("the output has no result");
     };
     match result {
         line if line.contains(" 1 passed; 0 failed;") => Ok(Verdict::Green),
         line if line.contains(" 0 passed; 1 failed;") => Ok(Verdict::Red),
-        line => bail!("one test was to be run: {line}"),
+        line => bail!("expected one test to run: {line}"),
     }
 }
 

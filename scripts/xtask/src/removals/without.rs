@@ -1,4 +1,4 @@
-//! Tries a test without its mechanism.
+//! Runs a test without its mechanism.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{
     run::{Verdict, build, run},
 };
 
-/// Takes a mechanism out, runs its test, and puts the mechanism back.
+/// Removes a mechanism, runs its test, and restores the mechanism.
 pub async fn without(copy: &Path, removal: &Removal) -> Result<Verdict> {
     let file = copy.join(removal.file);
     let text = fs::read_to_string(&file).with_context(|| removal.file.to_owned())?;
@@ -23,10 +23,7 @@ impl Removal {
     fn taken_out_of(&self, text: &str) -> Result<String> {
         let times = text.matches(self.find).count();
         let (name, file) = (self.name, self.file);
-        ensure!(
-            times == 1,
-            "{file} has the text of {name} {times} times, not once: bring the list of removals up to date"
-        );
+        ensure!(times == 1, "{file} has the text of {name} {times} times instead of once: update the list of removals");
         Ok(text.replace(self.find, self.replace))
     }
 }

@@ -1,4 +1,4 @@
-//! RabbitMQ: exchanges, queues and histories that are another's, and any change of the topology.
+//! RabbitMQ: exchanges, queues and histories of other services, and changes of the topology.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use lapin::{
 use super::{address, secret};
 use crate::native::{SERVICES, repository};
 
-/// Every queue and exchange that is not the service's own.
+/// Every queue and exchange of another service.
 pub async fn refuses(service: &str) -> Result<usize> {
     let url = address("KITH_AMQP_URL", service, &secret(&format!("{service}.broker"))?)?;
     let connection = Connection::connect(&url, ConnectionProperties::default())
@@ -30,7 +30,7 @@ pub async fn refuses(service: &str) -> Result<usize> {
         for kind in ["events", "requests", "dead"] {
             let channel = connection.create_channel().await?;
             let got = channel.basic_get(format!("{other}.{kind}").into(), BasicGetOptions { no_ack: false }).await;
-            // A queue that is not there is as good as refused: it cannot be read either.
+            // A queue that does not exist cannot be read either.
             ensure!(got.is_err(), "{service} can read the queue {other}.{kind}");
         }
         refused += 5 + usize::from(history(&connection, service, other).await?);
@@ -47,7 +47,7 @@ pub async fn refuses(service: &str) -> Result<usize> {
     Ok(refused + 2)
 }
 
-/// Another's history is read by those who listen to it. Whether this one does not, and was refused.
+/// Only subscribers can read another service's history. Returns whether this one is not a subscriber and was refused.
 async fn history(connection: &Connection, service: &str, other: &str) -> Result<bool> {
     let contract = fs::read_to_string(repository().join(format!("services/{service}/contract.json")))?;
     let contract: serde_json::Value = serde_json::from_str(&contract)?;
@@ -61,12 +61,12 @@ async fn history(connection: &Connection, service: &str, other: &str) -> Result<
         channel.basic_consume(stream.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await;
     ensure!(listens || reading.is_err(), "{service} can read the history of {other}");
     if listens {
-        reading.with_context(|| format!("{service} cannot read the history of {other}, which it listens to"))?;
+        reading.with_context(|| format!("{service} cannot read the history of {other}, which it subscribes to"))?;
     }
     Ok(!listens)
 }
 
-/// Publishes something that nobody wants, and waits for the broker's word.
+/// Publishes an unroutable message, and waits for the broker's response.
 async fn publishing(connection: &Connection, exchange: &str) -> Result<()> {
     let channel: Channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;

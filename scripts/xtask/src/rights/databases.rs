@@ -1,4 +1,4 @@
-//! Postgres and Elasticsearch: databases and indices that are another's.
+//! Postgres and Elasticsearch: databases and indices of other services.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tokio_postgres::NoTls;
@@ -8,7 +8,7 @@ use super::{address, secret};
 /// The services whose store is Postgres.
 const ON_POSTGRES: [&str; 4] = ["gateway", "accounts", "contacts", "notifications"];
 
-/// Every database that is not the service's own.
+/// Every database of another service.
 pub async fn refuse(service: &str) -> Result<usize> {
     let password = secret(&format!("{service}.store"))?;
     let mut refused = 0;

@@ -1,4 +1,4 @@
-//! Tries, with each service's own credentials, what it must not be able to do, on the real servers.
+//! Attempts forbidden actions with each service's own credentials, on the real servers.
 
 mod broker;
 mod databases;
@@ -11,12 +11,12 @@ use clap::Args;
 
 use crate::native::SERVICES;
 
-/// Try, with each service's credentials, what it must not be able to do: each must be refused.
+/// Attempt forbidden actions with each service's credentials: all must be refused.
 #[derive(Args)]
 pub struct Rights {}
 
 impl Rights {
-    /// Tries everything. Fails at the first thing that was possible.
+    /// Makes all attempts. Fails at the first one that succeeds.
     pub async fn run(self) -> Result<()> {
         let mut refused = 0;
         for service in SERVICES {
@@ -24,7 +24,7 @@ impl Rights {
             refused += broker::refuses(service).await?;
         }
         refused += neo4j::refuses().await?;
-        println!("{refused} attempts on what is another's, all refused");
+        println!("{refused} attempts on other services' resources, all refused");
         Ok(())
     }
 }
@@ -32,15 +32,15 @@ impl Rights {
 fn secret(name: &str) -> Result<String> {
     let folder = PathBuf::from(env::var("KITH_SECRETS").context("KITH_SECRETS is not set")?);
     Ok(fs::read_to_string(folder.join(name))
-        .with_context(|| format!("the secret {name} cannot be read"))?
+        .with_context(|| format!("cannot read the secret {name}"))?
         .trim()
         .to_owned())
 }
 
-/// `user:password@` put into an address in place of what is there.
+/// Replaces the credentials in an address with `user:password@`.
 fn address(variable: &str, user: &str, password: &str) -> Result<String> {
     let url = env::var(variable).with_context(|| format!("{variable} is not set"))?;
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("{variable} is no address"))?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("{variable} is not a URL"))?;
     let (_, place) = rest.split_once('@').ok_or_else(|| anyhow!("{variable} has no user"))?;
     Ok(format!("{scheme}://{user}:{password}@{place}"))
 }

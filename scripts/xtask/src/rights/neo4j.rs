@@ -1,4 +1,5 @@
-//! Neo4j: the Community edition has one user, whose password the service network alone has. Everybody else is refused.
+//! Neo4j: the Community edition has one user, whose password only the service network has. All other logins are
+//! refused.
 
 use std::time::Duration;
 
@@ -11,13 +12,13 @@ use crate::native::{SERVICES, setting};
 /// The service that owns the server.
 const OWNER: &str = "network";
 
-/// How long the server may take to answer.
+/// How long the server may take to respond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Tries the owner's login, which must be good, and all others. Returns how many were refused.
+/// Tries the owner's login, which must succeed, and all others. Returns how many were refused.
 pub async fn refuses() -> Result<usize> {
     let url = setting("KITH_NEO4J_URL")?;
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("KITH_NEO4J_URL is no address"))?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("KITH_NEO4J_URL is not a URL"))?;
     let (login, place) = rest.split_once('@').ok_or_else(|| anyhow!("KITH_NEO4J_URL has no user"))?;
     let (user, place) = (login.split(':').next().unwrap_or_default(), format!("{scheme}://{place}"));
     let owners = secret(&format!("{OWNER}.store"))?;
@@ -31,7 +32,7 @@ pub async fn refuses() -> Result<usize> {
     logins.push((OWNER.to_owned(), owners));
     for (user, password) in &logins {
         let refused = ask(&place, user, password).await;
-        ensure!(is_refusal(refused)?, "Neo4j lets the user {user:?} in");
+        ensure!(is_refusal(refused)?, "Neo4j accepts the user {user:?}");
     }
     Ok(logins.len())
 }
@@ -41,12 +42,12 @@ async fn ask(place: &str, user: &str, password: &str) -> Result<(), neo4rs::Erro
     Graph::connect(config.build()?)?.run(query("RETURN 1")).await
 }
 
-/// Whether the server said no to the login. A server that is away has refused nothing.
+/// Whether the server refused the login. An unavailable server has refused nothing.
 fn is_refusal(asked: Result<(), neo4rs::Error>) -> Result<bool> {
     match asked {
         Ok(()) => Ok(false),
         Err(neo4rs::Error::AuthenticationError(_)) => Ok(true),
         Err(neo4rs::Error::Neo4j(error)) if error.code().contains("Security") => Ok(true),
-        Err(error) => Err(error).context("Neo4j was asked for a login and has not answered"),
+        Err(error) => Err(error).context("Neo4j did not respond to a login"),
     }
 }

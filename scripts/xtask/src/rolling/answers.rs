@@ -1,4 +1,4 @@
-//! What the requests of a load came to.
+//! The results of a load's requests.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,31 +19,31 @@ pub enum Kind {
     Notifications,
 }
 
-/// What came of one request.
+/// The result of one request.
 pub struct Answer {
-    /// What was asked.
+    /// The kind of request.
     pub kind: Kind,
-    /// From the moment it was due until its answer was read.
+    /// From the moment the request was due until the response was read.
     pub took: Duration,
-    /// Why it is no good answer, where it is none.
+    /// Why it failed, if it did.
     pub failure: Option<String>,
 }
 
-/// How many have failed.
+/// How many requests failed.
 pub fn failed<'answers>(answers: impl Iterator<Item = &'answers Answer>) -> usize {
     answers.filter(|answer| answer.failure.is_some()).count()
 }
 
-/// How long so many of a hundred took at most.
+/// The latency at this percentile.
 pub fn percentile(times: &mut [Duration], of_hundred: usize) -> u64 {
     times.sort();
     let place = (times.len() * of_hundred).div_ceil(100).saturating_sub(1);
     times.get(place).map_or(0, |time| time.as_millis() as u64)
 }
 
-/// Prints how each kind was answered, and the first failures.
+/// Prints the figures of each kind, and the first failures.
 pub fn print_table(answers: &[Answer]) {
-    println!("\n{:<14} {:>8} {:>7} {:>8} {:>8}", "asked", "requests", "failed", "p50 ms", "p99 ms");
+    println!("\n{:<14} {:>8} {:>7} {:>8} {:>8}", "kind", "requests", "failed", "p50 ms", "p99 ms");
     for (kind, answers) in by_kind(answers) {
         let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
         let (half, most) = (percentile(&mut times, 50), percentile(&mut times, 99));
@@ -57,7 +57,7 @@ pub fn print_table(answers: &[Answer]) {
     }
 }
 
-/// The answers by what was asked.
+/// The answers by kind.
 fn by_kind(answers: &[Answer]) -> BTreeMap<Kind, Vec<&Answer>> {
     let mut kinds: BTreeMap<Kind, Vec<&Answer>> = BTreeMap::new();
     for answer in answers {

@@ -1,4 +1,4 @@
-//! A balancer as an orchestrator has one: it hands requests to the gateways whose readiness is on, and looks often.
+//! A load balancer like an orchestrator's: it sends requests to ready gateways, and checks readiness often.
 
 use std::{
     sync::{
@@ -13,13 +13,13 @@ use reqwest::Client;
 
 use super::place::Place;
 
-/// How often readiness is looked at.
+/// The interval of readiness checks.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// How long an answer to that may take.
+/// The timeout of a readiness check.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Hands requests to gateways in turn. A clone is the same.
+/// Distributes requests to gateways in turn. Clones share their state.
 #[derive(Clone, Default)]
 pub struct Balancer {
     gateways: Arc<Mutex<Vec<Gateway>>>,
@@ -32,17 +32,17 @@ struct Gateway {
 }
 
 impl Balancer {
-    /// Looks after a gateway from now on.
+    /// Adds a gateway.
     pub fn add(&self, place: Place) {
         self.with(|gateways| gateways.push(Gateway { place, is_ready: false }));
     }
 
-    /// Forgets one.
+    /// Removes a gateway.
     pub fn remove(&self, place: &Place) {
         self.with(|gateways| gateways.retain(|gateway| gateway.place != *place));
     }
 
-    /// Whether it hands requests to this one.
+    /// Whether it sends requests to this gateway.
     pub fn uses(&self, place: &Place) -> bool {
         self.with(|gateways| gateways.iter().any(|gateway| gateway.place == *place && gateway.is_ready))
     }
@@ -50,7 +50,7 @@ impl Balancer {
     /// The address of the next ready gateway.
     ///
     /// # Errors
-    /// Where none is ready.
+    /// If no gateway is ready.
     pub fn next(&self) -> Result<String> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let ready = |gateways: &mut Vec<Gateway>| {
@@ -61,7 +61,7 @@ impl Balancer {
         self.with(ready).context("no gateway is ready")
     }
 
-    /// Looks at the readiness of all, for ever.
+    /// Checks the readiness of all gateways forever.
     pub async fn look(&self) {
         let client = Client::builder().timeout(PATIENCE).build().unwrap_or_default();
         loop {

@@ -1,4 +1,4 @@
-//! A steady load on the public API: requests go out at their time, whether or not those before them are answered.
+//! A steady load on the public API: requests are sent on schedule, whether or not earlier ones have been answered.
 
 use std::{
     collections::HashMap,
@@ -20,20 +20,20 @@ use super::{
 };
 use crate::public::{Session, contact_names, good, id_of, known_to_network, sign_up};
 
-/// How long a caller waits for an answer.
+/// How long a caller waits for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Shorter than the gateway's own (`http.header_timeout_ms`), as with every balancer: whoever closes an idle connection
-/// must be who would send on it.
+/// Shorter than the gateway's own (`http.header_timeout_ms`), as in every load balancer: the side that closes an idle
+/// connection must be the one that would send on it.
 const KEPT_IDLE: Duration = Duration::from_secs(2);
 
-/// How long the services may take to know a contacts file.
+/// How long the services may take to process a contacts file.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// How many contacts each file has that is imported.
+/// How many contacts each imported file has.
 pub const CONTACTS_A_FILE: usize = 3;
 
-/// What is asked, out of a hundred. An import comes once a second.
+/// The requests, out of a hundred. An import is sent once a second.
 const MIX: [(Kind, u32); 8] = [
     (Kind::AddContact, 30),
     (Kind::ChangeMe, 5),
@@ -47,34 +47,34 @@ const MIX: [(Kind, u32); 8] = [
 
 /// The contacts that the public API shows.
 pub struct Shown {
-    /// How many different ones.
+    /// The number of different contacts.
     pub contacts: usize,
-    /// Acknowledged ones that are missing.
+    /// Acknowledged contacts that are missing.
     pub lost: i64,
-    /// Those that are there once more.
+    /// Contacts that are shown more than once.
     pub doubled: i64,
 }
 
-/// Members who ask.
+/// The members who send requests.
 pub struct Load {
     client: Client,
     balancer: Balancer,
     members: Vec<Member>,
-    /// Unlike those of any other run.
+    /// Unique to this run.
     run: String,
-    /// What was acknowledged: names of contacts that must be there in the end.
+    /// The names of acknowledged contacts, which must exist in the end.
     acknowledged: Mutex<Vec<String>>,
 }
 
 struct Member {
     account_id: Uuid,
     token: String,
-    /// Their contacts, as far as acknowledged.
+    /// Their acknowledged contacts.
     contacts: Mutex<Vec<Uuid>>,
 }
 
 impl Load {
-    /// Registers so many members and waits until every service knows them.
+    /// Registers this many members, and waits until every service knows them.
     pub async fn prepare(balancer: Balancer, members: usize) -> Result<Arc<Self>> {
         let client = Client::builder().timeout(PATIENCE).pool_idle_timeout(KEPT_IDLE).build()?;
         let run = Uuid::new_v4().simple().to_string()[..12].to_owned();
@@ -93,19 +93,19 @@ impl Load {
         Ok(Member { account_id: account, token, contacts: Mutex::default() })
     }
 
-    /// The accounts of those who ask.
+    /// The accounts of the members.
     pub fn accounts(&self) -> Vec<Uuid> {
         self.members.iter().map(|member| member.account_id).collect()
     }
 
-    /// Asks at this rate until told that it is enough. Once a second one of the members imports a file, each once.
+    /// Sends requests at this rate until stopped. Once a second one of the members imports a file, each member once.
     pub async fn run(self: Arc<Self>, rate: u32, enough: watch::Receiver<bool>) -> Result<Vec<Answer>> {
         let mut rng = StdRng::seed_from_u64(1);
         let mut clock = tokio::time::interval(Duration::from_secs(1) / rate);
         let (mut open, mut answers) = (JoinSet::new(), Vec::new());
         let mut importers = 0..self.members.len();
         for number in 0u64.. {
-            // When it was due, not when we came to it: waiting behind others counts.
+            // Measured from when it was due, so that time spent waiting behind others counts.
             let due = clock.tick().await;
             if *enough.borrow() {
                 break;
@@ -172,7 +172,7 @@ impl Load {
         Ok(())
     }
 
-    /// The name and the address of a contact of which there is one.
+    /// A unique name and e-mail address for a contact.
     fn contact(&self, number: u64, place: usize) -> (String, String) {
         let unique = format!("{}-{number}-{place}", self.run);
         (format!("Rolling {unique}"), format!("{unique}@rolling.test"))
@@ -182,7 +182,7 @@ impl Load {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
     }
 
-    /// Waits until the public API shows every acknowledged contact, or time is over, and counts.
+    /// Waits until the public API shows every acknowledged contact, or the time is up, and counts.
     pub async fn settled(&self) -> Result<Shown> {
         let began = Instant::now();
         loop {

@@ -1,9 +1,9 @@
 //! Restarts all six services, replica by replica, under a steady load, and counts what failed, was lost or doubled.
 //!
-//! What an orchestrator does: of each service a new replica is started, and once it is ready the old one is asked to
-//! stop. Requests go through a balancer that looks at the gateways' readiness. What is counted at the end: requests
-//! without a good answer, and effects in contacts, the graph, the index, the notifications and a seventh service
-//! that only counts (see `trial`).
+//! It does what an orchestrator does: for each service, it starts a new replica and, once that is ready, stops the old
+//! one. Requests go through a load balancer that checks the gateways' readiness. At the end it counts requests that
+//! failed, and effects in contacts, the graph, the index, the notifications and a seventh service that only counts (see
+//! `trial`).
 
 mod answers;
 mod balancer;
@@ -27,57 +27,57 @@ use balancer::Balancer;
 use load::Load;
 use replicas::Replicas;
 
-/// Between two restarts, so that each meets a system at work.
+/// The pause between two restarts, so that each happens under load.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
 ///
-/// The servers must be up (deploy/native). Services that run there are stopped first and started again in the end.
+/// The servers must be up (deploy/native). Services running there are stopped first and restarted at the end.
 #[derive(Args)]
 pub struct Rolling {
-    /// Requests a second.
+    /// Requests per second.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// How long the load goes on at least; the round of restarts that is under way then is finished.
+    /// The least duration of the load; a round of restarts in progress is completed.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Print nothing but the line of JSON.
+    /// Print only the line of JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Serialize)]
 struct Outcome {
-    /// Requests that were sent.
+    /// Requests sent.
     requests: usize,
-    /// Those without a good answer.
+    /// Requests that failed.
     failed: usize,
     /// Acknowledged effects that are missing.
     lost: i64,
-    /// Effects that are there more than once.
+    /// Effects that exist more than once.
     doubled: i64,
-    /// Events that were handled after a later one of their subject.
+    /// Events handled after a later one of their subject.
     out_of_order: i64,
-    /// Messages that were parked meanwhile.
+    /// Messages parked meanwhile.
     parked: usize,
-    /// Replicas that were replaced.
+    /// Replicas replaced.
     restarts: usize,
-    /// Those of them that had to leave something undone at their deadline, for another to do again.
+    /// Replicas that left work undone at their deadline, for another replica to repeat.
     cut_off: usize,
-    /// How long half of the answers took at most.
+    /// The median latency.
     p50_ms: u64,
-    /// How long 99 of 100 answers took at most.
+    /// The 99th percentile of the latency.
     p99_ms: u64,
 }
 
 impl Rolling {
-    /// So many requests a second, for so long.
+    /// This many requests a second, for this long.
     pub fn of(rate: u32, length: Duration) -> Self {
         Self { rate, seconds: length.as_secs(), json: true }
     }
 
-    /// Runs it. Fails when a request failed, or an effect was lost or doubled.
+    /// Runs it. Fails if a request failed, or an effect was lost or doubled.
     pub async fn run(self) -> Result<()> {
         let balancer = Balancer::default();
         let looking = tokio::spawn({
@@ -86,7 +86,7 @@ impl Rolling {
         });
         let mut replicas = Replicas::in_place_of_native(balancer.clone()).await?;
         let measured = self.measure(&mut replicas, balancer).await;
-        // In any case: who called wants their services back.
+        // In any case, so that the services are up again afterwards.
         let handed_back = replicas.hand_back().await;
         looking.abort();
         let (outcome, answers) = measured?;
@@ -97,7 +97,7 @@ impl Rolling {
         println!("{}", serde_json::to_string(&outcome)?);
         let Outcome { failed, lost, doubled, out_of_order, parked, .. } = outcome;
         let first = answers.iter().find_map(|answer| answer.failure.as_deref()).unwrap_or_default();
-        ensure!(failed == 0, "{failed} requests have failed, the first with: {first}");
+        ensure!(failed == 0, "{failed} requests failed, the first with: {first}");
         let is_clean = (lost, doubled, out_of_order, parked) == (0, 0, 0, 0);
         ensure!(is_clean, "{lost} effects lost, {doubled} doubled, {out_of_order} out of order, {parked} parked");
         Ok(())
@@ -117,7 +117,7 @@ impl Rolling {
         let (answers, restarts) = tokio::join!(load.clone().run(self.rate, enough), restarting);
         let (answers, (restarts, cut_off)) = (answers?, restarts?);
         let shown = load.settled().await?;
-        // Against what is shown, not what was acknowledged: a request that failed may have been done.
+        // Compared with the contacts shown, not with those acknowledged: a failed request may have taken effect.
         let imported = answers.iter().filter(|answer| answer.kind == Kind::Import && answer.failure.is_none()).count();
         let expected = Expected { contacts: shown.contacts, imports: imported, changes: 0 };
         let ledger = settled(&load.accounts(), expected).await?;
@@ -138,7 +138,7 @@ impl Rolling {
         Ok((outcome, answers))
     }
 
-    /// Round after round until the time is over, one round at least. Gives how many restarts, and how many were cut off.
+    /// Restarts in rounds until the time is up, at least once. Returns how many restarts, and how many were cut off.
     async fn restart_in_turn(&self, replicas: &mut Replicas) -> Result<(usize, usize)> {
         let (began, mut restarts, mut cut_off) = (Instant::now(), 0, 0);
         while restarts == 0 || began.elapsed() < Duration::from_secs(self.seconds) {
@@ -157,8 +157,8 @@ impl Rolling {
     }
 }
 
-/// How many messages are parked in all services that failed first after this moment: others may have used up their
-/// attempts since.
+/// The number of messages in all services that were parked and first failed after this moment: older ones may have used
+/// up their attempts since.
 async fn parked_since(moment: chrono::DateTime<chrono::Utc>) -> Result<usize> {
     let (mut count, since) = (0, moment.to_rfc3339());
     for service in SERVICES {

@@ -1,18 +1,18 @@
-//! Where a replica is.
+//! The addresses of a replica.
 
 use reqwest::Client;
 
-/// Where a replica is.
+/// The addresses of a replica.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    /// The address of its admin port.
+    /// The admin address.
     pub admin: String,
-    /// The address of its public port. Only the gateway has one.
+    /// The public address. Only the gateway has one.
     pub public: String,
 }
 
 impl Place {
-    /// Whether it says that it is ready.
+    /// Whether it reports that it is ready.
     pub async fn is_ready(&self, client: &Client) -> bool {
         let answer = client.get(format!("http://{}/health/ready", self.admin)).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())

@@ -1,4 +1,4 @@
-//! The replicas that a rolling restart starts and stops, in place of those that `deploy/native` runs.
+//! The replicas that a rolling restart starts and stops, instead of those that `deploy/native` runs.
 
 use std::{collections::BTreeMap, net::TcpListener, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     wait::until,
 };
 
-/// How long a gateway stays open after its readiness went off: ten looks of the balancer.
+/// The notice of a gateway: how long it stays open after its readiness went off, ten checks of the load balancer.
 const NOTICE_MS: u64 = 1000;
 
-/// How long a replica may take to be ready, and to stop.
+/// How long a replica may take to become ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A replica of each service.
@@ -31,14 +31,14 @@ struct Replica {
 }
 
 impl Replicas {
-    /// None yet. Those that `deploy/native` runs are stopped.
+    /// Starts with no replicas. Those that `deploy/native` runs are stopped.
     pub async fn in_place_of_native(balancer: Balancer) -> Result<Self> {
         let native_ran = native::script("services").arg("status").output().await?.status.success();
         native::run(native::script("services").arg("stop")).await?;
         Ok(Self { running: BTreeMap::new(), balancer, native_ran })
     }
 
-    /// Starts one of each.
+    /// Starts a replica of each service.
     pub async fn start_all(&mut self) -> Result<()> {
         for service in SERVICES {
             self.begin(service).await?;
@@ -46,7 +46,7 @@ impl Replicas {
         Ok(())
     }
 
-    /// Stops them, and has `deploy/native` start its own again where it had.
+    /// Stops them, and has `deploy/native` restart its own if it had any.
     pub async fn hand_back(mut self) -> Result<()> {
         while let Some((service, replica)) = self.running.pop_last() {
             replica.stop(service).await?;
@@ -57,8 +57,8 @@ impl Replicas {
         Ok(())
     }
 
-    /// Puts a new replica in the place of the one that runs: first the new one is ready, then the old one is asked to
-    /// stop. Says whether that could finish all it had.
+    /// Replaces the running replica: the old one is stopped once the new one is ready. Returns whether the old one
+    /// completed all its work.
     pub async fn restart(&mut self, service: &'static str) -> Result<bool> {
         let Some(old) = self.begin(service).await? else { return Ok(true) };
         let place = old.place.clone();
@@ -67,12 +67,12 @@ impl Replicas {
         Ok(has_finished)
     }
 
-    /// Starts one and waits until it is in use. Gives the one that ran.
+    /// Starts a replica and waits until it is in use. Returns the previous one.
     async fn begin(&mut self, service: &'static str) -> Result<Option<Replica>> {
         let replica = Replica::start(service).await?;
         if service == "gateway" {
             self.balancer.add(replica.place.clone());
-            until("the balancer to use a new gateway", PATIENCE, async || Ok(self.balancer.uses(&replica.place)))
+            until("the load balancer to use a new gateway", PATIENCE, async || Ok(self.balancer.uses(&replica.place)))
                 .await?;
         }
         Ok(self.running.insert(service, replica))
@@ -96,25 +96,25 @@ impl Replica {
             Ok(has_ended || place.is_ready(&client).await)
         })
         .await?;
-        ensure!(!has_ended, "{service} ended while starting: its log tells why");
+        ensure!(!has_ended, "{service} exited while starting: see its log");
         Ok(Self { process, place })
     }
 
-    /// Asks it to stop, and waits until it is gone. Says whether it could finish all it had.
+    /// Stops it with SIGTERM, and waits until it has exited. Returns whether it completed all its work.
     async fn stop(mut self, service: &str) -> Result<bool> {
-        let pid = self.process.id().with_context(|| format!("{service} has ended by itself"))?;
+        let pid = self.process.id().with_context(|| format!("{service} has already exited"))?;
         let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
-        ensure!(sent.success(), "{service} (process {pid}) was not there to be stopped");
+        ensure!(sent.success(), "cannot stop {service}: there is no process {pid}");
         let Ok(ended) = tokio::time::timeout(PATIENCE, self.process.wait()).await else {
             bail!("{service} did not stop within {} s", PATIENCE.as_secs());
         };
         let status = ended?;
-        ensure!(matches!(status.code(), Some(0 | 1)), "{service} did not stop by itself: {status}");
+        ensure!(matches!(status.code(), Some(0 | 1)), "{service} did not exit normally: {status}");
         Ok(status.success())
     }
 }
 
-/// Two addresses that nobody listens on.
+/// Two free addresses.
 fn two_free_ports() -> Result<[String; 2]> {
     let [one, other] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     Ok([one.local_addr()?.to_string(), other.local_addr()?.to_string()])

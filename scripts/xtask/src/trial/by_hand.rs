@@ -1,11 +1,11 @@
-//! What people do by hand: they add one contact, and change it.
+//! What people do by hand: they add a contact, and change it.
 
 use events::contacts::{AddContact, ChangeContact};
 use uuid::Uuid;
 
 use crate::demo::Person;
 
-/// Adds this person.
+/// The contact to add for this person.
 pub fn by_hand_of(account: Uuid, person: &Person) -> AddContact {
     AddContact {
         account_id: account,
@@ -21,7 +21,7 @@ pub fn by_hand_of(account: Uuid, person: &Person) -> AddContact {
     }
 }
 
-/// Only the notes: neither the network nor a notification has anything to do with them.
+/// Changes only the notes, which neither the network nor notifications use.
 pub fn change_of(account: Uuid, contact: Uuid, number: usize) -> ChangeContact {
     ChangeContact {
         contact_id: contact,

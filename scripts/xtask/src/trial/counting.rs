@@ -1,4 +1,4 @@
-//! The tally as a process, with a database and a queue of its own.
+//! The tally as a process, with its own database and queue.
 
 use anyhow::{Context, Result};
 use skeleton::messaging::topology::{Admin, encoded};
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::native::{postgres, setting};
 
-/// The process, with a database and a queue of its own.
+/// The process, with its own database and queue.
 pub struct Counting {
     process: OwnService,
     database: String,
@@ -19,7 +19,7 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Makes what it needs beside the six services and starts it, with these variables over its settings.
+    /// Creates what it needs beside the six services, and starts it with these additional settings.
     pub async fn start(variables: &[(String, String)]) -> Result<Self> {
         Self::start_in("/", TALLY, variables).await
     }
@@ -39,28 +39,28 @@ impl Counting {
         Ok(Self { process, database: database.to_owned(), vhost: vhost.to_owned(), admin })
     }
 
-    /// Starts it where it does not run.
+    /// Starts it if it is not running.
     pub fn restart(&mut self) -> Result<()> {
         self.process.start()
     }
 
-    /// SIGKILL.
+    /// Kills it with SIGKILL.
     pub async fn kill(&mut self) -> Result<()> {
         self.process.kill().await
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn process(&self) -> &OwnService {
         &self.process
     }
 
-    /// Makes again what it needs of the broker.
+    /// Applies its topology again.
     pub async fn apply_topology(&self) -> Result<()> {
         self.admin.apply(&service().topology_spec(1).topology(), PASSWORD).await?;
         Ok(())
     }
 
-    /// Ends it and leaves nothing: its queues would fill for ever.
+    /// Stops it and removes everything: its queues would grow forever.
     pub async fn finish(&mut self) -> Result<()> {
         if self.process.is_started() {
             self.kill().await?;
@@ -77,7 +77,7 @@ impl Counting {
     }
 }
 
-/// Where the broker is, for a user in a virtual host.
+/// The broker's URL for a user in a virtual host.
 pub fn broker_url(user: &str, vhost: &str) -> Result<String> {
     let broker = setting("KITH_AMQP_URL")?;
     let (_, place) = broker.rsplit_once('@').context("KITH_AMQP_URL has no user")?;

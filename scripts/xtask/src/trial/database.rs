@@ -1,24 +1,24 @@
-//! The databases of a trial, as the administrator sees them.
+//! The databases of a trial, accessed as the administrator.
 
 use anyhow::Result;
 use tokio_postgres::{Client, NoTls};
 
 use crate::native;
 
-/// A connection to a database, as the administrator.
+/// Connects to a database as the administrator.
 pub async fn connect(database: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(&native::postgres(database)?, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// Makes an empty database.
+/// Creates an empty database.
 pub async fn make_database(name: &str) -> Result<()> {
     drop_database(name).await?;
     Ok(connect("postgres").await?.batch_execute(&format!("create database {name}")).await?)
 }
 
-/// Takes a database away, whoever uses it.
+/// Drops a database, even if it is in use.
 pub async fn drop_database(name: &str) -> Result<()> {
     Ok(connect("postgres").await?.batch_execute(&format!("drop database if exists {name} with (force)")).await?)
 }

@@ -1,4 +1,4 @@
-//! Events that flow: people who fill their address books.
+//! The flow of events: people who fill their address books.
 
 use std::{
     future::ready,
@@ -20,36 +20,36 @@ use super::{
 };
 use crate::{asker::Asker, demo::plausible, progress::Progress};
 
-/// How many contacts come with each address book: all but one from a file, the last by hand.
+/// The number of contacts in each address book: all but one come from a file, the last is added by hand.
 pub const BOOK: usize = 100;
 
-/// How often the one by hand is changed: with its adding, so many events have an order among them.
+/// How often the contact added by hand is changed: this gives it several events in order.
 const CHANGES: usize = 3;
 
-/// How many address books are filled at the same time.
+/// How many address books are filled concurrently.
 const LANES: usize = 2;
 
-/// More accounts than these do not make more of a test, and a password takes its time to hash.
+/// The maximum number of accounts: more would not improve a test, and hashing a password takes time.
 const MOST_ACCOUNTS: usize = 200;
 
-/// How long a request may take before it is asked again under the same id: a reply may be lost with a broker.
+/// The timeout after which a request is retried with the same id: a reply may be lost with a broker.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long one contact may take to come through.
+/// The time limit for one contact.
 const NO_MORE: Duration = Duration::from_secs(120);
 
 /// People who fill their address books.
 pub struct Flow {
     asker: Asker,
     accounts: Vec<Uuid>,
-    /// No other run has used the numbers from here on, so that everything counted is this run's.
+    /// The first number of this run: no other run has used it or a later one, so all counts are this run's.
     first: u64,
     filled: watch::Sender<usize>,
     pulses: AtomicUsize,
     /// Contacts in large files.
     large: AtomicUsize,
     large_files: AtomicUsize,
-    /// Dropped, it ends the asker's connection.
+    /// Closes the client's connection on drop.
     _asking: stop::StopSender,
 }
 
@@ -70,14 +70,14 @@ impl Flow {
         Ok(Self { asker, accounts, first, filled, pulses: none(), large: none(), large_files: none(), _asking: asking })
     }
 
-    /// Fills one address book after the other as long as it is told to; before each, it waits to be told so.
+    /// Fills one address book after the other until stopped; before each, it waits for permission.
     pub async fn run(&self, goes_on: impl AsyncFn(usize) -> bool) -> Result<()> {
         let goes_on = &goes_on;
         let books = stream::unfold(0, move |book| async move { goes_on(book).await.then_some((book, book + 1)) });
         books.map(|book| self.fill(book)).buffer_unordered(LANES).try_for_each(|()| ready(Ok(()))).await
     }
 
-    /// How many address books are filled, as it goes.
+    /// The number of address books filled so far.
     pub fn filled(&self) -> watch::Receiver<usize> {
         self.filled.subscribe()
     }
@@ -109,23 +109,23 @@ impl Flow {
         self.asker.ask(request).await.map_err(|problem| anyhow!("{problem}"))
     }
 
-    /// Adds one contact, and waits until the tally has heard of it and of the network's answer to it.
+    /// Adds one contact, and waits until the tally has received its event and the network's event about it.
     ///
     /// # Errors
-    /// Where that takes too long.
+    /// If that takes too long.
     pub async fn pulse(&self) -> Result<()> {
         let number = self.pulses.fetch_add(1, Relaxed);
         let person = plausible(self.first - 1 - number as u64);
         let contact = self.ask(&by_hand_of(self.accounts[0], &person)).await?.contact_id;
         let began = Instant::now();
         while !has_come_through(contact).await.unwrap_or(false) {
-            ensure!(began.elapsed() < NO_MORE, "a contact has not come through in {} s", NO_MORE.as_secs());
+            ensure!(began.elapsed() < NO_MORE, "a contact was not processed within {} s", NO_MORE.as_secs());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
     }
 
-    /// Waits until every effect of what was filled is there, or time is over, and counts.
+    /// Waits until every effect exists, or the time is up, and counts.
     pub async fn settled(&self) -> Result<Ledger> {
         let books = *self.filled.borrow();
         let contacts = books * BOOK + self.pulses.load(Relaxed) + self.large.load(Relaxed);

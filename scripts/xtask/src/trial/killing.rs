@@ -1,4 +1,4 @@
-//! Kills at moments of chance, spread over the whole of a flow.
+//! Kills at random moments, spread over the whole flow.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use tokio::sync::watch;
 
 use super::{Flow, Ledger, System, flow::BOOK, processes, system::SERVICES};
 
-/// How long the broker hangs before it is killed: what is sent to it then is lost with it, unless somebody waits for the
-/// confirm.
+/// How long the broker hangs before it is killed: messages sent to it meanwhile are lost, unless the sender waits for
+/// the confirm.
 const HANGING: Duration = Duration::from_millis(500);
 
-/// How much later than its share of the flow a kill may come.
+/// The maximum random delay of a kill beyond its share of the flow.
 const JITTER: Duration = Duration::from_millis(300);
 
-/// How much flows, and how often who is killed.
+/// The length of the flow, and the number of kills.
 #[derive(Args, Clone)]
 pub struct Killing {
-    /// How many events of new contacts flow; the changes and links that follow from them come on top.
+    /// The number of events of new contacts; the changes and links that follow from them are additional.
     #[arg(long, default_value_t = 10_000)]
     pub events: usize,
-    /// How often a service is killed, each in turn.
+    /// How many times services are killed, each in turn.
     #[arg(long = "services", default_value_t = 20)]
     pub services: usize,
-    /// How often the broker is killed.
+    /// How many times the broker is killed.
     #[arg(long, default_value_t = 2)]
     pub broker: usize,
 }
 
-/// Who is killed.
+/// The process to kill.
 #[derive(Clone, Copy)]
 enum Victim {
     Service(&'static str),
@@ -40,15 +40,15 @@ enum Victim {
 impl Killing {
     /// Lets the events flow, kills meanwhile, and waits for the ledger.
     ///
-    /// The flow and the kills wait for each other: the n-th kill comes when its share of the address books is filled, and no
-    /// more of them are filled before it. So each meets events on their way, however fast a machine is.
+    /// The flow and the kills wait for each other: the n-th kill comes once its share of the address books is filled,
+    /// and no more of them are filled before it. So every kill hits events in flight, however fast the machine is.
     pub async fn run(&self, system: &mut System, rng: &mut StdRng) -> Result<Ledger> {
         let books = self.events.div_ceil(BOOK);
         let victims = self.victims();
         let flow = Flow::start(books).await?;
         let made = watch::Sender::new(0_usize);
         let goes_on = async |book: usize| {
-            // Half a share further than the next kill: that one must not find the end of the flow.
+            // Half a share beyond the next kill, so that the kill does not find the flow ended.
             let is_due = |made: &usize| *made == victims.len() || book * victims.len() < books * made + books / 2 + 1;
             made.subscribe().wait_for(is_due).await.is_ok() && book < books
         };
@@ -56,7 +56,7 @@ impl Killing {
             for (turn, victim) in victims.iter().enumerate() {
                 let mut filled = flow.filled();
                 let due = books * turn / victims.len();
-                filled.wait_for(|filled| *filled >= due).await.context("the flow has ended before its time")?;
+                filled.wait_for(|filled| *filled >= due).await.context("the flow ended early")?;
                 tokio::time::sleep(JITTER.mul_f64(rng.random())).await;
                 victim.kill(system).await?;
                 let (name, all, so_far) = (victim.name(), victims.len(), *flow.filled().borrow());
@@ -69,7 +69,7 @@ impl Killing {
         flow.settled().await
     }
 
-    /// Each service in turn, and the broker in between.
+    /// Each service in turn, with the broker spread between them.
     fn victims(&self) -> Vec<Victim> {
         let every = self.services / (self.broker + 1);
         let mut victims = Vec::with_capacity(self.services + self.broker);
@@ -94,7 +94,7 @@ impl Victim {
         }
     }
 
-    /// Kills it and starts it again at once.
+    /// Kills it and restarts it at once.
     async fn kill(self, system: &mut System) -> Result<()> {
         match self {
             Self::Service(service) => {

@@ -1,47 +1,47 @@
-//! The ledger: what should be in every store after a trial, and what is.
+//! The ledger: the expected and the actual contents of all stores after a trial.
 //!
-//! Lost: contacts that never came, that the network or the search does not have, or that the tally has not counted, imports
-//! without a notification, numbers of a subject that were left out. Doubled: contacts or documents too many, contacts that
-//! the network has linked more than once (its events count up by contact), events that the tally has counted twice. Out of
-//! order: events that the tally has handled after a later one of their subject.
+//! Lost: contacts that were not added, that the network or the search does not have, or that the tally has not counted;
+//! imports without a notification; skipped sequences of a subject. Doubled: surplus contacts or documents, contacts
+//! that the network has linked more than once (its events are numbered by contact), events that the tally has counted
+//! twice. Out of order: events that the tally has handled after a later one of their subject.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What has flowed.
+/// The size of the flow.
 #[derive(Clone, Copy, Default)]
 pub struct Expected {
     /// New contacts.
     pub contacts: usize,
-    /// Files that were imported.
+    /// Imported files.
     pub imports: usize,
     /// Changes of contacts.
     pub changes: usize,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Ledger {
-    /// Events of new contacts that were sent.
+    /// Events of new contacts sent.
     pub events: usize,
     /// Effects that are missing.
     pub lost: i64,
-    /// Effects that are there more than once.
+    /// Effects that exist more than once.
     pub doubled: i64,
-    /// Events that were handled after a later one of their subject.
+    /// Events handled after a later one of their subject.
     pub out_of_order: i64,
-    /// How long it took after the trouble until all effects were there.
+    /// From the end of the fault until all effects existed.
     pub seconds_to_settle: u64,
 }
 
 impl Ledger {
-    /// Whether every effect is there once, and in order.
+    /// Whether every effect exists once, and in order.
     pub fn is_clean(&self) -> bool {
         (self.lost, self.doubled, self.out_of_order) == (0, 0, 0)
     }
 
-    /// Both together.
+    /// The sum of both.
     pub fn and(self, other: Self) -> Self {
         Self {
             events: self.events + other.events,

@@ -1,10 +1,10 @@
-//! What a trial of the whole system is made of: events that flow through six services and a seventh, processes that can
-//! be killed, and a ledger of what was lost, doubled or out of order.
+//! Trials of the whole system: events that flow through six services and a seventh, processes that can be killed, and a
+//! ledger of what was lost, doubled or out of order.
 //!
-//! What flows: people import address books, add a contact by hand and change it. Each contact is an event that the
-//! network and the search take in, the network answers each with an event of its own that contacts takes in, and each
-//! import's end is an event that makes a notification. A seventh service, [`tally`], takes every event of a contact and of
-//! an import in order, and writes down what it has seen. What is counted, in the stores themselves, [`ledger`] says.
+//! In the flow, people import address books, add a contact by hand and change it. Each contact is an event that the
+//! network and the search consume. The network publishes an event for each, which contacts consumes. The end of each
+//! import is an event that causes a notification. A seventh service, [`tally`], consumes every event of a contact and
+//! of an import in order, and records it. [`ledger`] defines what is counted in the stores themselves.
 
 mod by_hand;
 mod counting;

@@ -1,4 +1,4 @@
-//! A service of this program's own, as a process: `xtask tally`, `xtask writer`.
+//! A service in this program, run as a process: `xtask tally`, `xtask writer`.
 
 use std::{
     env,
@@ -13,10 +13,10 @@ use tokio::process::{Child, Command};
 
 use crate::{native::run_folder, wait::until};
 
-/// How long it may take to be ready.
+/// How long it may take to become ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process that runs one of this program's own services. Killed when dropped.
+/// A process that runs one of this program's services; killed on drop.
 pub struct OwnService {
     command: &'static str,
     settings: Vec<(String, String)>,
@@ -25,7 +25,7 @@ pub struct OwnService {
 }
 
 impl OwnService {
-    /// Not started yet; `prefix` is the service's name, these are its settings by the end of their names.
+    /// Does not start it yet. `prefix` is the service's name; the settings are named by the end of their names.
     pub fn new(command: &'static str, prefix: &str, settings: Vec<(&str, String)>) -> Result<Self> {
         let admin = free_address()?;
         let named = settings.into_iter().chain([("ADMIN__ADDRESS", admin.clone())]);
@@ -34,13 +34,13 @@ impl OwnService {
         Ok(Self { command, settings, admin, process: None })
     }
 
-    /// With these variables over its settings.
+    /// Adds these settings.
     pub fn with(mut self, variables: &[(String, String)]) -> Self {
         self.settings.extend(variables.iter().cloned());
         self
     }
 
-    /// Starts it where it does not run.
+    /// Starts it if it is not running.
     pub fn start(&mut self) -> Result<()> {
         let is_there = self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)));
         if !is_there {
@@ -56,10 +56,10 @@ impl OwnService {
         let mut command = Command::new(env::current_exe()?);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.arg(self.command).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-        command.spawn().with_context(|| format!("{} does not start", self.command))
+        command.spawn().with_context(|| format!("cannot start {}", self.command))
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it reports that it is ready.
     pub async fn ready(&self) -> Result<()> {
         let client = reqwest::Client::new();
         let url = format!("http://{}/health/ready", self.admin);
@@ -67,11 +67,11 @@ impl OwnService {
         until(&format!("{} to be ready", self.command), PATIENCE, is_ready).await
     }
 
-    /// SIGKILL.
+    /// Kills it with SIGKILL.
     pub async fn kill(&mut self) -> Result<()> {
         let process = self.process.take();
-        let mut process = process.with_context(|| format!("{} was not there to be killed", self.command))?;
-        process.kill().await.with_context(|| format!("{} was not there to be killed", self.command))
+        let mut process = process.with_context(|| format!("cannot kill {}: it is not running", self.command))?;
+        process.kill().await.with_context(|| format!("cannot kill {}", self.command))
     }
 
     /// Whether it is running, as far as is known.
@@ -79,18 +79,18 @@ impl OwnService {
         self.process.is_some()
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn pid(&self) -> Result<String> {
         let pid = self.process.as_ref().and_then(Child::id);
-        Ok(pid.with_context(|| format!("{} does not run", self.command))?.to_string())
+        Ok(pid.with_context(|| format!("{} is not running", self.command))?.to_string())
     }
 
-    /// One of its metrics, summed over its labels.
+    /// One of its metrics, summed over all labels.
     pub async fn metric(&self, name: &str) -> Result<f64> {
         let text = reqwest::get(format!("http://{}/metrics", self.admin)).await?.text().await?;
         let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
-        // Not `sum`: of nothing that is -0.
+        // Not `sum`: the sum of no values is -0.
         Ok(text.lines().filter(is_it).filter_map(value).fold(0.0, |sum, value| sum + value))
     }
 }
@@ -98,7 +98,7 @@ impl OwnService {
 /// Runs such a service in this process until it is killed.
 pub async fn run_until_killed(service: Service<Postgres>) -> Result<()> {
     let settings = Settings::read_with(service.name(), service.defaults(), env::vars().collect())?;
-    // Before anything happens: what is counted earlier is counted nowhere.
+    // First of all: metrics recorded before it are lost.
     let _telemetry = telemetry::start(service.name(), &settings.section("log")?);
     let running = service.start(settings, Environment::system()).await?;
     std::future::pending::<()>().await;
@@ -106,7 +106,7 @@ pub async fn run_until_killed(service: Service<Postgres>) -> Result<()> {
     Ok(())
 }
 
-/// An address that nobody listens on.
+/// A free address.
 pub fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }

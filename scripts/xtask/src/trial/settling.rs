@@ -1,4 +1,4 @@
-//! Waits until every effect is there, and counts what is in all stores.
+//! Waits until every effect exists, and counts what is in all stores.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::native;
 
-/// How long nothing more may come before what is missing is called lost.
+/// How long no new effect may appear before missing ones count as lost.
 const STANDSTILL: Duration = Duration::from_secs(150);
 
-/// Waits until every effect of these accounts is there, or nothing more has come for a while, and counts.
+/// Waits until every effect of these accounts exists, or no more appear for a while, and counts.
 pub async fn settled(accounts: &[Uuid], expected: Expected) -> Result<Ledger> {
     let (began, mut moved, mut told) = (Instant::now(), Instant::now(), Instant::now());
     let mut fewest = i64::MAX;
     loop {
-        // A store that is only just back may not answer yet.
+        // A store that has just restarted may not respond yet.
         let counted = count(accounts, expected).await;
         let is_over = moved.elapsed() > STANDSTILL;
         match counted {
@@ -43,7 +43,7 @@ pub async fn settled(accounts: &[Uuid], expected: Expected) -> Result<Ledger> {
     }
 }
 
-/// Whether the tally has heard of a contact, and of the network's answer to it.
+/// Whether the tally has received the event of a contact, and the network's event about it.
 pub async fn has_come_through(contact: Uuid) -> Result<bool> {
     let sql = "select count(distinct name) = 2 from counted where subject = $1 and name in ('added', 'linked')";
     Ok(connect(TALLY).await?.query_one(sql, &[&contact.to_string()]).await?.get(0))
@@ -95,6 +95,6 @@ async fn search_count(accounts: &[Uuid]) -> Result<i64> {
     let answer: serde_json::Value = answer.json().await?;
     match answer["count"].as_i64() {
         Some(count) => Ok(count),
-        None => bail!("the search counted nothing"),
+        None => bail!("the search returned no count"),
     }
 }

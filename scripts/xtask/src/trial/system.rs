@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Counting, TALLY, processes};
 use crate::native;
 
-/// All services of a trial, those first that others need.
+/// All services of a trial, each after those it needs.
 pub const SERVICES: [&str; 7] = ["accounts", "contacts", TALLY, "network", "search", "notifications", "gateway"];
 
 /// The six services that `deploy/native` runs, and the tally beside them.
@@ -15,49 +15,49 @@ pub struct System {
 }
 
 impl System {
-    /// Starts the tally; the six must be up. Each is started with these variables over its own settings from now on.
+    /// Starts the tally; the six must be up. From now on each is started with these additional settings.
     pub async fn start(settings: Vec<(String, String)>) -> Result<Self> {
         let counting = Counting::start(&settings).await?;
         Ok(Self { settings, counting })
     }
 
-    /// SIGKILL. Returns once it is gone.
+    /// Kills it with SIGKILL. Returns once it is gone.
     pub async fn kill(&mut self, service: &str) -> Result<()> {
         if service == TALLY { self.counting.kill().await } else { processes::kill(service).await }
     }
 
-    /// Starts one that was killed, as a supervisor does.
+    /// Restarts a killed one, as a supervisor does.
     pub async fn start_again(&mut self, service: &str) -> Result<()> {
         if service == TALLY { self.counting.restart() } else { processes::start_service(service, &self.settings).await }
     }
 
-    /// Lets it go on as if nothing had happened.
+    /// Resumes a paused one.
     pub async fn resume(&self, service: &str) -> Result<()> {
         processes::signal(&self.pid(service)?, "-CONT").await
     }
 
-    /// Lets all go on and starts those that do not run.
+    /// Resumes all, and starts those that are not running.
     pub async fn mend(&mut self) -> Result<()> {
         for service in SERVICES {
-            // One that is gone is started below.
+            // A stopped one is started below.
             let _ = self.resume(service).await;
             self.start_again(service).await?;
         }
         Ok(())
     }
 
-    /// The process of a service.
+    /// The process id of a service.
     pub fn pid(&self, service: &str) -> Result<String> {
         if service == TALLY { self.counting.process().pid() } else { processes::pid_of(service) }
     }
 
-    /// Makes again what all of them need of the broker.
+    /// Applies the topologies of all again.
     pub async fn apply_topology(&self) -> Result<()> {
         native::run(native::script("services").arg("topology")).await?;
         self.counting.apply_topology().await
     }
 
-    /// Ends the tally and leaves nothing of it.
+    /// Stops and removes the tally.
     pub async fn finish(&mut self) -> Result<()> {
         self.counting.finish().await
     }

@@ -1,4 +1,4 @@
-//! What a tally has seen.
+//! What a tally has recorded.
 
 use anyhow::Result;
 use tokio_postgres::Row;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{database::connect, ledger::Expected};
 
-/// What a tally has seen of some accounts.
+/// What a tally has recorded for some accounts.
 #[derive(Clone, Copy, Debug)]
 pub struct Tallied {
     added: i64,
@@ -15,16 +15,16 @@ pub struct Tallied {
     ended: i64,
     /// Different events of contacts and imports.
     pub different: i64,
-    /// Rows beyond one for each event.
+    /// Rows beyond one per event.
     pub doubled: i64,
-    /// Numbers below a subject's last that are not there.
+    /// Sequences below a subject's last that are missing.
     pub left_out: i64,
-    /// Events that were handled after a later one of their subject.
+    /// Events handled after a later one of their subject.
     pub out_of_order: i64,
 }
 
 impl Tallied {
-    /// Reads the tally's database: a row for each event it has handled, in the order in which it has.
+    /// Reads the tally's database: one row per handled event, in the order of handling.
     pub async fn read(database: &str, accounts: &[Uuid]) -> Result<Self> {
         let counted = ask_postgres(
             database,
@@ -63,12 +63,12 @@ impl Tallied {
     }
 }
 
-/// The numbers of a row.
+/// The numbers in a row.
 pub fn numbers<const N: usize>(row: &Row) -> [i64; N] {
     std::array::from_fn(|column| row.get(column))
 }
 
-/// Asks a database about some accounts.
+/// Queries a database about some accounts.
 pub async fn ask_postgres(database: &str, sql: &str, accounts: &[Uuid]) -> Result<Row> {
     Ok(connect(database).await?.query_one(sql, &[&accounts]).await?)
 }

@@ -1,8 +1,7 @@
-//! A service that only counts: a row for each event it takes in, with the number that the event has among those of its
-//! subject. Nothing but the inbox keeps one that comes again from being counted again, and nothing but the consumer's
-//! order keeps them in line.
+//! A service that only counts: one row per event it consumes, with the event's sequence. Only the inbox prevents it
+//! from counting a redelivered event again, and only the consumer's order keeps the rows in sequence.
 //!
-//! The six services would hide a missing inbox: whatever they do twice comes to the same, by their own rules.
+//! The six services would hide a missing inbox: their own rules make repeated effects idempotent.
 
 use anyhow::Result;
 use clap::Args;
@@ -37,10 +36,10 @@ const MIGRATIONS: &[(&str, &str)] = &[(
     create index counted_by_subject on counted (subject)",
 )];
 
-/// Only on loopback, and gone at the end.
+/// Used only on loopback, and deleted at the end.
 pub const PASSWORD: &str = "tally";
 
-/// Run the service that `kills` and `chaos` count with; they start and end it by themselves.
+/// Run the service that `kills` and `chaos` count with; they start and stop it themselves.
 #[derive(Args)]
 pub struct Tally;
 

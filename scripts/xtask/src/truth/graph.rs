@@ -1,11 +1,11 @@
-//! A graph in memory: how far people are from each other.
+//! A graph in memory: the distances between people.
 
 use std::collections::{BTreeMap, VecDeque};
 
 /// Who knows whom.
 pub type Graph = BTreeMap<u64, Vec<u64>>;
 
-/// Reads `a b` on each line, people who know each other.
+/// Reads `a b` on each line: two people who know each other.
 pub fn read_graph(text: &str) -> Graph {
     let mut graph = Graph::new();
     for line in text.lines() {
@@ -20,7 +20,7 @@ pub fn read_graph(text: &str) -> Graph {
     graph
 }
 
-/// Breadth first: how far everyone is from one.
+/// The distance of all people from one, by breadth-first search.
 fn distances(graph: &Graph, from: u64) -> BTreeMap<u64, u32> {
     let mut found = BTreeMap::from([(from, 0)]);
     let mut next = VecDeque::from([from]);
@@ -36,7 +36,7 @@ fn distances(graph: &Graph, from: u64) -> BTreeMap<u64, u32> {
     found
 }
 
-/// How many people are so many steps away, from one to six.
+/// How many people are at each distance, from one to six.
 pub fn degrees(graph: &Graph, from: u64) -> Vec<u64> {
     let mut people = vec![0; 6];
     for distance in distances(graph, from).values() {

@@ -1,4 +1,4 @@
-//! Asks the public API, as the accounts of a loaded graph, for distances and degrees, and holds them against the truth.
+//! Queries the public API, as accounts of a loaded graph, for distances and degrees, and compares them with known ones.
 
 mod graph;
 
@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 
 use graph::{degrees, every_so_often, read_graph};
 
-/// Ask the public API for distances and degrees of a graph that `demo` has loaded, and hold them against the truth.
+/// Query the public API for distances and degrees of a graph loaded with `demo`, and compare them with known ones.
 #[derive(Args)]
 pub struct Truth {
     /// The file that was loaded: `a b` on each line.
     edges: PathBuf,
     /// A file with the known distances: `{"pairs": [{"a": "1", "b": "2", "dist": 3}], "boundary_pairs": [..]}`.
     truth: Option<PathBuf>,
-    /// Where the gateway is.
+    /// The address of the gateway.
     #[arg(long, env = "KITH_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// How many pairs are asked for at most.
+    /// The maximum number of pairs to query.
     #[arg(long, default_value_t = 1000)]
     pairs: usize,
-    /// As how many accounts the people at each degree are asked for.
+    /// The number of accounts whose degrees are queried.
     #[arg(long, default_value_t = 25)]
     accounts: usize,
 }
@@ -45,13 +45,13 @@ struct Pair {
 }
 
 impl Truth {
-    /// Asks and compares.
+    /// Queries and compares.
     pub async fn run(self) -> Result<()> {
         let graph = read_graph(&fs::read_to_string(&self.edges)?);
         let pairs = match &self.truth {
             Some(path) => {
                 let known: Known =
-                    serde_json::from_str(&fs::read_to_string(path)?).context("the truth cannot be read")?;
+                    serde_json::from_str(&fs::read_to_string(path)?).context("cannot read the known distances")?;
                 known
                     .pairs
                     .into_iter()
@@ -71,10 +71,10 @@ impl Truth {
             let expected = distance.filter(|distance| *distance <= 6);
             if found != expected {
                 wrong += 1;
-                println!("n{one} to n{other}: {found:?}, the truth is {expected:?}");
+                println!("n{one} to n{other}: {found:?}, expected {expected:?}");
             }
         }
-        println!("distances: {} asked, {wrong} wrong", asked.len());
+        println!("distances: {} queried, {wrong} wrong", asked.len());
         let numbers: Vec<u64> = graph.keys().copied().collect();
         let mut wrong_degrees = 0;
         let step = (numbers.len() / self.accounts.max(1)).max(1);
@@ -85,10 +85,10 @@ impl Truth {
             let expected = degrees(&graph, *number);
             if found != expected {
                 wrong_degrees += 1;
-                println!("n{number}: people at each degree {found:?}, the truth is {expected:?}");
+                println!("n{number}: people at each degree {found:?}, expected {expected:?}");
             }
         }
-        println!("people at each degree: {} accounts asked, {wrong_degrees} wrong", chosen.len());
+        println!("people at each degree: {} accounts queried, {wrong_degrees} wrong", chosen.len());
         ensure!(wrong + wrong_degrees == 0, "{} answers are wrong", wrong + wrong_degrees);
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! Which file of a crate imports which, read from the code itself.
+//! The imports between the files of a crate, read from the code itself.
 //!
-//! An arrow is an import, or a path in the code, that leads to a definition in another file. A re-export is no
-//! definition: it is followed to the file that has it. What a file takes from its own ancestors (`super::X`, or an item
-//! of `mod.rs` or `lib.rs` above it) is no arrow: a module and its children are one unit, and the child sees the private
-//! items of its parent by Rust's own rules. What a parent takes from a child, and what any other file takes from a
-//! `mod.rs`, is one. Unit tests (`mod tests`) do not count.
+//! An arrow is an import, or a path in the code, that leads to a definition in another file. A re-export is not a
+//! definition: it is followed to the file that has it. A name from an ancestor of the file (`super::X`, or an item of
+//! `mod.rs` or `lib.rs` above it) is not an arrow: a module and its children are one unit, and the child sees the
+//! private items of its parent by Rust's own rules. A name that a parent takes from a child, or any other file from a
+//! `mod.rs`, is an arrow. Unit tests (`mod tests`) do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,17 +17,17 @@ use super::paths::{Import, imports};
 /// A module's path from the root of its crate.
 type Module = Vec<String>;
 
-/// The files of a crate and what each imports.
+/// The files of a crate and their imports.
 pub struct Crate {
     files: BTreeMap<Module, String>,
     imports: BTreeMap<Module, Vec<Import>>,
 }
 
-/// From which file to which, and the names that are taken.
+/// From and to a file, with the imported names.
 pub type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
 impl Crate {
-    /// Reads all files under a folder `src`.
+    /// Reads all files under a `src` folder.
     pub fn read(source: &Path) -> Self {
         let files = super::sources(source).into_iter().map(|path| {
             let name = path.strip_prefix(source).unwrap().to_str().unwrap().to_owned();
@@ -36,7 +36,7 @@ impl Crate {
         Self::of(files)
     }
 
-    /// A crate of these files: their paths under `src`, and their text.
+    /// A crate from these files: their paths under `src`, and their text.
     pub fn of(texts: impl IntoIterator<Item = (String, String)>) -> Self {
         let texts: BTreeMap<String, String> = texts.into_iter().collect();
         let root = if texts.contains_key("lib.rs") { "lib" } else { "main" };
@@ -68,7 +68,7 @@ impl Crate {
         arrows
     }
 
-    /// A path as it is from the crate's root. `None` where it leads out of the crate.
+    /// A path relative to the crate's root; `None` if it leads out of the crate.
     fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
         let (first, rest) = path.split_first()?;
         let base = match first.as_str() {
@@ -87,7 +87,7 @@ impl Crate {
         Some([base.as_slice(), rest].concat())
     }
 
-    /// The module that has what a path names: over re-exports to where it is defined.
+    /// The module that defines the item of a path, across re-exports.
     fn defines(&self, path: &[String], depth: usize) -> Option<Module> {
         let module = (0..=path.len()).rev().map(|end| &path[..end]).find(|part| self.files.contains_key(*part))?;
         let rest = &path[module.len()..];
@@ -100,7 +100,7 @@ impl Crate {
     }
 }
 
-/// The shortest circle through each file that is in one, told as its arrows; each circle once.
+/// The shortest cycle through each file that is in one, as a description of its arrows; each cycle once.
 pub fn circles(arrows: &Arrows) -> Vec<String> {
     let starts: BTreeSet<&String> = arrows.keys().map(|(from, _)| from).collect();
     let mut told = BTreeMap::new();
@@ -113,7 +113,7 @@ pub fn circles(arrows: &Arrows) -> Vec<String> {
     told.into_values().collect()
 }
 
-/// The shortest way from a file back to itself.
+/// The shortest path from a file back to itself.
 fn way_back(arrows: &Arrows, start: &String) -> Option<Vec<String>> {
     let mut ways = VecDeque::from([vec![start.clone()]]);
     let mut seen = BTreeSet::new();

@@ -1,6 +1,7 @@
-//! The rules of the tree: who may depend on whom, who may know the broker, and which claims of the docs can be checked.
+//! The rules of the tree: dependencies between crates, use of the broker library, and claims of the docs that can be
+//! checked.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
 
 mod imports;
 mod pages;
@@ -71,7 +72,7 @@ fn events_depend_on_nothing_of_ours_and_the_skeleton_on_events_alone() {
     }
 }
 
-/// The modules of the skeleton from the bottom up. A file may import from its own module and from those of lower layers.
+/// The skeleton's modules in layers, from the bottom up. A file may import from its own module and from lower layers.
 const LAYERS: [&[&str]; 9] = [
     &["config", "environment", "failure", "stop"],
     &["paging", "panics", "telemetry", "tls"],
@@ -99,7 +100,7 @@ fn in_the_skeleton_imports_lead_down() {
         }
     }
 
-    assert!(upwards.is_empty(), "move what they share into a lower module:\n{}", upwards.join("\n"));
+    assert!(upwards.is_empty(), "move the shared items into a lower module:\n{}", upwards.join("\n"));
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn no_files_import_each_other_in_a_circle() {
     crates.extend(["catalogue", "compat", "contracts"].map(|folder| root().join("events").join(folder)));
     for folder in crates {
         let found = circles(&Crate::read(&folder.join("src")).arrows());
-        assert!(found.is_empty(), "{}: move what they share into a third file:\n{}", name(&folder), found.join("\n"));
+        assert!(found.is_empty(), "{}: move the shared items into a third file:\n{}", name(&folder), found.join("\n"));
     }
 }
 
@@ -118,7 +119,7 @@ fn only_the_skeleton_knows_the_broker_library() {
     for folder in services() {
         for source in sources(&folder.join("src")) {
             let text = fs::read_to_string(&source).unwrap();
-            assert!(!text.contains("lapin"), "{} names the broker library", source.display());
+            assert!(!text.contains("lapin"), "{} uses the broker library", source.display());
         }
     }
 }
@@ -156,7 +157,7 @@ fn every_service_has_its_page_and_its_settings_with_comments() {
     }
 }
 
-/// Every package with its features, when it is built for these kinds of dependencies.
+/// Every package with its features, for these kinds of dependencies.
 fn packages(kinds: &str) -> BTreeSet<String> {
     let tree = ["tree", "--workspace", "--locked", "--offline", "--format", "{p} {f}", "--prefix", "none", "--edges"];
     let output = Command::new(env!("CARGO")).args(tree).arg(kinds).current_dir(root()).output().unwrap();
@@ -171,5 +172,5 @@ fn tests_need_nothing_that_programs_are_built_otherwise_with() {
 
     let twice: Vec<_> = programs.difference(&tests).collect();
 
-    assert!(twice.is_empty(), "built twice; name what the tests use in xtask's dependencies as well: {twice:?}");
+    assert!(twice.is_empty(), "built twice; add the features that the tests use to xtask's dependencies: {twice:?}");
 }

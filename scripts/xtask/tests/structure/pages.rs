@@ -1,4 +1,4 @@
-//! What can be checked of the docs: that links lead somewhere, and that the tests they name exist.
+//! Checks the docs: links lead somewhere, and the tests they name exist.
 
 use std::{
     collections::BTreeMap,
@@ -8,10 +8,10 @@ use std::{
 
 use super::root;
 
-/// Folders with nothing of the repository's own in them.
+/// Folders without the repository's own files.
 const FOREIGN: [&str; 6] = ["target", "node_modules", "dist", ".git", ".run", "__pycache__"];
 
-/// A name with so many underscores can only be a test's.
+/// A name with this many underscores can only be a test's.
 const UNDERSCORES_OF_A_TEST: usize = 5;
 
 fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
@@ -28,7 +28,7 @@ fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The lines of a page that are no code, with their numbers.
+/// The lines of a page outside of code blocks, with their numbers.
 fn prose(text: &str) -> Vec<(usize, &str)> {
     let mut is_code = false;
     let lines = text.lines().zip(1..).filter(|(line, _)| {
@@ -39,12 +39,12 @@ fn prose(text: &str) -> Vec<(usize, &str)> {
     lines.map(|(line, number)| (number, line)).collect()
 }
 
-/// What stands between two signs of a line: `open` begins it, `close` ends it.
+/// The texts between two marks in a line: `open` begins one, `close` ends it.
 fn between<'a>(line: &'a str, open: &str, close: char) -> Vec<&'a str> {
     line.split(open).skip(1).filter_map(|rest| rest.split_once(close)).map(|(inner, _)| inner).collect()
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// The anchors of a page's headings, as GitHub generates them.
 fn anchors(text: &str) -> Vec<String> {
     let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let kept = |sign: char| match sign {
@@ -117,7 +117,7 @@ fn every_test_that_a_page_names_exists_in_the_file_that_it_names() {
         }
     }
 
-    assert!(named > 100, "only {named} tests are named: this test looks for them in the wrong way");
+    assert!(named > 100, "found only {named} names of tests: this test searches in the wrong way");
     assert!(missing.is_empty(), "tests that do not exist:\n{}", missing.join("\n"));
 }
 
@@ -136,7 +136,7 @@ fn every_source_file_that_the_promises_name_exists() {
     assert!(missing.is_empty(), "skeleton/README.md names files that do not exist:\n{}", missing.join("\n"));
 }
 
-/// The folders that a page names paths in.
+/// The folders whose paths are checked in pages.
 const FOLDERS: [&str; 6] = ["deploy/", "docs/", "events/", "scripts/", "services/", "skeleton/"];
 
 /// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.
@@ -154,7 +154,7 @@ fn unfolded(path: &str) -> Vec<String> {
 fn every_path_that_a_page_names_exists() {
     let mut missing = Vec::new();
     for page in files(&root(), "md") {
-        // These tell of the past.
+        // These pages describe the past.
         if page.ends_with("CHANGELOG.md") || page.parent().unwrap().ends_with("docs/decisions") {
             continue;
         }

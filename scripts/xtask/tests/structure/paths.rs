@@ -1,14 +1,14 @@
 //! The imports and paths in the text of a Rust file.
 
-/// A path that a file names.
+/// A path in a file.
 pub struct Import {
-    /// Its steps, as they are written.
+    /// Its segments, as written.
     pub path: Vec<String>,
-    /// Under which name an import brings it in. `None` for a path in the code.
+    /// The name that an import gives it; `None` for a path in the code.
     pub name: Option<String>,
 }
 
-/// All imports of a file and all paths in its code, those of its unit tests left out.
+/// All imports and paths of a file, except those in unit tests.
 pub fn imports(text: &str) -> Vec<Import> {
     let tokens = tokens(&without_tests(text));
     let mut found = Vec::new();
@@ -27,7 +27,7 @@ pub fn imports(text: &str) -> Vec<Import> {
     found
 }
 
-/// Reads `a::b`, and where it ends.
+/// Reads `a::b`, and returns where it ends.
 fn path(tokens: &[String], mut at: usize) -> (Vec<String>, usize) {
     let mut path = vec![tokens[at].clone()];
     while tokens.get(at + 1).is_some_and(|sign| sign == "::") && tokens.get(at + 2).is_some_and(|next| is_word(next)) {
@@ -37,7 +37,7 @@ fn path(tokens: &[String], mut at: usize) -> (Vec<String>, usize) {
     (path, at + 1)
 }
 
-/// Reads the tree of an import, `a::{b, c as d}`, and where it ends.
+/// Reads the tree of an import, `a::{b, c as d}`, and returns where it ends.
 fn tree(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Import>) -> usize {
     let mut path = before.to_vec();
     loop {
@@ -78,7 +78,7 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// Words, `::` and single signs; comments are left out.
+/// Words, `::` and single characters, without comments.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     for line in text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code)) {
@@ -99,7 +99,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// The text without the modules of unit tests: they stand at the end of their file.
+/// The text without unit-test modules, which stand at the end of their file.
 fn without_tests(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let tests = lines.windows(2).position(|pair| pair[0].starts_with("#[cfg(test)]") && pair[1].starts_with("mod "));

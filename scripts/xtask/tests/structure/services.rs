@@ -1,23 +1,23 @@
-//! What the page of a service says it consumes, answers and publishes is what its contract and its schemas say.
+//! Checks that a service's page names what its contract and schemas say it consumes, answers and publishes.
 
 use std::{fs, path::Path};
 
 use super::{name, root, services};
 
-/// The values of the lines `"key": "value"` in a JSON file that has each on a line of its own.
+/// The values of the lines `"key": "value"` in a JSON file with one per line.
 fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
     let start = format!("\"{key}\": \"");
     text.lines().filter_map(|line| line.trim().strip_prefix(&start)?.split('"').next()).collect()
 }
 
-/// The items of the list of a key.
+/// The items of the list at a key.
 fn items<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
     let list = text.split_once(&format!("\"{key}\": [")).and_then(|(_, rest)| rest.split_once(']'));
     list.map_or_else(Vec::new, |(list, _)| list.split('"').skip(1).step_by(2).collect())
 }
 
 /// Whether a page names a message: `contact-added`, `contacts.contact-added`, with the right version or none, or
-/// `-added` after another of the same owner.
+/// `-added` after another message of the same owner.
 fn names(page: &str, owner: &str, message: &str, version: &str) -> bool {
     let codes: Vec<&str> = page.split('`').skip(1).step_by(2).flat_map(str::split_whitespace).collect();
     let full = format!("{owner}.{message}");

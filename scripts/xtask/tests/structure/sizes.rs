@@ -1,10 +1,10 @@
-//! Functions are short enough to be read at once.
+//! Functions are short enough to read at a glance.
 
 use std::fs;
 
 use super::{root, services, sources};
 
-/// The most lines of a function, its signature and its last brace included.
+/// The maximum number of lines of a function, including its signature and last brace.
 const MOST: usize = 60;
 
 /// The functions of a file that are too long: their first lines and their lengths.
@@ -38,7 +38,7 @@ fn no_function_is_longer_than_it_can_be_read_at_once() {
         found.extend(too_long(&text).iter().map(|(line, length)| format!("{}: {line} {length}", file.display())));
     }
 
-    assert!(found.is_empty(), "more than {MOST} lines, split them by what they do:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "more than {MOST} lines: split them by what they do:\n{}", found.join("\n"));
 }
 
 #[test]

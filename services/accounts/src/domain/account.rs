@@ -1,4 +1,4 @@
-//! An account, and the values it is made of.
+//! Accounts and their values.
 
 use std::fmt;
 
@@ -6,35 +6,35 @@ use chrono::{DateTime, Utc};
 use skeleton::Refusal;
 use uuid::Uuid;
 
-/// The address an account signs in with: lowercase, and of a form that mail can be sent to.
+/// The address an account signs in with: lowercase and well-formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(String);
 
-/// What others call the owner.
+/// The owner's display name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
-/// A password that someone has chosen. Never shown.
+/// A password in plain text. `Debug` hides it.
 pub struct Password(String);
 
 /// A person who can sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Tells it from all others.
+    /// Its unique id.
     pub id: Uuid,
     /// The address it signs in with.
     pub email: Email,
-    /// What others call its owner.
+    /// The owner's display name.
     pub name: Name,
-    /// Whether other members may look for a path to it by its address.
+    /// Whether other members may search for a path to it by its address.
     pub discoverable: bool,
-    /// Whether its owner may be named as a go-between to strangers.
+    /// Whether its owner may be named to strangers as an intermediary.
     pub nameable: bool,
-    /// When it was opened.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
 }
 
-/// What the owner wants to be otherwise; what is `None` stays.
+/// The changes that an owner asks for; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The new name.
@@ -45,39 +45,39 @@ pub struct Changes {
     pub nameable: Option<bool>,
 }
 
-/// Why an account cannot be opened or changed as asked.
+/// Why an account cannot be created or changed as requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountRefusal {
-    /// The text is no e-mail address.
+    /// The text is not an e-mail address.
     #[error("this is not an e-mail address: write it like name@example.org")]
     Email,
-    /// The name is empty, too long, or holds characters that cannot be shown.
-    #[error("a name has 1 to 100 characters, all of them printable")]
+    /// The name is empty, too long, or has unprintable characters.
+    #[error("a name must have 1 to 100 printable characters")]
     Name,
     /// The password is too short or too long.
-    #[error("a password has 12 to 128 characters")]
+    #[error("a password must have 12 to 128 characters")]
     Password,
     /// The new password is too short or too long.
-    #[error("a password has 12 to 128 characters")]
+    #[error("a password must have 12 to 128 characters")]
     NewPassword,
-    /// The password given as the one in force is not.
+    /// The current password is wrong.
     #[error("this is not your current password")]
     CurrentPassword,
     /// Another account has this address.
-    #[error("there is an account with this e-mail address already: sign in, or use another address")]
+    #[error("an account with this e-mail address already exists: sign in, or use another address")]
     EmailTaken,
 }
 
-/// Address and password do not go together. Does not say which of them is wrong.
+/// The address and the password do not match. Does not say which of them is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("e-mail address or password is wrong")]
+#[error("the e-mail address or the password is wrong")]
 pub struct WrongPassword;
 
 impl Email {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// Where the text is none.
+    /// If the text is not an address.
     pub fn parse(text: &str) -> Result<Self, AccountRefusal> {
         let lowercase = text.trim().to_lowercase();
         let (local, domain) = lowercase.split_once('@').ok_or(AccountRefusal::Email)?;
@@ -109,10 +109,10 @@ fn is_domain(text: &str) -> bool {
 }
 
 impl Name {
-    /// Reads a name; spaces around it do not count.
+    /// Parses a name; leading and trailing spaces are removed.
     ///
     /// # Errors
-    /// Where it is empty, too long, or holds characters that cannot be shown.
+    /// If it is empty, too long, or has unprintable characters.
     pub fn parse(text: &str) -> Result<Self, AccountRefusal> {
         let name = text.trim();
         let is_good = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
@@ -126,15 +126,15 @@ impl Name {
 }
 
 impl Password {
-    /// Takes a password for a new account.
+    /// Checks a password for a new account.
     ///
     /// # Errors
-    /// Where it is too short or too long.
+    /// If it is too short or too long.
     pub fn parse(text: String) -> Result<Self, AccountRefusal> {
         (12..=128).contains(&text.chars().count()).then_some(Self(text)).ok_or(AccountRefusal::Password)
     }
 
-    /// The password itself.
+    /// The password in plain text.
     pub fn reveal(self) -> String {
         self.0
     }
@@ -147,7 +147,7 @@ impl fmt::Debug for Password {
 }
 
 impl Account {
-    /// The account as its owner wants it.
+    /// The account with the given changes.
     pub fn with(self, changes: Changes) -> Self {
         Self {
             name: changes.name.unwrap_or(self.name),

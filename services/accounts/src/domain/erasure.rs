@@ -1,4 +1,4 @@
-//! Erasing an account everywhere: which services must say that they have, and when they are told again.
+//! Erasing an account everywhere: the services that have to confirm, and when they are reminded.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A service that keeps something of accounts.
+/// A service that stores data of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -14,41 +14,41 @@ pub enum Part {
     Accounts,
     /// Address books.
     Contacts,
-    /// Live streams and kept answers.
+    /// Live streams and stored responses.
     Gateway,
     /// Who knows whom.
     Network,
-    /// What members are told.
+    /// Notifications.
     Notifications,
-    /// What can be found.
+    /// The search index.
     Search,
 }
 
-/// What a service has confirmed.
+/// A service's confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
-    /// When its part was done.
+    /// When the service erased its part.
     pub erased_at: DateTime<Utc>,
     /// How many records it removed.
     pub removed: u64,
 }
 
-/// An erasure that goes on.
+/// The state of an erasure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
-    /// Opens the receipt.
+    /// The id of the receipt.
     pub receipt_id: Uuid,
     /// When the account was deleted.
     pub begun_at: DateTime<Utc>,
-    /// When the last service had confirmed.
+    /// When the last service confirmed.
     pub finished_at: Option<DateTime<Utc>>,
-    /// How often services were told again.
+    /// How many reminders were sent.
     pub reminders: u32,
     confirmed: BTreeMap<Part, Confirmed>,
 }
 
-/// How long to wait for confirmations before services are told again: after the first time, the second, and so on; the
-/// last wait holds from then on.
+/// How long to wait for confirmations before services are reminded: before the first reminder, the second, and so on.
+/// The last wait repeats.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reminders {
@@ -56,7 +56,7 @@ pub struct Reminders {
 }
 
 impl Part {
-    /// All of them: an erasure is finished when each has confirmed.
+    /// All services: an erasure is finished when each has confirmed.
     pub const ALL: [Self; 6] =
         [Self::Accounts, Self::Contacts, Self::Gateway, Self::Network, Self::Notifications, Self::Search];
 
@@ -72,7 +72,7 @@ impl Part {
         }
     }
 
-    /// What the log says of its confirmation.
+    /// The saga's log text for its confirmation.
     pub fn step(self) -> &'static str {
         match self {
             Self::Accounts => "accounts has erased its part",
@@ -86,19 +86,19 @@ impl Part {
 }
 
 impl Erasure {
-    /// An erasure that nobody has confirmed yet.
+    /// An erasure that no service has confirmed yet.
     pub fn begin(receipt_id: Uuid, begun_at: DateTime<Utc>) -> Self {
         Self { receipt_id, begun_at, finished_at: None, reminders: 0, confirmed: BTreeMap::new() }
     }
 
-    /// Notes that a service has done its part. False where it has said so before: the first word counts.
+    /// Records a service's confirmation. Returns false if the service confirmed before: the first confirmation is kept.
     pub fn confirm(&mut self, part: Part, confirmed: Confirmed) -> bool {
         let is_new = !self.confirmed.contains_key(&part);
         self.confirmed.entry(part).or_insert(confirmed);
         is_new
     }
 
-    /// Notes that all is done, where it is.
+    /// Marks the erasure as finished if all services have confirmed. Returns whether it did.
     pub fn finish(&mut self, at: DateTime<Utc>) -> bool {
         let is_complete = Part::ALL.iter().all(|part| self.confirmed.contains_key(part));
         if is_complete {
@@ -107,25 +107,25 @@ impl Erasure {
         is_complete
     }
 
-    /// Every service, and what it has confirmed.
+    /// Every service, with its confirmation.
     pub fn parts(&self) -> impl Iterator<Item = (Part, Option<Confirmed>)> {
         Part::ALL.into_iter().map(|part| (part, self.confirmed.get(&part).copied()))
     }
 }
 
 impl Reminders {
-    /// The waits.
+    /// Validates the waits.
     ///
     /// # Errors
-    /// Where there is none, or one of no time.
+    /// If there is no wait, or one of 0.
     pub fn try_new(settings: Self) -> Result<Self, &'static str> {
         if settings.remind_after_ms.iter().all(|wait| *wait > 0) && !settings.remind_after_ms.is_empty() {
             return Ok(settings);
         }
-        Err("remind_after_ms: give at least one wait, none of them 0")
+        Err("remind_after_ms: give at least one wait, each greater than 0")
     }
 
-    /// When services are told again, after this many times.
+    /// When services are reminded next, after this many reminders.
     pub fn due(&self, reminders: u32, now: DateTime<Utc>) -> DateTime<Utc> {
         let nth = usize::try_from(reminders).unwrap_or(usize::MAX);
         let wait = self.remind_after_ms.get(nth).or(self.remind_after_ms.last()).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What an account, a session and an erasure are, and what is refused.
+//! Accounts, sessions and erasures, and their rules.
 
 mod account;
 mod erasure;

@@ -1,64 +1,64 @@
-//! A session, and when a refresh token may still be used.
+//! Sessions, and the rules for refresh tokens.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use skeleton::Refusal;
 use uuid::Uuid;
 
-/// What one browser or program is signed in with.
+/// A sign-in of one browser or program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Tells it from all others.
+    /// Its unique id.
     pub id: Uuid,
-    /// Whose it is.
+    /// The account that it belongs to.
     pub account_id: Uuid,
-    /// When the last access token given out for it expires by itself.
+    /// When the last access token issued for it expires.
     pub tokens_expire_at: DateTime<Utc>,
 }
 
-/// The browser or program, as it calls itself: without what cannot be shown, and not longer than 200 characters.
+/// A browser's or program's user agent, without unprintable characters, at most 200 characters long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device(String);
 
-/// A refresh token that was given out for a session that lives.
+/// A refresh token of a session that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownToken {
-    /// When it was given out.
+    /// When it was issued.
     pub issued_at: DateTime<Utc>,
     /// When it was exchanged for its successor.
     pub replaced_at: Option<DateTime<Utc>>,
-    /// Whether that successor is still the session's newest token.
+    /// Whether that successor is the session's newest token.
     pub successor_is_newest: bool,
 }
 
-/// How long refresh tokens may be used.
+/// The lifetimes of refresh tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshRules {
     /// How long a token may stay unused.
     pub lifetime: TimeDelta,
-    /// How long a token that was just replaced is answered with its successor once more.
+    /// How long a token that was just replaced still returns the same successor.
     pub grace: TimeDelta,
 }
 
-/// What becomes of a session whose refresh token is presented.
+/// The result of presenting a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the newest: its successor takes its place.
+    /// The token is the newest: its successor replaces it.
     Newest,
-    /// It was replaced a moment ago, and its successor has not been used: the same successor again.
+    /// The token was replaced a moment ago, and its successor is unused: return the same successor again.
     JustReplaced,
-    /// It stayed unused for too long.
+    /// The token was unused for too long.
     Expired,
-    /// It was replaced before: one of two who hold it has stolen it, so the session ends.
+    /// The token was replaced before, so it has two holders and was stolen: the session ends.
     Reused,
 }
 
-/// The session has ended, or never was. Does not say which.
+/// The session has ended or never existed. Does not say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this session is over: sign in again")]
+#[error("this session has ended: sign in again")]
 pub struct SessionOver;
 
 impl Device {
-    /// Takes a name as it comes from outside.
+    /// Cleans a user agent sent by a client.
     pub fn new(text: &str) -> Self {
         let name: String = text.chars().filter(|letter| !letter.is_control()).take(200).collect();
         if name.trim().is_empty() { Self("unknown".to_owned()) } else { Self(name) }

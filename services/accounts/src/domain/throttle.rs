@@ -1,10 +1,10 @@
-//! How often a wrong password is put up with.
+//! The limit on wrong passwords.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use skeleton::Problem;
 
-/// How many failures an address may have in a window of time.
+/// The number of failures that an address may have per window.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
@@ -12,17 +12,17 @@ pub struct Throttle {
     window_s: u32,
 }
 
-/// The failures of an address since its window began.
+/// The failures of an address in its current window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failures {
-    /// How many.
+    /// The number of failures.
     pub count: i32,
-    /// When the first of them was.
+    /// When the first of them happened.
     pub since: DateTime<Utc>,
 }
 
 impl Throttle {
-    /// As the settings say it.
+    /// Builds the limit from the settings.
     pub fn new(failures: i32, window_s: u32) -> Self {
         Self { failures, window_s }
     }
@@ -32,10 +32,10 @@ impl Throttle {
         TimeDelta::seconds(self.window_s.into())
     }
 
-    /// Lets another attempt pass, or says when to come again.
+    /// Checks whether another attempt is allowed.
     ///
     /// # Errors
-    /// 429 where there were too many failures in the window.
+    /// 429 with the time to wait, if there were too many failures in the window.
     pub fn check(&self, failures: Failures, now: DateTime<Utc>) -> Result<(), Problem> {
         let left = failures.since + self.window() - now;
         if failures.count < self.failures || left <= TimeDelta::zero() {
@@ -45,7 +45,7 @@ impl Throttle {
         let problem = Problem::new(
             429,
             "too-many-attempts",
-            "too many wrong passwords for this e-mail address: wait before you try again",
+            "too many wrong passwords for this e-mail address: wait a while, then try again",
         );
         Err(Problem { retry_after: Some(wait), ..problem })
     }

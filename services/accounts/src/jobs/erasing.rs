@@ -1,8 +1,8 @@
-//! The saga of an erasure: the account's own service erases at once and tells the others; each confirms; who has not is
-//! told again, until all have. Then there is a report.
+//! The saga of an erasure: accounts erases its own part at once and publishes the event. Each service confirms; all are
+//! reminded until every service has confirmed. Then the saga publishes a report.
 //!
-//! An erasure's id is its account's: an account is erased once. There is nothing to compensate, because an erasure is
-//! never taken back.
+//! An erasure's id is its account's id, because an account is erased once. There is no compensation, because an erasure
+//! is never undone.
 
 use ::events::accounts::RemindErasure;
 use chrono::TimeDelta;
@@ -20,11 +20,11 @@ impl SagaState for Erasure {
     const KEPT: TimeDelta = TimeDelta::days(store::RECEIPT_DAYS);
 }
 
-/// Begins the erasure of an account whose part here is done. Returns the receipt's id.
+/// Begins the erasure of an account whose part in this service is erased. Returns the receipt's id.
 pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Failure> {
     let (now, receipt) = (tx.now(), tx.new_id());
     let begun = Saga::begin(tx, account, Erasure::begin(receipt, now)).await?;
-    let mut erasure = begun.ok_or_else(|| Failure::bug("an account that is there was erased before"))?;
+    let mut erasure = begun.ok_or_else(|| Failure::bug("an existing account was erased before"))?;
     store::insert_receipt(tx, receipt, account, now).await?;
     erasure.state.confirm(Part::Accounts, Confirmed { erased_at: now, removed });
     erasure.step(tx, Part::Accounts.step()).await?;
@@ -33,7 +33,7 @@ pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Fai
     Ok(receipt)
 }
 
-/// A service has erased its part. The last one ends the erasure.
+/// Records a service's confirmation. The last one ends the erasure.
 pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirmed) -> HandlerResult {
     let Some(mut erasure) = Saga::<Erasure>::find(tx, account).await? else { return Ok(()) };
     if !erasure.state.confirm(part, confirmed) {
@@ -46,15 +46,16 @@ pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirme
     }
     store::finish_receipt(tx, erasure.state.receipt_id, now).await?;
     tx.publish(erasure_finished(account, &erasure.state, now))?;
-    erasure.end(tx, "all have erased their part").await
+    erasure.end(tx, "all services have erased their part").await
 }
 
-/// Someone has not confirmed in time: all are told again. Who is done already confirms again, which changes nothing.
+/// Reminds all services, because one has not confirmed in time. A service that is done confirms again, which changes
+/// nothing.
 pub async fn remind(job: RemindErasure, tx: &mut Tx) -> Result<Progress<RemindErasure>, Failure> {
     let Some(mut erasure) = Saga::<Erasure>::timed_out(tx, job.account_id).await? else { return Ok(Progress::Done) };
     erasure.state.reminders += 1;
     tx.publish(erased(job.account_id, erasure.state.begun_at))?;
-    erasure.step(tx, "told those again who have not confirmed").await?;
+    erasure.step(tx, "reminded the services that have not confirmed").await?;
     wait(tx, &mut erasure).await?;
     Ok(Progress::Done)
 }

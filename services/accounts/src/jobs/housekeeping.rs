@@ -1,4 +1,4 @@
-//! Housekeeping: removes what cannot be used any more.
+//! Housekeeping: removes what is no longer needed.
 
 use std::time::Duration;
 

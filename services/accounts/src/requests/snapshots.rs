@@ -1,4 +1,4 @@
-//! What accounts tells those who keep a copy: every account as it is now, and a sum that tells whether they have the same.
+//! Snapshots and checksums of accounts, for services that keep a read model of them.
 
 use events::accounts::AccountSnapshot;
 use skeleton::{
@@ -8,18 +8,18 @@ use skeleton::{
 
 use crate::{domain::Account, store};
 
-/// The requests that only keepers of copies may ask.
+/// The requests that only services with a read model may send.
 pub fn answers() -> RequestHandlers<Postgres> {
     RequestHandlers::new().snapshots(page, sum)
 }
 
-/// Answers `list-account-snapshots`: a page of accounts as they are now.
+/// Handles `list-account-snapshots`: a page of accounts in their present state.
 async fn page(asked: SnapshotPage, store: ReadContext<Postgres>) -> HandlerResult<Vec<AccountSnapshot>> {
     let found = store::snapshots(&store, &asked).await?;
     Ok(found.into_iter().map(|(account, sequence)| snapshot(account, sequence)).collect())
 }
 
-/// Answers `sum-accounts`: how many there are, and in which state.
+/// Handles `sum-accounts`: the number of accounts and their checksum.
 async fn sum(within: Slice, store: ReadContext<Postgres>) -> HandlerResult<Sum> {
     Ok(store::sum(&store, &within).await?)
 }

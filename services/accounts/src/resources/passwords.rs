@@ -1,4 +1,4 @@
-//! Passwords as argon2id hashes, worked out beside the event loop and never more at once than there are processors.
+//! Argon2id password hashes, computed off the event loop, at most one per processor at a time.
 
 use std::{sync::Arc, thread};
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use skeleton::Failure;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-/// What a hash costs; OWASP's figures unless set otherwise.
+/// The cost of a hash; the defaults are OWASP's figures.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordSettings {
@@ -23,15 +23,15 @@ pub struct PasswordSettings {
 pub struct Passwords {
     argon2: Argon2<'static>,
     slots: Arc<Semaphore>,
-    /// A hash that no password is known for: who is not known costs the same time as who is.
+    /// A hash that no account uses: verifying a password against it takes as long as for a known account.
     decoy: String,
 }
 
 impl Passwords {
-    /// As the settings say.
+    /// Builds it from the settings.
     ///
     /// # Errors
-    /// Where the costs are none that argon2 can have.
+    /// If argon2 does not accept the costs.
     pub fn try_new(settings: PasswordSettings) -> Result<Self, String> {
         let params = Params::new(settings.memory_kib, settings.rounds, settings.lanes, None);
         let argon2 = Argon2::from(params.map_err(|error| error.to_string())?);
@@ -40,18 +40,18 @@ impl Passwords {
         Ok(Self { argon2, slots: Arc::new(Semaphore::new(slots)), decoy })
     }
 
-    /// The hash to keep of a password.
+    /// Hashes a password for storage.
     ///
     /// # Errors
-    /// A bug where argon2 fails: its settings were checked.
+    /// A bug if argon2 fails: its settings were validated at start.
     pub async fn hash(&self, password: String) -> Result<String, Failure> {
         self.work_out(move |argon2| hash(&argon2, &password)).await
     }
 
-    /// Whether a password is the one that was hashed. Without a hash it takes as long, and is not.
+    /// Whether a password matches the stored hash. Without a hash it takes the same time and returns false.
     ///
     /// # Errors
-    /// A bug where the hash cannot be read: it is ours.
+    /// A bug if the stored hash cannot be parsed.
     pub async fn verify(&self, password: String, kept: Option<&str>) -> Result<bool, Failure> {
         let is_known = kept.is_some();
         let kept = kept.unwrap_or(&self.decoy).to_owned();
@@ -73,7 +73,7 @@ impl Passwords {
         let slot = self.slots.clone().acquire_owned().await.map_err(Failure::bug)?;
         let argon2 = self.argon2.clone();
         let worked_out = spawn_blocking(move || {
-            // Held by the work itself: who stops waiting for it does not end it.
+            // Held by the computation itself, because a caller that stops waiting does not stop it.
             let _slot = slot;
             work(argon2)
         });

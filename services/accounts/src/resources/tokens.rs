@@ -1,7 +1,7 @@
-//! The tokens of a session: signed access tokens, and refresh tokens of which only a digest is kept.
+//! The tokens of a session: signed access tokens, and refresh tokens of which only a digest is stored.
 //!
-//! A refresh token's successor is worked out from it with a key of ours. So whoever presents the same token twice can
-//! be given the same successor twice, though no token is kept.
+//! A refresh token's successor is derived from it with a secret key. So the same token presented twice returns the same
+//! successor, although no token is stored.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,8 +18,8 @@ use uuid::{Builder, Uuid};
 
 use crate::domain::{RefreshRules, Session};
 
-/// How far the clock of a service that checks access tokens may be behind ours. Without it, a token is refused until that
-/// clock has caught up.
+/// How far the clock of a service that checks access tokens may be behind. Without it, such a service refuses a token
+/// until its clock has caught up.
 const CLOCK_TOLERANCE_S: i64 = 60;
 
 /// Keys and lifetimes.
@@ -33,7 +33,7 @@ pub struct TokenSettings {
     refresh_grace_s: u32,
 }
 
-/// Makes tokens.
+/// Issues tokens.
 pub struct Tokens {
     key: EncodingKey,
     header: Header,
@@ -43,10 +43,10 @@ pub struct Tokens {
     rules: RefreshRules,
 }
 
-/// A refresh token, as its holder has it. Never kept and never shown.
+/// A refresh token in plain text. It is never stored and never logged.
 pub struct RefreshToken(String);
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Serialize)]
 struct Claims {
     iss: &'static str,
@@ -60,14 +60,14 @@ struct Claims {
 }
 
 impl Tokens {
-    /// As the settings say.
+    /// Builds it from the settings.
     ///
     /// # Errors
-    /// Where a key is none.
+    /// If a key is malformed.
     pub fn try_new(settings: TokenSettings) -> Result<Self, String> {
         let pem = settings.signing_key.reveal();
         let key = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(
-            |_| "signing_key is no Ed25519 private key in PEM: make one with openssl genpkey -algorithm ed25519",
+            |_| "signing_key is not an Ed25519 private key in PEM: make one with openssl genpkey -algorithm ed25519",
         )?;
         let newest = signing_key(Jwk::from_encoding_key(&key, Algorithm::EdDSA))?;
         let header =
@@ -82,12 +82,12 @@ impl Tokens {
         Ok(Self { key, header, keys, refresh_key, access_lifetime_s: settings.access_lifetime_s, rules })
     }
 
-    /// The public keys that a valid access token may be signed with.
+    /// The public keys that verify valid access tokens.
     pub fn signing_keys(&self) -> SigningKeysView {
         SigningKeysView { keys: self.keys.clone() }
     }
 
-    /// How long refresh tokens may be used.
+    /// The lifetimes of refresh tokens.
     pub fn rules(&self) -> RefreshRules {
         self.rules
     }
@@ -97,7 +97,7 @@ impl Tokens {
         now + TimeDelta::seconds(self.access_lifetime_s.into())
     }
 
-    /// The session that one request opens, however often it comes.
+    /// The id of the session that a request opens; the same for every repeat of the request.
     pub fn session_of(&self, account: Uuid, request: Uuid) -> Uuid {
         let digest = self.derived("session", &[account.as_bytes(), request.as_bytes()]);
         let mut bytes = [0; 16];
@@ -110,15 +110,15 @@ impl Tokens {
         RefreshToken(BASE64_URL_SAFE_NO_PAD.encode(self.derived("first", &[session.as_bytes()])))
     }
 
-    /// The refresh token that takes another's place.
+    /// The refresh token that replaces this one.
     pub fn successor_of(&self, token: &RefreshToken) -> RefreshToken {
         RefreshToken(BASE64_URL_SAFE_NO_PAD.encode(self.derived("next", &[token.0.as_bytes()])))
     }
 
-    /// A new access token beside a refresh token: what the session's holder gets.
+    /// A new access token together with a refresh token, as the client gets them.
     ///
     /// # Errors
-    /// A bug where it cannot be signed: the key was checked.
+    /// A bug if it cannot be signed: the key was validated at start.
     pub fn view(
         &self,
         session: &Session,
@@ -147,7 +147,7 @@ impl Tokens {
 
     fn derived(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac =
-            <Hmac<Sha256> as KeyInit>::new_from_slice(&self.refresh_key).expect("HMAC takes keys of any length");
+            <Hmac<Sha256> as KeyInit>::new_from_slice(&self.refresh_key).expect("HMAC accepts keys of any length");
         mac.update(purpose.as_bytes());
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
@@ -155,7 +155,7 @@ impl Tokens {
 }
 
 impl RefreshToken {
-    /// What is kept of it.
+    /// The digest that is stored.
     pub fn digest(&self) -> Vec<u8> {
         Sha256::digest(&self.0).to_vec()
     }
@@ -167,11 +167,11 @@ impl From<String> for RefreshToken {
     }
 }
 
-/// Public keys in PEM, one after the other.
+/// Parses concatenated public keys in PEM.
 fn previous_keys(pem: &str) -> Result<Vec<SigningKey>, String> {
     const END: &str = "-----END PUBLIC KEY-----";
     let wrong = |_| {
-        "previous_keys holds something that is no Ed25519 public key in PEM: make them with openssl pkey -pubout"
+        "previous_keys holds something other than an Ed25519 public key in PEM: make them with openssl pkey -pubout"
             .to_owned()
     };
     let blocks = pem.split_inclusive(END).filter(|block| !block.trim().is_empty());
@@ -183,7 +183,7 @@ fn previous_keys(pem: &str) -> Result<Vec<SigningKey>, String> {
         .collect()
 }
 
-/// A key as callers get it, named by its thumbprint (RFC 7638).
+/// A public key as callers get it, identified by its thumbprint (RFC 7638).
 fn signing_key(jwk: Result<Jwk, jsonwebtoken::errors::Error>) -> Result<SigningKey, String> {
     let jwk = jwk.map_err(|error| format!("the key cannot be used: {error}"))?;
     let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Accounts are opened, shown, changed and erased.
+//! Accounts are created, shown, changed and erased.
 
 use crate::common::{PASSWORD, application, register, sign_in, signed_in, start};
 use events::accounts::{

@@ -1,4 +1,4 @@
-//! The rules of accounts, sessions and throttling, without anything around them.
+//! The rules of accounts, sessions and throttling, without infrastructure.
 
 use accounts::domain::{
     Account, AccountRefusal, Changes, Confirmed, Device, Email, Erasure, Failures, KnownToken, Name, Part, Password,

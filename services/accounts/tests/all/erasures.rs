@@ -1,4 +1,4 @@
-//! An erasure goes on until all six services have confirmed that they keep nothing any more.
+//! An erasure runs until all six services have confirmed that they have erased their part.
 
 use chrono::TimeDelta;
 use events::{
@@ -15,17 +15,17 @@ use uuid::Uuid;
 
 use crate::common::{register, start, start_in_time_of, start_with};
 
-/// Nobody is told again while a test lasts.
+/// Long enough that no service is reminded during a test.
 const PATIENT: &str = "[60000]";
 
-/// An account that is being erased, and its receipt.
+/// An account whose erasure has begun, and its receipt.
 async fn erasing(app: &TestApp<Postgres>) -> (Uuid, Uuid) {
     let account_id = register(app).await.account_id;
     let begun = app.call(&EraseAccountV2 { account_id }).await.unwrap();
     (account_id, begun.receipt_id)
 }
 
-/// What the other five publish when they are done, but the last, which is search.
+/// Publishes the confirmations of four of the other five services, all but search.
 async fn all_but_search_confirm(app: &TestApp<Postgres>, account_id: Uuid) {
     confirm(app, contacts::AccountDataErased { account_id, ..samples::contacts::account_data_erased() }).await;
     confirm(app, gateway::AccountDataErased { account_id, ..samples::gateway::account_data_erased() }).await;
@@ -38,7 +38,7 @@ async fn search_confirms(app: &TestApp<Postgres>, account_id: Uuid) {
     confirm(app, search::AccountDataErased { account_id, ..samples::search::account_data_erased() }).await;
 }
 
-/// Each comes twice under one id, and once more as a new event.
+/// Publishes each confirmation twice under one id, and once more as a new event.
 async fn confirm<E: Event>(app: &TestApp<Postgres>, event: E) {
     let envelope = app.world().envelope_for(&event);
     for _ in 0..2 {
@@ -82,7 +82,7 @@ async fn who_has_not_confirmed_is_told_again_and_nobody_after_the_end() {
     let (account_id, receipt_id) = erasing(&app).await;
     all_but_search_confirm(&app, account_id).await;
 
-    eventually("everyone is told three times", async || match app.published::<Erased>().await.len() {
+    eventually("three publications of the erasure", async || match app.published::<Erased>().await.len() {
         0..3 => Err("not yet".to_owned()),
         _ => Ok(()),
     })
@@ -92,7 +92,7 @@ async fn who_has_not_confirmed_is_told_again_and_nobody_after_the_end() {
     let report = app.published_once::<ErasureFinished>(|_| true).await;
     assert!(report.reminders >= 2);
     let told = app.published::<Erased>().await;
-    assert!(told.iter().all(|erased| *erased == told[0]), "it is told as it was");
+    assert!(told.iter().all(|erased| *erased == told[0]), "a reminder equals the first event");
     assert_eq!(app.parts().store.delayed().await.unwrap(), 0);
     let saga = app.parts().store.find_saga("erasure", account_id).await.unwrap().unwrap();
     assert_eq!((saga.phase, saga.timeout), (SagaPhase::Done, None));
@@ -109,9 +109,11 @@ async fn who_has_not_confirmed_is_told_again_after_a_minute_and_after_ten_more()
 
     for (minutes, told) in [(1, 2), (10, 3)] {
         app.advance(TimeDelta::minutes(minutes)).await;
-        eventually(&format!("everyone is told {told} times"), async || match app.published::<Erased>().await.len() {
-            seen if seen == told => Ok(()),
-            seen => Err(format!("{seen}")),
+        eventually(&format!("{told} publications of the erasure"), async || {
+            match app.published::<Erased>().await.len() {
+                seen if seen == told => Ok(()),
+                seen => Err(format!("{seen}")),
+            }
         })
         .await;
     }
@@ -173,7 +175,7 @@ async fn a_receipt_that_nobody_was_given_is_not_found() {
     app.stop().await;
 }
 
-/// What the program prints when it is asked about sagas in the test's database.
+/// The output of the program's saga commands for the test's database.
 async fn saga_command(app: &TestApp<Postgres>, arguments: &[&str]) -> String {
     let database = app.parts().store.query_opt("select current_database()::text", &[]).await.unwrap().unwrap();
     let servers = skeleton::testing::Servers::from_env();
@@ -203,7 +205,10 @@ async fn a_person_sees_how_far_an_erasure_is_and_what_comes_next() {
     let job = saga.timeout.unwrap().message.to_string();
     assert!(shown.contains("phase running") && shown.contains(&job), "{shown}");
     assert!(shown.contains("accounts has erased its part") && !shown.contains("search has"), "{shown}");
-    assert!(ended.contains("phase done") && ended.contains("next time-out -"), "{ended}");
-    assert!(ended.contains("all have erased their part") && ended.contains("search has erased its part"), "{ended}");
+    assert!(ended.contains("phase done") && ended.contains("next timeout -"), "{ended}");
+    assert!(
+        ended.contains("all services have erased their part") && ended.contains("search has erased its part"),
+        "{ended}"
+    );
     app.finish().await;
 }

@@ -1,4 +1,4 @@
-//! Passwords and tokens are nowhere to be found: not in the database, not in the log, not in a mistake's text.
+//! Passwords and tokens appear nowhere: not in the database, not in logs, not in error texts.
 
 use std::{
     io::Write,
@@ -36,7 +36,7 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
     let log = Log::default();
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).init();
     let app = start().await;
-    // The relay empties the outbox: a trigger keeps what went through it.
+    // The relay empties the outbox, so a trigger copies every message that passes through it.
     for sql in [
         "create table kept (body text)",
         "create function keep() returns trigger language plpgsql as 'begin insert into kept values (new.body); return new; end'",
@@ -47,7 +47,7 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
 
     let (account, first) = signed_in(&app).await;
     let second = app.call(&RefreshSession { refresh_token: first.refresh_token.clone() }).await.unwrap();
-    let wrong = "a wrong password that is told nobody";
+    let wrong = "a wrong password that stays secret";
     app.call(&OpenSession { password: wrong.to_owned(), ..sign_in(&account) }).await.unwrap_err();
     let unknown = OpenSession { email: "nobody@example.org".to_owned(), ..sign_in(&account) };
     app.call(&unknown).await.unwrap_err();
@@ -88,7 +88,7 @@ async fn passwords_and_tokens_are_neither_kept_nor_logged() {
     }
 }
 
-/// The lines that say that something was refused for this reason.
+/// The log lines about refusals for this reason.
 fn refusals(written: &str, reason: &str) -> Vec<String> {
     let wanted = format!("reason=\"{reason}\"");
     written
@@ -113,7 +113,7 @@ fn a_wrong_key_stops_the_start_and_is_not_shown() {
     };
 
     let text = error.to_string();
-    assert!(text.contains("[tokens] signing_key is no Ed25519 private key"), "{text}");
+    assert!(text.contains("[tokens] signing_key is not an Ed25519 private key"), "{text}");
     assert!(text.contains("[passwords]"), "{text}");
     assert!(!text.contains("c2VjcmV0"), "{text}");
 }

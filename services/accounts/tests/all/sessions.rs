@@ -54,7 +54,7 @@ async fn an_access_token_is_good_under_the_keys_that_are_given_out() {
 async fn previous_keys_are_given_out_beside_the_one_in_use() {
     let previous = EncodingKey::from_ed_pem(signing_key(3).as_bytes()).unwrap();
     let jwk = serde_json::to_value(Jwk::from_encoding_key(&previous, Algorithm::EdDSA).unwrap()).unwrap();
-    // The frame of a public key (SPKI) for Ed25519, then the key.
+    // The prefix of a public key (SPKI) for Ed25519, then the key.
     let mut der = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
     der.extend(BASE64_URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap());
     let pem = format!(
@@ -274,7 +274,7 @@ async fn another_accounts_session_cannot_be_closed() {
     app.finish().await;
 }
 
-/// How long a wrong password and an unknown address take, asked in turn so often each, sorted.
+/// The sorted durations of refusals for a wrong password and for an unknown address, measured alternately.
 async fn times_of_refusals(app: &TestApp<Postgres>, times: usize) -> [Vec<f64>; 2] {
     let known = OpenSession { password: "a wrong password".to_owned(), ..sign_in(&register(app).await) };
     let unknown = OpenSession { email: "nobody@example.org".to_owned(), ..known.clone() };
@@ -290,7 +290,7 @@ async fn times_of_refusals(app: &TestApp<Postgres>, times: usize) -> [Vec<f64>; 
     taken
 }
 
-/// With a hash as dear as in production: all else of a sign-in takes a fraction of it.
+/// With hashes as expensive as in production, everything else in a sign-in takes a fraction of the time.
 async fn start_with_real_passwords() -> TestApp<Postgres> {
     start_with(&[("passwords", "memory_kib", "19456"), ("passwords", "rounds", "2"), ("sign_in", "failures", "100000")])
         .await
@@ -302,7 +302,7 @@ async fn an_unknown_address_costs_the_work_of_a_wrong_password() {
 
     let [known, unknown] = times_of_refusals(&app, 15).await;
 
-    // The quickest of each: whatever else the machine does only makes them longer.
+    // The quickest of each, because other load on the machine only makes them longer.
     let (known, unknown) = (known[0], unknown[0]);
     assert!(unknown > known / 2.0 && known > unknown / 2.0, "known {known:.5} s, unknown {unknown:.5} s");
     app.finish().await;

@@ -1,4 +1,5 @@
-//! What keepers of copies are told: every account as it is now, with its number, and a sum; and nobody else is.
+//! Services with a read model get every account in its present state, with its sequence and a checksum. Other services
+//! are refused.
 
 use crate::common::{register, sign_in, start};
 use events::accounts::{ListAccountSnapshots, SumAccounts};

@@ -1,4 +1,4 @@
-//! One entry of an address book.
+//! Contacts: the entries of an address book.
 
 use chrono::{DateTime, Utc};
 use skeleton::Refusal;
@@ -13,21 +13,21 @@ pub struct Contact {
     pub id: Uuid,
     /// The account whose address book it is in.
     pub owner_id: Uuid,
-    /// What it is known by when the same file comes again.
+    /// The key that recognises it when the same file is imported again.
     pub source_key: String,
-    /// The person in the network, once that is known.
+    /// The person in the network, if known.
     pub person_id: Option<Uuid>,
-    /// What it says.
+    /// Its details.
     pub card: Card,
-    /// What a file said last; `None` where it was written by hand.
+    /// The details in the last imported file; `None` if it was added by hand.
     pub imported: Option<Card>,
-    /// When it came in.
+    /// When it was added.
     pub created_at: DateTime<Utc>,
-    /// When it changed last.
+    /// When it last changed.
     pub changed_at: DateTime<Utc>,
 }
 
-/// What is to be changed; what is `None` stays, an empty text goes away.
+/// The requested changes: `None` leaves a detail unchanged, an empty text removes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
     /// The full name.
@@ -36,28 +36,28 @@ pub struct Change {
     pub given_name: Option<String>,
     /// The family name.
     pub family_name: Option<String>,
-    /// The whole new list of e-mail addresses.
+    /// The complete new list of e-mail addresses.
     pub emails: Option<Vec<String>>,
-    /// The whole new list of phone numbers.
+    /// The complete new list of phone numbers.
     pub phones: Option<Vec<String>>,
-    /// The firm.
+    /// The company.
     pub company: Option<String>,
-    /// What they do there.
+    /// The job title.
     pub title: Option<String>,
     /// The owner's notes.
     pub notes: Option<String>,
-    /// The whole new list of web addresses.
+    /// The complete new list of web addresses.
     pub urls: Option<Vec<String>>,
 }
 
-/// Why a contact cannot be so.
+/// Why a contact cannot be added or changed as requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContactRefusal {
     /// A contact without a name.
     #[error("a contact needs a name")]
     NoName,
-    /// An e-mail address that is none.
-    #[error("one of the e-mail addresses is not an address: correct it or leave it out")]
+    /// An invalid e-mail address.
+    #[error("one of the e-mail addresses is not valid: correct it or leave it out")]
     MalformedEmail,
     /// A text beyond its limit.
     #[error("this text is too long: names have 500 characters at most, notes 20,000")]
@@ -65,8 +65,8 @@ pub enum ContactRefusal {
     /// A list beyond its limit.
     #[error("this list is too long: it has 50 entries at most")]
     TooMany,
-    /// The address book has it already.
-    #[error("there is a contact with this e-mail address, phone or name already: change that one")]
+    /// The address book already has this contact.
+    #[error("a contact with this e-mail address, phone number or name already exists: change that one")]
     Exists,
 }
 
@@ -104,18 +104,18 @@ impl Contact {
         Self { id, owner_id, source_key, person_id: None, card, imported, created_at: at, changed_at: at }
     }
 
-    /// A contact written by hand.
+    /// A contact added by hand.
     ///
     /// # Errors
-    /// Where it has no name, or something in it is malformed or too long.
+    /// If it has no name, or a value is malformed or too long.
     pub fn written(id: Uuid, owner_id: Uuid, details: Change, at: DateTime<Utc>) -> Result<Self, ContactRefusal> {
         let card = checked(with(Card::default(), details))?;
         let source_key = card.source_key();
         Ok(Self { id, owner_id, source_key, person_id: None, card, imported: None, created_at: at, changed_at: at })
     }
 
-    /// Takes over what a file says differently than it did before; what the owner has changed since then stays.
-    /// `None` where the file says nothing new.
+    /// Takes over the details that differ from the file's previous version; the owner's own changes are kept. `None` if
+    /// the file has nothing new.
     pub fn updated_from(self, file: &Card, at: DateTime<Utc>) -> Option<Self> {
         if self.imported.as_ref() == Some(file) {
             return None;
@@ -125,17 +125,17 @@ impl Contact {
         Some(Self { card, imported: Some(file.clone()), changed_at: at, ..self })
     }
 
-    /// Changes what is given.
+    /// Applies the given changes.
     ///
     /// # Errors
-    /// Where the name would be gone, or something is malformed or too long.
+    /// If the name would be empty, or a value is malformed or too long.
     pub fn change(self, change: Change, at: DateTime<Utc>) -> Result<Self, ContactRefusal> {
         let card = checked(with(self.card, change))?;
         Ok(Self { card, changed_at: at, ..self })
     }
 }
 
-/// Of each detail: what the file says where the file has changed it, what the owner has where it has not.
+/// For each detail: the file's value if the file has changed it, otherwise the owner's.
 fn merged(before: &Card, owners: &Card, file: &Card) -> Card {
     fn newer<T: PartialEq + Clone>(before: &T, owners: &T, file: &T) -> T {
         if file == before { owners.clone() } else { file.clone() }

@@ -1,4 +1,4 @@
-//! How a file becomes contacts.
+//! Imports: how a file becomes contacts.
 
 use std::collections::HashMap;
 
@@ -8,62 +8,62 @@ use uuid::Uuid;
 
 use super::files::{Card, Contents, MAX_FILE_BYTES, Problem};
 
-/// The most bytes of a file that one request may bring.
+/// The most bytes of a file in one request.
 pub const MAX_PART_BYTES: usize = 128 * 1024;
 /// The most parts of a file.
 pub const MAX_PARTS: usize = MAX_FILE_BYTES / MAX_PART_BYTES;
 
-/// How far an import is.
+/// The status of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The file is coming in.
+    /// The file is being uploaded.
     Uploading,
-    /// The file is here and waits for its turn.
+    /// The file is complete and waits for its turn.
     Queued,
-    /// Its cards are being taken in.
+    /// Its cards are being imported.
     Running,
-    /// All are in.
+    /// All cards have been imported.
     Finished,
-    /// The file was no contacts file.
+    /// The file was not a contacts file.
     Failed,
-    /// Its owner wanted no more of it.
+    /// The owner cancelled it.
     Cancelled,
 }
 
-/// A file on its way into an address book.
+/// The import of a file into an address book.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Import {
     /// Its id.
     pub id: Uuid,
-    /// Whose address book.
+    /// The account whose address book it fills.
     pub account_id: Uuid,
-    /// The file's name, as it came.
+    /// The file's name, as sent.
     pub file_name: Option<String>,
-    /// What the file turned out to be.
+    /// The file's detected format.
     pub format: Option<String>,
-    /// How far it is.
+    /// Its status.
     pub status: Status,
     /// Cards or rows in the file.
     pub total: u32,
-    /// Contacts that came in new.
+    /// New contacts.
     pub added: u32,
     /// Contacts that the file changed.
     pub changed: u32,
-    /// Cards that brought nothing new.
+    /// Cards with nothing new.
     pub unchanged: u32,
-    /// Cards or rows that could not be taken.
+    /// Cards or rows that could not be imported.
     pub failed: u32,
     /// Why the whole file was refused.
     pub error: Option<String>,
-    /// When it was sent.
+    /// When it was started.
     pub created_at: DateTime<Utc>,
 }
 
 impl Import {
-    /// Stops it: what is in stays. `None` where it was stopped before.
+    /// Cancels it; contacts already imported are kept. `None` if it was cancelled before.
     ///
     /// # Errors
-    /// Where it is at its end.
+    /// If it has finished or failed.
     pub fn cancel(&self) -> Result<Option<Self>, ImportRefusal> {
         match self.status {
             Status::Uploading | Status::Queued | Status::Running => {
@@ -74,35 +74,35 @@ impl Import {
         }
     }
 
-    /// How many cards or rows of the file are dealt with.
+    /// The number of cards or rows processed so far.
     pub fn done(&self) -> u32 {
         self.added + self.changed + self.unchanged + self.failed
     }
 }
 
-/// Why an import cannot go on.
+/// Why a request about an import is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefusal {
-    /// There is none of this id.
+    /// There is no import with this id.
     #[error("there is no such import")]
     Missing,
-    /// All of the file has come already.
-    #[error("all of this file has come already")]
+    /// The whole file has already been sent.
+    #[error("the whole file has already been uploaded")]
     Submitted,
-    /// Some of the file is missing.
-    #[error("not all parts of the file have come: send it again")]
+    /// Parts of the file are missing.
+    #[error("parts of the file are missing: upload it again")]
     Incomplete,
     /// The file is too large.
     #[error("the file is larger than 32 MiB: split it")]
     TooLarge,
-    /// A part is too large, or no base64.
+    /// A part is too large, or not base64.
     #[error("a part of the file is malformed: send at most 128 KiB as base64")]
     MalformedPart,
-    /// It is at its end already.
-    #[error("this import is at its end: there is nothing to cancel")]
+    /// It has already ended.
+    #[error("this import has already ended: there is nothing to cancel")]
     Ended,
-    /// Too many at the same time.
-    #[error("too many files are being read: wait until one of them is in")]
+    /// The account has too many unfinished imports.
+    #[error("too many imports are in progress: wait until one of them has finished")]
     TooMany,
 }
 
@@ -130,24 +130,24 @@ impl Refusal for ImportRefusal {
     }
 }
 
-/// What is to be taken in, each with the key it is known by, and what could not be.
+/// The cards to import, each with its key, and the problems of the others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Planned {
-    /// The cards, one a key.
+    /// The cards, one for each key.
     pub cards: Vec<(String, Card)>,
-    /// Remarks, in the order of the file.
+    /// The problems, in the order of the file.
     pub problems: Vec<Problem>,
-    /// How many cards and rows there are.
+    /// The number of cards and rows.
     pub total: u32,
-    /// How many of them could not be taken.
+    /// How many of them could not be imported.
     pub failed: u32,
-    /// How many of them are in another card of the same file.
+    /// How many of them were merged into another card of the same file.
     pub doubles: u32,
 }
 
-/// Plans a file: cards of one file that are the same person become one, and that is said.
+/// Plans the import of a file: cards of the same person are merged, with a problem that says so.
 ///
-/// Those with nothing but a name in common stay apart: people share names.
+/// Cards that share nothing but a name are not merged, because people share names.
 pub fn plan(contents: Contents) -> Planned {
     let mut planned = Planned { problems: contents.problems, ..Planned::default() };
     let taken: std::collections::HashSet<u32> = contents.entries.iter().map(|entry| entry.line).collect();
@@ -156,7 +156,7 @@ pub fn plan(contents: Contents) -> Planned {
     lost.dedup();
     planned.failed = count(lost.len());
     planned.total = count(contents.entries.len()) + planned.failed;
-    // The place and the line of the first card of each key.
+    // The index and line of the first card of each key.
     let mut first: HashMap<String, (usize, u32)> = HashMap::new();
     for entry in contents.entries {
         let mut key = entry.card.source_key();
@@ -173,7 +173,8 @@ pub fn plan(contents: Contents) -> Planned {
                 let kept = &mut planned.cards[*place].1;
                 if *kept != entry.card {
                     *kept = united(kept.clone(), entry.card);
-                    let reason = format!("this is the same person as in line {line}: both became one contact");
+                    let reason =
+                        format!("this is the same person as in line {line}: the two were merged into one contact");
                     planned.problems.push(Problem { line: entry.line, reason });
                 }
             }
@@ -183,7 +184,7 @@ pub fn plan(contents: Contents) -> Planned {
     planned
 }
 
-/// A key of its own for a card that shares its name with others and is not the same.
+/// A unique key for a card that shares its name with other cards but differs from them.
 fn unshared(key: String, card: &Card, first: &HashMap<String, (usize, u32)>, cards: &[(String, Card)]) -> String {
     let is_free_or_same = |key: &String| first.get(key).is_none_or(|(place, _)| cards[*place].1 == *card);
     std::iter::once(key.clone())
@@ -192,7 +193,7 @@ fn unshared(key: String, card: &Card, first: &HashMap<String, (usize, u32)>, car
         .unwrap_or(key)
 }
 
-/// Two cards of one person: the first one's word counts, the second adds what the first does not say.
+/// Merges two cards of one person: the second adds the details that the first does not have.
 fn united(first: Card, second: Card) -> Card {
     let both = |mut first: Vec<String>, second: Vec<String>| {
         first.extend(second.into_iter().filter(|item| !first.contains(item)).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What a contact is, how it changes, and how a file becomes contacts. No clock, no database, no broker.
+//! Contacts and imports, and their rules. Without clock, database or broker.
 
 mod contact;
 pub mod files;

@@ -1,4 +1,4 @@
-//! An import that its owner stops: what is in stays, and no more comes.
+//! Imports that their owner cancels: contacts already imported are kept, and no more are added.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ fn many(count: u32) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// One card at a time, so that there is something to stop.
+/// Imports one card at a time, so that there is something left to cancel.
 async fn app() -> TestApp<Postgres> {
     TestApp::start(contacts::service(), &[("imports", "stretch", "1"), ("jobs", "import_file_at_most", "1")]).await
 }
@@ -32,14 +32,14 @@ async fn view(app: &TestApp<Postgres>, account_id: Uuid, import_id: Uuid) -> Imp
 }
 
 async fn is_running(app: &TestApp<Postgres>, account: Uuid, import: Uuid) {
-    eventually("a card that is in", async || match view(app, account, import).await {
+    eventually("an imported card", async || match view(app, account, import).await {
         seen if seen.status == ImportViewV2Status::Running && seen.added > 0 => Ok(()),
         seen => Err(format!("{seen:?}")),
     })
     .await;
 }
 
-/// Waits until the import's job is at its end, and the rest of the file is forgotten.
+/// Waits until the import's job has ended and the rest of the file is deleted.
 async fn is_over(app: &TestApp<Postgres>, state: JobState) {
     eventually("the job's end", async || {
         let jobs = app.parts().store.list_jobs(Some("import-file"), None, 1).await.unwrap();
@@ -47,7 +47,7 @@ async fn is_over(app: &TestApp<Postgres>, state: JobState) {
     })
     .await;
     let sql = "select from import_entries union all select from import_parts";
-    assert!(app.parts().store.query(sql, &[]).await.unwrap().is_empty(), "the rest of the file is kept");
+    assert!(app.parts().store.query(sql, &[]).await.unwrap().is_empty(), "the rest of the file is still stored");
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_cancelled_import_keeps_what_is_in_and_takes_no_more() {
     assert_eq!((told.added, told.total), (cancelled.added, 2000));
     assert!(app.published::<ImportFinished>().await.is_empty());
     let before = app.call(&GetImport { account_id: account, import_id: import }).await.unwrap();
-    assert_eq!(before.status, ImportViewStatus::Finished, "who does not know of cancelling sees an end");
+    assert_eq!(before.status, ImportViewStatus::Finished, "version 1 shows a cancelled import as finished");
     app.finish().await;
 }
 
@@ -103,7 +103,7 @@ async fn an_import_that_waits_for_its_turn_is_cancelled_before_it_begins() {
 
     assert_eq!((cancelled.status, cancelled.added), (ImportViewV2Status::Cancelled, 0));
     app.call(&CancelImport { account_id: account, import_id: first }).await.unwrap();
-    eventually("two jobs that are cancelled", async || {
+    eventually("two cancelled jobs", async || {
         let jobs = app.parts().store.list_jobs(None, Some(JobState::Cancelled), 10).await.unwrap();
         if jobs.len() == 2 { Ok(()) } else { Err(format!("{jobs:?}")) }
     })

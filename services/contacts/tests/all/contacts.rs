@@ -1,4 +1,4 @@
-//! Contacts by hand: each works, is refused, and never shows another's.
+//! Requests about contacts succeed, fail, and never reveal another account's contacts.
 
 use crate::book::{app, book, import};
 use events::{
@@ -131,7 +131,7 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_more() {
     assert_eq!((confirmed.account_id, confirmed.removed), (account, 1));
     app.receives(&erased).await;
     let removed: Vec<u64> = app.published::<AccountDataErased>().await.iter().map(|event| event.removed).collect();
-    assert_eq!(removed, [1, 0], "told anew, it is confirmed anew");
+    assert_eq!(removed, [1, 0], "a repeated erasure is confirmed again");
     assert!(book(&app, account).await.is_empty());
     assert_eq!(app.call(&zoe(account)).await.unwrap_err().status, 404);
     let start = StartImport { account_id: account, file_name: None, size: None };

@@ -1,4 +1,4 @@
-//! Contacts over links that fail: what is asked fails in time, and nothing is lost or done twice.
+//! Contacts over failing links: requests fail in time, and nothing is lost or done twice.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-/// How long anything may take over a link that is silent: the deadline of a request, and what a slow machine adds.
+/// The longest that anything may take over a silent link: the deadline of a request, plus a margin for a slow machine.
 const IN_TIME: Duration = Duration::from_secs(20);
 
 async fn start() -> (TestApp<Postgres>, Links) {
@@ -54,14 +54,14 @@ async fn a_write_whose_answer_was_lost_on_the_way_is_done_once_when_it_is_asked_
     let owner = Uuid::new_v4();
     let asking = || RequestOptions { id: Some(Uuid::from_u128(owner.as_u128() ^ 1)), ..RequestOptions::default() };
 
-    // Answered, so the service consumes requests.
+    // A reply shows that the service consumes requests.
     let missing = app.call(&GetContact { account_id: owner, contact_id: owner }).await.unwrap_err();
     assert_eq!(missing.status, 404);
     links.broker.fault_up(Fault::Timeout);
     let wanted = contact(owner);
     let first = app.call_with(&wanted, asking());
     let cut = async {
-        // The broker does not hear the service any more: no reply and no event gets through.
+        // The broker no longer receives anything from the service: no reply and no event.
         eventually("the contact to be written", async || match count(&app, owner).await {
             1 => Ok(()),
             other => Err(other.to_string()),

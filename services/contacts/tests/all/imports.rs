@@ -1,4 +1,4 @@
-//! Files become contacts, and the same file again changes nothing.
+//! Files become contacts, and importing the same file again changes nothing.
 
 use std::fmt::Write;
 
@@ -79,7 +79,7 @@ async fn a_file_that_is_none_is_refused_with_what_to_do() {
     app.finish().await;
 }
 
-/// Every real file, and what became of it.
+/// Imports every real file and prints the result.
 #[tokio::test]
 async fn real_files_of_other_programs_come_in_whole() {
     let app = app().await;

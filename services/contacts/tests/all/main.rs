@@ -1,6 +1,6 @@
-//! Contacts as a whole, on a real broker and a real Postgres.
+//! The contacts service as a whole, with a real broker and a real Postgres.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test should panic on the unexpected")]
 
 mod book;
 mod cancelling;

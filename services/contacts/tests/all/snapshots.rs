@@ -1,4 +1,5 @@
-//! What keepers of copies are told: every contact as it is now, with its number, and a sum; and nobody else is.
+//! Services with a read model get every contact in its present state, with its sequence and a checksum. Other services
+//! are refused.
 
 use crate::book::app;
 use events::contacts::{AddContact, ChangeContact, ListContactSnapshots, SumContacts};

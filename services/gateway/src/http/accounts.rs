@@ -1,4 +1,4 @@
-//! Registering, signing in and out, and one's own account.
+//! Registering, signing in and out, and the caller's account.
 
 use events::accounts;
 use serde::Deserialize;
@@ -80,7 +80,7 @@ struct ChangePassword {
     new: String,
 }
 
-/// `POST /api/v1/accounts` - opens an account.
+/// `POST /api/v1/accounts` - creates an account.
 async fn register(request: IdempotentRequest<Visitor, RegisterAccount>) -> Response {
     let register = |visitor: Visitor, RegisterAccount { email, password, name }| async move {
         let request = accounts::RegisterAccount { email, password, name, discoverable: None, nameable: None };
@@ -102,7 +102,7 @@ async fn refresh(visitor: Visitor, asked: RefreshSession) -> Result<Json<TokensV
     Ok(Json(visitor.call(&request).await?.into()))
 }
 
-/// `DELETE /api/v1/sessions/current` - signs out of the session that the token belongs to.
+/// `DELETE /api/v1/sessions/current` - ends the session that the token belongs to.
 async fn sign_out(request: IdempotentRequest<Caller, ()>) -> Response {
     let sign_out = |caller: Caller, ()| async move {
         let Caller { account_id, session_id, .. } = caller;
@@ -118,7 +118,7 @@ async fn show_me(caller: Caller) -> Result<Json<AccountView>, Problem> {
     Ok(Json(account.into()))
 }
 
-/// `PATCH /api/v1/me` - changes what is given of the caller's account.
+/// `PATCH /api/v1/me` - changes the given values of the caller's account.
 async fn change_me(request: IdempotentRequest<Caller, ChangeAccount>) -> Response {
     let change = |caller: Caller, ChangeAccount { name, discoverable, nameable, password }| async move {
         let password = password.map(|ChangePassword { current, new }| accounts::PasswordChange { current, new });
@@ -130,7 +130,7 @@ async fn change_me(request: IdempotentRequest<Caller, ChangeAccount>) -> Respons
     request.run(change).await
 }
 
-/// `DELETE /api/v1/me` - erases the caller's account, and gives a receipt that tells how far that is.
+/// `DELETE /api/v1/me` - erases the caller's account, and returns a receipt that shows the progress.
 async fn erase_me(request: IdempotentRequest<Caller, ()>) -> Response {
     let erase = |caller: Caller, ()| async move {
         let begun = caller.call(&accounts::EraseAccountV2 { account_id: caller.account_id }).await?;
@@ -140,7 +140,7 @@ async fn erase_me(request: IdempotentRequest<Caller, ()>) -> Response {
     request.run(erase).await
 }
 
-/// `GET /api/v1/erasures/{id}` - which services have confirmed that nothing of an erased account is kept any more.
+/// `GET /api/v1/erasures/{id}` - which services have confirmed that they have erased everything of an account.
 async fn show_erasure(receipt_id: Uuid, visitor: Visitor) -> Result<Json<ErasureView>, Problem> {
     let erasure = visitor.call(&accounts::GetErasure { receipt_id }).await?;
     Ok(Json(erasure.into()))

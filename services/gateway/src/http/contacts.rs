@@ -52,7 +52,7 @@ struct AddContact {
     urls: Option<Vec<String>>,
 }
 
-/// Absent leaves a detail as it is, null takes it away.
+/// An absent detail is left unchanged; null removes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChangeContact {
@@ -87,7 +87,7 @@ async fn list_contacts(caller: Caller, query: Query) -> Result<Json<PageView<Con
     Ok(Json(page.into()))
 }
 
-/// `POST /api/v1/contacts` - adds one by hand.
+/// `POST /api/v1/contacts` - adds a contact by hand.
 async fn add_contact(request: IdempotentRequest<Caller, AddContact>) -> Response {
     let add = |caller: Caller, contact: AddContact| async move {
         let request = contacts::AddContact {
@@ -113,7 +113,7 @@ async fn show_contact(contact_id: Uuid, caller: Caller) -> Result<Json<ContactVi
     Ok(Json(contact.into()))
 }
 
-/// `PATCH /api/v1/contacts/{id}` - changes what is given of a contact.
+/// `PATCH /api/v1/contacts/{id}` - changes the given details of a contact.
 async fn change_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ChangeContact>) -> Response {
     let change = |caller: Caller, change: ChangeContact| async move {
         let request = contacts::ChangeContact {
@@ -134,7 +134,7 @@ async fn change_contact(contact_id: Uuid, request: IdempotentRequest<Caller, Cha
     request.run(change).await
 }
 
-/// `DELETE /api/v1/contacts/{id}` - takes a contact out.
+/// `DELETE /api/v1/contacts/{id}` - removes a contact.
 async fn remove_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let remove = |caller: Caller, ()| async move {
         caller.call(&RemoveContact { contact_id, account_id: caller.account_id }).await?;
@@ -145,7 +145,7 @@ async fn remove_contact(contact_id: Uuid, request: IdempotentRequest<Caller, ()>
 
 /// `GET /api/v1/contacts/export` - all contacts as vCards.
 async fn export_contacts(caller: Caller) -> Result<Response, Problem> {
-    // The first stretch is waited for: what goes wrong with it can still be told.
+    // The first part is awaited, so that its failure can still become an error response.
     let first = caller.call(&ExportContacts { account_id: caller.account_id, cursor: None }).await?;
     let (stretches, mut received) = mpsc::channel(2);
     tokio::spawn(send_stretches(caller, first, stretches));
@@ -157,8 +157,8 @@ async fn export_contacts(caller: Caller) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// Sends stretch after stretch, as fast as they are read. Where one cannot be had the connection breaks off, so that
-/// nobody takes a part for the whole.
+/// Sends part after part, as fast as they are read. If a part fails the connection is closed, so that the client does
+/// not take the incomplete body for the whole.
 async fn send_stretches(caller: Caller, first: contacts::ContactExport, stretches: mpsc::Sender<io::Result<Bytes>>) {
     let mut next: Result<_, Problem> = Ok(first);
     loop {

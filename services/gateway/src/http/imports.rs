@@ -1,4 +1,4 @@
-//! Imports: a contacts file is handed on in parts while it comes in, never held as a whole.
+//! Imports: a contacts file is forwarded in parts while it is received, and never held in memory as a whole.
 
 use std::io;
 
@@ -31,13 +31,13 @@ use super::{
 };
 use crate::{caller::Caller, views::ImportView};
 
-/// Where files are sent to.
+/// The path that files are uploaded to.
 pub const PATH: &str = "/api/v1/imports";
-/// The largest file.
+/// The size of the largest file.
 const LARGEST_FILE: usize = 32 * 1024 * 1024;
-/// The largest body: a file, and what a form puts around it.
+/// The size of the largest body: a file and the form around it.
 pub const LARGEST_BODY: u64 = LARGEST_FILE as u64 + 64 * 1024;
-/// How much of a file is handed on at a time.
+/// The size of the parts that a file is forwarded in.
 const PART: usize = 128 * 1024;
 const LONGEST_NAME: usize = 255;
 const FORM: &str = "multipart/form-data";
@@ -73,7 +73,7 @@ pub fn routes(api: &Api) -> Routes {
     group(send.or(show).unify().or(cancel).unify())
 }
 
-/// `POST /api/v1/imports` - takes a contacts file in; it is read afterwards.
+/// `POST /api/v1/imports` - uploads a contacts file, which is imported afterwards.
 async fn send_import(request: IdempotentRequest<Caller, Upload>) -> Response {
     let send = |caller: Caller, upload: Upload| async move {
         let import = match upload.boundary.clone() {
@@ -88,13 +88,13 @@ async fn send_import(request: IdempotentRequest<Caller, Upload>) -> Response {
     request.run(send).await
 }
 
-/// `GET /api/v1/imports/{id}` - how far an import is.
+/// `GET /api/v1/imports/{id}` - the progress of an import.
 async fn show_import(import_id: Uuid, caller: Caller) -> Result<Json<ImportView>, Problem> {
     let import = caller.call(&GetImportV2 { import_id, account_id: caller.account_id }).await?;
     Ok(Json(import.into()))
 }
 
-/// `POST /api/v1/imports/{id}/cancel` - stops an import; what was taken in stays.
+/// `POST /api/v1/imports/{id}/cancel` - cancels an import; contacts already imported are kept.
 async fn cancel_import(import_id: Uuid, request: IdempotentRequest<Caller, ()>) -> Response {
     let cancel = |caller: Caller, ()| async move {
         let import = caller.call(&CancelImport { import_id, account_id: caller.account_id }).await?;
@@ -103,10 +103,10 @@ async fn cancel_import(import_id: Uuid, request: IdempotentRequest<Caller, ()>) 
     request.run(cancel).await
 }
 
-/// A file on its way in.
+/// A file that is being uploaded.
 struct Upload {
     kind: String,
-    /// Where the file is in a form.
+    /// The form's boundary, if the file is in a form.
     boundary: Option<String>,
     name: Option<String>,
     size: Option<u32>,
@@ -127,7 +127,7 @@ impl Upload {
         let boundary = (kind == FORM).then(|| multer::parse_boundary(content_type).ok()).flatten();
         if !FILES.contains(&kind.as_str()) && boundary.is_none() {
             let detail =
-                "send the file as text/vcard, text/csv or application/octet-stream, or in a form's field `file`";
+                "send the file as text/vcard, text/csv or application/octet-stream, or in the field `file` of a form";
             return Err(Problem::new(415, "unsupported-media-type", detail));
         }
         let named = query.text("name").map(str::to_owned);
@@ -135,32 +135,32 @@ impl Upload {
         let size = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let body = body.map(|piece| {
             let whole = piece.map(|mut piece| piece.copy_to_bytes(piece.remaining()));
-            whole.map_err(|_| io::Error::other("the body broke off"))
+            whole.map_err(|_| io::Error::other("the body ended early"))
         });
         Ok(Self { kind, boundary, name, size, body: body.boxed() })
     }
 
-    /// What an idempotency key stands for here: a file is not held as a whole, so its bytes are not compared.
+    /// What an idempotency key covers: the file's bytes are not compared, because the file is not held as a whole.
     fn head(&self) -> String {
         format!("{} {:?} {:?}", self.kind, self.name, self.size)
     }
 }
 
-/// Takes in the file that is in a form's field `file`.
+/// Receives the file in a form's field `file`.
 async fn take_form(caller: &Caller, boundary: String, upload: Upload) -> Result<ImportView, Problem> {
     let only_file = Constraints::new().allowed_fields(vec!["file"]);
     let mut form = Multipart::with_constraints(upload.body, boundary, only_file);
     let Some(field) = form.next_field().await.map_err(form_problem)? else {
-        return Err(file_problem("missing-file", "is missing: send the contacts file in it"));
+        return Err(file_problem("missing-file", "is missing: send the contacts file in this field"));
     };
     let name = field.file_name().map(file_name).or(upload.name);
     let import = take_file(caller, name, None, field.map(|piece| piece.map_err(form_problem))).await?;
-    // Reads to the end, so that the connection can be used again.
+    // Read to the end, so that the connection can be reused.
     let _ = form.next_field().await;
     Ok(import)
 }
 
-/// Hands a file on, part after part. It begins with the first one, so that an empty body leaves nothing behind.
+/// Forwards a file, part after part. The import starts with the first part, so an empty body creates none.
 async fn take_file(
     caller: &Caller,
     file_name: Option<String>,
@@ -171,7 +171,7 @@ async fn take_file(
     let mut parts = Parts { pieces, gathered: BytesMut::new(), received: 0 };
     let mut next = parts.next().await?;
     if next.is_none() {
-        return Err(file_problem("empty-file", "is empty: choose the file that holds the contacts"));
+        return Err(file_problem("empty-file", "is empty: choose a file with contacts"));
     }
     let import_id = caller.call(&StartImport { account_id, file_name, size }).await?.import_id;
     let mut index = 0;
@@ -183,7 +183,7 @@ async fn take_file(
     Ok(caller.call(&SubmitImport { import_id, account_id, parts: index }).await?.into())
 }
 
-/// A file in parts of one size, made of pieces of any size.
+/// Cuts a file, received in chunks of any size, into parts of one size.
 struct Parts<S> {
     pieces: S,
     gathered: BytesMut,
@@ -191,7 +191,7 @@ struct Parts<S> {
 }
 
 impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> Parts<S> {
-    /// The next part; all but the last are whole.
+    /// The next part; all but the last have the full size.
     async fn next(&mut self) -> Result<Option<BytesMut>, Problem> {
         while self.gathered.len() < PART {
             let Some(piece) = self.pieces.next().await else { break };
@@ -208,14 +208,14 @@ impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> Parts<S> {
 }
 
 fn broke_off() -> Problem {
-    Problem::new(400, "body-incomplete", "the body broke off before its end")
+    Problem::new(400, "body-incomplete", "the body ended early")
 }
 
 fn form_problem(error: multer::Error) -> Problem {
     match error {
-        multer::Error::UnknownField { .. } => file_problem("unknown-field", "is the only field taken here"),
+        multer::Error::UnknownField { .. } => file_problem("unknown-field", "is the only field allowed here"),
         multer::Error::StreamReadFailed(_) => broke_off(),
-        _ => Problem::new(400, "malformed-form", "the body is not a well-formed multipart/form-data"),
+        _ => Problem::new(400, "malformed-form", "the body is not well-formed multipart/form-data"),
     }
 }
 
@@ -224,7 +224,7 @@ fn file_problem(code: &str, detail: &str) -> Problem {
     Problem { errors, ..Problem::new(422, code, format!("file {detail}")) }
 }
 
-/// A file's name without its folder, as long as names are.
+/// A file's name without its folder, truncated to the limit for names.
 fn file_name(given: &str) -> String {
     let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
     name.chars().filter(|character| !character.is_control()).take(LONGEST_NAME).collect()

@@ -1,4 +1,4 @@
-//! The public port: what every route needs, and all routes together.
+//! The public port: the filters that every route needs, and all routes together.
 
 mod accounts;
 mod contacts;
@@ -39,10 +39,10 @@ use crate::{
 
 pub use pages::WebSettings;
 
-/// Paths whose bodies may be larger than others'.
+/// Paths with a larger body limit than the others.
 pub const BODY_LIMITS: &[(&str, u64)] = &[(imports::PATH, imports::LARGEST_BODY)];
 
-/// How much of a device's name is kept.
+/// A device's name is truncated after this many characters.
 const LONGEST_DEVICE: usize = 200;
 
 /// All routes.
@@ -67,7 +67,7 @@ pub fn routes(app: &App<Postgres>) -> Routes {
     groups.into_iter().fold(accounts::routes(&api), |all, group| all.or(group).unify().boxed())
 }
 
-/// What every route needs.
+/// The dependencies of every route.
 #[derive(Clone)]
 struct Api {
     app: App<Postgres>,
@@ -78,7 +78,7 @@ struct Api {
 }
 
 impl Api {
-    /// The member who asks; whoever has no valid token, or asks too often, is turned away.
+    /// The member who sends the request; without a valid token, or over the rate limit, the request is refused.
     fn caller(&self) -> BoxedFilter<(Caller,)> {
         let api = self.clone();
         let identified = warp::header::headers_cloned().and(trace_header()).and_then(move |headers, trace| {
@@ -88,7 +88,7 @@ impl Api {
         identified.boxed()
     }
 
-    /// Someone without a token; whoever asks too often is turned away.
+    /// A caller without a token; over the rate limit, the request is refused.
     fn visitor(&self) -> BoxedFilter<(Visitor,)> {
         let api = self.clone();
         let known = client_address().and(warp::header::headers_cloned()).and(trace_header());
@@ -104,7 +104,7 @@ impl Api {
         idempotent(&self.app.store, self.caller(), read_json)
     }
 
-    /// A member's write whose path says everything.
+    /// A member's write without a body.
     fn write_without_body(&self) -> BoxedFilter<(IdempotentRequest<Caller, ()>,)> {
         idempotent(&self.app.store, self.caller(), no_body)
     }
@@ -114,7 +114,7 @@ impl Api {
         idempotent(&self.app.store, self.visitor(), read_json)
     }
 
-    /// The member whose token a request brings.
+    /// Identifies the member by the request's token.
     async fn identify(&self, headers: &HeaderMap, trace: TraceParent) -> Result<Caller, Problem> {
         let claims = self
             .tokens
@@ -126,7 +126,7 @@ impl Api {
         Ok(Caller { account_id, session_id, expires_at, services })
     }
 
-    /// The visitor at an address.
+    /// The visitor at an address, if the rate limit allows it.
     fn admit(
         &self,
         ClientAddress(address): ClientAddress,

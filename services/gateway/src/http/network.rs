@@ -1,4 +1,4 @@
-//! Who is how far away, and who can introduce the caller.
+//! Distances between people, and paths of introductions.
 
 use events::network::{FindPaths, GetDegrees};
 use skeleton::{
@@ -24,13 +24,13 @@ pub fn routes(api: &Api) -> Routes {
     group(degrees.or(paths).unify())
 }
 
-/// `GET /api/v1/network/degrees` - how many people there are at each distance.
+/// `GET /api/v1/network/degrees` - the number of people at each distance.
 async fn show_degrees(caller: Caller) -> Result<Json<DegreesView>, Problem> {
     let degrees = caller.call(&GetDegrees { account_id: caller.account_id }).await?;
     Ok(Json(degrees.into()))
 }
 
-/// `GET /api/v1/network/paths` - the shortest and the best path to someone.
+/// `GET /api/v1/network/paths` - the shortest and the best path to a person.
 async fn find_paths(caller: Caller, query: Query) -> Result<Json<PathsView>, Problem> {
     let (to, max) = (query.needed("to")?.to_owned(), query.number("max", 1..=6)?);
     let paths = caller.call(&FindPaths { account_id: caller.account_id, to, max }).await?;

@@ -1,4 +1,4 @@
-//! The caller's notifications, and which of them they want.
+//! The caller's notifications and notification settings.
 
 use events::notifications::{self, GetDigest, GetPreferences, ListNotifications, MarkRead, PreferenceKind};
 use serde::Deserialize;
@@ -69,13 +69,13 @@ async fn mark_read(notification_id: Uuid, request: IdempotentRequest<Caller, ()>
     request.run(mark).await
 }
 
-/// `GET /api/v1/notifications/preferences` - which notifications the caller wants.
+/// `GET /api/v1/notifications/preferences` - the caller's notification settings.
 async fn show_preferences(caller: Caller) -> Result<Json<PreferencesView>, Problem> {
     let preferences = caller.call(&GetPreferences { account_id: caller.account_id }).await?;
     Ok(Json(preferences.into()))
 }
 
-/// `PUT /api/v1/notifications/preferences` - sets the channels of the kinds given.
+/// `PUT /api/v1/notifications/preferences` - sets the channels of the given kinds.
 async fn change_preferences(caller: Caller, asked: ChangePreferences) -> Result<Json<PreferencesView>, Problem> {
     let wanted = |Preference { kind, in_app, email }| notifications::Preference { kind, in_app, email };
     let items = asked.items.into_iter().map(wanted).collect();
@@ -83,7 +83,7 @@ async fn change_preferences(caller: Caller, asked: ChangePreferences) -> Result<
     Ok(Json(preferences.into()))
 }
 
-/// `GET /api/v1/notifications/digest` - whether the caller wants the digest of what is unread.
+/// `GET /api/v1/notifications/digest` - whether the caller wants the digest of unread notifications.
 async fn show_digest(caller: Caller) -> Result<Json<DigestView>, Problem> {
     let digest = caller.call(&GetDigest { account_id: caller.account_id }).await?;
     Ok(Json(digest.into()))

@@ -1,4 +1,4 @@
-//! The description of the API for programs.
+//! The OpenAPI description of the API.
 
 use skeleton::http::{Routes, group};
 use warp::{

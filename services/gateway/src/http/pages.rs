@@ -1,4 +1,4 @@
-//! The web app: its built files, and its first page for every address that is not the API's.
+//! The web app: its built files, and its first page for every address outside the API.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use warp::{
 const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const NOT_BUILT: &str = "The web app is not built. Run `npm ci && npm run build` in services/gateway/web, \
-    or set web.folder to where its files are.\n";
+    or set web.folder to the folder with its files.\n";
 const DEEPEST: usize = 4;
 
 /// Where the web app is.
@@ -38,7 +38,7 @@ pub struct WebSettings {
 pub fn routes(settings: &WebSettings) -> Routes {
     let folder: Arc<Path> = settings.folder.clone().into();
     let asked = warp::get().or(warp::head()).unify().and(warp::path::full());
-    // Left to others: a page must not answer in place of a route that turned the request down.
+    // Left to other filters: a page must not replace the error of a route that refused the request.
     let pages = asked.and_then(|path: FullPath| async move {
         let is_page =
             !["/api", "/api/", "/openapi.json"].contains(&path.as_str()) && !path.as_str().starts_with("/api/");
@@ -60,8 +60,8 @@ async fn page(folder: &Path, path: &str) -> Result<Response, Failure> {
     }
 }
 
-/// The file that an address means: plain names only, so that nothing outside of the folder has an address. Addresses
-/// without an ending are places within the app.
+/// The file at an address: plain names only, so that no address leads outside the folder. Addresses without a file
+/// extension are places within the app.
 fn file_of(path: &str) -> Option<PathBuf> {
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
     if !names.last().is_some_and(|name| name.contains('.')) {

@@ -1,4 +1,4 @@
-//! Searching the caller's own people, companies and notes.
+//! Search in the caller's people, companies and notes.
 
 use events::search::Search;
 use skeleton::{
@@ -16,7 +16,7 @@ use crate::{
     views::{FoundView, PageView},
 };
 
-/// The search service gives no more at a time.
+/// The most results that the search service returns.
 const MOST: u32 = 50;
 
 pub fn routes(api: &Api) -> Routes {
@@ -24,7 +24,7 @@ pub fn routes(api: &Api) -> Routes {
     group(search.and(warp::get()).and(api.caller()).and(query()).then(find).map(reply))
 }
 
-/// `GET /api/v1/search` - what is found for a text, best first.
+/// `GET /api/v1/search` - the matches for a text, best first.
 async fn find(caller: Caller, query: Query) -> Result<Json<PageView<FoundView>>, Problem> {
     let text = query.needed("q")?.to_owned();
     let kind = query.word("kind", "person, company, note")?;

@@ -1,7 +1,8 @@
-//! The live stream: what happens, told to browsers as it happens (server-sent events).
+//! The live stream: events sent to browsers as they happen (server-sent events).
 //!
-//! A stream reads rows with rising numbers. A number is given out under a lock that is held until its commit, so once
-//! a number is seen all smaller ones can be read, and a browser that comes back with the last one it saw misses nothing.
+//! A stream reads rows in ascending order of number. A number is assigned under a lock held until its transaction
+//! commits. So once a number is visible all smaller ones are, and a browser that reconnects with the last number it has
+//! seen misses nothing.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -30,7 +31,7 @@ use crate::{
     store::{self, StreamRow},
 };
 
-/// How long a browser waits before it comes back.
+/// How long a browser waits before it reconnects.
 const RETRY_MS: u32 = 2_000;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ pub fn routes(api: &Api) -> Routes {
     group(stream)
 }
 
-/// `GET /api/v1/stream` - what happens from now on, or from the last event seen.
+/// `GET /api/v1/stream` - events from now on, or since the last event seen.
 async fn open_stream(api: Api, caller: Caller, headers: HeaderMap, query: Query) -> Result<Response, Failure> {
     let account_id = caller.account_id;
     let listening = api.live.listen(account_id)?;
@@ -70,18 +71,18 @@ async fn open_stream(api: Api, caller: Caller, headers: HeaderMap, query: Query)
     let mut response = warp::reply::stream(body).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Proxies that collect answers before they hand them on would hold a stream back for ever.
+    // Proxies that buffer responses would delay a stream indefinitely.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
 }
 
-/// The last event that the browser has seen; what is no number is taken as none.
+/// The last event that the browser has seen; text that is not a number is ignored.
 fn last_event_id(headers: &HeaderMap, query: &Query) -> Option<i64> {
     let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     header.or(query.text("last_event_id")).and_then(|id| id.trim().parse().ok()).filter(|id| *id >= 0)
 }
 
-/// Tells one browser what happens.
+/// Sends events to one browser.
 struct Teller {
     store: Postgres,
     account_id: Uuid,
@@ -91,9 +92,9 @@ struct Teller {
 }
 
 impl Teller {
-    /// Tells until the browser is gone.
+    /// Sends events until the browser disconnects.
     async fn tell(mut self) {
-        // The id without data: a browser that has seen no event yet can come back to this very place.
+        // The id without data: a browser that has seen no event yet can resume here.
         let mut sent = self.send(format!("retry: {RETRY_MS}\nid: {}\n\n", self.seen)).await;
         let mut silent_since = Instant::now();
         while sent {
@@ -102,7 +103,7 @@ impl Teller {
             let rows = match rows {
                 Ok(rows) => rows,
                 Err(error) => {
-                    tracing::warn!(%error, "a stream cannot be read: trying again");
+                    tracing::warn!(%error, "failed to read a stream; retrying");
                     tokio::time::sleep(AFTER_TROUBLE).await;
                     continue;
                 }
@@ -113,7 +114,7 @@ impl Teller {
                 silent_since = Instant::now();
                 continue;
             }
-            // Some numbers have no row any more.
+            // Some numbers no longer have a row.
             self.seen = self.seen.max(newest);
             tokio::select! {
                 () = self.listening.beyond(self.seen) => {}

@@ -1,4 +1,4 @@
-//! Registering, signing in, and one's own account.
+//! Registering, signing in, and the caller's account.
 
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};

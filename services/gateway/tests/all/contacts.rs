@@ -1,4 +1,4 @@
-//! The address book, the network, search and notifications, as passed on from the services.
+//! The address book, the network, search and notifications, as forwarded from the services.
 
 use events::contacts::AddContact;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! A gateway under test, with stand-ins for the services that it asks, and members with tokens.
+//! A gateway under test, with stubs for the services that it calls, and members with tokens.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,23 +17,23 @@ const SECRET_KEY: [u8; 48] = [
 ];
 pub const KEY_ID: &str = "2026-11-01";
 
-/// A gateway, and a browser that asks it.
+/// A gateway, and a client of it.
 pub struct Gateway {
     pub app: TestApp<Postgres>,
     pub http: Client,
     url: String,
 }
 
-/// What a stand-in was asked, in order.
+/// The requests that a stub received, in order.
 pub type Heard<T> = Arc<Mutex<Vec<T>>>;
 
 impl Gateway {
-    /// Starts one that asks the samples' keys of accounts.
+    /// Starts a gateway whose accounts stub has the samples' keys.
     pub async fn start() -> Self {
         Self::start_with(&[], accounts()).await
     }
 
-    /// The same with settings and with other answers of accounts.
+    /// The same with settings and with another accounts stub.
     pub async fn start_with(settings: &[(&str, &str, &str)], accounts: RequestHandlers<Postgres>) -> Self {
         let generous = [("per_address_per_minute", "100000"), ("per_account_per_minute", "100000"), ("burst", "10000")];
         let mut all: Vec<_> = generous.iter().map(|(key, value)| ("rates", *key, *value)).collect();
@@ -44,7 +44,7 @@ impl Gateway {
         Self { url: app.http_url(), app, http }
     }
 
-    /// A request of someone without a token.
+    /// A request without a token.
     pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
@@ -58,12 +58,12 @@ impl Gateway {
         self.call_with(member, Method::GET, path).send().await.unwrap()
     }
 
-    /// An order of a member, with a JSON body.
+    /// A member's write with a JSON body.
     pub async fn order(&self, member: &Member, method: Method, path: &str, body: &Value) -> (u16, Value) {
         told(self.call_with(member, method, path).json(body).send().await.unwrap()).await
     }
 
-    /// `host:port`, for those who write their requests by hand.
+    /// `host:port`, for tests that write raw requests.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
@@ -81,7 +81,7 @@ impl Member {
         Self { account_id: Uuid::new_v4(), session_id: Uuid::new_v4() }
     }
 
-    /// The claims of a good token.
+    /// The claims of a valid token.
     pub fn claims(&self) -> Value {
         let now = jsonwebtoken::get_current_timestamp();
         json!({
@@ -95,7 +95,7 @@ impl Member {
     }
 }
 
-/// The header of a good token.
+/// The header of a valid token.
 pub fn header() -> Header {
     Header { typ: Some("at+jwt".to_owned()), kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) }
 }
@@ -104,7 +104,7 @@ pub fn sign(header: &Header, claims: &Value) -> String {
     encode(header, claims, &EncodingKey::from_ed_der(&SECRET_KEY)).unwrap()
 }
 
-/// Accounts: gives its keys, takes everyone in.
+/// A stub of accounts: returns its keys, accepts every registration.
 pub fn accounts() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
         .read(|_: accounts::GetSigningKeys, _| async { Ok(samples::accounts::signing_keys_view()) })
@@ -135,7 +135,7 @@ pub fn accounts() -> RequestHandlers<Postgres> {
         })
 }
 
-/// Contacts: has one contact, of one owner; adds what it is told to, and tells what it heard.
+/// A stub of contacts: has one contact of one owner, and records the contacts it is asked to add.
 pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> RequestHandlers<Postgres> {
     let view = move |asked: Uuid, contact_id: Uuid| -> HandlerResult<contacts::ContactView> {
         let contact = contacts::ContactView { contact_id, owner_id: owner, ..samples::contacts::contact_view() };
@@ -173,7 +173,7 @@ pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> RequestHa
         })
 }
 
-/// Network: knows the samples.
+/// A stub of network: returns the samples.
 pub fn network() -> RequestHandlers<Postgres> {
     RequestHandlers::new().read(|_: network::GetDegrees, _| async { Ok(samples::network::degrees_view()) }).read(
         |asked: network::FindPaths, _| async move {
@@ -185,7 +185,7 @@ pub fn network() -> RequestHandlers<Postgres> {
     )
 }
 
-/// Search: finds the sample.
+/// A stub of search: returns the sample.
 pub fn search(asked: Heard<search::Search>) -> RequestHandlers<Postgres> {
     RequestHandlers::new().read(move |question: search::Search, _| {
         asked.lock().unwrap().push(question);
@@ -193,7 +193,7 @@ pub fn search(asked: Heard<search::Search>) -> RequestHandlers<Postgres> {
     })
 }
 
-/// Notifications: has the samples.
+/// A stub of notifications: returns the samples.
 pub fn notifications() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
         .read(|_: notifications::ListNotifications, _| async { Ok(samples::notifications::notification_page()) })
@@ -208,7 +208,7 @@ pub fn notifications() -> RequestHandlers<Postgres> {
         })
 }
 
-/// The status of an answer and its JSON body.
+/// The status of a response and its JSON body.
 pub async fn told(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();

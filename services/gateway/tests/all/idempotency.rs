@@ -1,4 +1,4 @@
-//! One key, one order, one answer.
+//! Idempotency keys: one key, one write, one response.
 
 use std::sync::Arc;
 
@@ -182,7 +182,7 @@ async fn a_key_must_be_one_and_nothing_of_a_password_can_be_tried_out() {
     gateway.app.finish().await;
 }
 
-/// Says that it was asked, and answers when it may.
+/// Signals when it is called, and replies when it is allowed to.
 fn slow(come: Arc<Semaphore>, go: Arc<Semaphore>) -> RequestHandlers<Postgres> {
     RequestHandlers::new().read(move |_: AddContact, _| {
         let (come, go) = (come.clone(), go.clone());
@@ -194,7 +194,7 @@ fn slow(come: Arc<Semaphore>, go: Arc<Semaphore>) -> RequestHandlers<Postgres> {
     })
 }
 
-/// How the build before this one hashes keys and bodies.
+/// How the previous release hashes keys and bodies.
 fn hash_of_the_build_before(parts: &[&[u8]]) -> Vec<u8> {
     let mut hash = Sha256::new();
     for part in parts {
@@ -204,7 +204,7 @@ fn hash_of_the_build_before(parts: &[&[u8]]) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-/// The statements by which the build before this one claims a key and keeps a response.
+/// The previous release's statements that claim a key and store a response.
 const CLAIM_BEFORE: &str = "insert into idempotency_keys as k
         (key_hash, account_id, method, path, body_hash, request_id, locked_until, expires_at)
     values ($1, $2, $3, $4, $5, $6, now() + interval '60 seconds', now() + interval '24 hours')
@@ -236,9 +236,9 @@ async fn beside_the_build_before_a_key_is_still_one_request_and_one_response() {
     };
 
     assert_eq!(add(&gateway, &member, "new", "Zoë").await.status(), 201);
-    assert!(claim_before("new").await.is_none(), "the build before finds the key of this one");
+    assert!(claim_before("new").await.is_none(), "the previous release finds this release's key");
     let name = claim_before("old").await.unwrap();
-    assert_eq!(add(&gateway, &member, "old", "Zoë").await.status(), 409, "this build finds the key of the one before");
+    assert_eq!(add(&gateway, &member, "old", "Zoë").await.status(), 409, "this release finds the previous one's key");
     let (location, kind) = (None::<String>, Some("application/json".to_owned()));
     store.execute(KEEP_BEFORE, &[&name, &201_i32, &location, &kind, &b"{\"kept\":1}".as_slice()]).await.unwrap();
 
@@ -278,7 +278,7 @@ async fn the_keys_of_the_build_before_outlive_the_upgrade() {
     Postgres::migrated_by(NOW).open(&settings).unwrap().migrate().await.unwrap();
 
     assert_eq!(row_in("skeleton.idempotency_keys").await, kept_before);
-    assert_eq!(claim().await, None, "a replica of the build before goes on, over the connection that it had");
+    assert_eq!(claim().await, None, "a replica of the previous release keeps working, over its open connection");
     before.execute("update idempotency_keys set expires_at = now() - interval '1 second'", &[]).await.unwrap();
     assert_eq!(claim().await, Some(id), "an expired key is new to it as well");
     drop(before);

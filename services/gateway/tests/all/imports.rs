@@ -1,4 +1,4 @@
-//! Files come in: in parts, in order, never larger than allowed.
+//! Files are uploaded in parts, in order, and never larger than allowed.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::gateway::{Gateway, Member, told};
 
-/// What came in of one import.
+/// What the stub received of one import.
 #[derive(Default)]
 struct Received {
     started: Vec<StartImport>,
@@ -69,7 +69,7 @@ impl Uploading {
     }
 }
 
-/// A megabyte and a bit, that no part of is like another.
+/// A file of a little over a megabyte, in which no two parts are alike.
 fn large_file() -> Vec<u8> {
     (0..300_000_u32).flat_map(u32::to_le_bytes).collect()
 }
@@ -95,7 +95,7 @@ async fn a_file_as_the_body_is_handed_on_in_parts() {
     assert_eq!((status, &import["id"]), (202, &json!(uploading.import_id)));
     {
         let received = uploading.received.lock().unwrap();
-        assert!(received.file == file, "the file came in as another one");
+        assert!(received.file == file, "the received file differs");
         assert_eq!((received.largest_part, received.submitted.as_slice()), (128 * 1024, &[10][..]));
         let started = &received.started[0];
         assert_eq!((started.file_name.as_deref(), started.size), (Some("Connections.csv"), Some(1_200_000)));
@@ -115,7 +115,7 @@ async fn a_file_in_a_form_is_handed_on_in_parts() {
     assert_eq!(response.status(), 202);
     {
         let received = uploading.received.lock().unwrap();
-        assert!(received.file == file, "the file came in as another one");
+        assert!(received.file == file, "the received file differs");
         assert_eq!(received.submitted, [10]);
         assert_eq!(received.started[0].file_name.as_deref(), Some("Connections.csv"));
     }
@@ -186,7 +186,7 @@ async fn under_a_key_the_same_file_is_taken_in_once() {
     uploading.gateway.app.finish().await;
 }
 
-/// Sends chunks of one MiB without saying how many will come. The answer, as it came.
+/// Sends chunks of one MiB without a content length. Returns the raw response.
 async fn send_chunks(uploading: &Uploading, path: &str, chunks: usize) -> String {
     let mut stream = TcpStream::connect(uploading.gateway.address()).await.unwrap();
     let token = uploading.member.token();
@@ -197,7 +197,7 @@ async fn send_chunks(uploading: &Uploading, path: &str, chunks: usize) -> String
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"100000\r\n", vec![b'x'; 1024 * 1024].as_slice(), b"\r\n"].concat();
     for _ in 0..chunks {
-        // Refused before the end, the rest is not taken.
+        // The server has refused the request and reads no more.
         if stream.write_all(&chunk).await.is_err() {
             break;
         }

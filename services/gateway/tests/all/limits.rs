@@ -1,4 +1,4 @@
-//! How much and how often.
+//! Limits on sizes and rates.
 
 use reqwest::Method;
 use serde_json::json;

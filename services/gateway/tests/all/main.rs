@@ -1,6 +1,6 @@
-//! What the public API promises, over real HTTP, on a real broker and a real Postgres.
+//! The contract of the public API, over real HTTP, with a real broker and a real Postgres.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test should panic on the unexpected")]
 
 mod accounts;
 mod contacts;

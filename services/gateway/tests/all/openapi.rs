@@ -1,4 +1,4 @@
-//! The OpenAPI document says what is so: every route, every shape.
+//! The OpenAPI document matches the implementation: every route, every shape.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -27,7 +27,7 @@ fn operations(description: &Value) -> Vec<(String, String, Value)> {
     found
 }
 
-/// Every route names itself in the first line of its documentation.
+/// Every route names itself in the first line of its doc comment.
 fn routes_of_the_source() -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")).unwrap() {
@@ -55,7 +55,7 @@ fn it_names_the_licence_and_the_form_of_the_repository() {
 
     assert_eq!(description["info"]["license"], json!({ "name": "MIT", "identifier": env!("CARGO_PKG_LICENSE") }));
     assert_eq!(description["openapi"], "3.1.0", "licences have identifiers since 3.1");
-    assert_eq!(description["servers"], json!([{ "url": "/" }]), "the gateway that gives it out is the server");
+    assert_eq!(description["servers"], json!([{ "url": "/" }]), "the gateway that serves the document is the server");
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn the_document_is_served() {
     gateway.app.finish().await;
 }
 
-/// Checks a value against a schema of the document, and that the schema names every field of it.
+/// Validates a value against a schema of the document, and checks that the schema names every field of it.
 fn assert_valid(description: &Value, schema: &Value, value: &Value, what: &str) {
     let whole = json!({ "allOf": [schema], "components": description["components"] });
     let validator = jsonschema::validator_for(&whole).unwrap();

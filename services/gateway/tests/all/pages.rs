@@ -1,4 +1,4 @@
-//! The web app's files, and nothing but them.
+//! The web app's files are served, and no others.
 
 use std::{fs, path::PathBuf};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::gateway::{Gateway, accounts, told};
 
-/// A folder with a small web app, and a file beside it that nobody may see.
+/// A folder with a small web app, and a file next to it that must not be served.
 struct Web(PathBuf);
 
 impl Web {
@@ -111,7 +111,7 @@ async fn where_the_app_is_not_built_it_is_said_how() {
     gateway.app.finish().await;
 }
 
-/// Asks for a path just as it stands; a client would tidy it up.
+/// Requests a path exactly as given; an HTTP client would normalise it.
 async fn raw(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: kith\r\nconnection: close\r\n\r\n");

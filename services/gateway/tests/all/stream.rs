@@ -1,4 +1,4 @@
-//! The live stream: everything once, in order, and nothing missed by those who come back.
+//! The live stream: every event once, in order, and none missed after a reconnect.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use crate::gateway::{Gateway, Member, header, sign, told};
 
-/// A browser's end of a stream.
+/// The client side of a stream.
 struct Stream {
     response: Response,
     text: String,
     last_id: String,
 }
 
-/// What a stream told.
+/// An event received from a stream.
 #[derive(Debug, PartialEq)]
 struct Told {
     id: String,
@@ -31,7 +31,7 @@ struct Told {
 }
 
 impl Stream {
-    /// Opens one, and reads its beginning.
+    /// Opens a stream, and reads its beginning.
     async fn open(gateway: &Gateway, member: &Member, last_event_id: Option<&str>) -> Self {
         let mut request = gateway.call_with(member, Method::GET, "/api/v1/stream");
         if let Some(id) = last_event_id {
@@ -61,7 +61,8 @@ impl Stream {
                 self.text = rest;
                 return Some(block);
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("the stream says something");
+            let chunk =
+                tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("the stream sends something");
             self.text.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
         }
     }
@@ -69,7 +70,7 @@ impl Stream {
     /// The next event.
     async fn next(&mut self) -> Told {
         loop {
-            let block = self.block().await.expect("the stream goes on");
+            let block = self.block().await.expect("the stream continues");
             if block.starts_with(':') {
                 continue;
             }
@@ -82,7 +83,7 @@ impl Stream {
         }
     }
 
-    /// Reads until it ends; the last thing said.
+    /// Reads to the end; returns the last block.
     async fn read_to_end(mut self) -> Option<String> {
         let mut last = None;
         while let Some(block) = self.block().await {
@@ -321,7 +322,7 @@ async fn a_stop_ends_every_stream_and_says_when_to_come_back() {
 
     stopping.await.expect("the gateway stops in time");
     for end in ends {
-        let last = end.await.unwrap().expect("a farewell");
+        let last = end.await.unwrap().expect("a last block");
         assert!(last.starts_with("retry: "), "{last}");
     }
 }

@@ -1,4 +1,4 @@
-//! Access tokens: one answer to everything that is wrong with them, and none to those that have ended.
+//! Access tokens: every invalid one gets the same response, and ended sessions are refused.
 
 use std::sync::{
     Arc,
@@ -22,7 +22,7 @@ use skeleton::{
 
 use crate::gateway::{Gateway, KEY_ID, Member, accounts, header, sign, told};
 
-/// The account's route answers, or the one refusal there is.
+/// Calls the account's route with this `authorization` header.
 async fn try_token(gateway: &Gateway, authorization: &str) -> (u16, Value) {
     let request = gateway.ask(Method::GET, "/api/v1/me").header("authorization", authorization);
     told(request.send().await.unwrap()).await
@@ -218,10 +218,10 @@ async fn what_ends_in_a_transaction_that_was_open_for_long_is_refused_as_well() 
     let gateway = Gateway::start().await;
     let (member, later) = (Member::new(), Member::new());
     let mut slow = gateway.app.parts().store.begin(&gateway.app.parts().service, &[]).await.unwrap();
-    // As a transaction writes it that began five minutes ago.
+    // Written as by a transaction that began five minutes ago.
     let sql = "insert into ended (id, until, written_at) values ($1, now() + interval '15 minutes', now() - interval '5 minutes')";
     slow.execute(sql, &[&member.session_id]).await.unwrap();
-    // Another one is seen to end: by then this replica has looked past the first.
+    // The end of another session becomes visible: by then this replica has read past the first row.
     gateway
         .app
         .parts()
@@ -247,14 +247,14 @@ async fn a_second_end_with_a_later_time_is_learned_as_well() {
     store.execute(sql, &[&member.session_id]).await.unwrap();
     refused(&gateway, &member).await;
 
-    // As the build before writes it.
+    // Written as by the previous release.
     let sql = "insert into ended as e (id, until) values ($1, now() + interval '15 minutes')
         on conflict (id) do update set until = greatest(e.until, excluded.until), written_at = now()";
     store.execute(sql, &[&member.session_id]).await.unwrap();
     store.execute(sql, &[&later.session_id]).await.unwrap();
     refused(&gateway, &later).await;
 
-    eventually("the first time to be over, and looked past", async || {
+    eventually("the first time to be over and read past", async || {
         let sql = "select now() > written_at + interval '2 seconds' from ended where id = $1";
         let is_over = store.query(sql, &[&member.session_id]).await.unwrap()[0].get::<_, bool>(0);
         if is_over { Ok(()) } else { Err("not yet".to_owned()) }
@@ -269,7 +269,7 @@ async fn revocations_go_on_after_their_task_has_panicked() {
     let gateway = Gateway::start().await;
     let (other, member) = (Member::new(), Member::new());
     let store = &gateway.app.parts().store;
-    // A time that cannot be read as one.
+    // A time that cannot be converted.
     store.execute("insert into ended (id, until) values ($1, 'infinity')", &[&other.session_id]).await.unwrap();
     eventually("a panic", async || match restarts(&gateway).await {
         panics if panics > 2.0 => Ok(()),
@@ -289,7 +289,7 @@ async fn revocations_go_on_after_their_task_has_panicked() {
     gateway.app.finish().await;
 }
 
-/// How often the task that learns of revocations was started again in this process: no other test makes it panic.
+/// How often the task that reads revocations was restarted in this process: no other test makes it panic.
 async fn restarts(gateway: &Gateway) -> f64 {
     let answer = reqwest::get(format!("{}/metrics", gateway.app.admin_url())).await.unwrap();
     let text = answer.text().await.unwrap();

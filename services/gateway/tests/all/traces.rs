@@ -1,4 +1,4 @@
-//! A failure is followed from the response to the service that failed.
+//! A failure can be traced from the response to the service that failed.
 
 use crate::gateway::{Gateway, told};
 use events::accounts::{GetSigningKeys, OpenSession, SessionView};
@@ -6,10 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use skeleton::{Failure, RequestHandlers, testing::Logs};
 
-const PASSWORD: &str = "a password that is logged nowhere";
+const PASSWORD: &str = "a password that is never logged";
 
-/// Logs in through a gateway whose accounts service fails in this way. Returns the problem, the header with the trace and
-/// the lines of that trace.
+/// Signs in through a gateway whose accounts service fails in the given way. Returns the problem, the header with the
+/// trace, and the log lines of that trace.
 async fn failed_sign_in(fail: fn() -> Failure) -> (Value, String, Vec<Value>) {
     let logs = Logs::captured();
     let accounts = RequestHandlers::new()

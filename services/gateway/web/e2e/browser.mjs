@@ -1,4 +1,4 @@
-// A real Chromium with an empty profile, and pages that note what must not happen.
+// A real Chromium with an empty profile, and pages that record errors.
 import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 
@@ -22,7 +22,7 @@ export async function open(browser, options = {}) {
   page.on('request', (request) => isElsewhere(request.url()) && trouble.push(`other host: ${request.url()}`))
   page.on('response', (response) => response.status() >= 500 && trouble.push(`${response.status()} ${response.url()}`))
   page.on('console', (message) => {
-    // The browser reports every refused request as an error; refusals are answers here, and failures are noted above.
+    // The browser reports every refused request as an error; refusals are expected here, and failures are recorded above.
     const refusal = message.text().startsWith('Failed to load resource') && message.location().url.includes('/api/')
     if (message.type() === 'error' && !refusal) trouble.push(`console: ${message.text()}`)
   })

@@ -1,39 +1,39 @@
-//! Which person a contact is.
+//! Decides which person a contact is.
 //!
-//! The owner of an address book writes into it what they like, so nothing they write may change who someone else is:
-//! a contact is put with a person that is there, or makes one, and never makes two persons one.
+//! Owners write what they like into their address books, so that must never change another person's identity. A contact
+//! is linked to an existing person or creates one, but never merges two persons.
 
 use uuid::Uuid;
 
 use super::{Key, Newness};
 
-/// A contact as its owner has it now.
+/// A contact in its present state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Card {
     /// The contact.
     pub contact_id: Uuid,
     /// The account whose address book it is in.
     pub owner_id: Uuid,
-    /// What its owner calls it.
+    /// The name its owner gave it.
     pub name: String,
     /// Its identifiers, the main one first.
     pub keys: Vec<Key>,
-    /// Counts up with each change of the contact.
+    /// The version of this state.
     pub newness: Newness,
 }
 
-/// The one whose address book it is.
+/// The owner of an address book.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Owner {
-    /// Nothing was heard of the account yet.
+    /// No event of the account has been handled yet.
     Unknown,
     /// The account was erased.
     Erased,
-    /// This person.
+    /// A member, with their person.
     Member(Uuid),
 }
 
-/// Whom an identifier belongs to.
+/// The person that an identifier belongs to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KnownPerson {
     /// The identifier.
@@ -44,12 +44,12 @@ pub struct KnownPerson {
     pub member_id: Option<Uuid>,
 }
 
-/// What is known that bears on a card.
+/// What is known about a card.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Situation {
-    /// Whose card it is.
+    /// The owner of the card.
     pub owner: Owner,
-    /// The newest change of the contact that was taken in.
+    /// The sequence of the newest change of the contact that was handled.
     pub sequence: Option<i64>,
     /// The person it is linked to.
     pub linked: Option<Uuid>,
@@ -57,33 +57,33 @@ pub struct Situation {
     pub known: Vec<KnownPerson>,
 }
 
-/// Where a card goes.
+/// Where a card belongs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placement {
-    /// The person whose address book it is in.
+    /// The owner's person.
     pub owner: Uuid,
     /// The person it is.
     pub person: Uuid,
-    /// That person's account.
+    /// The account of that person.
     pub member_id: Option<Uuid>,
-    /// The identifier that the person is known by, if by any.
+    /// The identifier by which the person was found or created, if any.
     pub known_by: Option<Key>,
-    /// Whether it was not linked to this person before.
+    /// Whether this person is new for the contact.
     pub is_link: bool,
-    /// Whether it was linked to another person before.
+    /// Whether the contact was linked to another person before.
     pub leaves: bool,
 }
 
-/// A contact of an account that is not known.
+/// The account of a contact's owner is not known.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("the account of the address book is not known yet")]
 pub struct OwnerUnknown;
 
 impl Situation {
-    /// Finds the person that a card is. `None` where the card is old, or its owner is gone.
+    /// Finds the person of a card. `None` if the card is outdated, or its owner is erased.
     ///
     /// # Errors
-    /// Where the owner is not known: accounts are heard of over another way, and may come later.
+    /// If the owner is not known yet: accounts arrive in other events, perhaps later.
     pub fn place(&self, card: &Card) -> Result<Option<Placement>, OwnerUnknown> {
         let Some(owner) = self.taken_in_by(card.newness)? else { return Ok(None) };
         let (person, member_id, known_by) = self.person_of(card);
@@ -92,15 +92,15 @@ impl Situation {
         Ok(Some(Placement { owner, person, member_id, known_by, is_link, leaves }))
     }
 
-    /// Whether something was heard of the contact before.
+    /// Whether an event of the contact was handled before.
     pub fn is_change(&self) -> bool {
         self.sequence.is_some()
     }
 
-    /// The owner, where something so new is to be taken in.
+    /// The owner, if a change of this version applies.
     ///
     /// # Errors
-    /// Where the owner is not known.
+    /// If the owner is not known.
     pub fn taken_in_by(&self, newness: Newness) -> Result<Option<Uuid>, OwnerUnknown> {
         match self.owner {
             Owner::Unknown => Err(OwnerUnknown),
@@ -110,7 +110,7 @@ impl Situation {
         }
     }
 
-    /// The first identifier of a member decides; else the first of anyone; else the first makes a person.
+    /// The first identifier of a member decides, otherwise the first of any person; otherwise a new person is created.
     fn person_of(&self, card: &Card) -> (Uuid, Option<Uuid>, Option<Key>) {
         let known = || card.keys.iter().filter_map(|key| self.known.iter().find(|known| known.key == *key));
         if let Some(known) = known().find(|known| known.member_id.is_some()).or_else(|| known().next()) {

@@ -1,7 +1,7 @@
-//! What tells a person from every other: e-mail addresses, phone numbers and profile addresses.
+//! The identifiers of a person: e-mail addresses, phone numbers and profile addresses.
 //!
-//! They are kept only as a keyed hash. Whoever steals the database cannot try out addresses without the key, and two
-//! people are never taken for one because of a name.
+//! They are stored only as keyed hashes, so a stolen database cannot be searched for addresses without the key. Names
+//! are not identifiers: two people may share one.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 use skeleton::Secret;
 use uuid::Uuid;
 
-/// Sites where an address of one more part is one person's profile. Any other address may be a firm's.
+/// Sites where an address with one more path segment is a person's profile. Other addresses may belong to a company.
 const PROFILE_SITES: [(&str, &str); 3] = [("linkedin.com", "in"), ("xing.com", "profile"), ("github.com", "")];
 
-/// The secret that identifiers are hashed with.
+/// The secret key that identifiers are hashed with.
 pub struct Pepper(Vec<u8>);
 
-/// There is no secret to hash with.
+/// The secret key is missing.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("pepper is empty: give it in identity.pepper_file, made by `openssl rand -hex 32`")]
 pub struct PepperMissing;
@@ -34,23 +34,24 @@ pub struct IdentitySettings {
 pub struct Key([u8; 32]);
 
 impl Pepper {
-    /// A pepper from the settings of the section `identity`.
+    /// A pepper from the settings section `identity`.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If it is not set.
     pub fn from_settings(settings: IdentitySettings) -> Result<Self, PepperMissing> {
         Self::try_new(settings.pepper.reveal())
     }
 
-    /// A pepper.
+    /// A pepper with this secret.
     ///
     /// # Errors
-    /// Where it is empty.
+    /// If it is empty.
     pub fn try_new(secret: &str) -> Result<Self, PepperMissing> {
         if secret.is_empty() { Err(PepperMissing) } else { Ok(Self(secret.as_bytes().to_vec())) }
     }
 
-    /// The identifiers of a contact, e-mail addresses first, each once. What identifies nobody is left out.
+    /// The identifiers of a contact without duplicates, e-mail addresses first. Values that identify no one are left
+    /// out.
     pub fn keys(&self, emails: &[String], phones: &[String], urls: &[String]) -> Vec<Key> {
         let emails = emails.iter().map(|email| self.email(email));
         let phones = phones.iter().map(|phone| self.hash("phone", phone_number(phone)));
@@ -64,21 +65,21 @@ impl Pepper {
         keys
     }
 
-    /// An e-mail address. `None` where the text is none.
+    /// An e-mail address. `None` if the text is not one.
     pub fn email(&self, text: &str) -> Option<Key> {
         self.hash("email", email_address(text))
     }
 
     fn hash(&self, kind: &str, identifier: Option<String>) -> Option<Key> {
         let identifier = identifier?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC accepts keys of any length");
         mac.update(format!("{kind}:{identifier}").as_bytes());
         Some(Key(mac.finalize().into_bytes().into()))
     }
 }
 
 impl Key {
-    /// The id of the person whom this identifier makes known. It does not tell the key.
+    /// The id of the person that this identifier creates. The key cannot be derived from it.
     pub fn person_id(self) -> Uuid {
         let digest = Sha256::new().chain_update(b"person:").chain_update(self.0).finalize();
         let mut bytes = [0; 16];
@@ -105,7 +106,7 @@ fn email_address(text: &str) -> Option<String> {
     (!name.is_empty() && !domain.is_empty() && !text.contains(char::is_whitespace)).then_some(text)
 }
 
-/// A number in its international form. Without a `+` it may be anyone's, in another country.
+/// A number in its international form. Without a `+` the country is unknown, so it identifies no one.
 fn phone_number(text: &str) -> Option<String> {
     let international = text.trim().strip_prefix('+')?.replace("(0)", "");
     let is_written_so = |c: char| c.is_ascii_digit() || c.is_whitespace() || "()-./".contains(c);
@@ -120,7 +121,7 @@ fn profile_address(text: &str) -> Option<String> {
     let address = address.split(['?', '#']).next()?;
     let (host, path) = address.split_once('/')?;
     PROFILE_SITES.iter().find_map(|(site, folder)| {
-        // Countries have hosts of their own: de.linkedin.com.
+        // Some sites have hosts per country: de.linkedin.com.
         let is_there = host == *site || host.strip_suffix(site).is_some_and(|before| before.ends_with('.'));
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts[..] {

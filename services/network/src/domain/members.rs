@@ -1,57 +1,57 @@
-//! Which person an account is.
+//! Decides which person an account is.
 //!
-//! Only an account claims an identifier: its own e-mail address. It takes over the person that had it, who keeps
-//! their id, so that everyone's contacts and ties with that person stay.
+//! Only an account claims an identifier: its own e-mail address. It takes over the person that had it. That person
+//! keeps its id, so that all contacts of it and ties with it remain.
 
 use uuid::Uuid;
 
 use super::{Key, KnownPerson, Newness};
 
-/// An account as its owner has it now.
+/// An account in its present state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// The account.
     pub account_id: Uuid,
     /// Its e-mail address.
     pub key: Key,
-    /// What others call its owner.
+    /// The owner's display name.
     pub name: String,
-    /// Whether other members may look for its owner by the e-mail address.
+    /// Whether other members may search for its owner by e-mail address.
     pub discoverable: bool,
-    /// Whether its owner may be named as a go-between.
+    /// Whether its owner may be named as an intermediary.
     pub nameable: bool,
-    /// Counts up with each change of the account.
+    /// The version of this state.
     pub newness: Newness,
 }
 
-/// What is known that bears on an account.
+/// What is known about an account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// Whether the account was erased.
     pub is_erased: bool,
     /// The person the account is.
     pub person: Option<Uuid>,
-    /// The newest change of the account that was taken in.
+    /// The sequence of the newest change of the account that was handled.
     pub sequence: Option<i64>,
-    /// Whom its e-mail address belongs to.
+    /// The person that its e-mail address belongs to.
     pub holder: Option<KnownPerson>,
 }
 
-/// The e-mail address is another member's.
+/// The e-mail address belongs to another member.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("the address still belongs to another account: its end has not been heard of yet")]
+#[error("the address still belongs to another account, whose erasure has not been handled yet")]
 pub struct KeyTaken;
 
-/// A change of an account that is not known.
+/// A change of an unknown account.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("the account is not known yet")]
 pub struct MemberUnknown;
 
 impl Standing {
-    /// The person that an account is from now on. `None` where the account is gone, or this is old.
+    /// The person that the account becomes. `None` if the account is erased, or this state is outdated.
     ///
     /// # Errors
-    /// Where another account has the e-mail address.
+    /// If another account has the e-mail address.
     pub fn enrol(&self, profile: &Profile) -> Result<Option<Uuid>, KeyTaken> {
         if self.is_erased || self.sequence.is_some_and(|newest| newest >= profile.newness.outdone_by()) {
             return Ok(None);
@@ -63,15 +63,15 @@ impl Standing {
         Ok(self.person.or(holder).or(Some(profile.key.person_id())))
     }
 
-    /// Whether the account has just been opened, as far as is known here.
+    /// Whether no event of the account was handled before.
     pub fn is_new(&self) -> bool {
         self.person.is_none()
     }
 
-    /// Whether a change of the account can be taken in.
+    /// Checks that the account is known, so that a change of it can be applied.
     ///
     /// # Errors
-    /// Where the account is not known.
+    /// If the account is not known.
     pub fn must_be_known(&self) -> Result<(), MemberUnknown> {
         if self.is_erased || self.person.is_some() { Ok(()) } else { Err(MemberUnknown) }
     }

@@ -1,4 +1,4 @@
-//! The rules of the network: who is the same person, how strong a tie is, which path is best, what may be shown.
+//! The rules of the network: identity, strength of ties, best paths and privacy.
 
 mod contacts;
 mod identifiers;

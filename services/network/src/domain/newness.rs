@@ -1,25 +1,26 @@
-//! What may go over what: events by their number, and a snapshot over the event it came of.
+//! Versions: which state may replace which. An event replaces lower sequences; a snapshot also replaces its own
+//! sequence.
 
-/// How new something is.
+/// The version of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Newness {
-    /// The number of the newest event about it.
+    /// The sequence of the newest event that it includes.
     pub sequence: i64,
     is_snapshot: bool,
 }
 
 impl Newness {
-    /// What an event says.
+    /// The version of an event.
     pub fn event(sequence: i64) -> Self {
         Self { sequence, is_snapshot: false }
     }
 
-    /// What the owner says on being asked: the state after an event of this number.
+    /// The version of a snapshot: the state after the event with this sequence.
     pub fn snapshot(sequence: i64) -> Self {
         Self { sequence, is_snapshot: true }
     }
 
-    /// The number from which on what is known is at least as new.
+    /// The lowest stored sequence that is at least as new.
     pub fn outdone_by(self) -> i64 {
         self.sequence + i64::from(self.is_snapshot)
     }

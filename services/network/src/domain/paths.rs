@@ -1,4 +1,4 @@
-//! The best path: the one whose product of strengths is largest, among those of at most so many steps.
+//! The best path: the one with the largest product of strengths, within a maximum number of steps.
 
 use std::collections::HashMap;
 
@@ -7,22 +7,22 @@ use uuid::Uuid;
 
 use super::STRONGEST;
 
-/// How many steps a path may have at most.
+/// The most steps of a path.
 pub const STEPS: u32 = 6;
 
-/// Products that differ by less are the same: they were multiplied in another order.
+/// Products that differ by less are equal: the order of multiplication changes the last digits.
 const SAME: f64 = 1.0 + 1e-12;
 
 /// A chain of people and the product of its ties' strengths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// From the one who asks to the one asked for.
+    /// From the caller to the target.
     pub people: Vec<Uuid>,
     /// The product of the ties' strengths.
     pub strength: f64,
 }
 
-/// A number of steps that no path has.
+/// An invalid number of steps.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("max is the number of steps, 1 to {STEPS}")]
 pub struct StepsRefusal;
@@ -41,47 +41,47 @@ impl Refusal for StepsRefusal {
     }
 }
 
-/// How many steps are meant: as asked, or as many as there may be.
+/// The maximum number of steps: the given one, or the largest allowed.
 ///
 /// # Errors
-/// Where it is not 1 to 6.
+/// If it is not 1 to 6.
 pub fn steps(asked: Option<u32>) -> Result<u32, StepsRefusal> {
     let asked = asked.unwrap_or(STEPS);
     if (1..=STEPS).contains(&asked) { Ok(asked) } else { Err(StepsRefusal) }
 }
 
 impl Route {
-    /// How many steps it has.
+    /// The number of steps.
     pub fn length(&self) -> u32 {
         self.people.len().saturating_sub(1) as u32
     }
 }
 
-/// Someone that a step of the search has reached.
+/// A person that a step of the search has reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reached {
     /// The person.
     pub person: Uuid,
-    /// The best product of strengths on the way there.
+    /// The best product of strengths on a path to them.
     pub product: f64,
-    /// The person before.
+    /// The previous person on that path.
     pub via: Uuid,
 }
 
-/// A search that goes on step by step from where the last one has led.
+/// A search that proceeds step by step from the people reached last.
 ///
-/// Exact: a path of a product that could still win is never left out. Of equal products the one found with fewer
-/// steps stays, and a way that comes to the same person again wins only when it is better, so no path has a circle.
+/// The search is exact: a path whose product could still win is never left out. Of equal products the one with fewer
+/// steps wins. A path that reaches a person again wins only if it is better, so no path has a cycle.
 pub struct BestPath {
     to: Uuid,
     best: Route,
     products: HashMap<Uuid, f64>,
-    /// For each step, who was reached and from where.
+    /// For each step, the people reached, and from whom.
     steps: Vec<HashMap<Uuid, Reached>>,
 }
 
 impl BestPath {
-    /// A search for something better than a path that is known.
+    /// A search for a better path than a known one.
     pub fn better_than(known: Route) -> Option<Self> {
         let (from, to) = (*known.people.first()?, *known.people.last()?);
         let start = Reached { person: from, product: 1.0, via: from };
@@ -89,7 +89,7 @@ impl BestPath {
         Some(Self { to, best: known, products, steps })
     }
 
-    /// Those from whom a step more could still lead to something better, with the product on the way to them.
+    /// The people from whom another step could still lead to a better path, with the products of the paths to them.
     pub fn frontier(&self) -> Vec<(Uuid, f64)> {
         let reached = self.steps.last().into_iter().flat_map(HashMap::values);
         reached.filter(|reached| self.can_win(reached)).map(|reached| (reached.person, reached.product)).collect()
@@ -99,12 +99,12 @@ impl BestPath {
         reached.person != self.to && reached.product * STRONGEST > self.floor()
     }
 
-    /// What a product must be above.
+    /// The bound that a product must exceed.
     pub fn floor(&self) -> f64 {
         self.best.strength * SAME
     }
 
-    /// Takes in whom the next step has reached.
+    /// Adds the people that the next step has reached.
     pub fn step(&mut self, reached: Vec<Reached>) {
         let mut step = HashMap::new();
         for reached in reached {
@@ -132,7 +132,7 @@ impl BestPath {
         people
     }
 
-    /// The best path that was found.
+    /// The best path found.
     pub fn into_best(self) -> Route {
         self.best
     }

@@ -1,63 +1,63 @@
-//! What a member may look for, and what they are shown of the people on a path.
+//! Privacy: what a member may search for, and what a path shows of its people.
 
 use uuid::Uuid;
 
 use super::{Key, Pepper, Route};
 
-/// Whom a member looks for.
+/// The target of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wanted {
-    /// A person, or one of the member's contacts.
+    /// The id of a person, or of one of the member's contacts.
     Id(Uuid),
-    /// Someone with this e-mail address.
+    /// A person with this e-mail address.
     Email(Key),
-    /// Nobody: the text is neither.
+    /// No one: the text is neither an id nor an e-mail address.
     Nobody,
 }
 
 impl Wanted {
-    /// Reads what was asked for.
+    /// Parses the target of a request.
     pub fn read(text: &str, pepper: &Pepper) -> Self {
         let id = text.trim().parse().ok().map(Self::Id);
         id.or_else(|| pepper.email(text).map(Self::Email)).unwrap_or(Self::Nobody)
     }
 }
 
-/// Someone as one member knows them.
+/// A person as one member knows them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acquaintance {
     /// The person.
     pub person_id: Uuid,
-    /// The member's own contact with them, and what the member calls them.
+    /// The member's own contact, and the name in it.
     pub contact: Option<(Uuid, String)>,
-    /// Their own name, where they are a member.
+    /// Their own name, if they are a member.
     pub name: Option<String>,
-    /// Whether any member may look for them by e-mail address.
+    /// Whether any member may search for them by e-mail address.
     pub discoverable: bool,
-    /// Whether they may be named as a go-between.
+    /// Whether they may be named as an intermediary.
     pub nameable: bool,
 }
 
-/// Someone at the end of a path.
+/// A person at the end of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target(Shown);
 
-/// Someone on a path as the one who asks sees them.
+/// A person on a path, as the caller sees them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
-    /// The person; made up where they may not be recognised.
+    /// The person's id; random if they must not be recognised.
     pub person_id: Uuid,
-    /// `None` where they may not be named.
+    /// `None` if they must not be named.
     pub name: Option<String>,
-    /// Whether it is the one who asks.
+    /// Whether this is the caller.
     pub me: bool,
-    /// The asker's contact with them.
+    /// The caller's contact for this person.
     pub contact_id: Option<Uuid>,
 }
 
 impl Acquaintance {
-    /// The end of a path, where a member may look for this person: a contact of theirs, or someone who wants to be
-    /// found. `None` says nothing on whether there is such a person.
+    /// The end of a path, if the member may search for this person: one of their contacts, or someone discoverable.
+    /// `None` does not reveal whether there is such a person.
     pub fn as_target(&self, wanted: Wanted) -> Option<Target> {
         match (&self.contact, wanted) {
             (Some(_), _) => Some(Target(self.as_contact()?)),
@@ -84,7 +84,7 @@ impl Target {
     }
 }
 
-/// The people of a path as the one who asks may see them. `made_up` gives an id for someone who may not be recognised.
+/// The people of a path as the caller may see them. `made_up` returns an id for a person who must not be recognised.
 pub fn show(
     route: &Route,
     my_name: &str,

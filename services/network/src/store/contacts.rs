@@ -1,4 +1,4 @@
-//! Contacts and the ties that come of them.
+//! Contacts and the ties derived from them.
 
 use serde::Deserialize;
 use skeleton::{
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::texts;
 use crate::domain::{BOTH_SIDED, Card, Key, KnownPerson, Newness, ONE_SIDED, Owner, Placement, Situation};
 
-/// What bears on a change of a contact, locked until the transaction ends.
+/// What is known about a contact, locked until the transaction ends.
 pub async fn situation_of(
     tx: &mut Tx,
     contact: Uuid,
@@ -18,7 +18,8 @@ pub async fn situation_of(
     newness: Newness,
     keys: &[Key],
 ) -> Result<Situation, StoreError> {
-    // Identifiers in one order for everyone: no deadlocks over them. What is not taken in leaves none behind.
+    // All transactions lock identifiers in the same order, to avoid deadlocks. An identifier of a change that does not
+    // apply is not left behind.
     let asked = "OPTIONAL MATCH (owner:Person {account_id: $owner}) SET owner.is_taken = true
         WITH CASE WHEN owner.account_id = $owner THEN owner END AS owner
         OPTIONAL MATCH (contact:Contact {id: $contact}) SET contact.is_taken = true
@@ -42,7 +43,7 @@ pub async fn situation_of(
         .param("keys", texts(keys))
         .param("sorted", texts(&sorted));
     let found: Vec<Found> = tx.query_about(&things(contact, keys), asked).await?;
-    let found = found.into_iter().next().ok_or_else(|| StoreError::broken("one row was expected, there is none"))?;
+    let found = found.into_iter().next().ok_or_else(|| StoreError::broken("expected one row, found none"))?;
     Ok(found.into_situation(keys))
 }
 
@@ -77,7 +78,7 @@ impl Found {
     }
 }
 
-/// A contact with its link, its identifiers and its tie. Nothing here depends on what the others of a batch do.
+/// Writes a contact with its link, its identifiers and its tie. Independent of the other rows of a batch.
 const PUT: &str = "UNWIND $rows AS row
     CALL (row) {
         MATCH (owner:Person {id: row.owner})
@@ -97,7 +98,7 @@ const PUT: &str = "UNWIND $rows AS row
                 CASE WHEN tie.forward > 0 AND tie.backward > 0 THEN row.both_sided ELSE row.one_sided END)
     }";
 
-/// Writes a contact down and sees to its link, its identifiers and its tie.
+/// Writes a contact, and updates its link, its identifiers and its tie.
 pub fn put(tx: &mut Tx, card: &Card, placement: &Placement) {
     let row = record([
         ("owner", placement.owner.to_string().into()),
@@ -115,14 +116,14 @@ pub fn put(tx: &mut Tx, card: &Card, placement: &Placement) {
     tx.execute_later(things(card.contact_id, &card.keys), PUT, row);
 }
 
-/// What a decision about a contact rests on, beside its owner.
+/// What a decision about a contact depends on, besides its owner.
 fn things(contact: Uuid, keys: &[Key]) -> Vec<String> {
     let mut things = texts(keys);
     things.push(contact.to_string());
     things
 }
 
-/// Puts contacts with a person that is there.
+/// Links contacts to an existing person.
 pub(super) async fn link(tx: &mut Tx, contacts: &[Uuid], person: Uuid) -> Result<(), StoreError> {
     let link = "MATCH (person:Person {id: $person})
         UNWIND $contacts AS id
@@ -137,9 +138,9 @@ pub(super) async fn link(tx: &mut Tx, contacts: &[Uuid], person: Uuid) -> Result
     tx.execute(with_strengths(link).param("contacts", texts(contacts)).param("person", person.to_string())).await
 }
 
-/// Takes contacts away from their persons. A person nobody has any more, and who is no member, is forgotten.
+/// Unlinks contacts from their persons. A person without contacts who is not a member is deleted.
 pub async fn unlink(tx: &mut Tx, contacts: &[Uuid]) -> Result<(), StoreError> {
-    // A statement of its own: the next one sees them as they are once nobody else can change them.
+    // A separate statement: the next one reads the contacts after they are locked.
     let take = "UNWIND $contacts AS id MATCH (contact:Contact {id: id}) SET contact.is_taken = true";
     tx.execute(query(take).param("contacts", texts(contacts))).await?;
     let unlink = "UNWIND $contacts AS id
@@ -158,7 +159,7 @@ pub async fn unlink(tx: &mut Tx, contacts: &[Uuid]) -> Result<(), StoreError> {
     tx.execute(with_strengths(unlink).param("contacts", texts(contacts))).await
 }
 
-/// Leaves a contact only these identifiers. What then identifies nobody is forgotten.
+/// Removes all other identifiers of a contact. Identifiers left without a contact and a person are deleted.
 pub async fn keep_identifiers(tx: &mut Tx, contact: Uuid, keys: &[Key]) -> Result<(), StoreError> {
     let drop = "MATCH (:Contact {id: $contact})-[gives:GIVES]->(identifier:Identifier)
         WHERE NOT identifier.key IN $keys
@@ -170,7 +171,7 @@ pub async fn keep_identifiers(tx: &mut Tx, contact: Uuid, keys: &[Key]) -> Resul
     tx.execute(query(drop).param("contact", contact.to_string()).param("keys", texts(keys))).await
 }
 
-/// Takes a contact away. Its id and sequence stay, so that what comes late is recognised.
+/// Removes a contact. Its id and sequence are kept, so that late events are recognised.
 pub async fn remove(tx: &mut Tx, contact: Uuid, sequence: i64) -> Result<(), StoreError> {
     unlink(tx, &[contact]).await?;
     keep_identifiers(tx, contact, &[]).await?;

@@ -1,4 +1,4 @@
-//! Members and the persons they are.
+//! Members and their persons.
 
 use serde::Deserialize;
 use skeleton::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{KnownPerson, Profile, Standing};
 
-/// A contact and whose it is.
+/// A contact and its owner.
 #[derive(Debug, Deserialize)]
 pub struct Listed {
     /// The contact.
@@ -22,7 +22,7 @@ pub struct Listed {
     pub owner_id: Uuid,
 }
 
-/// What bears on an account, locked until the transaction ends.
+/// What is known about an account, locked until the transaction ends.
 pub async fn standing_of(tx: &mut Tx, profile: &Profile) -> Result<Standing, StoreError> {
     let asked = "MERGE (account:Account {id: $account}) SET account.is_taken = true
         FOREACH (key IN CASE WHEN account.is_erased THEN [] ELSE [$key] END |
@@ -48,7 +48,7 @@ struct Found {
     member_id: Option<Uuid>,
 }
 
-/// Makes a person the member, with its address as the only identifier that makes it known.
+/// Makes a person the member, with its address as the only identifier that belongs to the person.
 pub async fn enrol(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<(), StoreError> {
     let enrol = "MERGE (person:Person {id: $person})
         SET person.account_id = $account, person.name = $name, person.sequence = $sequence,
@@ -75,7 +75,7 @@ pub async fn enrol(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<(), S
     tx.execute(enrol).await
 }
 
-/// Moves the contacts that give a member's address and are with someone who is no member. Returns them.
+/// Moves contacts that have a member's address and are linked to a non-member. Returns them.
 pub async fn move_to_member(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<Vec<Listed>, StoreError> {
     let take = "MATCH (:Identifier {key: $key})<-[:GIVES]-(contact:Contact) SET contact.is_taken = true";
     tx.execute(query(take).param("key", profile.key.to_string())).await?;
@@ -92,14 +92,14 @@ pub async fn move_to_member(tx: &mut Tx, profile: &Profile, person: Uuid) -> Res
     Ok(moved)
 }
 
-/// All contacts that are a person.
+/// All contacts linked to a person.
 pub async fn contacts_of(tx: &mut Tx, person: Uuid) -> Result<Vec<Listed>, StoreError> {
     let asked = "MATCH (:Person {id: $person})<-[:IS]-(contact:Contact)
         RETURN contact.id AS contact_id, contact.owner_id AS owner_id ORDER BY contact_id";
     tx.query(query(asked).param("person", person.to_string())).await
 }
 
-/// Takes a member's address book away and all that was known of the member alone. Returns how many records it was.
+/// Deletes a member's address book and everything known of the member alone. Returns the number of deleted records.
 pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     let take = "MERGE (account:Account {id: $account}) SET account.is_erased = true
         WITH account OPTIONAL MATCH (person:Person {account_id: $account}) SET person.is_taken = true

@@ -1,4 +1,4 @@
-//! Questions about who is how far away.
+//! Queries about distances and paths.
 
 use serde::Deserialize;
 use skeleton::{
@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::texts;
 use crate::domain::{Acquaintance, Reached, Route, Wanted};
 
-/// A member who asks.
+/// The member who sends a request.
 #[derive(Debug, Deserialize)]
 pub struct Seeker {
     /// The person the member is.
     pub person_id: Uuid,
-    /// What others call them.
+    /// Their display name.
     pub name: String,
 }
 
@@ -25,9 +25,9 @@ pub async fn seeker(store: &Neo4j, account: Uuid) -> Result<Option<Seeker>, Stor
     store.query_opt(query(asked).param("account", account.to_string())).await
 }
 
-/// How many people there are at each distance, nearest first, those distances left out that nobody is at.
+/// The number of people at each distance, nearest first, without distances that have no people.
 ///
-/// The planner makes one search by breadth of it that meets everyone once: keep `min(length(way))` as it is.
+/// The planner turns it into one breadth-first search that visits everyone once: keep `min(length(way))` as it is.
 pub async fn degrees_of(store: &Neo4j, account: Uuid) -> Result<Vec<(u32, u32)>, StoreError> {
     let asked = "MATCH way = (me:Person {account_id: $account})-[:KNOWS*1..6]-(other)
         WHERE other <> me
@@ -43,7 +43,7 @@ struct Degree {
     people: u32,
 }
 
-/// The person a member looks for, whether they may or not.
+/// The person a member searches for, whether or not that is allowed.
 pub async fn sought(store: &Neo4j, account: Uuid, wanted: Wanted) -> Result<Option<Acquaintance>, StoreError> {
     let (asked, wanted) = match wanted {
         Wanted::Id(id) => (SOUGHT_BY_ID, id.to_string()),
@@ -55,12 +55,12 @@ pub async fn sought(store: &Neo4j, account: Uuid, wanted: Wanted) -> Result<Opti
     Ok(found.map(Acquaintance::from))
 }
 
-/// The end of a statement about a `person` and the asking member's `contact` of them: a row as [`Known`] reads it.
+/// The end of a statement about a `person` and the searching member's `contact` for them: a row as [`Known`] reads it.
 const AS_KNOWN: &str =
     "RETURN person.id AS person_id, person.name AS name, coalesce(person.discoverable, false) AS discoverable,
     coalesce(person.nameable, false) AS nameable, contact.id AS contact_id, contact.name AS contact_name";
 
-/// Both are one statement for whoever is asked for, so that the time of the answer tells nothing either.
+/// Each is one statement for any target, so that the response time reveals nothing either.
 const SOUGHT_BY_ID: &str = "OPTIONAL MATCH (mine:Contact {id: $wanted, owner_id: $account})-[:IS]->(listed:Person)
     OPTIONAL MATCH (anyone:Person {id: $wanted})
     WITH coalesce(listed, anyone) AS person, mine WHERE person IS NOT NULL
@@ -108,7 +108,7 @@ impl From<Known> for Acquaintance {
     }
 }
 
-/// A path with fewest steps, six at most.
+/// A path with the fewest steps, at most six.
 pub async fn shortest_path(store: &Neo4j, from: Uuid, to: Uuid) -> Result<Option<Route>, StoreError> {
     let asked = "MATCH (from:Person {id: $from}), (to:Person {id: $to})
         MATCH way = shortestPath((from)-[:KNOWS*..6]-(to))
@@ -125,7 +125,7 @@ struct Way {
     strength: f64,
 }
 
-/// Whom one step more reaches with a product above a floor, each with the best way there.
+/// The people that one more step reaches with a product above a floor, each with the best path there.
 pub async fn reach(store: &Neo4j, frontier: &[(Uuid, f64)], floor: f64) -> Result<Vec<Reached>, StoreError> {
     let asked = "UNWIND $frontier AS start
         MATCH (:Person {id: start.id})-[tie:KNOWS]-(person:Person)

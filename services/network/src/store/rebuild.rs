@@ -1,7 +1,7 @@
-//! What a rebuild asks and mends.
+//! The queries and repairs of a rebuild.
 //!
-//! Ties are locked first and counted after that: a transaction that has changed a contact and not yet its tie waits for
-//! the lock, and then adds to what was counted without it.
+//! Ties are locked first and counted after that. A transaction that has changed a contact but not yet its tie waits for
+//! the lock, and then adds to a count that did not include it.
 
 use serde::Deserialize;
 use skeleton::{
@@ -19,14 +19,14 @@ struct State {
     sequence: i64,
 }
 
-/// The members of a slice, each with the number of the newest event that was taken in.
+/// The members of a slice, each with the sequence of the newest event that was handled.
 pub async fn members_within(store: &Neo4j, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
     let asked = "MATCH (person:Person) WHERE $first <= person.account_id <= $last
         RETURN person.account_id AS id, coalesce(person.sequence, 0) AS sequence";
     states(store, asked, slice).await
 }
 
-/// The same of contacts; of those that were removed nothing counts.
+/// The same for contacts; removed contacts are not counted.
 pub async fn contacts_within(store: &Neo4j, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
     let asked = "MATCH (contact:Contact) WHERE $first <= contact.id <= $last AND contact.owner_id IS NOT NULL
         RETURN contact.id AS id, coalesce(contact.sequence, 0) AS sequence";
@@ -38,7 +38,7 @@ async fn states(store: &Neo4j, asked: &str, slice: &Slice) -> Result<Vec<(Uuid, 
     Ok(found.into_iter().map(|State { id, sequence }| (id, sequence)).collect())
 }
 
-/// Whether a contact is not as it was written: without its owner or its person, or with more of them than one.
+/// Whether a contact is damaged: it does not have exactly one owner and one person.
 pub async fn is_damaged(tx: &mut Tx, contact: Uuid, owner: Uuid) -> Result<bool, StoreError> {
     let asked = "MATCH (contact:Contact {id: $contact}) WHERE contact.owner_id IS NOT NULL
         SET contact.is_taken = true
@@ -52,9 +52,9 @@ pub async fn is_damaged(tx: &mut Tx, contact: Uuid, owner: Uuid) -> Result<bool,
     Ok(damaged > 0)
 }
 
-/// Makes the ties that begin at the people of a slice what the address books say.
+/// Corrects the ties that begin at the people of a slice, from the address books.
 pub async fn mend_ties(tx: &mut Tx, slice: &Slice) -> Result<(), StoreError> {
-    // A non-member has no address book; nobody has a tie with themselves, and any two have one.
+    // A non-member has no address book, no one has a tie with themselves, and any two people have at most one.
     let surplus = "MATCH (one:Person)-[tie:KNOWS]-(other:Person) WHERE $first <= one.id <= $last
         WITH one, other, collect(DISTINCT tie) AS ties
         UNWIND CASE WHEN one = other THEN ties ELSE ties[1..] END AS surplus
@@ -77,7 +77,7 @@ pub async fn mend_ties(tx: &mut Tx, slice: &Slice) -> Result<(), StoreError> {
     tx.execute(count).await
 }
 
-/// Forgets the people of a slice whom nobody has and who are no members, and what identifies nobody.
+/// Deletes the people of a slice without contacts who are not members, and unused identifiers.
 pub async fn forget_unused(tx: &mut Tx, slice: &Slice) -> Result<(), StoreError> {
     let people = "MATCH (person:Person) WHERE $first <= person.id <= $last AND person.account_id IS NULL
         SET person.is_taken = true, person.name = null

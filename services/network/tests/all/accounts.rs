@@ -1,4 +1,4 @@
-//! Accounts open, change and end; the persons they are follow.
+//! Accounts are created, changed and erased; their persons follow.
 
 use crate::people::*;
 use events::{

@@ -1,4 +1,4 @@
-//! Many events at once come to the same as one after the other, and leave the graph sound.
+//! Handling many events at once has the same result as one after the other, and leaves the graph consistent.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ enum Event {
     Removed(ContactRemoved),
 }
 
-/// Chance that is the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -43,7 +43,7 @@ impl Dice {
     }
 }
 
-/// People come and go, and their contacts with them.
+/// A history of people and contacts that are added, changed and removed.
 fn history(seed: u64, length: usize) -> Vec<Event> {
     let mut dice = Dice(seed);
     let mut members: Vec<Registered> = Vec::new();
@@ -93,7 +93,7 @@ async fn publish(app: &TestApp<Neo4j>, event: &Event) {
     };
 }
 
-/// Waits until all messages are handled. Longer than for one: some wait for others and are tried again.
+/// Waits until all messages are handled. Longer than for one, because some wait for others and are retried.
 async fn has_handled(app: &TestApp<Neo4j>, messages: usize) {
     let began = Instant::now();
     loop {
@@ -108,7 +108,7 @@ async fn has_handled(app: &TestApp<Neo4j>, messages: usize) {
     }
 }
 
-/// Everything that matters of the graph, as lines.
+/// The relevant state of the graph, as lines.
 async fn state(app: &TestApp<Neo4j>) -> Vec<String> {
     let parts = [
         "MATCH (person:Person) RETURN 'person ' + person.id + ' ' + coalesce(person.account_id, '-') AS line",
@@ -145,7 +145,7 @@ async fn at_once(events: &[Event]) -> Vec<String> {
     let app = start().await;
     publish(&app, &events[0]).await;
     has_handled(&app, 1).await;
-    // Whoever holds a member holds up the first event about them, and a backlog builds up behind it.
+    // A lock on the member delays the first event about them, and a backlog builds up behind it.
     let mut hold = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
     hold.execute(query("MATCH (person:Person) SET person.is_held = true")).await.unwrap();
     for event in &events[1..] {
@@ -181,7 +181,7 @@ async fn another_backlog_comes_to_the_same_as_one_event_after_the_other() {
 async fn two_replicas_at_once_leave_the_graph_sound() {
     let app = start().await;
     let events = history(3, 200);
-    // Alone at first: else everything waits for the first accounts.
+    // Handled first: otherwise everything waits for the first accounts.
     let (first, rest) = events.split_at(50);
     for event in first {
         publish(&app, event).await;

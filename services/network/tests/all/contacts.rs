@@ -1,4 +1,4 @@
-//! Contacts come in, change and go; the ties follow.
+//! Contacts are added, changed and removed; the ties follow.
 
 use crate::people::*;
 use events::network::IdentityLinked;

@@ -1,4 +1,4 @@
-//! Well-known graphs, loaded as address books, against distances that others have worked out.
+//! Well-known graphs, loaded as address books, compared with published distances.
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
@@ -9,14 +9,14 @@ use serde_json::Value;
 use skeleton::{Neo4j, testing::TestApp, testing::test_data};
 use tokio::time::Instant;
 
-/// A graph and what is known of it.
+/// A graph and its known distances.
 struct Graph {
     ties: Vec<(String, String)>,
     truth: Value,
 }
 
 impl Graph {
-    /// A graph of the test data, where that is there.
+    /// A graph of the test data, if present.
     fn read(name: &str, file: &str) -> Option<Self> {
         let folder = test_data(&format!("graphs/{name}"))?;
         let truth = serde_json::from_str(&fs::read_to_string(folder.join("truth.json")).unwrap()).unwrap();
@@ -36,7 +36,7 @@ fn ties(file: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Everyone in a graph becomes a member, and has those in their address book whom the graph puts beside them.
+/// Makes everyone in a graph a member, whose address book has their neighbours in the graph.
 async fn load(app: &TestApp<Neo4j>, ties: &[(String, String)]) -> HashMap<String, Registered> {
     let mut members: HashMap<String, Registered> = HashMap::new();
     for name in ties.iter().flat_map(|(one, other)| [one, other]) {
@@ -125,7 +125,7 @@ async fn the_women_of_the_south_are_as_far_apart_as_they_were() {
     agrees_with_the_truth("davis", "davis.edges.csv").await;
 }
 
-/// 4,039 members with 176,468 contacts: says how long that takes, and how long questions take then.
+/// 4,039 members with 176,468 contacts: prints how long loading them takes, and requests afterwards.
 #[tokio::test]
 #[ignore = "takes minutes: cargo test --workspace --test network-tests graphs -- --ignored --nocapture"]
 async fn a_large_network_is_loaded_and_asked() {

@@ -1,6 +1,6 @@
-//! Network as a whole, on a real broker and a real Neo4j.
+//! The network service as a whole, with a real broker and a real Neo4j.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test should panic on the unexpected")]
 
 mod accounts;
 mod backlogs;

@@ -1,4 +1,4 @@
-//! The ways from a member to someone, and what is shown of the people on them.
+//! Paths from a member to a person, and what they show of the people on them.
 
 use crate::people::*;
 use events::{accounts::ProfileChanged, network::PathsView};

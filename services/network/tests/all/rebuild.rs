@@ -1,4 +1,4 @@
-//! The graph is made again in place from what accounts and contacts have, whatever is wrong with it.
+//! The graph is rebuilt in place from the snapshots of accounts and contacts, and any damage is repaired.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 const DRY_RUN: RebuildOptions = RebuildOptions { restart: false, dry_run: true };
 
-/// What accounts and contacts have, each with its number.
+/// The members and contacts of the owners, each with its sequence.
 #[derive(Clone, Default)]
 struct Owners {
     members: Arc<Mutex<BTreeMap<Uuid, (Registered, i64)>>>,
@@ -100,7 +100,7 @@ fn within<T: Clone>(things: &Mutex<BTreeMap<Uuid, T>>, digits: &str) -> Vec<T> {
     things.lock().unwrap().range(slice.first()..=slice.last()).map(|(_, thing)| thing.clone()).collect()
 }
 
-/// Changes the graph behind the service's back.
+/// Changes the graph without the service's knowledge.
 async fn damage(app: &TestApp<Neo4j>, statement: &str) {
     app.parts().store.execute(query(statement)).await.unwrap();
 }
@@ -173,7 +173,7 @@ async fn an_empty_graph_is_made_from_the_owners_alone_and_a_sound_one_stays_as_i
 
     assert_eq!(strengths(&app).await, [0.8]);
     assert_eq!(ties(&app).await, first);
-    assert_eq!(app.published::<IdentityLinked>().await.len(), linked, "nothing new is told of a graph that is sound");
+    assert_eq!(app.published::<IdentityLinked>().await.len(), linked, "a rebuild of a correct graph publishes nothing");
     is_sound(&app).await;
     app.finish().await;
 }

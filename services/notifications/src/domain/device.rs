@@ -1,8 +1,8 @@
-//! What a browser calls itself, in words.
+//! Readable names for user agents.
 
 use super::words::one_line;
 
-/// The first that is found counts: most browsers name others after themselves.
+/// The first match wins: most browsers also name others in their user agent.
 const BROWSERS: [(&str, &str); 6] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -21,7 +21,7 @@ const SYSTEMS: [(&str, &str); 6] = [
     ("Linux", "Linux"),
 ];
 
-/// `Firefox on Linux` for a browser; any other program by the name it gives itself.
+/// `Firefox on Linux` for a browser; for any other program the name it sends.
 pub fn in_words(device: &str) -> String {
     let found =
         |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| device.contains(mark)).map(|(_, name)| *name);

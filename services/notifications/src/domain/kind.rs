@@ -1,19 +1,19 @@
-//! The kinds of notification, and the channels that each takes.
+//! The kinds of notification, and the channels of each.
 
 /// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A contacts file has been read.
+    /// A contacts file has been imported.
     ImportFinished,
-    /// A contacts file could not be read at all.
+    /// A contacts file could not be imported at all.
     ImportFailed,
     /// Someone in the address book has become a member.
     ContactJoined,
-    /// Someone has signed in from a device not seen before.
+    /// A sign-in from a device that the account has not used before.
     NewDevice,
 }
 
-/// Which channels a kind takes.
+/// The channels of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channels {
     /// Whether it shows in the feed.
@@ -22,12 +22,12 @@ pub struct Channels {
     pub email: bool,
 }
 
-/// What an account has chosen; for all else the defaults hold.
+/// The channels that an account has chosen; the defaults apply to all other kinds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preferences(pub Vec<(Kind, Channels)>);
 
 impl Kind {
-    /// Every kind, in the order they are shown.
+    /// Every kind, in display order.
     pub const ALL: [Self; 4] = [Self::ImportFinished, Self::ImportFailed, Self::ContactJoined, Self::NewDevice];
 
     /// Its name on the wire and in the store.
@@ -40,12 +40,12 @@ impl Kind {
         }
     }
 
-    /// The kind of a name.
+    /// The kind with this name.
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// The channels of someone who has chosen none: mail only for what cannot wait to be seen.
+    /// The default channels: mail only for what should not wait until the member opens the app.
     pub fn default_channels(self) -> Channels {
         match self {
             Self::ImportFinished | Self::ImportFailed => Channels { in_app: true, email: false },

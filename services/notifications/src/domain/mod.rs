@@ -1,4 +1,4 @@
-//! What is worth telling, in which words, and by which channels.
+//! What members are notified of, in which words, and through which channels.
 
 mod device;
 mod kind;

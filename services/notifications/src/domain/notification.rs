@@ -1,4 +1,4 @@
-//! What has happened, and how it is told.
+//! What has happened, and the texts of the notifications about it.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,29 +8,29 @@ use super::{
     words::{amount, join, one_line, sentence},
 };
 
-/// Something that has happened and is worth telling.
+/// Something that members are notified of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// A contacts file has been read.
+    /// A contacts file has been imported.
     ImportFinished {
         /// The import.
         import: Uuid,
-        /// The file's name, where it has one.
+        /// The file's name, if it has one.
         file: Option<String>,
-        /// Contacts that came in new.
+        /// New contacts.
         added: u32,
         /// Contacts that the file changed.
         changed: u32,
-        /// Contacts that were there already.
+        /// Contacts that were already there, unchanged.
         unchanged: u32,
-        /// Entries that could not be taken.
+        /// Entries that could not be imported.
         failed: u32,
     },
-    /// A contacts file could not be read at all.
+    /// A contacts file could not be imported at all.
     ImportFailed {
         /// The import.
         import: Uuid,
-        /// The file's name, where it has one.
+        /// The file's name, if it has one.
         file: Option<String>,
         /// What is wrong with it.
         reason: String,
@@ -42,23 +42,23 @@ pub enum News {
         /// Their name in the address book.
         name: String,
     },
-    /// Someone has signed in from a device not seen before.
+    /// A sign-in from a device that the account has not used before.
     NewDevice {
         /// The session.
         session: Uuid,
-        /// The device, as it calls itself.
+        /// The device's user agent.
         device: String,
-        /// When.
+        /// When the sign-in happened.
         at: DateTime<Utc>,
     },
 }
 
-/// Something told to one account.
+/// A notification for one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// Tells it from all others.
+    /// Its unique id.
     pub id: Uuid,
-    /// Whom it is for.
+    /// The account that it is for.
     pub account_id: Uuid,
     /// What it is about.
     pub kind: Kind,
@@ -66,7 +66,7 @@ pub struct Notification {
     pub title: String,
     /// A sentence or two.
     pub body: String,
-    /// When it was written.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
 }
 
@@ -81,7 +81,7 @@ impl News {
         }
     }
 
-    /// The thing it is about: nobody is told twice of the same thing.
+    /// The thing it is about: an account is notified once per thing.
     pub fn about(&self) -> Uuid {
         match self {
             Self::ImportFinished { import, .. } | Self::ImportFailed { import, .. } => *import,
@@ -104,8 +104,11 @@ impl News {
 
     fn title(&self) -> String {
         match self {
-            Self::ImportFinished { file: Some(file), .. } => format!("{file} is in"),
-            Self::ImportFinished { file: None, .. } => "Your contacts are in".to_owned(),
+            Self::ImportFinished { file, added, changed, unchanged, .. } => {
+                let total = added.saturating_add(*changed).saturating_add(*unchanged);
+                let imported = amount(total, "contact", "contacts");
+                file.as_ref().map_or(format!("Imported {imported}"), |file| format!("Imported {imported} from {file}"))
+            }
             Self::ImportFailed { file: Some(file), .. } => format!("{file} could not be imported"),
             Self::ImportFailed { file: None, .. } => "Your contacts could not be imported".to_owned(),
             Self::ContactJoined { name, .. } if name.trim().is_empty() => "Someone you know has joined Kith".to_owned(),
@@ -120,11 +123,9 @@ impl News {
                 import_in_words(*added, *changed, *unchanged, *failed)
             }
             Self::ImportFailed { reason, .. } => sentence(reason),
-            Self::ContactJoined { .. } => {
-                "They are one of the contacts you imported. See who you both know.".to_owned()
-            }
+            Self::ContactJoined { .. } => "They are in your contacts. See who you both know.".to_owned(),
             Self::NewDevice { device, at, .. } => format!(
-                "Someone signed in with your password from {} on {} UTC. If it was not you, change your password now.",
+                "Someone signed in with your password from {} on {} UTC. If this wasn't you, change your password now.",
                 in_words(device),
                 at.format("%-d %B %Y at %H:%M"),
             ),
@@ -134,15 +135,16 @@ impl News {
 
 fn import_in_words(added: u32, changed: u32, unchanged: u32, failed: u32) -> String {
     let taken = [
-        (added, format!("{} new", amount(added, "contact is", "contacts are"))),
-        (changed, format!("{} changed", amount(changed, "was", "were"))),
-        (unchanged, format!("{} there already", amount(unchanged, "was", "were"))),
+        (added, format!("{} added", amount(added, "contact was", "contacts were"))),
+        (changed, format!("{} updated", amount(changed, "was", "were"))),
+        (unchanged, format!("{} already there", amount(unchanged, "was", "were"))),
     ];
     let parts: Vec<String> = taken.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect();
-    let mut text = if parts.is_empty() { "No contacts came in.".to_owned() } else { format!("{}.", join(&parts)) };
+    let mut text =
+        if parts.is_empty() { "No contacts were imported.".to_owned() } else { format!("{}.", join(&parts)) };
     if failed > 0 {
         text.push_str(&format!(
-            " {} not be read: the import shows which, and why.",
+            " {} not be read: open the import to see which, and why.",
             amount(failed, "entry could", "entries could")
         ));
     }

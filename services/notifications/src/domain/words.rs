@@ -1,6 +1,6 @@
-//! Numbers and texts as people write them.
+//! Readable numbers and texts.
 
-/// `1,234 contacts are`: a number and what it counts, in one or in many.
+/// `1,234 contacts`: a number and its noun, in the singular or the plural.
 pub fn amount(count: u32, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
@@ -14,7 +14,7 @@ pub fn join(parts: &[String]) -> String {
     }
 }
 
-/// A text that fits on one line: what cannot be shown is a space, and what is too long is cut.
+/// A text on one line: control characters become spaces, and a text that is too long is truncated.
 pub fn one_line(text: &str) -> String {
     const LONGEST: usize = 120;
     let plain: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
@@ -26,7 +26,7 @@ pub fn one_line(text: &str) -> String {
     format!("{}…", cut.trim_end())
 }
 
-/// A refusal's text as a sentence: a capital at the start, a full stop at the end.
+/// An error's text as a sentence: with a capital letter and a full stop.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut letters = text.chars();

@@ -4,16 +4,16 @@ use chrono::{DateTime, Utc};
 use skeleton::{Postgres, StoreError, store::postgres::Tx};
 use uuid::Uuid;
 
-/// What an account has not read.
+/// An account's unread notifications.
 pub struct Unread {
     /// The newest titles.
     pub titles: Vec<String>,
-    /// How many there are in all.
+    /// The number of all unread notifications.
     pub count: i64,
 }
 
-/// Takes the next members, in the order of their ids, who want the digest and have something unread from before. Each
-/// with whether it was taken: nobody is who was taken for this digest before, or for a later one.
+/// Claims the next members, ordered by id, who want the digest and have something unread that is old enough. Returns
+/// each with whether this call claimed it: false if the member was claimed before, for this digest or a later one.
 pub async fn take_next(
     tx: &mut Tx,
     due_at: DateTime<Utc>,
@@ -37,7 +37,7 @@ pub async fn take_next(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// What an account has not read, the newest titles first.
+/// An account's unread notifications, with the newest titles first.
 pub async fn unread_of(tx: &mut Tx, account: Uuid, named: i64) -> Result<Unread, StoreError> {
     let sql = "select title, count(*) over () from notifications
          where account_id = $1 and in_app and read_at is null order by created_at desc, notification_id desc limit $2";
@@ -58,7 +58,7 @@ pub async fn find_choice(store: &Postgres, account: Uuid) -> Result<bool, StoreE
     Ok(store.query_opt(CHOICE, &[&account]).await?.is_none_or(|row| row.get(0)))
 }
 
-/// Keeps whether an account wants the digest, unless it is erased.
+/// Stores whether an account wants the digest, unless the account is erased.
 pub async fn put_choice(tx: &mut Tx, account: Uuid, wanted: bool) -> Result<(), StoreError> {
     let sql = "insert into digest_choices (account_id, wanted)
          select $1, $2 where not exists (select from recipients where account_id = $1 and email is null)
@@ -66,7 +66,7 @@ pub async fn put_choice(tx: &mut Tx, account: Uuid, wanted: bool) -> Result<(), 
     tx.execute(sql, &[&account, &wanted]).await.map(drop)
 }
 
-/// Forgets all of an account. Returns how many records it was.
+/// Deletes everything of an account. Returns the number of deleted records.
 pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
     let choices = tx.execute("delete from digest_choices where account_id = $1", &[&account]).await?;
     Ok(choices + tx.execute("delete from digests where account_id = $1", &[&account]).await?)

@@ -1,10 +1,10 @@
-//! What the program's `topology` command prints and ends with.
+//! The output and exit status of the program's `topology` command.
 
 use serde_json::{Value, json};
 use skeleton::testing::{Servers, World, broker_password};
 use tokio::process::Command;
 
-/// Runs `notifications topology ...` against a virtual host. Returns its status and what it prints.
+/// Runs `notifications topology ...` against a virtual host. Returns the exit status and the output.
 async fn topology(world: &World, arguments: &[&str]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_notifications"))
         .arg("topology")
@@ -25,11 +25,11 @@ async fn a_plan_ends_with_what_is_to_be_done_and_apply_does_it() {
 
     let (before, told) = topology(&world, &["plan"]).await;
     assert_eq!(before, 3, "{told}");
-    assert!(told.contains("make queue notifications.jobs"), "{told}");
+    assert!(told.contains("create queue notifications.jobs"), "{told}");
     let (applied, told) = topology(&world, &["apply"]).await;
     assert_eq!(applied, 0, "{told}");
     let (after, told) = topology(&world, &["plan"]).await;
-    assert_eq!((after, told.trim()), (0, "0 to do, 0 left over, 0 in the way"));
+    assert_eq!((after, told.trim()), (0, "0 changes, 0 left over, 0 clashes"));
 
     world.remove().await;
 }

@@ -1,4 +1,4 @@
-//! The digest: what is unread, by mail, once, to those who want it.
+//! The digest: one mail about unread notifications, to members who want it.
 
 use chrono::TimeDelta;
 use events::{
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::common::{import_finished, registered};
 
-/// Saturday noon, a service whose clock a test sets, and its mail.
+/// Saturday noon, a service whose clock the test controls, and its mail.
 struct Weekend {
     app: TestApp<Postgres>,
     sink: SmtpSink,
@@ -26,7 +26,7 @@ impl Weekend {
         let (sink, clock) = (SmtpSink::start().await, TestClock::at("2026-11-21T12:00:00Z"));
         let world = World::in_environment(clock.environment()).await;
         let app = world.start(notifications::service(), &[("mail", "url", &sink.url())]).await;
-        eventually("a schedule that is known", async || {
+        eventually("a registered schedule", async || {
             let rows = app.parts().store.query("select from skeleton.schedules", &[]).await.unwrap();
             if rows.is_empty() { Err("none".to_owned()) } else { Ok(()) }
         })
@@ -34,7 +34,7 @@ impl Weekend {
         Self { app, sink, clock }
     }
 
-    /// A member with so much that is unread.
+    /// A member with this many unread notifications.
     async fn member(&self, email: &str, unread: usize) -> Uuid {
         let account = Uuid::new_v4();
         self.app.receives(&registered(account, email)).await;
@@ -61,7 +61,7 @@ impl Weekend {
         .await;
     }
 
-    /// Who got mail.
+    /// The addresses that received mail, sorted.
     async fn addressees(&self) -> Vec<String> {
         let mut all: Vec<String> = self.sink.mails().await.into_iter().flat_map(|mail| mail.to).collect();
         all.sort();
@@ -81,7 +81,9 @@ async fn on_monday_those_with_something_unread_get_one_mail_that_names_it() {
     let mails = weekend.sink.mails().await;
     assert_eq!(weekend.addressees().await, ["ada@example.org"]);
     let id = format!("Message-ID: <digest-20261123T070000-{account}@kith>");
-    for text in ["Subject: You have 12 unread notifications", &id, "- Connections.csv is in", "and 2 more"] {
+    for text in
+        ["Subject: You have 12 unread notifications", &id, "- Imported 119 contacts from Connections.csv", "and 2 more"]
+    {
         assert!(mails[0].raw.contains(text), "{text} is missing from:\n{}", mails[0].raw);
     }
     weekend.app.finish().await;
@@ -111,7 +113,7 @@ async fn who_wants_none_has_read_all_or_is_gone_gets_none() {
     let gone = weekend.member("gone@example.org", 1).await;
     weekend.member("ada@example.org", 1).await;
     let asked = weekend.app.call(&GetDigest { account_id: unwilling }).await.unwrap();
-    assert!(asked.wanted, "who has not said anything gets it");
+    assert!(asked.wanted, "a member who has not chosen gets the digest");
     assert!(!weekend.app.call(&ChooseDigest { account_id: unwilling, wanted: false }).await.unwrap().wanted);
     assert!(!weekend.app.call(&GetDigest { account_id: unwilling }).await.unwrap().wanted);
     let feed = ListNotifications { account_id: reader, cursor: None, limit: None };

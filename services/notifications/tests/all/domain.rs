@@ -1,4 +1,4 @@
-//! The words and the rules of notifications, without anything around them.
+//! The texts and rules of notifications, without infrastructure.
 
 use chrono::{DateTime, Utc};
 use notifications::domain::{Channels, Kind, News, Preferences, in_words};
@@ -28,15 +28,15 @@ fn import(added: u32, changed: u32, unchanged: u32, failed: u32) -> News {
 fn an_import_is_told_in_numbers_that_people_can_read() {
     let (title, body) = told(import(12_345, 1, 14, 1));
 
-    assert_eq!(title, "Connections.csv is in");
+    assert_eq!(title, "Imported 12,360 contacts from Connections.csv");
     assert_eq!(
         body,
-        "12,345 contacts are new, 1 was changed and 14 were there already. \
-         1 entry could not be read: the import shows which, and why."
+        "12,345 contacts were added, 1 was updated and 14 were already there. \
+         1 entry could not be read: open the import to see which, and why."
     );
-    assert_eq!(told(import(1, 0, 0, 0)).1, "1 contact is new.");
-    assert_eq!(told(import(0, 0, 0, 0)).1, "No contacts came in.");
-    assert_eq!(told(import(1_000_000, 2, 0, 0)).1, "1,000,000 contacts are new and 2 were changed.");
+    assert_eq!(told(import(1, 0, 0, 0)).1, "1 contact was added.");
+    assert_eq!(told(import(0, 0, 0, 0)).1, "No contacts were imported.");
+    assert_eq!(told(import(1_000_000, 2, 0, 0)).1, "1,000,000 contacts were added and 2 were updated.");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_new_device_is_told_with_its_time() {
     assert_eq!(
         body,
         "Someone signed in with your password from Firefox on Linux on 1 November 2026 at 12:00 UTC. \
-         If it was not you, change your password now."
+         If this wasn't you, change your password now."
     );
 }
 

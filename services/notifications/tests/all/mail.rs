@@ -1,4 +1,4 @@
-//! Mail goes out by SMTP: once, to the newest address, and only where it is wanted.
+//! Mail is sent by SMTP: once, to the newest address, and only if the member wants it.
 
 use crate::common::{Scene, added, import_finished, joined, registered, signed_in, start, start_without_member};
 use events::{
@@ -99,7 +99,7 @@ async fn a_mail_refused_for_good_is_published_as_failed_and_done() {
     scene.app.receives(&signed_in(scene.member, true)).await;
 
     let failed = scene.app.published_once::<Failed>(|event| event.account_id == scene.member).await;
-    assert_eq!(failed.reason, "the mail server refuses this mail for good");
+    assert_eq!(failed.reason, "the mail server permanently refused this mail");
     assert!(scene.app.published::<Delivered>().await.iter().all(|event| !mailed(event)));
     scene.app.finish().await;
 }

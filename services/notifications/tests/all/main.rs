@@ -1,6 +1,6 @@
-//! Notifications as a whole, on a real broker, a real Postgres and real SMTP.
+//! The notifications service as a whole, with a real broker, a real Postgres and real SMTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test should panic on the unexpected")]
 
 mod commands;
 mod common;

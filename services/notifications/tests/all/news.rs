@@ -1,4 +1,4 @@
-//! What happens elsewhere is told, once, to whom it concerns.
+//! Events of other services notify the members concerned, once.
 
 use crate::common::{
     Scene, added, called, import_failed, import_finished, joined, registered, signed_in, start, start_without_member,
@@ -38,8 +38,8 @@ async fn a_finished_import_is_told_once_in_the_app_and_not_by_mail() {
 
     let delivered = scene.app.published_once::<Delivered>(|event| event.account_id == scene.member).await;
     assert_eq!((delivered.kind, delivered.channel), (DeliveredKind::ImportFinished, DeliveredChannel::InApp));
-    assert_eq!(delivered.title, "Connections.csv is in");
-    assert_eq!(scene.titles().await, ["Connections.csv is in"]);
+    assert_eq!(delivered.title, "Imported 119 contacts from Connections.csv");
+    assert_eq!(scene.titles().await, ["Imported 119 contacts from Connections.csv"]);
     assert!(scene.sink.mails().await.is_empty());
     scene.app.finish().await;
 }

@@ -1,4 +1,4 @@
-//! The mail server has limits, which all replicas together keep to, and is away now and then, which costs no mail.
+//! The mail server has limits that all replicas together respect, and outages that lose no mail.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,7 +24,7 @@ async fn scene() -> Scene {
     scene
 }
 
-/// So many times from a new device: each is a mail.
+/// Signs in this many times from a new device; each sign-in sends a mail.
 async fn sign_in(scene: &Scene, times: usize) {
     let world = scene.app.world();
     for _ in 0..times {
@@ -33,7 +33,7 @@ async fn sign_in(scene: &Scene, times: usize) {
     }
 }
 
-/// Waits until so many different mails have arrived, and sees to it that the server never saw too much.
+/// Waits until this many different mails have arrived, and checks that the server's limits were respected.
 async fn arrived(scene: &Scene, count: usize) {
     let different = async || {
         let mails = scene.sink.mails().await;
@@ -73,7 +73,7 @@ async fn a_mail_server_that_is_away_costs_no_mail_an_attempt() {
     let scene = scene().await;
     scene.sink.set_away(true);
     sign_in(&scene, 3).await;
-    eventually("a server that was tried again after a pause", async || match scene.sink.visits().count() {
+    eventually("another call to the server after a pause", async || match scene.sink.visits().count() {
         seen if seen > 5 => Ok(()),
         seen => Err(seen.to_string()),
     })
@@ -84,7 +84,7 @@ async fn a_mail_server_that_is_away_costs_no_mail_an_attempt() {
     scene.sink.set_away(false);
 
     arrived(&scene, 3).await;
-    eventually("three mails told as delivered", async || {
+    eventually("three mails reported as delivered", async || {
         let told = scene.app.published::<Delivered>().await;
         match told.iter().filter(|event| event.channel == DeliveredChannel::Email).count() {
             3 => Ok(()),

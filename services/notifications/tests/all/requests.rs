@@ -1,4 +1,4 @@
-//! Members read their feed and choose what they are told.
+//! Members read their feed and choose their notifications.
 
 use crate::common::{import_finished, signed_in, start};
 use events::notifications::{
@@ -15,7 +15,7 @@ async fn a_feed_is_read_page_by_page_newest_first() {
         let mut finished = import_finished(scene.member);
         finished.file_name = Some(format!("{number}.csv"));
         scene.app.receives(&finished).await;
-        expected.insert(0, format!("{number}.csv is in"));
+        expected.insert(0, format!("Imported 119 contacts from {number}.csv"));
     }
 
     let mut titles = Vec::new();

@@ -1,4 +1,4 @@
-//! The index of contacts: one document for each, from which people, companies and notes are found.
+//! The index of contacts: one document per contact, in which people, companies and notes are found.
 
 mod questions;
 
@@ -45,25 +45,25 @@ impl Document for ContactDocument {
     }
 }
 
-/// Writes a contact as the event that is handled tells it, unless a later one was handled before.
+/// Indexes a contact as of the current event, unless a later event was handled before.
 pub fn put(index: &mut Index, contact: &ContactDocument) -> HandlerResult {
     let version = index.version()?;
     index.put(contact.contact_id, version, contact)
 }
 
-/// Leaves a tombstone in a contact's place, unless a later event was handled before.
+/// Replaces a contact by a tombstone, unless a later event was handled before.
 pub fn bury(index: &mut Index, contact: Uuid) -> HandlerResult {
     let version = index.version()?;
     index.bury::<ContactDocument>(contact, version);
     Ok(())
 }
 
-/// The contacts of a slice that are indexed, each with its version.
+/// The indexed contacts of a slice, each with its version.
 pub async fn versions(store: &Elasticsearch, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
     store.versions_of::<ContactDocument>("contact_id", slice).await
 }
 
-/// What of an account's own fits, the best of each kind first.
+/// The matches among an account's own contacts, the best of each kind first.
 pub async fn find(
     store: &Elasticsearch,
     owner: Uuid,
@@ -85,7 +85,7 @@ fn finding(kind: Kind, hit: Hit<ContactDocument>) -> Finding {
         Kind::Company => (contact.company.clone().unwrap_or_default(), people_there(alike)),
     };
     let contact_id = (kind != Kind::Company).then_some(contact.contact_id);
-    // The same text, cut into words or into pairs of signs: the one in which the match was seen.
+    // The same text, analysed as words or as pairs of characters: the passage with the match.
     let passages: Vec<String> = passages.into_values().flatten().collect();
     let marked = passages.iter().find(|passage| passage.contains("<em>")).or(passages.first());
     let highlight = marked.cloned();

@@ -1,19 +1,19 @@
-//! How a text becomes questions to the index.
+//! Conversion of a search text to queries of the index.
 //!
-//! A score says how well what was typed fits, and nothing else: each word counts by the best way in which it is
-//! found (as typed, as a beginning, with a slip of the finger), each way is worth a fixed number of points, and the
-//! words' points are averaged. So the same search gives the same order, people and companies can be compared, and
-//! nothing about other accounts' documents shows. Texts go in as values, never as a query language.
+//! A score says only how well the text matches. Each word counts by its best kind of match (as typed, as a prefix, with
+//! a typo), each kind is worth a fixed number of points, and the words' points are averaged. So the same search gives
+//! the same order, scores of people and companies are comparable, and nothing about other accounts' documents shows.
+//! Texts are passed as values, never as a query language.
 
 use serde_json::{Value, json};
 use skeleton::store::elasticsearch::{Passages, Question};
 
 use crate::domain::{Kind, Query};
 
-/// How many terms near a mistyped word are tried. They come from all accounts' documents, nearest first.
+/// The most similar terms tried for a mistyped word. They come from all accounts' documents, most similar first.
 const NEAR_TERMS: u32 = 100;
 
-/// The question for one kind of things.
+/// The query for one kind of results.
 pub fn about(kind: Kind, query: &Query, limit: usize) -> Question {
     match kind {
         Kind::Person => Question {
@@ -59,7 +59,7 @@ fn person(query: &Query) -> Value {
         }
         ways
     };
-    // Of three words or more, one may be something else: a title, a second name.
+    // In three words or more, one may fail to match, such as a title or a second name.
     let mut ways = vec![words(query, word, "2<-1")];
     ways.extend(query.digits().map(|digits| worth(35.0, in_a_row("phones", digits))));
     let text = query.text();
@@ -117,11 +117,11 @@ fn as_noted(word: &str) -> Vec<Value> {
 }
 
 fn passages(query: &Query) -> Passages {
-    // A beginning is a part of a word, and marks the whole of it.
+    // A prefix match is part of a word, and highlights the whole word.
     Passages { of: &["notes.start", "notes.pairs"], around: words(query, as_noted, "1") }
 }
 
-/// All words, or as many as must be found, each in the best of its ways. Points are averaged over the words.
+/// All words, or as many as required, each by its best kind of match. Points are averaged over the words.
 fn words(query: &Query, ways_of: impl Fn(&str) -> Vec<Value>, needed: &str) -> Value {
     let share = 1.0 / query.words().len() as f64;
     let words: Vec<Value> =

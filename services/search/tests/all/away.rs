@@ -1,4 +1,4 @@
-//! What search does while its index cannot be used.
+//! Search while its index is unavailable.
 
 use crate::common::{App, contact, finds, finds_in_the_end, people, start};
 use reqwest::{Client, Method};
@@ -15,7 +15,7 @@ async fn on_the_server(method: Method, path: &str, body: Value) -> Value {
     answer.json().await.unwrap()
 }
 
-/// The index that holds something of this account.
+/// The index that has documents of this account.
 async fn index_of(app: &App, owner: Uuid) -> String {
     app.parts().store.refresh().await.unwrap();
     let asked = json!({ "query": { "term": { "owner_id": owner } } });
@@ -68,7 +68,7 @@ async fn many_contacts_that_come_at_once_are_all_found() {
 
     crate::common::filled_with(&app, &contacts).await;
 
-    eventually("the last to be found", async || match people(&app, owner, "person499").await {
+    eventually("the last contact in the results", async || match people(&app, owner, "person499").await {
         found if found.first().is_some_and(|name| name == "Person499 Same") => Ok(()),
         found => Err(format!("{found:?}")),
     })

@@ -1,4 +1,4 @@
-//! What search makes of the events it listens to: each handled, repeated, and out of order.
+//! The effect of events on the index: handled once, repeated, and out of order.
 
 use std::time::{Duration, Instant};
 

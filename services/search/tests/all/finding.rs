@@ -1,4 +1,4 @@
-//! What is found, how it is shown, and in which order.
+//! What a search finds, how results are shown, and in which order.
 
 use crate::common::{companies, contact, filled_with, finds, people, question, start, titles, working};
 use events::{

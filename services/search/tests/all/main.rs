@@ -1,6 +1,6 @@
-//! Search as a whole, on a real broker and a real Elasticsearch.
+//! The search service as a whole, with a real broker and a real Elasticsearch.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![allow(clippy::unwrap_used, reason = "a test should panic on the unexpected")]
 
 mod away;
 mod common;

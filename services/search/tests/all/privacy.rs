@@ -1,4 +1,4 @@
-//! Nobody finds what is another's, however hard they try, and nothing typed breaks the service.
+//! No search finds another account's documents, and no text breaks the service.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn full(owner: Uuid, word: &str) -> ContactAddedV2 {
     }
 }
 
-/// Texts that mean something to one part of the server or another.
+/// Texts with a special meaning to some part of the server.
 fn attempts(victim: Uuid, secret: &ContactAddedV2) -> Vec<String> {
     let mut texts: Vec<String> = [
         "*",

@@ -1,4 +1,4 @@
-//! How often the first hit is the right one, over names from all over the world.
+//! How often the first result is the right one, for names from all over the world.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -10,7 +10,7 @@ use events::{
 use skeleton::testing::test_data;
 use uuid::Uuid;
 
-/// What people type, and whom they mean: some of the names of the list.
+/// Search texts and the names they should find: some of the names in the list.
 const TYPED: &[(&str, &str)] = &[
     ("jarmila prochazkova", "Jarmila Procházková"),
     ("prochazkova ja", "Jarmila Procházková"),
@@ -59,7 +59,7 @@ fn half_typed(name: &str) -> Option<String> {
     (!rest.is_empty()).then(|| format!("{rest} {beginning}"))
 }
 
-/// The longest word with two letters swapped, one doubled, one left out or one wrong, by turns.
+/// The longest word with two letters swapped, one doubled, one missing or one wrong, in turn.
 fn with_a_slip(name: &str, turn: usize) -> Option<String> {
     let longest = words(name)
         .into_iter()
@@ -90,7 +90,7 @@ async fn first_hit(app: &App, owner: Uuid, typed: &str) -> Option<String> {
     app.call(&asked).await.unwrap().items.into_iter().next().map(|found| found.title)
 }
 
-/// The share of texts whose first hit is the one that was meant.
+/// The share of texts whose first result is the intended one.
 async fn precision(app: &App, owner: Uuid, what: &str, typed: &[(String, &str)]) -> f64 {
     let (begun, mut right) = (Instant::now(), 0_u32);
     for (text, expected) in typed {

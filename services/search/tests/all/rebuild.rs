@@ -1,4 +1,4 @@
-//! The index is made again from what contacts has: whatever is wrong with it, while things change, and over kills.
+//! The index is rebuilt from the contacts service: from any damage, during changes, and across kills.
 
 use std::{
     collections::BTreeMap,
@@ -25,13 +25,13 @@ use uuid::Uuid;
 
 const DRY_RUN: RebuildOptions = RebuildOptions { restart: false, dry_run: true };
 
-/// The address books, as the service contacts has them.
+/// The address books, as held by the contacts service.
 #[derive(Clone)]
 struct Books {
     contacts: Arc<Mutex<BTreeMap<Uuid, ContactSnapshot>>>,
-    /// The slices that were asked for, in order.
+    /// The requested slices, in order.
     asked: Arc<Mutex<Vec<String>>>,
-    /// The slice that is not answered until this changes.
+    /// The slice whose request is held back until this changes.
     held: watch::Sender<Option<String>>,
 }
 
@@ -95,7 +95,7 @@ impl Books {
     }
 }
 
-/// Asks the server as its administrator, behind the service's back.
+/// Calls the server as its administrator, without the service's knowledge.
 async fn behind_its_back(app: &App, method: Method, path: &str, body: Value) -> Value {
     #[derive(serde::Deserialize)]
     struct Store {
@@ -148,7 +148,7 @@ async fn a_damaged_index_is_mended() {
     assert_eq!(people(&app, owner, "miller").await, ["Ada Miller", "Bob Miller", "Cyd Miller", "Dee Miller"]);
     assert_eq!(index_of(&app).await, format!("{before}-r1"));
     assert_eq!(app.rebuild(search::service(), DRY_RUN).await.unwrap().found, Found::default());
-    // What was removed stays so, whatever comes late.
+    // Removed contacts stay removed, even if late events arrive.
     app.receives_as(&gone, 1).await;
     app.parts().store.refresh().await.unwrap();
     assert!(people(&app, owner, "eve").await.is_empty());

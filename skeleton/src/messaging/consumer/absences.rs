@@ -1,8 +1,8 @@
-//! Which messages the retry loop leaves out for a while, because something that their handler needs does not answer.
+//! The messages that the retry loop skips for a while, because something that their handler needs is unavailable.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// The names that are left out. A pause grows until a message of the name gets an answer.
+/// The skipped names. A pause grows until a message of the name is handled without that failure.
 pub(super) struct Absences {
     first: Duration,
     longest: Duration,
@@ -15,24 +15,24 @@ struct Absence {
 }
 
 impl Absences {
-    /// None yet. A name is left out for a time from `first` to `longest`.
+    /// Creates an empty set. A name is skipped for a time from `first` to `longest`.
     pub(super) fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, by_name: BTreeMap::new() }
     }
 
-    /// What the handler of this name needs does not answer. Times are those that the loop has waited.
+    /// Records that something the handler of this name needs is unavailable. Times are the sum of the loop's waits.
     pub(super) fn note(&mut self, name: String, waited: Duration) {
         let before = self.by_name.get(&name).map(|absence| absence.pause);
         let pause = before.map_or(self.first, |pause| (pause * 2).min(self.longest));
         self.by_name.insert(name, Absence { until: waited + pause, pause });
     }
 
-    /// What the handler of this name needs has answered.
+    /// Records that everything the handler of this name needs is available.
     pub(super) fn forget(&mut self, name: &str) {
         self.by_name.remove(name);
     }
 
-    /// The names that are left out now.
+    /// The names skipped at present.
     pub(super) fn names(&self, waited: Duration) -> Vec<String> {
         self.by_name.iter().filter(|(_, absence)| waited < absence.until).map(|(name, _)| name.clone()).collect()
     }

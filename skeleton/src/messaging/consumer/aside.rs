@@ -1,4 +1,4 @@
-//! Setting aside: a message that failed, or came before its turn, waits in the store or is parked there.
+//! Setting aside: a message that failed, or came too early, waits in the store or is parked there.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::{
     telemetry,
 };
 
-/// A message as it came.
+/// A message as received.
 pub(super) struct Raw {
     pub(super) id: Uuid,
     pub(super) name: String,
@@ -52,22 +52,22 @@ impl From<SetAside> for Raw {
 }
 
 impl<S: Store> Queue<S> {
-    /// Sets a message aside whose turn it is not yet. That is no failure: nothing is counted.
+    /// Sets a message aside to wait for its predecessor. That is no failure: no attempt is counted.
     pub(super) async fn keep_behind(&self, message: Raw, missing: i64, attempts: u32) -> Result<(), StoreError> {
         let entry = SetAside {
             state: State::Behind,
             attempts,
-            ..self.entry(message, &format!("number {missing} of its subject comes before it"))
+            ..self.entry(message, &format!("waits for number {missing} of its subject"))
         };
         self.put_aside(&entry).await?;
         self.progress.note(entry.place.iter().map(|place| place.line.clone()));
         self.service.ended(entry.message, "behind", Some(&entry.reason));
         counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => "behind").increment(1);
-        debug!(message.id = %entry.message, message.name = entry.name, reason = entry.reason, "a message waits for the one before it");
+        debug!(message.id = %entry.message, message.name = entry.name, reason = entry.reason, "message waits for its predecessor");
         Ok(())
     }
 
-    /// Sets a failed message aside, to wait or parked; one that its handler drops has its end.
+    /// Sets a failed message aside, waiting for a retry or parked, or drops it if the handler says so.
     pub(super) async fn keep(
         &self,
         message: Raw,
@@ -106,26 +106,26 @@ impl<S: Store> Queue<S> {
         match failure {
             Failure::Bug(bug) => {
                 telemetry::report_bug_in(&bug.text, trace);
-                error!(message.id = %message, message.name = name, attempts, outcome, reason, "a handler failed in a way that must not happen");
+                error!(message.id = %message, message.name = name, attempts, outcome, reason, "handler failed with a bug");
             }
             Failure::Reject(_) | Failure::Drop(_) => {
-                info!(message.id = %message, message.name = name, attempts, outcome, reason, "a message was refused")
+                info!(message.id = %message, message.name = name, attempts, outcome, reason, "message refused")
             }
             Failure::Retry(_) => {
-                warn!(message.id = %message, message.name = name, attempts, outcome, reason, "a message failed")
+                warn!(message.id = %message, message.name = name, attempts, outcome, reason, "message failed")
             }
         }
         Ok(())
     }
 
-    /// Writes an entry. A store that refuses it gets it in a reduced form: a message that cannot be set aside would hold up
-    /// every message behind it.
+    /// Writes an entry. If the store refuses it, a reduced form is written: a message that cannot be set aside would
+    /// block every message behind it.
     pub(super) async fn put_aside(&self, entry: &SetAside) -> Result<(), StoreError> {
         let mut outcome = self.store.set_aside(entry).await;
         for with_data in [true, false] {
             match &outcome {
                 Err(refused) if refused.kind == StoreErrorKind::Broken => {
-                    error!(message.id = %entry.message, queue = entry.queue, error = %refused, with_data, "the store refuses a message: it is parked in a reduced form");
+                    error!(message.id = %entry.message, queue = entry.queue, error = %refused, with_data, "the store refused a message; parking it in a reduced form");
                     outcome = self.store.set_aside(&entry.reduced(refused, with_data)).await;
                 }
                 _ => break,

@@ -1,4 +1,4 @@
-//! Dropping: a message whose handler says that it has no effect here is recorded as handled, without its handler.
+//! Dropping: a message that has no effect here, according to its handler, is recorded as handled without calling it.
 
 use metrics::counter;
 use tracing::info;
@@ -10,8 +10,9 @@ use crate::{
 };
 
 impl<S: Store> Queue<S> {
-    /// Drops a message. What its handler has written was rolled back. In a transaction of its own the message gets its inbox
-    /// row, its line moves on, a job that it is a step of ends, and what is kept of it is removed.
+    /// Drops a message after the handler's writes were rolled back. A separate transaction writes the inbox row,
+    /// advances the subject cursor, ends the job that the message is a step of, and deletes the message's set-aside
+    /// row.
     pub(super) async fn drop_message(&self, message: &Raw, reason: &str) -> Result<(), Failure> {
         let envelope =
             envelope_in(&message.headers).map_err(|error| Problem::new(400, "malformed-message", error.to_string()))?;
@@ -22,14 +23,14 @@ impl<S: Store> Queue<S> {
             Ok(Ended::Done) => self.commit(tx).await?,
             other => {
                 tx.rollback().await;
-                return other.and(Err(Failure::retry("it is not the turn of the message that is dropped")));
+                return other.and(Err(Failure::retry("the dropped message waits for its predecessor")));
             }
         }
         self.store.forget_waiting(message.id).await?;
         self.service.ended(message.id, "dropped", Some(reason));
         counter!("messages_handled_total", "queue" => self.name.clone(), "name" => message.name.clone(), "outcome" => "dropped")
             .increment(1);
-        info!(message.id = %message.id, message.name = message.name, reason, "a message was dropped");
+        info!(message.id = %message.id, message.name = message.name, reason, "message dropped");
         Ok(())
     }
 }

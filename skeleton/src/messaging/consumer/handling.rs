@@ -1,4 +1,4 @@
-//! Handling: messages in one transaction, each in its turn.
+//! Handling: messages in one transaction, each in its order.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,16 +22,16 @@ use crate::{
     telemetry,
 };
 
-/// How the handling of messages ended, where nothing failed.
+/// The result of handling messages without a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// They are done.
+    /// All are handled.
     Done,
-    /// It is not the turn of one of them: this number of its line has not been handled.
+    /// One of them is too early: this number of its subject has not been handled.
     Early { missing: i64 },
 }
 
-/// A message that is to be handled, and its place, where its handler cares.
+/// A message to handle, and its sequence position if its handler depends on order.
 struct Call<'a> {
     envelope: &'a Envelope,
     body: &'a [u8],
@@ -40,8 +40,8 @@ struct Call<'a> {
 }
 
 impl<S: Store> Queue<S> {
-    /// Handles messages in one transaction; what was handled before is left out. Nothing stays of any of them where one
-    /// fails or comes too early.
+    /// Handles messages in one transaction and skips those handled before. If one fails or comes too early, the
+    /// transaction is rolled back.
     pub(super) async fn handle(&self, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
         let ids: Vec<Uuid> = messages.iter().map(|(envelope, _)| envelope.id).collect();
         let mut tx = self.store.begin(&self.service, &ids).await?;
@@ -64,7 +64,7 @@ impl<S: Store> Queue<S> {
         Ok(Ended::Done)
     }
 
-    /// Commits. The lines that have moved on are checked after that, whatever the outcome: it may be unknown.
+    /// Commits. The subject cursors that advanced are checked afterwards in any case: the outcome may be unknown.
     pub(super) async fn commit(&self, mut tx: S::Tx) -> Result<(), StoreError> {
         let moved = tx.unit_of_work_mut().take_moved_lines();
         let outcome = tx.commit().await;
@@ -91,7 +91,7 @@ impl<S: Store> Queue<S> {
                 SequenceCheck::Passed => {}
                 SequenceCheck::Early { missing } => return Ok(Ended::Early { missing }),
             }
-            // Before it is handled: should that fail, nothing of this stays either.
+            // Before the handler is called: if that fails, this is rolled back too.
             if let Some(place) = &call.place {
                 lines.advance(place, call.envelope.time);
             }
@@ -102,8 +102,8 @@ impl<S: Store> Queue<S> {
         Ok(Ended::Done)
     }
 
-    /// Whether an event whose place has passed is handled all the same: its producer numbers anew, and a person has
-    /// redriven it. One that no person has seen is refused.
+    /// Whether an event with a used sequence number is handled nevertheless: its producer restarted its numbering, and
+    /// a person redrove the event. Without the redrive, it is refused.
     async fn is_to_be_handled(
         &self,
         tx: &mut S::Tx,
@@ -120,7 +120,7 @@ impl<S: Store> Queue<S> {
             return Ok(true);
         }
         counter!("messages_numbered_again_total", "queue" => self.name.clone()).increment(1);
-        warn!(queue = self.name, message.id = %id, message.name = name, number = place.number, "an event has a number that another one had: its producer was restored from a backup");
+        warn!(queue = self.name, message.id = %id, message.name = name, number = place.number, "event with a sequence number that was used before: its producer was restored from a backup");
         let detail = format!(
             "number {} of its subject was used before: was its producer restored from a backup? See docs/order.md",
             place.number
@@ -128,7 +128,7 @@ impl<S: Store> Queue<S> {
         Err(Problem::new(409, "numbered-again", detail).into())
     }
 
-    /// The messages as they are to be handled: those with a place in a line by their number.
+    /// The messages in handling order: those with a sequence position by their number.
     fn in_line<'a>(&self, messages: &[(&'a Envelope, &'a [u8])]) -> Vec<Call<'a>> {
         let call = |&(envelope, body): &(&'a Envelope, &'a [u8])| {
             let order = self.orders.of(&envelope.name);
@@ -136,13 +136,13 @@ impl<S: Store> Queue<S> {
             Call { envelope, body, order, place }
         };
         let mut calls: Vec<_> = messages.iter().map(call).collect();
-        // Stable: those that are not taken in order stay as they came, before the others.
+        // Stable sort: messages that are not handled in order keep their order and come first.
         calls
             .sort_by_key(|call| call.place.as_ref().filter(|_| call.order == Order::InOrder).map(|place| place.number));
         calls
     }
 
-    /// Calls the handlers; what they do is as if one were called after the other.
+    /// Calls the handlers, with the same effect as calling one after the other.
     async fn call_all(&self, calls: &[Call<'_>], tx: &mut S::Tx) -> HandlerResult {
         let hands = PipelinedBatch::default();
         if calls.len() < 2 || tx.hand(hands.hand(0)).is_none() {
@@ -164,13 +164,13 @@ impl<S: Store> Queue<S> {
         debug!(
             queue = self.name,
             message.name = name,
-            "handlers of this event need more than one statement: they run alone from now on"
+            "handlers of this event need more than one statement; running them alone from now on"
         );
-        // Whatever the handler made of being refused.
+        // Even if the handler swallowed the error.
         Err(Failure::retry("a handler of the batch needs to run alone"))
     }
 
-    /// Calls the handler, and makes a failure of a panic and of a handler that takes too long.
+    /// Calls the handler, and turns a panic or a timeout into a failure.
     async fn call(&self, envelope: &Envelope, body: &[u8], tx: &mut S::Tx) -> HandlerResult {
         let Some(handler) = self.handlers.get(envelope.name.as_str()) else {
             return Err(self.unknown(&envelope.name));
@@ -191,11 +191,11 @@ impl<S: Store> Queue<S> {
         handling.instrument(span).await
     }
 
-    /// What becomes of a message that nothing here handles.
+    /// The failure of a message without a handler.
     fn unknown(&self, name: &str) -> Failure {
         let detail = format!("this version of {} does not know {name}", self.service.name);
-        // While replicas are upgraded one after the other, those before their turn get messages of the next version:
-        // they leave them to the others. Should there be none, the message is parked in the end.
+        // During a rolling upgrade, replicas that are not upgraded yet get messages of the next version and leave them
+        // to the upgraded ones. If there are none, the message is parked in the end.
         if self.handlers.keys().any(|known| is_version_of(known, name)) {
             return Failure::retry(detail);
         }

@@ -1,12 +1,12 @@
-//! The consumer: takes messages from a queue and sees to it that each has its effect once.
+//! The consumer: reads messages from a queue, so that each has its effect once.
 //!
-//! It promises: a message is acknowledged after the transaction that handled it has committed, or after it was set
-//! aside; what comes again is recognised by the inbox. Messages that wait in the queue share a transaction; when one
-//! of them fails, all of it is undone and they are handled one by one. While the store, or whatever else a handler
-//! needs, does not answer, nothing is counted as a failure: the consumer pauses. Whose turn it is not yet, where the
-//! handler wants its events in order, is set aside until it is. A message that was handed out often without an end may
-//! be killing its process: it is handled alone, each attempt noted before it begins, and parked when they are used up. An
-//! attempt that ends in a pause does not count.
+//! Guarantees: A message is acknowledged after the transaction that handled it has committed, or after it was set
+//! aside. The inbox recognises redeliveries. Messages that wait in the queue share a transaction; if one of them fails,
+//! it is rolled back and they are handled one by one. While the store, or something else that a handler needs, is
+//! unavailable, no failure is counted: the consumer pauses. If a handler requires its events in order, an early event
+//! is set aside until its predecessor was handled. A message that was delivered often without an outcome may kill its
+//! process: it is handled alone, each attempt is noted before it begins, and it is parked when the attempts are used
+//! up. An attempt that ends in a pause does not count.
 
 mod absences;
 mod aside;
@@ -35,29 +35,29 @@ pub use progress::Progress;
 pub use retrying::retry_due;
 use suspects::Suspect;
 
-/// What a consumer and its retry loop share.
+/// The state shared by a consumer and its retry loop.
 pub struct Queue<S: Store> {
     /// The queue's name.
     pub name: String,
-    /// Where effects and set-aside messages go.
+    /// The store for effects and set-aside messages.
     pub store: S,
-    /// Who handles what.
+    /// The handlers by message name.
     pub handlers: ByName<S::Tx>,
-    /// Who needs what of the order.
+    /// The order that each handler requires.
     pub orders: Orders,
-    /// What happens after a failure.
+    /// The retry settings.
     pub retry: RetrySettings,
     /// The running service.
     pub service: Arc<ServiceContext>,
-    /// Whether everything in it has failed elsewhere already, and is parked.
+    /// Whether all messages of the queue have failed elsewhere already, and are parked.
     pub park_all: bool,
-    /// Whose handlers cannot be overtaken, as far as is known.
+    /// The messages whose handlers must run alone, as far as is known.
     pub serial: Arc<SerialHandlers>,
-    /// Which lines have moved on.
+    /// The subject cursors that have advanced.
     pub progress: Arc<Progress>,
 }
 
-/// Takes messages from a queue until told to stop. `batch` messages at most share a transaction.
+/// Consumes a queue until the service stops. At most `batch` messages share a transaction.
 pub async fn consume<S: Store>(queue: Arc<Queue<S>>, mut deliveries: impl Deliveries, batch: usize, stop: Stop) {
     loop {
         let messages = tokio::select! {
@@ -72,11 +72,11 @@ pub async fn consume<S: Store>(queue: Arc<Queue<S>>, mut deliveries: impl Delive
     deliveries.close().await;
 }
 
-/// How long a consumer waits at most before it looks again whether what it needs answers.
+/// The longest wait before a consumer checks again whether the things it needs are available.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl<S: Store> Queue<S> {
-    /// The same on another store.
+    /// The same queue with another store.
     pub(crate) fn on(&self, store: S) -> Self {
         Self {
             name: self.name.clone(),
@@ -91,7 +91,7 @@ impl<S: Store> Queue<S> {
         }
     }
 
-    /// Handles messages and acknowledges them. False when told to stop before the end.
+    /// Handles messages and acknowledges them. False if the service stops before the end.
     async fn work_off(&self, messages: &[Incoming], deliveries: &mut impl Deliveries, stop: &Stop) -> bool {
         let Some(last) = messages.last() else { return true };
         let is_plain = |message: &Incoming| {
@@ -109,7 +109,7 @@ impl<S: Store> Queue<S> {
             }
         }
         for message in messages {
-            // What is not begun goes to another replica: a batch that failed may be long.
+            // Messages that were not begun go to another replica: a failed batch may be long.
             if stop.is_stopped() || !self.finish(message, stop).await {
                 return false;
             }
@@ -118,9 +118,9 @@ impl<S: Store> Queue<S> {
         true
     }
 
-    /// Brings one message to an end: handled, waiting, dropped or parked. False when told to stop before that.
+    /// Brings one message to an outcome: handled, waiting, dropped or parked. False if the service stops before that.
     async fn finish(&self, message: &Incoming, stop: &Stop) -> bool {
-        // Failures are logged outside of the handler, and belong to the message all the same.
+        // Failures are logged outside the handler, but belong to the message's span.
         self.finish_in_span(message, stop).instrument(telemetry::received_span(&message.envelope)).await
     }
 
@@ -133,15 +133,15 @@ impl<S: Store> Queue<S> {
                 return true;
             };
             gauge!("consumer_paused", "queue" => self.name.clone()).set(1.0);
-            warn!(queue = self.name, error = %trouble, "something that the handlers need does not answer: the consumer pauses");
+            warn!(queue = self.name, error = %trouble, "a dependency of the handlers is unavailable; pausing the consumer");
             if !self.is_over(&mut pause, stop).await {
                 return false;
             }
         }
     }
 
-    /// Attempts a message, and records what came of it. After an error the message is where it was before: the consumer
-    /// pauses and tries again, and the attempt does not count.
+    /// Attempts a message, and records the outcome. After an error the message is where it was before: the consumer
+    /// pauses and retries, and the attempt does not count.
     async fn bring_to_an_end(&self, message: &Incoming, suspect: &mut Option<Suspect>) -> Result<(), Failure> {
         let attempt = self.attempt(message, suspect).await;
         let before = suspect.as_ref().map(|suspect| suspect.before(self.service.environment.now()));
@@ -165,7 +165,7 @@ impl<S: Store> Queue<S> {
             return Err(Problem::new(
                 500,
                 "dead-letter",
-                "the broker gave the message up: it was handed out too often or could not be kept",
+                "the broker dead-lettered the message: it was delivered too often or could not be kept",
             )
             .into());
         }
@@ -175,7 +175,7 @@ impl<S: Store> Queue<S> {
         self.handle(&[(envelope, &message.body[..])]).await
     }
 
-    /// Waits for a pause, longer each time, and until the store answers. False when told to stop before that.
+    /// Waits for a pause, longer each time, and until the store responds. False if the service stops before that.
     async fn is_over(&self, pause: &mut Duration, stop: &Stop) -> bool {
         loop {
             tokio::select! {

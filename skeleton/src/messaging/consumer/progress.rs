@@ -1,9 +1,9 @@
-//! Which lines the retry loop checks for messages that waited for their predecessor.
+//! The subject cursors that the retry loop checks for messages waiting for their predecessor.
 //!
-//! A line moves on, or gets a message behind, in a transaction of some replica. After that transaction the replica's own
-//! retry loop checks the line: whichever of two transactions is seen last, the check after it sees both. So a look costs
-//! what has moved, however many messages wait. A replica that dies in between loses its notes; a look at all lines now and
-//! then finds what it left.
+//! A transaction of a replica advances a cursor, or adds a message that waits for it. After that transaction the
+//! replica's own retry loop checks the cursor: whichever of two transactions becomes visible last, the check after it
+//! sees both. So the cost of a check depends on the cursors that changed, not on the number of waiting messages. A
+//! replica that dies in between loses its notes; a periodic check of all cursors finds what it left.
 
 use std::{
     collections::BTreeSet,
@@ -13,18 +13,18 @@ use std::{
 
 use crate::store::LinesToCheck;
 
-/// Between two looks at all lines.
+/// The interval between two checks of all cursors.
 const BETWEEN_LOOKS_AT_ALL: Duration = Duration::from_secs(10);
 
-/// From this many lines on, a look at all is cheaper.
+/// From this number of cursors on, a check of all is cheaper.
 const MANY: usize = 5_000;
 
-/// The lines to check.
+/// The cursors to check.
 #[derive(Default)]
 pub struct Progress(Mutex<BTreeSet<String>>);
 
 impl Progress {
-    /// These lines have moved on, or got a message behind.
+    /// Records that these cursors advanced, or that a message waits for them.
     pub(super) fn note(&self, lines: impl IntoIterator<Item = String>) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() <= MANY {
@@ -37,14 +37,14 @@ impl Progress {
     }
 }
 
-/// When the retry loop looks at all lines.
+/// When the retry loop checks all cursors.
 #[derive(Default)]
 pub(super) struct Looks {
     next_at_all: Duration,
 }
 
 impl Looks {
-    /// The lines to check now. Times are those that the loop has waited.
+    /// The cursors to check now. Times are the sum of the loop's waits.
     pub(super) fn lines(&mut self, progress: &Progress, waited: Duration) -> LinesToCheck {
         let noted = progress.take();
         if noted.len() <= MANY && waited < self.next_at_all {
@@ -54,7 +54,7 @@ impl Looks {
         LinesToCheck::All
     }
 
-    /// Not everything that was found was handled: the next look is at all lines.
+    /// Records that not all due messages were handled: the next check covers all cursors.
     pub(super) fn was_cut_short(&mut self) {
         self.next_at_all = Duration::ZERO;
     }

@@ -1,4 +1,4 @@
-//! Retrying: what was set aside is handled again once its wait is over.
+//! Retrying: set-aside messages are handled again once their delay is over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,35 +14,35 @@ use crate::{
     telemetry,
 };
 
-/// Why the messages that are due are not all handled.
+/// Why not all due messages are handled.
 enum Paused {
-    /// The store does not answer: no message can be handled.
+    /// The store does not respond: no message can be handled.
     Store,
-    /// Something that the handler of messages of this name needs does not answer. Messages of other names go on.
+    /// Something that the handler of this message name needs is unavailable. Messages of other names are still handled.
     Handler(String),
 }
 
-/// What came of a waiting message.
+/// The outcome of a waiting message.
 enum Outcome {
-    /// It is done, or it was handled before.
+    /// It is handled, now or before.
     Ended,
-    /// It waits on, or is parked.
+    /// It still waits, or is parked.
     Kept,
 }
 
-/// How many messages are handled between two looks at what is due.
+/// The number of messages handled between two queries for due messages.
 const AT_ONCE: usize = 64;
 
-/// What a round without a wait counts for: about what it takes.
+/// The time that a pass without a wait counts as: about as long as it takes.
 const A_ROUND: Duration = Duration::from_millis(10);
 
-/// Handles set-aside messages whose wait is over, until told to stop.
+/// Handles set-aside messages that are due, until the service stops.
 pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
     let poll = Duration::from_millis(queue.retry.poll_ms);
     let mut wait = poll;
     let mut absences = Absences::new(poll, LONGEST_PAUSE.max(poll));
     let mut looks = Looks::default();
-    // No clock: one that jumps or stands still must not keep a message.
+    // Not the clock: a clock that jumps or stops must not hold a message back.
     let mut waited = Duration::ZERO;
     while !stop.is_stopped() {
         let due = queue.due(&mut looks, &absences, waited).await;
@@ -51,13 +51,13 @@ pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
             looks.was_cut_short();
         }
         match outcome {
-            // What comes after these in their lines may be due now.
+            // The successors of these events may be due now.
             Ok(handled) if handled > 0 => {
                 waited += A_ROUND;
                 continue;
             }
             Ok(_) => wait = poll,
-            // What is due beside messages of this name was not looked at yet.
+            // Due messages of other names were not queried yet.
             Err(Paused::Handler(name)) => {
                 absences.note(name, waited);
                 waited += A_ROUND;
@@ -75,18 +75,18 @@ pub async fn retry_due<S: Store>(queue: Arc<Queue<S>>, stop: Stop) {
 }
 
 impl<S: Store> Queue<S> {
-    /// What is due now.
+    /// The messages due now.
     async fn due(&self, looks: &mut Looks, absences: &Absences, waited: Duration) -> Vec<Uuid> {
         let (lines, except) = (looks.lines(&self.progress, waited), absences.names(waited));
         let due = self.store.due(&self.name, &lines, &except, AT_ONCE as i64).await;
-        // An error here is the store's: its own checks report it, and the next look may work.
+        // An error here is the store's: its own checks report it, and the next query may succeed.
         due.unwrap_or_else(|_| {
             looks.was_cut_short();
             Vec::new()
         })
     }
 
-    /// Handles messages again whose wait is over. Returns how many came to an end.
+    /// Handles due messages again. Returns the number of messages that were finished.
     async fn retry_all(&self, due: &[Uuid], absences: &mut Absences, stop: &Stop) -> Result<usize, Paused> {
         let mut ended = 0;
         for message in due {
@@ -98,14 +98,14 @@ impl<S: Store> Queue<S> {
         Ok(ended)
     }
 
-    /// Handles a waiting message again, and records what came of it.
+    /// Handles a waiting message again, and records the outcome.
     async fn retry(&self, id: Uuid, absences: &mut Absences) -> Result<Outcome, Paused> {
         let (waiting, attempt) = match self.attempt_again(id).await {
             Ok(None) => return Ok(Outcome::Ended),
             Ok(Some(attempted)) => attempted,
             Err(failure) if failure.is_unavailable() => return Err(self.paused(None, &failure).await),
             Err(failure) => {
-                warn!(queue = self.name, error = %failure, "a waiting message cannot be read");
+                warn!(queue = self.name, error = %failure, "failed to read a waiting message");
                 return Ok(Outcome::Kept);
             }
         };
@@ -123,7 +123,7 @@ impl<S: Store> Queue<S> {
         if let Err(failure) = &attempt
             && failure.is_unavailable()
         {
-            // The row is still there with its due time: a later look finds it.
+            // The row is still there with its due time: a later query finds it.
             return Err(self.paused(Some(waiting.name), failure).await);
         }
         absences.forget(&waiting.name);
@@ -136,13 +136,13 @@ impl<S: Store> Queue<S> {
             Err(failure) => self.keep(waiting.into(), &failure, Some((attempts, first))).await,
         };
         if let Err(error) = kept {
-            warn!(queue = self.name, %error, "a waiting message cannot be put back: it is tried again");
+            warn!(queue = self.name, %error, "failed to put back a waiting message; it will be retried");
         }
         Ok(Outcome::Kept)
     }
 
-    /// Takes a waiting message out and handles it in one transaction, which stays only if the message is done. `None` if it
-    /// does not wait any more or is not due.
+    /// Removes a waiting message and handles it in one transaction, which commits only if the message is handled.
+    /// `None` if it no longer waits or is not due.
     async fn attempt_again(&self, id: Uuid) -> Result<Option<(SetAside, Result<Ended, Failure>)>, Failure> {
         let mut tx = self.store.begin(&self.service, &[id]).await?;
         let Some(waiting) = tx.take_waiting(id).await? else {
@@ -166,10 +166,10 @@ impl<S: Store> Queue<S> {
         Ok(Some((waiting, handled)))
     }
 
-    /// What has to pause: messages of this name, or all if the store itself does not answer.
+    /// What has to pause: messages of this name, or all if the store itself does not respond.
     async fn paused(&self, name: Option<String>, failure: &Failure) -> Paused {
         let name = if self.store.ping().await.is_ok() { name } else { None };
-        warn!(queue = self.name, message.name = name, error = %failure, "something that the handlers need does not answer: retries pause");
+        warn!(queue = self.name, message.name = name, error = %failure, "a dependency of the handlers is unavailable; pausing retries");
         name.map_or(Paused::Store, Paused::Handler)
     }
 }

@@ -1,4 +1,4 @@
-//! Several streams as one, in the order of their events' times, up to where each ended when the reading began.
+//! Merges several streams in the order of their events' times, up to where each ended when the reading began.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,24 @@ use tracing::warn;
 use super::stream_of;
 use crate::messaging::rabbit::{BrokerError, Link, Past, StreamOffset, StreamReader, newest_in, oldest_in};
 
-/// Events are sent a while after they are written, and not quite in the order of their times: so much earlier a stream
-/// is looked at.
+/// Events are sent some time after they are written, and not exactly in the order of their times: a stream is read from
+/// this much earlier.
 const MARGIN: TimeDelta = TimeDelta::minutes(10);
 
-/// What the clocks of a service and the broker may differ by.
+/// The maximum clock difference between a service and the broker.
 const SKEW: TimeDelta = TimeDelta::minutes(1);
 
-/// Several streams as one.
+/// Several streams, merged.
 pub(super) struct Merge {
     lanes: Vec<Lane>,
-    /// When the oldest event was written that is still kept, by producer: of those whose history begins too late.
+    /// For each producer whose history begins too late: when its oldest kept event was written.
     pub begin_later: BTreeMap<String, DateTime<Utc>>,
 }
 
 struct Lane {
     stream: String,
     reader: StreamReader,
-    /// The first number that is not read any more.
+    /// The first number that is not read.
     end: u64,
     /// The next number.
     position: u64,
@@ -33,7 +33,7 @@ struct Lane {
 }
 
 impl Merge {
-    /// Opens the histories of these producers, each where it was left, else at a time.
+    /// Opens the histories of these producers, each at its saved position, else at a time.
     pub async fn open(
         link: &Link,
         producers: &[String],
@@ -61,7 +61,7 @@ impl Merge {
         for lane in &mut self.lanes {
             lane.fill().await?;
         }
-        // What cannot be read has no time: it is in nobody's way.
+        // A message that cannot be read has no time: it goes first and delays no other.
         let time =
             |lane: &Lane| lane.head.as_ref().and_then(|past| past.message.envelope.as_ref().ok()).map(|e| e.time);
         let lanes = self.lanes.iter_mut().filter(|lane| lane.head.is_some());
@@ -69,7 +69,7 @@ impl Merge {
         Ok(first.head.take().map(|past| (first.stream.clone(), past)))
     }
 
-    /// How many messages are still to be read, about.
+    /// The approximate number of messages still to be read.
     pub fn remaining(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.end.saturating_sub(lane.position)).sum()
     }
@@ -83,13 +83,13 @@ impl Merge {
 }
 
 impl Lane {
-    /// A stream's part that is to be read; `None` where nothing of it is.
+    /// The part of a stream to read; `None` if there is none.
     fn try_new(link: &Link, stream: String, newest: &Past, from: DateTime<Utc>, left: Option<u64>) -> Option<Self> {
         let end = newest.number + 1;
         let (place, position) = match (left, &newest.message.envelope) {
             (Some(left), _) if left >= end => return None,
             (Some(left), _) => (StreamOffset::Number(left), left),
-            // Nothing will come of a place behind the end: it must not be waited for.
+            // Nothing arrives for a position behind the end: do not wait for it.
             (None, Ok(envelope)) if envelope.time < from - MARGIN => return None,
             (None, Ok(_)) => (StreamOffset::At(from - MARGIN - SKEW), 0),
             (None, Err(_)) => (StreamOffset::Number(0), 0),
@@ -104,10 +104,15 @@ impl Lane {
         }
         let past = self.reader.next().await?;
         if self.position > 0 && past.number > self.position {
-            warn!(stream = self.stream, from = self.position, to = past.number, "events were too old to be kept");
+            warn!(
+                stream = self.stream,
+                from = self.position,
+                to = past.number,
+                "events were already deleted because of their age"
+            );
         }
         self.position = past.number + 1;
-        // The part that was meant may have grown too old while it was read.
+        // The wanted part may have expired while it was read.
         self.head = (past.number < self.end).then_some(past);
         Ok(())
     }

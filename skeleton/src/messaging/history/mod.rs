@@ -1,9 +1,9 @@
-//! History: every event is kept for a while after it was sent, so that a consumer can be fed from the past.
+//! History: every event is kept for a while after it was sent, so that a consumer can read past events.
 //!
-//! Each producer's events go into a stream of its own as well, `history.<producer>`, whoever listens or not. A stream
-//! is read without being emptied, from any place in it. [`replay`] feeds it through a service's event handlers, the same
-//! way as its queue does, up to where the stream ended when the reading began. What came later is in the queue, which
-//! was bound before: so there is no gap, and what is in both is recognised by the inbox.
+//! Each producer's events also go into a stream, `history.<producer>`, whether or not they have consumers. Reading a
+//! stream does not empty it, and can start at any position. [`replay`] feeds it through a service's event handlers, the
+//! same way as its queue does, up to where the stream ended when the reading began. Later events are in the queue,
+//! which was bound before: so there is no gap, and the inbox recognises events that are in both.
 
 mod merge;
 mod numbers;

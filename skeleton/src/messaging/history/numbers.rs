@@ -1,4 +1,4 @@
-//! What a whole history says: the last number of each subject, and when each message was last published.
+//! Summaries of a whole history: the last number of each subject, and when each message was last published.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use crate::messaging::rabbit::{BrokerError, Link, StreamOffset, StreamReader, ne
 pub struct Published {
     /// When the newest was written.
     pub last: DateTime<Utc>,
-    /// How many there are.
+    /// Their number.
     pub count: u64,
 }
 
-/// What a producer's history has.
+/// The contents of a producer's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InHistory {
-    /// When the oldest event was written that is still kept.
+    /// When the oldest event still kept was written.
     pub since: Option<DateTime<Utc>>,
     /// The events by their names.
     pub messages: BTreeMap<String, Published>,
 }
 
-/// The last numbers of a producer's subjects among the events that its history still has.
+/// The last numbers of a producer's subjects among the events still in its history.
 ///
 /// # Errors
-/// Where the history cannot be read.
+/// If the history cannot be read.
 pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String, i64>, BrokerError> {
     let mut numbers = BTreeMap::new();
     let note = |envelope: Envelope| {
@@ -42,10 +42,10 @@ pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String
     Ok(numbers)
 }
 
-/// Which events a producer's history still has, how many, and when the newest of each name was written.
+/// The events still in a producer's history: their number by name, and when the newest of each name was written.
 ///
 /// # Errors
-/// Where the history cannot be read.
+/// If the history cannot be read.
 pub async fn published(link: &Link, producer: &str) -> Result<InHistory, BrokerError> {
     let mut found = InHistory::default();
     let note = |Envelope { name, time, .. }: Envelope| {
@@ -57,7 +57,7 @@ pub async fn published(link: &Link, producer: &str) -> Result<InHistory, BrokerE
     Ok(found)
 }
 
-/// Reads a history from its beginning to where it ends now.
+/// Reads a history from its beginning to its present end.
 async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Envelope)) -> Result<(), BrokerError> {
     let stream = stream_of(producer);
     let Some(newest) = newest_in(link, &stream).await? else { return Ok(()) };

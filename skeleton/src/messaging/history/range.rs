@@ -1,4 +1,4 @@
-//! Which events of the past are meant.
+//! The selection of past events.
 
 use std::collections::BTreeSet;
 
@@ -6,39 +6,39 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use events::Envelope;
 use serde::{Deserialize, Serialize};
 
-/// Which events of the past are meant.
+/// A selection of past events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
-    /// Those written at this time or later.
+    /// Events written at this time or later.
     pub from: DateTime<Utc>,
-    /// Those written before this time.
+    /// Events written before this time.
     pub until: Option<DateTime<Utc>>,
-    /// Those of these names; all that are listened to where there is none.
+    /// Events of these names; if empty, all events that the service consumes.
     pub names: BTreeSet<String>,
 }
 
-/// A text that is no time.
+/// A text that is not a time.
 #[derive(Debug, thiserror::Error)]
 #[error("write a time as 2026-11-01T09:30:00Z, or a day as 2026-11-01")]
 pub struct RangeError;
 
 impl Range {
-    /// Everything written at a time or later.
+    /// All events written at a time or later.
     pub fn since(from: DateTime<Utc>) -> Self {
         Self { from, until: None, names: BTreeSet::new() }
     }
 
-    /// Whether an event is meant.
+    /// Whether an event is selected.
     pub fn holds(&self, event: &Envelope) -> bool {
         event.time >= self.from
             && self.until.is_none_or(|until| event.time < until)
             && (self.names.is_empty() || self.names.contains(&event.name))
     }
 
-    /// Reads a time of RFC 3339, or a day: then its beginning, in UTC.
+    /// Parses a time of RFC 3339, or a day: its beginning in UTC.
     ///
     /// # Errors
-    /// Where it is neither.
+    /// If it is neither.
     pub fn time(text: &str) -> Result<DateTime<Utc>, RangeError> {
         let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());
         DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).or_else(|_| day()).map_err(|_| RangeError)

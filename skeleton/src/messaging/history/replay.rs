@@ -1,4 +1,4 @@
-//! Feeds a service's event handlers from the past.
+//! Feeds past events to a service's event handlers.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,57 +22,57 @@ use crate::{
     store::Bookmarks,
 };
 
-/// The past of some producers on its way through a service's event handlers.
+/// A replay of past events of some producers through a service's event handlers.
 ///
-/// Goes the way of the queue: inbox, retries, parking, older versions. How far it is, is kept in the store: stopped or
-/// killed, it goes on from there.
+/// Events are handled as from the queue: inbox, retries, parking, older versions. The position is kept in the store: if
+/// the replay is stopped or killed, it continues from there.
 pub struct Replay<S: Bookmarks> {
     /// The queue that it stands in for.
     pub queue: Arc<Queue<S>>,
     /// The connection that consumes.
     pub link: Link,
-    /// Whose events.
+    /// The producers of the events.
     pub producers: Vec<String>,
-    /// Which of them.
+    /// The selection of events.
     pub range: Range,
-    /// Under which name its place is kept.
+    /// The name under which its position is kept.
     pub bookmark: &'static str,
-    /// How many events share a transaction.
+    /// The number of events that share a transaction.
     pub batch: usize,
-    /// Where it tells how far it is.
+    /// Receives the progress.
     pub progress: watch::Sender<Replayed>,
 }
 
-/// How far a replay is.
+/// The progress of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// How many events were read.
+    /// The number of events read.
     pub read: u64,
-    /// How many of them were meant, and have been handled or set aside.
+    /// The number of selected events that were handled or set aside.
     pub handled: u64,
-    /// How many are still to be read, about.
+    /// The approximate number of events still to be read.
     pub remaining: u64,
-    /// Whether it is done.
+    /// Whether it is finished.
     pub finished: bool,
-    /// The producers whose history begins after the time that was asked for, and when: nothing older is read of them.
+    /// The producers whose history begins after the requested time, and when: nothing older of theirs is read.
     pub begin_later: BTreeMap<String, DateTime<Utc>>,
 }
 
-/// Why a replay came to nothing.
+/// Why a replay failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// Another was begun and not finished.
-    #[error("a replay from {} is not finished: give the same times and names to go on with it, or --restart", .0.from)]
+    /// Another replay was begun and not finished.
+    #[error("a replay from {} is not finished: give the same times and names to continue it, or --restart", .0.from)]
     Unfinished(Box<Range>),
     /// A history cannot be read.
     #[error("the history cannot be read: {0}")]
     History(BrokerError),
-    /// The place cannot be kept.
+    /// The position cannot be saved.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What is kept of a replay's place.
+/// The saved position of a replay.
 #[derive(Serialize, Deserialize)]
 struct Bookmark {
     range: Range,
@@ -81,10 +81,10 @@ struct Bookmark {
 }
 
 impl<S: Bookmarks> Replay<S> {
-    /// Replays until the past is over, or until told to stop. The place stays kept until it is dropped.
+    /// Replays to the end of the selection, or until stopped. The position is kept until the bookmark is dropped.
     ///
     /// # Errors
-    /// Where another replay is not finished, or a history or the store cannot be read.
+    /// If another replay is not finished, or a history or the store cannot be read.
     pub async fn run(self, stop: Stop) -> Result<Replayed, ReplayError> {
         let kept = self.queue.store.bookmark(self.bookmark).await?;
         let positions = match kept.map(serde_json::from_value::<Bookmark>).transpose().map_err(StoreError::broken)? {
@@ -113,13 +113,13 @@ impl<S: Bookmarks> Replay<S> {
     }
 }
 
-/// The past as a consumer sees it: messages that are handed out and acknowledged.
+/// Past events as a consumer reads them: as messages that are delivered and acknowledged.
 struct Feed<S: Bookmarks> {
     merge: Merge,
     replay: Replay<S>,
-    /// The next number to be taken from each stream.
+    /// The next number to read from each stream.
     taken: BTreeMap<String, u64>,
-    /// The next number to be handled.
+    /// The next number to handle.
     positions: BTreeMap<String, u64>,
     handed_out: VecDeque<HandedOut>,
     next_tag: u64,
@@ -134,7 +134,7 @@ struct HandedOut {
 }
 
 impl<S: Bookmarks> Feed<S> {
-    /// The next event that is meant.
+    /// The next selected event.
     async fn next_meant(&mut self) -> Result<Option<Incoming>, BrokerError> {
         while let Some((stream, Past { number, message })) = self.merge.next().await? {
             let is_meant = message.envelope.as_ref().is_ok_and(|envelope| {
@@ -146,7 +146,8 @@ impl<S: Bookmarks> Feed<S> {
                 .send_modify(|replayed| (replayed.read, replayed.remaining) = (replayed.read + 1, remaining));
             self.taken.insert(stream.clone(), number + 1);
             if is_meant {
-                // Noted before anything is waited for: from here on its place is not behind it before it is handled.
+                // Recorded before the next await: from here on the saved position cannot pass this event before it is
+                // handled.
                 self.next_tag += 1;
                 self.handed_out.push_back(HandedOut { tag: self.next_tag, stream, number });
                 return Ok(Some(Incoming { tag: self.next_tag, ..message }));
@@ -163,7 +164,7 @@ impl<S: Bookmarks> Feed<S> {
         let bookmark = Bookmark { range: self.replay.range.clone(), positions: self.positions.clone() };
         let Ok(bookmark) = serde_json::to_value(bookmark) else { return };
         if let Err(error) = self.replay.queue.store.keep_bookmark(self.replay.bookmark, &bookmark).await {
-            warn!(%error, "the place of the replay cannot be kept: should it be cut off, it goes on from an earlier one");
+            warn!(%error, "failed to save the replay position; if interrupted, it continues from an earlier one");
         }
     }
 }
@@ -175,7 +176,7 @@ impl<S: Bookmarks> Deliveries for Feed<S> {
             match self.next_meant().await {
                 Ok(Some(message)) => messages.push(message),
                 Ok(None) => {
-                    // None at all is the end.
+                    // An empty batch is the end.
                     self.replay.progress.send_modify(|replayed| replayed.finished = messages.is_empty());
                     break;
                 }

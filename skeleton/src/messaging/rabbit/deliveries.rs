@@ -15,10 +15,10 @@ use tracing::{error, warn};
 use super::{BrokerError, Link, PATIENCE, Partition, answered, incoming};
 use crate::messaging::{Deliveries, Incoming};
 
-/// The wait after the broker has refused us as a consumer.
+/// The wait after the broker refused the consumer.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The messages of one queue, whichever connection brings them.
+/// The messages of one queue, over successive connections.
 pub struct RabbitDeliveries {
     link: Link,
     queue: String,
@@ -34,22 +34,22 @@ struct OpenChannel {
 }
 
 impl RabbitDeliveries {
-    /// The messages of a queue, at most `prefetch` of them in hand.
+    /// The messages of a queue, at most `prefetch` of them unacknowledged.
     pub fn new(link: Link, queue: impl Into<String>, prefetch: u16) -> Self {
         Self { link, queue: queue.into(), prefetch, partition: None, may_go: false, open: None }
     }
 
-    /// The messages of a partition, which this replica gives back when it has more than its share.
+    /// The messages of a partition, which this replica releases if it has more than its share.
     pub fn of_partition(link: Link, partition: Arc<Partition>, prefetch: u16) -> Self {
         Self { partition: Some(partition.clone()), ..Self::new(link, partition.queue.clone(), prefetch) }
     }
 
-    /// The messages of a queue that goes once it is empty; that is then their end.
+    /// The messages of a queue that is deleted once it is empty; the messages end then.
     pub fn until_gone(link: Link, queue: impl Into<String>, prefetch: u16) -> Self {
         Self { may_go: true, ..Self::new(link, queue, prefetch) }
     }
 
-    /// Waits for a consumer. `None` where the queue has gone, as it may.
+    /// Waits for a consumer. `None` if the queue was deleted, where that is expected.
     async fn opened(&mut self) -> Option<&mut OpenChannel> {
         let mut told = None;
         while self.open.is_none() {
@@ -68,7 +68,7 @@ impl RabbitDeliveries {
         self.open.as_mut()
     }
 
-    /// Has no consumer any more. Returns the one there was.
+    /// Drops the consumer, and returns its channel if there was one.
     fn forget(&mut self) -> Option<OpenChannel> {
         if let Some(partition) = &self.partition {
             partition.set_busy(false);
@@ -76,16 +76,16 @@ impl RabbitDeliveries {
         self.open.take()
     }
 
-    /// Says, once for each reason, why the queue cannot be read, and what to do where a person has to do something.
+    /// Logs, once for each reason, why the queue cannot be read, and what an operator has to do about it.
     fn tell(&self, error: &BrokerError) {
         let queue = &self.queue;
         if error.needs_topology() {
             error!(
                 queue,
-                %error, "the broker has no such queue for us: run this service's `topology apply` as its administrator"
+                %error, "the queue is missing or forbidden: run this service's `topology apply` as administrator"
             );
         } else {
-            warn!(queue, %error, "the queue cannot be read: trying until it can");
+            warn!(queue, %error, "failed to read the queue; retrying");
         }
     }
 
@@ -95,7 +95,8 @@ impl RabbitDeliveries {
         Ok(OpenChannel { channel, consumer })
     }
 
-    /// Waits for a delivery; a consumer that has ended is replaced. `None` where the queue has gone, as it may.
+    /// Waits for a delivery and replaces a consumer that has ended. `None` if the queue was deleted, where that is
+    /// expected.
     async fn wait(&mut self) -> Option<Delivery> {
         loop {
             let partition = self.partition.clone();
@@ -118,7 +119,7 @@ impl RabbitDeliveries {
                 ended => {
                     let why =
                         ended.and_then(Result::err).map_or("the broker ended it".to_owned(), |error| error.to_string());
-                    warn!(queue = self.queue, why, "the consumer has ended: opening another");
+                    warn!(queue = self.queue, why, "the consumer ended; opening another");
                     counter!("consumer_restarts_total", "queue" => self.queue.clone()).increment(1);
                     self.forget();
                 }
@@ -127,7 +128,7 @@ impl RabbitDeliveries {
     }
 }
 
-/// Waits until another replica is to have this partition; for ever where it is none.
+/// Waits until another replica should get this partition; forever if the queue is not a partition.
 async fn wanted_elsewhere(partition: Option<&Partition>) {
     match partition {
         Some(partition) => partition.wanted_elsewhere().await,
@@ -151,8 +152,8 @@ impl Deliveries for RabbitDeliveries {
     }
 
     async fn acknowledge_through(&mut self, last: &Incoming) {
-        // Over the channel that brought it, or not at all: a tag means nothing to another channel. What is not
-        // acknowledged comes again, and the inbox knows it.
+        // Only over the channel of the delivery: a tag is meaningless on another channel. An unacknowledged message is
+        // redelivered, and the inbox recognises it.
         let Some(open) = &self.open else { return };
         let acknowledged = open.channel.basic_ack(last.tag, BasicAckOptions { multiple: true }).await;
         if acknowledged.is_err() {
@@ -162,8 +163,8 @@ impl Deliveries for RabbitDeliveries {
 
     async fn close(&mut self) {
         if let Some(open) = self.forget() {
-            // First no more deliveries: one that meets a channel that is being closed costs lapin the whole connection,
-            // and with it the acknowledgements of all other queues.
+            // Cancel the consumer first: a delivery to a channel that is being closed makes lapin drop the whole
+            // connection, and with it the acknowledgements of all other queues.
             let _ = answered(open.channel.basic_cancel(open.consumer.tag(), BasicCancelOptions::default())).await;
             let _ = answered(open.channel.close(200, "bye".into())).await;
         }

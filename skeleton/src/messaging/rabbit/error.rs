@@ -1,4 +1,4 @@
-//! Why the broker did not do what it was asked.
+//! Errors of the broker.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use lapin::{
     protocol::{AMQPErrorKind, AMQPSoftError},
 };
 
-/// Why the broker did not do what it was asked.
+/// Why a call to the broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// What was named does not exist (404).
+    /// The named resource does not exist (404).
     #[error("{0}")]
     NotFound(String),
-    /// Our user has no right to it, or another connection holds it exclusively (403).
+    /// The user has no right to it, or another connection holds it exclusively (403).
     #[error("{0}")]
     AccessRefused(String),
-    /// The broker answered with any other error.
+    /// Any other error of the broker.
     #[error("{0}")]
     Refused(String),
-    /// The broker did not answer in time.
-    #[error("the broker did not answer within {} s", .0.as_secs_f32())]
+    /// The broker did not respond in time.
+    #[error("the broker did not respond within {} s", .0.as_secs_f32())]
     Timeout(Duration),
     /// The connection or the channel failed.
     #[error("{0}")]
     Connection(String),
-    /// The link was closed for good: the process is stopping.
+    /// The link was closed permanently: the process is stopping.
     #[error("the link is closed")]
     Closed,
-    /// The queue is of another type than a stream.
+    /// The queue is not a stream.
     #[error("{0} is not a stream: run this service's `topology apply` as the broker's administrator")]
     NotAStream(String),
 }

@@ -1,4 +1,4 @@
-//! The headers of a delivery: every type of AMQP as text, for reading the envelope and for keeping.
+//! The headers of a delivery: every AMQP type as text, for reading the envelope and for storage.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -12,16 +12,16 @@ use serde_json::Value;
 
 use crate::store::{EXACT, keepable};
 
-/// What comes after the name of a header without a value.
+/// The suffix of the name of a header without a value.
 const VOID: &str = ";void";
 
-/// The headers of a delivery. Written out as text only for the few messages that are set aside.
+/// The headers of a delivery. Converted to text only for the few messages that are set aside.
 #[derive(Clone, Debug, Default)]
 pub struct Headers(pub(super) BasicProperties);
 
 impl Headers {
-    /// All headers as text. Of a value that is not text, or not text that a store can keep, `<name>;base64` has the exact
-    /// bytes beside what is readable.
+    /// All headers as text. If a value is not text, or not text that a store can keep, `<name>;base64` has the exact
+    /// bytes beside the readable form.
     pub fn to_text(&self) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
         for (name, value) in self.table() {
@@ -39,7 +39,7 @@ impl Headers {
         texts
     }
 
-    /// The time that the sender gave the message to live, as a duration: no clock has to agree with another.
+    /// The message's time to live, as set by the sender. It is a duration, so clocks need not agree.
     pub(crate) fn time_to_live(&self) -> Option<Duration> {
         self.0.expiration().as_ref()?.as_str().parse().ok().map(Duration::from_millis)
     }
@@ -48,7 +48,8 @@ impl Headers {
         self.table().filter_map(|(name, value)| Some((name, text_of(value)?)))
     }
 
-    /// What tells the message from others with the same data: its place in a stream, or the id that its publisher gave it.
+    /// Distinguishes the message from others with the same data: its offset in a stream, or the id set by its
+    /// publisher.
     pub(super) fn mark(&self) -> Option<String> {
         let offset = self.texts().find(|(name, _)| *name == "x-stream-offset").map(|(_, offset)| offset.into_owned());
         offset.or_else(|| self.0.message_id().as_ref().map(ToString::to_string))
@@ -92,7 +93,7 @@ fn text_of(value: &AMQPValue) -> Option<Cow<'_, str>> {
     })
 }
 
-/// The bytes of a value that is made of bytes.
+/// The bytes of a value that consists of bytes.
 fn bytes_of(value: &AMQPValue) -> Option<&[u8]> {
     match value {
         AMQPValue::LongString(text) => Some(text.as_bytes()),
@@ -102,7 +103,7 @@ fn bytes_of(value: &AMQPValue) -> Option<&[u8]> {
     }
 }
 
-/// Lists and tables as JSON; in them, bytes that are not UTF-8 are in base64.
+/// Lists and tables as JSON; nested bytes that are not UTF-8 are base64.
 fn json_of(value: &AMQPValue) -> Value {
     match value {
         AMQPValue::FieldArray(items) => items.as_slice().iter().map(json_of).collect(),
@@ -123,7 +124,7 @@ fn time(seconds: u64) -> String {
     time.map_or_else(|| seconds.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
-/// A decimal number is a whole number and how many of its digits come after the point.
+/// A decimal number consists of a whole number and the number of its decimal places.
 fn decimal_text(decimal: DecimalValue) -> String {
     let scale = usize::from(decimal.scale);
     let digits = format!("{:0>width$}", decimal.value, width = scale + 1);

@@ -1,4 +1,4 @@
-//! A stream of the past, read from a place in it.
+//! A reader of a stream, from a given offset.
 
 use std::time::Duration;
 
@@ -16,30 +16,30 @@ use tracing::warn;
 use super::{BrokerError, Link, PATIENCE, answered, incoming};
 use crate::messaging::Incoming;
 
-/// How many messages may be on their way to us.
+/// The maximum number of unacknowledged messages.
 const PREFETCH: u16 = 500;
 
-/// The wait after trouble.
+/// The wait after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a stream has comes at once. Where nothing more has come for so long, it has no more.
+/// Stored messages arrive at once. If nothing more arrives for this long, the stream has no more.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The same before anything has come: a stream may have to be opened first.
+/// The same before the first message: the broker may have to open the stream first.
 const FIRST: Duration = Duration::from_secs(2);
 
-/// A place in a stream.
+/// An offset in a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StreamOffset {
-    /// The last messages that were written in one go.
+    /// The last messages that were written as one chunk.
     Last,
-    /// What was written at this time, give or take a few messages before it.
+    /// Messages written at this time, possibly after a few earlier ones.
     At(DateTime<Utc>),
-    /// The message of this number.
+    /// The message with this number.
     Number(u64),
 }
 
-/// A message of the past.
+/// A past message.
 pub struct Past {
     /// Its number in the stream.
     pub number: u64,
@@ -47,7 +47,7 @@ pub struct Past {
     pub message: Incoming,
 }
 
-/// Reads one stream, whichever connection brings it. Each message comes once, in the stream's order.
+/// Reads one stream, over successive connections. Each message arrives once, in the stream's order.
 pub struct StreamReader {
     link: Link,
     stream: String,
@@ -58,22 +58,22 @@ pub struct StreamReader {
 }
 
 impl StreamReader {
-    /// A reader that begins at this place.
+    /// A reader that begins at this offset.
     pub fn new(link: Link, stream: impl Into<String>, place: StreamOffset) -> Self {
         Self { link, stream: stream.into(), place, open: None, was_open: false, unacknowledged: 0 }
     }
 
-    /// The next message; waits for it. Dropped while waiting, it may leave a message out.
+    /// Waits for the next message. Not cancel safe: if the future is dropped, a message may be skipped.
     ///
     /// # Errors
-    /// Where the stream is not there or may not be read.
+    /// If the stream does not exist or may not be read.
     pub async fn next(&mut self) -> Result<Past, BrokerError> {
         loop {
             let delivery = self.delivery().await?;
             let Some(number) = number_of(&delivery) else {
                 return Err(BrokerError::NotAStream(self.stream.clone()));
             };
-            // A place is found to the nearest group of messages: what lies before a number is left out.
+            // An offset selects the nearest chunk of messages: those before the number are skipped.
             let is_before = matches!(self.place, StreamOffset::Number(next) if number < next);
             self.grant(delivery.delivery_tag).await;
             if !is_before {
@@ -96,7 +96,7 @@ impl StreamReader {
             match consumer.next().await {
                 Some(Ok(delivery)) => return Ok(delivery),
                 _ => {
-                    warn!(stream = self.stream, "the reading of a stream was cut off: going on");
+                    warn!(stream = self.stream, "reading a stream was interrupted; resuming");
                     self.open = None;
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -113,14 +113,14 @@ impl StreamReader {
         Ok(open)
     }
 
-    /// Lets the broker send more: an acknowledgement takes nothing out of a stream.
+    /// Grants the broker credit to send more: an acknowledgement removes nothing from a stream.
     async fn grant(&mut self, tag: u64) {
         self.unacknowledged += 1;
         if self.unacknowledged < PREFETCH / 4 {
             return;
         }
         if let Some((channel, _)) = &self.open {
-            // Lost with its channel, which the next look finds out.
+            // If the channel is lost, the next read notices.
             let _ = channel.basic_ack(tag, BasicAckOptions { multiple: true }).await;
         }
         self.unacknowledged = 0;
@@ -144,14 +144,14 @@ impl StreamOffset {
     }
 }
 
-/// The newest message of a stream; `None` where it has none.
+/// The newest message of a stream; `None` if it has none.
 ///
 /// # Errors
-/// Where the stream is not there or may not be read.
+/// If the stream does not exist or may not be read.
 pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, BrokerError> {
     let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Last);
     let mut newest = None;
-    // The group comes in one piece. Where messages keep coming, all of the group has come long before the limit.
+    // The chunk arrives as a whole. If messages keep arriving, all of the chunk is there long before the limit.
     let limit = Instant::now() + FIRST + QUIET;
     while Instant::now() < limit {
         let wait = if newest.is_some() { QUIET } else { FIRST };
@@ -167,7 +167,7 @@ pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, Broker
 /// The oldest message of a stream that has one.
 ///
 /// # Errors
-/// Where the stream is not there or may not be read, or sends nothing.
+/// If the stream does not exist, may not be read, or sends nothing.
 pub async fn oldest_in(link: &Link, stream: &str) -> Result<Past, BrokerError> {
     let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Number(0));
     let oldest = tokio::time::timeout(PATIENCE, reader.next()).await;

@@ -1,4 +1,4 @@
-//! One connection to the broker that is always being kept up.
+//! One connection to the broker, reconnected whenever it is lost.
 
 use std::{
     sync::{
@@ -31,12 +31,13 @@ use crate::{
     tls::Tls,
 };
 
-/// The largest piece that data is sent in. lapin keeps room for 32 of them in each direction of each connection: with the
-/// broker's own 128 kB that would be 8 MB more, touched again and again. Where messages come in, it stays the broker's: the
-/// headers of one travel in one piece, and what others have sent cannot be handed out over a connection that takes less.
+/// The maximum frame size on connections that only send. lapin keeps room for 32 frames in each direction of each
+/// connection: with the broker's own 128 kB that would be 8 MB more, touched again and again. Connections that receive
+/// keep the broker's size: a message's headers travel in one frame, and the broker cannot deliver larger ones over a
+/// connection with a smaller frame size.
 const SENT_FRAME_BYTES: u32 = 16 * 1024;
 
-/// Where the broker is and who we are there.
+/// The broker's address and the login.
 #[derive(Clone)]
 pub struct Login {
     uri: AMQPUri,
@@ -48,12 +49,12 @@ impl Login {
     /// Reads the settings.
     ///
     /// # Errors
-    /// Where the address is none, or says plain text to another machine.
+    /// If the address is invalid, or asks for plain text to another machine.
     pub fn new(settings: &BrokerSettings) -> Result<Self, StoreError> {
         let mut uri: AMQPUri = settings
             .url
             .parse()
-            .map_err(|error| StoreError::broken(format!("broker.url is no AMQP address: {error}")))?;
+            .map_err(|error| StoreError::broken(format!("broker.url is not an AMQP address: {error}")))?;
         if !settings.password.reveal().is_empty() {
             uri.authority.userinfo.password = settings.password.reveal().to_owned();
         }
@@ -61,19 +62,19 @@ impl Login {
         if uri.scheme == AMQPScheme::AMQP {
             tls.plaintext_to(&uri.authority.host, "amqps://user@host:5671/vhost").map_err(StoreError::broken)?;
         }
-        // A dead peer is noticed after two of these.
+        // A dead peer is noticed after two heartbeats.
         uri.query.heartbeat = Some(10);
         let tls = OwnedTLSConfig { identity: None, cert_chain: tls.pem().map(str::to_owned) };
         Ok(Self { uri, tls, longest_wait: Duration::from_millis(settings.reconnect_max_ms) })
     }
 
-    /// For a connection over which nothing comes in but confirms.
+    /// For a connection that receives only confirms.
     pub(crate) fn for_sending(mut self) -> Self {
         self.uri.query.frame_max = Some(SENT_FRAME_BYTES);
         self
     }
 
-    /// The user we are at the broker.
+    /// The user at the broker.
     pub fn user(&self) -> &str {
         &self.uri.authority.userinfo.username
     }
@@ -81,7 +82,7 @@ impl Login {
     /// Connects once, within 10 s.
     ///
     /// # Errors
-    /// If the broker cannot be reached, refuses, or its certificate is not accepted.
+    /// If the broker is unreachable, refuses, or its certificate is not accepted.
     pub async fn connect(&self, name: &str) -> Result<Connection, BrokerError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(|error| BrokerError::Connection(error.to_string()))?;
@@ -90,7 +91,7 @@ impl Login {
     }
 }
 
-/// One connection to the broker. A clone is the same connection.
+/// One connection to the broker. Clones share the connection.
 #[derive(Clone)]
 pub struct Link {
     login: Arc<Login>,
@@ -106,7 +107,7 @@ struct Live {
 }
 
 impl Link {
-    /// Connects, and connects again whenever the connection is lost, until told to stop.
+    /// Connects, and reconnects whenever the connection is lost, until the service stops.
     pub fn open(login: Login, name: String, environment: Environment, stop: Stop) -> Self {
         let login = Arc::new(login);
         let (publish, current) = watch::channel(None);
@@ -127,7 +128,7 @@ impl Link {
         Self { login, current, broken }
     }
 
-    /// The user we are at the broker.
+    /// The user at the broker.
     pub fn user(&self) -> &str {
         self.login.user()
     }
@@ -137,10 +138,10 @@ impl Link {
         self.current.borrow().is_some()
     }
 
-    /// Waits for a connection and opens a channel on it. The number tells one connection from the next.
+    /// Waits for a connection and opens a channel on it. The number is the connection's generation.
     ///
     /// # Errors
-    /// Where the broker refuses the channel, or the link was stopped.
+    /// If the broker refuses the channel, or the link was stopped.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
         let live = self.live().await?;
         match answered(live.connection.create_channel()).await {
@@ -152,13 +153,13 @@ impl Link {
         }
     }
 
-    /// Begins to consume a queue, over a channel of its own. The broker may take so long to answer.
+    /// Starts to consume a queue over a new channel, within a time limit for the broker's response.
     ///
-    /// Where it does not, the connection is given up: its answer may come late, and its messages with it, to a channel that
-    /// nobody reads.
+    /// If the limit passes, the connection is dropped: the response could come late, and messages with it, to a channel
+    /// that is not read.
     ///
     /// # Errors
-    /// Where the broker refuses, or does not answer in time.
+    /// If the broker refuses, or does not respond in time.
     pub async fn consume(
         &self,
         queue: &str,
@@ -168,20 +169,20 @@ impl Link {
         within: Duration,
     ) -> Result<(Channel, Consumer), BrokerError> {
         let (channel, generation) = self.channel().await?;
-        // Sent together, answered together.
+        // Both are sent together and awaited together.
         let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
         let consuming = channel.basic_consume(queue.into(), "".into(), options, arguments);
         let begun = answered_within(within, async { tokio::try_join!(limited, consuming) }).await;
         if begun.is_err() && channel.status().connected() {
-            // Not refused: the broker closes the channel of whom it refuses.
+            // No refusal: on a refusal the broker closes the channel.
             self.report_broken(generation);
         }
         begun.map(|((), consumer)| (channel, consumer))
     }
 
-    /// Waits until there is a connection, or none will ever be.
+    /// Waits until there is a connection, or there will never be one.
     pub(crate) async fn up(&self) {
-        // No connection any more: the process is stopping, which is heard elsewhere.
+        // An error means that the process is stopping, which callers learn from the stop signal.
         let _ = self.live().await;
     }
 
@@ -191,14 +192,14 @@ impl Link {
         live.clone().ok_or(BrokerError::Closed)
     }
 
-    /// Says that a connection does not work any more, so that a new one is made.
+    /// Reports that a connection no longer works, so that a new one is made.
     pub(crate) fn report_broken(&self, generation: u64) {
-        // A full channel means that it has been said already.
+        // A full channel means that it was reported already.
         let _ = self.broken.try_send(generation);
     }
 }
 
-/// What keeps a connection up.
+/// Keeps a connection up.
 struct Keeper {
     login: Arc<Login>,
     name: String,
@@ -230,12 +231,12 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                 gauge!("broker_connected", "connection" => name.clone()).set(0.0);
                 let _ = tokio::time::timeout(Duration::from_secs(1), connection.close(200, "bye".into())).await;
                 if !stop.is_stopped() {
-                    warn!(connection = name, why, "the connection to the broker is lost");
+                    warn!(connection = name, why, "lost the connection to the broker");
                 }
             }
             Err(error) => {
                 if failures == 0 {
-                    warn!(connection = name, %error, "the broker cannot be reached: trying until it can");
+                    warn!(connection = name, %error, "failed to connect to the broker; retrying");
                 }
                 failures = failures.saturating_add(1);
             }
@@ -252,18 +253,18 @@ fn is_of_a_channel(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }
 
-/// Waits until a connection is lost, and says why.
+/// Waits until a connection is lost, and returns the reason.
 async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Receiver<u64>, stop: &Stop) -> String {
     let mut events = std::pin::pin!(connection.events_listener());
     loop {
         tokio::select! {
             () = stop.stopped() => return "stopping".to_owned(),
             event = events.next() => match event {
-                // What ends only a channel is the business of whoever has the channel.
+                // An error that ends only a channel is left to the channel's user.
                 Some(Event::Error(error)) if is_of_a_channel(&error) => {}
                 Some(Event::Error(error)) => return error.to_string(),
-                None => return "the connection has ended".to_owned(),
-                Some(Event::ConnectionBlocked(reason)) => warn!(reason, "the broker has raised an alarm: it takes no messages"),
+                None => return "the connection ended".to_owned(),
+                Some(Event::ConnectionBlocked(reason)) => warn!(reason, "the broker raised an alarm: it accepts no messages"),
                 Some(_) => {}
             },
             Some(reported) = reports.recv() => {
@@ -271,7 +272,7 @@ async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Rece
                     return "a channel failed".to_owned();
                 }
             }
-            // The events say nothing of a connection that was dropped without a word.
+            // There is no event for a connection that was dropped silently.
             () = tokio::time::sleep(Duration::from_secs(1)) => {
                 if !connection.status().connected() {
                     return "the connection is closed".to_owned();
@@ -281,7 +282,7 @@ async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Rece
     }
 }
 
-/// A wait that doubles with each failure, anything from nothing to its length, so that replicas do not come together.
+/// Exponential back-off with full jitter, so that replicas do not reconnect at the same time.
 fn back_off(failures: u32, longest: Duration, environment: &Environment) -> Duration {
     let full = Duration::from_millis(100).saturating_mul(1 << failures.min(10)).min(longest);
     full.mul_f64(environment.fraction())

@@ -1,8 +1,8 @@
 //! RabbitMQ, through lapin.
 //!
-//! lapin's own recovery gives up silently, so a [`Link`] owns the connection and builds a new one for as long as it
-//! takes. A process has two links, one that publishes and one that consumes: an alarm of the broker stops whatever
-//! is on the connection that publishes, and acknowledgements must go on.
+//! lapin's own recovery can stop silently, so a [`Link`] owns the connection and rebuilds it until it works. A process
+//! has two links, one that publishes and one that consumes: an alarm of the broker blocks the connection that
+//! publishes, and acknowledgements must continue.
 
 mod deliveries;
 mod error;
@@ -34,13 +34,13 @@ pub use partitions::{Partition, event_queues, former_event_queues, share, waitin
 pub use publisher::RabbitPublisher;
 pub(crate) use publisher::{Sender, send};
 
-/// How long the broker may take to answer anything but a confirm.
+/// The time limit for the broker's response to anything but a publish.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The form of every body.
+/// The content type of every body.
 pub(crate) const JSON: &str = "application/json";
 
-/// Waits for the broker's answer, but not for ever: lapin's futures may never end once a connection is lost.
+/// Waits for the broker's response with a time limit: lapin's futures may never end once a connection is lost.
 pub(crate) async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
     answered_within(PATIENCE, asked).await
 }
@@ -50,7 +50,7 @@ async fn answered_within<T>(limit: Duration, asked: impl Future<Output = lapin::
     Ok(tokio::time::timeout(limit, asked).await.map_err(|_| BrokerError::Timeout(limit))??)
 }
 
-/// What a message of ours carries beside its data.
+/// The AMQP properties of a message.
 pub(crate) fn properties(envelope: &Envelope, user: &str) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in envelope.to_headers() {
@@ -63,7 +63,7 @@ pub(crate) fn properties(envelope: &Envelope, user: &str) -> BasicProperties {
         .with_headers(headers)
 }
 
-/// What a message of ours carries that must outlive the broker.
+/// The AMQP properties of a message that must survive a restart of the broker.
 fn lasting(message: &Outgoing, user: &str) -> BasicProperties {
     properties(&message.envelope, user).with_delivery_mode(2)
 }
@@ -93,9 +93,9 @@ pub(crate) fn incoming(delivery: Delivery) -> Incoming {
     }
 }
 
-/// An id for a message whose envelope cannot be read. Derived from what tells one message from another: the place in a
-/// stream, or the id that the publisher gave and the data. Without either it is random: a message that comes again, because
-/// its acknowledgement was lost, is then kept twice, and two messages with the same data are never taken for one.
+/// An id for a message whose envelope cannot be read. It is derived from the offset in a stream, or from the
+/// publisher's id and the data. Without either it is random. Then a message that is redelivered, because its
+/// acknowledgement was lost, is kept twice, but two messages with the same data are never treated as one.
 fn id_without_envelope(headers: &Headers, data: &[u8]) -> Uuid {
     let Some(mark) = headers.mark() else { return Uuid::new_v4() };
     let text = [mark.as_bytes(), b"\n", data].concat();

@@ -1,9 +1,9 @@
-//! A service's events, split by subject into several queues: which there are, and how replicas share them.
+//! Partitions: a service's events, split by subject into several queues, and how replicas share them.
 //!
-//! The broker gives each partition to one consumer at a time, the one that asked first, so a replica that starts first
-//! would have all of them. Each replica therefore looks every few seconds how many replicas there are, and gives back
-//! what is more than its share: it goes to the end of the line, and the next replica takes over. Partitions without
-//! messages are nobody's load and are not counted.
+//! The broker gives each partition to one consumer at a time, the first that subscribed, so a replica that starts first
+//! would have all of them. Every few seconds each replica therefore counts the replicas, and releases the partitions
+//! above its share: it goes to the end of the waiting list, and the next replica takes over. Partitions without
+//! messages cause no load and are not counted.
 
 use std::{
     sync::{
@@ -20,10 +20,10 @@ use tracing::debug;
 use super::{BrokerError, Link, answered};
 use crate::stop::Stop;
 
-/// How often a replica looks whether it has more than its share.
+/// The interval at which a replica checks whether it has more than its share.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The queues that a service's events come in.
+/// The queues of a service's events.
 pub fn event_queues(service: &str, partitions: u32) -> Vec<String> {
     match partitions {
         0 | 1 => vec![format!("{service}.events")],
@@ -31,15 +31,14 @@ pub fn event_queues(service: &str, partitions: u32) -> Vec<String> {
     }
 }
 
-/// The queues that the service's events came in while they were split otherwise, as far as they are still there.
-/// Nothing new comes into them.
+/// The queues that still exist from an earlier number of partitions. They get no new messages.
 pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) -> Result<Vec<String>, BrokerError> {
     let mut found = Vec::new();
     let whole = format!("{service}.events");
     if partitions > 1 && consumers_of(link, &whole).await?.is_some() {
         found.push(whole);
     }
-    // Partitions are counted from 0 without a gap: the first that is not there is the end.
+    // Partitions are numbered from 0 without gaps: the first that does not exist is the end.
     let first = if partitions > 1 { partitions } else { 0 };
     for nth in first.. {
         let name = format!("{service}.events.{nth}");
@@ -51,21 +50,21 @@ pub async fn former_event_queues(link: &Link, service: &str, partitions: u32) ->
     Ok(found)
 }
 
-/// How many messages of a queue are waiting for a consumer. `None` where there is no such queue.
+/// The number of messages in a queue that wait for a consumer. `None` if the queue does not exist.
 ///
 /// # Errors
-/// Where the broker does not answer.
+/// If the broker does not respond.
 pub async fn waiting_in(link: &Link, queue: &str) -> Result<Option<u32>, BrokerError> {
     Ok(look_at(link, queue).await?.map(|found| found.message_count()))
 }
 
-/// How many consumers a queue has. `None` where there is no such queue.
+/// The number of consumers of a queue. `None` if the queue does not exist.
 pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>, BrokerError> {
     Ok(look_at(link, queue).await?.map(|found| found.consumer_count()))
 }
 
 async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, BrokerError> {
-    // Asked for a queue that is not there, the broker closes the channel: each question has its own.
+    // The broker closes the channel if the queue does not exist: each query has its own.
     let (channel, _) = link.channel().await?;
     let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
     match answered(channel.queue_declare(queue.into(), options, FieldTable::default())).await {
@@ -78,7 +77,7 @@ async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, BrokerError>
     }
 }
 
-/// One partition, as this replica has it.
+/// One partition, as seen by this replica.
 #[derive(Debug, Default)]
 pub struct Partition {
     /// Its queue.
@@ -88,36 +87,36 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// A partition that this replica asks for.
+    /// A partition that this replica subscribes to.
     pub fn of(queue: String) -> Arc<Self> {
         Arc::new(Self { queue, ..Self::default() })
     }
 
-    /// Notes whether this replica has messages of it.
+    /// Records whether this replica has messages of it.
     pub(super) fn set_busy(&self, is_busy: bool) {
         self.is_busy.store(is_busy, Ordering::Relaxed);
     }
 
-    /// Waits until another replica is to have it.
+    /// Waits until another replica should get it.
     pub(super) async fn wanted_elsewhere(&self) {
         self.give_back.notified().await;
     }
 }
 
-/// Gives back what is more than this replica's share, until told to stop.
+/// Releases the partitions above this replica's share, until the service stops.
 pub async fn share(link: Link, service: String, partitions: Vec<Arc<Partition>>, stop: Stop) {
-    // Asked for a partition, the broker counts only the consumer whose turn it is. This queue each replica reads.
+    // For a partition the broker counts only the active consumer. Every replica reads this queue.
     let read_by_all = format!("{service}.dead");
     loop {
         tokio::select! {
             () = stop.stopped() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        // Where the broker does not answer there is nothing to share.
+        // If the broker does not respond, there is nothing to share.
         let replicas = consumers_of(&link, &read_by_all).await.ok().flatten().unwrap_or(1).max(1) as usize;
         let busy: Vec<_> = partitions.iter().filter(|partition| partition.is_busy.load(Ordering::Relaxed)).collect();
         for partition in busy.iter().skip(partitions.len().div_ceil(replicas)) {
-            debug!(queue = partition.queue, replicas, "another replica is to have this partition");
+            debug!(queue = partition.queue, replicas, "releasing this partition to another replica");
             partition.give_back.notify_one();
         }
     }

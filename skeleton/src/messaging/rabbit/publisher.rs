@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::{BrokerError, Link, answered, lasting};
 use crate::messaging::{Outcome, Outgoing, Publisher};
 
-/// A channel to send over: the one there is, or a new one once that is gone. The connection that sends may be replaced
-/// while the one that consumes goes on.
+/// A channel for sending: the present one, or a new one once that is closed. The sending connection may be replaced
+/// while the consuming one stays.
 pub(crate) struct Sender {
     link: Link,
     confirms: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// One that waits for no confirms.
+    /// A sender without publisher confirms.
     pub(crate) fn new(link: Link) -> Self {
         Self { link, confirms: false, held: Mutex::new(None) }
     }
@@ -32,7 +32,7 @@ impl Sender {
         Self { confirms: true, ..Self::new(link) }
     }
 
-    /// The channel, and the number of its connection.
+    /// The channel, and the generation of its connection.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
         let mut held = self.held.lock().await;
         if let Some((channel, generation)) = held.as_ref()
@@ -48,7 +48,7 @@ impl Sender {
         Ok((channel, generation))
     }
 
-    /// It does not work: whatever the reason is, a new channel on a new connection starts clean.
+    /// Drops a channel that does not work: whatever the cause, a new channel on a new connection starts clean.
     pub(crate) async fn give_up(&self, generation: u64) {
         self.link.report_broken(generation);
         let mut held = self.held.lock().await;
@@ -58,14 +58,14 @@ impl Sender {
     }
 }
 
-/// Publishes over one channel that waits for confirms.
+/// Publishes over one channel in confirm mode.
 pub struct RabbitPublisher {
     sender: Sender,
     confirm_timeout: Duration,
 }
 
-/// What came back for one message: the confirm, and the id of a message that was returned with it. lapin may hang a
-/// returned message on another's confirm, so what counts is the id in it.
+/// The result for one message: the confirm, and the id of a message that was returned with it. lapin may attach a
+/// returned message to another one's confirm, so the id in it is decisive.
 struct Answer {
     confirmed: bool,
     returned: Option<Uuid>,
@@ -77,12 +77,12 @@ impl RabbitPublisher {
         Self { sender: Sender::with_confirms(link), confirm_timeout }
     }
 
-    /// The link it publishes over.
+    /// The link that it publishes over.
     pub fn link(&self) -> &Link {
         &self.sender.link
     }
 
-    /// What it sends over: a channel in confirm mode.
+    /// Its sender: a channel in confirm mode.
     pub(crate) fn sender(&self) -> &Sender {
         &self.sender
     }
@@ -124,7 +124,7 @@ impl Publisher for RabbitPublisher {
         let answers = match self.try_publish(&window).await {
             Ok(answers) => answers,
             Err(error) => {
-                warn!(%error, "nothing can be published: trying again");
+                warn!(%error, "failed to publish; retrying");
                 return vec![Outcome::Unknown; window.len()];
             }
         };
@@ -138,7 +138,7 @@ impl Publisher for RabbitPublisher {
     }
 }
 
-/// Hands a message to the channel. It must be wanted by a queue, or it comes back.
+/// Sends a message. The broker returns it if no queue is bound for it.
 pub(crate) async fn send(
     channel: &Channel,
     exchange: &str,

@@ -1,4 +1,4 @@
-//! Asking another service.
+//! Calling another service.
 
 use std::{
     collections::HashMap,
@@ -34,18 +34,18 @@ use crate::{
     telemetry::report_bug,
 };
 
-/// What is not acknowledged is not limited either.
+/// Prefetch does not apply without acknowledgements.
 const UNLIMITED: u16 = 0;
 
 type Reply = Result<Vec<u8>, Problem>;
 
-/// The queue that this instance gets its replies from; another after each new connection.
+/// The queue of this instance's replies; a new one after each reconnect.
 type ReplyQueue = Arc<str>;
 
-/// The requests in the air, by id.
+/// The pending requests, by id.
 type PendingReplies = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
 
-/// Asks other services and waits for their replies. A clone asks over the same queue.
+/// Sends requests to other services and waits for their replies. Clones share a reply queue.
 #[derive(Clone)]
 pub struct Requests {
     service: Arc<str>,
@@ -56,19 +56,19 @@ pub struct Requests {
     environment: Environment,
 }
 
-/// For whom and how something is asked.
+/// Options of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestOptions {
-    /// The account on whose behalf.
+    /// The account on whose behalf it is sent.
     pub actor: Option<Uuid>,
     /// The trace it belongs to.
     pub trace: Option<TraceParent>,
-    /// The same id again gets the first reply again; new where absent.
+    /// The idempotency key: a repeat with it gets the first reply. New if absent.
     pub id: Option<Uuid>,
 }
 
 impl Requests {
-    /// A client of a service's instance. Its replies come over `replies`, its requests go over `publisher`.
+    /// The client of a service's instance. Replies arrive over `replies`, requests are sent over `publisher`.
     pub fn start(
         service: &str,
         replies: Link,
@@ -93,7 +93,7 @@ impl Requests {
         requests
     }
 
-    /// A client of a service that asks nobody: it has no queue for replies.
+    /// The client of a service that calls no other: it has no reply queue.
     pub fn of_nobody(
         service: &str,
         publisher: Arc<RabbitPublisher>,
@@ -104,10 +104,10 @@ impl Requests {
         Self { service: service.into(), publisher, open: PendingReplies::default(), receiving, timeout, environment }
     }
 
-    /// Asks, and waits for the reply.
+    /// Sends a request, and waits for the reply.
     ///
     /// # Errors
-    /// The answerer's problem; 503 where nobody takes the request, 504 where no reply comes in time.
+    /// The called service's problem; 503 if the request is unroutable, 504 if no reply comes in time.
     pub async fn call<R: Request>(&self, request: &R, asking: RequestOptions) -> Result<R::Reply, Problem> {
         let asked_at = Instant::now();
         let reply = self.exchange(request, asking).await;
@@ -116,8 +116,8 @@ impl Requests {
         counter!("requests_asked_total", "name" => R::NAME, "status" => outcome).increment(1);
         let reply = reply?;
         serde_json::from_slice(&reply).map_err(|error| {
-            warn!(name = R::NAME, %error, "a reply cannot be read");
-            Problem::new(502, "unreadable-reply", "the service answered in a form that cannot be read")
+            warn!(name = R::NAME, %error, "failed to read a reply");
+            Problem::new(502, "unreadable-reply", "the service sent an unreadable reply")
         })
     }
 
@@ -142,54 +142,55 @@ impl Requests {
             deadline: Some(now + self.timeout),
         };
         let properties = properties(&envelope, self.publisher.link().user())
-            // The limit that counts: the broker drops what waits longer, and the answerer counts from its receipt.
+            // The effective limit: the broker drops requests that wait longer, and the server counts from its receipt.
             .with_expiration(self.timeout.as_millis().to_string().into());
         let (answer, reply) = oneshot::channel();
         let _guard = Registered::new(self.open.clone(), id, answer);
         let asked = async {
-            // A reply that comes before its queue is there is lost.
+            // A reply that arrives before its queue exists is lost.
             let mut receiving = self.receiving.clone();
             let queue = receiving.wait_for(Option::is_some).await.map(|queue| queue.clone().unwrap_or_default());
-            let queue = queue.map_err(|_| Problem::unavailable("the service is stopping, or is to ask nobody"))?;
+            let queue =
+                queue.map_err(|_| Problem::unavailable("the service is stopping, or must not call other services"))?;
             self.publish::<R>(&body, properties.with_reply_to((*queue).into())).await?;
-            reply.await.map_err(|_| Problem::unavailable("the request was given up: try again"))?
+            reply.await.map_err(|_| Problem::unavailable("the request was abandoned: try again"))?
         };
         match tokio::time::timeout(self.timeout, asked).await {
             Ok(reply) => reply,
-            Err(_) => Err(Problem::new(504, "no-reply", format!("{} did not answer in time: try again", R::SERVICE))),
+            Err(_) => Err(Problem::new(504, "no-reply", format!("{} did not respond in time: try again", R::SERVICE))),
         }
     }
 
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
-        let (sender, unreachable) = (self.publisher.sender(), || Problem::unavailable("the broker cannot be reached"));
+        let (sender, unreachable) = (self.publisher.sender(), || Problem::unavailable("the broker is unreachable"));
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let sent = send(&channel, &format!("requests.{}", R::SERVICE), R::KEY, body, properties).await;
         let Ok(confirm) = sent else {
             sender.give_up(generation).await;
             return Err(unreachable());
         };
-        // The reply is the true confirm; this one only says early that nobody takes the request.
+        // The reply is the actual confirm; this one only reports early that the request is unroutable.
         let open = self.open.clone();
         tokio::spawn(async move {
             if let Ok(Confirmation::Ack(Some(returned))) = confirm.await {
                 let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
-                finish(&open, id, Err(Problem::unavailable("the service that answers this is not there")));
+                finish(&open, id, Err(Problem::unavailable("the service that serves this request is not available")));
             }
         });
         Ok(())
     }
 }
 
-/// A request that must not be sent.
+/// The problem of a request that must not be sent.
 fn refused(failure: Failure) -> Problem {
     if let Failure::Bug(bug) = &failure {
         report_bug(&bug.text);
-        error!(reason = bug.text, "a request must not be sent");
+        error!(reason = bug.text, "request not sent because of a bug");
     }
     failure.into_problem()
 }
 
-/// A request in the air; dropped, it is forgotten.
+/// A pending request; it is removed when dropped.
 struct Registered {
     open: PendingReplies,
     id: Uuid,
@@ -212,12 +213,12 @@ fn finish(open: &PendingReplies, id: Option<Uuid>, reply: Reply) {
     let Some(id) = id else { return };
     let waiting = open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     if let Some(waiting) = waiting {
-        // Nobody waits any more: then nobody misses it.
+        // If the caller no longer waits, the reply is not needed.
         let _ = waiting.send(reply);
     }
 }
 
-/// Takes replies in as long as the process lives. Announces from which queue.
+/// Receives replies for the lifetime of the process. Announces its queue.
 async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Option<ReplyQueue>>>, stop: Stop) {
     announce.send_replace(None);
     let replies = async {
@@ -232,7 +233,7 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                     announce.send_replace(None);
                 }
                 Err(error) => {
-                    warn!(%error, "replies cannot be received: trying until they can");
+                    warn!(%error, "failed to receive replies; retrying");
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
@@ -244,12 +245,12 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
     }
 }
 
-/// Takes one of the service's queues for replies, the first that no other instance has. The broker sees to it that
-/// nobody else consumes it; it is free again when the connection is gone. Begins anywhere, so that instances do not meet.
+/// Claims the first free one of the service's reply queues. The broker ensures that it has no other consumer; it is
+/// free again when the connection is closed. The search starts anywhere, so that instances rarely collide.
 async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, ReplyQueue, Consumer), ClaimError> {
     let mut refused = None;
     for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
-        // Being refused costs the channel.
+        // A refusal closes the channel.
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
         match link.consume(&queue, UNLIMITED, options, FieldTable::default(), PATIENCE).await {
             Ok((channel, consumer)) => return Ok((channel, queue.into(), consumer)),
@@ -262,7 +263,7 @@ async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, Rep
     Err(ClaimError::NoneFree(refused.unwrap_or(BrokerError::Closed)))
 }
 
-/// Why no queue for replies could be taken.
+/// Why no reply queue was claimed.
 #[derive(Debug, thiserror::Error)]
 enum ClaimError {
     #[error("{missing}: run `{service} topology apply` as the broker's administrator")]
@@ -280,7 +281,6 @@ fn read_reply(delivery: Delivery) -> Reply {
     if !is_problem {
         return Ok(delivery.data);
     }
-    Err(serde_json::from_slice(&delivery.data).unwrap_or_else(|_| {
-        Problem::new(502, "unreadable-reply", "the service answered in a form that cannot be read")
-    }))
+    Err(serde_json::from_slice(&delivery.data)
+        .unwrap_or_else(|_| Problem::new(502, "unreadable-reply", "the service sent an unreadable reply")))
 }

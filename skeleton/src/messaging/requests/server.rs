@@ -1,4 +1,4 @@
-//! Answering other services.
+//! Serving requests of other services.
 
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -30,13 +30,13 @@ use crate::{
     telemetry,
 };
 
-/// The time for a request whose caller sets no limit.
+/// The time limit of a request whose caller sets none.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
 
 /// Dropped requests of one name are logged at most once in this time, for each reason.
 const BETWEEN_DROP_LOGS: Duration = Duration::from_secs(60);
 
-/// Answers the requests of one service.
+/// Serves the requests of one service.
 pub struct Server<S: Store> {
     service: Arc<ServiceContext>,
     store: S,
@@ -48,7 +48,7 @@ pub struct Server<S: Store> {
     queue: String,
 }
 
-/// A request in hand. Its time is counted from here by this process's monotonic clock: the caller's clock may differ.
+/// A received request. Its time counts from here by this process's monotonic clock: the caller's clock may differ.
 struct Received {
     message: Incoming,
     acker: Acker,
@@ -60,7 +60,7 @@ impl Received {
         Self { acker: delivery.acker.clone(), message: incoming(delivery), at: Instant::now() }
     }
 
-    /// What is left of the time that the caller waits.
+    /// The rest of the time that the caller waits.
     fn time_left(&self) -> Duration {
         self.message.headers.time_to_live().unwrap_or(DEFAULT_TIME).saturating_sub(self.at.elapsed())
     }
@@ -85,7 +85,7 @@ impl<S: Store> Server<S> {
     }
 }
 
-/// Answers until told to stop, and then finishes what is in hand.
+/// Serves requests until the service stops, and then finishes those in progress.
 pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: Link, stop: Stop) {
     let slots = Arc::new(Semaphore::new(server.settings.concurrency));
     let replies = Arc::new(Sender::new(replying));
@@ -113,7 +113,7 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
                     let (server, replies) = (server.clone(), replies.clone());
                     tokio::spawn(async move {
                         server.answer(&received, &replies).await;
-                        // Lost with its channel: then the request comes again, and an order finds its first reply.
+                        // If the channel is lost, the request is redelivered, and a command gets its first reply.
                         let _ = received.acker.ack(BasicAckOptions::default()).await;
                         drop(slot);
                     });
@@ -122,17 +122,17 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
         }
         if stop.is_stopped() {
             hand_back(&channel, &mut requests, waiting).await;
-            // Every slot free again: all that was in hand is answered.
+            // Every slot is free again: all requests in progress are answered.
             let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
             let _ = slots.acquire_many(all).await;
             let _ = answered(channel.close(200, "bye".into())).await;
             return;
         }
-        warn!(queue = server.queue, "requests no longer come in: opening the queue again");
+        warn!(queue = server.queue, "the consumer of requests ended; opening another");
     }
 }
 
-/// Takes no more requests, and gives those that nobody has begun with to another replica at once: their callers wait.
+/// Cancels the consumer, and returns unstarted requests to the queue for another replica at once: their callers wait.
 async fn hand_back(channel: &Channel, requests: &mut Consumer, waiting: VecDeque<Received>) {
     let _ = answered(channel.basic_cancel(requests.tag(), BasicCancelOptions::default())).await;
     let mut ackers: Vec<Acker> = waiting.into_iter().map(|received| received.acker).collect();
@@ -140,7 +140,7 @@ async fn hand_back(channel: &Channel, requests: &mut Consumer, waiting: VecDeque
         ackers.push(delivery.acker);
     }
     for acker in ackers {
-        // Lost with its channel: then the broker hands it to another replica all the same.
+        // If the channel is lost, the broker redelivers it to another replica all the same.
         let _ = acker.reject(BasicRejectOptions { requeue: true }).await;
     }
 }
@@ -150,13 +150,13 @@ async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
     let opened = consuming.consume(&server.queue, prefetch, options, arguments, PATIENCE).await;
     if let Err(error) = &opened {
-        warn!(queue = server.queue, %error, "requests cannot be received: trying until they can");
+        warn!(queue = server.queue, %error, "failed to receive requests; retrying");
     }
     opened
 }
 
 impl<S: Store> Server<S> {
-    /// Works out the answer to a request and sends it, unless the request must be dropped.
+    /// Handles a request and sends the reply, unless the request must be dropped.
     async fn answer(&self, received: &Received, replies: &Sender) {
         let message = &received.message;
         let (Ok(envelope), Some(caller), Some(reply_to)) = (&message.envelope, &message.user, &message.reply_to) else {
@@ -164,7 +164,7 @@ impl<S: Store> Server<S> {
         };
         let answering = async {
             if !self.callers.contains(caller) {
-                // Not declared, so we may not write to its replies: trying would cost the connection.
+                // The caller is not declared, so its reply exchange is not writable: trying would cost the connection.
                 return self.count_dropped(message, "undeclared-caller");
             }
             let began = Instant::now();
@@ -181,10 +181,10 @@ impl<S: Store> Server<S> {
         answering.instrument(telemetry::message_span(envelope)).await
     }
 
-    /// Counts a request that gets no reply, and logs it unless one like it was logged a moment ago.
+    /// Counts a request that gets no reply, and logs it unless a similar one was logged recently.
     fn count_dropped(&self, message: &Incoming, reason: &'static str) {
         let name = message.envelope.as_ref().map_or("", |envelope| envelope.name.as_str());
-        // Any other name is the caller's invention, and a metric keeps each for ever.
+        // Any other name is the caller's invention, and a metric keeps each label forever.
         let name = if self.answers.handlers.contains_key(name) { name } else { "(unknown)" };
         counter!("requests_dropped_total", "name" => name.to_owned(), "reason" => reason).increment(1);
         if self.drop_logs.check_key(&(name.to_owned(), reason)).is_ok() {
@@ -204,12 +204,12 @@ impl<S: Store> Server<S> {
             return Err(Problem::new(
                 501,
                 "unknown-request",
-                format!("{} does not answer {}", self.service.name, envelope.name),
+                format!("{} does not serve {}", self.service.name, envelope.name),
             )
             .into());
         };
         if !self.answers.callers_of.get(envelope.name.as_str()).is_some_and(|callers| callers.contains(caller)) {
-            let detail = format!("{} does not answer {} for {caller}", self.service.name, envelope.name);
+            let detail = format!("{} does not serve {} for {caller}", self.service.name, envelope.name);
             return Err(Problem::new(403, "not-for-you", detail).into());
         }
         let answering = async {
@@ -224,17 +224,17 @@ impl<S: Store> Server<S> {
         match tokio::time::timeout(time_left, panics::caught(answering)).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(panicked)) => Err(Failure::Bug(panicked)),
-            Err(_) => Err(Failure::retry("the time for this request is over")),
+            Err(_) => Err(Failure::retry("the deadline of this request has passed")),
         }
     }
 
-    /// Once, with its reply kept for when the request comes again.
+    /// Handles it once, and stores the reply for repeats.
     async fn write(&self, envelope: &Envelope, prepared: HandlerResult<Prepared<S::Tx>>) -> HandlerResult<Vec<u8>> {
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         if !tx.is_new(envelope.id) {
             let first = tx.first_reply(envelope.id).await?;
             tx.rollback().await;
-            return first.ok_or_else(|| Failure::retry("the first reply to this request is not known"));
+            return first.ok_or_else(|| Failure::retry("the first reply to this request is unknown"));
         }
         tx.unit_of_work_mut().caused_by(envelope);
         let answered = match prepared {
@@ -254,7 +254,7 @@ impl<S: Store> Server<S> {
         }
     }
 
-    /// Each time it comes. A refusal commits as well: what the handler has counted stays.
+    /// Handles it each time. A refusal commits as well: failures that the handler counted are kept.
     async fn write_without_stored_reply(
         &self,
         envelope: &Envelope,
@@ -288,10 +288,10 @@ impl<S: Store> Server<S> {
                 match &failure {
                     Failure::Bug(bug) => {
                         telemetry::report_bug_in(&bug.text, request.trace);
-                        error!(message.name = request.name, message.id = %request.id, reason = bug.text, stack = bug.stack, "a request failed in a way that must not happen");
+                        error!(message.name = request.name, message.id = %request.id, reason = bug.text, stack = bug.stack, "request failed with a bug");
                     }
                     Failure::Retry(reason) => {
-                        warn!(message.name = request.name, message.id = %request.id, %reason, "a request failed")
+                        warn!(message.name = request.name, message.id = %request.id, %reason, "request failed")
                     }
                     Failure::Reject(_) | Failure::Drop(_) => {}
                 }
@@ -309,7 +309,7 @@ impl<S: Store> Server<S> {
             }
             sent.ok()
         };
-        // Nobody waits for it longer.
+        // The caller does not wait longer.
         if tokio::time::timeout(PATIENCE, sending).await.ok().flatten().is_none() {
             counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
         }
@@ -318,6 +318,6 @@ impl<S: Store> Server<S> {
 }
 
 fn slow_down() -> Problem {
-    let problem = Problem::new(429, "too-many-requests", "this service gets more requests from you than it allows");
+    let problem = Problem::new(429, "too-many-requests", "too many requests from this caller: slow down");
     Problem { retry_after: Some(1), ..problem }
 }

@@ -1,4 +1,4 @@
-//! The broker's administrator, through its management API.
+//! The broker's administrator, through the management API.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::tls::{Tls, TlsError};
 
-/// The management API counts messages only every five seconds.
+/// The management API updates message counts only every five seconds.
 const COUNTS_ARE_NEW_AFTER: Duration = Duration::from_secs(6);
 
 /// All but the unreserved characters of RFC 3986.
@@ -22,29 +22,29 @@ const NOT_IN_A_NAME: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remov
 /// Why a topology could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TopologyError {
-    /// The management API does not answer.
-    #[error("the broker's management API does not answer: {0}")]
+    /// The management API does not respond.
+    #[error("the broker's management API does not respond: {0}")]
     Unreachable(#[from] reqwest::Error),
     /// The management API must not be called.
     #[error("the broker's management API: {0}")]
     Forbidden(#[from] TlsError),
-    /// The broker refuses something, for instance because it is there with other arguments.
+    /// The broker refuses a change, for instance because the object exists with other arguments.
     #[error("{what}: the broker refuses: {} {why}", .status.as_u16())]
     Refused {
-        /// What was asked for.
+        /// The request.
         what: String,
         /// The HTTP status.
         status: StatusCode,
-        /// What it said.
+        /// The broker's reason.
         why: String,
     },
-    /// Something is there that is not what is needed, and that the broker cannot change.
-    #[error("nothing was changed: the broker has something else\n{}\ndocs/rights.md says what to do", lines(.0))]
+    /// An existing object differs from the topology, and the broker cannot change it.
+    #[error("nothing was changed: existing objects on the broker differ\n{}\nsee docs/rights.md", lines(.0))]
     Clash(Vec<Clash>),
-    /// The management API answers in a form that cannot be read.
-    #[error("{what}: the broker's answer cannot be read: {why}")]
+    /// The management API's response cannot be read.
+    #[error("{what}: the broker's response cannot be read: {why}")]
     Unreadable {
-        /// What was asked for.
+        /// The request.
         what: String,
         /// Why it cannot be read.
         why: serde_json::Error,
@@ -55,7 +55,7 @@ fn lines(clashes: &[Clash]) -> String {
     clashes.iter().map(Clash::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// A broker's administrator.
+/// An administrator of the broker.
 pub struct Admin {
     http: Client,
     url: String,
@@ -63,15 +63,15 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// An administrator of one virtual host; the address carries name and password.
+    /// An administrator of one virtual host; the address contains name and password.
     pub fn new(url: &str, vhost: &str) -> Self {
         Self { http: Client::new(), url: url.trim_end_matches('/').to_owned(), vhost: encoded(vhost) }
     }
 
-    /// The same, with certificates and plain text as the settings of the broker say.
+    /// The same, with the CA certificates and the plain-text rule of the broker's settings.
     ///
     /// # Errors
-    /// If the address says plain text to another machine, or an authority's certificate cannot be used.
+    /// If the address asks for plain text to another machine, or a CA certificate cannot be used.
     pub fn checking(url: &str, vhost: &str, tls: &Tls) -> Result<Self, TopologyError> {
         let place = Url::parse(url).ok();
         if place.as_ref().is_none_or(|place| place.scheme() != "https") {
@@ -85,10 +85,10 @@ impl Admin {
         Ok(Self { http: http.build()?, ..Self::new(url, vhost) })
     }
 
-    /// What would change on the broker.
+    /// The changes that [`Self::apply`] would make.
     ///
     /// # Errors
-    /// Where the broker cannot be reached.
+    /// If the broker is unreachable.
     pub async fn plan(&self, topology: &Topology) -> Result<Difference, TopologyError> {
         let (vhost, user) = (&self.vhost, encoded(&topology.service));
         let found = OnBroker {
@@ -101,11 +101,11 @@ impl Admin {
         Ok(difference(topology, &found))
     }
 
-    /// Makes everything of a topology that is not there, unbinds its queues from what is no longer part of it, and
-    /// gives its user this password and the rights it needs. Returns what it has changed.
+    /// Creates the missing objects of a topology, removes bindings that are no longer part of it, and gives its user
+    /// this password and the rights it needs. Returns the changes made.
     ///
     /// # Errors
-    /// Where something clashes: then nothing was changed. Where the broker cannot be reached or refuses.
+    /// If something clashes: then nothing was changed. If the broker is unreachable or refuses.
     pub async fn apply(&self, topology: &Topology, password: &str) -> Result<Difference, TopologyError> {
         let difference = self.plan(topology).await?;
         if !difference.clashes.is_empty() {
@@ -118,7 +118,7 @@ impl Admin {
         }
         if difference.changes.iter().any(|change| is_end(&change)) {
             tokio::time::sleep(COUNTS_ARE_NEW_AFTER).await;
-            // Those alone that are still empty.
+            // Only queues that are still empty.
             for change in self.plan(topology).await?.changes.iter().filter(is_end) {
                 self.make(change).await?;
             }
@@ -126,11 +126,12 @@ impl Admin {
         Ok(difference)
     }
 
-    /// Makes a user of no rank; where there is one, it has this password from now on.
+    /// Creates a user without tags, or sets the password of an existing one.
     async fn make_user(&self, user: &str, password: &str) -> Result<(), TopologyError> {
         let (path, user) = (format!("users/{}", encoded(user)), json!({ "password": password, "tags": "" }));
         match self.put(&path, &user).await {
-            // Refused if another administrator makes it in the same moment. Now that it is there, its password is set.
+            // Refused if another administrator creates it at the same moment. It exists now, so the password can be
+            // set.
             Err(TopologyError::Refused { .. }) => self.put(&path, &user).await,
             other => other,
         }
@@ -156,7 +157,7 @@ impl Admin {
                 self.delete(&format!("bindings/{vhost}/e/{exchange}/{}/{key}", place(destination))).await
             }
             Change::DeleteEmpty { queue } => self.delete(&format!("queues/{vhost}/{}", encoded(queue))).await,
-            // Made, and of no rank, since its password was set.
+            // Setting the password has already created the user without tags.
             Change::MakeUser { .. } | Change::TakeTags { .. } => Ok(()),
             Change::SetRights { user, to, .. } => {
                 let Rights { configure, write, read } = to;
@@ -166,7 +167,7 @@ impl Admin {
         }
     }
 
-    /// Reads what is at a path, if anything is.
+    /// Reads the object at a path, if there is one.
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, TopologyError> {
         match self.get(path).await {
             Ok(found) => serde_json::from_value(found)
@@ -177,18 +178,18 @@ impl Admin {
         }
     }
 
-    /// Makes something, or leaves it as it is where it is there just so.
+    /// Creates an object, or leaves an identical one as it is.
     ///
     /// # Errors
-    /// Where the broker cannot be reached or refuses.
+    /// If the broker is unreachable or refuses.
     pub async fn put(&self, path: &str, body: &Value) -> Result<(), TopologyError> {
         self.send(Method::PUT, path, body).await.map(drop)
     }
 
-    /// Takes something away; what is not there is away already.
+    /// Deletes an object; a missing one is not an error.
     ///
     /// # Errors
-    /// Where the broker cannot be reached or refuses.
+    /// If the broker is unreachable or refuses.
     pub async fn delete(&self, path: &str) -> Result<(), TopologyError> {
         match self.send(Method::DELETE, path, &Value::Null).await {
             Err(TopologyError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(()),
@@ -196,18 +197,18 @@ impl Admin {
         }
     }
 
-    /// Asks for something.
+    /// Sends a GET request.
     ///
     /// # Errors
-    /// Where the broker cannot be reached or refuses.
+    /// If the broker is unreachable or refuses.
     pub async fn get(&self, path: &str) -> Result<Value, TopologyError> {
         self.send(Method::GET, path, &Value::Null).await
     }
 
-    /// Has the broker do something.
+    /// Sends a POST request.
     ///
     /// # Errors
-    /// Where the broker cannot be reached or refuses.
+    /// If the broker is unreachable or refuses.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, TopologyError> {
         self.send(Method::POST, path, body).await
     }
@@ -229,7 +230,7 @@ impl Admin {
     }
 }
 
-/// What messages come into, as a part of a path.
+/// A binding's destination as part of a path.
 fn place(destination: &Destination) -> String {
     match destination {
         Destination::Queue(name) => format!("q/{}", encoded(name)),
@@ -237,7 +238,7 @@ fn place(destination: &Destination) -> String {
     }
 }
 
-/// A name as a part of a path.
+/// A name as part of a path.
 pub fn encoded(name: &str) -> String {
     utf8_percent_encode(name, &NOT_IN_A_NAME).to_string()
 }

@@ -1,11 +1,11 @@
-//! Compares what a service needs with what is on the broker.
+//! Compares a service's topology with the objects on the broker.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Binding, Change, Clash, Destination, Difference, LeftOver, QueuePlan, Rights, SUBJECT, Topology};
 
-/// What is on a virtual host of a broker, and what a user may do there.
+/// The objects on a virtual host, and a user's rights there.
 pub(super) struct OnBroker {
     pub exchanges: Vec<LiveExchange>,
     pub queues: Vec<LiveQueue>,
@@ -31,7 +31,7 @@ pub(super) struct LiveQueue {
     #[serde(default)]
     exclusive: bool,
     arguments: Map<String, Value>,
-    /// Not there in the first seconds of a queue.
+    /// Absent in the first seconds of a queue.
     messages: Option<u64>,
     consumers: Option<u64>,
 }
@@ -92,7 +92,7 @@ fn exchange(name: &str, kind: &str, arguments: &Value, broker: &OnBroker, found:
     }
 }
 
-/// What cannot be changed of a queue that is there.
+/// The differences of an existing queue that cannot be changed.
 fn clashes(needed: &QueuePlan, live: &LiveQueue) -> Vec<Clash> {
     let nothing = Map::new();
     let planned = needed.arguments.as_object().unwrap_or(&nothing);
@@ -111,7 +111,7 @@ fn clashes(needed: &QueuePlan, live: &LiveQueue) -> Vec<Clash> {
         }
     }
     for (argument, value) in &live.arguments {
-        // Newer brokers write the default type into queues that name none.
+        // Newer brokers add the default type to queues that name none.
         let is_default = argument == "x-queue-type" && value == "classic";
         if !planned.contains_key(argument) && !is_default {
             found.push(clash(argument, value.clone(), Value::Null));
@@ -144,8 +144,8 @@ fn bindings(destination: &Destination, needed: &[Binding], broker: &OnBroker, ch
     }
 }
 
-/// Queues under the service's name that it does not need; not those that go with a connection. Those of events as they
-/// were split before get nothing more, replicas work them off, and then they are deleted. The others stay.
+/// Queues under the service's name that it does not need, except those that end with a connection. Event queues of an
+/// earlier number of partitions get no more messages; replicas drain them, and then they are deleted. The others stay.
 fn unneeded(needed: &Topology, broker: &OnBroker, found: &mut Difference) {
     let prefix = format!("{}.", needed.service);
     let lasting = broker.queues.iter().filter(|live| live.name.starts_with(&prefix) && !live.exclusive);
@@ -179,7 +179,7 @@ fn user(needed: &Topology, broker: &OnBroker, changes: &mut Vec<Change>) {
 }
 
 impl LiveBinding {
-    /// Every queue is bound to the default exchange under its name, and nobody can change that.
+    /// Every queue is bound to the default exchange under its name, which cannot be changed.
     fn leads_to(&self, destination: &Destination) -> bool {
         let (kind, name) = match destination {
             Destination::Queue(name) => ("queue", name),

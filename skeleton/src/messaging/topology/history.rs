@@ -8,10 +8,10 @@ use crate::messaging::{handlers::Binding, history::stream_of};
 /// How long an event is kept.
 const RETENTION: &str = "30D";
 
-/// How much of a producer's events is kept at most: two gigabytes, the oldest go first.
+/// The maximum size of a producer's history: two gigabytes, the oldest events are deleted first.
 const MOST_BYTES: u64 = 2_000_000_000;
 
-/// Events go segment by segment, so the oldest stay until their segment is full: a small one keeps that short.
+/// Events are deleted by segment, so the oldest stay until their segment is full: a small one keeps that short.
 const SEGMENT_BYTES: u64 = 8_000_000;
 
 /// The stream with its retention, bound to everything that its producer publishes.

@@ -1,7 +1,7 @@
-//! What a service needs on the broker: exchanges, queues, bindings, and a user that may do nothing else.
+//! A service's topology on the broker: exchanges, queues, bindings, and a user without any other rights.
 //!
-//! Applied by an administrator, through the broker's management API, before the service starts. The service itself
-//! may configure nothing.
+//! An administrator applies it through the broker's management API before the service starts. The service itself may
+//! configure nothing.
 
 mod admin;
 mod compare;
@@ -19,77 +19,77 @@ pub use self::{
 };
 use super::handlers::Binding;
 
-/// The header that messages are split by: those of one subject come into one queue.
+/// The header that messages are split by: those of one subject go to one queue.
 const SUBJECT: &str = "cloudEvents:subject";
 
-/// How many instances of a service can ask others at the same time: each takes one of the service's queues for replies.
+/// The number of a service's instances that can call others at the same time: each claims one of its reply queues.
 pub const REPLY_QUEUES: usize = 16;
 
-/// The queues that the instances of a service get their replies through.
+/// The reply queues of a service's instances.
 pub fn reply_queues(service: &str) -> impl Iterator<Item = String> + Clone {
     (1..=REPLY_QUEUES).map(move |number| format!("{service}.replies.{number}"))
 }
 
-/// A queue and what it is bound to.
+/// A queue and its bindings.
 #[derive(Clone, Debug, Serialize)]
 pub struct QueuePlan {
     /// Its name, `<service>.<kind>`.
     pub name: String,
     /// Its arguments.
     pub arguments: Value,
-    /// What it is bound to.
+    /// Its bindings.
     pub bindings: Vec<Binding>,
 }
 
-/// What a service needs on the broker.
+/// The topology of a service on the broker.
 #[derive(Clone, Debug)]
 pub struct Topology {
     /// The service, which is also its user's name.
     pub service: String,
     /// Exchanges and their types.
     pub exchanges: Vec<(String, &'static str)>,
-    /// The exchange that splits the service's events by subject, and what it is bound to. `None` where they are not split.
+    /// The exchange that splits the service's events by subject, and its bindings. `None` if they are not split.
     pub splitter: Option<(String, Vec<Binding>)>,
     /// Queues.
     pub queues: Vec<QueuePlan>,
-    /// What the user may configure, write to and read from (patterns of RabbitMQ).
+    /// The user's rights to configure, write and read (RabbitMQ patterns).
     pub rights: Rights,
 }
 
-/// The patterns of what a user may do.
+/// The patterns of a user's rights.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Rights {
     /// What it may declare and delete.
     pub configure: String,
-    /// Where it may publish, and which queues it may bind.
+    /// The exchanges it may publish to, and the queues it may bind.
     pub write: String,
-    /// What it may consume, and bind from.
+    /// The queues it may consume, and the exchanges it may bind from.
     pub read: String,
 }
 
-/// The kinds of messages that a service deals with.
+/// The messages that a service exchanges, from which its topology is derived.
 #[derive(Clone, Debug, Default)]
 pub struct TopologySpec {
     /// The service.
     pub service: String,
-    /// The events it listens to.
+    /// The events it consumes.
     pub events: Vec<Binding>,
-    /// Into how many queues they are split; one or none is one.
+    /// The number of queues that its events are split into; 0 means 1.
     pub partitions: u32,
-    /// The jobs it works off.
+    /// The jobs it handles.
     pub jobs: Vec<Binding>,
-    /// The requests it answers.
+    /// The requests it serves.
     pub requests: Vec<Binding>,
-    /// The services that ask it.
+    /// The services that call it.
     pub callers: Vec<String>,
-    /// The services that it asks.
+    /// The services that it calls.
     pub calls: Vec<String>,
     /// Whether it publishes events, which are then kept in its history.
     pub publishes: bool,
 }
 
 impl TopologySpec {
-    /// What these dealings need on the broker.
+    /// The topology on the broker.
     pub fn topology(&self) -> Topology {
         let service = &self.service;
         let mut exchanges = vec![
@@ -99,7 +99,7 @@ impl TopologySpec {
             (format!("replies.{service}"), "direct"),
             (format!("dead.{service}"), "fanout"),
         ];
-        // Others' exchanges too, the same way they declare them: services start in any order.
+        // Includes other services' exchanges, declared the same way as they do: services start in any order.
         exchanges.extend(self.events.iter().map(|binding| (binding.exchange.clone(), "topic")));
         exchanges.extend(self.calls.iter().map(|other| (format!("requests.{other}"), "direct")));
         exchanges.extend(self.callers.iter().map(|other| (format!("replies.{other}"), "direct")));
@@ -109,7 +109,8 @@ impl TopologySpec {
             name: format!("{service}.{name}"),
             arguments: json!({
                 "x-queue-type": "quorum",
-                // A limit keeps requeued messages in their place. Ours counts attempts and parks long before it.
+                // A limit keeps requeued messages in their position. The service's own limit on attempts parks them
+                // long before it.
                 "x-delivery-limit": 1000,
                 "x-dead-letter-exchange": format!("dead.{service}"),
             }),
@@ -141,14 +142,14 @@ impl TopologySpec {
         if !self.calls.is_empty() {
             queues.extend(reply_queues(service).map(|name| for_replies(service, name)));
         }
-        // Others' histories too, the same way they declare them: services start in any order.
+        // Includes other services' histories, declared the same way as they do: services start in any order.
         let own = self.publishes.then_some(service.as_str());
         let kept: BTreeSet<&str> = self.producers().into_iter().chain(own).collect();
         queues.extend(kept.into_iter().map(history::plan_of));
         Topology { service: service.clone(), exchanges, splitter, queues, rights: self.rights() }
     }
 
-    /// The services whose events it listens to.
+    /// The services whose events it consumes.
     pub fn producers(&self) -> BTreeSet<&str> {
         self.events.iter().filter_map(|binding| binding.exchange.strip_prefix("events.")).collect()
     }
@@ -159,7 +160,7 @@ impl TopologySpec {
         write.extend(self.calls.iter().map(|other| format!("requests\\.{other}")));
         write.extend(self.callers.iter().map(|other| format!("replies\\.{other}")));
         let mut read = vec![format!("{service}\\..*")];
-        // Its own history too: it goes on counting from there after its store was restored from a backup.
+        // Includes its own history: numbering continues from there after its store was restored from a backup.
         let own = self.publishes.then_some(service.as_str());
         let histories: BTreeSet<&str> = self.producers().into_iter().chain(own).collect();
         read.extend(histories.iter().map(|producer| format!("history\\.{producer}")));
@@ -171,16 +172,16 @@ impl TopologySpec {
     }
 }
 
-/// The queue of one partition: the splitter gives it its share of the subjects, and one replica at a time reads it.
+/// The queue of one partition: the splitter routes a share of the subjects to it, and one replica at a time reads it.
 fn partition(queue: QueuePlan, splitter: &str) -> QueuePlan {
     let mut queue = queue;
     queue.arguments["x-single-active-consumer"] = json!(true);
-    // The key is a weight: all have the same.
+    // The key is a weight: all are equal.
     queue.bindings = vec![Binding { exchange: splitter.to_owned(), routing_key: "1".to_owned() }];
     queue
 }
 
-/// A queue that one instance at a time takes its replies from. What comes for an instance that is gone is not kept.
+/// A reply queue for one instance at a time. Replies for an instance that is gone are not kept.
 fn for_replies(service: &str, name: String) -> QueuePlan {
     let arguments = json!({ "x-message-ttl": 60_000, "x-max-length": 10_000, "x-overflow": "drop-head" });
     let bindings = vec![Binding { exchange: format!("replies.{service}"), routing_key: name.clone() }];

@@ -1,4 +1,4 @@
-//! What would change on the broker, and what is in the way.
+//! The changes to make on the broker, and the clashes that prevent them.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use super::Rights;
 
-/// Everything that differs between what a service needs and what is on the broker.
+/// All differences between a service's topology and the broker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Difference {
-    /// What an administrator would do, in this order.
+    /// The changes that an administrator would make, in this order.
     pub changes: Vec<Change>,
-    /// What the service needs no more. It stays: messages may be in it.
+    /// Queues that the service no longer needs. They stay: they may contain messages.
     pub left_over: Vec<LeftOver>,
-    /// What is there and is not what is needed. While there is any, nothing is changed.
+    /// Existing objects that differ from the topology. While there are any, nothing is changed.
     pub clashes: Vec<Clash>,
 }
 
-/// One thing to do.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
-    /// An exchange is not there.
+    /// An exchange is missing.
     MakeExchange {
         /// Its name.
         exchange: String,
@@ -31,62 +31,62 @@ pub enum Change {
         /// Its arguments.
         arguments: Value,
     },
-    /// A queue is not there.
+    /// A queue is missing.
     MakeQueue {
         /// Its name.
         queue: String,
         /// Its arguments.
         arguments: Value,
     },
-    /// A queue does not get what the service listens to.
+    /// A binding is missing.
     Bind {
-        /// The queue, or the exchange that splits for some queues.
+        /// The queue, or the exchange that splits events over queues.
         destination: Destination,
         /// The exchange.
         exchange: String,
-        /// With which routing key.
+        /// The routing key.
         routing_key: String,
     },
-    /// A queue gets what the service listens to no more.
+    /// A binding is no longer needed.
     Unbind {
-        /// The queue, or the exchange that splits for some queues.
+        /// The queue, or the exchange that splits events over queues.
         destination: Destination,
         /// The exchange.
         exchange: String,
-        /// With which routing key.
+        /// The routing key.
         routing_key: String,
-        /// What the broker calls the binding.
+        /// The broker's key of the binding.
         properties_key: String,
     },
-    /// A queue of events as they were split before is worked off: nothing is bound to it, and nothing is in it.
+    /// A queue of an earlier number of partitions is drained: it has no bindings and no messages.
     DeleteEmpty {
         /// The queue.
         queue: String,
     },
-    /// The service's user is not there.
+    /// The service's user is missing.
     MakeUser {
         /// Its name.
         user: String,
     },
-    /// The service's user has a rank, such as administrator.
+    /// The service's user has tags, such as administrator.
     TakeTags {
         /// Its name.
         user: String,
         /// Its tags.
         tags: Value,
     },
-    /// The service's user may do something else than it should.
+    /// The service's user has other rights than it should.
     SetRights {
         /// Its name.
         user: String,
-        /// What it may do now, if anything.
+        /// Its present rights, if any.
         from: Option<Rights>,
-        /// What it should.
+        /// The rights it should have.
         to: Rights,
     },
 }
 
-/// What messages come into.
+/// The destination of a binding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Destination {
@@ -96,18 +96,18 @@ pub enum Destination {
     Exchange(String),
 }
 
-/// A queue of the service that nobody needs any more.
+/// A queue of the service that is no longer needed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeftOver {
     /// Its name.
     pub queue: String,
-    /// How many messages are in it, once the broker has counted them.
+    /// The number of its messages, once the broker has counted them.
     pub messages: Option<u64>,
-    /// How many read it.
+    /// The number of its consumers.
     pub consumers: Option<u64>,
 }
 
-/// Something on the broker that is not what is needed, and that the broker cannot change.
+/// An object on the broker that differs from the topology, and that the broker cannot change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Clash {
     /// `queue` or `exchange`.
@@ -116,14 +116,14 @@ pub struct Clash {
     pub name: String,
     /// The argument or property that differs.
     pub argument: String,
-    /// Its value on the broker; null where it is not set.
+    /// Its value on the broker; null if it is not set.
     pub on_broker: Value,
-    /// Its value in what is needed; null where it must not be set.
+    /// Its value in the topology; null if it must not be set.
     pub needed: Value,
 }
 
 impl Difference {
-    /// Whether there is nothing to do, and nothing in the way.
+    /// Whether there are neither changes nor clashes.
     pub fn is_nothing(&self) -> bool {
         self.changes.is_empty() && self.clashes.is_empty()
     }
@@ -141,27 +141,27 @@ impl fmt::Display for Difference {
             writeln!(formatter, "clash: {clash}")?;
         }
         let (changes, left, clashes) = (self.changes.len(), self.left_over.len(), self.clashes.len());
-        write!(formatter, "{changes} to do, {left} left over, {clashes} in the way")
+        write!(formatter, "{changes} changes, {left} left over, {clashes} clashes")
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MakeExchange { exchange, kind, .. } => write!(formatter, "make exchange {exchange} ({kind})"),
-            Self::MakeQueue { queue, arguments } => write!(formatter, "make queue {queue} {arguments}"),
+            Self::MakeExchange { exchange, kind, .. } => write!(formatter, "create exchange {exchange} ({kind})"),
+            Self::MakeQueue { queue, arguments } => write!(formatter, "create queue {queue} {arguments}"),
             Self::Bind { destination, exchange, routing_key } => {
                 write!(formatter, "bind {destination} to {exchange} with {routing_key:?}")
             }
             Self::Unbind { destination, exchange, routing_key, .. } => {
                 write!(formatter, "unbind {destination} from {exchange} with {routing_key:?}")
             }
-            Self::DeleteEmpty { queue } => write!(formatter, "delete queue {queue}, which is worked off"),
-            Self::MakeUser { user } => write!(formatter, "make user {user}"),
-            Self::TakeTags { user, tags } => write!(formatter, "take from user {user} the tags {tags}"),
+            Self::DeleteEmpty { queue } => write!(formatter, "delete queue {queue}, which is drained"),
+            Self::MakeUser { user } => write!(formatter, "create user {user}"),
+            Self::TakeTags { user, tags } => write!(formatter, "remove the tags {tags} from user {user}"),
             Self::SetRights { user, from, to } => {
                 let now = from.as_ref().map_or_else(|| "nothing".to_owned(), Rights::to_string);
-                write!(formatter, "let user {user} {to}; now it may {now}")
+                write!(formatter, "set the rights of user {user} to {to}; now {now}")
             }
         }
     }

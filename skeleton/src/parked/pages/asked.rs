@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::store::{Filter, State, moment};
 
-/// The filter as the form has it.
+/// The values of the filter form.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -21,26 +21,26 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// The filter that is meant, or what is wrong with it.
+    /// The filter, or what is wrong with it.
     pub(super) fn filter(&self) -> Result<Filter, String> {
         let text = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let time = |text: &str| if text.is_empty() { Ok(None) } else { moment(text).map(Some) };
         let attempts = text(&self.attempts).map(|text| text.parse()).transpose();
         let id = text(&self.id).map(|text| text.parse()).transpose();
         Ok(Filter {
-            id: id.map_err(|_| "the id is no UUID".to_owned())?,
+            id: id.map_err(|_| "the id is not a UUID".to_owned())?,
             name: text(&self.name),
             subject: text(&self.subject),
             reason: text(&self.reason),
             queue: text(&self.queue),
             since: time(&self.since)?,
             until: time(&self.until)?,
-            attempts: attempts.map_err(|_| "attempts: write a number".to_owned())?,
+            attempts: attempts.map_err(|_| "attempts must be a number".to_owned())?,
             state: self.state()?,
         })
     }
 
-    /// The fields as the form has them, by their names.
+    /// The values of the form, by field name.
     pub(super) fn fields(&self) -> [(&'static str, &str); 9] {
         [
             ("name", &self.name),
@@ -59,7 +59,7 @@ impl Asked {
         match self.state.as_str() {
             "" => Ok(Some(State::Parked)),
             "all" => Ok(None),
-            word => State::from_str(word, false).map(Some).map_err(|_| "there is no such state".to_owned()),
+            word => State::from_str(word, false).map(Some).map_err(|_| "unknown state".to_owned()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /parked/redrive` and `/parked/drop`: everything that a filter lets through, at once.
+//! `POST /parked/redrive` and `/parked/drop`: redrives or drops all messages that match a filter.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -20,23 +20,23 @@ use crate::{
     store::{Signed, Store},
 };
 
-/// A decision about everything that a filter lets through, as its form has it.
+/// The form of a decision about all messages that match a filter.
 #[derive(Deserialize)]
 pub(super) struct DecidedAll {
     #[serde(flatten)]
     asked: Asked,
-    /// How many there were on the page.
+    /// How many messages the page counted.
     counted: usize,
     #[serde(default)]
     by: String,
     #[serde(default)]
     note: String,
-    /// Whether it is really meant: `yes`.
+    /// The confirmation: `yes`.
     #[serde(default)]
     sure: String,
 }
 
-/// `POST /parked/redrive` - lets all of them be handled again.
+/// `POST /parked/redrive` - redrives all of them.
 pub(super) async fn redrive_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Response {
     let done = async {
         let (messages, signed) = meant(&form, &desk.store).await?;
@@ -48,7 +48,7 @@ pub(super) async fn redrive_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Re
     }
 }
 
-/// `POST /parked/drop` - forgets all of them for good.
+/// `POST /parked/drop` - drops all of them for good.
 pub(super) async fn drop_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Response {
     let done = async {
         let (messages, signed) = meant(&form, &desk.store).await?;
@@ -63,7 +63,7 @@ pub(super) async fn drop_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Respo
     }
 }
 
-/// The messages that were on the page; refused where the filter lets another number through by now.
+/// The messages that were on the page; refused if the filter now matches another number.
 async fn meant<S: Store>(form: &DecidedAll, store: &S) -> Result<(Vec<Uuid>, Signed), Refused> {
     let signed = signed(&form.by, &form.note)?;
     let filter = form.asked.filter().map_err(Refused::WrongFilter)?;

@@ -1,24 +1,24 @@
-//! The forms that decide about everything that a filter lets through.
+//! The forms that redrive or drop all messages that match a filter.
 
 use maud::{Markup, html};
 
 use super::{asked::Asked, message::signature};
 use crate::store::{Filter, State};
 
-/// How many messages one form decides about at most: as many as are done well within the time of a request.
+/// The most messages of one form: as many as fit well within the time limit of a request.
 pub(super) const MOST_AT_ONCE: usize = 1000;
 
-/// The filter for those that can be decided about: where it is for every state, the parked ones are meant.
+/// The filter for messages in a state that allows decisions; a filter for every state selects the parked ones.
 pub(super) fn decided_about(filter: &Filter) -> Option<Filter> {
     let state = filter.state.unwrap_or(State::Parked);
     state.is_for_people().then(|| filter.clone().in_state(state))
 }
 
-/// The forms, for as many messages as were counted.
+/// The forms for the counted messages.
 pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
     if counted > MOST_AT_ONCE {
         return html! {
-            p { "More than " (MOST_AT_ONCE) " can be decided about: narrow the filter, or use the command " code { "parked redrive --rate" } "." }
+            p { "More than " (MOST_AT_ONCE) " messages match: narrow the filter, or use the command " code { "parked redrive --rate" } "." }
         };
     }
     html! {
@@ -32,8 +32,8 @@ pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
             form method="post" action="/parked/drop" {
                 (what_was_seen(asked, counted))
                 (signature("drop-all", "", ""))
-                label class="check" { input type="checkbox" name="sure" value="yes" required; "They are gone for good" }
-                button class="bad" { "Forget all " (counted) }
+                label class="check" { input type="checkbox" name="sure" value="yes" required; "I know that they are lost for good" }
+                button class="bad" { "Drop all " (counted) }
             }
         }
     }

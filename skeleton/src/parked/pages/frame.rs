@@ -1,4 +1,4 @@
-//! What all pages share: the frame, the style and the headers.
+//! The frame, style and headers of all pages.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use crate::http::Response;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing but this page, its own style and forms to this port.
+/// Allows only the page itself, its own style, and forms to this port.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -34,7 +34,7 @@ pub(super) fn page(service: &str, status: StatusCode, title: &str, content: &Mar
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                a class="skip" href="#content" { "To the content" }
+                a class="skip" href="#content" { "Skip to content" }
                 header {
                     strong { (service) }
                     nav aria-label="Pages" {
@@ -57,7 +57,7 @@ pub(super) fn page(service: &str, status: StatusCode, title: &str, content: &Mar
         (CONTENT_TYPE, fixed("text/html; charset=utf-8")),
         (CONTENT_SECURITY_POLICY, policy),
         (CACHE_CONTROL, fixed("no-store")),
-        // Not `no-referrer`: with it, browsers would hide the origin of our own forms.
+        // Not `no-referrer`: browsers would then hide the origin of our own forms.
         (REFERRER_POLICY, fixed("same-origin")),
         (X_FRAME_OPTIONS, fixed("DENY")),
     ];
@@ -65,7 +65,7 @@ pub(super) fn page(service: &str, status: StatusCode, title: &str, content: &Mar
     response
 }
 
-/// What went wrong, told at once by screen readers.
+/// An error, announced at once by screen readers.
 pub(super) fn alert(text: &str) -> Markup {
     html! { p class="alert" role="alert" { (text) } }
 }
@@ -80,7 +80,7 @@ pub(super) fn field(id: &str, name: &str, label: &str, value: &str) -> Markup {
     }
 }
 
-/// A table that scrolls by itself where it is too wide for the screen.
+/// A table that scrolls if it is too wide for the screen.
 pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
         div class="scrolls" role="region" aria-label=(caption) tabindex="0" {

@@ -1,7 +1,7 @@
-//! Who may ask: only one who calls the admin port by a name of its own, and what changes something only from its pages.
+//! Access rules: requests must name the admin port by one of its hosts, and changes must come from its own pages.
 //!
-//! Somebody's browser can be made to send a form to an address that only it can reach, and to take a stranger's name for
-//! that address. The first shows in `Sec-Fetch-Site` and `Origin`, the second in `Host`.
+//! A website can make a browser submit a form to an address that only the browser can reach (`Sec-Fetch-Site` and
+//! `Origin` reveal this), or point its own name at that address (`Host` reveals this).
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::failure::Problem;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// Lets a request through that one of our pages may have sent.
+/// Admits a request that one of our pages may have sent.
 pub(super) fn from_our_pages(hosts: &str) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     let hosts: Arc<[String]> = hosts.split(',').map(|host| host.trim().to_ascii_lowercase()).collect();
     let asked = warp::method().and(warp::host::optional()).and(warp::header::headers_cloned());
@@ -28,14 +28,13 @@ pub(super) fn from_our_pages(hosts: &str) -> impl Filter<Extract = (), Error = R
 
 fn check(method: &Method, host: Option<&Authority>, headers: &HeaderMap, hosts: &[String]) -> Result<(), Problem> {
     let ours = host.filter(|host| is_ours(host.host(), hosts)).ok_or_else(|| {
-        let detail =
-            "the admin port does not answer to this name: call it by its address, or add the name to admin.hosts";
+        let detail = "the admin port does not accept this host name: use its address, or add the name to admin.hosts";
         Problem::new(421, "misdirected-request", detail)
     })?;
     if matches!(*method, Method::GET | Method::HEAD) || is_from(ours, headers) {
         return Ok(());
     }
-    Err(Problem::new(403, "cross-site-request", "this is taken only from the pages of the admin port itself"))
+    Err(Problem::new(403, "cross-site-request", "changes are accepted only from the admin port's own pages"))
 }
 
 fn is_ours(host: &str, hosts: &[String]) -> bool {
@@ -44,8 +43,8 @@ fn is_ours(host: &str, hosts: &[String]) -> bool {
     address.parse::<IpAddr>().is_ok() || host == "localhost" || hosts.contains(&host)
 }
 
-/// Whether a form was sent from a page of this host. Every browser sends one of the two headers with a form; what sends
-/// neither is a program, and decides for itself.
+/// Whether a form was sent from a page of this host. Every browser sends one of the two headers with a form. A client
+/// that sends neither is a program, which cannot be tricked this way.
 fn is_from(host: &Authority, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site == "same-origin";

@@ -1,4 +1,4 @@
-//! `GET /parked`: what is set aside, by name and reason, and one by one.
+//! `GET /parked`: messages that are set aside, grouped by name and reason, and one by one.
 
 use clap::ValueEnum as _;
 use maud::{Markup, html};
@@ -18,21 +18,21 @@ use crate::{
     store::{Filter, Group, SetAside, State, Store},
 };
 
-/// How many names and reasons are counted.
+/// The most groups of name and reason.
 const MOST_GROUPS: i64 = 50;
 
-/// `GET /parked` - what is set aside.
+/// `GET /parked` - lists messages that are set aside.
 pub(super) async fn show<S: Store>(asked: Asked, desk: Desk<S>) -> Response {
     page_of(&asked, &desk, None).await
 }
 
-/// The page, with what was refused.
+/// The page, with an error if a decision was refused.
 pub(super) async fn page_of<S: Store>(asked: &Asked, desk: &Desk<S>, refused: Option<&Refused>) -> Response {
     let (status, found) = match asked.filter() {
         Err(mistake) => (StatusCode::UNPROCESSABLE_ENTITY, alert(&mistake)),
         Ok(filter) => match look(&desk.store, filter).await {
             Ok(seen) => (refused.map_or(StatusCode::OK, status_of), found(asked, &seen)),
-            Err(error) => (StatusCode::SERVICE_UNAVAILABLE, alert(&format!("the store cannot be asked: {error}"))),
+            Err(error) => (StatusCode::SERVICE_UNAVAILABLE, alert(&format!("the store does not answer: {error}"))),
         },
     };
     let told = refused.map(|refused| alert(&refused.to_string()));
@@ -40,11 +40,11 @@ pub(super) async fn page_of<S: Store>(asked: &Asked, desk: &Desk<S>, refused: Op
     page(desk.service, status, "Parked messages", &content)
 }
 
-/// What a filter lets through.
+/// The messages that match a filter.
 struct Seen {
     groups: Vec<Group>,
     messages: Vec<SetAside>,
-    /// How many of them can be decided about, counted to one more than may be at once.
+    /// How many of them can be decided about, counted up to one more than the limit of a form.
     decided: usize,
 }
 
@@ -63,10 +63,10 @@ fn form(asked: &Asked) -> Markup {
         State::value_variants().iter().map(|state| state.as_str()).filter(|state| *state != State::Parked.as_str());
     html! {
         form method="get" action="/parked" role="search" aria-label="Filter" {
-            (field("name", "name", "Name, whole", &asked.name))
-            (field("subject", "subject", "Subject, whole", &asked.subject))
+            (field("name", "name", "Name (exact)", &asked.name))
+            (field("subject", "subject", "Subject (exact)", &asked.subject))
             (field("reason", "reason", "Reason contains", &asked.reason))
-            (field("queue", "queue", "Queue, whole", &asked.queue))
+            (field("queue", "queue", "Queue (exact)", &asked.queue))
             (field("since", "since", "Failed first since (UTC)", &asked.since))
             (field("until", "until", "Failed first before (UTC)", &asked.until))
             (field("attempts", "attempts", "Attempts at least", &asked.attempts))
@@ -86,7 +86,7 @@ fn form(asked: &Asked) -> Markup {
 fn found(asked: &Asked, seen: &Seen) -> Markup {
     let Seen { groups, messages, decided } = seen;
     if messages.is_empty() {
-        return html! { p { "Nothing is set aside that fits." } };
+        return html! { p { "No messages match the filter." } };
     }
     let total: i64 = groups.iter().map(|group| group.messages).sum();
     let more = messages.len() > MOST_SHOWN;
@@ -104,9 +104,9 @@ fn found(asked: &Asked, seen: &Seen) -> Markup {
     };
     html! {
         h2 { (total) @if groups.len() as i64 == MOST_GROUPS { " or more" } " by name and reason" }
-        (table("How many share a name and a reason", &["Messages", "Name", "Reason"], &counted))
+        (table("Messages by name and reason", &["Messages", "Name", "Reason"], &counted))
         h2 { "One by one, oldest first" }
-        @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter for others." } }
+        @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter to see others." } }
         (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
         (bulk_form::forms(asked, *decided))
     }
@@ -130,7 +130,7 @@ fn address(asked: &Asked, group: &Group) -> String {
     let narrowed = Asked { name: group.name.clone(), reason: group.reason.clone(), ..asked.clone() };
     let fields = narrowed.fields();
     let given = fields.iter().filter(|(_, value)| !value.is_empty());
-    // Its only way to write a query is one for a whole address.
+    // `url` can write a query only as part of a whole address.
     let whole = reqwest::Url::parse_with_params("http://admin/parked", given);
     whole.map_or_else(|_| "/parked".to_owned(), |url| format!("/parked?{}", url.query().unwrap_or_default()))
 }

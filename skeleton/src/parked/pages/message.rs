@@ -1,4 +1,4 @@
-//! `/parked/<id>`: one message whole, and what can be decided about it.
+//! `/parked/<id>`: one message, with the forms to decide about it.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -17,19 +17,19 @@ use crate::{
     store::{Decision, Fingerprint, SetAside, State, Store},
 };
 
-/// A decision to redrive or to drop, as its form has it.
+/// The form of a redrive or a drop.
 #[derive(Deserialize)]
 pub(super) struct Decided {
     #[serde(default)]
     by: String,
     #[serde(default)]
     note: String,
-    /// Whether it is really meant: `yes`.
+    /// The confirmation: `yes`.
     #[serde(default)]
     sure: String,
 }
 
-/// New data, as its form has it.
+/// The form with new data.
 #[derive(Deserialize)]
 pub(super) struct Edited {
     #[serde(default)]
@@ -37,19 +37,19 @@ pub(super) struct Edited {
     #[serde(default)]
     note: String,
     data: String,
-    /// The fingerprint of the data that was seen.
+    /// The fingerprint of the data that was shown.
     seen: String,
-    /// Whether it is handled again at once: `yes`.
+    /// Whether to handle it again at once: `yes`.
     #[serde(default)]
     redrive: String,
 }
 
-/// `GET /parked/<id>` - one message, as far as it may be seen.
+/// `GET /parked/<id>` - one message, with personal data masked.
 pub(super) async fn show<S: Store>(id: Uuid, desk: Desk<S>) -> Response {
     page_of(id, &desk, None).await
 }
 
-/// `POST /parked/<id>/redrive` - lets it be handled again.
+/// `POST /parked/<id>/redrive` - redrives it.
 pub(super) async fn redrive<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) -> Response {
     let done = async {
         let signed = signed(&form.by, &form.note)?;
@@ -62,7 +62,7 @@ pub(super) async fn redrive<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) ->
     }
 }
 
-/// `POST /parked/<id>/drop` - forgets it for good.
+/// `POST /parked/<id>/drop` - drops it for good.
 pub(super) async fn drop_one<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) -> Response {
     let done = async {
         let signed = signed(&form.by, &form.note)?;
@@ -78,7 +78,7 @@ pub(super) async fn drop_one<S: Store>(id: Uuid, form: Decided, desk: Desk<S>) -
     }
 }
 
-/// `POST /parked/<id>/edit` - gives it other data, and lets it be handled again where that was asked for.
+/// `POST /parked/<id>/edit` - replaces its data, and redrives it if requested.
 pub(super) async fn edit<S: Store>(id: Uuid, form: Edited, desk: Desk<S>) -> Response {
     let done = async {
         let signed = signed(&form.by, &form.note)?;
@@ -106,7 +106,7 @@ async fn for_people<S: Store>(store: &S, id: Uuid) -> Result<(), Refused> {
     if state.is_for_people() { Ok(()) } else { Err(Refused::NotParked(id, state)) }
 }
 
-/// The page, with what was refused and the text that it was about.
+/// The page, with an error and the submitted text if a decision was refused.
 async fn page_of<S: Store>(id: Uuid, desk: &Desk<S>, refused: Option<(Refused, Option<&Edited>)>) -> Response {
     let found = async { Ok((find(&desk.store, id).await, desk.store.trail(Some(id), 100).await?)) };
     let (message, trail) = match found.await {
@@ -137,8 +137,8 @@ async fn page_of<S: Store>(id: Uuid, desk: &Desk<S>, refused: Option<(Refused, O
 
 fn decided(trail: &[Decision]) -> Markup {
     html! {
-        h2 { "What was decided about it" }
-        @if trail.is_empty() { p { "Nothing yet." } } @else { (lines(trail)) }
+        h2 { "Decisions" }
+        @if trail.is_empty() { p { "None yet." } } @else { (lines(trail)) }
     }
 }
 
@@ -158,7 +158,7 @@ fn whole(message: &SetAside, typed: Option<&Edited>) -> Markup {
         @if message.state.is_for_people() { (redrive_form(message.message)) }
         @if message.state == State::Parked { (edit_form(message, data.as_deref(), typed)) }
         @if message.state.is_for_people() { (drop_form(message.message)) }
-        @else { p { "It is " (message.state.as_str()) ": there is nothing to decide about it yet." } }
+        @else { p { "It is " (message.state.as_str()) ": no decision is possible yet." } }
     }
 }
 
@@ -181,7 +181,7 @@ fn redrive_form(id: Uuid) -> Markup {
         h2 { "Redrive" }
         form method="post" action={ "/parked/" (id) "/redrive" } {
             (signature("redrive", "", ""))
-            button { "Handle it again" }
+            button { "Handle again" }
         }
     }
 }
@@ -191,8 +191,8 @@ fn drop_form(id: Uuid) -> Markup {
         h2 { "Drop" }
         form method="post" action={ "/parked/" (id) "/drop" } {
             (signature("drop", "", ""))
-            label class="check" { input type="checkbox" name="sure" value="yes" required; "It is gone for good" }
-            button class="bad" { "Forget it" }
+            label class="check" { input type="checkbox" name="sure" value="yes" required; "I know that it is lost for good" }
+            button class="bad" { "Drop" }
         }
     }
 }
@@ -204,8 +204,8 @@ fn edit_form(message: &SetAside, data: Option<&str>, typed: Option<&Edited>) -> 
     html! {
         h2 { "Edit" }
         p {
-            "What is behind a mask stays where the mask stays. The data is checked against the schema of "
-            (message.name) "; headers stay as they came."
+            "A mask that you leave keeps its value. The data is checked against the schema of "
+            (message.name) "; headers do not change."
         }
         form method="post" action={ "/parked/" (message.message) "/edit" } {
             input type="hidden" name="seen" value=(seen);
@@ -214,13 +214,13 @@ fn edit_form(message: &SetAside, data: Option<&str>, typed: Option<&Edited>) -> 
                 textarea id="data" name="data" rows="14" spellcheck="false" { "\n" (text) }
             }
             (signature("edit", by, note))
-            label class="check" { input type="checkbox" name="redrive" value="yes"; "Handle it again at once" }
-            button { "Keep this data" }
+            label class="check" { input type="checkbox" name="redrive" value="yes"; "Handle again at once" }
+            button { "Save" }
         }
     }
 }
 
-/// Who decides, and why; the ids begin with the form's name.
+/// Fields for the person's name and the note; the ids begin with the form's name.
 pub(super) fn signature(form: &str, by: &str, note: &str) -> Markup {
     html! {
         (field(&format!("{form}-by"), "by", "Your name, for the audit trail", by))

@@ -1,7 +1,7 @@
-//! Parked messages as pages on the admin port, for people who would rather look.
+//! Parked messages as pages on the admin port.
 //!
-//! The pages are whole without scripts. Everything shown is escaped, personal data is masked, and what changes something
-//! is taken from these pages alone ([`guard`]). Who may reach the admin port may use them: it is not a public port.
+//! The pages work without scripts. All content is escaped, personal data is masked, and changes are accepted only from
+//! these pages ([`guard`]). There is no login, so the admin port must not be public.
 
 mod asked;
 mod bulk;
@@ -25,24 +25,24 @@ use crate::{
     store::{NotSigned, Signed, Store},
 };
 
-/// The largest form: data of 256 kB in which every byte is written as three.
+/// The largest form: data of 256 kB with every byte encoded as three.
 pub(crate) const MAX_FORM: u64 = 1024 * 1024;
 
-/// Who decides, where nobody says.
+/// The name in the audit trail if none is given.
 const NOBODY_NAMED: &str = "admin port";
 
-/// How many lines a page has at most.
+/// The most lines of a page.
 const MOST_SHOWN: usize = 100;
 
-/// What the pages are about.
+/// The context of the pages.
 #[derive(Clone)]
 struct Desk<S> {
     store: S,
     service: &'static str,
 }
 
-/// `/parked`, `/parked/<id>` and `/parked/audit`, with their forms, for the admin port; `hosts` are the names it answers to beside
-/// addresses and `localhost`, with commas between.
+/// `/parked`, `/parked/<id>` and `/parked/audit`, with their forms, for the admin port. `hosts` are its accepted host
+/// names besides addresses and `localhost`, separated by commas.
 pub(crate) fn routes<S: Store>(store: S, service: &'static str, hosts: &str) -> Routes {
     let desk = Desk { store, service };
     let desk = warp::any().map(move || desk.clone());
@@ -63,17 +63,17 @@ fn form<T: DeserializeOwned + Send + 'static>() -> impl warp::Filter<Extract = (
     warp::body::form()
 }
 
-/// The name that was typed in, if any, and the note.
+/// The submitted name, if any, and note.
 fn signed(by: &str, note: &str) -> Result<Signed, NotSigned> {
     Signed::try_new(if by.trim().is_empty() { NOBODY_NAMED } else { by }, note)
 }
 
-/// Back to the page of a message, to see what came of it.
+/// Redirects to the page of a message, which shows the outcome.
 fn see(message: Uuid) -> Response {
     warp::reply::with_header(StatusCode::SEE_OTHER, LOCATION, format!("/parked/{message}")).into_response()
 }
 
-/// What a refusal is in HTTP.
+/// The HTTP status of a refusal.
 fn status_of(refused: &Refused) -> StatusCode {
     match refused {
         Refused::NotThere(_) => StatusCode::NOT_FOUND,

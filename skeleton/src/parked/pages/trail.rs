@@ -1,4 +1,4 @@
-//! `GET /parked/audit`: who decided what.
+//! `GET /parked/audit`: the audit trail.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::{
     store::{Decision, Store},
 };
 
-/// Which message it is about, as the form has it.
+/// The form: the id of a message, or empty.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -26,10 +26,10 @@ pub(super) struct Asked {
 pub(super) async fn show<S: Store>(asked: Asked, desk: Desk<S>) -> Response {
     let id: Result<Option<Uuid>, _> = Some(asked.id.trim()).filter(|id| !id.is_empty()).map(str::parse).transpose();
     let (status, found) = match id {
-        Err(_) => (StatusCode::UNPROCESSABLE_ENTITY, alert("the id is no UUID")),
+        Err(_) => (StatusCode::UNPROCESSABLE_ENTITY, alert("the id is not a UUID")),
         Ok(id) => match desk.store.trail(id, MOST_SHOWN as i64).await {
             Ok(decisions) => (StatusCode::OK, found(&decisions)),
-            Err(error) => (StatusCode::SERVICE_UNAVAILABLE, alert(&format!("the store cannot be asked: {error}"))),
+            Err(error) => (StatusCode::SERVICE_UNAVAILABLE, alert(&format!("the store does not answer: {error}"))),
         },
     };
     let form = html! {
@@ -43,7 +43,7 @@ pub(super) async fn show<S: Store>(asked: Asked, desk: Desk<S>) -> Response {
 
 fn found(decisions: &[Decision]) -> Markup {
     if decisions.is_empty() {
-        return html! { p { "Nobody has decided anything that fits." } };
+        return html! { p { "No decisions found." } };
     }
     html! {
         @if decisions.len() == MOST_SHOWN { p { "The newest " (MOST_SHOWN) " are shown." } }

@@ -1,4 +1,4 @@
-//! `replay` and `rebuild`: long tasks that tell how far they are, and that a signal stops at a good place.
+//! `replay` and `rebuild`: long tasks that report their progress, and that a signal stops at a safe point.
 
 use std::{collections::BTreeSet, fmt::Display, future::Future, time::Duration};
 
@@ -19,22 +19,22 @@ use crate::{
     stop::{self, Stop},
 };
 
-/// How often a task tells how far it is.
+/// The interval between two progress reports.
 const TELL: Duration = Duration::from_secs(1);
 
-/// Which events of the past.
+/// The selection of past events.
 #[derive(Args)]
 pub struct ReplayArguments {
-    /// Those written at this time or later: 2026-11-01T09:30:00Z, or 2026-11-01.
+    /// Events written at this time or later: 2026-11-01T09:30:00Z, or 2026-11-01.
     #[arg(long, value_parser = Range::time)]
     from: DateTime<Utc>,
-    /// Those written before this time.
+    /// Events written before this time.
     #[arg(long, value_parser = Range::time)]
     until: Option<DateTime<Utc>>,
-    /// Those of this name, `contacts.contact-added.v2`; may be given several times.
+    /// Events of this name, `contacts.contact-added.v2`; may be given several times.
     #[arg(long)]
     name: Vec<String>,
-    /// Begin anew, even if a replay that was begun is not finished.
+    /// Start over, even if an earlier replay is not finished.
     #[arg(long)]
     restart: bool,
 }
@@ -46,7 +46,7 @@ pub(super) async fn replay<S: Rebuildable>(service: Service<S>, settings: Settin
     let text = move |replayed: &Replayed| {
         let rate = replayed.read as f64 / began.elapsed().as_secs_f64();
         let Replayed { read, handled, remaining, .. } = replayed;
-        format!("{read} events read ({rate:.0} a second), {handled} of them meant and handled, {remaining} to go")
+        format!("{read} events read ({rate:.0} a second), {handled} of them selected and handled, {remaining} to go")
     };
     let done =
         told(text, async |progress, stop| service.replay(settings, range, asked.restart, progress, stop).await).await;
@@ -70,7 +70,7 @@ pub(super) async fn rebuild<S: Rebuildable>(service: Service<S>, settings: Setti
     }
 }
 
-/// Does a task, telling now and then and in the end how far it is. A signal stops it.
+/// Runs a task and reports its progress periodically and at the end. A signal stops it.
 async fn told<P, T, Doing>(
     text: impl Fn(&P) -> T,
     task: impl FnOnce(watch::Sender<P>, Stop) -> Doing,
@@ -104,7 +104,7 @@ fn ended(done: Result<bool, TaskError>) -> Exit {
             eprintln!("done");
             Exit::well()
         }
-        Ok(false) => Exit::failed(1, "stopped: run it again, with the same times and names, to go on"),
+        Ok(false) => Exit::failed(1, "stopped: run it again, with the same times and names, to continue"),
         Err(TaskError::Start(error @ StartError::Settings(_))) => Exit::failed(WRONG_SETTINGS, error),
         Err(error @ (TaskError::Unheard { .. } | TaskError::Rebuild(RebuildError::NothingToDo))) => {
             Exit::failed(2, error)

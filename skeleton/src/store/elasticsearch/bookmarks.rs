@@ -1,11 +1,11 @@
-//! Where long tasks were left: one document a task, under its name.
+//! Bookmarks in Elasticsearch: one document per task, with the task's name as its id.
 
 use serde_json::{Value, json};
 
 use super::Elasticsearch;
 use crate::{failure::StoreError, store::Bookmarks};
 
-/// The index of the places.
+/// The index of the bookmarks.
 pub const BOOKMARKS: &str = "bookmarks";
 
 impl Elasticsearch {

@@ -1,7 +1,7 @@
-//! Indices that are made again beside those in use, under aliases of their own until they take their places.
+//! Rebuilds indices beside those in use, under separate aliases until the swap.
 //!
-//! Tombstones are brought over with their versions, so that no late event brings back what was removed. Whoever was
-//! erased is buried in the new index before it is used, and once more before the old one goes.
+//! Tombstones are copied with their versions, so that no late event restores a removed document. Documents of erased
+//! accounts become tombstones in the new index before it is used, and again before the old one is deleted.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,14 +12,14 @@ use crate::{
     store::{Rebuildable, Slice},
 };
 
-/// How many documents are listed in one call.
+/// The number of documents listed in one call.
 const PAGE: usize = 5000;
 
 impl Elasticsearch {
-    /// The documents whose ids are in a slice, each with its version. Their ids must be in this field too, as a keyword.
+    /// The documents whose ids are in a slice, each with its version. The field must contain the id as a keyword.
     ///
     /// # Errors
-    /// Where the server does not answer.
+    /// Fails if the server does not respond.
     pub async fn versions_of<D: Document>(&self, field: &str, slice: &Slice) -> Result<Vec<(Uuid, i64)>, StoreError> {
         let alias = self.names.alias(D::INDEX);
         self.client.refresh(&alias).await?;
@@ -45,7 +45,7 @@ impl Elasticsearch {
         }
     }
 
-    /// The one index behind an alias.
+    /// The index that an alias refers to.
     async fn behind(&self, alias: &str) -> Result<Option<String>, CallError> {
         match self.client.get(&format!("_alias/{alias}")).await {
             Ok(found) => Ok(found.as_object().and_then(|indices| indices.keys().next().cloned())),
@@ -54,7 +54,7 @@ impl Elasticsearch {
         }
     }
 
-    /// Makes the next index beside the one in use.
+    /// Creates the next index beside the one in use.
     async fn make_beside(&self, plan: &super::IndexPlan, alias: &str) -> Result<(), CallError> {
         let mut body = self.body_of(plan)?;
         body["aliases"] = json!({ alias: {} });
@@ -64,7 +64,7 @@ impl Elasticsearch {
             round += 1;
             let index = format!("{}-r{round}", self.names.index(plan.name, plan.version));
             match self.client.put(&index, body.clone()).await {
-                // Left from a rebuild that was given up.
+                // Left by an abandoned rebuild.
                 Err(error) if error.is("resource_already_exists_exception") => {}
                 outcome => return outcome.map(drop),
             }
@@ -99,7 +99,7 @@ impl Rebuildable for Elasticsearch {
         let beside = self.names.beside();
         for plan in self.plans {
             let (used, made) = (self.names.alias(plan.name), beside.alias(plan.name));
-            // Where there is none, it was swapped before a crash.
+            // If one is missing, this plan was swapped before a crash.
             let (Some(old), Some(new)) = (self.behind(&used).await?, self.behind(&made).await?) else { continue };
             self.bring_tombstones(&used, &made).await?;
             owners::bury_all_erased(&self.client, &self.names, &made).await?;
@@ -132,7 +132,7 @@ impl Rebuildable for Elasticsearch {
 }
 
 impl Elasticsearch {
-    /// What one of the service's own indices is made with.
+    /// The body for creating one of the service's own indices.
     pub(super) fn body_of(&self, plan: &super::IndexPlan) -> Result<Value, StoreError> {
         let keyword = json!({ "type": "keyword" });
         let added = json!({ "owner_id": keyword, "deleted": { "type": "boolean" }, "buried_at": { "type": "date" } });

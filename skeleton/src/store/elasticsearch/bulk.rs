@@ -1,4 +1,4 @@
-//! Many writes in one call. What the server was too busy for is sent again, and only that.
+//! Many writes in one call. Only the writes that the server was too busy for are sent again.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::client::{Body, Client, Refused};
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// How long to wait before what was refused is sent again.
+/// The delays before refused writes are sent again.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
@@ -21,19 +21,19 @@ pub struct Write {
 }
 
 impl Write {
-    /// Writes a document, if this version is newer than what is there.
+    /// Writes a document if this version is newer than the existing one.
     pub fn versioned(index: &str, id: Uuid, version: i64, document: Value) -> Self {
         let action = json!({ "index": { "_index": index, "_id": id, "version": version, "version_type": "external", "require_alias": true } });
         Self { index: index.to_owned(), action, document: Some(document) }
     }
 
-    /// Writes a document over what is there.
+    /// Writes a document and overwrites an existing one.
     pub fn plain(index: &str, id: Uuid, document: Value) -> Self {
         let action = json!({ "index": { "_index": index, "_id": id, "require_alias": true } });
         Self { index: index.to_owned(), action, document: Some(document) }
     }
 
-    /// Removes a document, if nobody has changed it since it was read.
+    /// Deletes a document, unless it has changed since it was read.
     pub fn removal(index: &str, id: Uuid, seen: &Seen) -> Self {
         let action = json!({ "delete": { "_index": index, "_id": id, "if_seq_no": seen.seq_no, "if_primary_term": seen.primary_term } });
         Self { index: index.to_owned(), action, document: None }
@@ -55,22 +55,22 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Reads it from the answer that held the document.
+    /// Reads it from the response that contains the document.
     pub fn in_answer(answer: &Value) -> Self {
         let number = |name: &str| answer[name].as_i64().unwrap_or_default();
         Self { seq_no: number("_seq_no"), primary_term: number("_primary_term") }
     }
 
-    /// The part of an address that makes a change depend on it.
+    /// The part of a URL that makes a change conditional on this state.
     pub fn as_condition(&self) -> String {
         format!("if_seq_no={}&if_primary_term={}", self.seq_no, self.primary_term)
     }
 }
 
-/// Makes these writes. A write that finds something newer there, or nothing to remove, has nothing left to do.
+/// Performs these writes. A write that finds a newer version, or nothing to delete, counts as done.
 ///
 /// # Errors
-/// Unavailable where the server stays too busy. Broken where it refuses a document: the others are written.
+/// Unavailable if the server remains too busy. Broken if it rejects a document: the others are written.
 pub async fn send(client: &Client, writes: Vec<Write>) -> Result<(), StoreError> {
     let mut rest = writes;
     let mut waits = WAITS.iter();
@@ -87,7 +87,7 @@ pub async fn send(client: &Client, writes: Vec<Write>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Sends writes and returns those that were refused.
+/// Sends writes and returns the refused ones.
 async fn send_once(client: &Client, writes: Vec<Write>) -> Result<Vec<(Write, Refused)>, StoreError> {
     let mut lines = Vec::new();
     for write in &writes {

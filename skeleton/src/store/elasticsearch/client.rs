@@ -1,7 +1,7 @@
-//! The one way to the server: every call has a time limit, every answer's status is looked at.
+//! The only access to the server: every call has a time limit, and the status of every response is checked.
 //!
-//! All releases of the crate `elasticsearch` are pre-releases, and it has neither time limits nor retries of its own.
-//! Nothing but this file knows it, so that plain HTTP can take its place.
+//! All releases of the crate `elasticsearch` are pre-releases, and it has no time limits or retries of its own. Only
+//! this file uses it, so that plain HTTP can replace it.
 
 use std::{fmt, time::Duration};
 
@@ -22,13 +22,13 @@ use crate::{
     tls::Tls,
 };
 
-/// What a call carries.
+/// The body of a call.
 pub enum Body {
-    /// Nothing.
+    /// No body.
     Nothing,
     /// One JSON value.
     Json(Value),
-    /// JSON values, one a line.
+    /// JSON values, one per line.
     Lines(Vec<u8>),
 }
 
@@ -38,40 +38,40 @@ impl From<Value> for Body {
     }
 }
 
-/// A server that can be called.
+/// A client of a server.
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
     timeout: Duration,
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum CallError {
-    /// The server did not answer, or not in time, or not in JSON.
+    /// The server did not respond in time, or not in JSON.
     Unanswered(String),
-    /// The server refused.
+    /// The server refused the call.
     Refused(Refused),
-    /// A step that makes several calls failed.
+    /// A step of several calls failed.
     Failed(StoreError),
 }
 
-/// What the server said.
+/// The server's refusal.
 #[derive(Debug)]
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
-    /// The server's name for it, `version_conflict_engine_exception`.
+    /// The server's error type, such as `version_conflict_engine_exception`.
     pub kind: String,
-    /// What was asked for.
+    /// The path of the call.
     pub what: String,
 }
 
 impl Client {
-    /// A client of the server at this address; the user is part of the address.
+    /// Creates a client of the server at this URL; the user is part of the URL.
     ///
     /// # Errors
-    /// Where the address is none, or says plain text to another machine.
+    /// Fails if the URL is invalid, or requests plain text to another machine.
     pub fn new(address: &str, password: &str, timeout: Duration, tls: &Tls) -> Result<Self, StoreError> {
         let mut url: Url = address.parse().map_err(|error| StoreError::broken(format!("url: {error}")))?;
         let user = url.username().to_owned();
@@ -96,27 +96,27 @@ impl Client {
         Ok(Self { transport: builder.build().map_err(StoreError::broken)?, timeout })
     }
 
-    /// Asks with `GET`.
+    /// Sends a `GET` request.
     pub async fn get(&self, path: &str) -> Result<Value, CallError> {
         self.call(Method::Get, path, Body::Nothing).await
     }
 
-    /// Asks or orders with `POST`.
+    /// Sends a `POST` request.
     pub async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Value, CallError> {
         self.call(Method::Post, path, body.into()).await
     }
 
-    /// Orders with `PUT`.
+    /// Sends a `PUT` request.
     pub async fn put(&self, path: &str, body: impl Into<Body>) -> Result<Value, CallError> {
         self.call(Method::Put, path, body.into()).await
     }
 
-    /// Makes what was written to an index visible to searches. Costs little where nothing was.
+    /// Makes documents written to an index visible to searches. Costs little if there are none.
     pub async fn refresh(&self, index: &str) -> Result<(), CallError> {
         self.post(&format!("{index}/_refresh"), Body::Nothing).await.map(drop)
     }
 
-    /// Orders with `DELETE`.
+    /// Sends a `DELETE` request.
     pub async fn delete(&self, path: &str) -> Result<Value, CallError> {
         self.call(Method::Delete, path, Body::Nothing).await
     }
@@ -150,7 +150,7 @@ async fn read(response: Response, path: &str) -> Result<Value, CallError> {
     let bytes = response.bytes().await.map_err(unanswered)?;
     let body: Result<Value, _> = serde_json::from_slice(&bytes);
     if status.is_success() {
-        return body.map_err(|error| CallError::Unanswered(format!("the answer is no JSON: {error}")));
+        return body.map_err(|error| CallError::Unanswered(format!("the response is not JSON: {error}")));
     }
     let what = path.split('?').next().unwrap_or(path);
     let error = body.as_ref().map_or(&Value::Null, |body| &body["error"]);
@@ -162,22 +162,22 @@ fn unanswered(error: impl fmt::Display) -> CallError {
 }
 
 impl Refused {
-    /// What an error of the server means. Its reason is left out: it may hold a document's values.
+    /// Creates a refusal from an error of the server. Its reason is left out: it may contain a document's values.
     pub fn new(status: u16, error: &Value, what: &str) -> Self {
         let mut kind = error["type"].as_str().unwrap_or("no reason given").to_owned();
         if let Some(cause) = error["caused_by"]["type"].as_str() {
             kind = format!("{kind}, {cause}");
         }
-        // The name of a field is ours, not a value.
+        // A field name is part of the schema, not a value.
         if let Some((_, rest)) = error["reason"].as_str().and_then(|reason| reason.split_once("field [")) {
             kind = format!("{kind}, field {}", rest.split(']').next().unwrap_or_default());
         }
         Self { status, kind, what: what.to_owned() }
     }
 
-    /// What it means for the work at hand.
+    /// The kind of store error that the refusal amounts to.
     pub fn store_error_kind(&self) -> StoreErrorKind {
-        // A blocked, closed or missing index and a refused login are nobody's message's fault: they end when a person acts.
+        // A blocked, closed or missing index and a failed login are not caused by a message: an operator has to act.
         let passing = ["cluster_block_exception", "index_closed_exception", "index_not_found_exception"];
         let blocked = passing.iter().any(|kind| self.kind.starts_with(kind));
         match self.status {

@@ -1,11 +1,12 @@
-//! Confirmations: the one kind of event that a store without an outbox may send.
+//! Confirmations: the only kind of event that a store without an outbox may send.
 //!
-//! A confirmation says that a message was handled to its end, and nothing else. It is sent after the writes and before
-//! the message is acknowledged, and the broker must confirm it. A crash between the two leaves the message
-//! unacknowledged: it is handled again, and confirmed again under the same id, which is made from the message's. So
-//! whoever hears of it hears of it at least once, and takes it in once.
+//! A confirmation states that a message was handled completely, and nothing else. It is sent after the writes and
+//! before the message is acknowledged, and the broker must confirm it. A crash in between leaves the message
+//! unacknowledged: it is handled again, and confirmed again under the same id, which is derived from the message's id.
+//! So each consumer receives the confirmation at least once, and its inbox ignores repeats.
 //!
-//! Not for anything else: what says how things are now could be sent twice in two forms, and out of order.
+//! Do not use it for other events: an event about the current state could be sent twice with different content, and out
+//! of order.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use crate::{
     store::{OutboxRow, Outgoing, ServiceContext, UnitOfWork, checks, in_all_versions},
 };
 
-/// An event that says how many documents of an account were buried, once that is known.
+/// An event that reports how many documents of an account became tombstones, once that is known.
 pub(super) struct Confirmation {
     owner: Uuid,
     cause: Envelope,
@@ -32,16 +33,16 @@ struct Written {
 }
 
 impl Confirmation {
-    /// A confirmation of the message that is handled.
+    /// Creates a confirmation of the current message.
     ///
     /// # Errors
-    /// A bug where none is.
+    /// Fails with a bug if there is no current message.
     pub fn of<E: Event>(
         work: &UnitOfWork,
         owner: Uuid,
         event: impl FnOnce(u64) -> E + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
-        let cause = work.cause().cloned().ok_or_else(|| Failure::bug("nothing is handled that could be confirmed"))?;
+        let cause = work.cause().cloned().ok_or_else(|| Failure::bug("there is no current message to confirm"))?;
         let written = Box::new(move |count| {
             let event = event(count);
             let (body, subject) = (serde_json::to_vec(&event).map_err(Failure::bug)?, event.subject());
@@ -61,7 +62,7 @@ impl Confirmation {
             source: format!("/{}", service.name),
             time: service.environment.now(),
             subject,
-            // Numbers are given out by a transaction with an outbox.
+            // Only a transaction with an outbox assigns sequences.
             sequence: None,
             trace: Some(service.environment.child_of(cause.trace)),
             correlation_id: Some(cause.correlation_id.unwrap_or(cause.id)),
@@ -74,7 +75,7 @@ impl Confirmation {
     }
 }
 
-/// Sends confirmations, and waits until the broker has them.
+/// Sends confirmations and waits for the publisher confirms.
 pub(super) async fn send(
     service: &ServiceContext,
     confirmations: Vec<Confirmation>,
@@ -88,6 +89,6 @@ pub(super) async fn send(
     if messages.is_empty() || service.send(messages).await {
         return Ok(());
     }
-    // As with a store that does not answer: nothing is wrong with the message, so it waits without a count.
-    Err(StoreError::unavailable("the broker has not confirmed what was to be sent"))
+    // Treated as an unavailable store: the message is not at fault, so it waits without counting an attempt.
+    Err(StoreError::unavailable("the broker has not confirmed the published events"))
 }

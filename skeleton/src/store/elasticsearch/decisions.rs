@@ -1,5 +1,5 @@
-//! What people decide about parked messages. The trail is written before the change, for there is no transaction: what
-//! the trail does not have was not done.
+//! Decisions about parked messages. There is no transaction, so the audit trail is written before the change: a change
+//! without an entry does not occur.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -19,11 +19,11 @@ use crate::{
 /// The index's name.
 pub const DECISIONS: &str = "decisions";
 
-/// How many messages are decided about in one round of calls.
+/// The number of messages decided about in one round of calls.
 const AT_ONCE: usize = 1000;
 
 impl Elasticsearch {
-    /// Notes a decision about messages.
+    /// Records a decision about messages.
     async fn note(
         &self,
         act: Act,
@@ -51,7 +51,7 @@ impl Elasticsearch {
         bulk::send(&self.client, messages.into_iter().map(write).collect()).await
     }
 
-    /// Notes a decision about those of these messages that are parked. Returns their ids.
+    /// Records a decision about the parked ones among these messages. Returns their ids.
     async fn note_parked(&self, act: Act, messages: &[Uuid], signed: &Signed) -> Result<Vec<Uuid>, StoreError> {
         let parked = self.waiting().parked(messages).await?;
         let ids = parked.iter().map(|about| about.message).collect();
@@ -66,7 +66,7 @@ impl Elasticsearch {
     }
 }
 
-/// The order of decisions of one moment is that of their ids.
+/// Decisions of the same time are ordered by their ids.
 fn with_id(mut decision: Value, id: Uuid) -> Value {
     decision["decision"] = json!(id);
     decision

@@ -1,4 +1,4 @@
-//! Questions to the indices. Each is about one account's documents: the filter is put in here, and nowhere else.
+//! Searches. Each covers one account's documents: the filter is added here and nowhere else.
 
 use std::collections::BTreeMap;
 
@@ -9,50 +9,50 @@ use uuid::Uuid;
 use super::{Elasticsearch, client::Body, index::Document};
 use crate::failure::StoreError;
 
-/// What is asked of an index.
+/// A search in an index.
 ///
-/// It has no place for what looks beyond its query (aggregations, suggestions, rescoring), so nothing in it can widen
-/// whose documents are found.
+/// It has no fields for features that go beyond its query (aggregations, suggestions, rescoring), so it cannot widen
+/// the set of accounts whose documents are found.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Which documents, and how well they fit.
+    /// Which documents match, and how well.
     pub query: Value,
-    /// What decides between documents that fit equally well: names of fields.
+    /// The fields that order documents with equal scores.
     pub then_by: &'static [&'static str],
-    /// Of documents that have the same value in this field, only the best is found.
+    /// Of documents with the same value in this field, only the best is found.
     pub one_per: Option<&'static str>,
-    /// Passages to be shown with what is found.
+    /// Passages to show with the hits.
     pub passages: Option<Passages>,
-    /// How many at most.
+    /// The maximum number of hits.
     pub limit: usize,
 }
 
 /// Passages of long fields.
 #[derive(Clone, Debug)]
 pub struct Passages {
-    /// Of which fields.
+    /// The fields.
     pub of: &'static [&'static str],
-    /// Around what. A query of its own: to look for slips of the finger once more in every document costs too much.
+    /// The query to highlight. It is separate because fuzzy matching again in every document costs too much.
     pub around: Value,
 }
 
-/// How many characters of a field are looked through for a passage, and how many a passage has, about.
+/// The number of characters of a field that are searched for a passage, and the approximate length of a passage.
 const LOOKED_THROUGH: usize = 50_000;
 const PASSAGE: usize = 150;
 
-/// A document that was found.
+/// A document found by a search.
 #[derive(Clone, Debug)]
 pub struct Hit<D> {
     /// Its id.
     pub id: Uuid,
-    /// How well it fits.
+    /// Its relevance score.
     pub score: f64,
-    /// What it holds.
+    /// Its content.
     pub document: D,
-    /// The passages around the match, by field, the match between `<em>` and `</em>`; where the match is out of sight,
-    /// the field's beginning. Text, not HTML.
+    /// The passages around the match, by field, with the match between `<em>` and `</em>`. If the match is out of
+    /// range, the beginning of the field. Text, not HTML.
     pub passages: BTreeMap<String, Vec<String>>,
-    /// How many documents it stands for: more than one only where the question was for one of each.
+    /// The number of documents it represents: more than one only for a search with `one_per`.
     pub alike: u64,
 }
 
@@ -68,10 +68,10 @@ struct RawHit<D> {
 }
 
 impl Elasticsearch {
-    /// Asks several questions about the documents of one account. Answers come in the order of the questions.
+    /// Runs several searches in the documents of one account. Results are in the order of the searches.
     ///
     /// # Errors
-    /// Where the server does not answer or a question is wrong.
+    /// Fails if the server does not respond or a search is invalid.
     pub async fn find_of<D: Document + DeserializeOwned>(
         &self,
         owner: Uuid,
@@ -79,7 +79,7 @@ impl Elasticsearch {
     ) -> Result<Vec<Vec<Hit<D>>>, StoreError> {
         let mut lines = Vec::new();
         for question in questions {
-            // The same account asks the same copy each time: scores differ between copies.
+            // Searches of the same account use the same copy each time: scores differ between copies.
             let header = json!({ "index": self.names.alias(D::INDEX), "preference": owner, "allow_partial_search_results": false });
             lines.extend_from_slice(format!("{header}\n{}\n", body_of(owner, question)).as_bytes());
         }
@@ -87,7 +87,7 @@ impl Elasticsearch {
         let answers = answer["responses"].as_array().map(Vec::as_slice).unwrap_or_default();
         if answers.len() != questions.len() {
             return Err(StoreError::broken(format!(
-                "elasticsearch: {} questions were asked, {} answered",
+                "elasticsearch: {} searches were sent, {} answered",
                 questions.len(),
                 answers.len()
             )));
@@ -96,7 +96,7 @@ impl Elasticsearch {
     }
 }
 
-/// The one place where it is decided whose documents a question is about.
+/// The only place that restricts a search to an account's documents.
 fn body_of(owner: Uuid, question: &Question) -> Value {
     let mut sort = vec![json!({ "_score": "desc" })];
     sort.extend(question.then_by.iter().map(|field| json!({ *field: "asc" })));

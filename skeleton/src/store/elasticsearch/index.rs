@@ -1,4 +1,4 @@
-//! What a handler writes to: writes are collected, and sent in one call when all handlers of the batch are done.
+//! The transaction of a handler: writes are collected, and sent in one call when all handlers of the batch are done.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,22 +20,22 @@ use crate::{
     store::{SetAside, Transaction, UnitOfWork},
 };
 
-/// Something that can be found.
+/// A document that can be searched.
 pub trait Document: Serialize + Send + Sync {
-    /// The index it is in, as its [`super::IndexPlan`] names it.
+    /// The index that contains it, as named in its [`super::IndexPlan`].
     const INDEX: &'static str;
 
-    /// The account it belongs to. Nobody else finds it, and it goes when the account is erased.
+    /// The account it belongs to. Other accounts do not find it, and it is removed when the account is erased.
     fn owner(&self) -> Uuid;
 }
 
-/// The writes of one batch of messages. Nothing is sent before the commit, and nothing can be published with it but
-/// that an account is erased.
+/// The writes of one batch of messages. They are sent with the commit. The only events that can be published with it
+/// are confirmations of an account's erasure.
 pub struct Index {
     store: Elasticsearch,
     work: UnitOfWork,
     writes: Vec<Write>,
-    /// Who owns the documents that are written: to be looked at again after the write.
+    /// The owners of the written documents, to be checked again after the write.
     written: BTreeMap<Uuid, Vec<(&'static str, Uuid)>>,
     erased: HashMap<Uuid, u64>,
     confirmations: Vec<Confirmation>,
@@ -55,26 +55,26 @@ impl Index {
         }
     }
 
-    /// Where it writes to.
+    /// The store that it writes to.
     pub(super) fn store(&self) -> &Elasticsearch {
         &self.store
     }
 
-    /// The number of the event that is handled among those about its subject.
+    /// The sequence of the current event, among those of its subject.
     ///
     /// # Errors
-    /// Rejects a message without one.
+    /// Rejects a message without a sequence.
     pub fn version(&self) -> Result<i64, Failure> {
         self.work.sequence()
     }
 
-    /// Writes a document, unless a newer version of it, or its tombstone, is there.
+    /// Writes a document, unless a newer version of it or its tombstone exists.
     ///
     /// # Errors
-    /// Where the document cannot be written as a JSON object.
+    /// Fails if the document is not a JSON object.
     pub fn put<D: Document>(&mut self, id: Uuid, version: i64, document: &D) -> Result<(), Failure> {
         let Value::Object(mut fields) = serde_json::to_value(document).map_err(Failure::bug)? else {
-            return Err(Failure::bug(format!("a document of {} is no JSON object", D::INDEX)));
+            return Err(Failure::bug(format!("a document of {} is not a JSON object", D::INDEX)));
         };
         fields.insert("owner_id".to_owned(), json!(document.owner()));
         self.writes.push(Write::versioned(&self.store.names.alias(D::INDEX), id, version, Value::Object(fields)));
@@ -82,22 +82,22 @@ impl Index {
         Ok(())
     }
 
-    /// Leaves a tombstone in a document's place, unless a newer version of it is there.
+    /// Replaces a document with a tombstone, unless a newer version exists.
     pub fn bury<D: Document>(&mut self, id: Uuid, version: i64) {
         let tombstone = owners::tombstone(self.now());
         self.writes.push(Write::versioned(&self.store.names.alias(D::INDEX), id, version, tombstone));
     }
 
-    /// Leaves tombstones in the place of all documents of an account, for good: no event brings one back.
+    /// Replaces all documents of an account with tombstones, permanently: no event restores one.
     pub fn erase(&mut self, owner: Uuid) {
         self.writes.push(owners::mark(&self.store.names, owner, self.now()));
         self.erased.insert(owner, 0);
     }
 
-    /// The same, and tells so when it is done, with how many documents it was: see [`confirm`].
+    /// Does the same, and then sends a confirmation with the number of documents: see [`confirm`].
     ///
     /// # Errors
-    /// A bug where no message is handled.
+    /// Fails with a bug if there is no current message.
     pub fn erase_and_confirm<E: Event>(
         &mut self,
         owner: Uuid,
@@ -108,12 +108,12 @@ impl Index {
         Ok(())
     }
 
-    /// The time this work is done at.
+    /// The current time of the service's clock.
     pub fn now(&self) -> DateTime<Utc> {
         self.work.service().environment.now()
     }
 
-    /// Buries what the marks of erased accounts ask for: see [`owners`].
+    /// Replaces documents of marked accounts with tombstones: see [`owners`].
     async fn honour_marks(&mut self) -> Result<(), StoreError> {
         let now = self.now();
         let Elasticsearch { client, names, plans, .. } = &self.store;
@@ -144,22 +144,22 @@ impl Transaction for Index {
         &mut self.work
     }
 
-    /// Always: the documents' versions are the inbox. What comes again is written again, finds its own version or a
-    /// newer one there, and changes nothing.
+    /// Always true: the documents' versions replace the inbox. A redelivered message is written again, finds its own
+    /// version or a newer one, and changes nothing.
     fn is_new(&self, _: Uuid) -> bool {
         true
     }
 
     async fn lock_cursors(&mut self, _: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
-        Err(StoreError::broken("elasticsearch keeps no lines"))
+        Err(StoreError::broken("elasticsearch does not support subject cursors"))
     }
 
     async fn advance_cursors(&mut self, _: &[(String, i64)]) -> Result<(), StoreError> {
-        Err(StoreError::broken("elasticsearch keeps no lines"))
+        Err(StoreError::broken("elasticsearch does not support subject cursors"))
     }
 
-    /// Takes the message out when the transaction commits. Nothing is locked: another replica may handle it as well,
-    /// which does no harm.
+    /// Removes the message when the transaction commits. There is no lock: another replica may handle it as well, which
+    /// does no harm.
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
         let Some((waiting, seen)) = self.store.waiting().find_due(message).await? else { return Ok(None) };
         self.removals.push(Write::removal(&self.store.names.alias(SET_ASIDE), message, &seen));
@@ -174,8 +174,8 @@ impl Transaction for Index {
         Err(only_reads())
     }
 
-    /// Sends the writes, then does what can only be done after them. A crash between the two leaves the message
-    /// unacknowledged; handled again, it does both again.
+    /// Sends the writes, then performs the steps that must follow them. A crash in between leaves the message
+    /// unacknowledged; it is handled again with both steps.
     async fn commit(mut self) -> Result<(), StoreError> {
         bulk::send(&self.store.client, std::mem::take(&mut self.writes)).await?;
         self.honour_marks().await?;
@@ -187,5 +187,5 @@ impl Transaction for Index {
 }
 
 fn only_reads() -> StoreError {
-    StoreError::broken("a service that keeps its data in Elasticsearch answers only requests that read")
+    StoreError::broken("a service that keeps its data in Elasticsearch supports only read requests")
 }

@@ -1,12 +1,12 @@
-//! What an index is made with.
+//! The definition of an index.
 
-/// An index that a service keeps.
+/// An index of a service.
 #[derive(Clone, Copy, Debug)]
 pub struct IndexPlan {
-    /// Its name, one plain word.
+    /// Its name, a single word.
     pub name: &'static str,
-    /// Counts up with every change of `body`.
+    /// Incremented with every change of `body`.
     pub version: u32,
-    /// What makes it: the JSON of `settings` and `mappings`.
+    /// The JSON of its `settings` and `mappings`.
     pub body: &'static str,
 }

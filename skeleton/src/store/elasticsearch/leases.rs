@@ -1,8 +1,9 @@
-//! Leases as documents, changed by a script that the server runs as one act (`if_seq_no` inside) on its own clock.
+//! Leases in Elasticsearch, changed by a script that the server runs atomically (`if_seq_no` internally) with its own
+//! clock.
 //!
-//! What the fence cannot do here: there is no transaction, so the lease is looked at when [`Fenced::fence`] is called,
-//! and may change hands between that and the write. A holder that is paused just there does write. Where that matters,
-//! write documents under the fence as their version, so that an older holder's write is refused by the document itself.
+//! Limits of the fencing number: there is no transaction, so [`Fenced::fence`] checks the lease when it is called. The
+//! lease may change hands between that check and the write, and a holder that is paused in between does write. If that
+//! matters, use the fencing number as the version of the documents, so that they reject an older holder's write.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::{
     store::leases::{Fenced, Lease, Leases},
 };
 
-/// The index that holds them.
+/// The index of the leases.
 pub(super) const LEASES: &str = "leases";
 
 const CLAIM: &str = "if (ctx._source.holder == params.holder || ctx._source.expires_at < ctx._now) {
@@ -66,7 +67,7 @@ impl Fenced for Index {
     }
 }
 
-/// A lease as it is now: reading a document by its id needs no refresh.
+/// The current state of a lease. Reading a document by its id needs no refresh.
 async fn kept(store: &Elasticsearch, name: &str) -> Result<Option<Kept>, StoreError> {
     match store.client.get(&format!("{}/_doc/{name}", store.names.alias(LEASES))).await {
         Ok(answer) => serde_json::from_value(answer["_source"].clone()).map(Some).map_err(StoreError::broken),

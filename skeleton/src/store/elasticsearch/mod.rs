@@ -1,11 +1,11 @@
-//! Elasticsearch: documents under their own ids, each with the number of the event that wrote it as its version.
+//! Elasticsearch: documents under their own ids, each with the sequence of the event that wrote it as its version.
 //!
-//! There is no transaction. What there is instead: a write with an older version than the one that is there changes
-//! nothing, so messages may come twice, late and in any order, and half a batch that was written before a crash does
-//! no harm when it is handled again. Nothing is deleted on an event's word: the server forgets a deleted document's
-//! version after a minute, and an old event would bring it back. A tombstone stays in its place for 14 days.
-//! Such a service consumes events and answers questions. It cannot save and publish as one act, so it publishes
-//! nothing but confirmations (`confirm.rs`).
+//! There are no transactions. Instead, a write with an older version than the existing one changes nothing. So messages
+//! may arrive twice, late and in any order, and a batch that was half written before a crash can safely be handled
+//! again. No event deletes a document: the server forgets a deleted document's version after a minute, and an old event
+//! would restore it. A tombstone replaces the document for 14 days.
+//! Such a service consumes events and handles queries. It cannot save and publish atomically, so it publishes only
+//! confirmations (`confirm.rs`).
 
 mod bookmarks;
 mod building;
@@ -50,7 +50,7 @@ use names::Names;
 use owners::ERASED;
 use set_aside::{SET_ASIDE, Waiting};
 
-/// The indices that the skeleton keeps beside a service's own.
+/// The skeleton's own indices, beside those of a service.
 const OWN: [IndexPlan; 5] = [
     IndexPlan { name: SET_ASIDE, version: 2, body: include_str!("indices/set_aside.json") },
     IndexPlan { name: ERASED, version: 1, body: include_str!("indices/erased.json") },
@@ -68,7 +68,7 @@ pub struct Elasticsearch {
     replicas: u32,
 }
 
-/// An Elasticsearch store that is not open yet.
+/// Opens an Elasticsearch store.
 pub struct ElasticsearchBuilder {
     plans: &'static [IndexPlan],
 }
@@ -80,19 +80,19 @@ struct StoreSettings {
     url: String,
     #[serde(default)]
     password: Secret,
-    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    /// A PEM file with the certificate authorities that signed the server's certificate, unless a public one did.
     #[serde(default)]
     tls_ca_file: Option<std::path::PathBuf>,
-    /// Whether the server may be reached in plain text although it is on another machine.
+    /// Whether plain-text connections to a server on another machine are allowed.
     #[serde(default)]
     allow_plaintext: bool,
-    /// What the names of the indices begin with.
+    /// The prefix of the index names.
     #[serde(default = "search")]
     prefix: String,
-    /// How long one call may take.
+    /// The time limit of a call.
     #[serde(default = "five_seconds")]
     timeout_ms: u64,
-    /// How many copies beside the first a new index has.
+    /// The number of replicas of a new index.
     #[serde(default)]
     number_of_replicas: u32,
 }
@@ -106,16 +106,16 @@ fn five_seconds() -> u64 {
 }
 
 impl Elasticsearch {
-    /// A store whose indices these are. Each gets the fields `owner_id`, `deleted` and `buried_at` beside its own.
+    /// A store with these indices. Each gets the fields `owner_id`, `deleted` and `buried_at` in addition to its own.
     pub fn indexed_by(plans: &'static [IndexPlan]) -> ElasticsearchBuilder {
         ElasticsearchBuilder { plans }
     }
 
-    /// Makes what was written findable now, instead of within about a second. For tests and for tools: each call costs
-    /// the server.
+    /// Makes written documents searchable now, instead of within about a second. For tests and tools: each call puts
+    /// load on the server.
     ///
     /// # Errors
-    /// Where the server does not answer.
+    /// Fails if the server does not respond.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         for plan in self.plans {
             self.client.refresh(&self.names.alias(plan.name)).await?;
@@ -147,8 +147,8 @@ impl StoreBuilder for ElasticsearchBuilder {
 impl Store for Elasticsearch {
     type Tx = Index;
 
-    /// A document's version is the number of the event that wrote it: the latest wins by itself. Without transactions
-    /// nothing can be handled in order.
+    /// A document's version is the sequence of the event that wrote it, so the latest wins without cursors. Without
+    /// transactions, events cannot be handled in order.
     const KEEPS_CURSORS: bool = false;
 
     const EXPIRING: &'static [&'static str] = &["tombstones"];
@@ -157,12 +157,12 @@ impl Store for Elasticsearch {
         Ok(Index::new(self.clone(), UnitOfWork::new(service.clone())))
     }
 
-    /// Whether the server answers and all indices that there are can be read.
+    /// Checks that the server responds and all existing indices are readable.
     async fn ping(&self) -> Result<(), StoreError> {
         let patterns = [self.names.pattern(self.plans), self.names.pattern(&OWN)].join(",");
         let health = self.client.get(&format!("_cluster/health/{patterns}")).await?;
         if health["status"] == json!("red") {
-            return Err(StoreError::unavailable("elasticsearch: an index cannot be read: see the server's log"));
+            return Err(StoreError::unavailable("elasticsearch: an index is unavailable: see the server's log"));
         }
         Ok(())
     }
@@ -206,13 +206,13 @@ impl Store for Elasticsearch {
         Ok(self.claim(CLEAN_UP_LEASE, holder, lasts).await?.is_some())
     }
 
-    /// Forgets tombstones. The marks of erased accounts stay.
+    /// Deletes expired tombstones. The marks of erased accounts remain.
     async fn clean_up(&self, _: &str, limit: i64) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         for plan in self.plans {
             let old = json!({ "bool": { "filter": [{ "term": { "deleted": true } }, { "range": { "buried_at": { "lt": "now-14d" } } }] } });
             let index = self.names.alias(plan.name);
-            // What was removed last is not found again.
+            // Without the refresh, documents deleted in the last round would be found again.
             self.client.refresh(&index).await?;
             let path = format!("{index}/_delete_by_query?conflicts=proceed&max_docs={limit}");
             let answer = self.client.post(&path, json!({ "query": old })).await?;

@@ -1,9 +1,9 @@
-//! What things are called on the server.
+//! The names of indices and aliases on the server.
 
 use super::index_plan::IndexPlan;
 use crate::failure::StoreError;
 
-/// Where a service's documents are.
+/// Generates the names of a service's indices.
 #[derive(Clone, Debug)]
 pub struct Names {
     prefix: String,
@@ -12,10 +12,10 @@ pub struct Names {
 }
 
 impl Names {
-    /// Names that begin with a prefix.
+    /// Creates names with this prefix.
     ///
     /// # Errors
-    /// Where the prefix cannot begin an index's name.
+    /// Fails if the prefix cannot begin an index name.
     pub fn new(prefix: &str, plans: &'static [IndexPlan]) -> Result<Self, StoreError> {
         let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if prefix.is_empty() || prefix.len() > 100 || prefix.starts_with('-') || !prefix.chars().all(allowed) {
@@ -24,18 +24,18 @@ impl Names {
         Ok(Self { prefix: prefix.to_owned(), plans, is_beside: false })
     }
 
-    /// The names of the indices that are made beside those in use; the skeleton's own stay the same.
+    /// The names of the indices that are built beside those in use; the skeleton's own stay the same.
     pub fn beside(&self) -> Self {
         Self { is_beside: true, ..self.clone() }
     }
 
-    /// The alias that stands for an index whatever its version.
+    /// The alias of an index in any version.
     pub fn alias(&self, name: &str) -> String {
         let is_beside = self.is_beside && self.plans.iter().any(|plan| plan.name == name);
         format!("{}-{name}{}", self.prefix, if is_beside { "-beside" } else { "" })
     }
 
-    /// One version of an index; made again, it ends in `-r1`, `-r2` and so on.
+    /// One version of an index; rebuilt ones end in `-r1`, `-r2` and so on.
     pub fn index(&self, name: &str, version: u32) -> String {
         format!("{}-{name}-v{version}", self.prefix)
     }

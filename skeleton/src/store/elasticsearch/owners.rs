@@ -1,13 +1,14 @@
-//! Erasing an account: all its documents become tombstones, and none comes back.
+//! Erasing an account: all its documents become tombstones, and none is restored.
 //!
 //! An event that was sent before the erasure may be handled after it: by another replica at the same moment, or days
-//! later out of the set-aside messages. Two orders, one on each side, rule out that its document stays. Who erases
-//! *marks* the account first and buries what it then finds; who writes a document looks for a mark *after* the write
-//! and buries the document should there be one. Whichever comes first, the other sees it. A crash between the two
-//! steps leaves the message unacknowledged, and it is handled again, both steps.
+//! later as a set-aside message. The order of steps on each side ensures that its document does not remain. An erasure
+//! *marks* the account first, and then buries the documents it finds. A writer checks for a mark *after* the write, and
+//! buries the document if there is one. Whichever comes first, the other sees it. A crash between the two steps leaves
+//! the message unacknowledged, and it is handled again with both steps.
 //!
-//! Tombstones made here have a version that no event reaches. The mark is an account's id and a time, nothing about
-//! a person, and is kept for good: a message may lie parked for longer than tombstones are kept.
+//! To bury a document is to replace it with a tombstone whose version is higher than any event's. A mark contains an
+//! account's id and a time, nothing about a person. It is kept permanently: a message may stay parked for longer than
+//! tombstones are kept.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -23,13 +24,13 @@ use crate::failure::StoreError;
 /// The index of the marks.
 pub const ERASED: &str = "erased";
 
-/// Beyond the number of any event.
+/// Higher than the sequence of any event.
 const LAST_VERSION: i64 = 1 << 62;
 
-/// How many documents are buried in one call.
+/// The number of documents buried in one call.
 const PAGE: usize = 1000;
 
-/// What is left of a document: that there was one, and when it went.
+/// What remains of a document: the fact that it existed, and when it was removed.
 pub fn tombstone(buried_at: DateTime<Utc>) -> Value {
     json!({ "deleted": true, "buried_at": buried_at })
 }
@@ -39,18 +40,18 @@ pub fn mark(names: &Names, owner: Uuid, at: DateTime<Utc>) -> Write {
     Write::plain(&names.alias(ERASED), owner, json!({ "owner_id": owner, "erased_at": at }))
 }
 
-/// Which of these accounts are marked.
+/// The marked ones among these accounts.
 pub async fn erased_of(client: &Client, names: &Names, owners: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
     let answer = client.post(&format!("{}/_mget?_source=false", names.alias(ERASED)), json!({ "ids": owners })).await?;
     let documents = answer["docs"].as_array().map(Vec::as_slice).unwrap_or_default();
     if documents.len() != owners.len() || documents.iter().any(|document| document["found"].is_null()) {
-        return Err(StoreError::unavailable("elasticsearch: not all marks of erased accounts can be read"));
+        return Err(StoreError::unavailable("elasticsearch: failed to read the marks of erased accounts"));
     }
     let is_marked = |document: &&Value| document["found"] == json!(true);
     Ok(documents.iter().filter(is_marked).filter_map(|document| document["_id"].as_str()?.parse().ok()).collect())
 }
 
-/// Makes tombstones of these documents, for good.
+/// Replaces these documents with tombstones, permanently.
 pub async fn bury(
     client: &Client,
     index: &str,
@@ -60,7 +61,7 @@ pub async fn bury(
     bulk::send(client, ids.map(|id| Write::versioned(index, id, LAST_VERSION, tombstone(at))).collect()).await
 }
 
-/// Makes tombstones of all documents of these accounts. Returns of how many.
+/// Replaces all documents of these accounts with tombstones. Returns their number.
 pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateTime<Utc>) -> Result<u64, StoreError> {
     let mut buried = 0;
     let owned = json!({ "bool": { "filter": { "terms": { "owner_id": owners } }, "must_not": { "term": { "deleted": true } } } });
@@ -77,7 +78,7 @@ pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateT
     }
 }
 
-/// Does for every marked account what was done when it was marked.
+/// Buries the documents of every marked account.
 pub async fn bury_all_erased(client: &Client, names: &Names, index: &str) -> Result<(), StoreError> {
     let marks = names.alias(ERASED);
     client.refresh(&marks).await?;
@@ -91,7 +92,7 @@ pub async fn bury_all_erased(client: &Client, names: &Names, index: &str) -> Res
     }
 }
 
-/// The hits in an answer to a search.
+/// The hits of a search response.
 pub fn hits(answer: &Value) -> &[Value] {
     answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Parked messages: what people ask about them, and what a decision changes in one.
+//! Parked messages: queries about them, and changes by a decision.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::{
     store::{Filter, Group},
 };
 
-/// A message that is decided about.
+/// A message to decide about.
 #[derive(Deserialize)]
 pub struct About {
     /// Its id.
@@ -24,14 +24,14 @@ pub struct About {
     pub queue: String,
     /// Its name.
     pub name: String,
-    /// What it is about.
+    /// Its subject.
     pub subject: Option<String>,
-    /// Why it failed last.
+    /// The reason of its last failure.
     pub reason: String,
 }
 
 impl Waiting<'_> {
-    /// How many of them share a name and a reason, the most first. Exact as long as no name has more reasons than that.
+    /// Counts the messages by name and reason, the largest group first. Exact if no name has more than `limit` reasons.
     pub async fn groups(&self, filter: &Filter, limit: i64) -> Result<Vec<Group>, StoreError> {
         let reasons = json!({ "terms": { "field": "reason", "missing": "", "size": limit } });
         let names = json!({ "terms": { "field": "name", "size": limit }, "aggs": { "reasons": reasons } });
@@ -44,7 +44,7 @@ impl Waiting<'_> {
         Ok(groups)
     }
 
-    /// Those of these messages that are parked, without their data; at most as many as the server gives at once.
+    /// The parked ones among these messages, without their data; at most as many as the server returns at once.
     pub async fn parked(&self, messages: &[Uuid]) -> Result<Vec<About>, StoreError> {
         let asked = json!({
             "size": messages.len(),
@@ -56,7 +56,7 @@ impl Waiting<'_> {
         hits(&answer).iter().map(about).collect()
     }
 
-    /// Gives a message other data, if nobody has changed it since it was read.
+    /// Replaces the data of a message, unless it has changed since it was read.
     pub async fn replace_data(&self, message: Uuid, seen: &Seen, data: &[u8]) -> Result<bool, StoreError> {
         let path = format!("{}/_update/{message}?require_alias=true&{}", self.index, seen.as_condition());
         match self.client.post(&path, json!({ "doc": { "body": STANDARD.encode(data) } })).await {

@@ -1,12 +1,11 @@
-//! Indices and their versions: each is made once however many replicas start, and a new version is built beside the
-//! old one while both go on.
+//! Indices and their versions. Each is created once even if several replicas start, and a new version is built beside
+//! the old one while both are in use.
 //!
-//! `<prefix>-<name>` is an alias; the documents are in `<prefix>-<name>-v<version>`. A new version is made, filled
-//! from the old one, and the alias moves over in one step, but only from the index that was copied. What was written
-//! to the old one in between is copied once more, after the old one was closed to writing; documents keep their
-//! versions, so nothing older goes over something newer. Last, whoever was erased in between is buried once more, and
-//! the old index is deleted: it holds what people have had erased since. Each step may be done twice, by two replicas
-//! at once, or by another after a crash.
+//! `<prefix>-<name>` is an alias; the documents are in `<prefix>-<name>-v<version>`. A new version is created and
+//! filled from the old one. Then the alias moves atomically, but only from the index that was copied. The old index is
+//! closed for writing, and documents written to it in between are copied again. Documents keep their versions, so that
+//! none overwrites a newer one. Finally, documents of accounts erased in between are buried again, and the old index is
+//! deleted because it contains erased data. Each step may run twice: by two replicas at once, or again after a crash.
 
 use std::time::Duration;
 
@@ -20,22 +19,22 @@ use super::{
 };
 use crate::failure::StoreError;
 
-/// How often the state is looked at before giving up; each replica that gets in the way costs one look.
+/// How often the state is checked before an error is returned; each conflict with another replica costs one check.
 const LOOKS: usize = 32;
 
-/// What there is of an index.
+/// The existing versions of an index.
 enum Found {
-    /// Nothing.
+    /// There is none.
     Nothing,
     /// An older version.
     Older(String),
-    /// This version, and what is left of older ones.
+    /// This version, and remaining older ones.
     Current { index: String, older: Vec<String> },
-    /// A newer version: a newer service runs beside this one.
+    /// A newer version: a newer build of the service runs beside this one.
     Newer,
 }
 
-/// Brings one index up to date.
+/// Migrates one index to this version.
 pub async fn bring_up_to_date(
     client: &Client,
     names: &Names,
@@ -55,12 +54,12 @@ pub async fn bring_up_to_date(
         };
         match step {
             Ok(()) => {}
-            // Another replica was faster: look again.
+            // Another replica was faster: check again.
             Err(error) if error.has_status(404) || error.is("index_not_found_exception") => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(StoreError::broken(format!("elasticsearch: {alias} does not come to rest: is it being changed by hand?")))
+    Err(StoreError::broken(format!("elasticsearch: {alias} keeps changing: check whether it is being changed by hand")))
 }
 
 async fn find(client: &Client, alias: &str, version: u32) -> Result<Found, StoreError> {
@@ -86,7 +85,7 @@ async fn find(client: &Client, alias: &str, version: u32) -> Result<Found, Store
     })
 }
 
-/// Makes an index. One that is there already is as good, if it was made from the same text.
+/// Creates an index. An existing one is accepted if it was created from the same text.
 async fn create(client: &Client, index: &str, body: &Value) -> Result<(), CallError> {
     match client.put(index, body.clone()).await {
         Err(error) if error.is("resource_already_exists_exception") => check_unchanged(client, index, body).await,
@@ -94,7 +93,7 @@ async fn create(client: &Client, index: &str, body: &Value) -> Result<(), CallEr
     }
 }
 
-/// Builds the new index beside the old one and moves the alias, if it is still where it was.
+/// Builds the new index beside the old one and moves the alias, if it still refers to the old one.
 async fn replace(client: &Client, alias: &str, old: &str, index: &str, body: &Value) -> Result<(), CallError> {
     create(client, index, body).await?;
     copy(client, old, index, &everything()).await?;
@@ -105,7 +104,7 @@ async fn replace(client: &Client, alias: &str, old: &str, index: &str, body: &Va
     client.post("_aliases", actions).await.map(drop)
 }
 
-/// Brings over what came into the old index before the alias moved, and deletes it.
+/// Copies the documents that were written to the old index before the alias moved, and deletes it.
 async fn finish(client: &Client, names: &Names, alias: &str, old: &str, index: &str) -> Result<(), CallError> {
     client.put(&format!("{old}/_block/write"), Body::Nothing).await?;
     copy(client, old, index, &everything()).await?;
@@ -117,7 +116,8 @@ fn everything() -> Value {
     json!({ "match_all": {} })
 }
 
-/// Copies the documents that a query finds, with their versions. Takes as long as it takes: each look at it has a limit, the whole has none.
+/// Copies the documents that match a query, with their versions. Each status check has a time limit; the whole copy has
+/// none.
 pub async fn copy(client: &Client, from: &str, to: &str, query: &Value) -> Result<(), CallError> {
     client.refresh(from).await?;
     let order = json!({ "conflicts": "proceed", "source": { "index": from, "query": query }, "dest": { "index": to, "version_type": "external" } });
@@ -140,7 +140,7 @@ async fn check_unchanged(client: &Client, index: &str, body: &Value) -> Result<(
         return Ok(());
     }
     Err(StoreError::broken(format!(
-        "elasticsearch: {index} was made from another text: give the changed one a new version"
+        "elasticsearch: {index} was created from a different definition: give the changed one a new version"
     ))
     .into())
 }
@@ -151,10 +151,10 @@ fn with_alias(body: &Value, alias: &str) -> Value {
     body
 }
 
-/// The body that an index is made with: the plan's, how many copies, and the text it was made from.
+/// The body for creating an index: the plan's text, the number of replicas, and a record of the text.
 ///
 /// # Errors
-/// Where the text is not a JSON object.
+/// Fails if the text is not a JSON object.
 pub fn body_of(plan: &IndexPlan, replicas: u32, added: &Value) -> Result<Value, StoreError> {
     let wrong = |error: &dyn std::fmt::Display| StoreError::broken(format!("the index {}: {error}", plan.name));
     let text: Map<String, Value> = serde_json::from_str(plan.body).map_err(|error| wrong(&error))?;

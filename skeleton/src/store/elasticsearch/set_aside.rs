@@ -1,4 +1,4 @@
-//! Messages that have to wait, as documents of an index of their own.
+//! Set-aside messages in Elasticsearch, in a separate index.
 
 use std::collections::BTreeMap;
 
@@ -21,15 +21,15 @@ use crate::{
 /// The index's name.
 pub const SET_ASIDE: &str = "set-aside";
 
-/// How many messages are read in one call; each may be a few hundred kilobytes.
+/// The number of messages read in one call; each may be a few hundred kilobytes.
 const PAGE: i64 = 100;
 
-/// How many of their ids are.
+/// The number of ids read in one call.
 const PAGE_OF_IDS: i64 = 5000;
 
-/// The messages that have to wait.
+/// The set-aside messages.
 pub struct Waiting<'a> {
-    /// Where they are.
+    /// The client of the server.
     pub client: &'a Client,
     /// The alias of their index.
     pub index: String,
@@ -53,13 +53,13 @@ struct Document {
     last_failed_at: DateTime<Utc>,
 }
 
-/// Writes what is new about a message. A wait begins now by the server's clock, which also says when it is over: the
-/// service's own may be wrong.
+/// Updates a message. Its delay starts now by the server's clock, which also decides when it is over: the service's own
+/// clock may be wrong.
 const KEEP: &str = "for (change in params.changes.entrySet()) { ctx._source[change.getKey()] = change.getValue() }
     if (params.wait_ms != null) { ctx._source.due_at = Instant.ofEpochMilli(ctx._now + params.wait_ms).toString() }";
 
 impl Waiting<'_> {
-    /// Keeps a message. Of one that is kept already, only its state changes.
+    /// Inserts a message. If it exists, only its state changes.
     pub async fn keep(&self, message: &SetAside) -> Result<(), StoreError> {
         let document = json!(Document::from(message));
         let changed = ["state", "attempts", "due_at", "reason", "stack", "last_failed_at"];
@@ -73,7 +73,7 @@ impl Waiting<'_> {
         Ok(())
     }
 
-    /// A message, and the state it was read in.
+    /// Finds a message and the state of its document.
     pub async fn find(&self, message: Uuid) -> Result<Option<(SetAside, Seen)>, StoreError> {
         match self.client.get(&format!("{}/_doc/{message}", self.index)).await {
             Ok(answer) => Ok(Some((read(&answer["_source"])?, Seen::in_answer(&answer)))),
@@ -82,7 +82,7 @@ impl Waiting<'_> {
         }
     }
 
-    /// A message whose wait is over by the server's clock, and the state it was read in.
+    /// Finds a message that is due by the server's clock, and the state of its document.
     pub async fn find_due(&self, message: Uuid) -> Result<Option<(SetAside, Seen)>, StoreError> {
         let mut conditions = is_due();
         conditions.push(json!({ "ids": { "values": [message] } }));
@@ -92,14 +92,14 @@ impl Waiting<'_> {
         found.transpose()
     }
 
-    /// Removes a message that waits for its next attempt, unless it has changed meanwhile.
+    /// Removes a message that waits for its next attempt, unless it has changed in the meantime.
     pub async fn forget(&self, message: Uuid) -> Result<(), StoreError> {
         let found = self.find(message).await?;
         let Some((_, seen)) = found.filter(|(found, _)| found.state == State::Waiting) else { return Ok(()) };
         bulk::send(self.client, vec![Write::removal(&self.index, message, &seen)]).await
     }
 
-    /// The messages of a queue whose wait is over, longest overdue first; without messages of the names in `except`.
+    /// The messages of a queue that are due, longest overdue first. Leaves out messages whose names are in `except`.
     pub async fn due(&self, queue: &str, except: &[String], limit: i64) -> Result<Vec<Uuid>, StoreError> {
         let mut conditions = is_due();
         conditions.push(json!({ "term": { "queue": queue } }));
@@ -109,7 +109,7 @@ impl Waiting<'_> {
         Ok(hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect())
     }
 
-    /// The messages that a filter lets through, oldest first.
+    /// The messages that match a filter, oldest first.
     pub async fn list(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
         self.pages(json!({ "query": fits(filter) }), PAGE, limit, |hit| read(&hit["_source"])).await
     }
@@ -120,7 +120,7 @@ impl Waiting<'_> {
         self.pages(asked, PAGE_OF_IDS, limit, id_of).await
     }
 
-    /// Everything that a question finds, oldest first, read page by page.
+    /// All results of a search, oldest first, read page by page.
     async fn pages<T>(
         &self,
         mut asked: Value,
@@ -146,7 +146,7 @@ impl Waiting<'_> {
         }
     }
 
-    /// Lets parked messages wait for their next attempt. They are due by every clock: this script cannot read the server's.
+    /// Redrives parked messages. They are due at once by any clock: this script cannot read the server's.
     pub async fn redrive(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
         let script = json!({
             "source": "ctx._source.state = params.state; ctx._source.attempts = 0; ctx._source.due_at = params.due_at",
@@ -156,13 +156,13 @@ impl Waiting<'_> {
         Ok(answer["updated"].as_u64().unwrap_or_default())
     }
 
-    /// Forgets parked messages.
+    /// Drops parked messages.
     pub async fn drop_parked(&self, messages: &[Uuid]) -> Result<u64, StoreError> {
         let answer = self.change("_delete_by_query", messages, json!({})).await?;
         Ok(answer["deleted"].as_u64().unwrap_or_default())
     }
 
-    /// How many there are.
+    /// Counts the messages by state.
     pub async fn count(&self) -> Result<Counts, StoreError> {
         let in_state = |state: State| json!({ "filter": { "term": { "state": state } } });
         let groups = json!({ "waiting": in_state(State::Waiting), "parked": in_state(State::Parked) });
@@ -171,7 +171,7 @@ impl Waiting<'_> {
         Ok(Counts { waiting: number("waiting"), parked: number("parked"), ..Counts::default() })
     }
 
-    /// Does something to those of these messages that are parked.
+    /// Applies an action to the parked ones among these messages.
     async fn change(&self, action: &str, messages: &[Uuid], mut order: Value) -> Result<Value, StoreError> {
         self.client.refresh(&self.index).await?;
         order["query"] = parked_among(messages);
@@ -184,7 +184,7 @@ impl Waiting<'_> {
     }
 }
 
-/// The conditions of a message whose wait is over, by the server's clock.
+/// The conditions of a message that is due by the server's clock.
 fn is_due() -> Vec<Value> {
     vec![json!({ "term": { "state": State::Waiting } }), json!({ "range": { "due_at": { "lte": "now" } } })]
 }

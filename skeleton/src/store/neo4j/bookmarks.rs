@@ -1,4 +1,4 @@
-//! Where long tasks were left.
+//! Bookmarks in Neo4j.
 
 use neo4rs::query;
 use serde_json::Value;

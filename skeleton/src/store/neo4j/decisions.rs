@@ -1,4 +1,4 @@
-//! What people decide about parked messages: each change and its line in the trail are one statement.
+//! Decisions about parked messages. One statement makes each change and adds its entry to the audit trail.
 
 use chrono::{DateTime, Utc};
 use neo4rs::{Query, query};
@@ -11,7 +11,7 @@ use crate::{
     store::{Act, Decision, Decisions, Filter, Fingerprint, Group, SetAside, Signed},
 };
 
-/// These messages, each locked before its state is looked at, as node `kept` and as it was, `was`.
+/// Locks these messages before their state is read. Each is bound as node `kept`, and its properties as `was`.
 macro_rules! locked {
     ($states:literal) => {
         concat!(
@@ -24,7 +24,7 @@ macro_rules! locked {
     };
 }
 
-/// The line in the trail; returns how many there are.
+/// Adds the entry to the audit trail; returns the number of messages.
 macro_rules! noted {
     () => {
         " CREATE (:ParkedDecision {decided_at: datetime(), decided_by: $by, act: $act, note: $note, message: was.id,
@@ -34,8 +34,8 @@ macro_rules! noted {
     };
 }
 
-/// Lets messages wait for an attempt that is due. Where one is behind, the numbers before it that are nowhere set
-/// aside are given up: ten thousand at most, so that a number out of this world does no harm.
+/// Makes messages due for an attempt. If one waits for a predecessor, the numbers before it that are not set aside are
+/// given up: ten thousand at most, so that an absurd number does no harm.
 const REDRIVE: &str = concat!(
     locked!("['parked', 'behind']"),
     "OPTIONAL MATCH (line:Line {name: kept.line})
@@ -52,7 +52,8 @@ const REDRIVE: &str = concat!(
     noted!()
 );
 
-/// Forgets messages. Their numbers are given up, and those behind them look again whether it is their turn.
+/// Drops messages. Their numbers are given up, and the messages waiting for them check again whether their turn has
+/// come.
 const DROP: &str = concat!(
     locked!("['parked', 'behind']"),
     "DELETE kept
@@ -76,7 +77,7 @@ const TRAIL: &str = "MATCH (node:ParkedDecision) WHERE $message IS NULL OR node.
 const FORGET: &str = "MATCH (decision:ParkedDecision) WHERE decision.decided_at < $before
     WITH decision LIMIT 10000 DELETE decision RETURN count(*) AS forgotten";
 
-/// A decision as its node has it.
+/// A decision as stored in its node.
 #[derive(Deserialize)]
 struct Noted {
     decided_at: DateTime<Utc>,
@@ -112,10 +113,10 @@ impl TryFrom<Noted> for Decision {
     }
 }
 
-/// A decision about these messages.
+/// Binds the parameters of a decision about these messages.
 fn decision(statement: &str, act: Act, messages: &[Uuid], signed: &Signed, before: Option<Fingerprint>) -> Query {
     let mut ids: Vec<String> = messages.iter().map(Uuid::to_string).collect();
-    // Sorted: two who decide about the same messages wait for each other instead of deadlocking.
+    // Sorted, so that two decisions about the same messages wait for each other instead of deadlocking.
     ids.sort_unstable();
     let (sha256, bytes) = before.map(|before| (before.sha256, before.bytes)).unzip();
     query(statement)

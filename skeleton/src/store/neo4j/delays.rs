@@ -1,5 +1,5 @@
-//! Delayed jobs, as nodes. One replica moves at a time, so that their order is kept. Whoever waits for a job that is
-//! being cancelled, or moved, finds it gone and gets an error: its transaction is undone and tried again.
+//! Delayed jobs in Neo4j. One replica moves jobs at a time, so that their order is kept. A transaction that waits for a
+//! job that is being cancelled or moved fails when the node is gone: it is rolled back and retried.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl Delays for Neo4j {
     }
 }
 
-/// Keeps a job that cannot be read, as it was.
+/// Sets an unreadable job aside unchanged.
 async fn set_aside(tx: &mut Tx, taken: Taken, reason: &str) -> Result<(), StoreError> {
     tell_unreadable("delayed", &taken.id, reason);
     let kept = query(SET_ASIDE)

@@ -1,4 +1,4 @@
-//! What an error of the library means for the work at hand.
+//! Classifies errors of the Neo4j client.
 
 use std::any::type_name;
 
@@ -6,8 +6,8 @@ use neo4rs::{DeError, Error, Neo4jError};
 
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// The codes of a server that does not work at all, just now, or takes no changes: a follower, after the leader has changed,
-/// or a database that was made read-only.
+/// The codes of a server that is unavailable for now or read-only: a follower after a change of leader, or a database
+/// that was made read-only.
 const UNAVAILABLE: [&str; 6] = [
     "Neo.ClientError.Cluster.NotALeader",
     "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
@@ -17,7 +17,7 @@ const UNAVAILABLE: [&str; 6] = [
     "Neo.ClientError.Security.AuthenticationRateLimit",
 ];
 
-/// The codes, beside the transient ones, of a transaction that another got in the way of, or that took too long.
+/// The codes, besides the transient ones, of a conflict with another transaction or of a timeout.
 const CONFLICT: [&str; 6] = [
     "Neo.ClientError.Schema.ConstraintValidationFailed",
     "Neo.ClientError.Statement.EntityNotFound",
@@ -27,12 +27,12 @@ const CONFLICT: [&str; 6] = [
     "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
 ];
 
-/// The server cannot be reached.
+/// The error of a server that cannot be reached.
 pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
     StoreError::unavailable(format!("neo4j: {error}"))
 }
 
-/// Says what an error means.
+/// Classifies an error.
 pub(super) fn store_error(error: Error) -> StoreError {
     match error {
         Error::Neo4j(error) => server_error(&error),
@@ -49,21 +49,21 @@ pub(super) fn store_error(error: Error) -> StoreError {
     }
 }
 
-/// A row is not what the service takes it for. The values stay out of the text.
+/// The error of a row that does not match the expected type. The text contains no values.
 pub(super) fn unreadable<T>(error: &DeError) -> StoreError {
     let row = type_name::<T>();
     match error {
         DeError::PropertyMissingButRequired(Some(field)) | DeError::MissingField { field } => {
-            StoreError::broken(format!("neo4j: a row is no {row}: {field} is missing"))
+            StoreError::broken(format!("neo4j: a row does not match {row}: {field} is missing"))
         }
-        _ => StoreError::broken(format!("neo4j: a row is no {row}")),
+        _ => StoreError::broken(format!("neo4j: a row does not match {row}")),
     }
 }
 
 fn server_error(error: &Neo4jError) -> StoreError {
     let code = error.code();
     let kind = kind_of(code);
-    // The server's words may hold a node's values; those about a statement hold the statement alone.
+    // The server's message may contain a node's values. Messages about a statement contain only the statement.
     if code.starts_with("Neo.ClientError.Statement.Syntax") || code.starts_with("Neo.ClientError.Statement.Parameter") {
         return StoreError::new(kind, format!("neo4j: {code}: {}", error.message()));
     }
@@ -101,6 +101,6 @@ mod tests {
     fn a_row_that_cannot_be_read_does_not_show_its_values() {
         let error = DeError::Other("invalid type: string \"zoe@example.org\"".to_owned());
 
-        assert_eq!(unreadable::<i64>(&error).to_string(), "neo4j: a row is no i64");
+        assert_eq!(unreadable::<i64>(&error).to_string(), "neo4j: a row does not match i64");
     }
 }

@@ -1,5 +1,5 @@
-//! Jobs on Neo4j: worked off step by step, and not recorded. No progress, cancelling, keys or limits: those are
-//! Postgres's alone.
+//! Jobs on Neo4j: run step by step, without records. Progress, cancelling, keys and limits are available only on
+//! Postgres.
 
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 fn unrecorded() -> StoreError {
-    StoreError::broken("jobs are not recorded in Neo4j: keep them in a service on Postgres")
+    StoreError::broken("job records are not supported on Neo4j: use a service on Postgres")
 }
 
 impl JobRecords for Neo4j {
@@ -40,7 +40,7 @@ impl JobRecords for Neo4j {
 
 impl JobSteps for Tx {
     async fn begin_step(&mut self, _: &str, limit: Option<u32>, _: &[u8]) -> Result<StepAdmission, StoreError> {
-        let message = self.unit_of_work().cause().ok_or_else(|| StoreError::broken("a step has no message"))?.id;
+        let message = self.unit_of_work().cause().ok_or_else(|| StoreError::broken("a job step has no message"))?.id;
         limit.map_or(Ok(StepAdmission::Now(message)), |_| Err(unrecorded()))
     }
 

@@ -1,8 +1,8 @@
-//! The connections, each handed out to one at a time.
+//! The connections, each used by one caller at a time.
 //!
-//! The library's own pool takes every connection back, also one that hangs or that holds an open transaction with its
-//! locks. So each connection is a pool of one, and what is not given back on purpose is closed: the server then ends
-//! its transaction at once.
+//! The client library's own pool takes back every connection, even one that hangs or holds an open transaction with its
+//! locks. So each connection is a pool of one. A connection that is not returned explicitly is closed: the server then
+//! ends its transaction at once.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{store_error, unavailable};
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// How long the server may take to say that it is there at all.
+/// The time limit for checking that the server responds at all.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// A limited number of connections.
@@ -29,7 +29,7 @@ pub(super) struct Lanes {
     limit: Duration,
 }
 
-/// One connection. Dropped, it is closed.
+/// One connection. It is closed when dropped.
 pub(super) struct Lane {
     pub graph: Graph,
     lanes: Arc<Lanes>,
@@ -37,7 +37,7 @@ pub(super) struct Lane {
 }
 
 impl Lanes {
-    /// At most `size` connections, each as `config` says; `limit` is how long one question may take.
+    /// Creates a pool of at most `size` connections, configured by `config`; `limit` is the time limit of a query.
     pub fn new(config: Config, size: usize, limit: Duration) -> Self {
         Self {
             config,
@@ -49,7 +49,7 @@ impl Lanes {
         }
     }
 
-    /// Takes a connection, as soon as one is free.
+    /// Takes a connection as soon as one is free.
     pub async fn take(self: &Arc<Self>) -> Result<Lane, StoreError> {
         let slot = self.slots.clone().acquire_owned().await.map_err(unavailable)?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -60,19 +60,19 @@ impl Lanes {
         Ok(Lane { graph, lanes: self.clone(), _slot: slot })
     }
 
-    /// Asks with a limit of time. Boxed, because the library's futures are deep and large.
+    /// Runs a query with a time limit. Boxed, because the library's futures are deep and large.
     pub async fn within<T>(&self, asking: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
         if let Ok(answer) = tokio::time::timeout(self.limit, asking).await {
             return answer;
         }
         let text = format!("neo4j: no answer within {} ms", self.limit.as_millis());
-        // A server that answers others is there: it was this one question that took too long.
+        // If the server responds to another query, it is available: only this query took too long.
         let kind = if self.answers().await { StoreErrorKind::Conflict } else { StoreErrorKind::Unavailable };
         Err(StoreError::new(kind, text))
     }
 
-    /// Asks the server whether it answers, over a connection of its own: questions that use all others do not make the
-    /// server look as if it were away. A connection that was not answered on is closed.
+    /// Checks whether the server responds, over a separate connection: if queries use all others, the server does not
+    /// appear to be unavailable. A connection without a response is closed.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let kept = self.probe.lock().unwrap_or_else(PoisonError::into_inner).take();
         let graph = match kept {
@@ -94,14 +94,14 @@ impl Lanes {
         matches!(tokio::time::timeout(PROBE, asking).await, Ok(Ok(())))
     }
 
-    /// How many connections are in use and may be at most.
+    /// The number of connections in use, and the maximum.
     pub fn in_use(&self) -> (usize, usize) {
         (self.size - self.slots.available_permits(), self.size)
     }
 }
 
 impl Lane {
-    /// Says that nothing is open on it any more.
+    /// Returns the connection. Nothing may be open on it.
     pub fn give_back(self) {
         self.lanes.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.graph);
     }

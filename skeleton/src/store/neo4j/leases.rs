@@ -1,4 +1,4 @@
-//! Leases as nodes. A fenced transaction holds a lock on the node until it ends.
+//! Leases in Neo4j. A fenced transaction holds a lock on the node until it ends.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     store::leases::{Fenced, Lease, Leases},
 };
 
-/// Locks the node first: its values are read after that.
+/// Locks the node before reading its values.
 const CLAIM: &str = "MERGE (lease:Lease {name: $name})
         ON CREATE SET lease.holder = '', lease.fence = 0, lease.expires_at = datetime({epochMillis: 0})
     SET lease.is_taken = true
@@ -50,7 +50,7 @@ impl Fenced for Tx {
     }
 }
 
-/// The relay has a lease node of its own, called `relay`: no other may be called so.
+/// Prefixes the name: the relay has its own lease node `relay`, and no other may have that name.
 fn node_name(name: &str) -> String {
     format!("service {name}")
 }

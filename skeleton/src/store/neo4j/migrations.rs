@@ -1,9 +1,9 @@
-//! Brings the structure up to date, once however many replicas start.
+//! Runs migrations, each once even if several replicas start at the same time.
 //!
-//! A change of structure cannot share a transaction with a change of data. So a second connection holds a lock while
-//! the statements of a migration run, each in a transaction of its own, and notes the migration with the commit that
-//! frees the lock. A migration that was cut off runs again from its beginning: every statement must bear that
-//! (`IF NOT EXISTS`, `MERGE`).
+//! A schema change cannot share a transaction with a data change. So a second connection holds a lock while the
+//! statements of a migration run, each in its own transaction. The commit that releases the lock also records the
+//! migration. An interrupted migration runs again from its beginning, so every statement must be idempotent (`IF NOT
+//! EXISTS`, `MERGE`).
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::error::{store_error, unavailable};
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// What the skeleton keeps beside a service's own nodes, in order.
+/// The migrations of the skeleton's own nodes, in order.
 const MESSAGING: &[(&str, &str)] = &[
     ("V1__messaging", include_str!("V1__messaging.cypher")),
     ("V2__order", include_str!("V2__order.cypher")),
@@ -32,7 +32,7 @@ const MESSAGING: &[(&str, &str)] = &[
 /// How long replicas that start together wait for each other.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Without it there could be two locks.
+/// Without this constraint, there could be two locks.
 const ONE_LOCK: &str = "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (lock:Lock) REQUIRE lock.name IS UNIQUE";
 
 const LOCK: &str = "MERGE (lock:Lock {name: 'migrations'}) SET lock.is_taken = true
@@ -40,7 +40,7 @@ const LOCK: &str = "MERGE (lock:Lock {name: 'migrations'}) SET lock.is_taken = t
 
 const NOTE: &str = "CREATE (:Migration {name: $name, checksum: $checksum, applied_at: datetime()})";
 
-/// Runs the skeleton's migrations and the service's, those that have not run yet.
+/// Runs the pending migrations of the skeleton and the service.
 pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result<(), StoreError> {
     let deadline = Instant::now() + PATIENCE;
     again_until(deadline, || Box::pin(async { Graph::connect(config.clone())?.run(query(ONE_LOCK)).await })).await?;
@@ -49,7 +49,7 @@ pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result
             let name = format!("{owner} {name}");
             let checksum = again_until(deadline, || Box::pin(apply(config, &name, text))).await?;
             if checksum != checksum_of(text) {
-                let text = format!("the migration {name} has changed since it ran: undo that, and add a new one");
+                let text = format!("migration {name} has changed since it ran: revert it and add a new one");
                 return Err(StoreError::broken(text));
             }
         }
@@ -57,7 +57,7 @@ pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result
     Ok(())
 }
 
-/// Runs one migration, unless it has run before. Returns the checksum of what has run.
+/// Runs one migration, unless it has run before. Returns the checksum of the migration that ran.
 async fn apply(config: &Config, name: &str, text: &str) -> Result<String, neo4rs::Error> {
     let mut lock = Graph::connect(config.clone())?.start_txn().await?;
     let mut found = lock.execute(query(LOCK).param("name", name)).await?;
@@ -80,7 +80,7 @@ struct Before {
     checksum: Option<String>,
 }
 
-/// Tries until it works, as long as only another replica is in the way.
+/// Retries as long as another replica causes conflicts.
 async fn again_until<'a, T>(
     deadline: Instant,
     attempt: impl Fn() -> BoxFuture<'a, Result<T, neo4rs::Error>>,
@@ -90,7 +90,7 @@ async fn again_until<'a, T>(
         let error = match outcome {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => store_error(error),
-            Err(_) => return Err(unavailable(format!("the migrations were not done within {} s", PATIENCE.as_secs()))),
+            Err(_) => return Err(unavailable(format!("migrations did not complete within {} s", PATIENCE.as_secs()))),
         };
         if error.kind != StoreErrorKind::Conflict {
             return Err(error);

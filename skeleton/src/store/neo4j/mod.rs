@@ -1,7 +1,7 @@
 //! Neo4j: one transaction holds the inbox node, the handler's changes and the outbox nodes.
 //!
-//! Every question has a limit of time, and a connection whose transaction has failed or hangs is closed, never used
-//! again: a server that stops answering holds nobody up for longer than the limit.
+//! Every query has a time limit. A connection whose transaction has failed or hangs is closed and never reused: if the
+//! server stops responding, no caller waits longer than the limit.
 
 mod bookmarks;
 mod decisions;
@@ -41,21 +41,22 @@ use crate::{
     tls::Tls,
 };
 
-/// How many rows come with one answer; more cost another round trip.
+/// The number of rows fetched at once; more cost another round trip.
 const ROWS_AT_ONCE: usize = 1000;
 
-/// How long a statement of a migration may take: an index over many nodes takes its time.
+/// The time limit of a migration statement: creating an index over many nodes takes time.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(120);
 
-/// What expires, and how at most `$limit` of it is removed. By the server's clock, which has written the times.
+/// The kinds of entries that expire, and the statement that deletes at most `$limit` of each. The server's clock
+/// decides, since it has written the times.
 const EXPIRING: &[(&str, &str)] =
     &[("inbox", FORGET_RECEIVED), ("sagas", sagas::FORGET), ("schedule runs", schedules::FORGET)];
 
-/// Forgets what was received before the deduplication window: 14 days.
+/// Deletes messages received before the deduplication window of 14 days.
 const FORGET_RECEIVED: &str = "MATCH (entry:Inbox) WHERE entry.taken_in_at < datetime() - duration('P14D')
     WITH entry LIMIT $limit DELETE entry RETURN count(*) AS removed";
 
-/// The server knows how many nodes of a label there are. Those in a state are counted up to 10,001.
+/// The server keeps the number of nodes of a label. Nodes in a state are counted up to 10,001.
 const COUNT: &str = "OPTIONAL MATCH (oldest:Outbox) WHERE oldest.position > 0
     WITH oldest ORDER BY oldest.position LIMIT 1
     CALL { MATCH (kept:SetAside {state: 'waiting'}) WITH kept LIMIT 10001 RETURN count(*) AS waiting }
@@ -64,7 +65,7 @@ const COUNT: &str = "OPTIONAL MATCH (oldest:Outbox) WHERE oldest.position > 0
     RETURN COUNT { (:Outbox) } AS outbox, waiting, behind, parked,
         toFloat(coalesce(datetime().epochMillis - oldest.written_at.epochMillis, 0)) / 1000 AS age";
 
-/// A Neo4j database of a service's own.
+/// A service's own Neo4j database.
 #[derive(Clone)]
 pub struct Neo4j {
     lanes: Arc<Lanes>,
@@ -74,7 +75,7 @@ pub struct Neo4j {
     relay: Arc<Relay>,
 }
 
-/// A Neo4j store that is not open yet.
+/// Opens a Neo4j store.
 pub struct Neo4jBuilder {
     migrations: &'static [(&'static str, &'static str)],
 }
@@ -86,16 +87,16 @@ struct StoreSettings {
     url: String,
     #[serde(default)]
     password: Secret,
-    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    /// A PEM file with the certificate authorities that signed the server's certificate, unless a public one did.
     #[serde(default)]
     tls_ca_file: Option<std::path::PathBuf>,
-    /// Whether the server may be reached in plain text although it is on another machine.
+    /// Whether plain-text connections to a server on another machine are allowed.
     #[serde(default)]
     allow_plaintext: bool,
-    /// How many connections at most.
+    /// The maximum number of connections.
     #[serde(default = "sixteen")]
     connections: usize,
-    /// How long one question may take, in milliseconds.
+    /// The time limit of a query, in milliseconds.
     #[serde(default = "four_seconds")]
     query_timeout_ms: u64,
 }
@@ -109,7 +110,7 @@ fn four_seconds() -> u64 {
 }
 
 impl StoreSettings {
-    /// How to connect; `limit` is how long the server may take for a connection and for each part of an answer.
+    /// The connection settings; `limit` is the time limit for a connection and for each part of an answer.
     fn config(&self, limit: Duration) -> Result<Config, StoreError> {
         let wrong = || StoreError::broken("store.url: write it as bolt://user@host:port, without the password");
         let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
@@ -128,13 +129,14 @@ impl StoreSettings {
 }
 
 impl StoreSettings {
-    /// How to connect, as far as TLS goes. Certificates are always checked, so the schemes that do not are refused.
+    /// The TLS part of the connection settings. Certificates are always checked, so schemes without that check are
+    /// rejected.
     fn encrypted(&self, scheme: &str, place: &str) -> Result<ConfigBuilder, StoreError> {
         let tls = Tls::new(self.tls_ca_file.as_deref(), self.allow_plaintext).map_err(StoreError::broken)?;
         let builder = ConfigBuilder::default();
         if scheme.ends_with("+ssc") {
             return Err(StoreError::broken(format!(
-                "store.url: {scheme}:// checks no certificate: write {}:// and set store.tls_ca_file",
+                "store.url: {scheme}:// does not check certificates: write {}:// and set store.tls_ca_file",
                 scheme.replace("+ssc", "+s")
             )));
         }
@@ -144,7 +146,7 @@ impl StoreSettings {
             tls.plaintext_to(host, "bolt+s://user@host:7687").map_err(StoreError::broken)?;
             return Ok(builder);
         }
-        // Without a file, the driver asks the operating system which authorities it trusts.
+        // Without a file, the driver uses the authorities that the operating system trusts.
         Ok(match tls.ca_file() {
             Some(file) => builder.with_client_certificate(file),
             None => builder,
@@ -153,30 +155,30 @@ impl StoreSettings {
 }
 
 impl Neo4j {
-    /// A store whose structure these migrations make: name (`V1__people`) and Cypher, in order. A statement ends with
-    /// a semicolon at the end of its line.
+    /// A store whose schema is created by these migrations: name (`V1__people`) and Cypher, in order. A statement ends
+    /// with a semicolon at the end of its line.
     pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> Neo4jBuilder {
         Neo4jBuilder { migrations }
     }
 
-    /// Asks for rows outside of a transaction, each as a `T`: a struct with a field for every column, or the value of
-    /// the only column. Changes nothing.
+    /// Queries rows outside a transaction, each as a `T`: a struct with a field for every column, or the value of the
+    /// only column. Read-only.
     ///
     /// # Errors
-    /// Where the store does not answer or the statement is wrong.
+    /// Fails if the store does not respond or the statement is invalid.
     pub async fn query<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Vec<T>, StoreError> {
         self.call(query, true).await
     }
 
-    /// Asks for one row or none, outside of a transaction.
+    /// Queries at most one row, outside a transaction.
     ///
     /// # Errors
-    /// As [`Neo4j::query`]; also where there are more rows.
+    /// As [`Neo4j::query`]; also fails if there are more rows.
     pub async fn query_opt<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Option<T>, StoreError> {
         at_most_one(self.query(query).await?)
     }
 
-    /// Changes nodes and relationships, as a transaction of its own; for housekeeping only.
+    /// Changes nodes and relationships in a transaction of its own; for housekeeping only.
     ///
     /// # Errors
     /// As [`Neo4j::query`].
@@ -184,12 +186,12 @@ impl Neo4j {
         self.write::<BoltMap>(query).await.map(drop)
     }
 
-    /// How many connections are in use and may be at most.
+    /// The number of connections in use, and the maximum.
     pub fn connections(&self) -> (usize, usize) {
         self.lanes.in_use()
     }
 
-    /// Changes something and asks what came of it.
+    /// Runs a statement that changes data, and returns its rows.
     async fn write<T: DeserializeOwned + Send>(&self, query: Query) -> Result<Vec<T>, StoreError> {
         self.call(query, false).await
     }
@@ -210,7 +212,7 @@ impl Neo4j {
         self.lanes.within(asking).await
     }
 
-    /// Changes something and counts it: the statement returns one number.
+    /// Runs a statement that returns the number of its changes.
     async fn count(&self, query: Query) -> Result<u64, StoreError> {
         let counted: Vec<i64> = self.write(query).await?;
         Ok(counted.first().map_or(0, |counted| counted.unsigned_abs()))
@@ -280,7 +282,7 @@ impl Store for Neo4j {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         let counted: Option<Counted> = self.query_opt(query(COUNT)).await?;
-        let counted = counted.ok_or_else(|| StoreError::broken("counting gave no row"))?;
+        let counted = counted.ok_or_else(|| StoreError::broken("the count returned no row"))?;
         Ok(Counts {
             outbox: counted.outbox,
             outbox_age_seconds: counted.age.max(0.0),
@@ -296,7 +298,8 @@ impl Store for Neo4j {
 
     async fn clean_up(&self, kind: &str, limit: i64) -> Result<u64, StoreError> {
         let known = EXPIRING.iter().find(|(name, _)| *name == kind);
-        let (_, statement) = known.ok_or_else(|| StoreError::broken(format!("nothing called {kind} expires")))?;
+        let (_, statement) =
+            known.ok_or_else(|| StoreError::broken(format!("unknown kind of expiring entries: {kind}")))?;
         self.count(query(statement).param("limit", limit)).await
     }
 }
@@ -310,14 +313,14 @@ struct Counted {
     age: f64,
 }
 
-/// A map with these keys: a row of a list that a statement unwinds, for instance.
+/// A map with these keys, such as a row of a list that a statement unwinds.
 pub fn record<const N: usize>(fields: [(&str, BoltType); N]) -> BoltType {
     BoltType::Map(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 fn at_most_one<T>(mut rows: Vec<T>) -> Result<Option<T>, StoreError> {
     if rows.len() > 1 {
-        return Err(StoreError::broken(format!("one row was expected, there are {}", rows.len())));
+        return Err(StoreError::broken(format!("expected at most one row, found {}", rows.len())));
     }
     Ok(rows.pop())
 }

@@ -1,8 +1,8 @@
-//! The outbox: how messages are written into it, and who may relay them.
+//! The outbox: how messages are written into it, and which replica relays them.
 //!
-//! Whoever writes locks one counter until its commit, so positions rise in commit order and the relay needs no
-//! cursor. Only the holder of a lease relays; its clock is the server's, and what removes messages checks it in the
-//! same statement.
+//! A transaction that publishes locks one counter until its commit. So positions grow in commit order, and the relay
+//! needs no cursor. Only the holder of a lease relays. The lease uses the server's clock, and the statement that
+//! removes messages checks it.
 
 use std::{
     collections::BTreeMap,
@@ -24,16 +24,16 @@ use crate::{
     },
 };
 
-/// How long a lease lasts that nobody renews: how long a dead replica holds the others up.
+/// How long a lease lasts without renewal: a dead replica blocks the others for this long.
 const LEASE: &str = "PT15S";
 
-/// How old a lease may get before its holder renews it.
+/// The age at which the holder renews its lease.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
 
-/// How many bytes an envelope comes to, with the names of the parameters around it.
+/// The approximate size of an envelope in bytes, with the names of the parameters around it.
 const ENVELOPE: usize = 700;
 
-/// Locks the counter first: its value is read after that, and nobody else gives out positions before the commit.
+/// Locks the counter before reading its value: no other transaction assigns positions before the commit.
 const STAGE: &str = "MATCH (counter:Counter {name: 'outbox'})
     SET counter.is_taken = true
     SET counter.last = counter.last + $count
@@ -94,13 +94,13 @@ const RESIGN: &str = "MATCH (lease:Lease {name: 'relay'})
     WITH lease WHERE lease.holder = $holder
     SET lease.expires_at = datetime() - duration('PT1S')";
 
-/// Subjects whose number is lower than the one they reached.
+/// Subjects whose sequence is lower than the given one.
 const LOWER: &str = "UNWIND $rows AS row
     OPTIONAL MATCH (sequence:Sequence {subject: row.subject})
     WITH row, coalesce(sequence.last, 0) AS last WHERE last < row.last
     RETURN count(*) AS lower";
 
-/// Moves them there. Locks each before it is read.
+/// Raises them. Locks each sequence before reading it.
 const RAISE: &str = "UNWIND $rows AS row
     MERGE (sequence:Sequence {subject: row.subject}) ON CREATE SET sequence.last = 0
     SET sequence.is_taken = true
@@ -108,13 +108,13 @@ const RAISE: &str = "UNWIND $rows AS row
     SET sequence.last = row.last
     RETURN count(*) AS raised";
 
-/// What a replica knows of its right to relay.
+/// A replica's state of its right to relay.
 pub(super) struct Relay {
     holder: String,
     held: Mutex<Held>,
 }
 
-/// When the lease was renewed, and from where the outbox is read.
+/// When the lease was renewed, and the position to read the outbox from.
 #[derive(Default)]
 struct Held {
     renewed: Option<Instant>,
@@ -122,7 +122,7 @@ struct Held {
     last: i64,
 }
 
-/// A node of the outbox. A property that is missing makes it unreadable, and not the whole window.
+/// A node of the outbox. A missing property makes this node unreadable, not the whole window.
 #[derive(Deserialize)]
 struct Message {
     position: i64,
@@ -146,14 +146,14 @@ struct Counted {
     count: i64,
 }
 
-/// About how many bytes a message comes to, as a parameter.
+/// The approximate size of a message as a parameter, in bytes.
 pub(super) fn bytes_of(staged: &PendingMessage) -> usize {
     ENVELOPE + staged.exchange.len() + staged.routing_key.len() + staged.body.len()
 }
 
-/// Writes messages, giving each its subject's next number.
+/// Inserts messages with the next sequence of their subjects.
 pub(super) fn stage(staged: &[PendingMessage]) -> Result<Query, StoreError> {
-    // Those without a number share the empty name, whose count nobody uses.
+    // Messages without a sequence share the empty name, whose counter is not used.
     let mut subjects: BTreeMap<&str, Vec<BoltType>> = BTreeMap::new();
     for (place, message) in (1i64..).zip(staged) {
         let messages = subjects.entry(message.numbered_subject().unwrap_or("")).or_default();
@@ -182,7 +182,7 @@ impl Relay {
 }
 
 impl Held {
-    /// The outbox was read. Positions rise in commit order: nothing appears any more before what was read.
+    /// Records that the outbox was read. Positions grow in commit order: no message appears any more before those read.
     fn has_read(&mut self, messages: &[Message]) {
         self.from = messages.first().map_or(self.last + 1, |first| first.position);
         self.last = messages.last().map_or(self.last, |last| self.last.max(last.position));
@@ -190,7 +190,7 @@ impl Held {
 }
 
 impl Neo4j {
-    /// Takes the lease, or makes it last longer. From the start: a person may have put something back.
+    /// Takes or renews the lease. Reads from the start again: a person may have put messages back.
     async fn claim(&self, held: &mut Held) -> Result<(), StoreError> {
         let asked_at = Instant::now();
         *held = Held::default();
@@ -236,7 +236,7 @@ impl Outbox for Neo4j {
         let checked: Vec<i64> = self.write(remove).await?;
         if checked.first().is_none_or(|checked| *checked == 0) {
             held.renewed = None;
-            return Err(unavailable("another replica relays now"));
+            return Err(unavailable("another replica is now the relay"));
         }
         Ok(())
     }
@@ -281,7 +281,7 @@ impl Outbox for Neo4j {
 
     async fn release_leadership(&self) {
         if self.relay.held.lock().await.renewed.take().is_some() {
-            // Not done, it ends by itself.
+            // If this fails, the lease expires.
             let _ = self.execute(query(RESIGN).param("holder", self.relay.holder.as_str())).await;
         }
     }

@@ -1,14 +1,15 @@
-//! Parameters in pieces that go out at once.
+//! Splits parameters into pieces that are sent without delay.
 //!
-//! neo4rs 0.9 writes a message that does not fit into its buffer of 8 kB in three parts, and leaves Nagle's algorithm on: the
-//! second part waits until the server has acknowledged the first, which takes it 40 ms. A statement more takes one.
+//! neo4rs 0.9 writes a message that does not fit into its buffer of 8 kB in three parts, and leaves Nagle's algorithm
+//! on. The second part waits until the server has acknowledged the first, which takes 40 ms. An additional statement
+//! takes 1 ms.
 
 use neo4rs::BoltType;
 
-/// How many bytes of parameters fit into the buffer, with a statement beside them.
+/// The number of bytes of parameters that fit into the buffer together with a statement.
 const FIT: usize = 6 * 1024;
 
-/// Splits what would go out with one statement, in its order. What does not fit is alone.
+/// Splits the parameters of a statement, in order. A parameter that does not fit gets its own piece.
 pub(super) fn pieces<T>(all: Vec<T>, bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let mut pieces: Vec<Vec<T>> = Vec::new();
     let mut room = 0;
@@ -26,7 +27,7 @@ pub(super) fn pieces<T>(all: Vec<T>, bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<
     pieces
 }
 
-/// About how many bytes a parameter comes to.
+/// The approximate size of a parameter in bytes.
 pub(super) fn bytes_of(parameter: &BoltType) -> usize {
     match parameter {
         BoltType::String(text) => text.value.len() + 3,

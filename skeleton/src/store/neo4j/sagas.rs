@@ -1,4 +1,4 @@
-//! Sagas: a node each, locked by whoever takes a step, and a node for each line of its log.
+//! Sagas in Neo4j: a node each, locked while a step is taken, and a node for each entry of its log.
 
 use chrono::{DateTime, Utc};
 use neo4rs::{Query, query};
@@ -11,7 +11,7 @@ use crate::{
     store::{KeepSagas, PendingMessage, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas},
 };
 
-/// Forgets sagas that were kept long enough, with their logs.
+/// Deletes sagas whose retention has ended, with their logs.
 pub(super) const FORGET: &str = "MATCH (saga:Saga) WHERE saga.keep_until < datetime()
     WITH saga LIMIT $limit
     OPTIONAL MATCH (saga)-[:TOOK]->(step:SagaStep)
@@ -80,7 +80,7 @@ struct KeptStep {
     compensation: Option<String>,
 }
 
-/// A statement about one saga, with all that may change of it.
+/// A statement about one saga, with all its mutable properties.
 fn about(statement: &str, saga: &SagaRow) -> Query {
     query(statement)
         .param("name", saga.name.as_str())

@@ -1,4 +1,4 @@
-//! Schedules as nodes. One number a schedule says up to when it is settled; whoever moves it on has the run.
+//! Schedules in Neo4j. Each has a time until which it is settled; the transaction that advances it owns the run.
 
 use chrono::{DateTime, Utc};
 use neo4rs::query;
@@ -27,7 +27,7 @@ const NOTE: &str = "MATCH (schedule:Schedule {name: $name})
 const LAST: &str = "MATCH (run:ScheduleRun {name: $name}) WHERE run.job IS NOT NULL
     RETURN run.due_at AS due_at, run.noted_at AS noted_at, run.job AS job ORDER BY due_at DESC LIMIT 1";
 
-/// Forgets runs of 90 days ago.
+/// Deletes runs recorded more than 90 days ago.
 pub(super) const FORGET: &str = "MATCH (run:ScheduleRun) WHERE run.noted_at < datetime() - duration('P90D')
     WITH run LIMIT $limit DELETE run RETURN count(*) AS removed";
 
@@ -42,7 +42,7 @@ impl ScheduleRuns for Neo4j {
     async fn adopt(&self, name: &str, rhythm: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
         let adopt = query(ADOPT).param("name", name).param("rhythm", rhythm).param("now", now.fixed_offset());
         let settled: Vec<DateTime<Utc>> = self.write(adopt).await?;
-        settled.first().copied().ok_or_else(|| StoreError::broken("a schedule was adopted and is not there"))
+        settled.first().copied().ok_or_else(|| StoreError::broken("adopting a schedule returned no row"))
     }
 
     async fn settled_until(&self, name: &str) -> Result<Option<DateTime<Utc>>, StoreError> {

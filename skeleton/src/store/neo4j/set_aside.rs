@@ -1,4 +1,4 @@
-//! Messages that have to wait, as nodes.
+//! Set-aside messages in Neo4j.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Filter, LinesToCheck, SequencePosition, SetAside, State},
 };
 
-/// A message that has to wait, as its node has it.
+/// A set-aside message as stored in its node.
 #[derive(Deserialize)]
 pub(super) struct Kept {
     id: Uuid,
@@ -56,8 +56,8 @@ impl TryFrom<Kept> for SetAside {
     }
 }
 
-/// Keeps a message, in place of what was kept of it before. Its wait begins now by the clock that says when it is over: the
-/// service's own may be wrong.
+/// Sets a message aside and replaces an earlier entry for it. Its delay starts now by the clock that also decides when
+/// it is over: the service's own clock may be wrong.
 pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
     let headers = serde_json::to_string(&kept.headers).map_err(StoreError::broken)?;
     let statement = "MERGE (kept:SetAside {id: $id})
@@ -89,7 +89,7 @@ pub(super) fn keep(kept: &SetAside) -> Result<Query, StoreError> {
 pub(super) const FORGET: &str = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true REMOVE kept.is_taken
     WITH kept WHERE kept.state = 'waiting' DELETE kept";
 
-/// Messages whose wait is over, and those behind whose turn it is, of all lines or of some.
+/// Messages that are due, and messages waiting for a predecessor whose turn has come, in all lines or some.
 macro_rules! due {
     ($lines:literal) => {
         concat!(
@@ -105,10 +105,10 @@ macro_rules! due {
     };
 }
 
-/// Reads every message that is behind.
+/// Checks every message that waits for a predecessor.
 const DUE: &str = due!("MATCH (kept:SetAside {queue: $queue, state: 'behind'}) MATCH (line:Line {name: kept.line})");
 
-/// Reads the messages of these lines whose turn it is, and no others: thousands may wait behind one that is parked.
+/// Checks only the next messages of these lines: thousands may wait for a parked one.
 const DUE_IN_LINES: &str = due!(
     "UNWIND $lines AS name MATCH (line:Line {name: name})
     MATCH (kept:SetAside {line: name}) USING INDEX kept:SetAside(line, number)
@@ -116,7 +116,7 @@ const DUE_IN_LINES: &str = due!(
     WHERE kept.queue = $queue AND kept.state = 'behind' WITH kept, line"
 );
 
-/// What is due.
+/// The messages that are due.
 pub(super) fn due(queue: &str, lines: &LinesToCheck, except: &[String], limit: i64) -> Query {
     let asked = match lines {
         LinesToCheck::All => query(DUE),
@@ -125,10 +125,10 @@ pub(super) fn due(queue: &str, lines: &LinesToCheck, except: &[String], limit: i
     asked.param("queue", queue).param("except", except.to_vec()).param("limit", limit)
 }
 
-/// What a filter lets through, as `kept`; the parameters are those of [`given`].
+/// The messages that match a filter, as `kept`; the parameters are those of [`given`].
 macro_rules! that_fit {
     () => {
-        // One that is handled in this moment may be found and have lost its properties already.
+        // A message that is being handled may be found after it has lost its properties.
         "MATCH (node:SetAside)
         WITH properties(node) AS kept
         WHERE kept.id IS NOT NULL AND ($id IS NULL OR kept.id = $id) AND ($name IS NULL OR kept.name = $name)
@@ -139,7 +139,7 @@ macro_rules! that_fit {
     };
 }
 
-/// The messages that a filter lets through, oldest first.
+/// The messages that match a filter, oldest first.
 pub(super) fn list(filter: &Filter, limit: i64) -> Query {
     let statement = concat!(that_fit!(), "RETURN kept ORDER BY kept.first_failed_at, kept.id LIMIT $limit");
     given(statement, filter, limit)
@@ -151,7 +151,7 @@ pub(super) fn ids(filter: &Filter, limit: i64) -> Query {
     given(statement, filter, limit)
 }
 
-/// How many of them share a name and a reason.
+/// Their number by name and reason.
 pub(super) fn groups(filter: &Filter, limit: i64) -> Query {
     let statement = concat!(
         that_fit!(),
@@ -160,7 +160,7 @@ pub(super) fn groups(filter: &Filter, limit: i64) -> Query {
     given(statement, filter, limit)
 }
 
-/// The parameters of a filter, and how many rows at most.
+/// The parameters of a filter, and the row limit.
 fn given(statement: &str, filter: &Filter, limit: i64) -> Query {
     query(statement)
         .param("id", filter.id.map(|id| id.to_string()))

@@ -1,4 +1,4 @@
-//! One transaction.
+//! A transaction in Neo4j.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -22,14 +22,14 @@ use crate::{
     store::{Publish, ServiceContext, SetAside, Transaction, UnitOfWork, past_given_up},
 };
 
-/// Ids come sorted: two transactions that take in the same ones wait for each other instead of deadlocking.
+/// The ids are sorted: two transactions that record the same ones wait for each other instead of deadlocking.
 const RECORD_IN_INBOX: &str = "UNWIND $ids AS id
     MERGE (entry:Inbox {id: id}) ON CREATE SET entry.is_new = true
     WITH entry, id WHERE entry.is_new
     SET entry.is_new = null, entry.taken_in_at = datetime()
     RETURN id";
 
-/// Locks lines, and reads how far they have come after that.
+/// Locks the cursors of lines before reading them.
 const LOCK_LINES: &str = "UNWIND $lines AS name
     MERGE (line:Line {name: name}) ON CREATE SET line.last = 0
     SET line.is_taken = true
@@ -44,8 +44,8 @@ const ADVANCE_LINES: &str = "UNWIND $rows AS row MATCH (line:Line {name: row.lin
 const LINE_TIMES: &str = "UNWIND $lines AS name MATCH (line:Line {name: name}) WHERE line.last_time IS NOT NULL
     RETURN line.name AS line, line.last_time AS at";
 
-/// A transaction. Dropped without a commit, or after anything in it has failed, its connection is closed: the server
-/// then undoes it at once.
+/// A transaction. If it is dropped without a commit, or a statement in it has failed, its connection is closed and the
+/// server rolls back at once.
 pub struct Tx {
     open: Option<OpenTransaction>,
     has_failed: bool,
@@ -56,14 +56,14 @@ pub struct Tx {
     wakeup: Arc<Notify>,
 }
 
-/// Changes that are not made yet.
+/// Deferred changes.
 #[derive(Default)]
 struct Later {
     changes: Vec<(&'static str, Vec<BoltType>)>,
     touched: HashSet<String>,
 }
 
-/// The transaction goes before its connection.
+/// The transaction is dropped before its connection.
 struct OpenTransaction {
     txn: Txn,
     lane: Lane,
@@ -100,16 +100,17 @@ impl Tx {
         Ok(tx)
     }
 
-    /// Asks for rows, each as a `T`: a struct with a field for every column, or the value of the only column.
+    /// Queries rows, each as a `T`: a struct with a field for every column, or the value of the only column.
     ///
     /// # Errors
-    /// Where the store does not answer, another got in the way, or the statement is wrong. The transaction ends.
+    /// Fails if the store does not respond, another transaction conflicts, or the statement is invalid. The transaction
+    /// ends.
     pub async fn query<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Vec<T>, StoreError> {
         self.settle().await?;
         self.call(query).await
     }
 
-    /// The same about these things only: changes left for later that do not touch them are left for later still.
+    /// Queries only about these things: deferred changes that do not touch them remain deferred.
     ///
     /// # Errors
     /// As [`Tx::query`].
@@ -124,20 +125,20 @@ impl Tx {
         self.call(query).await
     }
 
-    /// Asks for one row or none.
+    /// Queries at most one row.
     ///
     /// # Errors
-    /// As [`Tx::query`]; also where there are more rows.
+    /// As [`Tx::query`]; also fails if there are more rows.
     pub async fn query_opt<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<Option<T>, StoreError> {
         at_most_one(self.query(query).await?)
     }
 
-    /// Asks for the one row that there is.
+    /// Queries exactly one row.
     ///
     /// # Errors
-    /// As [`Tx::query`]; also where there is none, or more.
+    /// As [`Tx::query`]; also fails if there is none, or more than one.
     pub async fn query_one<T: DeserializeOwned + Send>(&mut self, query: Query) -> Result<T, StoreError> {
-        self.query_opt(query).await?.ok_or_else(|| StoreError::broken("one row was expected, there is none"))
+        self.query_opt(query).await?.ok_or_else(|| StoreError::broken("expected one row, found none"))
     }
 
     /// Changes nodes and relationships.
@@ -149,8 +150,8 @@ impl Tx {
         self.run(query).await
     }
 
-    /// Leaves a change for later: it is made at the latest with the commit, together with others of the same
-    /// statement, which begins with `UNWIND $rows AS row`. What it touches, [`Tx::query_about`] waits for.
+    /// Defers a change: it is made with the commit at the latest, together with others of the same statement, which
+    /// begins with `UNWIND $rows AS row`. [`Tx::query_about`] makes deferred changes first that touch its things.
     pub fn execute_later(&mut self, things: Vec<String>, statement: &'static str, row: BoltType) {
         self.later.touched.extend(things);
         match self.later.changes.last_mut() {
@@ -159,7 +160,7 @@ impl Tx {
         }
     }
 
-    /// Makes the changes that were left for later, in their order.
+    /// Makes the deferred changes, in order.
     async fn settle(&mut self) -> Result<(), StoreError> {
         for (statement, rows) in std::mem::take(&mut self.later).changes {
             for rows in pieces(rows, bytes_of) {
@@ -198,8 +199,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes the open transaction out while something is asked in it: a statement that fails, or whose future is dropped,
-    /// leaves none.
+    /// Takes the open transaction out during a statement: if the statement fails or its future is dropped, no open
+    /// transaction remains.
     fn take_open(&mut self) -> Result<OpenTransaction, StoreError> {
         self.open.take().ok_or_else(|| match self.has_failed {
             true => StoreError::broken("a statement of this transaction has failed: the transaction has ended"),
@@ -258,7 +259,8 @@ impl Transaction for Tx {
     }
 
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
-        // Whoever waits for the lock and finds the node gone gets an error: it was handled elsewhere.
+        // A transaction that waits for the lock and finds the node deleted gets an error: the message was handled
+        // elsewhere.
         let taken = "MATCH (kept:SetAside {id: $id}) SET kept.is_taken = true
             WITH kept WHERE kept.state = 'behind' OR (kept.state = 'waiting' AND kept.due_at <= datetime.realtime())
             WITH kept, properties(kept) AS properties
@@ -285,7 +287,7 @@ impl Transaction for Tx {
         for staged in pieces(staged, outbox::bytes_of) {
             let written: i64 = self.query_one(outbox::stage(&staged)?).await?;
             if usize::try_from(written) != Ok(staged.len()) {
-                return Err(StoreError::broken("the outbox is not there: run the migrations"));
+                return Err(StoreError::broken("the outbox does not exist: run the migrations"));
             }
         }
         let open = self.take_open()?;
@@ -310,7 +312,7 @@ impl Transaction for Tx {
     }
 }
 
-/// How far a line has come, and which of its numbers after that are given up.
+/// The cursor of a line, and the numbers after it that are given up.
 #[derive(Deserialize)]
 struct LineAt {
     line: String,

@@ -1,4 +1,4 @@
-//! Where long tasks were left.
+//! Bookmarks in Postgres.
 
 use serde_json::Value;
 use tokio_postgres::types::Json;

@@ -1,19 +1,20 @@
 //! The position that the relay reads from.
 //!
-//! What was removed stays in the index until a vacuum, and longer while an old transaction is open. A relay that reads from
-//! the first position walks over all of it with each window. A plain cursor would lose messages: a transaction with a
-//! lower position may commit later. So the bound moves only up to a position below which nothing can appear any more.
-//! Whoever inserts into the outbox holds a lock on the table from before its positions are drawn until its transaction
-//! has ended. Once all that held it after a position was drawn are gone, everything up to that position is visible.
+//! Deleted rows stay in the index until a vacuum, and longer while an old transaction is open. A relay that reads from
+//! the first position scans all of them with each window. A plain cursor would lose messages: a transaction with a
+//! lower position may commit later. So the bound advances only to a position below which no row can appear any more. A
+//! transaction that inserts into the outbox holds a lock on the table from before its positions are drawn until its
+//! end. Once all transactions that held the lock after a position was drawn have ended, everything up to that position
+//! is visible.
 
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
-/// How often the bound is moved.
+/// How often the bound advances.
 const STEP: Duration = Duration::from_secs(1);
 
-/// How often the outbox is read from the start: for rows that a person has put back.
+/// How often the outbox is read from the start, to find rows that a person has put back.
 const SWEEP: Duration = Duration::from_secs(60);
 
 const LAST_POSITION: &str = "select case when is_called then last_value else 0 end from skeleton.outbox_position_seq";
@@ -32,7 +33,7 @@ pub(super) struct Bound {
     swept: Instant,
 }
 
-/// A position that was drawn, and the transactions that may still commit one up to it.
+/// A drawn position, and the transactions that may still commit rows up to it.
 struct Mark {
     position: i64,
     writers: Vec<String>,
@@ -49,7 +50,7 @@ impl Bound {
         self.from
     }
 
-    /// Finds out up to which position everything is visible. To be called before the outbox is read.
+    /// Determines up to which position all rows are visible. Call this before reading the outbox.
     pub(super) async fn settle(&mut self, client: &Client) -> Result<(), tokio_postgres::Error> {
         if self.swept.elapsed() > SWEEP {
             (self.from, self.swept) = (0, Instant::now());
@@ -66,19 +67,20 @@ impl Bound {
             self.settled = mark.position;
         }
         let position = client.query_one(LAST_POSITION, &[]).await?.get(0);
-        // After the position was read: whoever had drawn it and is not visible yet is among them.
+        // Read the writers after the position: every transaction that has drawn a position and is not visible yet is
+        // among them.
         let writers = writers(client).await?;
         self.mark = Some(Mark { position, writers });
         Ok(())
     }
 
-    /// The outbox was read, and this is the first position that was found.
+    /// Records that the outbox was read, with the first position found.
     pub(super) fn has_read(&mut self, first: Option<i64>) {
         let sure = self.settled + 1;
         self.from = self.from.max(first.map_or(sure, |first| first.min(sure)));
     }
 
-    /// There is something to send at this position again.
+    /// Records that there is a message to send at this position again.
     pub(super) fn go_back_to(&mut self, position: i64) {
         self.from = self.from.min(position);
     }

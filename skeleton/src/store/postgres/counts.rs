@@ -1,9 +1,9 @@
-//! How many messages wait where, at a cost that does not grow with how many they are.
+//! Message counts at a cost that does not grow with the number of messages.
 
 use super::Postgres;
 use crate::{failure::StoreError, store::Counts};
 
-/// Counted exactly up to 10,000. Beyond that the outbox is estimated from what Postgres keeps of its size, at most a few
+/// Counts are exact up to 10,000. Beyond that, the outbox is estimated from Postgres's table statistics, at most a few
 /// minutes old; the others stay at 10,001.
 const COUNT: &str = "with outbox as (
         select count(*) as counted from (select from skeleton.outbox order by position limit 10001) as oldest
@@ -19,7 +19,7 @@ const COUNT: &str = "with outbox as (
 
 pub(super) async fn counts(store: &Postgres) -> Result<Counts, StoreError> {
     let row = store.query_opt(COUNT, &[]).await?;
-    let row = row.ok_or_else(|| StoreError::broken("counting gave no row"))?;
+    let row = row.ok_or_else(|| StoreError::broken("the count returned no row"))?;
     Ok(Counts {
         outbox: row.get(0),
         outbox_age_seconds: row.get::<_, f64>(1).max(0.0),

@@ -1,4 +1,4 @@
-//! What people decide about parked messages: each change and its line in the trail are one statement.
+//! Decisions about parked messages. One statement makes each change and adds its entry to the audit trail.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Row, types::ToSql};
@@ -13,7 +13,7 @@ use crate::{
     store::{Act, Decision, Decisions, Filter, Fingerprint, Group, SetAside, Signed},
 };
 
-/// A change of messages (`$1`), which are `decided`, and what is noted about each: who (`$2`), why (`$3`), and the
+/// Changes messages (`$1`), which become `decided`, and records for each the person (`$2`), the reason (`$3`), and the
 /// fingerprint of the data before (`$4`, `$5`).
 macro_rules! noted {
     ($act:literal, $change:literal) => {
@@ -30,8 +30,8 @@ macro_rules! noted {
     };
 }
 
-/// Lets messages wait for an attempt that is due. Where one is behind, the numbers before it that are nowhere set
-/// aside are given up: ten thousand at most, so that a number out of this world does no harm.
+/// Makes messages due for an attempt. If one waits for a predecessor, the numbers before it that are not set aside are
+/// given up: ten thousand at most, so that an absurd number does no harm.
 const REDRIVE: &str = noted!(
     "redriven",
     "decided as (
@@ -50,7 +50,8 @@ const REDRIVE: &str = noted!(
     )"
 );
 
-/// Forgets messages. Their numbers are given up, and those behind them look again whether it is their turn.
+/// Drops messages. Their numbers are given up, and the messages waiting for them check again whether their turn has
+/// come.
 const DROP: &str = noted!(
     "dropped",
     "decided as (
@@ -81,7 +82,7 @@ const FORGET: &str = "delete from skeleton.decisions where decision_id = any(arr
     select decision_id from skeleton.decisions where decided_at < $1 limit 10000))";
 
 impl Postgres {
-    /// Changes and counts: the statement returns one number.
+    /// Runs a statement that returns the number of changed messages.
     async fn count(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let rows = self.query(sql, parameters).await?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
@@ -129,7 +130,7 @@ impl Decisions for Postgres {
     }
 }
 
-/// A row as `TRAIL` returns it.
+/// Reads a row of `TRAIL`.
 fn read(row: &Row) -> Result<Decision, StoreError> {
     let before: (Option<String>, Option<i64>) = (row.get(9), row.get(10));
     Ok(Decision {

@@ -1,5 +1,5 @@
-//! Delayed jobs: a table ordered by due time. One replica moves at a time, so that their order is kept; a job that is
-//! being cancelled in this moment is left to the next look.
+//! Delayed jobs: a table ordered by due time. One replica moves jobs at a time, so that their order is kept. A job that
+//! is being cancelled at that moment is left for the next round.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// Any number, the same in every replica: the lock of who moves what is due. It goes with the transaction.
+/// The advisory lock of the replica that moves due jobs: an arbitrary number, the same in every replica. It is released
+/// with the transaction.
 const LOCK: i64 = 0x6b69_7468_0003;
 
 const KEEP: &str = "insert into skeleton.delayed (message_id, due_at, exchange, routing_key, envelope, body) values ($1, $2, $3, $4, $5, $6)";
@@ -25,7 +26,8 @@ const TAKE: &str = "delete from skeleton.delayed where position = any(array(
         select position from skeleton.delayed where due_at <= now() order by due_at, position limit $1 for update skip locked))
     returning due_at, position, message_id, exchange, routing_key, envelope, body";
 
-/// Takes the lock, unless another replica has it. One that freezes with it keeps it for 15 seconds, not longer.
+/// Takes the lock, unless another replica has it. A replica that freezes with it keeps it for at most
+/// 15 seconds.
 const TAKE_TURN: &str =
     "select pg_try_advisory_xact_lock($1), set_config('idle_in_transaction_session_timeout', '15s', true)";
 
@@ -41,7 +43,7 @@ impl Delay for Tx {
     }
 
     async fn take_due(&mut self, limit: i64) -> Result<Vec<PendingMessage>, StoreError> {
-        // A statement of its own: the next one sees all that the holder before has committed.
+        // A separate statement, so that the next one sees everything that the previous holder has committed.
         let locked = self.query_one(TAKE_TURN, &[&LOCK]).await?;
         if !locked.get::<_, bool>(0) {
             return Ok(Vec::new());
@@ -66,7 +68,7 @@ impl Delays for Postgres {
     async fn until_due(&self) -> Result<Option<Duration>, StoreError> {
         let sql = "select extract(epoch from due_at - clock_timestamp())::float8 from skeleton.delayed order by due_at limit 1";
         let row = self.query_opt(sql, &[]).await?;
-        // More than there is time for is as good as far away.
+        // A duration that is out of range counts as infinitely far away.
         let wait = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
         Ok(row.map(|row| wait(row.get(0))))
     }

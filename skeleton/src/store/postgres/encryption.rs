@@ -1,4 +1,4 @@
-//! Whether a connection to Postgres is encrypted, as its address says.
+//! Whether a connection to Postgres is encrypted, according to its URL.
 
 use tokio_postgres::{
     Config,
@@ -7,11 +7,11 @@ use tokio_postgres::{
 
 use crate::{failure::StoreError, tls::Tls};
 
-/// The form of an address with TLS.
+/// The form of a URL with TLS.
 const ENCRYPTED: &str = "postgres://user@host:5432/database?sslmode=require";
 
-/// Reads an address. `sslmode=require` checks the certificate and the name in it, as `verify-full` does; both are
-/// accepted. Anything else is plain text: what is encrypted only if the server offers it protects against nobody.
+/// Parses a URL. `sslmode=require` checks the certificate and the host name in it, as `verify-full` does; both are
+/// accepted. Any other mode means plain text: encryption only if the server offers it protects against no attacker.
 pub(super) fn config_of(url: &str, tls: &Tls) -> Result<Config, StoreError> {
     let url = url.replace("sslmode=verify-full", "sslmode=require");
     let mut config: Config = url.parse().map_err(StoreError::broken)?;
@@ -25,7 +25,7 @@ pub(super) fn config_of(url: &str, tls: &Tls) -> Result<Config, StoreError> {
     Ok(config)
 }
 
-/// Where it connects to: names, addresses and folders of sockets.
+/// The hosts of a connection: names, addresses and socket directories.
 fn hosts(config: &Config) -> Vec<String> {
     let named = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => name.clone(),

@@ -1,4 +1,4 @@
-//! What an error of the library means for the work at hand.
+//! Classifies errors of the Postgres client.
 
 use tokio_postgres::error::SqlState;
 
@@ -10,7 +10,7 @@ pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
 
 pub(super) fn store_error(error: tokio_postgres::Error) -> StoreError {
     let text = match error.as_db_error() {
-        // Without the detail: it may hold a row's values.
+        // Without the detail: it may contain the values of a row.
         Some(db) => format!("postgres: {} ({})", db.message(), db.code().code()),
         None => format!("postgres: {error}"),
     };
@@ -29,15 +29,15 @@ pub(super) fn store_error(error: tokio_postgres::Error) -> StoreError {
     constraint.map_or(plain.clone(), |constraint| plain.with_constraint(constraint))
 }
 
-/// What the server cannot do for any message, just now: connection trouble (08), no room on disk or in memory and too
-/// many connections (53000 to 53300), shutting down or starting up (57P), a session that was cut (25P03), a server that
-/// takes no changes (25006: a replica, after the primary has changed).
+/// Errors after which the server cannot handle any message for now: connection failures (08); insufficient disk space,
+/// memory or connections (53000 to 53300); shutdown or startup (57P); a terminated session (25P03); a read-only server
+/// (25006: a replica after a failover).
 ///
-/// Not the rest of class 53: 53400, a limit that the configuration sets (`temp_file_limit`), is exceeded by a statement,
-/// and waiting does not make that statement smaller.
+/// The rest of class 53 is not included. A statement that exceeds a configured limit (53400, `temp_file_limit`) does
+/// not get smaller by waiting.
 const AWAY: [&str; 8] = ["08", "53000", "53100", "53200", "53300", "57P", "25P03", "25006"];
 
-/// What another transaction got in the way of, or what took too long: the same again may work.
+/// Errors caused by another transaction or a timeout: a retry may succeed.
 const PASSING: [SqlState; 6] = [
     SqlState::T_R_SERIALIZATION_FAILURE,
     SqlState::T_R_DEADLOCK_DETECTED,

@@ -38,10 +38,10 @@ const FORGET_ACCOUNT: &str = "delete from skeleton.idempotency_keys where accoun
 pub(super) const FORGET_EXPIRED: &str = "delete from skeleton.idempotency_keys where key_hash = any(array(
     select key_hash from skeleton.idempotency_keys where expires_at < now() order by expires_at limit $1 for update skip locked))";
 
-/// A request under an idempotency key: what must be equal when the key is used again.
+/// A request with an idempotency key. All fields must be equal when the key is used again.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyedRequest {
-    /// Names the key and its principal.
+    /// A hash of the key and its principal.
     pub key_hash: Vec<u8>,
     /// The principal's account, if it has one.
     pub account_id: Option<Uuid>,
@@ -49,7 +49,7 @@ pub(crate) struct KeyedRequest {
     pub method: String,
     /// The path.
     pub path: String,
-    /// Tells bodies apart.
+    /// A hash of the body.
     pub body_hash: Vec<u8>,
 }
 

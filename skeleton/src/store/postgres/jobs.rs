@@ -1,4 +1,5 @@
-//! Jobs as rows. `step` names the message of a job's next step, so a message finds its job without carrying its id.
+//! Jobs in Postgres. `step` is the id of the message of a job's next step, so that a message finds its job without
+//! carrying the job's id.
 
 use events::Envelope;
 use tokio_postgres::Row;
@@ -13,12 +14,12 @@ use crate::{
     },
 };
 
-/// Forgets jobs that ended 14 days ago, except those that a person may try again.
+/// Deletes jobs that ended 14 days ago, except those that a person may retry.
 pub(super) const FORGET: &str = "delete from skeleton.jobs where job_id = any(array(
         select job_id from skeleton.jobs where ended_at < now() - interval '14 days'
             and not exists (select from skeleton.set_aside where message_id = step) order by ended_at limit $1))";
 
-/// A job that is not recorded comes from a build that did not record jobs: it is recorded now.
+/// A job without a record was enqueued by a build that did not record jobs: it is recorded now.
 const BEGIN: &str = "with known as (
         select job_id, state from skeleton.jobs where step = $1 for no key update
     ), new as (
@@ -40,7 +41,7 @@ const TAKE_SLOT: &str = "with held as (
     )
     select slot from held union all select slot from taken";
 
-/// Gives a free slot to the job that has been kept longest.
+/// Assigns a free slot to the job that has been kept longest.
 const GIVE_SLOT: &str = "with free as (
         select name, slot from skeleton.job_slots where name = $1 and slot <= $2 and job_id is null
         order by slot limit 1 for update skip locked
@@ -54,7 +55,7 @@ const GIVE_SLOT: &str = "with free as (
     )
     select job_id, kept_envelope, kept_body from next";
 
-/// A cancelled job that waits for another try is tried at once. Waits for no step that runs.
+/// Cancels a job. If it waits for a retry, the retry runs at once. Does not wait for a running step.
 const CANCEL: &str = "with cancelled as (
         insert into skeleton.job_cancels (job_id)
         select job_id from skeleton.jobs where job_id = $1 and state in ('queued', 'running', 'waiting')
@@ -94,7 +95,7 @@ impl JobRecords for Postgres {
         let sql = "select step from skeleton.jobs where job_id = $1 and state = 'failed'";
         let Some(row) = self.query_opt(sql, &[&id]).await? else { return Ok(false) };
         let retried = self.redrive(&[row.get(0)], signed).await.map_err(|error| match error.breaks("jobs_by_key") {
-            true => StoreError::broken("another job has taken its key: let that one end first"),
+            true => StoreError::broken("another job has its key: wait until that job has ended"),
             false => error,
         })?;
         Ok(retried > 0)
@@ -113,7 +114,7 @@ impl JobRecords for Postgres {
 impl JobSteps for Tx {
     async fn begin_step(&mut self, name: &str, limit: Option<u32>, body: &[u8]) -> Result<StepAdmission, StoreError> {
         let envelope =
-            self.unit_of_work().cause().cloned().ok_or_else(|| StoreError::broken("a step has no message"))?;
+            self.unit_of_work().cause().cloned().ok_or_else(|| StoreError::broken("a job step has no message"))?;
         let now = self.now();
         let Some(row) = self.query_opt(BEGIN, &[&envelope.id, &name, &now]).await? else {
             return Ok(StepAdmission::Never);
@@ -168,7 +169,7 @@ impl JobSteps for Tx {
             return Ok(None);
         }
         let there = self.find_keyed(name, key).await?;
-        // It came to its end between the two statements: the same again works.
+        // It ended between the two statements: a retry works.
         there.map(Some).ok_or_else(|| Failure::retry("the job with this key has just ended"))
     }
 
@@ -181,7 +182,7 @@ impl JobSteps for Tx {
         if self.query_opt(CANCEL, &[&id]).await?.is_none() {
             return Ok(false);
         }
-        // One that is kept needs no slot to stop.
+        // A kept job needs no slot to stop.
         let kept = "select job_id, kept_envelope, kept_body from skeleton.jobs
             where job_id = $1 and kept_envelope is not null for update";
         match self.query_opt(kept, &[&id]).await? {
@@ -200,7 +201,7 @@ async fn take_slot(tx: &mut Tx, job: Uuid, name: &str, limit: u32) -> Result<boo
     Ok(tx.query_opt(TAKE_SLOT, &[&job, &name, &number(limit)]).await?.is_some())
 }
 
-/// Keeps a step's message until it is its job's turn.
+/// Keeps a step's message until the job may run.
 async fn keep(tx: &mut Tx, job: Uuid, envelope: &Envelope, body: &[u8]) -> Result<(), StoreError> {
     let envelope = serde_json::to_string(envelope).map_err(StoreError::broken)?;
     let body = std::str::from_utf8(body).map_err(StoreError::broken)?;
@@ -208,24 +209,15 @@ async fn keep(tx: &mut Tx, job: Uuid, envelope: &Envelope, body: &[u8]) -> Resul
     tx.execute(sql, &[&job, &envelope, &body]).await.map(drop)
 }
 
-/// Puts a kept message back into the queue under its id, by which a saga knows its time-out. The inbox forgets it, since
-/// it has seen it.
+/// Puts a kept message back into the queue under its id, by which a saga identifies its timeout. The message is removed
+/// from the inbox, which has recorded it.
 async fn put_back(tx: &mut Tx, kept: &Row) -> Result<(), Failure> {
     let (job, envelope, body): (Uuid, &str, String) = (kept.get(0), kept.get(1), kept.get(2));
     let envelope: Envelope = serde_json::from_str(envelope).map_err(Failure::bug)?;
     tx.execute("delete from skeleton.inbox where message_id = $1", &[&envelope.id]).await?;
     let sql = "update skeleton.jobs set kept_envelope = null, kept_body = null where job_id = $1";
     tx.execute(sql, &[&job]).await?;
-    send_again(tx, envelope, body)
-}
-
-/// Has a step's message leave with the transaction once more, under its id.
-pub(super) fn send_again(tx: &mut Tx, envelope: Envelope, body: String) -> Result<(), Failure> {
-    let (service, routing_key) =
-        envelope.name.split_once('.').ok_or_else(|| Failure::bug("a job's name has no service"))?;
-    let (exchange, routing_key) = (format!("jobs.{service}"), routing_key.to_owned());
-    tx.unit_of_work_mut().stage_again(PendingMessage { exchange, routing_key, envelope, body });
-    Ok(())
+    lost_jobs::send_again(tx, envelope, body)
 }
 
 fn number(limit: u32) -> i32 {

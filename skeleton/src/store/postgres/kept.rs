@@ -1,7 +1,6 @@
-//! What a transaction keeps beside the handler's own rows: the records of jobs it stages, the reply it gives.
+//! What a transaction stores in addition to the handler's own rows: records of the jobs it stages, and the reply.
 
-/// Records jobs that a transaction has put into the queue, and keeps the messages of the next steps of those that are
-/// there.
+/// Records the jobs that a transaction has staged. For the next step of a recorded job, keeps the message.
 pub(super) const JOB: &str = "with staged as (
         select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
             as s (id, name, at, envelope, body)
@@ -12,5 +11,5 @@ pub(super) const JOB: &str = "with staged as (
     select id, name, id, 'queued', at, envelope, body from staged
     where not exists (select from skeleton.jobs where step = id) on conflict do nothing";
 
-/// Keeps a reply.
+/// Stores a reply.
 pub(super) const REPLY: &str = "update skeleton.inbox set reply = $2, account_id = $3 where message_id = $1";

@@ -1,4 +1,4 @@
-//! Statements that nobody waits for: they go out with the next one that somebody waits for, in one round trip.
+//! Statements whose result is not awaited: they are sent with the next awaited statement, in one round trip.
 
 use std::error::Error;
 
@@ -11,13 +11,13 @@ use tokio_postgres::{
 
 use crate::failure::StoreError;
 
-/// A statement with its parameters, written out.
+/// A statement with its encoded parameters.
 pub(super) struct Later {
     statement: Statement,
     parameters: Vec<Written>,
 }
 
-/// A parameter as it goes over the wire; `None` is null.
+/// A parameter in wire format; `None` is null.
 #[derive(Debug)]
 struct Written(Option<BytesMut>);
 
@@ -25,7 +25,7 @@ impl Later {
     pub(super) fn new(statement: Statement, parameters: &[&(dyn ToSql + Sync)]) -> Result<Self, StoreError> {
         let kinds = statement.params();
         if kinds.len() != parameters.len() {
-            let text = format!("the statement has {} parameters, {} were given", kinds.len(), parameters.len());
+            let text = format!("the statement has {} parameters, {} given", kinds.len(), parameters.len());
             return Err(StoreError::broken(text));
         }
         let written = parameters.iter().zip(kinds).map(|(parameter, kind)| Written::new(*parameter, kind));
@@ -58,7 +58,7 @@ impl ToSql for Written {
     to_sql_checked!();
 }
 
-/// Sends them all with its first poll, in their order, and then waits for their answers: what is sent after that
+/// Sends all statements in order with the first poll, and then waits for their results. A statement sent after that
 /// poll comes after them.
 pub(super) async fn send(client: &Client, statements: &[Later]) -> Result<(), tokio_postgres::Error> {
     let executed = statements.iter().map(|later| client.execute_raw(&later.statement, &later.parameters));

@@ -1,4 +1,5 @@
-//! Leases as rows. A fenced transaction holds a lock on the row that lets the holder renew, and nobody else take over.
+//! Leases in Postgres. A fenced transaction holds a row lock that allows the holder to renew but no other replica to
+//! take over.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::{
     store::leases::{Fenced, Lease, Leases},
 };
 
-/// Renews, takes over what has run out and is not locked by a fenced transaction, or makes what is not there.
+/// Renews the lease, takes over one that has expired and is not locked by a fenced transaction, or creates it.
 const CLAIM: &str = "with renewed as (
         update skeleton.leases set expires_at = clock_timestamp() + make_interval(secs => $3)
         where name = $1 and holder = $2 returning fence
@@ -24,7 +25,7 @@ const CLAIM: &str = "with renewed as (
     )
     select fence from renewed union all select fence from taken union all select fence from made";
 
-/// A holder that falls asleep in the transaction keeps its lock for as long as the server lets it: 15 seconds.
+/// A holder that freezes in the transaction keeps its lock until the server ends the transaction: 15 seconds.
 const FENCE: &str = "select set_config('idle_in_transaction_session_timeout', '15s', true)
     from (select from skeleton.leases where name = $1 and holder = $2 and fence = $3 for key share) as held";
 

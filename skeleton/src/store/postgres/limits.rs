@@ -1,4 +1,4 @@
-//! Limits shared by replicas: one row for each place, taken and left by one statement each.
+//! Shared rate limits in Postgres: one row for each slot; one statement takes slots, another releases them.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::{
     store::limits::{CallAdmission, Limit, SharedLimits},
 };
 
-/// Takes a place of each kind or none. Says whether it did, how many places there are, and when the next are free.
-/// A place that another replica is just taking is passed over.
+/// Takes a slot of each kind or none. Returns whether it did, the number of slots, and when the next are free. Skips
+/// slots that another replica is taking.
 const TAKE: &str = "with places as (
         select kind, place, free_at from skeleton.partner_places
         where partner = $1 and place < case kind when 'period' then $2::int else $3::int end
@@ -37,12 +37,12 @@ const TAKE: &str = "with places as (
         min(free_at) filter (where kind = 'at once')) - clock_timestamp())::float8
     from places";
 
-/// Leaves the places of a call, if it still has them.
+/// Releases the slots of a call, if it still has them.
 const LEAVE: &str = "update skeleton.partner_places set call = null, free_at = clock_timestamp()
         + make_interval(secs => case kind when 'period' then $3::float8 else 0 end)
     where partner = $1 and call = $2";
 
-/// Makes the places that are not there yet.
+/// Creates missing slots.
 const MAKE: &str = "insert into skeleton.partner_places (partner, kind, place)
     select $1, 'period', generate_series(0, $2::int - 1) union all select $1, 'at once', generate_series(0, $3::int - 1)
     on conflict do nothing";
@@ -78,6 +78,6 @@ impl Postgres {
         let (calls, at_once) = (limit.calls.cast_signed(), limit.at_once.cast_signed());
         let (longest_call, period) = (limit.longest_call.as_secs_f64(), limit.period.as_secs_f64());
         let found = self.query_opt(TAKE, &[&limit.partner, &calls, &at_once, &call, &longest_call, &period]).await?;
-        found.ok_or_else(|| StoreError::broken("counting places gave no row"))
+        found.ok_or_else(|| StoreError::broken("the count of slots returned no row"))
     }
 }

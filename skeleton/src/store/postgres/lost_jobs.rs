@@ -1,10 +1,10 @@
-//! Jobs whose message the broker has lost: found by what the store does not have, and sent again or ended.
+//! Jobs whose message the broker has lost: found by its absence from the store, and sent again or ended.
 
 use events::Envelope;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Postgres, Tx, jobs::send_again};
+use super::{Postgres, Tx};
 use crate::{
     failure::{Failure, StoreError},
     store::{
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Jobs before their end whose next message is not kept, set aside, delayed or in the outbox.
+/// Unfinished jobs whose next message is not kept, set aside, delayed or in the outbox.
 const SENT: &str = r#"select job_id, name, key, state, step, queued_at from skeleton.jobs
     where state in ('queued', 'running', 'waiting') and kept_envelope is null
         and not exists (select from skeleton.set_aside where message_id = step)
@@ -22,7 +22,7 @@ const SENT: &str = r#"select job_id, name, key, state, step, queued_at from skel
             where exchange like 'jobs.%' and substring(envelope from '"id":"([0-9a-f-]{36})"') = step::text)
     order by queued_at, job_id limit 1000"#;
 
-/// Such a job, locked. Waits for no step that runs: that holds the lock.
+/// Locks such a job. Does not wait for a running step, which holds the lock.
 const LOCK: &str = "select step_envelope, step_body, exists (select from skeleton.inbox where message_id = step),
         exists (select from skeleton.job_cancels c where c.job_id = j.job_id)
     from skeleton.jobs j
@@ -32,7 +32,7 @@ const LOCK: &str = "select step_envelope, step_body, exists (select from skeleto
 
 const FAIL: &str = "update skeleton.jobs set state = 'failed', error = $2, ended_at = $3 where job_id = $1";
 
-/// The message of a job that is to be cancelled, unless the store has it or its step runs.
+/// The message of a job to be cancelled, unless the store has it or its step is running.
 const CANCELLED: &str = "select step, step_envelope, step_body from skeleton.jobs
     where job_id = $1 and state in ('queued', 'running', 'waiting') and kept_envelope is null
         and not exists (select from skeleton.set_aside where message_id = step)
@@ -60,12 +60,12 @@ pub(super) async fn mend(tx: &mut Tx, lost: &SentJob) -> Result<Option<Mended>, 
         return Ok(Some(Mended::Cancelled));
     }
     tx.end_job(lost.id, JobState::Failed).await?;
-    let error = "its message was lost, and cannot be sent again";
+    let error = "its message was lost and cannot be sent again";
     tx.execute(FAIL, &[&lost.id, &error, &tx.now()]).await?;
     Ok(Some(Mended::Failed))
 }
 
-/// Sends the message of a cancelled job once more, so that the job ends even if the broker has lost the first one.
+/// Sends the message of a cancelled job again, so that the job ends even if the broker has lost the first one.
 pub(super) async fn send_cancelled(tx: &mut Tx, job: Uuid) -> Result<(), Failure> {
     let Some(row) = tx.query_opt(CANCELLED, &[&job]).await? else { return Ok(()) };
     match message(row.get(0), row.get(1), row.get(2)) {
@@ -74,7 +74,7 @@ pub(super) async fn send_cancelled(tx: &mut Tx, job: Uuid) -> Result<(), Failure
     }
 }
 
-/// The message of a step, if that is what was kept: an older build goes on with a job and keeps no message.
+/// The message of a step, if it is the one that was kept: an older build continues a job without keeping messages.
 fn message(step: Uuid, envelope: Option<&str>, body: Option<String>) -> Option<(Envelope, String)> {
     let envelope: Envelope = serde_json::from_str(envelope?).ok()?;
     Some((envelope, body?)).filter(|(envelope, _)| envelope.id == step)
@@ -89,4 +89,13 @@ fn sent_job(row: &Row) -> SentJob {
         step: row.get(4),
         queued_at: row.get(5),
     }
+}
+
+/// Stages a step's message again under its id.
+pub(super) fn send_again(tx: &mut Tx, envelope: Envelope, body: String) -> Result<(), Failure> {
+    let (service, routing_key) =
+        envelope.name.split_once('.').ok_or_else(|| Failure::bug("a job name has no service"))?;
+    let (exchange, routing_key) = (format!("jobs.{service}"), routing_key.to_owned());
+    tx.unit_of_work_mut().stage_again(PendingMessage { exchange, routing_key, envelope, body });
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Migrations only go forward, and an older build starts on what a newer one has migrated.
+//! Migrations only go forward, and an older build starts on a schema that a newer one has migrated.
 
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
@@ -7,7 +7,7 @@ use tracing::info;
 use super::error::store_error;
 use crate::failure::StoreError;
 
-/// Runs the migrations that have not run yet. Those of a newer build are left alone: its schema works with this one.
+/// Runs the pending migrations. Those of a newer build are ignored: its schema works with this build.
 pub(super) async fn run(client: &mut Client, table: &str, migrations: &[(&str, &str)]) -> Result<(), StoreError> {
     let migrations = migrations
         .iter()
@@ -15,13 +15,13 @@ pub(super) async fn run(client: &mut Client, table: &str, migrations: &[(&str, &
         .collect::<Result<Vec<_>, _>>()
         .map_err(StoreError::broken)?;
     check_order(client, table, &migrations).await?;
-    // A migration that has changed since it ran is refused all the same.
+    // A migration that has changed since it ran is still rejected.
     let mut runner = Runner::new(&migrations).set_abort_missing(false).set_abort_divergent(true);
     runner.set_migration_table_name(table);
     runner.run_async(client).await.map(drop).map_err(|error| StoreError::broken(format!("a migration failed: {error}")))
 }
 
-/// Refuses a migration that has not run although a later one has: the library would leave it out.
+/// Rejects a pending migration if a later one has run: the library would skip it.
 async fn check_order(client: &Client, table: &str, migrations: &[Migration]) -> Result<(), StoreError> {
     let found = client.query_one("select to_regclass($1)::text", &[&table]).await.map_err(store_error)?;
     if found.get::<_, Option<&str>>(0).is_none() {
@@ -32,11 +32,12 @@ async fn check_order(client: &Client, table: &str, migrations: &[Migration]) -> 
     let newest = applied.iter().max().copied().unwrap_or_default();
     let left_out = migrations.iter().find(|one| one.version() < newest && !applied.contains(&one.version()));
     if let Some(left_out) = left_out {
-        let text = format!("{left_out} has not run, and version {newest} has: give it a number after that");
+        let text =
+            format!("migration {left_out} has not run, but version {newest} has: renumber it to a later version");
         return Err(StoreError::broken(text));
     }
     if migrations.iter().all(|one| one.version() < newest) {
-        info!(table, newest, "the schema is of a newer build");
+        info!(table, newest, "the schema was migrated by a newer build");
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Postgres: one transaction holds the inbox row, the handler's changes and the outbox rows.
 //!
-//! Order: a transaction that publishes locks the sequence of each subject until it ends, so positions in the outbox
-//! rise in commit order for each subject, and the relay needs no cursor: it sends the oldest rows and deletes what is
-//! confirmed. Only the holder of an advisory lock relays; it deletes over the session that holds the lock, so a
-//! relay that has lost the lock cannot delete.
+//! Order: a transaction that publishes locks the sequence of each subject until it ends. So positions in the outbox
+//! grow in commit order for each subject, and the relay needs no cursor: it sends the oldest rows and deletes confirmed
+//! ones. Only the holder of an advisory lock relays. It deletes over the session that holds the lock, so that a relay
+//! that has lost the lock cannot delete.
 
 mod bookmarks;
 mod bound;
@@ -65,7 +65,7 @@ use crate::{
     tls::Tls,
 };
 
-/// What the skeleton keeps beside a service's own tables, in order.
+/// The migrations of the skeleton's own tables, in order.
 const MESSAGING: &[(&str, &str)] = &[
     ("V1__messaging", include_str!("V1__messaging.sql")),
     ("V2__order", include_str!("V2__order.sql")),
@@ -82,10 +82,11 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
 ];
 
-/// Any number, the same in every replica: the lock around migrations. The relay has another.
+/// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 
-/// What expires, and how at most `$1` of it is removed. By the server's clock, which has written the times.
+/// The kinds of entries that expire, and the statement that deletes at most `$1` of each. The server's clock decides,
+/// since it has written the times.
 const EXPIRING: &[(&str, &str)] = &[
     ("inbox", inbox::FORGET),
     ("sagas", sagas::FORGET),
@@ -94,7 +95,7 @@ const EXPIRING: &[(&str, &str)] = &[
     ("idempotency keys", idempotency::FORGET_EXPIRED),
 ];
 
-/// A Postgres database of a service's own.
+/// A service's own Postgres database.
 #[derive(Clone)]
 pub struct Postgres {
     pool: Pool,
@@ -107,7 +108,7 @@ pub struct Postgres {
     probe: Arc<Probe>,
 }
 
-/// A Postgres store that is not open yet.
+/// Opens a Postgres store.
 pub struct PostgresBuilder {
     migrations: &'static [(&'static str, &'static str)],
 }
@@ -115,23 +116,24 @@ pub struct PostgresBuilder {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoreSettings {
-    /// `postgres://user@host:port/database?sslmode=require`, or without `sslmode` for plain text; without the password.
+    /// `postgres://user@host:port/database?sslmode=require`, without the password. Plain text if `sslmode` is missing.
     url: String,
     #[serde(default)]
     password: Secret,
-    /// A PEM file with the authorities that have signed the server's certificate, if no public one has.
+    /// A PEM file with the certificate authorities that signed the server's certificate, unless a public one did.
     #[serde(default)]
     tls_ca_file: Option<std::path::PathBuf>,
-    /// Whether the server may be reached in plain text although it is on another machine.
+    /// Whether plain-text connections to a server on another machine are allowed.
     #[serde(default)]
     allow_plaintext: bool,
-    /// How many connections at most.
+    /// The maximum number of connections.
     #[serde(default = "sixteen")]
     connections: usize,
-    /// How long a statement may take. A second later the server counts as away.
+    /// The time limit of a statement. If the server has not responded a second later, it counts as unavailable.
     #[serde(default = "half_a_minute")]
     statement_timeout_ms: u64,
-    /// How long a transaction may do nothing: longer than any handler may take, or that handler never comes to an end.
+    /// The time limit of an idle transaction. It must be longer than any handler may take: otherwise, that handler
+    /// never completes.
     #[serde(default = "over_a_minute")]
     idle_transaction_ms: u64,
 }
@@ -149,15 +151,15 @@ fn over_a_minute() -> u64 {
 }
 
 impl Postgres {
-    /// A store whose structure these migrations make: name (`V1__contacts`) and SQL, in order.
+    /// A store whose tables are created by these migrations: name (`V1__contacts`) and SQL, in order.
     pub fn migrated_by(migrations: &'static [(&'static str, &'static str)]) -> PostgresBuilder {
         PostgresBuilder { migrations }
     }
 
-    /// Asks for rows outside of a transaction.
+    /// Queries rows outside a transaction.
     ///
     /// # Errors
-    /// Where the store does not answer or the statement is wrong.
+    /// Fails if the store does not respond or the statement is invalid.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
         let answer = within(self.patience, async {
@@ -169,15 +171,15 @@ impl Postgres {
         answer
     }
 
-    /// Asks for one row or none, outside of a transaction.
+    /// Queries at most one row, outside a transaction.
     ///
     /// # Errors
-    /// As [`Postgres::query`]; also where there are more rows.
+    /// As [`Postgres::query`]; also fails if there are more rows.
     pub async fn query_opt(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, StoreError> {
         at_most_one(self.query(sql, parameters).await?)
     }
 
-    /// Changes rows, as a transaction of its own; for housekeeping only.
+    /// Executes a statement in a transaction of its own; for housekeeping only.
     ///
     /// # Errors
     /// As [`Postgres::query`].
@@ -192,7 +194,7 @@ impl Postgres {
         answer
     }
 
-    /// How many connections are in use and may be at most.
+    /// The number of connections in use, and the maximum.
     pub fn connections(&self) -> (usize, usize) {
         let status = self.pool.status();
         (status.size - status.available, status.max_size)
@@ -268,7 +270,7 @@ impl Store for Postgres {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut client = self.connect().await?;
-        // The lock goes with the session. Without it, replicas that start together hurt each other.
+        // The lock is released with the session. Without it, replicas that start together would run the same migration.
         client.batch_execute(&format!("set lock_timeout = '120s'; select pg_advisory_lock({MIGRATION_LOCK}); create schema if not exists skeleton")).await.map_err(store_error)?;
         migrations::run(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
         migrations::run(&mut client, "skeleton.service_migrations", self.migrations).await
@@ -341,14 +343,14 @@ impl Store for Postgres {
 
     async fn clean_up(&self, kind: &str, limit: i64) -> Result<u64, StoreError> {
         let known = EXPIRING.iter().find(|(name, _)| *name == kind);
-        let (_, sql) = known.ok_or_else(|| StoreError::broken(format!("nothing called {kind} expires")))?;
+        let (_, sql) = known.ok_or_else(|| StoreError::broken(format!("unknown kind of expiring entries: {kind}")))?;
         self.execute(sql, &[&limit]).await
     }
 }
 
 fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, StoreError> {
     if rows.len() > 1 {
-        return Err(StoreError::broken(format!("one row was expected, there are {}", rows.len())));
+        return Err(StoreError::broken(format!("expected at most one row, found {}", rows.len())));
     }
     Ok(rows.pop())
 }

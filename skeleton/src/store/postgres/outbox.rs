@@ -1,4 +1,5 @@
-//! The outbox as the relay sees it: the oldest rows first, deleted over the session that holds the relay's lock.
+//! The outbox as the relay uses it: reads the oldest rows first, and deletes over the session that holds the relay's
+//! lock.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,19 +16,19 @@ use crate::{
     },
 };
 
-/// Any number, the same in every replica: the lock of who relays.
+/// The advisory lock of the relaying replica: an arbitrary number, the same in every replica.
 const RELAY_LOCK: i64 = 0x6b69_7468_0002;
 
-/// Subjects whose number is lower than the one they reached.
+/// Subjects whose sequence is lower than the given one.
 const LOWER: &str = "select subject from unnest($1::text[], $2::bigint[]) as reached (subject, last)
     left join skeleton.sequences as h using (subject) where coalesce(h.last, 0) < reached.last";
 
-/// Moves them there; sorted, so that it does not deadlock with a transaction that publishes.
+/// Raises them. Sorted, so that it does not deadlock with a publishing transaction.
 const RAISE: &str = "insert into skeleton.sequences as h (subject, last)
     select subject, last from unnest($1::text[], $2::bigint[]) as reached (subject, last) order by subject
     on conflict (subject) do update set last = excluded.last where h.last < excluded.last";
 
-/// How long the database may take to answer the relay.
+/// The time limit of a statement of the relay.
 const LIMIT: Duration = Duration::from_secs(10);
 
 const NEXT: &str = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox
@@ -49,7 +50,7 @@ const READMIT: &str = "update skeleton.outbox set postponed_at = null, ordering_
         order by position limit $3))
     returning position";
 
-/// The session that holds the lock, where this process has it.
+/// The session that holds the lock, if this process has it.
 pub(super) type Relay = Mutex<Option<RelaySession>>;
 
 /// A session that holds the relay's lock.
@@ -61,7 +62,7 @@ pub(super) struct RelaySession {
 }
 
 impl RelaySession {
-    /// Reads a window, and sets aside what cannot be read.
+    /// Reads a window, and sets unreadable rows aside.
     async fn read(&mut self, limit: i64) -> Result<Vec<OutboxRow>, tokio_postgres::Error> {
         self.bound.settle(&self.client).await?;
         let found = self.client.query(&self.next, &[&limit, &self.bound.from()]).await?;
@@ -82,7 +83,7 @@ impl RelaySession {
 }
 
 impl Postgres {
-    /// Asks over the relay's session.
+    /// Runs a query over the relay's session.
     async fn relayed(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let mut held = self.relay.lock().await;
         let Some(session) = held.as_ref() else { return Err(gone()) };
@@ -110,7 +111,7 @@ impl Outbox for Postgres {
     }
 
     async fn keep_relaying(&self) -> Result<(), StoreError> {
-        // The session must not count as idle.
+        // Prevents the session from becoming idle.
         self.relayed("select 1", &[]).await.map(drop)
     }
 
@@ -144,7 +145,7 @@ impl Outbox for Postgres {
     }
 
     async fn release_leadership(&self) {
-        // The lock goes with the session.
+        // The lock is released with the session.
         *self.relay.lock().await = None;
     }
 
@@ -161,7 +162,7 @@ impl Outbox for Postgres {
     }
 }
 
-/// A session on which something failed is not used again: the lock goes with it.
+/// Drops the session after an error, which also releases the lock.
 fn kept_if<T>(held: &mut MutexGuard<'_, Option<RelaySession>>, asked: Result<T, StoreError>) -> Result<T, StoreError> {
     if asked.is_err() {
         **held = None;
@@ -170,17 +171,18 @@ fn kept_if<T>(held: &mut MutexGuard<'_, Option<RelaySession>>, asked: Result<T, 
 }
 
 fn gone() -> StoreError {
-    unavailable("the relay's session is gone")
+    unavailable("the relay's session is closed")
 }
 
-/// A session that holds the relay's lock; `None` where another replica has it.
+/// Opens a session that holds the relay's lock; `None` if another replica has it.
 async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
     let client = store.connect().await?;
     let claimed = within(LIMIT, client.query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK])).await?;
     if !claimed.get::<_, bool>(0) {
         return Ok(None);
     }
-    // A removal need not wait for the disk: one that a crash of the database takes back is sent once more under its id.
+    // A deletion need not wait for the disk: if a crash of the database undoes it, the message is sent again under its
+    // id.
     within(LIMIT, client.batch_execute("set synchronous_commit = off; set statement_timeout = '10s'")).await?;
     let next = within(LIMIT, client.prepare(NEXT)).await?;
     let remove = within(LIMIT, client.prepare(REMOVE)).await?;

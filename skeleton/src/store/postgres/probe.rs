@@ -1,5 +1,5 @@
-//! Whether the server answers, asked over a connection of its own: requests that use up the pool do not make a replica
-//! look as if its store were away.
+//! Checks whether the server responds, over a separate connection: if requests use up the pool, the store does not
+//! appear to be unavailable.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use tokio_postgres::Client;
 use super::{Postgres, timeouts::within};
 use crate::failure::StoreError;
 
-/// How long the server may take to say that it is there. A new connection has 5 s more.
+/// The time limit of the server's response. A new connection has 5 s more.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The connection that is used for nothing else, where there is one.
+/// The connection used only for this check, if it is open.
 pub(super) type Probe = Mutex<Option<Client>>;
 
-/// Asks the server whether it answers.
+/// Checks whether the server responds.
 pub(super) async fn ping(store: &Postgres) -> Result<(), StoreError> {
     let mut kept = store.probe.lock().await;
-    // Taken out while it is used: a caller that stops waiting leaves nobody an answer that is not theirs.
+    // Taken out while in use: if the caller stops waiting, the next one does not get the previous caller's response.
     let client = match kept.take().filter(|client| !client.is_closed()) {
         Some(client) => client,
         None => store.connect().await?,

@@ -1,4 +1,4 @@
-//! Replies that are kept for orders that come again: each with the account that it is about, until that is erased.
+//! Stored replies to repeated commands, each with the account that it is about, until the account is erased.
 
 use uuid::Uuid;
 
@@ -8,8 +8,8 @@ use crate::failure::StoreError;
 const FORGET: &str = "update skeleton.inbox set reply = null, account_id = null where account_id = $1";
 
 impl Tx {
-    /// Forgets the replies that are kept of an account's orders: part of erasing it. Such an order, given again, is not
-    /// followed again, and gets no reply.
+    /// Deletes the stored replies to an account's commands, as a part of its erasure. If such a command is repeated, it
+    /// is not executed again and gets no reply.
     ///
     /// # Errors
     /// As [`Tx::query`].

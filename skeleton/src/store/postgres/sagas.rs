@@ -1,4 +1,4 @@
-//! Sagas: a row each, locked by whoever takes a step, and their log.
+//! Sagas in Postgres: a row each, locked while a step is taken, and their log.
 
 use tokio_postgres::{Row, types::Json};
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::{
     store::{KeepSagas, PendingMessage, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas},
 };
 
-/// Forgets sagas that were kept long enough, with their logs.
+/// Deletes sagas whose retention has ended, with their logs.
 pub(super) const FORGET: &str = "delete from skeleton.sagas where (name, saga_id) in (
         select name, saga_id from skeleton.sagas where keep_until < now() order by keep_until limit $1)";
 

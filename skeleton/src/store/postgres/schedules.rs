@@ -1,4 +1,4 @@
-//! Schedules as rows. One number a schedule says up to when it is settled; whoever moves it on has the run.
+//! Schedules in Postgres. Each has a time until which it is settled; the transaction that advances it owns the run.
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ const ADOPT: &str = "insert into skeleton.schedules as s (name, rhythm, settled_
         settled_until = case when s.rhythm = excluded.rhythm then s.settled_until else excluded.settled_until end
     returning settled_until";
 
-/// Forgets runs of 90 days ago.
+/// Deletes runs recorded more than 90 days ago.
 pub(super) const FORGET: &str = "delete from skeleton.schedule_runs where (name, due_at) in (
     select name, due_at from skeleton.schedule_runs where noted_at < now() - interval '90 days' order by noted_at limit $1)";
 
@@ -26,7 +26,7 @@ const NOTE: &str = "with moved as (
 impl ScheduleRuns for Postgres {
     async fn adopt(&self, name: &str, rhythm: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
         let row = self.query_opt(ADOPT, &[&name, &rhythm, &now]).await?;
-        row.map(|row| row.get(0)).ok_or_else(|| StoreError::broken("a schedule was adopted and is not there"))
+        row.map(|row| row.get(0)).ok_or_else(|| StoreError::broken("adopting a schedule returned no row"))
     }
 
     async fn settled_until(&self, name: &str) -> Result<Option<DateTime<Utc>>, StoreError> {

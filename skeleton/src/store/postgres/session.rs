@@ -1,4 +1,4 @@
-//! The connection of a transaction: back to the pool when the transaction has ended, closed when it was left open.
+//! The connection of a transaction: returned to the pool after the transaction has ended, closed if it was left open.
 
 use std::{
     future::Future,
@@ -15,11 +15,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{error::store_error, in_flight::abandon};
 use crate::failure::{StoreError, StoreErrorKind};
 
-/// How long an undoing may take before what it waits for is broken off once more, and how often that is tried.
+/// The time that a rollback may take before the statement it waits for is cancelled again, and the number of
+/// cancellations.
 const PATIENCE: Duration = Duration::from_millis(250);
 const TRIES: usize = 20;
 
-/// A connection with a transaction, which begins with its first statement.
+/// A connection with a transaction, which begins with the first statement.
 pub(super) struct Session {
     client: Option<Object>,
     tls: MakeRustlsConnect,
@@ -43,8 +44,8 @@ impl Session {
         }
     }
 
-    /// Begins the transaction, unless that was done before. Sent before the first statement and answered with it, it
-    /// costs no round trip.
+    /// Begins the transaction, unless it has begun. `begin` is pipelined with the first statement, so that it costs no
+    /// round trip.
     pub(super) async fn begun(&self) -> Result<(), tokio_postgres::Error> {
         if self.has_begun.swap(true, Ordering::Relaxed) {
             return Ok(());
@@ -52,7 +53,7 @@ impl Session {
         self.batch_execute("begin").await
     }
 
-    /// Waits for an answer. Who gives up waiting leaves it unanswered.
+    /// Waits for the answer to a statement. If this future is dropped, the statement remains unanswered.
     pub(super) async fn answered<T>(
         &self,
         asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -67,31 +68,31 @@ impl Session {
         answer
     }
 
-    /// Prepares a statement, or finds it prepared. Within a transaction, a statement that cannot be prepared fails it.
+    /// Prepares a statement, or finds it prepared. In a transaction, a statement that cannot be prepared aborts it.
     pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {
         self.answered(self.prepare_cached(sql)).await
     }
 
-    /// Checks that every statement was answered, and none has failed. Postgres turns the commit of a failed transaction
-    /// into a rollback and does not call that an error. An abandoned statement may still fail, or may have failed.
+    /// Checks that every statement was answered and none has failed. Postgres turns the commit of a failed transaction
+    /// into a rollback without reporting an error. An abandoned statement may have failed, or may still fail.
     pub(super) fn is_whole(&self) -> Result<(), StoreError> {
         if self.has_failed.load(Ordering::Relaxed) {
-            return Err(StoreError::broken("a statement of this transaction has failed: nothing of it can be kept"));
+            return Err(StoreError::broken("a statement of this transaction has failed: it cannot be committed"));
         }
         if self.unanswered.load(Ordering::Relaxed) > 0 {
-            let text = "a statement of this transaction was abandoned before its answer: nothing of it can be kept";
+            let text = "a statement of this transaction was abandoned before its answer: it cannot be committed";
             return Err(StoreError::new(StoreErrorKind::Conflict, text));
         }
         Ok(())
     }
 
-    /// The transaction has ended: the connection is as good as new.
+    /// Records that the transaction has ended: the connection can be reused.
     pub(super) fn has_ended(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
     }
 
-    /// Undoes the transaction. What nobody waits for any more is broken off: it may wait for a lock for long, and the
-    /// undoing behind it.
+    /// Rolls the transaction back. Statements that are no longer awaited are cancelled: they may wait for a lock for a
+    /// long time, and the rollback would wait for them.
     pub(super) async fn undo(&self) {
         if !self.has_begun.load(Ordering::Relaxed) {
             self.has_ended();
@@ -99,13 +100,13 @@ impl Session {
         }
         let mut undoing = pin!(self.batch_execute("rollback"));
         if self.unanswered.load(Ordering::Relaxed) == 0 {
-            // A server that cannot work any more is not asked again over this connection.
+            // If the server can no longer work, the connection is not reused.
             if undoing.await.is_ok() && !self.is_useless.load(Ordering::Relaxed) {
                 self.has_ended();
             }
             return;
         }
-        // The connection is not used again: what breaks off may come late, and would hit the next transaction.
+        // The connection is not reused: a late cancellation would hit the next transaction.
         for _ in 0..TRIES {
             let _ = self.cancel_token().cancel_query(self.tls.clone()).await;
             if tokio::time::timeout(PATIENCE, &mut undoing).await.is_ok() {
@@ -119,7 +120,7 @@ impl Deref for Session {
     type Target = Object;
 
     fn deref(&self) -> &Object {
-        self.client.as_ref().expect("it is taken out by the drop alone")
+        self.client.as_ref().expect("the connection is taken only by drop")
     }
 }
 
@@ -128,7 +129,7 @@ impl Drop for Session {
         if let Some(client) = self.client.take()
             && !*self.has_ended.get_mut()
         {
-            // Closed, not returned: whatever state it is in ends with it.
+            // Close the connection instead of returning it: that ends the transaction in any state.
             match *self.unanswered.get_mut() {
                 0 => drop(Object::take(client)),
                 _ => abandon(client, self.tls.clone()),

@@ -1,4 +1,4 @@
-//! Messages that wait for another try or are parked: statements and rows.
+//! Statements and rows of set-aside messages.
 
 use tokio_postgres::{
     Row,
@@ -7,8 +7,8 @@ use tokio_postgres::{
 
 use crate::store::{Filter, SequencePosition, SetAside, State};
 
-/// Keeps a message, or what is new about one that is kept. Its wait begins now by the clock that says when it is over: the
-/// service's own may be wrong.
+/// Inserts or updates a set-aside message. Its delay starts now by the clock that also decides when it is over: the
+/// service's own clock may be wrong.
 pub(super) const KEEP: &str = "insert into skeleton.set_aside as s (message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at, stack)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
         case when $9 = 'waiting' then now() + ($11::timestamptz - $14::timestamptz) else $11 end, $12, $13, $14, $15)
@@ -18,7 +18,7 @@ pub(super) const KEEP: &str = "insert into skeleton.set_aside as s (message_id, 
 /// Removes a message that waits for its next attempt.
 pub(super) const FORGET: &str = "delete from skeleton.set_aside where message_id = $1 and state = 'waiting'";
 
-/// Messages whose wait is over, and those behind whose turn it is, of all lines or of some.
+/// Messages that are due, and messages waiting for a predecessor whose turn has come, in all lines or some.
 macro_rules! due {
     ($behind:literal) => {
         concat!(
@@ -32,13 +32,13 @@ macro_rules! due {
     };
 }
 
-/// Reads every message that is behind.
+/// Checks every message that waits for a predecessor.
 pub(super) const DUE: &str = due!(
     "select message_id, due_at from skeleton.set_aside join skeleton.lines using (line)
     where queue = $1 and state = 'behind' and number <= last + 1 and name <> all($2::text[])"
 );
 
-/// Reads the messages of these lines whose turn it is, and no others: thousands may wait behind one that is parked.
+/// Checks only the next messages of these lines: thousands may wait for a parked one.
 pub(super) const DUE_IN_LINES: &str = due!(
     "select message_id, due_at from unnest($4::text[]) as moved (line) join skeleton.lines using (line)
         cross join lateral (
@@ -49,7 +49,7 @@ pub(super) const DUE_IN_LINES: &str = due!(
         ) as turn"
 );
 
-/// What a filter lets through; the parameters are those of [`Conditions`].
+/// The messages that match a filter; the parameters are those of [`Conditions`].
 macro_rules! that_fit {
     () => {
         "from skeleton.set_aside
@@ -61,7 +61,7 @@ macro_rules! that_fit {
     };
 }
 
-/// The messages that a filter lets through, oldest first.
+/// The messages that match a filter, oldest first.
 pub(super) const LIST: &str = concat!(
     "select message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at, stack ",
     that_fit!(),
@@ -72,7 +72,7 @@ pub(super) const LIST: &str = concat!(
 pub(super) const IDS: &str =
     concat!("select message_id ", that_fit!(), "order by first_failed_at, message_id limit $10");
 
-/// How many of them share a name and a reason.
+/// Their number by name and reason.
 pub(super) const GROUPS: &str = concat!(
     "select name, reason, count(*) ",
     that_fit!(),
@@ -92,19 +92,19 @@ impl<'a> Conditions<'a> {
         Self { filter, state: filter.state.map(State::as_str), attempts }
     }
 
-    /// All of them, and how many rows at most.
+    /// All parameters, followed by the row limit.
     pub(super) fn then<'b>(&'b self, limit: &'b i64) -> [&'b (dyn ToSql + Sync); 10] {
         let Filter { id, name, subject, reason, queue, since, until, attempts: _, state: _ } = self.filter;
         [id, name, subject, reason, &self.state, queue, since, until, &self.attempts, limit]
     }
 }
 
-/// Takes a waiting message that nobody else is taking.
+/// Takes out a waiting message, unless it is locked.
 pub(super) const TAKE: &str = "delete from skeleton.set_aside where message_id = (
         select message_id from skeleton.set_aside where message_id = $1 and (state = 'behind' or state = 'waiting' and due_at <= now()) for update skip locked)
     returning message_id, queue, name, subject, line, number, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at, stack";
 
-/// A row as `LIST` and `TAKE` return it.
+/// Reads a row of `LIST` or `TAKE`.
 pub(super) fn read(row: &Row) -> SetAside {
     let (line, number): (Option<String>, Option<i64>) = (row.get(4), row.get(5));
     SetAside {

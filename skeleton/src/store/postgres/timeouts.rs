@@ -1,6 +1,7 @@
-//! How long Postgres may take: the server ends what takes too long, and one that does not answer is not waited for.
+//! Time limits for Postgres: the server ends what takes too long, and the client stops waiting if the server does not
+//! respond.
 //!
-//! A transaction has no such limit of its own here: whoever wants it to end drops it, and its connection is closed.
+//! There is no time limit for a whole transaction here: to end one, its owner drops it, and its connection is closed.
 
 use std::{future::Future, time::Duration};
 
@@ -9,18 +10,19 @@ use tokio_postgres::Config;
 use super::error::{store_error, unavailable};
 use crate::failure::StoreError;
 
-/// Over the server's own limit: what takes too long is ended by it, and only its silence by us.
+/// Added to the server's own limit: the server ends slow statements, and the client's limit applies only if the server
+/// does not respond.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Sessions in which the server ends a statement that takes too long, and a transaction that does nothing for too long.
+/// Sessions in which the server ends slow statements and idle transactions.
 pub(super) fn limited(config: &Config, statement_ms: u64, idle_ms: u64) -> Config {
     let limits = format!("-c statement_timeout={statement_ms} -c idle_in_transaction_session_timeout={idle_ms}");
     with_options(config, &limits)
 }
 
-/// Sessions that hold a lock for their process, the relay's for instance. One that is idle for 15 seconds has a process that
-/// is frozen or lost: the server ends it, and with it the lock. The other limits are for a process that freezes while it
-/// is sent an answer or has a transaction open.
+/// Sessions that hold a lock for their process, such as the relay's. If such a session is idle for 15 seconds, its
+/// process is frozen or lost: the server ends it and releases the lock. The other limits are for a process that freezes
+/// while it receives an answer or has a transaction open.
 pub(super) fn fenced(config: &Config) -> Config {
     let limits = ["idle_session_timeout", "idle_in_transaction_session_timeout", "tcp_user_timeout"];
     with_options(config, &limits.map(|limit| format!("-c {limit}=15000")).join(" "))
@@ -32,12 +34,12 @@ fn with_options(config: &Config, limits: &str) -> Config {
     limited
 }
 
-/// How long the answer to such a statement is waited for.
+/// How long the client waits for the answer to such a statement.
 pub(super) fn patience(statement_ms: u64) -> Duration {
     Duration::from_millis(statement_ms) + MARGIN
 }
 
-/// Waits for an answer, but not longer than this.
+/// Waits for an answer up to a time limit.
 pub(super) async fn within<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, tokio_postgres::Error>>,

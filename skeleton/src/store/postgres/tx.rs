@@ -1,4 +1,4 @@
-//! A transaction: the inbox rows of what is handled, the handler's changes and the outbox rows commit together.
+//! A transaction: the inbox rows of its messages, the handler's changes and the outbox rows commit together.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,7 +29,8 @@ use crate::{
 const RECORD_IN_INBOX: &str =
     "insert into skeleton.inbox (message_id) select unnest($1::uuid[]) on conflict do nothing returning message_id";
 
-/// Writes staged messages, giving each its subject's next number. Subjects are locked in one order: no deadlocks.
+/// Inserts staged messages with the next sequence of their subjects. Subjects are locked in sorted order to avoid
+/// deadlocks.
 const STAGE: &str = "with staged as (
         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
             with ordinality as s (exchange, routing_key, subject, envelope, body, n)
@@ -43,8 +44,8 @@ const STAGE: &str = "with staged as (
     select exchange, routing_key, last - c + row_number() over (partition by s.subject order by n), envelope, body
     from staged s left join heads using (subject) left join counts using (subject) order by n";
 
-/// The same for one message: a third of the work. The row comes from the head, so that its position is drawn after the
-/// subject was locked.
+/// Does the same for one message, with a third of the work. The row comes from the head, so that its position is drawn
+/// after the subject was locked.
 const STAGE_ONE: &str = "with head as (
         insert into skeleton.sequences as h (subject, last) select $3, 1 where $3::text is not null
         on conflict (subject) do update set last = h.last + 1 returning last
@@ -52,7 +53,7 @@ const STAGE_ONE: &str = "with head as (
     insert into skeleton.outbox (exchange, routing_key, sequence, envelope, body)
     select $1, $2, head.last, $4, $5 from (values (true)) as one left join head on true";
 
-/// Locks lines and tells how far they have come. Sorted, as they come: no deadlocks.
+/// Locks the cursors of lines and returns them. The lines are sorted to avoid deadlocks.
 const LOCK_LINES: &str = "insert into skeleton.lines as l (line, last) select line, 0 from unnest($1::text[]) as line
     on conflict (line) do update set last = l.last returning line, last";
 
@@ -63,7 +64,7 @@ const ADVANCE_LINES: &str = "update skeleton.lines as l set last = reached.last,
 
 const LINE_TIMES: &str = "select line, last_time from skeleton.lines where line = any($1) and last_time is not null";
 
-/// A transaction. Dropped without a commit, its connection is closed: the server rolls back at once.
+/// A transaction. If it is dropped without a commit, its connection is closed and the server rolls back at once.
 pub struct Tx {
     session: Arc<Session>,
     new: Arc<HashSet<Uuid>>,
@@ -75,7 +76,8 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// Opens a transaction and takes messages in: one round trip; none where there are no messages.
+    /// Begins a transaction and records messages in the inbox, in one round trip. Without messages, there is no round
+    /// trip.
     pub(super) async fn begin(
         session: Session,
         work: UnitOfWork,
@@ -85,7 +87,7 @@ impl Tx {
         let mut new = HashSet::new();
         if !inbox_ids.is_empty() {
             let statement = session.prepared(RECORD_IN_INBOX).await?;
-            // Sent together, answered together.
+            // Pipelined: sent together, answered together.
             let parameters: [&(dyn ToSql + Sync); 1] = [&inbox_ids];
             let taking = try_join(session.begun(), session.query(&statement, &parameters));
             let (_, rows) = session.answered(taking).await?;
@@ -95,16 +97,16 @@ impl Tx {
         Ok(Self { session, new, later, hand: None, work, wakeup, after_commit: Vec::new() })
     }
 
-    /// Takes the turn for a statement, and takes out what goes before it.
+    /// Takes the turn for a statement, and takes out the deferred statements to send before it.
     fn take_turn(&self) -> Result<Vec<Later>, StoreError> {
         self.hand.as_ref().map_or(Ok(()), PipelineSlot::take_turn)?;
         Ok(std::mem::take(&mut *self.later.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Asks for rows.
+    /// Queries rows.
     ///
     /// # Errors
-    /// Where the store does not answer, another got in the way, or the statement is wrong.
+    /// Fails if the store does not respond, another transaction conflicts, or the statement is invalid.
     pub async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let statement = self.session.prepared(sql).await?;
         let later = self.take_turn()?;
@@ -113,10 +115,10 @@ impl Tx {
         Ok(rows)
     }
 
-    /// Asks for one row or none.
+    /// Queries at most one row.
     ///
     /// # Errors
-    /// As [`Tx::query`]; also where there are more rows.
+    /// As [`Tx::query`]; also fails if there are more rows.
     pub async fn query_opt(
         &mut self,
         sql: &str,
@@ -125,15 +127,15 @@ impl Tx {
         at_most_one(self.query(sql, parameters).await?)
     }
 
-    /// Asks for the one row that there is.
+    /// Queries exactly one row.
     ///
     /// # Errors
-    /// As [`Tx::query`]; also where there is none, or more.
+    /// As [`Tx::query`]; also fails if there is none, or more than one.
     pub async fn query_one(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
-        self.query_opt(sql, parameters).await?.ok_or_else(|| StoreError::broken("one row was expected, there is none"))
+        self.query_opt(sql, parameters).await?.ok_or_else(|| StoreError::broken("expected one row, found none"))
     }
 
-    /// Changes rows and returns how many.
+    /// Executes a statement and returns the number of changed rows.
     ///
     /// # Errors
     /// As [`Tx::query`].
@@ -146,11 +148,11 @@ impl Tx {
         Ok(count)
     }
 
-    /// Changes rows without waiting for it: the statement goes out together with the next one that is waited for, at
-    /// the latest with the commit, and fails there. Saves a round trip where the answer decides nothing.
+    /// Executes a statement without waiting for its result: it is sent together with the next awaited statement, at the
+    /// latest with the commit, and fails there. Saves a round trip if the result does not matter.
     ///
     /// # Errors
-    /// Where the statement is wrong, its parameters do not fit, or the store does not answer.
+    /// Fails if the statement is invalid, its parameters do not match, or the store does not respond.
     pub async fn execute_later(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
         let later = Later::new(self.session.prepared(sql).await?, parameters)?;
         let mut before = self.take_turn()?;
@@ -159,8 +161,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Does something in this process once the transaction has committed, and only then. A hint to those who wait:
-    /// it is lost with the process.
+    /// Runs an action in this process after the transaction has committed, and only then. Use it as a hint for waiting
+    /// tasks: it is lost with the process.
     pub fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(act));
     }
@@ -195,7 +197,7 @@ impl Transaction for Tx {
     async fn lock_cursors(&mut self, lines: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         let client = &self.session;
         let (lock, given_up) = try_join!(client.prepared(LOCK_LINES), client.prepared(GIVEN_UP))?;
-        // Sent together, answered together: one round trip.
+        // Pipelined: one round trip.
         let parameters: [&(dyn ToSql + Sync); 1] = [&lines];
         let locking = try_join3(client.begun(), client.query(&lock, &parameters), client.query(&given_up, &parameters));
         let (_, locked, given_up) = client.answered(locking).await?;
@@ -273,7 +275,7 @@ async fn advance_cursors(
     tx.execute_later(ADVANCE_LINES, &[&lines, &last, &at]).await
 }
 
-/// What records the jobs among staged messages, where there are any.
+/// The statement that records the jobs among staged messages, if there are any.
 async fn record_jobs(client: &Session, staged: &[PendingMessage]) -> Result<Option<Later>, StoreError> {
     let jobs: Vec<_> = staged.iter().filter(|staged| staged.exchange.starts_with("jobs.")).collect();
     if jobs.is_empty() {
@@ -306,7 +308,7 @@ async fn write_and_commit(client: &Session, later: &[Later], staged: &[PendingMe
     let envelopes = staged.iter().map(|staged| serde_json::to_string(&staged.envelope)).collect::<Result<Vec<_>, _>>();
     let envelopes = envelopes.map_err(StoreError::broken)?;
     let parameters: [&(dyn ToSql + Sync); 5] = [&exchanges, &keys, &subjects, &envelopes, &bodies];
-    // Sent together, answered together. Where the first fails, the second finds the transaction aborted: no commit.
+    // Pipelined. If the first fails, the transaction is aborted and the second does not commit.
     let writing = client.execute(&statement, &parameters).map_ok(drop);
     let commit = try_join4(client.begun(), later::send(client, later), writing, client.batch_execute("commit"));
     client.answered(commit).await.map(drop)

@@ -1,4 +1,4 @@
-//! Rows that cannot be read: kept in a table of their own, as they were, until a person has mended them.
+//! Unreadable rows: kept unchanged in a separate table until a person has repaired them.
 
 use tokio_postgres::Client;
 
@@ -15,12 +15,12 @@ const FROM_DELAYED: &str = "insert into skeleton.unreadable
 
 const COUNT: &str = "select count(*) from skeleton.unreadable";
 
-/// Sets a row of the outbox aside.
+/// Sets an outbox row aside.
 pub(super) async fn from_outbox(client: &Client, position: i64, reason: &str) -> Result<(), tokio_postgres::Error> {
     client.execute(FROM_OUTBOX, &[&position, &reason]).await.map(drop)
 }
 
-/// Sets a delayed job aside that the transaction has taken out.
+/// Sets aside a delayed job that the transaction has taken out.
 pub(super) async fn from_delayed(tx: &mut Tx, row: &tokio_postgres::Row, reason: &str) -> Result<(), StoreError> {
     let (due_at, position, message_id): (chrono::DateTime<chrono::Utc>, i64, uuid::Uuid) =
         (row.get(0), row.get(1), row.get(2));
@@ -31,7 +31,7 @@ pub(super) async fn from_delayed(tx: &mut Tx, row: &tokio_postgres::Row, reason:
         .map(drop)
 }
 
-/// How many there are.
+/// The number of unreadable rows.
 pub(super) async fn count(store: &Postgres) -> Result<i64, StoreError> {
     Ok(store.query_opt(COUNT, &[]).await?.map_or(0, |row| row.get(0)))
 }

@@ -20,10 +20,10 @@ impl Way {
             let _ = near.set_zero_linger();
             return;
         };
-        // What is sliced shall arrive sliced.
+        // Sliced data must arrive in slices.
         let _ = (near.set_nodelay(true), far.set_nodelay(true));
         let end = tokio::select! {
-            // First: what was held must not slip through when it is cut and healed in the same moment.
+            // First in order: held data must not pass if the connection is cut and healed at the same moment.
             biased;
             _ = cut.changed() => End::Close,
             () = self.reset() => End::Reset,
@@ -47,7 +47,7 @@ impl Way {
         Stream { up, faults: self.faults.subscribe(), held: self.held.clone(), rng }
     }
 
-    /// Comes to its end when the connection is to be reset.
+    /// Completes when the connection must be reset.
     async fn reset(&self) {
         let mut faults = self.faults.subscribe();
         loop {
@@ -61,7 +61,7 @@ impl Way {
     }
 }
 
-/// Counts a connection as open while it is there.
+/// Counts a connection as open while it exists.
 struct Open(Way);
 
 impl Open {

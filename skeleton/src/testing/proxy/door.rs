@@ -1,4 +1,4 @@
-//! The port of a proxy: open, or kept without anybody listening on it.
+//! The port of a proxy: listening, or bound without a listener.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -12,14 +12,14 @@ use super::{Way, fault::until};
 /// More than any test opens at once.
 const WAITING: u32 = 1024;
 
-/// A port of its own, with somebody listening on it.
+/// A listening port.
 pub struct Door {
     address: SocketAddr,
     listener: TcpListener,
 }
 
 impl Door {
-    /// On any free port.
+    /// Listens on any free port.
     pub fn open() -> Self {
         let listener = listen(bound((Ipv4Addr::LOCALHOST, 0).into()));
         let address = listener.local_addr().expect("the listener is bound");
@@ -30,7 +30,7 @@ impl Door {
         self.address
     }
 
-    /// Takes connections in, while it is not told to refuse them. They end with it.
+    /// Accepts connections unless they must be refused. They end with this future.
     pub async fn accept(self, way: Way) {
         let (address, mut listener) = (self.address, self.listener);
         let mut faults = way.faults.subscribe();
@@ -49,7 +49,7 @@ impl Door {
             } else {
                 connections.shutdown().await;
                 drop(listener);
-                // Bound and not listening: nobody else can take the port, and who connects is refused.
+                // Bound but not listening: no other process can take the port, and connections are refused.
                 let kept = bound(address);
                 until(&mut faults, |faults| !faults.refuses()).await;
                 listener = listen(kept);
@@ -60,7 +60,7 @@ impl Door {
 
 fn bound(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("the machine has sockets");
-    socket.set_reuseaddr(true).expect("any socket can be told so");
+    socket.set_reuseaddr(true).expect("any socket has this option");
     socket.bind(address).expect("the port is free");
     socket
 }

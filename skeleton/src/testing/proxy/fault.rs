@@ -1,68 +1,68 @@
-//! What can happen to a connection.
+//! Faults of a connection.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// One thing that happens to connections, by toxiproxy's name where it has one.
+/// A fault of connections, under toxiproxy's name where it has one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// All comes late: by the mean, give or take up to the jitter. Its order stays.
+    /// All data arrives late: by the mean, plus or minus up to the jitter. Its order stays.
     Latency {
-        /// How late on average.
+        /// The mean delay.
         mean: Duration,
-        /// How far from the average at most.
+        /// The greatest deviation from the mean.
         jitter: Duration,
     },
-    /// A black hole: connections stay open and nothing comes through. What is held goes on when it is healed.
+    /// A black hole: connections stay open and no data passes. Held data passes after the proxy is healed.
     Timeout,
-    /// Each connection is reset (`RST`), so long after it was opened or the fault began.
+    /// Each connection is reset (`RST`), this long after it was opened or the fault began.
     ResetPeer {
-        /// How long.
+        /// The delay.
         after: Duration,
     },
-    /// All comes in pieces, each of one byte up to the most, with a pause after each.
+    /// Data arrives in pieces of one byte up to `most`, with a pause after each.
     Slicer {
         /// The largest piece, in bytes.
         most: usize,
-        /// Between two pieces.
+        /// The pause between two pieces.
         pause: Duration,
     },
-    /// No more than so much comes through each second, on each connection.
+    /// A limit on the bytes per second of each connection.
     Bandwidth {
-        /// How many bytes.
+        /// The limit.
         bytes_per_second: usize,
     },
-    /// Each connection is closed after a number of bytes, most often in the middle of something.
+    /// Each connection is closed after a number of bytes, usually in the middle of a message.
     LimitData {
-        /// Never before so many bytes.
+        /// The fewest bytes before the close.
         least: usize,
-        /// Always after so many.
+        /// The most bytes before the close.
         most: usize,
     },
-    /// The end of the stream is told and nothing of it comes through any more, while the other stream goes on.
+    /// The stream is closed and none of its data passes any more, while the other stream continues.
     HalfClose,
-    /// Nobody listens: connections that are open are closed, new ones are refused.
+    /// Nothing listens: open connections are closed, new ones are refused.
     Refuse,
 }
 
-/// Waits until the faults are so.
+/// Waits until the faults meet a condition.
 pub async fn until(faults: &mut watch::Receiver<Faults>, are_so: impl Fn(&Faults) -> bool) {
-    // Nobody changes them any more: the proxy is going, and with it whoever waits.
+    // An error means that the proxy ends, and the waiting task with it.
     let _ = faults.wait_for(|faults| are_so(faults)).await;
 }
 
-/// Which faults hold, and since which change.
+/// The active faults, and the number of the change that set them.
 #[derive(Clone, Default)]
 pub struct Faults {
     up: Vec<Fault>,
     down: Vec<Fault>,
-    /// Counts changes: what a fault has counted begins anew with each.
+    /// Counts changes: the counters of a fault restart with each.
     pub change: u64,
 }
 
 impl Faults {
-    /// One more, for what goes up, what comes down, or both.
+    /// Adds a fault for data to the server, from the server, or both.
     pub fn put(&mut self, streams: &[bool], fault: Fault) {
         self.change += 1;
         for up in streams {
@@ -71,23 +71,23 @@ impl Faults {
         }
     }
 
-    /// None any more.
+    /// Removes all faults.
     pub fn end(&mut self) {
         *self = Self { change: self.change + 1, ..Self::default() };
     }
 
-    /// Those of a stream.
+    /// The faults of a stream.
     pub fn of(&self, up: bool) -> &[Fault] {
         if up { &self.up } else { &self.down }
     }
 
-    /// After how long each connection is reset.
+    /// The delay after which each connection is reset.
     pub fn reset(&self) -> Option<Duration> {
         let all = self.up.iter().chain(&self.down);
         all.filter_map(|fault| if let Fault::ResetPeer { after } = fault { Some(*after) } else { None }).min()
     }
 
-    /// Whether nobody listens.
+    /// Whether connections are refused.
     pub fn refuses(&self) -> bool {
         self.up.iter().chain(&self.down).any(|fault| *fault == Fault::Refuse)
     }

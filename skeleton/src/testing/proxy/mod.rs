@@ -1,15 +1,14 @@
-//! A proxy that stands before a server and does to its connections what networks do, for tests and the chaos runner.
+//! A proxy in front of a server that injects network faults, for tests and the chaos runner.
 //!
-//! Its faults have the names that toxiproxy gives them. They hold for the connections that are open and for those that
-//! come, until [`Proxy::heal`]; several hold at once. Whatever is of chance comes from a seed. What it cannot do: a TCP
-//! connection is accepted even in a black hole, and while the server itself is down (it is reset then). A port that
-//! answers nobody is [`Fault::Refuse`].
+//! Its faults have toxiproxy's names. They apply to open and new connections until [`Proxy::heal`]; several can be
+//! active at once. All randomness comes from a seed. Limits: the proxy accepts a TCP connection even in a black hole,
+//! and while the server itself is down (it is reset then). For a port that does not answer, use [`Fault::Refuse`].
 //!
 //! ```ignore
 //! let proxy = Proxy::before("127.0.0.1:5672").await;
 //! let service = start(&format!("amqp://contacts@{}/kith", proxy.address())).await;
-//! proxy.fault_down(Fault::Timeout);    // the broker hears, but nobody hears the broker
-//! proxy.cut();                         // and what it said is lost
+//! proxy.fault_down(Fault::Timeout);    // data still reaches the broker, its answers are held
+//! proxy.cut();                         // and the held answers are lost
 //! proxy.heal();
 //! ```
 
@@ -26,20 +25,20 @@ use door::Door;
 pub use fault::Fault;
 use fault::Faults;
 
-/// Stands before a server: forwards, and does what it is told to connections. Dropped, it closes them all.
+/// A proxy in front of a server: forwards data and injects faults. When dropped, it closes all connections.
 pub struct Proxy {
     address: SocketAddr,
     way: Way,
     accepting: AbortHandle,
 }
 
-/// What all connections know.
+/// The state that all connections share.
 #[derive(Clone)]
 struct Way {
     server: String,
     seed: u64,
     faults: watch::Sender<Faults>,
-    /// How many bytes from the side that connected came into a black hole.
+    /// How many bytes from clients have entered a black hole.
     held: watch::Sender<usize>,
     /// How many connections are open.
     open: watch::Sender<usize>,
@@ -50,15 +49,15 @@ impl Proxy {
     /// Forwards to this server, `address:port`.
     ///
     /// # Panics
-    /// Where the machine has no free port.
+    /// If the machine has no free port.
     pub async fn before(server: &str) -> Self {
         Self::with_seed(server, 0).await
     }
 
-    /// The same, with another chance.
+    /// The same, with another seed.
     ///
     /// # Panics
-    /// Where the machine has no free port.
+    /// If the machine has no free port.
     pub async fn with_seed(server: &str, seed: u64) -> Self {
         let door = Door::open();
         let address = door.address();
@@ -74,37 +73,37 @@ impl Proxy {
         Self { address, way, accepting }
     }
 
-    /// Where to connect instead of to the server.
+    /// The address to use instead of the server's.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From here on this happens, to what goes up to the server and to what comes down from it.
+    /// Adds a fault in both directions.
     pub fn fault(&self, fault: Fault) {
         self.change(|faults| faults.put(&[true, false], fault));
     }
 
-    /// From here on this happens to what goes up to the server.
+    /// Adds a fault to data sent to the server.
     pub fn fault_up(&self, fault: Fault) {
         self.change(|faults| faults.put(&[true], fault));
     }
 
-    /// From here on this happens to what comes down from the server.
+    /// Adds a fault to data from the server.
     pub fn fault_down(&self, fault: Fault) {
         self.change(|faults| faults.put(&[false], fault));
     }
 
-    /// Ends all faults: what was held goes on.
+    /// Ends all faults: held data passes.
     pub fn heal(&self) {
         self.change(Faults::end);
     }
 
-    /// Closes all connections. What was held in a black hole or was late never arrives.
+    /// Closes all connections. Data that was held or late never arrives.
     pub fn cut(&self) {
         self.way.cuts.send_replace(());
     }
 
-    /// Waits until so many bytes of those who connected have come into the black hole.
+    /// Waits until this many bytes from clients have entered the black hole.
     pub async fn holds(&self, bytes: usize) {
         let _ = self.way.held.subscribe().wait_for(|held| *held >= bytes).await;
     }

@@ -1,4 +1,4 @@
-//! One direction of a connection: what was read waits for its time and goes on, whole or in pieces.
+//! One direction of a connection: data that was read waits for its due time and passes, whole or in pieces.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use tokio::{
 
 use super::fault::{Fault, Faults, until};
 
-/// How much is read at once, and how many such pieces may be on their way.
+/// The size of a read, and the most reads that may be in transit.
 const READ: usize = 16 * 1024;
 const ON_ITS_WAY: usize = 64;
 
-/// With little bandwidth something comes so often in a second.
+/// With low bandwidth, a piece is written this often per second.
 const PIECES_PER_SECOND: usize = 20;
 
 /// How a connection ends.
@@ -33,11 +33,11 @@ pub struct Stream {
     pub rng: StdRng,
 }
 
-/// What was read, and when it is to go on.
+/// Data that was read, and when it is due.
 type Late = (Instant, Vec<u8>);
 
 impl Stream {
-    /// Takes all there is from one side to the other, and its end too.
+    /// Forwards all data from one side to the other, and then its end.
     pub async fn pass(mut self, from: ReadHalf<'_>, to: WriteHalf<'_>) -> Result<(), End> {
         let (late, on_its_way) = mpsc::channel(ON_ITS_WAY);
         let rng = self.rng.fork();
@@ -56,7 +56,7 @@ impl Stream {
             if self.up && is_black_hole(self.faults.borrow().of(true)) {
                 self.held.send_modify(|held| *held += count);
             }
-            // Never before what was read before it.
+            // Never before the data that was read earlier.
             due = due.max(Instant::now() + self.lateness());
             if late.send((due, bytes[..count].to_vec())).await.is_err() {
                 return Ok(());
@@ -76,12 +76,12 @@ impl Stream {
     }
 }
 
-/// The end of a direction that writes.
+/// The writing side of a direction.
 struct Giving {
     up: bool,
     faults: watch::Receiver<Faults>,
     rng: StdRng,
-    /// How much may still pass before the connection is closed, and for which change of faults that was decided.
+    /// How many bytes may still pass before the connection is closed, and the change of faults that set this.
     limit: Option<usize>,
     change: Option<u64>,
 }
@@ -134,7 +134,7 @@ impl Giving {
         until(&mut self.faults, |faults| !is_black_hole(faults.of(up))).await;
     }
 
-    /// How much goes on at once, and how long to wait after it. Nothing, when the limit is reached.
+    /// How many bytes to write next, and the pause after them. Zero once the limit is reached.
     fn next_piece(&mut self, there: usize) -> (usize, Duration) {
         let Self { up, faults, rng, limit, change } = self;
         let faults = faults.borrow();

@@ -1,4 +1,4 @@
-//! A store of a test's own, with two replicas on it.
+//! A store for one test, with two replicas on it.
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::simulation::{Database, Ledger, Life, Memory};
 
 type Removing = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>>>;
 
-/// A store, as two replicas have it.
+/// A store as seen by two replicas.
 pub struct Bench<S> {
     pub store: S,
     pub other: S,
@@ -34,7 +34,7 @@ impl<S: Store> Bench<S> {
         self.store.begin(&self.service, inbox_ids).await.unwrap()
     }
 
-    /// Begins a transaction of the other replica, on the side.
+    /// Begins a transaction of the other replica in the background.
     pub fn begin_elsewhere(&self, inbox_ids: &[Uuid]) -> tokio::task::JoinHandle<S::Tx> {
         let (store, service, inbox_ids) = (self.other.clone(), self.service.clone(), inbox_ids.to_vec());
         tokio::spawn(async move { store.begin(&service, &inbox_ids).await.unwrap() })
@@ -57,24 +57,24 @@ impl<S: Store<Tx: Publish>> Bench<S> {
     }
 }
 
-/// A store in memory.
+/// An in-memory store.
 pub async fn memory() -> Bench<Memory> {
     let database = Database::of("contacts", &Arc::new(Ledger::default()));
     let open = || Memory::connected(&database, Life::quiet());
     Bench::of(open(), open(), Box::new(|| Box::pin(async {}))).await
 }
 
-/// A database of Postgres.
+/// A Postgres database.
 pub async fn postgres() -> Bench<Postgres> {
     on_server(|settings| Postgres::migrated_by(&[]).open(settings).unwrap()).await
 }
 
-/// The database of Neo4j, empty.
+/// The Neo4j database, empty.
 pub async fn neo4j() -> Bench<Neo4j> {
     on_server(|settings| Neo4j::migrated_by(&[]).open(settings).unwrap()).await
 }
 
-/// Indices of Elasticsearch.
+/// Elasticsearch indices.
 pub async fn elasticsearch() -> Bench<Elasticsearch> {
     on_server(|settings| Elasticsearch::indexed_by(&[]).open(settings).unwrap()).await
 }
@@ -94,17 +94,17 @@ pub fn removed(contact_id: Uuid) -> ContactRemoved {
     ContactRemoved { contact_id, ..samples::contacts::contact_removed() }
 }
 
-/// The numbers of a subject, in the order of the outbox.
+/// The sequences of a subject, in outbox order.
 pub fn numbers_of(rows: &[OutboxRow], subject: Uuid) -> Vec<i64> {
     let subject = subject.to_string();
     let about = rows.iter().filter(|row| row.envelope.subject.as_ref() == Some(&subject));
     about.map(|row| row.envelope.sequence.unwrap()).collect()
 }
 
-/// The queue of what [`waiting`] makes.
+/// The queue of the messages from [`waiting`].
 pub const QUEUE: &str = "contacts.events";
 
-/// A message that has failed once, and whose wait is over.
+/// A message that has failed once and is due for a retry.
 pub fn waiting() -> SetAside {
     let (message, now) = (Uuid::new_v4(), Utc::now().trunc_subsecs(6));
     SetAside {
@@ -125,7 +125,7 @@ pub fn waiting() -> SetAside {
     }
 }
 
-/// A message that waits for the one before it.
+/// A message that waits for its predecessor.
 pub fn behind(line: &str, number: i64) -> SetAside {
     let place = Some(SequencePosition { line: line.to_owned(), number });
     SetAside { state: State::Behind, place, attempts: 0, ..waiting() }

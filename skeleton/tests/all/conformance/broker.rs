@@ -1,4 +1,4 @@
-//! What a broker does with messages: into every queue that wants them, once more until they are acknowledged.
+//! A broker delivers each message to every bound queue, and again until it is acknowledged.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::simulation::{Broker, Ledger, Life, MemoryDeliveries, MemoryPublisher};
 
-/// A broker on which `contacts` publishes, and `network` and `search` listen.
+/// A broker on which `contacts` publishes and `network` and `search` subscribe.
 trait Wire: Sized {
     type Publisher: Publisher;
     type Deliveries: Deliveries;
@@ -104,7 +104,7 @@ on_each_broker! {
     no_more_is_in_hand_than_may_be
 }
 
-/// A message that says which it is.
+/// A message that carries a number.
 fn numbered(number: i64) -> Outgoing {
     let environment = Environment::system();
     let event = ContactRemoved { contact_id: Uuid::nil(), ..samples::contacts::contact_removed() };
@@ -125,17 +125,17 @@ fn numbered(number: i64) -> Outgoing {
     Outgoing { exchange: "events.contacts".to_owned(), routing_key: ContactRemoved::KEY.to_owned(), envelope, body }
 }
 
-/// The next so many messages.
+/// The next `many` messages.
 async fn next(deliveries: &mut impl Deliveries, many: usize) -> Vec<Incoming> {
     let mut messages = Vec::new();
     while messages.len() < many {
         let more = tokio::time::timeout(Duration::from_secs(20), deliveries.next(many - messages.len())).await;
-        messages.extend(more.expect("there are more messages"));
+        messages.extend(more.expect("more messages arrive"));
     }
     messages
 }
 
-/// Which they are, and how often each was handed out before.
+/// The numbers of the messages, and how often each was delivered before.
 fn told(messages: &[Incoming]) -> Vec<(i64, u32)> {
     let number = |message: &Incoming| message.envelope.as_ref().unwrap().sequence.unwrap();
     messages.iter().map(|message| (number(message), message.deliveries_before)).collect()
@@ -179,12 +179,12 @@ async fn what_is_not_acknowledged_comes_again_and_is_counted<W: Wire>() {
     first.acknowledge_through(&messages[0]).await;
 
     first.close().await;
-    // Over a channel that is gone, an acknowledgement says nothing.
+    // Over a lost channel, an acknowledgement has no effect.
     first.acknowledge_through(&messages[2]).await;
 
     let mut second = wire.deliveries("network", 10);
     let again = next(&mut second, 3).await;
-    // In which order, RabbitMQ does not promise.
+    // RabbitMQ does not guarantee the order.
     let mut told = told(&again);
     told.sort_unstable();
     assert_eq!(told[..2], [(2, 1), (3, 1)]);

@@ -1,4 +1,4 @@
-//! Each message is handled in one transaction, or in none.
+//! Each message is handled in exactly one committed transaction.
 
 use skeleton::store::{Outbox, Transaction};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! How far lines have come is locked by who moves them on, and moves with the transaction.
+//! The transaction that advances a subject cursor locks it, and the cursor moves when the transaction commits.
 
 use skeleton::{
     store::{LinesToCheck, Outbox, SetAside, Store, Transaction},
@@ -110,7 +110,7 @@ async fn of_what_is_behind_only_the_lines_asked_for_are_looked_at<S: Outbox>(ben
     bench.done().await;
 }
 
-/// Thousands may wait behind one that is parked: a look reads what has moved, not what waits.
+/// Thousands may wait behind a parked message: a poll reads those whose predecessor was handled, not all that wait.
 #[tokio::test]
 async fn a_look_at_a_line_reads_only_the_messages_whose_turn_it_is() {
     let bench = super::bench::postgres().await;

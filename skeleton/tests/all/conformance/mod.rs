@@ -1,5 +1,5 @@
-//! What the messaging takes for granted of every store and of the broker: one suite, run against the real ones and
-//! against those in memory, so that the simulation shows what is so.
+//! The messaging's assumptions about every store and the broker: one suite for the real ones and the in-memory ones, so
+//! that the simulation models the real behaviour.
 
 pub mod bench;
 mod broker;
@@ -10,7 +10,7 @@ mod set_aside;
 
 pub use bench::{QUEUE, waiting};
 
-/// Runs cases on every store that keeps an outbox.
+/// Runs tests on every store with an outbox.
 macro_rules! on_each_store {
     ($($case:ident)*) => {
         mod memory {

@@ -1,5 +1,5 @@
-//! What is published leaves with its transaction, numbered, in order, through one replica at a time; what is delayed,
-//! when it is due.
+//! Events commit with their transaction, are numbered, and are sent in order by one replica at a time; delayed jobs are
+//! sent when due.
 
 use chrono::{TimeDelta, Utc};
 use events::contacts::{ContactRemoved, ImportFile};
@@ -69,7 +69,7 @@ async fn eight_writers_at_once_give_each_subject_its_numbers_in_the_order_of_the
                 for place in 0..4 {
                     tx.publish(removed(subjects[(writer + turn + place) % 3])).unwrap();
                 }
-                // Of a subject as well, but no event: it takes no number.
+                // It has a subject but is not an event, so it gets no sequence.
                 tx.enqueue(ImportFile { import_id: subjects[0], position: 9 }).unwrap();
                 tx.commit().await.unwrap();
             }
@@ -105,7 +105,8 @@ async fn eight_writers_of_one_event_each_give_one_subject_its_numbers_in_the_ord
                 tx.commit().await
             };
             for _ in 0..40 {
-                // A busy server may answer too late: then it may be published twice, each time with a number.
+                // A busy server may answer too late: then the event may be published twice, each time with its own
+                // sequence.
                 while publish().await.is_err() {}
             }
         });
@@ -151,7 +152,7 @@ async fn a_relay_that_stops_lets_another_go_on_at_once<S: Outbox>(bench: Bench<S
 
     eventually("the other replica relays", async || match bench.other.next(10).await.unwrap() {
         Some(_) => Ok(()),
-        None => Err("the first one does".to_owned()),
+        None => Err("the first replica relays".to_owned()),
     })
     .await;
     assert!(bench.store.next(10).await.unwrap().is_none());
@@ -185,7 +186,7 @@ async fn a_delayed_job_is_taken_out_when_it_is_due_by_one<S: Delays<Tx: Delay>>(
         taken
     });
     first.commit().await.unwrap();
-    // Finds nothing, or is told to try again.
+    // It finds nothing, or a conflict.
     let taken_by_second = second.await.unwrap().map_or(0, |taken| taken.len());
 
     assert_eq!((taken, taken_by_second), (vec![due], 0));

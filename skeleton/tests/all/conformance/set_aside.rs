@@ -1,4 +1,4 @@
-//! The life of a message that has to wait, in every store.
+//! The life cycle of a set-aside message, in every store.
 
 use chrono::{TimeDelta, Utc};
 use skeleton::{
@@ -70,7 +70,7 @@ async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: B
     assert_eq!(store.failures_of(kept.message).await.unwrap(), 1);
     assert_eq!(store.failures_of(Uuid::new_v4()).await.unwrap(), 0);
 
-    // What is new about one that is kept: when it failed first is not.
+    // Updates an existing one, except its first failure time.
     let first_failed_at = kept.first_failed_at + TimeDelta::hours(2);
     let parked =
         SetAside { state: State::Parked, attempts: 5, reason: "no".to_owned(), first_failed_at, ..kept.clone() };
@@ -115,7 +115,7 @@ async fn what_is_taken_out_stays_where_the_transaction_is_given_up<S: Store>(ben
 
     let mut given_up = bench.begin(&[kept.message]).await;
     let taken = given_up.take_waiting(kept.message).await.unwrap().unwrap();
-    // When it is due is the server's to say, by its own clock.
+    // The server's clock decides when it is due.
     assert_eq!(taken, SetAside { due_at: taken.due_at, ..kept.clone() });
     given_up.rollback().await;
 
@@ -141,7 +141,7 @@ async fn of_two_that_want_a_waiting_message_one_gets_it<S: Outbox>(bench: Bench<
 
     first.commit().await.unwrap();
 
-    // Finds nothing, or is told to try again.
+    // It finds nothing, or a conflict.
     assert_eq!(second.await.unwrap().unwrap_or(None), None);
     bench.done().await;
 }
@@ -173,7 +173,7 @@ async fn what_was_handled_without_it_is_forgotten_and_what_is_parked_is_not<S: S
     bench.done().await;
 }
 
-/// Texts that have hurt others, if they are there.
+/// Strings that have caused trouble elsewhere, if available.
 fn naughty() -> Vec<String> {
     let text = skeleton::testing::test_data("fuzz/blns.json").and_then(|path| std::fs::read_to_string(path).ok());
     text.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default()
@@ -203,7 +203,7 @@ async fn the_largest_texts_that_the_skeleton_keeps_and_naughty_ones_are_kept_as_
         bench.store.set_aside(&kept).await.unwrap();
 
         let listed = bench.store.list_set_aside(&Filter::of(kept.message), 10).await.unwrap();
-        // Elasticsearch keeps no places.
+        // Elasticsearch stores no sequence positions.
         let place = listed[0].place.clone();
         assert_eq!(listed, [SetAside { place, ..kept }]);
     }

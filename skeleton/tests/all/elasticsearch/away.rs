@@ -1,4 +1,4 @@
-//! A server that is not there, does not answer, or does not let us in.
+//! A server that is unavailable, does not answer, or refuses access.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> bool {
     outcome.is_err_and(|error| error.kind == StoreErrorKind::Unavailable)
 }
 
-/// Everything that the skeleton asks of a store, with how long it took.
+/// Runs every store operation and measures the time it took.
 async fn asked_everything(bench: &Bench) -> Duration {
     let (store, id, begun) = (&bench.store, Uuid::new_v4(), Instant::now());
     let thing = Thing { owner_id: id, ..bench.thing("lost") };

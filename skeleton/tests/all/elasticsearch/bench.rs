@@ -1,4 +1,4 @@
-//! A store of a test's own, and a look at what is really in it.
+//! A store for one test, with access to its raw contents.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub const SECOND: &[IndexPlan] = &[IndexPlan {
     body: r#"{ "mappings": { "dynamic": "strict", "properties": { "name": { "type": "text" }, "size": { "type": "long" } } } }"#,
 }];
 
-/// What the tests' index holds.
+/// The documents of the test index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Thing {
     pub owner_id: Uuid,
@@ -67,14 +67,14 @@ impl Bench {
         begin(&self.store).await
     }
 
-    /// Writes one document, as a batch of its own.
+    /// Writes one document in its own batch.
     pub async fn put(&self, id: Uuid, version: i64, thing: &Thing) -> Result<(), StoreError> {
         let mut index = self.begin().await;
         index.put(id, version, thing).unwrap();
         index.commit().await
     }
 
-    /// Writes one tombstone, as a batch of its own.
+    /// Writes one tombstone in its own batch.
     pub async fn bury(&self, id: Uuid, version: i64) {
         let mut index = self.begin().await;
         index.bury::<Thing>(id, version);
@@ -87,12 +87,12 @@ impl Bench {
         index.commit().await.unwrap();
     }
 
-    /// What the server has under an id, word for word.
+    /// The raw document with an id.
     pub async fn kept(&self, id: Uuid) -> Value {
         self.raw(reqwest::Method::GET, &format!("things/_doc/{id}"), Value::Null).await
     }
 
-    /// The names of an account's things that can be found, in order.
+    /// The names of an account's searchable documents, in order.
     pub async fn found(&self, owner: Uuid) -> Vec<String> {
         self.raw(reqwest::Method::POST, "things/_refresh", Value::Null).await;
         let everything = Question {
@@ -106,7 +106,7 @@ impl Bench {
         answers.remove(0).into_iter().map(|hit| hit.document.name).collect()
     }
 
-    /// Asks the server itself about what begins with the test's prefix.
+    /// Sends the server a request about an index with the test's prefix.
     pub async fn raw(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
         let url = format!("{}/{}-{path}", Servers::from_env().elasticsearch, self.provisioned.name);
         let request = reqwest::Client::new().request(method, url);
@@ -133,7 +133,7 @@ pub async fn begin(store: &Elasticsearch) -> Index {
     store.begin(&service, &[]).await.unwrap()
 }
 
-/// A clock that stands still.
+/// A clock that does not move.
 pub struct Standing(pub DateTime<Utc>);
 
 impl Clock for Standing {
@@ -142,7 +142,7 @@ impl Clock for Standing {
     }
 }
 
-/// Chance that is none.
+/// A random number generator that returns constants.
 pub struct Same;
 
 impl skeleton::Rng for Same {
@@ -151,7 +151,7 @@ impl skeleton::Rng for Same {
     }
 }
 
-/// An envelope with this number.
+/// An envelope with this sequence.
 pub fn envelope(sequence: Option<i64>) -> Envelope {
     let event = samples::contacts::contact_added();
     Envelope {

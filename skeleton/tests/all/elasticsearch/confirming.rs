@@ -1,4 +1,4 @@
-//! A confirmation says that a message was handled to its end: after the writes, at least once, under one id.
+//! A confirmation is published once a message is handled: after the writes, at least once, under the same id.
 
 use events::{accounts::Erased, samples, search::AccountDataErased};
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn put(app: &TestApp<Elasticsearch>, owner_id: Uuid, count: usize) {
     index.commit().await.unwrap();
 }
 
-/// The ids of the confirmations, once there are so many.
+/// The ids of the confirmations, once there are this many.
 async fn ids(app: &TestApp<Elasticsearch>, count: usize) -> Vec<Uuid> {
     eventually(&format!("{count} confirmations"), async || {
         let confirmations = app.published_in::<AccountDataErased>().await;
@@ -56,7 +56,7 @@ async fn an_erasure_is_confirmed_with_what_it_removed_and_a_repeat_is_the_same_e
     // As after a crash between the confirmation and the acknowledgement.
     app.receives_in(&erased, &envelope).await;
     assert_eq!(ids(&app, 2).await, [first.id, first.id]);
-    // Told anew, it is confirmed anew.
+    // A redelivered message is confirmed again.
     app.receives(&erased).await;
     let ids = ids(&app, 3).await;
     assert!(ids[2] != first.id, "{ids:?}");

@@ -1,4 +1,4 @@
-//! An erased account stays erased, whatever comes late and whoever else is at work.
+//! An erased account stays erased despite late or concurrent writes.
 
 use serde_json::{Value, json};
 use skeleton::store::Transaction;
@@ -67,7 +67,7 @@ async fn writers_that_race_with_the_erasure_leave_nothing() {
         let (store, chunk, thing) = (bench.store.clone(), chunk.to_vec(), bench.thing("racing"));
         at_work.spawn(async move {
             let mut index = begin(&store).await;
-            // One of many, somewhere in their midst.
+            // One of many concurrent writes.
             if number == 20 {
                 index.erase(owner);
             }

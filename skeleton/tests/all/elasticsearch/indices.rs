@@ -1,4 +1,4 @@
-//! Indices are made once, and a new version takes over without a gap.
+//! Indices are created once, and a new version takes over without a gap.
 
 use serde_json::{Value, json};
 use skeleton::{
@@ -110,7 +110,7 @@ async fn an_abandoned_change_is_finished_by_the_next_start() {
     let bench = Bench::new().await;
     let (before, after) = (Uuid::new_v4(), Uuid::new_v4());
     bench.put(before, 1, &bench.thing("copied late")).await.unwrap();
-    // As a replica leaves it that dies after it has moved the alias, before it has brought over the rest.
+    // The state after a replica died between moving the alias and copying the rest.
     let prefix = &bench.provisioned.name;
     let body: Value = serde_json::from_str(SECOND[0].body).unwrap();
     let mut body = body.clone();

@@ -1,4 +1,4 @@
-//! What the skeleton promises of Elasticsearch, on a real server.
+//! Tests of the Elasticsearch store, on a real server.
 
 mod away;
 mod bench;

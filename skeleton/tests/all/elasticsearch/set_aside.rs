@@ -1,4 +1,4 @@
-//! The life of a message that has to wait, where there are no transactions.
+//! The life cycle of a set-aside message in a store without transactions.
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use skeleton::{
@@ -18,7 +18,7 @@ async fn a_message_taken_out_is_gone_with_the_commit_and_not_before() {
 
     let mut given_up = bench.begin().await;
     let taken = given_up.take_waiting(kept.message).await.unwrap().unwrap();
-    // When it is due is the server's to say, by its own clock.
+    // The server's clock decides when it is due.
     assert_eq!(taken, SetAside { due_at: taken.due_at, ..kept.clone() });
     given_up.rollback().await;
     let mut first = bench.begin().await;
@@ -82,7 +82,7 @@ async fn a_filter_lets_through_what_it_names_and_long_lists_come_whole() {
     bench.done().await;
 }
 
-/// The service's clock an hour slow and an hour fast: waits are measured by the server's alone.
+/// The service's clock is an hour slow or fast: only the server's clock measures waits.
 #[tokio::test]
 async fn when_a_message_is_due_does_not_depend_on_the_clock_of_the_service() {
     let bench = Bench::new().await;

@@ -1,4 +1,4 @@
-//! Versions, tombstones, and batches of which a part fails.
+//! Versions, tombstones, and batches that fail in part.
 
 use std::sync::Arc;
 

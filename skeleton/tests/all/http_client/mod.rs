@@ -1,4 +1,4 @@
-//! A server on a free port and a caller that says exactly the bytes it is told to.
+//! A server on a free port, and a client that sends exactly the given bytes.
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Longer than anything here may take, also on a busy machine.
+/// Longer than anything here may take, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Settings with time-outs short enough to wait for.
+/// Settings with short timeouts.
 pub fn impatient() -> HttpSettings {
     HttpSettings { header_timeout_ms: 200, body_idle_timeout_ms: 200, drain_ms: 10_000, ..HttpSettings::default() }
 }
 
-/// A server that runs.
+/// A running server.
 pub struct Server {
     pub address: SocketAddr,
     pub stop: StopSender,
@@ -33,7 +33,7 @@ impl Server {
         Self { address, stop, served }
     }
 
-    /// Sends one request on a connection of its own.
+    /// Sends one request on a new connection.
     pub async fn ask(&self, request: &str) -> Answer {
         let mut caller = self.call().await;
         caller.say(request).await;
@@ -73,7 +73,7 @@ impl Caller {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Reads until a text has come.
+    /// Reads until a text has arrived.
     pub async fn hear(&mut self, expected: &str) {
         while !String::from_utf8_lossy(&self.read).contains(expected) {
             assert!(
@@ -84,13 +84,13 @@ impl Caller {
         }
     }
 
-    /// Reads until the connection is closed or reset; gives what came.
+    /// Reads until the connection is closed or reset; returns the received data.
     pub async fn heard_until_closed(mut self) -> String {
         while self.read_more().await {}
         String::from_utf8_lossy(&self.read).into_owned()
     }
 
-    /// The next answer, unless the connection is closed instead.
+    /// The next response; `None` if the connection is closed instead.
     pub async fn answer(&mut self) -> Option<Answer> {
         loop {
             if let Some((answer, length)) = Answer::parse(&self.read) {
@@ -108,7 +108,7 @@ impl Caller {
     }
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -136,7 +136,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The status and the code of the problem that was answered.
+    /// The status and code of the problem in the response.
     pub fn problem(&self) -> (u16, String) {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
@@ -145,7 +145,7 @@ impl Answer {
     }
 }
 
-/// Waits for something that must come.
+/// Waits for something that must happen.
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work).await.expect("it takes too long")
+    tokio::time::timeout(PATIENCE, work).await.expect("it happens in time")
 }

@@ -1,4 +1,4 @@
-//! A store of a test's own, of any kind, with messages that have to wait.
+//! A store for one test, of any kind, with set-aside messages.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl<S: TestStore> Bench<S> {
         Self { provisioned, store }
     }
 
-    /// Keeps messages, in their order.
+    /// Stores messages in order.
     pub async fn keep<const N: usize>(&self, messages: [SetAside; N]) -> [SetAside; N] {
         for message in &messages {
             self.store.set_aside(message).await.unwrap();
@@ -49,7 +49,7 @@ pub fn data() -> Value {
     data
 }
 
-/// Breaks its schema: the time is none.
+/// Data that violates its schema: the time is invalid.
 pub fn broken_data() -> Value {
     let mut data = data();
     data["added_at"] = json!("yesterday");

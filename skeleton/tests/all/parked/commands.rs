@@ -1,4 +1,4 @@
-//! `<service> parked ...`, as it is typed.
+//! `<service> parked ...`, from the command line.
 
 use chrono::Duration;
 use clap::Parser;
@@ -19,7 +19,7 @@ struct Line {
     command: Command,
 }
 
-/// What a line writes.
+/// The output of a command line.
 async fn says(bench: &Bench<Postgres>, line: &str) -> Result<String, Refused> {
     let mut out = Vec::new();
     let line = Line::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -35,7 +35,7 @@ async fn states(bench: &Bench<Postgres>) -> Vec<State> {
     bench.store.list_set_aside(&Filter::default(), 100).await.unwrap().iter().map(|message| message.state).collect()
 }
 
-/// A file with data, gone with the test.
+/// A file with data, removed with the test.
 struct DataFile(std::path::PathBuf);
 
 impl DataFile {
@@ -203,25 +203,25 @@ async fn data_that_breaks_its_schema_is_refused_with_the_place_and_without_the_v
 
     let refusals = [
         (message.message, wrong.to_string(), "/emails breaks the rule \"type\" of contacts.contact-added.v2"),
-        (message.message, "{".to_owned(), "the data is no JSON: line 1, column 1"),
+        (message.message, "{".to_owned(), "the data is not valid JSON: line 1, column 1"),
         (
             message.message,
             "\"•••\"".to_owned(),
-            "the whole is a mask and there is nothing behind it: write the value itself",
+            "the whole is a mask without a value behind it: write the value itself",
         ),
         (
             message.message,
             format!("[\"{}\"]", "o".repeat(256 * 1024)),
             "the data is too large: 262148 bytes, the limit is 256 kB",
         ),
-        (unknown.message, "{".to_owned(), "the data is no JSON: line 1, column 1"),
+        (unknown.message, "{".to_owned(), "the data is not valid JSON: line 1, column 1"),
     ];
     for (id, text, expected) in refusals {
         let refused = edit(id, &text).await.unwrap_err().to_string();
         assert_eq!(refused, expected);
     }
     let told = edit(unknown.message, "{\"any\": 1}").await.unwrap();
-    assert!(told.starts_with("only that the data is JSON was checked"), "{told}");
+    assert!(told.starts_with("the data was checked only as JSON"), "{told}");
     assert_eq!(bench.store.trail(None, 10).await.unwrap().len(), 1);
     bench.done().await;
 }

@@ -1,4 +1,4 @@
-//! Deciding about parked messages: what all three stores promise, and where they differ.
+//! Decisions about parked messages: the guarantees of all three stores, and their differences.
 
 use serde_json::json;
 use skeleton::{
@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::bench::{Bench, broken_data, data, hours_ago, parked};
 
 fn signed() -> Signed {
-    Signed::try_new("Zoë", "the producer is mended").unwrap()
+    Signed::try_new("Zoë", "the producer is fixed").unwrap()
 }
 
-/// What all stores promise.
+/// Guarantees of all stores.
 async fn conforms<S: TestStore>(bench: Bench<S>) {
     filters_let_through_what_they_name(&bench).await;
     a_decision_is_carried_out_once_and_leaves_a_line(&bench).await;
@@ -111,9 +111,9 @@ async fn edited_data_takes_the_place_of_what_was_seen<S: TestStore>(bench: &Benc
     let (store, good) = (&bench.store, data().to_string().into_bytes());
 
     assert!(store.edit(&message, &good, &signed()).await.unwrap());
-    assert!(!store.edit(&message, b"{}", &signed()).await.unwrap(), "somebody was faster");
+    assert!(!store.edit(&message, b"{}", &signed()).await.unwrap(), "it was changed concurrently");
     assert!(!store.edit(&waiting, &good, &signed()).await.unwrap(), "it is not parked");
-    assert!(!store.edit(&parked(), &good, &signed()).await.unwrap(), "it is not there");
+    assert!(!store.edit(&parked(), &good, &signed()).await.unwrap(), "it does not exist");
 
     let edited = store.list_set_aside(&Filter::of(message.message), 1).await.unwrap();
     assert_eq!(edited, [SetAside { body: good, ..message.clone() }]);
@@ -151,7 +151,7 @@ async fn elasticsearch_keeps_what_is_decided() {
     conforms(Bench::new(Elasticsearch::indexed_by(&[])).await).await;
 }
 
-/// Eight at once decide about the same messages: each message is decided about once, and the trail says so.
+/// Eight concurrent decisions about the same messages: each message is decided once, and the trail shows it.
 async fn of_many_one_decides<S: TestStore>(bench: Bench<S>) {
     let messages = bench.keep([parked(), parked(), parked()]).await.map(|message| message.message);
     let mut reversed = messages;
@@ -161,7 +161,7 @@ async fn of_many_one_decides<S: TestStore>(bench: Bench<S>) {
         let store = bench.store.clone();
         tokio::spawn(async move {
             let messages = if number % 2 == 0 { messages } else { reversed };
-            // One that was in another's way does not decide: that is told, and nothing is half done.
+            // A decision that conflicts with another fails completely and reports it.
             if number < 4 {
                 store.redrive(&messages, &signed()).await
             } else {
@@ -189,7 +189,7 @@ async fn of_many_who_decide_at_once_one_does_in_neo4j() {
     of_many_one_decides(Bench::new(Neo4j::migrated_by(&[])).await).await;
 }
 
-/// Whether a message is still parked as it was, and nobody decided anything.
+/// Whether a message is still parked unchanged, and no decision was recorded.
 async fn is_untouched<S: Store>(store: &S, message: &SetAside) -> bool {
     store.list_set_aside(&Filter::of(message.message), 1).await.unwrap() == [message.clone()]
 }
@@ -225,7 +225,7 @@ async fn what_cannot_be_written_to_the_trail_is_not_done_in_neo4j() {
 
     let refused = cannot_decide(&bench.store, &message).await;
 
-    // Before anything is asserted: the structure is there for the tests that come after.
+    // Before any assertion, so that later tests find the schema intact.
     bench.store.execute(query("DROP CONSTRAINT one_decision")).await.unwrap();
     assert_eq!(refused, [true; 3]);
     assert!(is_untouched(&bench.store, &message).await);

@@ -1,4 +1,4 @@
-//! What the skeleton promises of parked messages and the people who look after them.
+//! Tests of parked messages and of the commands and pages for them.
 
 mod bench;
 mod commands;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::bench::{broken_data, data, parked};
 use crate::probe;
 
-/// A service that runs, and somebody's browser.
+/// A running service and a browser.
 struct Desk {
     app: TestApp<Postgres>,
     browser: Client,
@@ -34,7 +34,7 @@ impl Desk {
         &self.app.parts().store
     }
 
-    /// Parks a message that nobody redrives by himself.
+    /// Parks a message that is not redriven automatically.
     async fn park(&self, message: SetAside) -> SetAside {
         self.store().set_aside(&message).await.unwrap();
         message
@@ -92,7 +92,7 @@ impl Page {
         assert_eq!(self.headers["location"], path);
     }
 
-    /// What a hidden or shown field holds.
+    /// The value of a hidden or visible field.
     fn value_of(&self, name: &str) -> String {
         let (_, rest) = self.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
         rest.split_once('"').unwrap().0.to_owned()
@@ -129,7 +129,7 @@ async fn a_list_is_filtered_and_counted_and_leads_to_each_message() {
     assert!(one.text.contains(&odd.message.to_string()) && !one.text.contains(&first.message.to_string()));
     assert_eq!(one.value_of("reason"), "so &amp; so");
     let none = desk.get("/parked", &[("since", "2100-01-01")]).await;
-    assert!(none.text.contains("Nothing is set aside that fits."));
+    assert!(none.text.contains("No messages match the filter."));
     for wrong in [("since", "yesterday"), ("attempts", "many"), ("id", "1"), ("state", "lost")] {
         let refused = desk.get("/parked", &[wrong]).await;
         assert_eq!((refused.status.as_u16(), refused.text.contains("role=\"alert\"")), (422, true), "{wrong:?}");
@@ -201,7 +201,7 @@ async fn data_is_edited_on_the_page_and_the_message_handled() {
     assert!(desk.acts(message.message).await.is_empty());
 
     edit(&shown.replace("none", &Uuid::new_v4().to_string())).await.leads_to(&path);
-    eventually("it is handled", async || match desk.found(message.message).await {
+    eventually("the message is handled", async || match desk.found(message.message).await {
         None => Ok(()),
         Some(found) => Err(format!("{:?}: {}", found.state, found.reason)),
     })
@@ -259,7 +259,7 @@ async fn a_message_is_redriven_or_dropped_once_and_only_when_it_is_meant() {
     assert_eq!(desk.acts(redriven).await, [(Act::Redriven, "admin port".to_owned(), Some("again".to_owned()))]);
     let twice = desk.post(&format!("/parked/{dropped}/drop"), &[("sure", "yes")]).await;
     assert_eq!((twice.status.as_u16(), desk.acts(dropped).await.len()), (404, 1));
-    eventually("it was tried and parked again", async || match desk.found(redriven).await {
+    eventually("it was retried and parked again", async || match desk.found(redriven).await {
         Some(found) if found.state == State::Parked && found.attempts == 1 => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -274,7 +274,7 @@ async fn all_that_a_filter_lets_through_are_decided_about_if_they_are_those_that
     let (first, second, other) =
         (desk.park(one_more()).await.message, desk.park(one_more()).await.message, desk.park(parked()).await.message);
     let page = desk.get("/parked", &[("reason", "odd")]).await;
-    assert_eq!((page.value_of("counted"), page.text.contains("Forget all 2")), ("2".to_owned(), true));
+    assert_eq!((page.value_of("counted"), page.text.contains("Drop all 2")), ("2".to_owned(), true));
     labels_lead_to_their_fields(&page.text);
 
     let form = [("reason", "odd"), ("state", ""), ("counted", "2"), ("by", "Zoë"), ("sure", "yes")];
@@ -339,7 +339,7 @@ async fn nothing_is_taken_from_other_sites_and_nothing_answered_under_their_name
     desk.done().await;
 }
 
-/// The tags of a page with the names of their attributes, without any text or value.
+/// The tags of a page with the names of their attributes, without text or values.
 fn skeleton_of(page: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = page;
@@ -385,7 +385,7 @@ async fn whatever_is_in_a_message_or_a_note_is_shown_as_text() {
     let expected = pages(plain.message, "plain").await;
     let mut shown = 0;
 
-    // An empty text is no text, and neither store nor address takes the character 0.
+    // An empty text does not count, and neither the store nor a URL can hold the character 0.
     for text in naughty.iter().filter(|text| !text.trim().is_empty() && !text.contains('\0')) {
         let message = desk.park(with(text)).await;
         let found = pages(message.message, text).await;

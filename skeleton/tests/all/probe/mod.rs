@@ -23,7 +23,7 @@ pub fn service() -> Service<Postgres> {
         .jobs(Jobs::new().on(import_file))
 }
 
-/// Counts a contact. What the name says happens: `refuse`, `fail`, `panic`, `slow`.
+/// Counts a contact. The name selects the behaviour: `refuse`, `fail`, `panic`, `slow`.
 async fn on_registered(added: Registered, tx: &mut Tx) -> HandlerResult {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";
     tx.execute(sql, &[&added.account_id]).await?;

@@ -1,4 +1,4 @@
-//! A broker in memory: exchanges, bindings, and queues that keep what was not acknowledged, as quorum queues do.
+//! An in-memory broker: exchanges, bindings, and queues that keep unacknowledged messages, as quorum queues do.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,7 +20,7 @@ use super::{
     weather::{Bug, Life},
 };
 
-/// How far apart neighbours are, so that what overtakes finds a place between them.
+/// The gap between positions, so that a message that overtakes fits between them.
 const APART: u64 = 1 << 20;
 
 /// A message in a queue.
@@ -38,7 +38,7 @@ struct Queue {
     arrived: Arc<Notify>,
 }
 
-/// A consumer's channel: what it has in hand, by tag.
+/// A consumer's channel: its unacknowledged messages, by tag.
 struct Channel {
     queue: String,
     in_hand: BTreeMap<u64, (u64, Kept)>,
@@ -63,7 +63,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker with nothing on it.
+    /// A broker without queues.
     pub fn new(ledger: &Arc<Ledger>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
@@ -74,14 +74,14 @@ impl Broker {
         })
     }
 
-    /// Makes a queue and binds it.
+    /// Declares a queue and binds it.
     pub fn bind(&self, queue: &str, bindings: &[Binding]) {
         let mut state = locked(&self.state);
         state.queues.entry(queue.to_owned()).or_default();
         state.bindings.extend(bindings.iter().map(|binding| (binding.clone(), queue.to_owned())));
     }
 
-    /// Lets it answer nobody, or answer again. All channels are gone then.
+    /// Makes it unavailable, which closes all channels, or available again.
     pub fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, Relaxed);
         if is_away {
@@ -91,19 +91,19 @@ impl Broker {
         self.back.notify_waiters();
     }
 
-    /// Takes all bindings away, or brings them back.
+    /// Removes all bindings, or restores them.
     pub fn set_unbound(&self, is_unbound: bool) {
         self.is_unbound.store(is_unbound, Relaxed);
     }
 
-    /// Whether no queue has anything, in hand or not.
+    /// Whether all queues are empty, with nothing unacknowledged.
     pub fn is_empty(&self) -> bool {
         let state = locked(&self.state);
         state.queues.values().all(|queue| queue.ready.is_empty())
             && state.channels.values().all(|channel| channel.in_hand.is_empty())
     }
 
-    /// Puts something into a queue that has no envelope.
+    /// Puts a message without an envelope into a queue.
     pub fn put_unreadable(&self, queue: &str, body: &'static [u8]) -> Uuid {
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, body);
         let envelope = Err(EnvelopeError::Missing("specversion"));
@@ -111,7 +111,7 @@ impl Broker {
         id
     }
 
-    /// Puts a message into a queue, before so many others.
+    /// Puts a message into a queue, ahead of the last `before` messages.
     fn put(&self, queue: &str, message: Kept, before: u64) {
         let mut state = locked(&self.state);
         state.last_number += 1;
@@ -132,7 +132,7 @@ impl Broker {
         state.bindings.iter().filter(|(binding, _)| wants(binding)).map(|(_, queue)| queue.clone()).collect()
     }
 
-    /// Takes a message, or loses it.
+    /// Accepts a message, or loses it.
     fn take(&self, message: &Outgoing, life: &Life) -> Outcome {
         if self.is_away.load(Relaxed) || life.strikes(|odds| odds.lost) {
             return if life.weather.has(Bug::ConfirmTakenForGranted) { Outcome::Confirmed } else { Outcome::Unknown };
@@ -173,7 +173,7 @@ impl Broker {
         locked(&self.state).channels.contains_key(&channel)
     }
 
-    /// Ends a channel. What it has in hand comes again, in its old place.
+    /// Closes a channel. Its unacknowledged messages return to their old places.
     fn close(&self, channel: u64, nothing_comes_again: bool) {
         let mut state = locked(&self.state);
         let Some(Channel { queue, in_hand, .. }) = state.channels.remove(&channel) else { return };
@@ -185,7 +185,7 @@ impl Broker {
         queue.arrived.notify_waiters();
     }
 
-    /// Hands out messages to a channel until it has `prefetch` in hand.
+    /// Delivers messages to a channel until `prefetch` of them are unacknowledged.
     fn hand_out(&self, channel: u64, prefetch: usize) -> Vec<(u64, Kept)> {
         let mut state = locked(&self.state);
         let State { channels, queues, .. } = &mut *state;
@@ -212,7 +212,7 @@ impl Broker {
     }
 }
 
-/// Publishes to a broker in memory.
+/// Publishes to an in-memory broker.
 pub struct MemoryPublisher {
     broker: Arc<Broker>,
     life: Life,
@@ -241,7 +241,7 @@ impl Publisher for MemoryPublisher {
     }
 }
 
-/// The messages of one queue of a broker in memory.
+/// The messages of one queue of an in-memory broker.
 pub struct MemoryDeliveries {
     broker: Arc<Broker>,
     life: Life,
@@ -252,7 +252,7 @@ pub struct MemoryDeliveries {
 }
 
 impl MemoryDeliveries {
-    /// The messages of a queue, at most `prefetch` of them in hand.
+    /// The messages of a queue, with at most `prefetch` unacknowledged.
     pub fn new(broker: &Arc<Broker>, life: Life, queue: &str, prefetch: usize) -> Self {
         Self {
             broker: broker.clone(),
@@ -264,7 +264,7 @@ impl MemoryDeliveries {
         }
     }
 
-    /// The channel there is, or a new one.
+    /// The current channel, or a new one.
     fn opened(&mut self) -> u64 {
         match self.channel.filter(|channel| self.broker.is_open(*channel)) {
             Some(channel) => channel,

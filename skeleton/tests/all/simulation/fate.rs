@@ -1,5 +1,5 @@
-//! What befalls the replicas of a run from outside: crashes are made up for, stores and the broker go and come back,
-//! replicas are replaced. After a while all of that ends, and everything must come to rest.
+//! External events of a run: crashed replicas are restarted, stores and the broker become unavailable and return,
+//! replicas are replaced. After a while all faults end, and the system must become idle.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use super::{
     weather::Life,
 };
 
-/// Places for replicas, and what is in each now. One whose replica is being replaced is not there.
+/// The slots of the replicas, with the replica in each. While a replica is being replaced, its slot is absent.
 type Slots = Mutex<BTreeMap<usize, Option<Replica>>>;
 
 /// The replicas of a run.
@@ -26,18 +26,18 @@ pub struct Fate {
     slots: Slots,
 }
 
-/// How many replicas of `contacts` there are; the rest are of `network`.
+/// The number of replicas of `contacts`; the others are of `network`.
 const PRODUCERS: usize = 2;
 
 impl Fate {
-    /// As many replicas as the seed wants.
+    /// As many replicas as the seed draws.
     pub fn of(town: &Arc<Town>) -> Arc<Self> {
         let replicas = PRODUCERS + 2 + town.run.draw(2) as usize;
         let slots = (0..replicas).map(|slot| (slot, None)).collect();
         Arc::new(Self { town: town.clone(), slots: Mutex::new(slots) })
     }
 
-    /// Lets things happen for a while, then nothing more.
+    /// Injects events for a while, then ends all faults.
     pub async fn befalls(self: Arc<Self>) {
         let town = &self.town;
         let until = town.run.elapsed() + Duration::from_millis(3000 + town.run.draw(9000));
@@ -60,7 +60,7 @@ impl Fate {
         }
     }
 
-    /// Goes on until nothing is left to do, and has been so for a while. False where it takes too long.
+    /// Runs until the system has been idle for a while. Returns false if that takes too long.
     pub async fn comes_to_rest(&self) -> bool {
         let limit = self.town.run.elapsed() + LONGEST;
         let mut quiet = 0;
@@ -75,21 +75,21 @@ impl Fate {
         true
     }
 
-    /// A person drops what is parked. Whether there was anything.
+    /// A person drops the parked messages. Returns whether there were any.
     pub async fn drop_parked(&self) -> bool {
         let mut dropped = 0;
         for database in [&self.town.contacts, &self.town.network] {
             let desk = Memory::connected(database, Life::of(&self.town.run, &self.town.weather, 0));
             let filter = Filter { state: Some(State::Parked), ..Filter::default() };
-            let parked = desk.list_set_aside(&filter, 1000).await.expect("it is quiet");
+            let parked = desk.list_set_aside(&filter, 1000).await.expect("the store answers");
             let parked: Vec<_> = parked.iter().map(|kept| kept.message).collect();
             parked.iter().for_each(|message| database.ledger().dropped(*message));
-            dropped += desk.drop_parked(&parked, &skeleton::testing::somebody()).await.expect("it is quiet");
+            dropped += desk.drop_parked(&parked, &skeleton::testing::somebody()).await.expect("the store answers");
         }
         dropped > 0
     }
 
-    /// Starts a replica wherever there is none, or with so many chances in a thousand not yet.
+    /// Starts a replica in each empty slot, each with a chance of `not_yet` in a thousand to wait.
     fn fill(&self, not_yet: u64) {
         for (slot, replica) in locked(&self.slots).iter_mut() {
             let is_dead = replica.as_ref().is_some_and(|replica| self.town.run.has_crashed(replica.number));
@@ -111,7 +111,7 @@ impl Fate {
         }
     }
 
-    /// Stops a replica in order and starts another in its place.
+    /// Stops a replica in order and starts another in its slot.
     async fn replace(self: Arc<Self>, slot: usize) {
         let Some(replica) = locked(&self.slots).get_mut(&slot).and_then(Option::take) else { return };
         locked(&self.slots).remove(&slot);
@@ -122,7 +122,7 @@ impl Fate {
         locked(&self.slots).insert(slot, None);
     }
 
-    /// Takes something away for a while.
+    /// Makes something unavailable for a while.
     async fn outage(self: Arc<Self>, thing: u64) {
         self.set_away(thing, true);
         self.town.sleep(self.town.run.draw(2500)).await;
@@ -131,7 +131,7 @@ impl Fate {
 
     fn set_away(&self, thing: u64, is_away: bool) {
         let name = ["contacts' store", "network's store", "the broker", "the topology"][thing as usize];
-        self.town.run.note(format_args!("{name} is {}", if is_away { "away" } else { "there" }));
+        self.town.run.note(format_args!("{name} is {}", if is_away { "away" } else { "back" }));
         match thing {
             0 => self.town.contacts.set_away(is_away),
             1 => self.town.network.set_away(is_away),
@@ -153,11 +153,11 @@ impl Fate {
     }
 }
 
-/// How long everything may take to come to rest, by the run's own clock: what is handled with care, because it was
-/// handed out often, is kept for ten minutes.
+/// How long the system may take to become idle, by the run's own clock: the attempts of suspected messages are kept for
+/// ten minutes.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// What is asked of `contacts` in a run.
+/// The commands to `contacts` in a run.
 pub fn wishes(town_draws: impl Fn(u64) -> u64) -> Vec<Wish> {
     let mood = || match town_draws(30) {
         0 => Mood::Refused,

@@ -1,4 +1,4 @@
-//! The ledger: what was committed, what became of it, and what must never be.
+//! The ledger: records what was committed and what happened to it, and checks the invariants.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use super::{
     time::locked,
 };
 
-/// A message that was committed, with who committed it.
+/// A committed message and the service that committed it.
 #[derive(Clone, Debug)]
 pub struct Committed {
     pub service: &'static str,
@@ -39,17 +39,17 @@ struct Book {
     broken: Vec<String>,
 }
 
-/// Notes what happens in a run, and complains.
+/// Records the events of a run and its violations.
 #[derive(Default)]
 pub struct Ledger(Mutex<Book>);
 
 impl Ledger {
-    /// Something happened that must never happen.
+    /// Records a violation.
     pub fn broken(&self, promise: String) {
         locked(&self.0).broken.push(promise);
     }
 
-    /// Whether nothing was broken so far.
+    /// Whether there are no violations so far.
     pub fn is_clean(&self) -> bool {
         locked(&self.0).broken.is_empty()
     }
@@ -63,12 +63,12 @@ impl Ledger {
         }
     }
 
-    /// A service has committed a job that is due later.
+    /// A service has committed a delayed job.
     pub fn delayed(&self, envelope: &Envelope, due: DateTime<Utc>) {
         locked(&self.0).due.insert(envelope.id, due);
     }
 
-    /// The broker has got a message.
+    /// The broker has received a message.
     pub fn on_the_wire(&self, envelope: &Envelope) {
         let mut book = locked(&self.0);
         book.on_the_wire.insert(envelope.id);
@@ -90,7 +90,7 @@ impl Ledger {
         }
     }
 
-    /// A message came into a queue that has no envelope.
+    /// A message without an envelope has entered a queue.
     pub fn unreadable(&self, id: Uuid) {
         locked(&self.0).unreadable.insert(id);
     }
@@ -114,7 +114,7 @@ impl Ledger {
         }
     }
 
-    /// What is wrong at the end of a run, when all is quiet.
+    /// The violations at the end of a run, when the system is idle.
     pub fn complaints(&self, databases: &[&Database]) -> Vec<String> {
         let book = locked(&self.0);
         let mut complaints = book.broken.clone();
@@ -130,7 +130,7 @@ impl Ledger {
     }
 }
 
-/// What waits and should not.
+/// Messages that still wait at the end.
 fn leftovers(service: &str, tables: &Tables) -> Vec<String> {
     let waiting = tables.set_aside.values().filter(|kept| kept.state == State::Waiting).count();
     let left = [
@@ -142,7 +142,7 @@ fn leftovers(service: &str, tables: &Tables) -> Vec<String> {
 }
 
 impl Book {
-    /// Whether what a handler has done is what it should have.
+    /// Checks the effects of a handler.
     fn effects_of(&self, handler: &Handler, tables: &Tables) -> Vec<String> {
         let done: Vec<&Effect> = tables.effects.iter().filter(|effect| effect.handler == handler.name).collect();
         let wanted: Vec<&Committed> =
@@ -172,7 +172,7 @@ impl Book {
         complaints
     }
 
-    /// Whether exactly the poison is parked.
+    /// Checks that exactly the poison messages are parked.
     fn parked_of(&self, service: &str, tables: &Tables) -> Vec<String> {
         let mut complaints = Vec::new();
         let handled_by =
@@ -187,7 +187,7 @@ impl Book {
         let is_parked = |id: &Uuid| tables.set_aside.get(id).is_some_and(|kept| kept.state == State::Parked);
         for (id, committed) in &self.committed {
             let must_be = committed.mood.is_poison() && handled_by(&committed.envelope.name);
-            // What comes after another that is parked waits behind it; an older one may have been passed over.
+            // Later events of a subject wait behind a parked one; an older one may have been skipped.
             let may_be_elsewhere = services::needs_of(&committed.envelope.name) != Needs::Nothing;
             if must_be && !may_be_elsewhere && !is_parked(id) && !self.dropped.contains(id) {
                 complaints.push(format!("{} {id} is poison and not parked", committed.envelope.name));
@@ -214,7 +214,7 @@ fn each_once(handler: &Handler, wanted: &[&Committed], times: &BTreeMap<Uuid, u3
     complaints
 }
 
-/// The numbers of each subject that a handler has done, in the order it did them.
+/// The sequences of each subject that a handler has processed, in its order.
 fn by_subject<'a>(envelopes: impl Iterator<Item = &'a Envelope>) -> BTreeMap<String, Vec<i64>> {
     let mut numbers: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for envelope in envelopes {

@@ -1,5 +1,5 @@
-//! The messaging in a simulated world: the production loops on a store and a broker in memory, with faults, crashes and
-//! interleavings that are drawn from a seed. The same seed is the same run, to the last step.
+//! The messaging in a simulated world: the production loops on an in-memory store and broker, with faults, crashes and
+//! interleavings drawn from a seed. The same seed gives the same run, step by step.
 
 mod broker;
 mod fate;
@@ -33,13 +33,13 @@ use self::{
     weather::{Bug, Weather},
 };
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, PartialEq)]
 pub struct Report {
     pub seed: u64,
-    /// What was promised and not kept.
+    /// The violations.
     pub complaints: Vec<String>,
-    /// Equal only where two runs were.
+    /// Equal only if two runs were identical.
     pub fingerprint: u64,
 }
 
@@ -57,12 +57,12 @@ pub fn simulate(seed: u64, bug: Option<Bug>, prints: bool) -> Report {
 
     let mut complaints = ledger.complaints(&[&town.contacts, &town.network]);
     if complaints.is_empty() && (!came_to_its_end || *locked(&rested) != Some(true)) {
-        complaints.push("it does not come to rest".to_owned());
+        complaints.push("the system does not become idle".to_owned());
     }
     Report { seed, complaints, fingerprint: run.fingerprint() }
 }
 
-/// The services' town, with nobody in it yet.
+/// The services' shared world, without replicas.
 fn founded(run: &Arc<Run>, ledger: &Arc<Ledger>, weather: Weather) -> Arc<Town> {
     let broker = Broker::new(ledger);
     broker.bind(&format!("{PRODUCER}.events"), &services::of_contacts().bindings);
@@ -81,7 +81,7 @@ fn founded(run: &Arc<Run>, ledger: &Arc<Ledger>, weather: Weather) -> Arc<Town> 
     })
 }
 
-/// Faults, rest, and a person who drops what is parked, until nothing is.
+/// Injects faults, waits until the system is idle, and drops parked messages until none are left.
 async fn story(town: Arc<Town>, ledger: Arc<Ledger>, rested: Arc<Mutex<Option<bool>>>, is_over: Arc<AtomicBool>) {
     let fate = Fate::of(&town);
     if town.run.happens(200) {
@@ -97,7 +97,7 @@ async fn story(town: Arc<Town>, ledger: Arc<Ledger>, rested: Arc<Mutex<Option<bo
     is_over.store(true, Relaxed);
 }
 
-/// Runs seeds on two threads until one of them is not as promised. Returns that one's report.
+/// Runs seeds on two threads until one violates a promise. Returns the report of that one.
 pub fn first_complaint(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> Option<Report> {
     let next = AtomicUsize::new(0);
     let found: Mutex<Option<Report>> = Mutex::new(None);

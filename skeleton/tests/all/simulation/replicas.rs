@@ -1,4 +1,4 @@
-//! The replicas of a run: each is the production loops, on ports of its own.
+//! The replicas of a run: each runs the production loops on its own ports.
 
 use std::{
     collections::VecDeque,
@@ -31,7 +31,7 @@ use super::{
     weather::{Life, Weather},
 };
 
-/// What all replicas of a run share.
+/// State that all replicas of a run share.
 pub struct Town {
     pub run: Arc<Run>,
     pub weather: Arc<Weather>,
@@ -39,7 +39,7 @@ pub struct Town {
     pub contacts: Arc<Database>,
     pub network: Arc<Database>,
     pub wishes: Mutex<VecDeque<Wish>>,
-    /// After how many deliveries a message is handled with care.
+    /// The number of deliveries after which a message is suspected.
     pub suspect_after: u32,
     pub prefetch: usize,
     pub batch: usize,
@@ -106,9 +106,9 @@ impl Replica {
         Self { number, doors, relay, behind_doors: starting.parts, relaying }
     }
 
-    /// Stops it in order: first what comes in, then the relay. Whether it has ended in time.
+    /// Stops it in order: first the consumers, then the relay. Returns whether it ended in time.
     pub async fn stop(self, town: &Town) -> bool {
-        town.run.note(format_args!("replica {} is told to stop", self.number));
+        town.run.note(format_args!("replica {} is stopped", self.number));
         self.doors.stop();
         let all_ended = || self.behind_doors.iter().all(|part| part.load(Relaxed));
         if !town.waits_for(all_ended).await {
@@ -133,7 +133,7 @@ impl Starting<'_> {
             handlers,
             orders,
             retry: RetrySettings {
-                // Oftener than anything but poison fails in a run.
+                // More often than any message except poison fails in a run.
                 waits_ms: vec![50; 15],
                 jitter: 0.2,
                 handler_timeout_ms: 3000,
@@ -155,7 +155,7 @@ impl Starting<'_> {
         self.part(async move {
             while !stop.is_stopped() {
                 let Some(wish) = locked(&town.wishes).pop_front() else { return };
-                // Whoever asked gets an error and does not ask again: the ledger knows what was committed.
+                // On an error the caller does not retry: the ledger knows what was committed.
                 let _ = wish.fulfil(&store, &service).await;
                 let pause = Duration::from_millis(town.run.draw(400));
                 service.environment.sleep(pause).await;
@@ -165,7 +165,7 @@ impl Starting<'_> {
 }
 
 impl Town {
-    /// Waits until this is so, for half a minute at most.
+    /// Waits for a condition, at most half a minute.
     async fn waits_for(&self, is_so: impl Fn() -> bool) -> bool {
         for _ in 0..600 {
             if is_so() {
@@ -176,7 +176,7 @@ impl Town {
         false
     }
 
-    /// Lets so many milliseconds pass.
+    /// Sleeps for this many milliseconds.
     pub async fn sleep(&self, millis: u64) {
         self.run.environment().sleep(Duration::from_millis(millis)).await;
     }

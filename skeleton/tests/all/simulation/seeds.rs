@@ -1,15 +1,15 @@
-//! Seeds: a thousand each time, any number on demand, one to be looked at, and those that have found something.
+//! Seeds: a thousand in each run, any number on demand, one to inspect, and those that have found a bug.
 
 use std::env;
 
 use super::{first_complaint, simulate, weather::Bug};
 
-/// Seeds that have found a bug, which is mended: each with what it was.
+/// Seeds that have found a bug, now fixed, with its description.
 const FOUND: &[(u64, &str)] = &[];
 
 fn setting(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text}")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be an integer, not {text}")))
 }
 
 fn replay(seed: u64) -> String {

@@ -1,4 +1,4 @@
-//! The two services of a run: `contacts` publishes, `network` listens in all three ways and publishes in turn.
+//! The two services of a run: `contacts` publishes; `network` subscribes in all three ways and publishes too.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,13 +20,13 @@ use uuid::Uuid;
 
 use super::memory::{Memory, Tx};
 
-/// The service that listens.
+/// The service that subscribes.
 pub const CONSUMER: &str = "network";
 
 /// The service that publishes first.
 pub const PRODUCER: &str = "contacts";
 
-/// What a handler needs of the order.
+/// A handler's requirement on order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
@@ -34,14 +34,14 @@ pub enum Needs {
     Order,
 }
 
-/// A handler, as the ledger knows it.
+/// A handler, as the ledger sees it.
 pub struct Handler {
     pub service: &'static str,
     pub name: &'static str,
-    /// What it handles, without the version.
+    /// The message it handles, without the version.
     pub message: &'static str,
     pub needs: Needs,
-    /// Whether it publishes an event each time.
+    /// Whether it publishes an event for each message.
     pub publishes: bool,
 }
 
@@ -50,13 +50,13 @@ impl Handler {
         Self { service, name, message, needs, publishes: false }
     }
 
-    /// Whether a message is for it.
+    /// Whether it handles this message.
     pub fn handles(&self, name: &str) -> bool {
         name.rsplit_once(".v").is_some_and(|(name, _)| name == self.message)
     }
 }
 
-/// All of them.
+/// All handlers.
 pub const HANDLERS: [Handler; 5] = [
     Handler { publishes: true, ..Handler::of(CONSUMER, "on_removed", "contacts.contact-removed", Needs::Nothing) },
     Handler::of(CONSUMER, "on_changed", "contacts.contact-changed", Needs::Latest),
@@ -65,12 +65,12 @@ pub const HANDLERS: [Handler; 5] = [
     Handler::of(PRODUCER, "import_file", "contacts.import-file", Needs::Nothing),
 ];
 
-/// What the handlers of a message need of the order.
+/// The requirements on order of a message's handlers.
 pub fn needs_of(name: &str) -> Needs {
     HANDLERS.iter().find(|handler| handler.handles(name)).map_or(Needs::Nothing, |handler| handler.needs)
 }
 
-/// What handling a message comes to. It is in the message itself, as whose it is.
+/// The result of handling a message. The message itself encodes it, in its account id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Sound,
@@ -95,13 +95,13 @@ impl Mood {
         })
     }
 
-    /// Whether it can never be handled.
+    /// Whether it always fails.
     pub fn is_poison(self) -> bool {
         self != Self::Sound
     }
 }
 
-/// What handling a message will come to.
+/// The result of handling this message.
 pub fn mood_of(name: &str, body: &[u8]) -> Mood {
     let field = if name.starts_with("contacts.import-") { "account_id" } else { "owner_id" };
     let data: serde_json::Value = serde_json::from_slice(body).expect("a service writes JSON");
@@ -109,13 +109,13 @@ pub fn mood_of(name: &str, body: &[u8]) -> Mood {
 }
 
 async fn act(handler: &'static str, mood: Mood, tx: &mut Tx) -> HandlerResult {
-    // Before it fails: what was done must be undone then.
+    // Before the failure: the effect must then be rolled back.
     tx.effect(handler);
     tx.step("handles").await;
     match mood {
         Mood::Refused => Err(Problem::new(422, "refused", "this one is refused").into()),
         Mood::Failing => Err(Failure::retry("this one fails")),
-        Mood::Sound if tx.is_to_fail() => Err(Failure::retry("this one fails by chance")),
+        Mood::Sound if tx.is_to_fail() => Err(Failure::retry("this one fails at random")),
         Mood::Sound => Ok(()),
     }
 }
@@ -141,7 +141,7 @@ async fn nothing<E>(_: E, _: &mut Tx) -> HandlerResult {
     Ok(())
 }
 
-/// What `network` listens to. Made once: to read the schemas takes longer than a run.
+/// The subscriptions of `network`. Built once: reading the schemas takes longer than a run.
 pub fn of_network() -> &'static Subscriptions<Tx> {
     static ALL: OnceLock<Subscriptions<Tx>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -156,20 +156,20 @@ pub fn of_network() -> &'static Subscriptions<Tx> {
     })
 }
 
-/// What `contacts` listens to.
+/// The subscriptions of `contacts`.
 pub fn of_contacts() -> &'static Subscriptions<Tx> {
     static ALL: OnceLock<Subscriptions<Tx>> = OnceLock::new();
     ALL.get_or_init(|| Subscriptions::new().on(on_linked))
 }
 
-/// The jobs of `contacts`, and what their queue is bound to.
+/// The jobs of `contacts`, and the binding of their queue.
 pub fn jobs() -> (ByName<Tx>, Binding) {
     let import_file: Boxed<Tx> = Arc::new(|_, tx| Box::pin(act("import_file", Mood::Sound, tx)));
     let exchange = format!("jobs.{}", ImportFile::SERVICE);
     (ByName::from([(ImportFile::NAME, import_file)]), Binding { exchange, routing_key: ImportFile::KEY.to_owned() })
 }
 
-/// What somebody asks `contacts` to do, in one transaction.
+/// A command to `contacts`, in one transaction.
 #[derive(Clone, Debug)]
 pub enum Wish {
     Remove { contact: u64, mood: Mood },
@@ -179,7 +179,7 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// Does it. What came of it nobody knows who gets an error.
+    /// Executes it. After an error, the outcome is unknown.
     pub async fn fulfil(self, store: &Memory, service: &Arc<skeleton::ServiceContext>) -> Result<(), StoreError> {
         let mut tx = store.begin(service, &[]).await?;
         self.write(&mut tx).await.map_err(StoreError::broken)?;

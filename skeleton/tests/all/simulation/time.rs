@@ -1,6 +1,6 @@
-//! Time, chance and tasks of one simulated run: one thread, one seed, and a clock that jumps from timer to timer.
+//! Time, randomness and tasks of one simulated run: one thread, one seed, and a clock that jumps from timer to timer.
 //!
-//! Which of the tasks that can go on goes on next is drawn from the seed as well, so each seed is another interleaving.
+//! The seed also draws which runnable task continues next, so each seed is another interleaving.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,12 +20,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, future::BoxFuture};
 use skeleton::{Clock, Environment, Rng};
 
-/// Locks what only one thread of a run ever wants.
+/// Locks a mutex that only one thread of a run uses.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Numbers from a seed (SplitMix64). Not from a library: a seed that is noted must mean the same after its upgrade.
+/// Random numbers from a seed (SplitMix64). Not from a library: a recorded seed must mean the same after an upgrade.
 pub struct Dice(u64);
 
 impl Dice {
@@ -46,7 +46,7 @@ impl Dice {
     }
 }
 
-/// Who runs a task: a replica, which can crash, or nobody, who cannot.
+/// The owner of a task: a replica, which can crash, or none.
 pub type Owner = Option<u64>;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -92,7 +92,7 @@ struct Task {
 }
 
 impl Run {
-    /// A run of this seed. Printed where somebody wants to read it.
+    /// A run of this seed. Prints its steps if requested.
     pub fn of(seed: u64, prints: bool) -> Arc<Self> {
         let state = State {
             now: Duration::ZERO,
@@ -109,7 +109,7 @@ impl Run {
         Arc::new(Self { state: Mutex::new(state), ready: Arc::default() })
     }
 
-    /// What the code under test lives with: the run's clock and its chance.
+    /// The environment of the code under test: the run's clock and random numbers.
     pub fn environment(self: &Arc<Self>) -> Environment {
         Environment::new(Timer(self.clone()), Lot(self.clone()))
     }
@@ -126,12 +126,12 @@ impl Run {
         state.dice.below(end)
     }
 
-    /// Whether something happens that happens so often in a thousand times.
+    /// Whether an event with this probability, in thousandths, happens now.
     pub fn happens(&self, in_a_thousand: u64) -> bool {
         in_a_thousand > 0 && self.draw(1000) < in_a_thousand
     }
 
-    /// Starts a task. Returns whether it has ended.
+    /// Starts a task. Returns a flag that is set when the task has ended.
     pub fn spawn(&self, owner: Owner, work: impl Future<Output = ()> + Send + 'static) -> Arc<AtomicBool> {
         let has_ended = Arc::new(AtomicBool::new(false));
         let ended = has_ended.clone();
@@ -142,7 +142,7 @@ impl Run {
         has_ended
     }
 
-    /// Ends all tasks of a replica where they stand, before anything else runs.
+    /// Ends all tasks of a replica at once, before any other task runs.
     pub fn crash(&self, replica: u64) {
         self.note(format_args!("replica {replica} crashes"));
         let mut state = locked(&self.state);
@@ -155,7 +155,7 @@ impl Run {
         locked(&self.state).crashed.contains(&replica)
     }
 
-    /// Adds a line to what the run has seen.
+    /// Adds a line to the record of the run.
     pub fn note(&self, line: fmt::Arguments<'_>) {
         let mut state = locked(&self.state);
         let now = state.now.as_micros();
@@ -166,7 +166,7 @@ impl Run {
         }
     }
 
-    /// A number that two runs share only where all they have seen and drawn is the same.
+    /// A number that is equal for two runs only if all their steps and draws are equal.
     pub fn fingerprint(&self) -> u64 {
         let state = locked(&self.state);
         let mut hash = state.hash.clone();
@@ -175,7 +175,7 @@ impl Run {
         hash.finish()
     }
 
-    /// Runs all tasks until this is so, or nothing can go on any more, or the time is over. Whether it is so.
+    /// Runs all tasks until a condition holds, no task can continue, or the time is over. Returns whether it holds.
     pub fn until(&self, limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         let mut tasks: BTreeMap<u64, Task> = BTreeMap::new();
         while !is_so() {
@@ -194,13 +194,13 @@ impl Run {
                 tasks.remove(&task);
             }
         }
-        // Not while the state is locked: a task that is dropped may want it.
+        // Not while the state is locked: dropping a task may need it.
         let never_begun = std::mem::take(&mut locked(&self.state).started);
         drop(never_begun);
         true
     }
 
-    /// Takes away the tasks of replicas that crash, and takes in those that were started.
+    /// Removes the tasks of crashed replicas, and adds the started ones.
     fn inbox_ids(&self, tasks: &mut BTreeMap<u64, Task>) {
         let (crashed, started) = {
             let mut state = locked(&self.state);
@@ -211,7 +211,7 @@ impl Run {
             locked(&self.ready).push(number);
             tasks.insert(number, Task { owner, bell, work });
         }
-        // What a task holds is given back as it is dropped, which may wake others.
+        // Dropping a task releases what it holds, which may wake others.
         tasks.retain(|_, task| task.owner.is_none_or(|owner| !crashed.contains(&owner)));
     }
 

@@ -1,4 +1,4 @@
-//! What goes wrong in a run, and how often; and the bugs that are planted to see that they are found.
+//! The faults of a run and their probabilities; and the planted bugs that the ledger must detect.
 
 use std::{
     sync::{
@@ -12,44 +12,44 @@ use skeleton::Environment;
 
 use super::time::{Dice, Run};
 
-/// A bug of the store or the broker, switched on to see that the ledger complains.
+/// A bug of the store or the broker, enabled to check that the ledger detects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// The inbox forgets what was handled.
+    /// The inbox loses its entries.
     ForgottenInbox,
-    /// Two transactions that take in the same message at once both find it new.
+    /// Two concurrent transactions that receive the same message both find it new.
     UnlockedInbox,
-    /// The inbox keeps a message whose transaction was given up.
+    /// The inbox keeps a message whose transaction was rolled back.
     InboxOutsideOfTheTransaction,
-    /// The effects of a transaction that was given up stay.
+    /// The effects of a rolled-back transaction stay.
     EffectsOutsideOfTheTransaction,
-    /// What a transaction that was given up wanted to publish is published.
+    /// The messages of a rolled-back transaction are published.
     OutboxOutsideOfTheTransaction,
-    /// What a transaction wanted to publish is forgotten when the reply to its commit is lost.
+    /// The messages of a transaction are lost if the reply to its commit is lost.
     OutboxLostWithTheReply,
-    /// A message that the broker has not confirmed counts as confirmed.
+    /// A message without a confirm counts as confirmed.
     ConfirmTakenForGranted,
-    /// A message that no queue takes counts as confirmed.
+    /// An unroutable message counts as confirmed.
     UnroutableTakenAsDone,
     /// Several replicas relay at a time.
     RelayWithoutItsLock,
-    /// How far a line has come is written at once, not with the transaction.
+    /// A subject cursor is written at once, not with the transaction.
     LinesOutsideOfTheTransaction,
-    /// Two transactions work on the same line at once.
+    /// Two transactions use the same subject cursor at once.
     UnlockedLines,
-    /// How far a line has come is not written.
+    /// A subject cursor is not written.
     LinesNotAdvanced,
-    /// Numbers of a subject are given out twice.
+    /// Sequences of a subject are assigned twice.
     NumbersGivenTwice,
-    /// A message that is set aside is not kept.
+    /// A set-aside message is not stored.
     SetAsideNotKept,
     /// A waiting message stays when it is taken out.
     WaitingNotTakenOut,
-    /// What waits for the message before it is never due.
+    /// A message that waits for its predecessor is never due.
     BehindNeverDue,
-    /// What was handed out and not acknowledged does not come again.
+    /// Unacknowledged messages are not redelivered.
     NothingComesAgain,
-    /// A delayed job goes out before its time.
+    /// A delayed job is sent before its due time.
     DelaysTooEarly,
 }
 
@@ -76,19 +76,19 @@ impl Bug {
     ];
 }
 
-/// How often what goes wrong, in a thousand times. Each seed has other faults, and some have hardly any: what is hidden
-/// behind a common fault is found where that one is missing.
+/// The probability of each fault, in thousandths. Each seed has other faults, and some have hardly any: a bug that a
+/// common fault hides is found without that fault.
 #[derive(Clone, Debug, Default)]
 pub struct Odds {
     /// A replica crashes at a step of a port.
     pub crash: u64,
     /// A step takes long.
     pub slow: u64,
-    /// A message comes into a queue twice.
+    /// A message enters a queue twice.
     pub twice: u64,
     /// A message overtakes others.
     pub overtaking: u64,
-    /// A published message is lost on its way, unconfirmed.
+    /// A published message is lost in transit, unconfirmed.
     pub lost: u64,
     /// A published message arrives, and its confirm is lost.
     pub unconfirmed: u64,
@@ -102,9 +102,9 @@ pub struct Odds {
     pub session_cut: u64,
     /// A handler fails.
     pub failing: u64,
-    /// A store, the broker, or the topology is away for a while, looked at ten times a second.
+    /// A store, the broker, or the topology is unavailable for a while; drawn ten times a second.
     pub away: u64,
-    /// A replica is stopped in order and started again, looked at ten times a second.
+    /// A replica is stopped in order and started again; drawn ten times a second.
     pub restart: u64,
 }
 
@@ -129,7 +129,7 @@ impl Odds {
     }
 }
 
-/// What goes wrong in a run.
+/// The faults of a run.
 pub struct Weather {
     odds: Odds,
     bug: Option<Bug>,
@@ -137,19 +137,19 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// What a seed has in store.
+    /// The faults that a seed draws.
     pub fn of(seed: u64, bug: Option<Bug>) -> Self {
-        // Other numbers than the run's own.
+        // Other random numbers than the run's own.
         let odds = Odds::drawn_by(&mut Dice::of(seed ^ 0x57ea_7e12));
         Self { odds, bug, is_calm: AtomicBool::new(false) }
     }
 
-    /// Nothing goes wrong.
+    /// Without faults.
     pub fn fine() -> Self {
         Self { odds: Odds::default(), bug: None, is_calm: AtomicBool::new(true) }
     }
 
-    /// From here on nothing goes wrong any more, but for the planted bug.
+    /// Ends all faults, except the planted bug.
     pub fn calm(&self) {
         self.is_calm.store(true, Relaxed);
     }
@@ -167,7 +167,7 @@ impl Weather {
     }
 }
 
-/// Where a port is used from: a replica of a run, or a test without a run, where nothing goes wrong.
+/// The user of a port: a replica of a run, or a test without a run and without faults.
 #[derive(Clone)]
 pub struct Life {
     pub weather: Arc<Weather>,
@@ -182,18 +182,18 @@ impl Life {
         Self { weather: weather.clone(), environment: run.environment(), run: Some(run.clone()), replica }
     }
 
-    /// A life in which nothing happens.
+    /// A life without faults.
     pub fn quiet() -> Self {
         Self { weather: Arc::new(Weather::fine()), environment: Environment::system(), run: None, replica: 0 }
     }
 
-    /// Whether this goes wrong now.
+    /// Whether this fault occurs now.
     pub fn strikes(&self, odds: impl FnOnce(&Odds) -> u64) -> bool {
         let Some(run) = self.run.as_ref().filter(|_| !self.weather.is_calm()) else { return false };
         run.happens(odds(&self.weather.odds))
     }
 
-    /// A number for a fault that strikes.
+    /// A random number for a fault.
     pub fn draw(&self, end: u64) -> u64 {
         self.run.as_ref().map_or(0, |run| run.draw(end))
     }
@@ -204,7 +204,7 @@ impl Life {
         }
     }
 
-    /// A step of a port: it takes a while, and the replica may not live to see its end.
+    /// A step of a port: it takes a while, and the replica may crash before its end.
     pub async fn step(&self, what: &str) {
         let Some(run) = &self.run else { return };
         self.note(format_args!("{what}"));

@@ -1,4 +1,4 @@
-// The search on the first page, and the lines that light up in its picture. Without it everything can still be read.
+// The search on the first page, and the highlighting in its picture. Without scripts, all pages stay readable.
 const search = document.getElementById('search')
 if (search) {
   startSearch()
@@ -40,7 +40,7 @@ function startSearch() {
       search.focus()
     }
   })
-  // A search can be linked to: index.html#q=email. And a browser that comes back keeps what was typed.
+  // A search has a link of its own: index.html#q=email. When the browser comes back, the text in the field is kept.
   const linked = new URLSearchParams(location.hash.slice(1)).get('q')
   if (linked) search.value = linked
   if (search.value) show()
@@ -63,7 +63,7 @@ function dotted(path) {
   return path.slice(1).replaceAll('/', '.')
 }
 
-/** Says which fields a word was found in, so that a hit explains itself. */
+/** Shows the fields in which a word was found. */
 function tellFields(entry, words) {
   const paths = new Set(words.flatMap((word) => fieldsWith(entry, word).map(([path]) => dotted(path))))
   const place = entry.row.querySelector('.found')

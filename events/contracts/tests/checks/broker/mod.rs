@@ -1,5 +1,5 @@
-//! A broker with just what the small repository's contracts name: what a RabbitMQ 3.10.8 answered. The queue of search
-//! holds two messages.
+//! A broker with exactly what the small repository's contracts name, as RabbitMQ 3.10.8 reported it. The queue of
+//! search contains two messages.
 
 use contracts::Broker;
 use serde_json::{Value, json};

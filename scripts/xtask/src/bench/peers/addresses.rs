@@ -1,4 +1,4 @@
-//! Where the stacks find the servers: they have fixed addresses, which their copies have replaced.
+//! The addresses of the servers: the stacks contain fixed ones, which are replaced in their copies.
 
 use std::{
     fs,
@@ -10,11 +10,11 @@ use anyhow::{Context, Result};
 /// The virtual host and the database of all stacks.
 pub const PLACE: &str = "peers";
 
-/// Where the servers are, and who we are there.
+/// The addresses of the servers, with credentials.
 pub struct Addresses {
     /// `user:password@host:port` of the broker.
     amqp: String,
-    /// The same of the database.
+    /// `user:password@host:port` of the database.
     postgres: String,
 }
 
@@ -22,7 +22,7 @@ impl Addresses {
     /// Reads the addresses of the bench's servers.
     ///
     /// # Errors
-    /// Where one has not the form that the bench's own have.
+    /// If an address does not have the form of the bench's own.
     pub fn of(amqp: &str, postgres: &str) -> Result<Self> {
         let place = |url: &str| {
             let (_, rest) = url.split_once("://")?;
@@ -34,17 +34,17 @@ impl Addresses {
         })
     }
 
-    /// The broker, for a program that reads an address.
+    /// The broker's URL.
     pub fn amqp_url(&self) -> String {
         format!("amqp://{}/{PLACE}", self.amqp)
     }
 
-    /// The database, the same.
+    /// The database's URL.
     pub fn postgres_url(&self) -> String {
         format!("postgres://{}/{PLACE}", self.postgres)
     }
 
-    /// A file with these addresses in the place of its own.
+    /// Replaces the fixed addresses in the text of a file.
     fn put_into(&self, text: &str) -> String {
         let part = |place: &str| {
             let (login, host) = place.rsplit_once('@').unwrap_or(("", place));
@@ -67,14 +67,14 @@ impl Addresses {
             )
     }
 
-    /// Copies a folder. Returns whether anything in it was new.
+    /// Copies a folder. Returns whether a file was new or changed.
     ///
     /// # Errors
-    /// Where a file cannot be read or written.
+    /// If a file cannot be read or written.
     pub fn copy(&self, from: &Path, to: &Path) -> Result<bool> {
         fs::create_dir_all(to)?;
         let mut is_new = false;
-        for entry in fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
+        for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
             let path: PathBuf = entry?.path();
             let target = to.join(path.file_name().unwrap_or_default());
             if path.is_dir() {

@@ -1,4 +1,4 @@
-//! The two jobs as a stack does them: what it is given, and what it has left behind.
+//! Runs the two jobs on a stack: prepares its input, and checks its results.
 
 use std::{
     path::Path,
@@ -28,7 +28,7 @@ use crate::{
 /// The queue that the stacks consume.
 const QUEUE: &str = "bench.peers";
 
-/// How long a stack may take: the slowest does some hundred messages a second.
+/// The time limit of a stack: the slowest handles some hundred messages per second.
 const LIMIT: Duration = Duration::from_secs(150);
 
 /// The outboxes of all stacks.
@@ -42,48 +42,48 @@ const TABLES: &str = "
     create table if not exists things (id uuid primary key, name text not null, body jsonb not null,
         created_at timestamptz not null default now())";
 
-/// Subjects whose last payload is not their newest.
+/// Counts the subjects whose last payload is not their newest.
 const STALE: &str = "select count(*) from subjects s join (
         select split_part(message_id, '-', 3) subject, max(split_part(message_id, '-', 2)::int) seq from inbox group by 1
     ) i using (subject) where (s.last_payload->>'seq')::int <> i.seq";
 
-/// What a stack did of job A.
+/// The result of job A on a stack.
 pub struct Consumed {
-    /// Messages a second, from the first row of the inbox to the last.
+    /// Messages per second, from the first row of the inbox to the last.
     pub rate: f64,
-    /// What it used, its start included.
+    /// Resources used, start included.
     pub usage: Usage,
-    /// How many subjects ended on a payload that is not their newest.
+    /// How many subjects ended with a payload that is not their newest.
     pub stale: i64,
 }
 
-/// What a stack did of job B.
+/// The result of job B on a stack.
 pub struct Served {
-    /// What the load found.
+    /// The result of the load.
     pub load: load::Found,
-    /// What it used meanwhile.
+    /// Resources used meanwhile.
     pub usage: Usage,
-    /// How long its outbox took to empty after the load; `None` where it was not within the limit.
+    /// How long the outbox took to become empty after the load; `None` if the limit was exceeded.
     pub drained_s: Option<f64>,
 }
 
-/// The place that all stacks work in.
+/// The virtual host and database that all stacks use.
 pub struct Place<'a> {
     /// A connection to the broker.
     pub broker: &'a Connection,
     /// A connection to the database.
     pub database: &'a Client,
-    /// Where both are.
+    /// The addresses of both.
     pub addresses: &'a Addresses,
-    /// Where the stacks are.
+    /// The folder of the stacks.
     pub folder: &'a Path,
 }
 
 impl Place<'_> {
-    /// Job A: consume, each message with one effect and one row for the outbox.
+    /// Job A: consume; each message has one effect and one row in the outbox.
     ///
     /// # Errors
-    /// Where the stack ends, is too slow, or did not do each message once.
+    /// If the stack exits, is too slow, or did not process each message once.
     pub async fn consume(&self, stack: &Stack, lanes: usize) -> Result<Consumed> {
         self.clear(&[QUEUE]).await?;
         seed(self.broker, stack.messages).await?;
@@ -91,7 +91,7 @@ impl Place<'_> {
         let mut process = Process::run(&mut command, &self.settings())?;
         let all = i64::try_from(stack.messages)?;
         let taken_in = async || Ok(self.number("select count(*) from inbox").await? >= all);
-        process.until("every message is taken in", LIMIT, taken_in).await?;
+        process.until("every message is in the inbox", LIMIT, taken_in).await?;
         let usage = process.usage()?.since(Usage::default(), stack.messages);
         process.stop().await?;
         let sums = "select coalesce(sum(counter), 0)::bigint from subjects";
@@ -104,7 +104,7 @@ impl Place<'_> {
     /// Job B: HTTP to outbox to broker.
     ///
     /// # Errors
-    /// Where the stack ends or answers with anything but success.
+    /// If the stack exits or responds with an error.
     pub async fn serve(&self, stack: &Stack, length: Duration) -> Result<Served> {
         self.clear(&[stack.publishes_into]).await?;
         let port = free_port()?;
@@ -159,7 +159,7 @@ impl Place<'_> {
         Ok(self.database.query_one(sql, &[]).await?.get(0))
     }
 
-    /// Waits until all outboxes are empty, but not for ever.
+    /// Waits until all outboxes are empty, up to a limit.
     async fn drained(&self) -> Result<Option<f64>> {
         let began = Instant::now();
         for table in OUTBOXES {
@@ -177,7 +177,7 @@ impl Place<'_> {
     }
 }
 
-/// Messages in the form that all stacks read, about a thousand subjects.
+/// Messages in the form that all stacks read, with about a thousand subjects.
 async fn seed(connection: &Connection, count: usize) -> Result<()> {
     bare::quorum_queue(&connection.create_channel().await?, QUEUE).await?;
     let mut rng = StdRng::seed_from_u64(1);
@@ -202,7 +202,7 @@ async fn seed(connection: &Connection, count: usize) -> Result<()> {
     bare::publish(&bare::confirmed_channel(connection).await?, "", QUEUE, messages).await.map(drop)
 }
 
-/// Makes the queue that a stack without one of its own publishes into.
+/// Declares the queue for stacks that publish but do not declare one themselves.
 pub async fn declare(connection: &Connection, queue: &str) -> Result<()> {
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions { durable: true, ..Default::default() };

@@ -1,8 +1,8 @@
-//! The same two jobs on the stacks that others use, beside ours in the same run, in turns.
+//! The same two jobs on other common stacks, alternating with ours in the same run.
 //!
-//! Job A consumes a backlog, each message with one effect and one row for the outbox. Job B answers HTTP after one
-//! transaction, while a relay sends the outbox. The stacks come from a folder of others, are never changed there, and
-//! are built in a copy.
+//! Job A consumes a backlog; each message has one effect and one row in the outbox. Job B responds to HTTP requests
+//! after one transaction, while a relay publishes the outbox. The stacks come from a separate folder, which is never
+//! changed; they are built in a copy.
 
 mod addresses;
 mod jobs;
@@ -29,14 +29,14 @@ use super::{
 };
 use crate::native::repository;
 
-/// How many lanes the stacks have, once they may lose the order.
+/// How many lanes the stacks have when they need not keep the order.
 const LANES: usize = 8;
 
-/// Measures all stacks that are there and can be built.
+/// Measures all stacks that are present and can be built.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let from = env::var_os("KITH_PEERS").map_or_else(|| repository().join("../shared/peers"), PathBuf::from);
     if !from.is_dir() {
-        report.notes.push(format!("peers: skipped, {} is not there (set KITH_PEERS)", from.display()));
+        report.notes.push(format!("peers: skipped, {} does not exist (set KITH_PEERS)", from.display()));
         return Ok(());
     }
     let servers = Servers::from_env();
@@ -48,19 +48,19 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let place = Place { broker: &broker, database: &database, addresses: &addresses, folder: &folder };
     for stack in STACKS {
         if let Err(error) = stack.build(&from, &folder, &addresses).await {
-            report.notes.push(format!("peers: {} is left out: {error:#}", stack.name));
+            report.notes.push(format!("peers: {} skipped: {error:#}", stack.name));
             continue;
         }
         report.notes.push(format!("peers: {} {}", stack.name, stack.versions(&folder)));
         if let Err(error) = beside_ours(&stack, &place, size, report).await {
-            report.notes.push(format!("peers: {} was not measured to its end: {error:#}", stack.name));
+            report.notes.push(format!("peers: {} not measured completely: {error:#}", stack.name));
         }
     }
     broker.close(200, "bye".into()).await?;
     Ok(())
 }
 
-/// One stack after ours, job by job.
+/// Measures one stack after ours, job by job.
 async fn beside_ours(stack: &Stack, place: &Place<'_>, size: Size, report: &mut Report) -> Result<()> {
     let is_floor = stack.name == "floor";
     let finding = |what: String, unit, aim| Finding::new("peers", what, unit, if is_floor { Aim::None } else { aim });
@@ -70,7 +70,7 @@ async fn beside_ours(stack: &Stack, place: &Place<'_>, size: Size, report: &mut 
         let (ours, used) = consume::by_service(&bare::samples(many), coming, Kind::CountWaiting).await?;
         let theirs = place.consume(stack, lanes).await?;
         let how = match lanes {
-            1 => "one message a transaction beside one lane",
+            1 => "one message per transaction beside one lane",
             _ if is_floor => "in batches beside batches of 64",
             _ => "in batches beside eight lanes",
         };
@@ -97,7 +97,7 @@ async fn beside_ours(stack: &Stack, place: &Place<'_>, size: Size, report: &mut 
     rate.add_usage(ours.usage, Some(theirs.usage));
     report.findings.push(rate);
     let Some(after) = theirs.drained_s else {
-        report.notes.push(format!("peers: the outbox of {name} was not empty in time"));
+        report.notes.push(format!("peers: the outbox of {name} did not become empty in time"));
         return Ok(());
     };
     let mut drained = finding(format!("outbox empty after that, beside {name}"), "s", Aim::None);
@@ -109,12 +109,12 @@ async fn beside_ours(stack: &Stack, place: &Place<'_>, size: Size, report: &mut 
     Ok(())
 }
 
-/// Makes the virtual host and the database of the stacks anew.
+/// Recreates the virtual host and the database of the stacks.
 async fn make_place(servers: &Servers) -> Result<()> {
     let admin = Admin::new(&servers.rabbit_api, PLACE);
-    // There may be none yet.
+    // It may not exist yet.
     let _ = admin.delete(&format!("vhosts/{PLACE}")).await;
-    admin.put(&format!("vhosts/{PLACE}"), &serde_json::json!({})).await.context("the broker makes no virtual host")?;
+    admin.put(&format!("vhosts/{PLACE}"), &serde_json::json!({})).await.context("cannot create the virtual host")?;
     let (client, connection) = tokio_postgres::connect(&servers.postgres, NoTls).await?;
     tokio::spawn(connection);
     client.batch_execute(&format!("drop database if exists {PLACE} with (force)")).await?;

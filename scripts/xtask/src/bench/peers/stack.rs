@@ -1,4 +1,4 @@
-//! The stacks that others would write the same two jobs on, and how each is built and started.
+//! The other stacks for the same two jobs, and how each is built and started.
 
 use std::{
     collections::BTreeMap,
@@ -13,21 +13,21 @@ use super::addresses::Addresses;
 
 /// A stack.
 pub struct Stack {
-    /// Its name, and that of its folder.
+    /// Its name, which is also its folder.
     pub name: &'static str,
-    /// What builds it, in its folder.
+    /// The commands that build it, in its folder.
     build: &'static [&'static [&'static str]],
-    /// What is there once it is built.
+    /// The file that a successful build creates.
     built: &'static str,
-    /// Whether what is built holds the addresses of the servers.
+    /// Whether the built program contains the servers' addresses.
     holds_addresses: bool,
-    /// How it consumes: `QUEUE` and `LANES` stand for what they say.
+    /// The command that consumes; `QUEUE` and `LANES` are placeholders.
     consume: &'static [&'static str],
-    /// How it serves: `PORT` stands for where.
+    /// The command that serves HTTP; `PORT` is a placeholder.
     serve: &'static [&'static str],
-    /// The queue that it publishes into.
+    /// The queue that it publishes to.
     pub publishes_into: &'static str,
-    /// How many messages it gets: fewer where it would take minutes.
+    /// How many messages it gets: fewer if it would take minutes.
     pub messages: usize,
 }
 
@@ -101,14 +101,14 @@ pub const STACKS: [Stack; 5] = [
 ];
 
 impl Stack {
-    /// Copies it and builds it there, unless that was done before.
+    /// Copies the stack and builds it there, unless it is built already.
     ///
     /// # Errors
-    /// Why it cannot be built.
+    /// If the build fails, with the reason.
     pub async fn build(&self, from: &Path, to: &Path, addresses: &Addresses) -> Result<()> {
         let folder = to.join(self.name);
         if addresses.copy(&from.join(self.name), &folder)? && self.holds_addresses {
-            // It may not be there yet.
+            // It may not exist yet.
             let _ = fs::remove_file(folder.join(self.built));
         }
         if folder.join(self.built).exists() {
@@ -128,14 +128,14 @@ impl Stack {
         Ok(())
     }
 
-    /// How it consumes a queue in so many lanes.
+    /// The command that consumes a queue in this many lanes.
     pub fn consuming(&self, folder: &Path, queue: &str, lanes: usize) -> Command {
-        // The floor needs no lanes: it has a mode that takes batches.
+        // The floor has no lanes but a batch mode.
         let mode = if lanes == 1 { "seq" } else { "batch64row" };
         self.command(folder, self.consume, &[("QUEUE", queue), ("LANES", &lanes.to_string()), ("MODE", mode)])
     }
 
-    /// How it serves on a port.
+    /// The command that serves on a port.
     pub fn serving(&self, folder: &Path, port: u16) -> Command {
         self.command(folder, self.serve, &[("PORT", &port.to_string())])
     }
@@ -155,7 +155,7 @@ impl Stack {
         command
     }
 
-    /// Which versions it is made of, as its own files say.
+    /// The versions of its parts, from its own files.
     pub fn versions(&self, folder: &Path) -> String {
         let read = |file: &str| fs::read_to_string(folder.join(self.name).join(file)).unwrap_or_default();
         let names: BTreeMap<&str, &[&str]> = BTreeMap::from([

@@ -1,4 +1,4 @@
-//! What the tests of this service share: its start with cheap passwords, and people who sign in.
+//! Shared by this service's tests: its start with cheap password hashes, registration and sign-in.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use events::accounts::{AccountView, OpenSession, RegisterAccount, SessionView};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse battery";
 
-/// A private key made of one byte: PKCS#8's frame for Ed25519, then 32 bytes of seed.
+/// A private key made from one byte: PKCS#8's prefix for Ed25519, then 32 bytes of seed.
 pub fn signing_key(seed: u8) -> String {
     let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     der.extend([seed; 32]);
@@ -29,7 +29,7 @@ pub async fn start_with(settings: &[(&str, &str, &str)]) -> TestApp<Postgres> {
     TestApp::start(accounts::service(), &all).await
 }
 
-/// The same in a world whose time the test moves.
+/// The same in a world whose clock the test controls.
 pub async fn start_in_time_of(clock: &TestClock) -> TestApp<Postgres> {
     let key = signing_key(7);
     let settings =

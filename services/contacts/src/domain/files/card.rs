@@ -1,20 +1,20 @@
-//! A card: what an address book says about one person, and what it is known by.
+//! A card: the details of one person in an address book, and the key that identifies it.
 
 use super::MAX_EMAIL_BYTES;
 use serde::{Deserialize, Serialize};
 
-/// What an address book says about one person. Texts are trimmed and free of control characters.
+/// The details of one person in an address book. Texts are trimmed and free of control characters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Card {
-    /// The identifier the exporting program gave it.
+    /// The identifier assigned by the exporting program.
     pub uid: Option<String>,
-    /// The name to show; never empty when it was read from a file.
+    /// The display name; never empty when it was read from a file.
     pub name: String,
     /// The given name.
     pub given_name: Option<String>,
     /// The family name.
     pub family_name: Option<String>,
-    /// E-mail addresses, as [`normal_email`] gives them.
+    /// E-mail addresses, as normalised by [`normal_email`].
     pub emails: Vec<String>,
     /// Phone numbers as written.
     pub phones: Vec<String>,
@@ -28,12 +28,12 @@ pub struct Card {
     pub urls: Vec<String>,
     /// `YYYY-MM-DD`, `--MM-DD` without a year, `YYYY-MM` or `YYYY`.
     pub birthday: Option<String>,
-    /// The day the connection was made (`YYYY-MM-DD`), which LinkedIn tells.
+    /// The day the connection was made (`YYYY-MM-DD`), from LinkedIn.
     pub known_since: Option<String>,
 }
 
 impl Card {
-    /// What the card is known by, so that the same file brings nothing new a second time.
+    /// The key that identifies the card, so that importing the same file again adds nothing.
     pub fn source_key(&self) -> String {
         if let Some(uid) = &self.uid {
             return format!("uid:{}", normal_uid(uid));
@@ -51,9 +51,9 @@ impl Card {
     }
 }
 
-/// An e-mail address ready to be compared: trimmed, without `mailto:`, in lower case. `None` if it is none.
+/// An e-mail address normalised for comparison: trimmed, without `mailto:`, in lower case. `None` if it is not valid.
 ///
-/// Letters of any script are fine on both sides of the `@`; comments, quoted names and bare hosts are not.
+/// Letters of any script are valid on both sides of the `@`; comments, quoted names and bare hosts are not.
 pub fn normal_email(text: &str) -> Option<String> {
     let text = text.trim();
     let address = match text.get(..7) {
@@ -66,7 +66,7 @@ pub fn normal_email(text: &str) -> Option<String> {
     (fits && is_local_part(local) && is_domain(domain)).then_some(address)
 }
 
-/// A phone number as E.164, `+` and digits. `None` when it does not say its country.
+/// A phone number as E.164, `+` and digits. `None` if it has no country code.
 pub fn normal_phone(text: &str) -> Option<String> {
     let lower = text.trim().to_lowercase();
     let number = lower.strip_prefix("tel:").unwrap_or(&lower);
@@ -106,14 +106,14 @@ fn is_atom_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(letter)
 }
 
-/// Letters and marks beyond ASCII, but nothing invisible that would make two addresses look alike.
+/// Letters and marks beyond ASCII, but no invisible characters, which would make two addresses look alike.
 fn is_foreign(letter: char) -> bool {
     let hidden = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{feff}'..='\u{ffff}'];
     let is_hidden = letter == '\u{ad}' || hidden.iter().any(|letters| letters.contains(&letter));
     !letter.is_ascii() && !letter.is_whitespace() && !letter.is_control() && !is_hidden
 }
 
-/// `linkedin.com/in/name` of a LinkedIn profile. Other pages may be shared by colleagues, so they identify nobody.
+/// `linkedin.com/in/name` of a LinkedIn profile. Colleagues may share other pages, so those identify no one.
 fn profile_of(url: &str) -> Option<String> {
     let url = url.trim().to_lowercase();
     let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
@@ -124,7 +124,7 @@ fn profile_of(url: &str) -> Option<String> {
     is_profile.then(|| format!("linkedin.com/{kind}/{name}"))
 }
 
-/// A UUID may be written with `urn:uuid:` and in either case; other identifiers count as they stand.
+/// A UUID may be written with `urn:uuid:` and in either case; other identifiers are compared exactly.
 fn normal_uid(uid: &str) -> String {
     let uid = uid.trim();
     let bare = match uid.get(..9) {

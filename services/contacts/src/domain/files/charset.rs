@@ -1,9 +1,10 @@
-//! Charsets: what the bytes of a contacts file say, whatever program wrote them.
+//! Charsets: decoding the bytes of a contacts file from any program.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
 
-/// The file without byte order mark, and as UTF-8 if it was UTF-16, which its mark or zeros in its first letters tell.
+/// The file without byte order mark, converted to UTF-8 if it was UTF-16: its mark, or zeros in its first letters, show
+/// that.
 pub(super) fn without_utf16(bytes: &[u8]) -> Cow<'_, [u8]> {
     let (encoding, body) = match bytes {
         [0xEF, 0xBB, 0xBF, body @ ..] => (UTF_8, body),
@@ -26,7 +27,8 @@ pub(super) fn text(bytes: &[u8], declared: Option<&str>) -> String {
     }
     let text = String::from_utf8_lossy(bytes);
     let Cow::Owned(repaired) = text else { return text.into_owned() };
-    // Broken UTF-8, such as a name cut inside a letter, still has more good letters than bad; Windows-1252 has none.
+    // Broken UTF-8, such as a name cut inside a letter, has more valid non-ASCII letters than invalid ones.
+    // Windows-1252 text has no valid ones.
     let bad = repaired.matches(char::REPLACEMENT_CHARACTER).count();
     let good = repaired.chars().filter(|letter| !letter.is_ascii()).count() - bad;
     if good > bad { repaired } else { WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned() }

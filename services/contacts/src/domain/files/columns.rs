@@ -1,4 +1,4 @@
-//! What the columns of a CSV header mean, over all the programs and languages we know.
+//! The meaning of CSV columns, for all supported programs and languages.
 
 use super::Format;
 
@@ -20,11 +20,12 @@ pub(super) enum Column {
     KnownSince,
 }
 
-/// The columns of a header and the format they speak of, or nothing if this line is no header we know.
+/// The columns of a header and the format they indicate, or `None` if this line is not a known header.
 pub(super) fn recognise(header: &[String]) -> Option<(Format, Vec<Option<Column>>)> {
     let keys: Vec<String> = header.iter().map(|cell| key_of(cell)).collect();
     let mut columns: Vec<Option<Column>> = keys.iter().map(|key| column_of(key)).collect();
-    // `Title` is `Mr.` in Outlook, which has a `Job Title` or at least a `Suffix`; in a plain list it is the position.
+    // In Outlook, which has a `Job Title` or at least a `Suffix`, `Title` means `Mr.`; in a plain list it is the
+    // position.
     let has_position = columns.contains(&Some(Column::Title)) || keys.iter().any(|key| key == "suffix");
     if let Some(index) = keys.iter().position(|key| key == "title").filter(|_| !has_position) {
         columns[index] = Some(Column::Title);
@@ -32,7 +33,7 @@ pub(super) fn recognise(header: &[String]) -> Option<(Format, Vec<Option<Column>
     let known = columns.iter().flatten().count();
     let names = [Column::Name, Column::GivenName, Column::FamilyName];
     let has_name = columns.iter().flatten().any(|column| names.contains(column));
-    // A row of values, or a line of a broken vCard, may hold a word that is a column's name elsewhere.
+    // A row of values, or a line of a broken vCard, may contain a word that is a column's name elsewhere.
     if header.iter().any(|cell| cell.contains(['@', '='])) {
         return None;
     }
@@ -58,7 +59,7 @@ fn format_of(header: &[String], keys: &[String]) -> Format {
     }
 }
 
-/// The letters of a column's name: `E-mail 1 - Value` and `Email value` are one.
+/// The letters of a column's name: `E-mail 1 - Value` and `Email value` have the same key.
 fn key_of(cell: &str) -> String {
     cell.chars().filter(|letter| letter.is_alphabetic()).flat_map(char::to_lowercase).collect()
 }
@@ -85,7 +86,7 @@ fn column_of(key: &str) -> Option<Column> {
     })
 }
 
-/// `email`, whole or with a word that says which one; not `E-mail Type` or `E-mail Display Name`.
+/// `email`, alone or with a word that numbers or describes it; not `E-mail Type` or `E-mail Display Name`.
 fn is_email(key: &str) -> bool {
     const WHICH: [&str; 13] = [
         "",
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn types_and_labels_are_not_taken_for_values() {
         let header = "Given Name,Phonetic First Name,E-mail 1 - Type,E-mail 1 - Value,Phone 1 - Label,Phone 1 - Value";
-        let (format, columns) = meaning(header).expect("this is a header");
+        let (format, columns) = meaning(header).expect("a known header");
         assert_eq!(format, Format::GoogleOld);
         assert_eq!(columns, [Some(Column::GivenName), None, None, Some(Column::Email), None, Some(Column::Phone)]);
     }
@@ -165,7 +166,7 @@ mod tests {
             "Prénom,Nom,Société,Titre,Adresse de messagerie,Type de messagerie,Nom complet de l'adresse de messagerie,Adresse de messagerie 2",
             "Nombre,Apellidos,Organización,Puesto,Dirección de correo electrónico,Tipo de correo electrónico,Nombre de pantalla de correo electrónico,Dirección del correo electrónico 3",
         ] {
-            let (format, columns) = meaning(header).expect("this is a header");
+            let (format, columns) = meaning(header).expect("a known header");
             assert_eq!(format, Format::Outlook, "{header}");
             let expected = [Column::GivenName, Column::FamilyName, Column::Company, Column::Title, Column::Email];
             assert_eq!(columns[..5], expected.map(Some), "{header}");

@@ -1,6 +1,6 @@
-//! Dates as other programs write them, turned into ISO 8601.
+//! Conversion of other programs' date formats to ISO 8601.
 
-/// A birthday as `YYYY-MM-DD`, `--MM-DD` without a year, `YYYY-MM` or `YYYY`. `None` when it can be read in two ways.
+/// A birthday as `YYYY-MM-DD`, `--MM-DD` without a year, `YYYY-MM` or `YYYY`. `None` if it is ambiguous.
 pub(super) fn birthday(text: &str) -> Option<String> {
     let text = without_time(text.trim());
     if let Some(rest) = text.strip_prefix("--") {
@@ -37,7 +37,7 @@ pub(super) fn known_since(text: &str) -> Option<String> {
     iso.filter(|day| day.len() == 10)
 }
 
-/// Whether a birthday field holds zeros only, which is how Outlook writes that there is none.
+/// Whether a birthday field has only zeros, which is Outlook's notation for no birthday.
 pub(super) fn is_unset(text: &str) -> bool {
     text.chars().filter(char::is_ascii_digit).all(|digit| digit == '0') && !text.contains(char::is_alphabetic)
 }
@@ -49,7 +49,7 @@ fn without_time(text: &str) -> &str {
     }
 }
 
-/// `20/01/1991` can only be a day in January; `03/04/1991` is left alone, as countries differ.
+/// `20/01/1991` can only be a day in January; `03/04/1991` is ambiguous, because countries differ.
 fn day_and_month(first: u32, second: u32, year: u32, dotted: bool) -> Option<String> {
     match (first, second) {
         _ if dotted || first > 12 || first == second => date(year, second, first),

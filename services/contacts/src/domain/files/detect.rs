@@ -1,12 +1,12 @@
-//! Tells what kind of contacts file some bytes are.
+//! Detects the kind of a contacts file.
 
 use super::columns::{Column, recognise};
 use super::{FileRefusal, Format, charset, line_break, vcard};
 
-/// LinkedIn writes a note of several lines before its header; this many lines are searched for one.
+/// LinkedIn writes a note of several lines before its header; the header is searched for in this many lines.
 const HEADER_LINES: usize = 40;
 
-/// The kinds that are read.
+/// The supported kinds.
 pub(super) enum Kind {
     VCard,
     Table(Header),
@@ -17,11 +17,11 @@ pub(super) struct Header {
     pub format: Format,
     pub delimiter: u8,
     pub columns: Vec<Option<Column>>,
-    /// Where the rows begin, in bytes.
+    /// The offset of the first row, in bytes.
     pub rows: usize,
 }
 
-/// The kind of a file that may begin with anything.
+/// Detects the kind of a file.
 pub(super) fn kind_of(bytes: &[u8]) -> Result<Kind, FileRefusal> {
     let end = line_break(bytes);
     let lines = || bytes.split(|byte| *byte == end);

@@ -1,4 +1,4 @@
-//! A card in the making: takes values as a file has them, keeps what is sound and reports the rest.
+//! A card under construction: keeps a file's valid values and reports the others as problems.
 
 use super::card::{Card, normal_email};
 use super::{
@@ -6,7 +6,8 @@ use super::{
     Problem, dates,
 };
 
-/// The problems of a file. A record, and a file, can make only so many remarks, so that a broken one stays readable.
+/// The problems of a file. The number of remarks per record and per file is limited, so that a broken file's list stays
+/// readable.
 #[derive(Default)]
 pub(super) struct Findings {
     pub problems: Vec<Problem>,
@@ -15,12 +16,12 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Begins a new record, which may make remarks again.
+    /// Begins a new record, which resets its limit of remarks.
     pub fn next_record(&mut self) {
         self.in_record = 0;
     }
 
-    /// Something about a value of the record.
+    /// Reports a problem with a value of the record.
     pub fn remark(&mut self, line: u32, reason: &str) {
         self.in_record += 1;
         if self.in_file > MAX_FILE_REMARKS || self.in_record > MAX_REMARKS + 1 {
@@ -28,21 +29,21 @@ impl Findings {
         }
         self.in_file += 1;
         if self.in_file > MAX_FILE_REMARKS {
-            self.lost(line, "this file has more problems like these, which are not listed");
+            self.lost(line, "this file has more problems like these that are not listed");
         } else if self.in_record > MAX_REMARKS {
-            self.lost(line, "this record has more problems like these, which are not listed");
+            self.lost(line, "this record has more problems like these that are not listed");
         } else {
             self.lost(line, reason);
         }
     }
 
-    /// Something about the record as a whole; always listed.
+    /// Reports a problem with the record as a whole; always listed.
     pub fn lost(&mut self, line: u32, reason: &str) {
         self.problems.push(Problem { line, reason: reason.to_owned() });
     }
 }
 
-/// A card in the making.
+/// A card under construction.
 pub(super) struct Draft {
     line: u32,
     card: Card,
@@ -92,7 +93,7 @@ impl Draft {
         keep_first(&mut self.card.title, text, line, findings);
     }
 
-    /// Adds to the notes; a card may have several.
+    /// Appends to the notes; a card may have several.
     pub fn note(&mut self, text: &str) {
         let text = many_lines(text);
         if !text.is_empty() {
@@ -163,17 +164,20 @@ impl Draft {
         }
     }
 
-    /// The entry, named by the best the file says. `None`, with a problem, if nothing tells who it is.
+    /// The entry, named by the best value it has. `None`, with a problem, if no value identifies the person.
     pub fn finish(mut self, findings: &mut Findings) -> Option<Entry> {
         let Some(name) = self.best_name() else {
-            findings
-                .lost(self.line, "nothing tells who this is: give it a name, e-mail address, phone number or company");
+            findings.lost(
+                self.line,
+                "nothing here identifies the person: add a name, e-mail address, phone number or company",
+            );
             return None;
         };
         self.card.name = name;
         self.card.notes = self.joined_notes(findings);
         if self.has_unreadable_letters() {
-            findings.remark(self.line, "some letters could not be read and show as \u{fffd}: export the file as UTF-8");
+            findings
+                .remark(self.line, "some letters could not be read and appear as \u{fffd}: export the file as UTF-8");
         }
         Some(Entry { line: self.line, card: self.card })
     }
@@ -194,7 +198,10 @@ impl Draft {
             return None;
         }
         if let Some((end, _)) = notes.char_indices().nth(MAX_NOTES_CHARS) {
-            findings.remark(self.line, &format!("the notes are longer than {MAX_NOTES_CHARS} characters and were cut"));
+            findings.remark(
+                self.line,
+                &format!("the notes are longer than {MAX_NOTES_CHARS} characters and were truncated"),
+            );
             return Some(notes[..end].trim_end().to_owned());
         }
         Some(notes)
@@ -227,7 +234,7 @@ fn keep_another(values: &mut Vec<String>, value: String, line: u32, findings: &m
 fn short(text: &str, line: u32, findings: &mut Findings) -> Option<String> {
     let text = one_line(text);
     if let Some((end, _)) = text.char_indices().nth(MAX_NAME_CHARS) {
-        findings.remark(line, &format!("a text is longer than {MAX_NAME_CHARS} characters and was cut"));
+        findings.remark(line, &format!("a text is longer than {MAX_NAME_CHARS} characters and was truncated"));
         return Some(text[..end].trim_end().to_owned());
     }
     (!text.is_empty()).then_some(text)
@@ -251,7 +258,7 @@ fn address_in(text: &str) -> Option<String> {
     normal_email(inner.map_or(text, |(_, address)| address))
 }
 
-/// Only http and https: a web page shows these as links, and `javascript:` must never be one.
+/// Only http and https: a web page shows these as links, and `javascript:` must never become one.
 fn is_web_address(text: &str) -> bool {
     let lower = text.to_lowercase();
     let plain = !text.contains(|letter: char| letter.is_whitespace() || letter.is_control());

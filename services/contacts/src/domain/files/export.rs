@@ -1,9 +1,9 @@
-//! Writes a card as vCard 4.0 (RFC 6350), so that any other address book can take it.
+//! Writes a card as vCard 4.0 (RFC 6350), for import into any other address book.
 
 use super::card::Card;
 use super::draft::{many_lines, one_line};
 
-/// Lines are folded after this many bytes, as RFC 6350 asks.
+/// Lines are folded after this many bytes, as RFC 6350 requires.
 const LINE_BYTES: usize = 75;
 
 /// One card as vCard 4.0, with the identifier and the time of its last change.
@@ -16,7 +16,7 @@ pub fn to_vcard(card: &Card, uid: &str, revised: &str) -> String {
     };
     line("UID", &escaped(uid));
     line("REV", &one_line(revised));
-    // RFC 6350 wants an FN in every card, even an empty one.
+    // RFC 6350 requires an FN in every card, even an empty one.
     line("FN", Some(escaped(&card.name)).filter(|name| !name.is_empty()).as_deref().unwrap_or(" "));
     if card.given_name.is_some() || card.family_name.is_some() {
         line("N", &format!("{};{};;;", optional(&card.family_name), optional(&card.given_name)));
@@ -33,7 +33,7 @@ pub fn to_vcard(card: &Card, uid: &str, revised: &str) -> String {
     for url in &card.urls {
         line("URL", &one_line(url).replace('\\', "\\\\"));
     }
-    // Version 4 knows dates in the short form only.
+    // Version 4 allows only the short form of dates.
     let birthday = card.birthday.as_deref().map(short_date).unwrap_or_default();
     line("BDAY", &birthday);
     line("X-KNOWN-SINCE", &optional(&card.known_since));

@@ -1,11 +1,11 @@
-//! Contact files: reads the address books other programs export, and writes ours as vCard 4.0.
+//! Contact files: reads other programs' exports, and writes vCard 4.0.
 //!
-//! Every record of a file ends as an [`Entry`], as a [`Problem`] with its line, or as a counted blank row;
-//! nothing is dropped in silence. A value that cannot be kept costs a problem, not the card it stands in.
+//! Every record of a file ends as an [`Entry`], as a [`Problem`] with its line, or as a counted blank row; nothing is
+//! dropped silently. An invalid value causes a problem, but the rest of its card is kept.
 //!
-//! The vCard reader is ours because `calcard` 0.3.14, tried on all sample files, has no line numbers, loses the card
-//! that follows a missing `END:VCARD` and the rest of a card that nests another, and reads text where a declared
-//! charset needs bytes. Line numbers and losing no card matter most here; CSV and charsets are left to libraries.
+//! The vCard reader is not a library. `calcard` 0.3.14, tried on all sample files, has no line numbers. It loses the
+//! card that follows a missing `END:VCARD` and the rest of a card that nests another, and it reads text where a
+//! declared charset needs bytes. Line numbers and losing no card matter most here; libraries handle CSV and charsets.
 
 mod card;
 mod charset;
@@ -22,15 +22,15 @@ pub use export::to_vcard;
 
 use std::fmt;
 
-/// The largest file that is read.
+/// The size of the largest file that is read.
 pub const MAX_FILE_BYTES: usize = 32 * 1024 * 1024;
-/// The most records one file may hold, blank rows aside.
+/// The most records that one file may have, not counting blank rows.
 pub const MAX_RECORDS: usize = 100_000;
-/// A name, company or title is cut after this many characters.
+/// A name, company or title is truncated after this many characters.
 pub const MAX_NAME_CHARS: usize = 500;
-/// Notes are cut after this many characters.
+/// Notes are truncated after this many characters.
 pub const MAX_NOTES_CHARS: usize = 20_000;
-/// The most e-mail addresses, phone numbers or web addresses of one card, each.
+/// The most e-mail addresses, phone numbers or web addresses of one card, for each kind.
 pub const MAX_VALUES: usize = 50;
 /// The longest e-mail address, in bytes (RFC 5321).
 pub const MAX_EMAIL_BYTES: usize = 254;
@@ -38,7 +38,7 @@ pub const MAX_EMAIL_BYTES: usize = 254;
 pub const MAX_PHONE_CHARS: usize = 64;
 /// The longest web address or identifier.
 pub const MAX_URL_CHARS: usize = 2_048;
-/// The most remarks about the values of one record; the record itself is always accounted for.
+/// The most remarks about the values of one record; problems with the record itself are always listed.
 pub const MAX_REMARKS: usize = 20;
 /// The most remarks about the values of one file.
 pub const MAX_FILE_REMARKS: usize = 10_000;
@@ -52,16 +52,16 @@ pub struct Entry {
     pub card: Card,
 }
 
-/// Something in a file that was not taken over as it stands.
+/// Something in a file that was left out or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The line of the file it is about, counted from 1.
+    /// The line of the file that it is about, counted from 1.
     pub line: u32,
     /// What is wrong and what to do, without the value itself.
     pub reason: String,
 }
 
-/// What kind of export a file is.
+/// The kind of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// vCard 2.1, 3.0 or 4.0, also mixed.
@@ -74,7 +74,7 @@ pub enum Format {
     GoogleNew,
     /// Outlook, web or desktop, in English, French, German or Spanish.
     Outlook,
-    /// Any other CSV whose header names what a contact has.
+    /// Any other CSV whose header names contact details.
     Csv,
 }
 
@@ -92,16 +92,16 @@ impl Format {
     }
 }
 
-/// What was read from a file. Without entries it holds at least one problem.
+/// The contents of a file. Without entries there is at least one problem.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    /// What kind of export the file is.
+    /// The kind of export.
     pub format: Format,
-    /// The cards, in the order of the file; doubles stay doubles.
+    /// The cards, in the order of the file; duplicates are kept.
     pub entries: Vec<Entry>,
     /// What was left out or changed, in the order of the file.
     pub problems: Vec<Problem>,
-    /// Rows without content: empty, or LinkedIn's rows that hold nothing but the date.
+    /// Rows without content: empty rows, and LinkedIn's rows with nothing but the date.
     pub skipped_blank: u32,
 }
 
@@ -114,13 +114,13 @@ pub enum FileRefusal {
     TooLarge,
     /// Over [`MAX_RECORDS`].
     TooManyRecords,
-    /// Neither vCard nor a CSV with a header we know.
+    /// Neither a vCard nor a CSV with a known header.
     NotContacts,
     /// A ZIP archive or an Excel workbook.
     Archive,
     /// LDIF.
     Ldif,
-    /// The right kind of file, with a header but no record.
+    /// A supported kind of file, with a header but no record.
     NoEntries,
 }
 
@@ -147,10 +147,10 @@ impl fmt::Display for FileRefusal {
 
 impl std::error::Error for FileRefusal {}
 
-/// Reads a contacts file of any known kind.
+/// Reads a contacts file of any supported kind.
 ///
 /// # Errors
-/// The refusal is about the whole file; trouble with one record is a [`Problem`] in the contents.
+/// If the whole file cannot be read; a problem with one record is a [`Problem`] in the contents.
 pub fn read(bytes: &[u8]) -> Result<Contents, FileRefusal> {
     if bytes.len() > MAX_FILE_BYTES {
         return Err(FileRefusal::TooLarge);
@@ -167,7 +167,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, FileRefusal> {
     Ok(contents)
 }
 
-/// The byte that ends a line: a line feed, or in files of old Macs a carriage return.
+/// The byte that ends a line: a line feed, or in files from old Macs a carriage return.
 fn line_break(bytes: &[u8]) -> u8 {
     if bytes.contains(&b'\n') { b'\n' } else { b'\r' }
 }

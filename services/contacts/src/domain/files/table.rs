@@ -1,4 +1,4 @@
-//! Reads the rows of a CSV export once its header is known.
+//! Reads the rows of a CSV export whose header is known.
 
 use super::columns::Column;
 use super::detect::Header;
@@ -67,7 +67,7 @@ impl Table<'_> {
                 continue;
             }
             let column = self.header.columns.get(index);
-            // LinkedIn leaves a row with nothing but the date for members who are gone.
+            // LinkedIn leaves a row with nothing but the date for members who have left.
             blank &= column == Some(&Some(Column::KnownSince));
             surplus |= column.is_none();
             if let Some(Some(column)) = column {
@@ -83,7 +83,7 @@ impl Table<'_> {
             return Err(FileRefusal::TooManyRecords);
         }
         if surplus {
-            self.findings.remark(line, "this row has more cells than the header, and the last ones were left out");
+            self.findings.remark(line, "this row has more cells than the header: the last ones were left out");
         }
         self.entries.extend(draft.finish(&mut self.findings));
         Ok(())
@@ -108,7 +108,7 @@ fn fill(draft: &mut Draft, column: Column, text: &str, line: u32, findings: &mut
     }
 }
 
-/// Turns offsets, asked for in rising order, into line numbers.
+/// Converts offsets, in ascending order, to line numbers.
 struct LineNumbers<'a> {
     bytes: &'a [u8],
     end: u8,
@@ -125,9 +125,9 @@ impl LineNumbers<'_> {
     }
 }
 
-/// Where to go on if a row runs over several lines only because a quotation mark is not closed: after its first line.
+/// Where to resume if a row spans several lines only because a quotation mark is not closed: after its first line.
 ///
-/// Without this, one such mark would swallow all rows up to the next one, or to the end of the file.
+/// Without this, one unclosed mark would swallow all rows up to the next one, or to the end of the file.
 fn after_broken_quote(row: &[u8], delimiter: u8) -> Option<usize> {
     let text = row.trim_ascii_end();
     let first_line = text.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;

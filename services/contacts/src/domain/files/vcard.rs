@@ -1,6 +1,6 @@
-//! Reads vCards of any version, as lenient as real files need: each card that begins is accounted for.
+//! Reads vCards of any version, leniently: each card that begins is accounted for.
 //!
-//! A card with a value we cannot read is kept without it; a card without end is kept as far as it goes.
+//! A card with an unreadable value is kept without it; a card without an end is kept up to where it stops.
 
 use super::charset;
 use super::draft::{Draft, Findings};
@@ -32,14 +32,14 @@ pub(super) fn is_marker(line: &[u8], word: &str) -> bool {
             .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"VCARD"))
 }
 
-/// A line as it was before folding, with the number of its first physical line.
+/// An unfolded line, with the number of its first physical line.
 ///
-/// It is put together from bytes: programs fold inside letters. A soft line break of quoted-printable ends
-/// with `=` and goes on without a leading space.
+/// Lines are unfolded as bytes, because programs fold inside letters. A soft line break of quoted-printable ends with
+/// `=`, and the next line has no leading space.
 fn next_line<'a>(lines: &mut Peekable<impl Iterator<Item = (u32, &'a [u8])>>) -> Option<(u32, Cow<'a, [u8]>)> {
     let (number, first) = lines.next()?;
     let mut line = Cow::Borrowed(first);
-    // Nothing is ever folded onto these, or a stray space would hide where a card begins.
+    // Nothing is ever folded onto these; otherwise a stray space would hide where a card begins.
     if is_marker(first, "BEGIN") || is_marker(first, "END") {
         return Some((number, line));
     }
@@ -74,11 +74,11 @@ struct Reader {
 
 struct OpenCard {
     draft: Draft,
-    /// How many cards of agents, nested in this one, are open.
+    /// The number of open cards nested in this one (agents).
     agents: usize,
-    /// The line before was an empty `AGENT:`, which a nested card follows.
+    /// Whether the previous line was an empty `AGENT:`, which a nested card follows.
     after_agent: bool,
-    /// The line before held base64, which some programs go on with unfolded.
+    /// Whether the previous line had base64, which some programs continue unfolded.
     after_base64: bool,
     told_of_stray_line: bool,
     is_group: bool,
@@ -126,7 +126,7 @@ impl Reader {
         }
     }
 
-    /// Ends a card that has no end of its own.
+    /// Ends a card that has no end marker.
     fn close(&mut self) {
         if let Some(card) = self.open.take() {
             self.findings.lost(card.draft.line(), "this card has no END:VCARD: check that it is complete");
@@ -142,11 +142,11 @@ impl Reader {
         }
     }
 
-    /// Lines outside of any card are told of once, at the first of them.
+    /// Lines outside of any card are reported once, at the first of them.
     fn stray(&mut self, number: u32, ends_here: bool) -> Result<(), FileRefusal> {
         if !self.outside {
             self.count()?;
-            self.findings.lost(number, "these lines belong to no card: a card starts with BEGIN:VCARD");
+            self.findings.lost(number, "these lines do not belong to a card: a card starts with BEGIN:VCARD");
         }
         self.outside = !ends_here;
         Ok(())
@@ -207,7 +207,7 @@ impl OpenCard {
             "NOTE" => draft.note(&property.text()),
             "URL" => draft.urls(&property.text(), line, findings),
             "SOCIALPROFILE" | "X-SOCIALPROFILE" => {
-                // Only some of these are pages; `x-apple:name` and the like are no fault of the file.
+                // Only some of these are web pages; `x-apple:name` and the like are not an error of the file.
                 let profile = property.text();
                 if profile.trim_start().to_lowercase().starts_with("http") {
                     draft.urls(&profile, line, findings);
@@ -224,7 +224,7 @@ impl OpenCard {
     }
 }
 
-/// One property: its name in capitals without group, and its value still encoded.
+/// A property: its name in capitals without group, and its encoded value.
 struct Property<'a> {
     name: String,
     value: &'a [u8],
@@ -265,7 +265,7 @@ impl<'a> Property<'a> {
         self.decode(&unescaped(&self.raw()))
     }
 
-    /// The components of a structured value, which semicolons part.
+    /// The components of a structured value, separated by semicolons.
     fn parts(&self) -> Vec<String> {
         let raw = self.raw();
         let mut escaped = false;
@@ -277,7 +277,8 @@ impl<'a> Property<'a> {
         parts.map(|part| self.decode(&unescaped(part))).collect()
     }
 
-    /// UTF-8, where escapes can be found safely; quoted-printable is ASCII and keeps its own bytes until it is decoded.
+    /// UTF-8, in which escapes can be found safely; quoted-printable is ASCII and keeps its own bytes until it is
+    /// decoded.
     fn raw(&self) -> Cow<'a, [u8]> {
         if self.quoted {
             return Cow::Borrowed(self.value);
@@ -293,7 +294,7 @@ impl<'a> Property<'a> {
     }
 }
 
-/// The colon that ends name and parameters; parameters may hold others in quotes.
+/// The colon that ends the name and parameters; quoted parameters may contain other colons.
 fn end_of_header(line: &[u8]) -> Option<usize> {
     let mut in_quotes = false;
     let quoted_aware = line.iter().position(|byte| {

@@ -1,4 +1,4 @@
-//! An address book under test.
+//! Shared by this service's tests: imports and address books.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use events::contacts::{
@@ -14,7 +14,7 @@ pub async fn app() -> TestApp<Postgres> {
     TestApp::start(contacts::service(), &[("imports", "stretch", "20")]).await
 }
 
-/// Sends a file; the import's id.
+/// Uploads a file. Returns the import's id.
 pub async fn send(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> Uuid {
     let started =
         app.call(&StartImport { account_id: account, file_name: Some(name.to_owned()), size: None }).await.unwrap();
@@ -33,7 +33,7 @@ pub async fn send(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8
     started.import_id
 }
 
-/// Sends a file and waits until it is in, or refused.
+/// Uploads a file and waits until its import has ended.
 pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[u8]) -> ImportView {
     let import_id = send(app, account, name, file).await;
     eventually("the import's end", async || {
@@ -46,7 +46,7 @@ pub async fn import(app: &TestApp<Postgres>, account: Uuid, name: &str, file: &[
     .await
 }
 
-/// The whole address book, by name.
+/// The whole address book, ordered by name.
 pub async fn book(app: &TestApp<Postgres>, account: Uuid) -> Vec<ContactView> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {

@@ -1,4 +1,4 @@
-//! Each record of each real file is accounted for, and the counts are known.
+//! Each record of each real file is accounted for, and the counts match.
 
 use super::samples;
 use contacts::domain::files::{self, Contents, FileRefusal};
@@ -87,7 +87,7 @@ fn every_real_file_survives_an_export() {
     for (name, bytes) in samples::contact_files() {
         for mut entry in files::read(&bytes).map(|contents| contents.entries).unwrap_or_default() {
             let text = files::to_vcard(&entry.card, "exported-1", "20260102T030405Z");
-            let again = files::read(text.as_bytes()).expect("our own card can be read");
+            let again = files::read(text.as_bytes()).expect("an exported card can be read");
             entry.card.uid = Some("exported-1".to_owned());
             assert_eq!(again.problems, [], "{name}");
             assert_eq!(again.entries[0].card, entry.card, "{name}");
@@ -95,7 +95,7 @@ fn every_real_file_survives_an_export() {
     }
 }
 
-/// Lines where a card begins, found without the reader.
+/// Lines where a card begins, found independently of the reader.
 pub fn beginnings(bytes: &[u8]) -> Vec<u32> {
     let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
     let begins = lines.filter(|(_, line)| line.trim_ascii().eq_ignore_ascii_case(b"BEGIN:VCARD") && line[0] != b' ');
@@ -115,7 +115,7 @@ fn cards_accounted_for(name: &str, bytes: &[u8], contents: &Contents) -> usize {
 
 fn rows_accounted_for(name: &str, bytes: &[u8], contents: &Contents) -> usize {
     let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes);
-    // What stands before a header is prose, in one cell.
+    // Before the header there is prose, in one cell.
     let rows = reader.byte_records().map(|row| row.expect("it is CSV")).skip_while(|row| row.len() < 3);
     let records = rows.count() - 1;
     let mut lost: Vec<u32> = contents.problems.iter().map(|problem| problem.line).collect();

@@ -1,4 +1,4 @@
-//! What other programs make of the same files, read here without our reader.
+//! Other programs' readings of the same files, parsed here without the reader under test.
 
 use super::samples;
 use contacts::domain::files::{self, Card, normal_email, normal_phone};
@@ -72,7 +72,7 @@ fn rows_are_what_csv_spectrum_says() {
         let rows = samples::json(&format!("fuzz/csv-spectrum/{name}.json")).expect("the folder is there");
         let (header, body) = csv.split_at(csv.iter().position(|byte| *byte == b'\n').expect("it has a header"));
         let keys: Vec<&str> = std::str::from_utf8(header).expect("it is text").trim().split(',').collect();
-        // Headers we know, in place of `a,b,c`; no row has a cell for the last one.
+        // Known headers in place of `a,b,c`; no row has a cell for the last one.
         let known = ["Company", "Notes", "Title", "First Name", "Last Name"];
         let file = [known[..keys.len()].join(",").as_bytes(), b",Name", body].concat();
 
@@ -83,7 +83,7 @@ fn rows_are_what_csv_spectrum_says() {
         for (entry, row) in contents.entries.iter().zip(rows) {
             let Card { company, notes, title, given_name, family_name, .. } = entry.card.clone();
             for (key, value) in keys.iter().zip([company, notes, title, given_name, family_name]) {
-                // A company stands on one line.
+                // A company is on one line.
                 let said = row[key].as_str().expect("it is text").replace(" \n", " ");
                 assert_eq!(value.unwrap_or_default(), said, "{name}");
                 compared += 1;
@@ -99,7 +99,7 @@ fn addresses_are_judged_as_isemail_does() {
     let (mut valid, mut invalid) = (0, 0);
     for case in cases.as_array().expect("it is a list") {
         let address = case["address"].as_str().expect("it is text");
-        // We trim, so that a line break at an end is no fault.
+        // The reader trims, so a line break at either end is not an error.
         let trimmed = address.trim();
         match case["category"].as_str().expect("it is text") {
             "ISEMAIL_VALID_CATEGORY" | "ISEMAIL_DNSWARN" => {
@@ -125,7 +125,7 @@ fn example_numbers_of_every_region_are_normal() {
     for row in reader.records() {
         let row = row.expect("it is CSV");
         let (country, national, e164) = (&row[1], &row[3], &row[4]);
-        // Four digits after the country are a service number, which nobody has as a contact.
+        // Four digits after the country code are a service number, which no contact has.
         if e164.len() < 8 || e164.len() > 16 {
             continue;
         }
@@ -177,7 +177,7 @@ fn assert_card(file: &str, card: &Card, wanted: &Values) {
     }
 }
 
-/// The expected files are plain: UTF-8, folded by a space, with backslashes only before `n`, `,` and `;`.
+/// The expected files are simple: UTF-8, folded by a space, with backslashes only before `n`, `,` and `;`.
 fn values_of_vcards(text: &str) -> Vec<Values> {
     let unfolded = text.replace("\r\n", "\n").replace("\n ", "");
     let mut cards = Vec::new();

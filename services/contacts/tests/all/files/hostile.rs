@@ -1,4 +1,4 @@
-//! Hostile input: nothing panics, nothing grows without limit, and odd text stays as it is.
+//! Hostile input: nothing panics, nothing grows without limit, and unusual text is preserved.
 
 use super::accounting::beginnings;
 use super::samples::{self, Numbers};
@@ -21,13 +21,13 @@ fn naughty_strings_survive_export_and_import() {
 
         let contents = files::read(files::to_vcard(&card, "1", "").as_bytes());
 
-        // Control characters have no place in a vCard, and ends are trimmed.
+        // Control characters are not allowed in a vCard, and ends are trimmed.
         let plain: String = text.chars().filter(|letter| !letter.is_ascii_control()).collect();
         if plain.trim().is_empty() {
             cleaned += 1;
             continue;
         }
-        let read = &contents.expect("our own card can be read").entries[0].card;
+        let read = &contents.expect("an exported card can be read").entries[0].card;
         assert_eq!(read.name, plain.trim());
         assert_eq!(read.notes.as_deref(), Some(format!("{plain}\n{plain}").trim()));
         if read.name == text { equal += 1 } else { cleaned += 1 }
@@ -66,7 +66,7 @@ fn any_card_survives_export_and_import() {
         let written = files::to_vcard(&card, "id-1", "20260102T030405Z");
 
         assert!(written.split("\r\n").all(|line| line.len() <= 75), "{written}");
-        let contents = files::read(written.as_bytes()).expect("our own card can be read");
+        let contents = files::read(written.as_bytes()).expect("an exported card can be read");
         assert_eq!(contents.problems, []);
         assert_eq!(contents.entries[0].card, card, "{written}");
         assert_eq!(contents.entries[0].card.source_key(), "uid:id-1");

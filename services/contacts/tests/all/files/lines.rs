@@ -1,4 +1,4 @@
-//! Problems name the line they are about, and one broken record never takes another with it.
+//! Problems name their line, and one broken record never affects another.
 
 use contacts::domain::files::{self, Contents, FileRefusal, Format};
 

@@ -1,4 +1,4 @@
-//! Reading and writing contact files, over real files of other programs and over hostile ones.
+//! Reading and writing contact files: other programs' real files, and hostile ones.
 
 mod accounting;
 mod expected;

@@ -1,17 +1,17 @@
-//! Other people's files, which are never part of this repository.
+//! Sample files of third parties, which are not part of this repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use skeleton::testing::test_data;
 
-/// The folder of sample files, or `None`, saying so, where there is none.
+/// The folder of sample files; if there is none, prints that and returns `None`.
 pub fn folder() -> Option<PathBuf> {
     test_data("vcard")?;
     test_data("contacts-csv")?.parent().map(Path::to_path_buf)
 }
 
-/// The contact files of the folder as `folder/name` and content, in order.
+/// The contact files of the folder, sorted, as `folder/name` and content.
 pub fn contact_files() -> Vec<(String, Vec<u8>)> {
     let Some(folder) = folder() else { return Vec::new() };
     let mut files = Vec::new();
@@ -38,7 +38,7 @@ pub fn json(name: &str) -> Option<serde_json::Value> {
     bytes(name).map(|bytes| serde_json::from_slice(&bytes).expect("the file is JSON"))
 }
 
-/// The same numbers on every run.
+/// A pseudo-random generator with a fixed sequence.
 pub struct Numbers(pub u64);
 
 impl Numbers {

@@ -1,4 +1,4 @@
-//! Members and their address books, for tests.
+//! Shared by this service's tests: members and their address books.
 
 use events::{
     accounts::{Erased, ProfileChanged, Registered},
@@ -9,18 +9,18 @@ use events::{
 use skeleton::{Neo4j, Problem, store::neo4j::query, testing::TestApp};
 use uuid::Uuid;
 
-/// The service, with nobody in it.
+/// The service, without members.
 pub async fn start() -> TestApp<Neo4j> {
     TestApp::start(network::service(), &[("identity", "pepper", "test")]).await
 }
 
-/// Someone of this name opens an account, with an address of this name.
+/// A person with this name registers, with an address of this name.
 pub fn registered(name: &str) -> Registered {
     let (account_id, email) = (Uuid::new_v4(), email(name));
     Registered { account_id, email, name: name.to_owned(), ..samples::accounts::registered() }
 }
 
-/// A member changes nothing yet.
+/// A profile change of a member that changes nothing yet.
 pub fn profile_changed(member: &Registered) -> ProfileChanged {
     ProfileChanged {
         account_id: member.account_id,
@@ -37,7 +37,7 @@ pub fn erased(member: &Registered) -> Erased {
     Erased { account_id: member.account_id, ..samples::accounts::erased() }
 }
 
-/// A member has someone with the addresses of these names, and with nothing else.
+/// A member adds a contact with the addresses of these names, and nothing else.
 pub fn added(owner: &Registered, names: &[&str]) -> ContactAddedV2 {
     ContactAddedV2 {
         contact_id: Uuid::new_v4(),
@@ -54,7 +54,7 @@ pub fn called(name: impl Into<String>) -> PersonName {
     PersonName { full: name.into(), given: None, family: None }
 }
 
-/// A contact has the addresses of these names from now on.
+/// A contact changes to the addresses of these names.
 pub fn changed(contact: &ContactAddedV2, names: &[&str]) -> ContactChangedV2 {
     ContactChangedV2 {
         contact_id: contact.contact_id,
@@ -77,7 +77,7 @@ pub fn email(name: &str) -> String {
     format!("{}@example.org", name.to_lowercase())
 }
 
-/// Members of these names.
+/// Members with these names.
 pub async fn members<const N: usize>(app: &TestApp<Neo4j>, names: [&str; N]) -> [Registered; N] {
     let members = names.map(registered);
     for member in &members {
@@ -86,20 +86,20 @@ pub async fn members<const N: usize>(app: &TestApp<Neo4j>, names: [&str; N]) -> 
     members
 }
 
-/// A member gets someone into their address book.
+/// A member adds a contact to their address book.
 pub async fn lists(app: &TestApp<Neo4j>, owner: &Registered, name: &str) -> ContactAddedV2 {
     let contact = added(owner, &[name]);
     app.receives(&contact).await;
     contact
 }
 
-/// The last thing that was published of a contact.
+/// The last link published for a contact.
 pub async fn link_of(app: &TestApp<Neo4j>, contact: Uuid) -> IdentityLinked {
     let linked = app.published::<IdentityLinked>().await;
     linked.into_iter().rfind(|linked| linked.contact_id == contact).unwrap()
 }
 
-/// What a question about the graph comes to: one number.
+/// The number that a query of the graph returns.
 pub async fn count(app: &TestApp<Neo4j>, question: &str) -> i64 {
     app.parts().store.query_opt(query(question)).await.unwrap().unwrap()
 }
@@ -110,7 +110,7 @@ pub async fn strengths(app: &TestApp<Neo4j>) -> Vec<f64> {
     app.parts().store.query(asked).await.unwrap()
 }
 
-/// Every text that is kept anywhere in the graph, in one.
+/// Every text stored anywhere in the graph, as one string.
 pub async fn all_that_is_kept(app: &TestApp<Neo4j>) -> String {
     let asked = query("MATCH (node) RETURN toString(labels(node)[0]) + ' ' + toString(properties(node).name) AS kept");
     let kept: Vec<Option<String>> = app.parts().store.query(asked).await.unwrap();
@@ -119,19 +119,19 @@ pub async fn all_that_is_kept(app: &TestApp<Neo4j>) -> String {
     kept.into_iter().flatten().chain(ids).collect::<Vec<_>>().join("\n")
 }
 
-/// How many people are at distance 1 to 6.
+/// The number of people at distances 1 to 6.
 pub async fn degrees(app: &TestApp<Neo4j>, member: &Registered) -> Vec<u32> {
     let view: DegreesView = app.call(&GetDegrees { account_id: member.account_id }).await.unwrap();
     assert!(view.degrees.iter().map(|degree| degree.degree).eq(1..=6));
     view.degrees.iter().map(|degree| degree.people).collect()
 }
 
-/// The paths from a member to someone.
+/// The paths from a member to a person.
 pub async fn paths(app: &TestApp<Neo4j>, from: &Registered, to: &str, max: Option<u32>) -> Result<PathsView, Problem> {
     app.call(&FindPaths { account_id: from.account_id, to: to.to_owned(), max }).await
 }
 
-/// What must hold whatever has happened: each question counts what is wrong.
+/// Checks the graph's invariants: each query counts violations.
 pub async fn is_sound(app: &TestApp<Neo4j>) {
     let wrong = [
         "MATCH (one:Person)-[tie:KNOWS]->(other:Person)

@@ -1,4 +1,4 @@
-//! What the tests of this service share: its start beside a mail server, a member, and what happens to them.
+//! Shared by this service's tests: its start next to a mail server, a member, and events.
 
 use events::{
     accounts::{Registered, SignedIn},
@@ -30,7 +30,7 @@ pub async fn start_without_member() -> Scene {
     start_with(SmtpSink::start().await, &[]).await
 }
 
-/// The service with settings of one's own, beside this mail server.
+/// Starts the service with the given settings and mail server.
 pub async fn start_with(sink: SmtpSink, settings: &[(&str, &str, &str)]) -> Scene {
     let url = sink.url();
     let settings: Vec<_> = settings.iter().copied().chain([("mail", "url", &*url)]).collect();

@@ -1,4 +1,4 @@
-//! What the tests of search share: an app, contacts, and questions to it.
+//! Shared by this service's tests: an app, contacts and searches.
 
 use events::{
     contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName, Work},
@@ -18,7 +18,7 @@ pub async fn start() -> App {
     TestApp::start(search::service(), &[]).await
 }
 
-/// A contact of this account, of whom nothing but the name is known.
+/// A contact of this account with nothing but a name.
 pub fn contact(owner: Uuid, name: &str) -> ContactAddedV2 {
     ContactAddedV2 {
         contact_id: Uuid::new_v4(),
@@ -70,12 +70,12 @@ pub async fn filled_with(app: &App, contacts: &[ContactAddedV2]) {
     app.parts().store.refresh().await.unwrap();
 }
 
-/// What an account finds.
+/// The results of an account's search.
 pub async fn finds(app: &App, owner: Uuid, text: &str) -> Result<Vec<Found>, Problem> {
     Ok(app.call(&question(owner, text)).await?.items)
 }
 
-/// The names of the people an account finds.
+/// The names of the people that an account's search finds.
 pub async fn people(app: &App, owner: Uuid, text: &str) -> Vec<String> {
     titles(app, Search { kind: Some(SearchKind::Person), ..question(owner, text) }).await
 }
@@ -88,7 +88,7 @@ pub async fn titles(app: &App, asked: Search) -> Vec<String> {
     app.call(&asked).await.unwrap().items.into_iter().map(|found| found.title).collect()
 }
 
-/// Waits until an account finds exactly these people.
+/// Waits until an account's search finds exactly these people.
 pub async fn finds_in_the_end(app: &App, owner: Uuid, text: &str, expected: &[&str]) {
     eventually(&format!("{text} to find {expected:?}"), async || match people(app, owner, text).await {
         found if found == expected => Ok(()),

@@ -1,4 +1,4 @@
-//! What people decide about parked messages, in memory.
+//! Decisions about parked messages, in memory.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Memory, tables::Tables};
 
-/// The messages that a filter lets through, oldest first.
+/// The messages that match a filter, oldest first.
 pub fn fitting(tables: &Tables, filter: &Filter, limit: i64) -> Vec<SetAside> {
     let mut found: Vec<_> = tables.set_aside.values().filter(|kept| fits(kept, filter)).cloned().collect();
     found.sort_by_key(|kept| (kept.first_failed_at, kept.message));
@@ -49,13 +49,13 @@ impl Memory {
     }
 }
 
-/// Those of these messages that people may decide about.
+/// Those of these messages that a person may decide about.
 fn for_people(tables: &Tables, messages: &[Uuid]) -> Vec<SetAside> {
     let kept = messages.iter().filter_map(|message| tables.set_aside.get(message));
     kept.filter(|kept| kept.state.is_for_people()).cloned().collect()
 }
 
-/// Gives up the numbers before a message that are nowhere set aside.
+/// Gives up the earlier sequences of the subject that are not set aside.
 fn give_up_before(tables: &mut Tables, kept: &SetAside) {
     let Some(place) = kept.place.as_ref().filter(|_| kept.state == State::Behind) else { return };
     let places = tables.set_aside.values().filter_map(|other| other.place.as_ref());
@@ -139,7 +139,7 @@ impl Decisions for Memory {
     }
 
     async fn forget_decisions(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.ask("forgets decisions").await?;
+        self.ask("removes old decisions").await?;
         let mut tables = self.database.tables();
         let all = tables.trail.len();
         tables.trail.retain(|decision| decision.decided_at >= before);

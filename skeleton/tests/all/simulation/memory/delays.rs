@@ -1,4 +1,4 @@
-//! Delayed jobs of the store in memory.
+//! Delayed jobs of the in-memory store.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Delay for Tx {
     }
 
     async fn take_due(&mut self, limit: i64) -> Result<Vec<PendingMessage>, StoreError> {
-        self.store.ask("takes out what is due").await?;
+        self.store.ask("takes out due jobs").await?;
         let now = self.store.life.environment.now();
         let mut tables = self.store.database.tables();
         if !tables.try_lock(&Lock::Delays, self.number) {

@@ -1,4 +1,4 @@
-//! A store in memory, with the transactions and locks of the real ones, for any number of replicas.
+//! An in-memory store with the transactions and locks of the real ones, for any number of replicas.
 
 mod decisions;
 mod delays;
@@ -25,12 +25,12 @@ use super::{
     weather::{Bug, Life},
 };
 
-/// How long a transaction waits for another before it is told to try again.
+/// How long a transaction waits for another before it fails with a conflict.
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// A database: what all replicas of a service share.
+/// A database, which all replicas of a service share.
 pub struct Database {
-    /// Whose it is.
+    /// The service that owns it.
     pub service: &'static str,
     tables: Mutex<Tables>,
     released: Notify,
@@ -59,7 +59,7 @@ impl Drop for Session {
 }
 
 impl Database {
-    /// An empty one.
+    /// An empty database.
     pub fn of(service: &'static str, ledger: &Arc<Ledger>) -> Arc<Self> {
         Arc::new(Self {
             service,
@@ -70,22 +70,22 @@ impl Database {
         })
     }
 
-    /// Where it is written down what is committed.
+    /// The ledger of its commits.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// All there is. No task may wait while it is held.
+    /// All tables. No task may wait while it holds them.
     pub fn tables(&self) -> MutexGuard<'_, Tables> {
         locked(&self.tables)
     }
 
-    /// Lets it answer nobody, or answer again.
+    /// Makes it unavailable, or available again.
     pub fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Cuts the session that has the right to relay.
+    /// Closes the session that has the right to relay.
     pub fn cut_relay(&self) {
         let relaying = self.tables().relaying;
         if let Some(session) = relaying {
@@ -119,7 +119,7 @@ impl Memory {
         self.life.weather.has(bug)
     }
 
-    /// A question's way there. The store may not answer.
+    /// Sends a statement. The store may not answer.
     async fn ask(&self, what: &str) -> Result<(), StoreError> {
         self.life.step(what).await;
         if self.database.is_away.load(std::sync::atomic::Ordering::Relaxed) {
@@ -164,7 +164,7 @@ impl Store for Memory {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        self.ask("has no structure to bring up to date").await
+        self.ask("has no migrations to run").await
     }
 
     async fn failures_of(&self, message: Uuid) -> Result<u32, StoreError> {
@@ -189,7 +189,7 @@ impl Store for Memory {
     }
 
     async fn forget_waiting(&self, message: Uuid) -> Result<(), StoreError> {
-        self.ask("forgets a waiting message").await?;
+        self.ask("removes a waiting message").await?;
         let writer = self.database.tables().next_number();
         self.lock(Lock::SetAside(message), writer).await?;
         let mut tables = self.database.tables();
@@ -208,7 +208,7 @@ impl Store for Memory {
         except: &[String],
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
-        self.ask("looks for what is due").await?;
+        self.ask("looks for due messages").await?;
         let now = self.life.environment.now();
         let tables = self.database.tables();
         let is_due = |kept: &&SetAside| {
@@ -258,7 +258,7 @@ impl Store for Memory {
     }
 }
 
-/// Whether a message is looked at: one that is behind only in these lines.
+/// Whether a message is examined: one that waits only behind these cursors.
 fn is_in(lines: &LinesToCheck, kept: &SetAside) -> bool {
     match (lines, &kept.place) {
         (LinesToCheck::These(lines), Some(place)) if kept.state == State::Behind => lines.contains(&place.line),

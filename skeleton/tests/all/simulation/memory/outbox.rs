@@ -1,4 +1,4 @@
-//! The outbox as the relay sees it. The right to relay goes with the session.
+//! The outbox as the relay sees it. The right to relay belongs to the session.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ impl Outbox for Memory {
     }
 
     async fn remove(&self, positions: &[i64]) -> Result<(), StoreError> {
-        self.ask("removes what was sent").await?;
+        self.ask("removes sent messages").await?;
         self.remove_now(positions)?;
         self.life.step("has removed what was sent").await;
         if self.life.strikes(|odds| odds.reply_lost) {
@@ -107,7 +107,7 @@ impl Outbox for Memory {
     }
 
     async fn unreadable(&self) -> Result<i64, StoreError> {
-        // All rows are values: each can be read.
+        // All rows are values, so none is unreadable.
         Ok(0)
     }
 

@@ -1,4 +1,4 @@
-//! What a store in memory keeps.
+//! The tables of the in-memory store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use events::Envelope;
 use skeleton::store::{Decision, OutboxRow, PendingMessage, SetAside, State};
 use uuid::Uuid;
 
-/// What a handler has done: its name, and the event that it did it for.
+/// An effect of a handler: the handler's name, and the event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Effect {
     pub handler: &'static str,
@@ -15,7 +15,7 @@ pub struct Effect {
     pub at: DateTime<Utc>,
 }
 
-/// A job that waits for its time.
+/// A delayed job.
 #[derive(Clone, Debug)]
 pub struct Delayed {
     pub due: DateTime<Utc>,
@@ -23,7 +23,7 @@ pub struct Delayed {
     pub message: PendingMessage,
 }
 
-/// Something that one transaction at a time may work on.
+/// A resource that one transaction at a time may lock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
     Inbox(Uuid),
@@ -32,7 +32,7 @@ pub enum Lock {
     Delays,
 }
 
-/// Everything, as it was committed; and who works on what.
+/// All committed data, and the current locks.
 #[derive(Default)]
 pub struct Tables {
     pub inbox: BTreeMap<Uuid, Inbox>,
@@ -52,11 +52,11 @@ pub struct Tables {
     pub next_number: u64,
     /// The session that may relay.
     pub relaying: Option<u64>,
-    /// Sessions with a window in hand.
+    /// Sessions that are publishing a window.
     pub windows: BTreeSet<u64>,
 }
 
-/// A message that was taken in.
+/// A received message.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     pub taken_in_at: DateTime<Utc>,
@@ -78,7 +78,7 @@ impl Tables {
         self.locks.retain(|_, holder| *holder != tx);
     }
 
-    /// How far a line has come, over what was given up.
+    /// The position of a cursor, after the sequences that were given up.
     pub fn reached(&self, line: &str) -> i64 {
         let mut last = self.lines.get(line).copied().unwrap_or(0);
         while self.given_up.contains(&(line.to_owned(), last + 1)) {
@@ -87,7 +87,7 @@ impl Tables {
         last
     }
 
-    /// Gives staged messages their numbers and puts them into the outbox.
+    /// Assigns sequences to staged messages and puts them into the outbox.
     pub fn write_out(&mut self, staged: Vec<PendingMessage>, now: DateTime<Utc>, gives_twice: bool) -> Vec<OutboxRow> {
         let mut written = Vec::new();
         for message in staged {
@@ -113,7 +113,7 @@ impl Tables {
         written
     }
 
-    /// Keeps a message, or what is new about one that is kept.
+    /// Inserts a message, or updates an existing one.
     pub fn keep(&mut self, message: &SetAside) {
         let kept = self.set_aside.entry(message.message).or_insert_with(|| message.clone());
         kept.state = message.state;

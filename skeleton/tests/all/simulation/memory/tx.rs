@@ -1,4 +1,4 @@
-//! A transaction of the store in memory: nothing of it is to be seen before its commit, and nothing ever without.
+//! A transaction of the in-memory store: its writes are visible only after its commit.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::simulation::weather::Bug;
 
-/// A transaction. Dropped without a commit, it has never been.
+/// A transaction. Dropped without a commit, it is rolled back.
 pub struct Tx {
     pub(super) store: Memory,
     pub(super) number: u64,
@@ -25,7 +25,7 @@ pub struct Tx {
     changes: Changes,
 }
 
-/// What a commit makes so.
+/// The writes that a commit applies.
 #[derive(Default)]
 pub(super) struct Changes {
     pub reached: Vec<(String, i64)>,
@@ -55,9 +55,9 @@ impl Tx {
         Ok(tx)
     }
 
-    /// Notes what the handler has done for the event that it handles.
+    /// Records an effect of the handler for its event.
     pub fn effect(&mut self, handler: &'static str) {
-        let event = self.work.cause().expect("a handler is called because of a message").clone();
+        let event = self.work.cause().expect("a handler handles a message").clone();
         let effect = Effect { handler, event, at: self.store.life.environment.now() };
         if self.store.has(Bug::EffectsOutsideOfTheTransaction) {
             self.store.database.tables().effects.push(effect);
@@ -71,7 +71,7 @@ impl Tx {
         self.store.life.step(what).await;
     }
 
-    /// Whether the handler is to fail this time.
+    /// Whether the handler must fail this time.
     pub fn is_to_fail(&self) -> bool {
         self.store.life.strikes(|odds| odds.failing)
     }
@@ -88,7 +88,7 @@ impl Tx {
         }
     }
 
-    /// Makes everything so, in one go. Returns whether there is something to send.
+    /// Commits atomically. Returns whether there is something to send.
     fn make_so(&mut self) -> bool {
         let (database, now) = (self.store.database.clone(), self.store.life.environment.now());
         self.inbox_ids();
@@ -170,10 +170,10 @@ impl Transaction for Tx {
     }
 
     async fn take_waiting(&mut self, message: Uuid) -> Result<Option<SetAside>, StoreError> {
-        self.store.ask("takes a waiting message out").await?;
+        self.store.ask("takes out a waiting message").await?;
         let (mut tables, now) = (self.store.database.tables(), self.store.life.environment.now());
         let found = tables.set_aside.get(&message).filter(|kept| {
-            // What is behind may be taken any time: the line decides whether it is its turn.
+            // A message that waits for its predecessor may be taken at any time: the cursor decides whether it is next.
             kept.state == skeleton::store::State::Behind || tables.is_due(kept, now)
         });
         let Some(found) = found.cloned() else { return Ok(None) };
