@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
 
 mod imports;
+mod language;
 mod pages;
 mod paths;
 mod services;

@@ -14,7 +14,7 @@ const FOREIGN: [&str; 6] = ["target", "node_modules", "dist", ".git", ".run", "_
 /// A name with this many underscores can only be a test's.
 const UNDERSCORES_OF_A_TEST: usize = 5;
 
-fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -29,7 +29,7 @@ fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
 }
 
 /// The lines of a page outside of code blocks, with their numbers.
-fn prose(text: &str) -> Vec<(usize, &str)> {
+pub(super) fn prose(text: &str) -> Vec<(usize, &str)> {
     let mut is_code = false;
     let lines = text.lines().zip(1..).filter(|(line, _)| {
         let is_fence = line.trim_start().starts_with("```");

@@ -35,7 +35,7 @@ impl Passwords {
     pub fn try_new(settings: PasswordSettings) -> Result<Self, String> {
         let params = Params::new(settings.memory_kib, settings.rounds, settings.lanes, None);
         let argon2 = Argon2::from(params.map_err(|error| error.to_string())?);
-        let decoy = hash(&argon2, "a password that nobody has").map_err(|error| error.to_string())?;
+        let decoy = hash(&argon2, "a password of no account").map_err(|error| error.to_string())?;
         let slots = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { argon2, slots: Arc::new(Semaphore::new(slots)), decoy })
     }
