@@ -1,6 +1,5 @@
 //! Accounts: members, their sessions and their profiles.
 
-mod audit;
 mod consumers;
 pub mod domain;
 mod events;

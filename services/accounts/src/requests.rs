@@ -1,5 +1,6 @@
 //! The requests that the gateway sends to accounts.
 
+mod audit;
 pub mod snapshots;
 
 use events::accounts::{
@@ -16,7 +17,6 @@ use skeleton::{
 use uuid::Uuid;
 
 use crate::{
-    audit,
     domain::{
         Account, AccountRefusal, Changes, Device, Email, Erasure, Name, Password, Session, SessionOver, Throttle,
         Verdict, WrongPassword,

@@ -27,6 +27,16 @@ pub(super) struct Assembled<S> {
     pub service: Arc<ServiceContext>,
 }
 
+/// The queues that a service consumes.
+pub(super) struct Queues<S: Store> {
+    /// Events, if it subscribes to any.
+    pub events: Option<Queue<S>>,
+    /// Jobs, if it has any.
+    pub jobs: Option<Queue<S>>,
+    /// Messages that the broker has dead-lettered.
+    pub dead: Queue<S>,
+}
+
 impl<S: Store> Service<S> {
     /// Checks all settings and opens the store.
     pub(super) fn assemble(
@@ -87,6 +97,15 @@ impl<S: Store> Assembled<S> {
 
     fn another_publisher(&self, publishing: &Link) -> RabbitPublisher {
         RabbitPublisher::new(publishing.clone(), Duration::from_millis(self.common.broker.confirm_timeout_ms))
+    }
+
+    /// The queues that the service consumes.
+    pub fn queues(&self, subscriptions: &Subscriptions<S::Tx>, jobs: Option<&Jobs<S::Tx>>) -> Queues<S> {
+        Queues {
+            events: (!subscriptions.bindings.is_empty()).then(|| self.events_queue(subscriptions)),
+            jobs: jobs.map(|jobs| self.jobs_queue(jobs)),
+            dead: self.dead_queue(subscriptions, jobs),
+        }
     }
 
     /// The queue of the service's events.

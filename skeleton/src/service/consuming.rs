@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::running::Phase;
+use super::{assembly::Queues, running::Phase};
 use crate::{
     config::BrokerSettings,
     messaging::{
@@ -16,8 +16,26 @@ use crate::{
 };
 
 impl Phase {
+    /// Consumes all queues of the service.
+    pub(super) fn consume_queues<S: Store>(
+        &mut self,
+        queues: Queues<S>,
+        link: &Link,
+        broker: &BrokerSettings,
+        stop: &Stop,
+    ) {
+        if let Some(events) = queues.events {
+            self.consume_events(Arc::new(events), link, broker, stop);
+        }
+        if let Some(jobs) = queues.jobs {
+            // One at a time: a step of a job may be long, and other replicas should get their share.
+            self.consume("jobs consumer", Arc::new(jobs), link, 1, 1, stop);
+        }
+        self.consume("dead-letter consumer", Arc::new(queues.dead), link, 16, 1, stop);
+    }
+
     /// Consumes a queue, and handles its set-aside messages.
-    pub(super) fn consume<S: Store>(
+    fn consume<S: Store>(
         &mut self,
         part: &'static str,
         queue: Arc<Queue<S>>,
@@ -34,13 +52,7 @@ impl Phase {
 
     /// Consumes the service's events, from one queue or from one per partition, and the rest of queues from an earlier
     /// number of partitions.
-    pub(super) fn consume_events<S: Store>(
-        &mut self,
-        queue: Arc<Queue<S>>,
-        link: &Link,
-        broker: &BrokerSettings,
-        stop: &Stop,
-    ) {
+    fn consume_events<S: Store>(&mut self, queue: Arc<Queue<S>>, link: &Link, broker: &BrokerSettings, stop: &Stop) {
         const PART: &str = "events consumer";
         let (prefetch, batch) = (broker.prefetch, broker.batch);
         let (service, count) = (queue.service.name.clone(), broker.partitions);

@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, OptionFuture},
+};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tracing::{info, warn};
 use warp::Filter as _;
 
-use super::{App, Background, Service, StartError, assembly::Assembled, checks::Checks};
+use super::{App, Background, Delaying, Relaying, Service, StartError, assembly::Assembled, checks::Checks};
 use crate::{
     config::{LifeSettings, Settings},
     environment::Environment,
@@ -22,7 +25,7 @@ use crate::{
         admin::{self, Health},
     },
     messaging::{
-        rabbit::Link,
+        rabbit::{Link, RabbitPublisher},
         requests::{Server, serve},
     },
     parked::pages,
@@ -82,6 +85,72 @@ impl Phase {
         }
     }
 
+    /// Opens the admin port: health, metrics and the pages of set-aside messages.
+    async fn open_admin_port<S: Store>(
+        &mut self,
+        service: &'static str,
+        parts: &Assembled<S>,
+        health: &Arc<Health>,
+        stop: &Stop,
+    ) -> Result<SocketAddr, StartError> {
+        let (listener, address) = listen(parts.common.admin.address).await?;
+        let pages = pages::routes(parts.store.clone(), service, &parts.common.admin.hosts);
+        let routes = http::group(admin::routes(health.clone(), telemetry::metrics_text).or(pages).unify());
+        let settings =
+            http::HttpSettings { drain_ms: 500, ..Default::default() }.allow_body("/parked", pages::MAX_FORM);
+        self.supervise("admin port", stop.clone(), serving(listener, address, routes, settings, stop));
+        Ok(address)
+    }
+
+    /// Publishes the outbox.
+    fn relay<S: Store>(
+        &mut self,
+        relaying: Relaying<S>,
+        store: &S,
+        publisher: &Arc<RabbitPublisher>,
+        window: i64,
+        stop: &Stop,
+    ) {
+        let (store, publisher, stopping) = (store.clone(), publisher.clone(), stop.clone());
+        self.supervise("relay", stop.clone(), move || {
+            relaying(store.clone(), publisher.clone(), window, stopping.clone())
+        });
+    }
+
+    /// Moves delayed jobs to the outbox when they are due.
+    fn release_delayed_jobs<S: Store>(&mut self, delaying: Delaying<S>, app: &App<S>, stop: &Stop) {
+        let (store, service, stopping) = (app.store.clone(), app.service.clone(), stop.clone());
+        self.supervise("delayed jobs", stop.clone(), move || {
+            delaying(store.clone(), service.clone(), stopping.clone())
+        });
+    }
+
+    /// Answers the requests of other services.
+    fn answer_requests<S: Store>(&mut self, server: Server<S>, consuming: &Link, replying: &Link, stop: &Stop) {
+        let (server, stopping) = (Arc::new(server), stop.clone());
+        let (consuming, replying) = (consuming.clone(), replying.clone());
+        self.supervise("requests server", stop.clone(), move || {
+            serve(server.clone(), consuming.clone(), replying.clone(), stopping.clone())
+        });
+    }
+
+    /// Watches the connections and the store, counts what waits, and removes what has expired.
+    fn watch<S: Store>(&mut self, app: &App<S>, health: &Arc<Health>, links: [Link; 2], stop: &Stop) {
+        let (started, connected, stopping) = (health.clone(), links.clone(), stop.clone());
+        self.supervise("start", stop.clone(), move || {
+            start_is_over(started.clone(), connected.clone(), stopping.clone())
+        });
+        let checks = Arc::new(Checks::new(health, app.store.clone(), links));
+        let (asking, stopping) = (checks.clone(), stop.clone());
+        self.supervise("checks", stop.clone(), move || asking.clone().ask(stopping.clone()));
+        let stopping = stop.clone();
+        self.supervise("counts", stop.clone(), move || checks.clone().count(stopping.clone()));
+        let (store, service, stopping) = (app.store.clone(), app.service.clone(), stop.clone());
+        self.supervise("clean-up", stop.clone(), move || {
+            expiry::clean_up(store.clone(), service.clone(), stopping.clone())
+        });
+    }
+
     /// Starts a part that is listed in `failing` while it fails.
     fn supervise_in<Out>(
         &mut self,
@@ -109,19 +178,9 @@ impl<S: Store> Service<S> {
         let failing = Failing::shown_by(health.check("parts", false));
 
         let (mut last, last_stop) = Phase::new("admin and connections", &failing);
-        let (admin_listener, admin_address) = listen(parts.common.admin.address).await?;
-        let admin_routes = admin::routes(health.clone(), telemetry::metrics_text);
-        let admin_routes = http::group(
-            admin_routes.or(pages::routes(parts.store.clone(), self.name, &parts.common.admin.hosts)).unify(),
-        );
-        let admin_settings =
-            http::HttpSettings { drain_ms: 500, ..Default::default() }.allow_body("/parked", pages::MAX_FORM);
-        let admin = serving(admin_listener, admin_address, admin_routes, admin_settings, &last_stop);
-        last.supervise("admin port", last_stop.clone(), admin);
-        let http_listener = match &parts.common.http {
-            Some(http) => Some(listen(http.address).await?),
-            None => None,
-        };
+        let admin_address = last.open_admin_port(self.name, &parts, &health, &last_stop).await?;
+        let public = parts.common.http.as_ref().map(|http| listen(http.address));
+        let http_listener = OptionFuture::from(public).await.transpose()?;
         let http_address = http_listener.as_ref().map(|(_, address)| *address);
 
         Box::pin(wait_for(&parts.store, &parts.common.life)).await?;
@@ -131,27 +190,18 @@ impl<S: Store> Service<S> {
             (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
         let publisher = parts.publisher(&publishing);
         let requests = parts.requests(&self.calls, &consuming, &publishing, &last_stop);
-        let events = parts.events_queue(&self.subscriptions);
-        let jobs = self.jobs.as_ref().map(|jobs| parts.jobs_queue(jobs));
-        let dead = parts.dead_queue(&self.subscriptions, self.jobs.as_ref());
+        let queues = parts.queues(&self.subscriptions, self.jobs.as_ref());
         let Assembled { common, store, service, .. } = parts;
         let app = App { store: store.clone(), requests, service: service.clone() };
 
         let (mut sending, sending_stop) = Phase::new("relay", &failing);
         if let Some(relaying) = self.relaying {
-            let (store, publisher, window, stop) =
-                (store.clone(), publisher.clone(), common.broker.window, sending_stop.clone());
-            sending.supervise("relay", sending_stop, move || {
-                relaying(store.clone(), publisher.clone(), window, stop.clone())
-            });
+            sending.relay(relaying, &store, &publisher, common.broker.window, &sending_stop);
         }
 
         let (mut doors, doors_stop) = Phase::new("doors", &failing);
         if let Some(delaying) = self.delaying.filter(|_| self.jobs.is_some()) {
-            let (store, service, stop) = (store.clone(), service.clone(), doors_stop.clone());
-            doors.supervise("delayed jobs", doors_stop.clone(), move || {
-                delaying(store.clone(), service.clone(), stop.clone())
-            });
+            doors.release_delayed_jobs(delaying, &app, &doors_stop);
         }
         if let (Some(routing), Some((listener, address)), Some(mut http)) =
             (self.routing.take(), http_listener, common.http.clone())
@@ -161,32 +211,12 @@ impl<S: Store> Service<S> {
             doors.supervise("public port", doors_stop.clone(), serving(listener, address, routes, http, &doors_stop));
         }
         doors.run_background(std::mem::take(&mut self.background), &health, &app, &doors_stop);
-        if !self.subscriptions.bindings.is_empty() {
-            doors.consume_events(Arc::new(events), &consuming, &common.broker, &doors_stop);
-        }
-        if let Some(jobs) = jobs {
-            // One at a time: a step of a job may be long, and other replicas should get their share.
-            doors.consume("jobs consumer", Arc::new(jobs), &consuming, 1, 1, &doors_stop);
-        }
-        doors.consume("dead-letter consumer", Arc::new(dead), &consuming, 16, 1, &doors_stop);
+        doors.consume_queues(queues, &consuming, &common.broker, &doors_stop);
         if !self.answers.bindings.is_empty() {
-            let answers = std::mem::take(&mut self.answers);
-            let server = Arc::new(Server::new(service.clone(), store.clone(), answers, common.requests.clone()));
-            let (consuming, replying, stop) = (consuming.clone(), publishing.clone(), doors_stop.clone());
-            doors.supervise("requests server", doors_stop.clone(), move || {
-                serve(server.clone(), consuming.clone(), replying.clone(), stop.clone())
-            });
+            let server = Server::new(service.clone(), store.clone(), self.answers, common.requests.clone());
+            doors.answer_requests(server, &consuming, &publishing, &doors_stop);
         }
-        let (started, links, stop) = (health.clone(), [publishing.clone(), consuming.clone()], last_stop.clone());
-        last.supervise("start", last_stop.clone(), move || start_is_over(started.clone(), links.clone(), stop.clone()));
-        let checks = Arc::new(Checks::new(&health, store.clone(), [publishing, consuming]));
-        let (asking, stop) = (checks.clone(), last_stop.clone());
-        last.supervise("checks", last_stop.clone(), move || asking.clone().ask(stop.clone()));
-        let stop = last_stop.clone();
-        last.supervise("counts", last_stop.clone(), move || checks.clone().count(stop.clone()));
-        last.supervise("clean-up", last_stop.clone(), move || {
-            expiry::clean_up(store.clone(), service.clone(), last_stop.clone())
-        });
+        last.watch(&app, &health, [publishing, consuming], &last_stop);
 
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
         let phases = vec![doors, sending, last];

@@ -1,4 +1,4 @@
-//! Functions are short enough to read at a glance.
+//! Functions, and the starts of services, are short enough to read at a glance.
 
 use std::fs;
 
@@ -6,6 +6,9 @@ use super::{root, services, sources};
 
 /// The maximum number of lines of a function, including its signature and last brace.
 const MOST: usize = 60;
+
+/// The maximum number of lines of a service's `main.rs` and `lib.rs` together.
+const LONGEST_START: usize = 30;
 
 /// The functions of a file that are too long: their first lines and their lengths.
 fn too_long(text: &str) -> Vec<(&str, usize)> {
@@ -30,7 +33,7 @@ fn too_long(text: &str) -> Vec<(&str, usize)> {
 #[test]
 fn no_function_is_longer_than_it_can_be_read_at_once() {
     let mut folders = services();
-    folders.extend(["scripts/xtask", "events"].map(|folder| root().join(folder)));
+    folders.extend(["scripts/xtask", "events", "skeleton"].map(|folder| root().join(folder)));
     folders.extend(["catalogue", "compat", "contracts"].map(|folder| root().join("events").join(folder)));
     let mut found = Vec::new();
     for file in folders.iter().flat_map(|folder| sources(&folder.join("src"))) {
@@ -39,6 +42,16 @@ fn no_function_is_longer_than_it_can_be_read_at_once() {
     }
 
     assert!(found.is_empty(), "more than {MOST} lines: split them by what they do:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_start_of_every_service_fits_on_a_screen() {
+    for folder in services() {
+        let lines = |file: &str| fs::read_to_string(folder.join("src").join(file)).unwrap().lines().count();
+        let (main, lib) = (lines("main.rs"), lines("lib.rs"));
+        let most = LONGEST_START;
+        assert!(main + lib <= most, "{}: main.rs {main} + lib.rs {lib} lines, at most {most}", folder.display());
+    }
 }
 
 #[test]

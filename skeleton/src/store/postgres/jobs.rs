@@ -9,7 +9,7 @@ use super::{Postgres, Tx, lost_jobs};
 use crate::{
     failure::{Failure, StoreError},
     store::{
-        Decisions, PendingMessage, Publish, Signed, Transaction,
+        Decisions, Publish, Signed, Transaction,
         jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, StepAdmission},
     },
 };

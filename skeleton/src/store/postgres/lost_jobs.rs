@@ -8,7 +8,7 @@ use super::{Postgres, Tx};
 use crate::{
     failure::{Failure, StoreError},
     store::{
-        Publish,
+        PendingMessage, Publish, Transaction,
         jobs::{INBOX_KEEPS, JobState, JobSteps, Mended, SentJob},
     },
 };
