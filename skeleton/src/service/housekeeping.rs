@@ -1,16 +1,16 @@
 //! Housekeeping: periodic tasks of a service besides messages and requests, on each replica.
 
-use std::{fmt::Display, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
     future::{BoxFuture, Either, select},
 };
 use metrics::counter;
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::{App, Service};
-use crate::{expiry::remove_expired, failure::StoreError, stop::Stop, store::Store, telemetry};
+use crate::{expiry::remove_expired, failure::StoreError, stop::Stop, store::Store};
 
 type Work<S> = Arc<dyn Fn(App<S>, Stop) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -38,8 +38,9 @@ impl<S: Store> Housekeeping<S> {
         Self { tasks: Vec::new() }
     }
 
-    /// Runs a task at the start and then after each period: `async fn(App<S>) -> Result<(), E>`. A run that fails or
-    /// panics is logged and counted (`housekeeping_runs_total`), and the next one follows after the same period.
+    /// Runs a task at the start and then after each period: `async fn(App<S>) -> Result<(), E>`. A failed
+    /// run is logged and counted (`housekeeping_runs_total`), and the next one follows after the same period. A run that
+    /// panics is restarted by the service's supervision.
     pub fn every<Out, E>(
         mut self,
         period: Duration,
@@ -111,17 +112,11 @@ impl<S: Store> Task<S> {
     }
 
     async fn run(&self, app: App<S>, stop: Stop) -> &'static str {
-        // A task may panic before its first await, too.
-        match AssertUnwindSafe(async { (self.work)(app, stop).await }).catch_unwind().await {
-            Ok(Ok(())) => "done",
-            Ok(Err(error)) => {
+        match (self.work)(app, stop).await {
+            Ok(()) => "done",
+            Err(error) => {
                 warn!(task = self.name, %error, "housekeeping failed; retrying after the period");
                 "failed"
-            }
-            Err(_) => {
-                error!(task = self.name, "housekeeping panicked; retrying after the period");
-                telemetry::report_bug(&format!("housekeeping {} has panicked", self.name));
-                "panicked"
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::telemetry;
 
@@ -25,10 +25,16 @@ impl Logs {
             let logs = Self::default();
             let writer = logs.clone();
             let lines = telemetry::lines(move || writer.clone());
-            tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).init();
+            tracing_subscriber::registry().with(telemetry::filter("info")).with(lines).init();
             logs
         };
         LOGS.get_or_init(capture).clone()
+    }
+
+    /// The lines that contain a text.
+    pub fn containing(&self, text: &str) -> Vec<String> {
+        let written = String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+        written.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 
     /// The lines that were logged in spans of this trace.

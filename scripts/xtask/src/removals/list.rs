@@ -361,14 +361,6 @@ pub const REMOVALS: &[Removal] = &[
         test: "auth::a_revoked_token_is_refused_and_unreadable_revocations_are_no_reason_to_accept_one",
     },
     Removal {
-        name: "housekeeping-after-a-panic",
-        without: "a housekeeping task never runs again after a panic",
-        file: "skeleton/src/service/housekeeping.rs",
-        find: "match AssertUnwindSafe(async { (self.work)(app, stop).await }).catch_unwind().await {",
-        replace: "match Ok::<_, ()>((self.work)(app, stop).await) {",
-        test: "housekeeping::a_task_runs_at_the_start_and_again_after_each_period_even_if_a_run_fails_or_panics",
-    },
-    Removal {
         name: "abandoned-connection",
         without: "a busy connection returns to the pool, and its next user waits",
         file: "skeleton/src/store/postgres/in_flight.rs",

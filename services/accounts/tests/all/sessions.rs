@@ -302,9 +302,10 @@ async fn an_unknown_address_costs_the_work_of_a_wrong_password() {
 
     let [known, unknown] = times_of_refusals(&app, 15).await;
 
-    // The quickest of each, because other load on the machine only makes them longer.
+    // The quickest of each, because other load on the machine only makes them longer. Without the work of a hash, an
+    // unknown address takes less than a fiftieth.
     let (known, unknown) = (known[0], unknown[0]);
-    assert!(unknown > known / 2.0 && known > unknown / 2.0, "known {known:.5} s, unknown {unknown:.5} s");
+    assert!(unknown > known / 5.0 && known > unknown / 5.0, "known {known:.5} s, unknown {unknown:.5} s");
     app.finish().await;
 }
 

@@ -279,7 +279,7 @@ async fn revocations_go_on_after_their_task_has_panicked() {
     let ready = gateway.app.running().health().ready();
     assert_eq!(ready.status, "failing", "{ready:?}");
     let check = ready.checks.iter().find(|check| check.name == "background tasks").unwrap();
-    assert!(check.reason.as_ref().is_some_and(|reason| reason.contains("revocations")), "{check:?}");
+    assert!(check.reason.as_ref().is_some_and(|reason| reason.contains("ended sessions")), "{check:?}");
     store.execute("delete from ended", &[]).await.unwrap();
 
     let sql = "insert into ended (id, until) values ($1, now() + interval '15 minutes')";
@@ -293,7 +293,7 @@ async fn revocations_go_on_after_their_task_has_panicked() {
 async fn restarts(gateway: &Gateway) -> f64 {
     let answer = reqwest::get(format!("{}/metrics", gateway.app.admin_url())).await.unwrap();
     let text = answer.text().await.unwrap();
-    let found = text.lines().find(|line| line.starts_with("parts_restarted_total") && line.contains("revocations"));
+    let found = text.lines().find(|line| line.starts_with("parts_restarted_total") && line.contains("ended sessions"));
     found.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
