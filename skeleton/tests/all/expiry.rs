@@ -110,7 +110,7 @@ async fn every_kind_goes_in_batches_and_what_has_not_expired_stays() {
     keep_others_away(store).await;
     let filled = [
         "insert into skeleton.sagas (name, saga_id, phase, state, begun_at, changed_at, keep_until)
-            select 's', gen_random_uuid(), 'done', '{}', now(), now(), now() + (n - 3) * interval '1 day' - interval '1 hour'
+            select 's', gen_random_uuid(), 'done', '{}', now(), now(), now() + (n - 2) * interval '1 day' - interval '1 hour'
             from generate_series(0, 5) n",
         "insert into skeleton.jobs (job_id, name, state, step, queued_at, ended_at)
             select gen_random_uuid(), 'j', 'done', gen_random_uuid(), now(), now() - (n + 11) * interval '1 day' - interval '1 hour'

@@ -119,7 +119,7 @@ pub fn broker(world: &World) -> BrokerSettings {
 
 /// The name of a world's virtual host.
 pub fn vhost(world: &World) -> String {
-    let url = world.amqp_url("nobody");
+    let url = world.amqp_url("bench");
     url.rsplit('/').next().unwrap_or_default().to_owned()
 }
 

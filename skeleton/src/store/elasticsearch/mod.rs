@@ -159,7 +159,10 @@ impl Store for Elasticsearch {
 
     /// Checks that the server responds and all existing indices are readable.
     async fn ping(&self) -> Result<(), StoreError> {
-        let patterns = [self.names.pattern(self.plans), self.names.pattern(&OWN)].join(",");
+        // A service may have no indices of its own: for an empty name, the server would wait until such an index exists.
+        let patterns = [self.plans, &OWN].map(|plans| self.names.pattern(plans));
+        let patterns: Vec<String> = patterns.into_iter().filter(|pattern| !pattern.is_empty()).collect();
+        let patterns = patterns.join(",");
         let health = self.client.get(&format!("_cluster/health/{patterns}")).await?;
         if health["status"] == json!("red") {
             return Err(StoreError::unavailable("elasticsearch: an index is unavailable: see the server's log"));
