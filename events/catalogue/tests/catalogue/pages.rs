@@ -53,7 +53,7 @@ fn every_service_has_a_page_with_what_it_does() {
         assert!(orders.contains(part), "{part} is not in {orders}");
     }
     assert!(!orders.contains("Consumes") && !orders.contains("Calls "));
-    assert!(billing.contains("Consumes") && billing.contains("Asks") && !billing.contains("Publishes"));
+    assert!(billing.contains("Consumes") && billing.contains("Calls ") && !billing.contains("Publishes"));
 }
 
 #[test]
