@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{TimeDelta, Utc};
@@ -108,7 +108,14 @@ async fn a_request_whose_time_is_over_is_dropped_and_counted_whatever_the_clocks
         gate.has_begun(1).await;
 
         // Waits for the only slot until its caller has gone.
+        let asked_at = Instant::now();
         let given_up = hasty.call(&question(), RequestOptions::default()).await.unwrap_err();
+        // The service counts from the receipt, which is later.
+        eventually("the end of its time at the service", async || match asked_at.elapsed() {
+            elapsed if elapsed > Duration::from_secs(2) => Ok(()),
+            elapsed => Err(format!("{elapsed:?}")),
+        })
+        .await;
         gate.open.add_permits(2);
 
         assert_eq!(given_up.status, 504, "{seconds} s ahead: {given_up}");

@@ -222,7 +222,7 @@ async fn a_partners_wrong_settings_stop_the_start() {
     let Err(error) = service.start(settings, Environment::system()).await else { panic!("the service started") };
 
     let text = error.to_string();
-    for mistake in ["[partners.post] calls must be", "[partners.post] attempts", "[partners.pots] is no section"] {
+    for mistake in ["[partners.post] calls must be", "[partners.post] attempts", "[partners.pots] is not a section"] {
         assert!(text.contains(mistake), "{mistake} is missing from:\n{text}");
     }
 }
