@@ -34,7 +34,7 @@ test('a visitor is led to sign in, and registers by keyboard', async () => {
   await page.goto('/register')
 
   await page.keyboard.press('Tab')
-  assert.equal(await focused(page), 'Skip to the page')
+  assert.equal(await focused(page), 'Skip to content')
   for (const [id, text] of [['name', 'Nadia Journey'], ['email', address('nadia')], ['password', PASSWORD]]) {
     await page.keyboard.press('Tab')
     assert.equal(await focused(page), id)
@@ -221,7 +221,7 @@ test('the account is deleted after typing its address', async () => {
   await at('confirm-email').fill(address('nadia'))
   await at('confirm').click()
 
-  await heading('Your account is deleted').waitFor()
+  await heading('Your account has been deleted').waitFor()
   await page.locator('[data-testid=erasure-status][data-finished=true]').waitFor()
   assert.equal(await at('erasure-parts').locator('tbody tr').count(), 6)
   assert.doesNotMatch(await at('erasure-parts').innerText(), /not confirmed/)
