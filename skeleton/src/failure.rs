@@ -90,10 +90,14 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+const NOT_STORABLE: &str =
+    "a value cannot be stored: texts must not contain NUL (U+0000), and times must be between the years 1 and 9999";
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error.kind {
             StoreErrorKind::Unavailable | StoreErrorKind::Conflict => Self::Retry(error),
+            StoreErrorKind::Unstorable => Self::Reject(Problem::new(422, "value-not-storable", NOT_STORABLE)),
             StoreErrorKind::Broken => Self::bug(error),
         }
     }
@@ -213,6 +217,8 @@ pub enum StoreErrorKind {
     Unavailable,
     /// A conflict with other work (deadlock, lost race, timeout): a retry may succeed.
     Conflict,
+    /// The data contains a value that the store cannot hold, such as a NUL in a text: the sender's mistake.
+    Unstorable,
     /// The query or its result is invalid: a bug.
     Broken,
 }

@@ -7,9 +7,12 @@
 use std::{
     collections::BTreeSet,
     future::Future,
-    panic::AssertUnwindSafe,
+    panic::{self, AssertUnwindSafe},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -37,7 +40,7 @@ const FAILING: u32 = 3;
 /// The failing tasks. Clones share their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Failing {
-    parts: Arc<Mutex<BTreeSet<&'static str>>>,
+    parts: Arc<Mutex<BTreeSet<Part>>>,
     finding: Arc<watch::Sender<Result<(), String>>>,
 }
 
@@ -48,12 +51,13 @@ impl Failing {
         Self { parts: Arc::default(), finding: Arc::new(finding) }
     }
 
-    fn set(&self, part: &'static str, is_failing: bool) {
-        gauge!("parts_failing", "part" => part).set(f64::from(u8::from(is_failing)));
+    fn set(&self, part: Part, is_failing: bool) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_changed = if is_failing { parts.insert(part) } else { parts.remove(part) };
+        let has_changed = if is_failing { parts.insert(part) } else { parts.remove(&part) };
         if has_changed {
-            let names = parts.iter().copied().collect::<Vec<_>>().join(", ");
+            gauge!("parts_failing", "part" => part.name).increment(if is_failing { 1.0 } else { -1.0 });
+            let names: BTreeSet<_> = parts.iter().map(|part| part.name).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
             let finding = if names.is_empty() { Ok(()) } else { Err(format!("failing repeatedly: {names}")) };
             drop(self.finding.send_replace(finding));
         }
@@ -67,6 +71,22 @@ impl Default for Failing {
     }
 }
 
+/// A supervised task. Several may have one name: each queue has its retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    name: &'static str,
+    number: u64,
+}
+
+impl Part {
+    fn new(name: &'static str) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // The metric exists before the first failure.
+        gauge!("parts_failing", "part" => name).increment(0.0);
+        Self { name, number: LAST.fetch_add(1, Relaxed) }
+    }
+}
+
 /// Runs a task until the service stops, and restarts it if it fails.
 pub(crate) async fn supervised<Out>(part: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
 where
@@ -75,13 +95,16 @@ where
     supervised_at(PACE, part, failing, stop, start).await;
 }
 
-async fn supervised_at<Out>(pace: Pace, part: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
+async fn supervised_at<Out>(pace: Pace, name: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
 where
     Out: Future<Output = ()>,
 {
+    let part = Part::new(name);
     let mut failures = 0;
     loop {
-        let mut running = pin!(AssertUnwindSafe(start()).catch_unwind());
+        // A service's code: it may panic before its first await as well.
+        let started = panic::catch_unwind(AssertUnwindSafe(&start));
+        let mut running = pin!(async { AssertUnwindSafe(started?).catch_unwind().await });
         let ended = tokio::select! {
             ended = &mut running => ended,
             () = tokio::time::sleep(pace.steady), if failures > 0 => {
@@ -94,7 +117,7 @@ where
             return;
         }
         failures += 1;
-        note_failure(part, ended.is_err(), failures);
+        note_failure(name, ended.is_err(), failures);
         failing.set(part, failures >= FAILING);
         tokio::select! {
             () = tokio::time::sleep(pace.after(failures)) => {}
@@ -133,11 +156,11 @@ mod tests {
         let counted = starts.clone();
         let start = move || {
             let (number, stop) = (counted.fetch_add(1, Relaxed), stop.clone());
+            assert!(number >= times || number % 2 == 0, "this time it panics");
             async move {
                 if number >= times {
-                    return stop.stopped().await;
+                    stop.stopped().await;
                 }
-                assert!(number % 2 == 0, "this time it panics");
             }
             .boxed()
         };
@@ -168,6 +191,21 @@ mod tests {
         assert_eq!(starts.load(Relaxed), 5);
         sender.stop();
         task.await.expect("the task ends after the stop");
+    }
+
+    #[test]
+    fn of_two_tasks_of_one_name_the_one_that_recovers_does_not_hide_the_other() {
+        let failing = Failing::default();
+        let found = failing.finding.subscribe();
+        let (one, other) = (Part::new("retries"), Part::new("retries"));
+        failing.set(one, true);
+        failing.set(other, true);
+
+        failing.set(one, false);
+
+        assert_eq!(*found.borrow(), Err("failing repeatedly: retries".to_owned()));
+        failing.set(other, false);
+        assert_eq!(*found.borrow(), Ok(()));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl<S: Store> Queue<S> {
         let mut outcome = self.store.set_aside(entry).await;
         for with_data in [true, false] {
             match &outcome {
-                Err(refused) if refused.kind == StoreErrorKind::Broken => {
+                Err(refused) if matches!(refused.kind, StoreErrorKind::Broken | StoreErrorKind::Unstorable) => {
                     error!(message.id = %entry.message, queue = entry.queue, error = %refused, with_data, "the store refused a message; parking it in a reduced form");
                     outcome = self.store.set_aside(&entry.reduced(refused, with_data)).await;
                 }
