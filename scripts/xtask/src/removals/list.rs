@@ -233,7 +233,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "saga-time-out",
         without: "a timeout that was replaced takes effect",
-        file: "skeleton/src/saga.rs",
+        file: "skeleton/src/saga/finding.rs",
         find: "job.is_some() && saga.row.timeout.map(|it| it.message) == job",
         replace: "job.is_some() && saga.row.timeout.is_some()",
         test: "sagas::a_time_out_that_was_replaced_has_no_effect_even_when_it_had_gone_out",
@@ -483,7 +483,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "unchecked-bolt",
         without: "Neo4j's certificate is not checked",
-        file: "skeleton/src/store/neo4j/mod.rs",
+        file: "skeleton/src/store/neo4j/settings.rs",
         find: "if scheme.ends_with(\"+ssc\") {",
         replace: "if scheme.is_empty() {",
         test: "tls::neo4j_is_reached_with_tls_and_its_certificate_is_checked",
@@ -531,7 +531,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "one-clock-elasticsearch",
         without: "a service with a wrong clock retries in a loop, or an hour late",
-        file: "skeleton/src/store/elasticsearch/set_aside.rs",
+        file: "skeleton/src/store/elasticsearch/set_aside/changing.rs",
         find: "if (params.wait_ms != null) {",
         replace: "if (params.wait_ms != null && ctx._now == 0) {",
         test: "elasticsearch::set_aside::when_a_message_is_due_does_not_depend_on_the_clock_of_the_service",
