@@ -3,6 +3,7 @@
 mod consumers;
 pub mod domain;
 mod events;
+mod housekeeping;
 mod jobs;
 mod requests;
 mod snapshots;
@@ -21,4 +22,5 @@ pub fn service() -> Service<Postgres> {
         .answers(requests::answers(), &["gateway", "demo"])
         .answers(snapshots::answers(), &["network", "search"])
         .jobs(jobs::jobs())
+        .housekeeping(housekeeping::tasks())
 }

@@ -5,6 +5,7 @@ mod digest;
 pub mod domain;
 mod events;
 mod excerpts;
+mod housekeeping;
 mod jobs;
 mod requests;
 mod store;
@@ -21,4 +22,5 @@ pub fn service() -> Service<Postgres> {
         .answers(requests::answers(), &["gateway"])
         .jobs(jobs::jobs())
         .schedules(digest::schedules())
+        .housekeeping(housekeeping::tasks())
 }
