@@ -3,10 +3,8 @@
 mod consumers;
 pub mod domain;
 mod events;
-mod housekeeping;
 mod jobs;
 mod requests;
-mod snapshots;
 mod store;
 mod views;
 
@@ -20,7 +18,7 @@ pub fn service() -> Service<Postgres> {
         .store(Postgres::migrated_by(store::MIGRATIONS))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway", "demo"])
-        .answers(snapshots::answers(), &["network", "search"])
+        .answers(requests::snapshots::answers(), &["network", "search"])
         .jobs(jobs::jobs())
-        .housekeeping(housekeeping::tasks())
+        .housekeeping(jobs::housekeeping::tasks())
 }

@@ -1,11 +1,9 @@
 //! Notifications: notifies members in the app and by mail.
 
 mod consumers;
-mod digest;
 pub mod domain;
 mod events;
 mod excerpts;
-mod housekeeping;
 mod jobs;
 mod requests;
 mod store;
@@ -21,6 +19,6 @@ pub fn service() -> Service<Postgres> {
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway"])
         .jobs(jobs::jobs())
-        .schedules(digest::schedules())
-        .housekeeping(housekeeping::tasks())
+        .schedules(jobs::digest::schedules())
+        .housekeeping(jobs::housekeeping::tasks())
 }

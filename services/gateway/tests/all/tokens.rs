@@ -190,8 +190,6 @@ async fn a_session_that_has_ended_is_refused_while_its_token_is_valid_even_if_cl
         let ended = SessionEnded { tokens_expire_at: ended_at + TimeDelta::minutes(1), ..ended(&member) };
         let envelope = Envelope { time: ended_at, ..gateway.app.world().envelope_for(&ended) };
         gateway.app.receives_in(&ended, &envelope).await;
-        let other = self::ended(&Member::new());
-        gateway.app.receives(&other).await;
 
         let sql = "select until > now() + interval '6 minutes', until < now() + interval '17 minutes'
             from ended where id = $1";
