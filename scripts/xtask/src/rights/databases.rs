@@ -41,8 +41,9 @@ pub async fn refuse(service: &str) -> Result<usize> {
 /// not answer, has refused nothing.
 fn is_refusal(error: Option<tokio_postgres::Error>, database: &str) -> Result<bool> {
     let Some(error) = error else { return Ok(false) };
-    match error.code() {
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => Ok(true),
-        _ => Err(error).with_context(|| format!("opening the database {database} failed, but not for lack of rights")),
+    let refusals = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+    if error.code().is_some_and(|code| refusals.contains(code)) {
+        return Ok(true);
     }
+    Err(error).with_context(|| format!("opening the database {database} failed, but not for lack of rights"))
 }
