@@ -122,7 +122,7 @@ async fn error_of<S: Store>(service: Service<S>, settings: Settings) -> String {
 /// Tries a wrong URL in each setting that has one, and a server that does not answer.
 async fn tells_no_password<S: Store>(service: fn() -> Service<S>) {
     let (mut settings, changed) = with_passwords(&service());
-    settings.set("life", "patience_s", 1);
+    settings.set("life", "startup_timeout_s", 1);
     settings.set("admin", "address", "127.0.0.1:0");
     if settings.section::<HashMap<String, serde_json::Value>>("http").is_ok_and(|http| !http.is_empty()) {
         settings.set("http", "address", "127.0.0.1:0");

@@ -34,7 +34,7 @@ use self::{
     outbox::Relay,
     set_aside::Kept,
 };
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder};
+use super::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -269,7 +269,7 @@ impl Store for Neo4j {
     async fn due(
         &self,
         queue: &str,
-        lines: &LinesToCheck,
+        lines: &CursorsToCheck,
         except: &[String],
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
