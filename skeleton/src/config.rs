@@ -3,6 +3,7 @@
 
 mod broker;
 mod error;
+mod masking;
 mod reading;
 mod retry;
 mod secret;

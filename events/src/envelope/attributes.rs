@@ -25,13 +25,28 @@ pub(super) fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, En
     Ok(text)
 }
 
-/// Returns the id itself if it is a UUID, else one derived from source and id.
-pub(super) fn uuid_of(id: &str, source: &str) -> Result<Uuid, EnvelopeError> {
-    if id.is_empty() {
-        return Err(EnvelopeError::Malformed("id", "text that is not empty"));
-    }
-    // Neither contains a control character, so the joined text is unambiguous.
-    Ok(id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source}\n{id}").as_bytes())))
+pub(super) fn not_empty<'a>(text: &'a str, name: &'static str) -> Result<&'a str, EnvelopeError> {
+    if text.is_empty() { Err(EnvelopeError::Malformed(name, "text that is not empty")) } else { Ok(text) }
+}
+
+/// Reads the id of another message in the chain.
+pub(super) fn chain_id(text: Option<&str>, name: &'static str) -> Result<Option<Uuid>, EnvelopeError> {
+    let read = |text| {
+        let text = not_empty(plain(text, name)?, name)?;
+        Ok(uuid_of(text).unwrap_or_else(|| derived(text)))
+    };
+    text.map(read).transpose()
+}
+
+/// Reads a UUID in its form with hyphens. The library's other forms (`urn:uuid:`, braces, no hyphens) are longer or
+/// shorter; other languages do not read all of them.
+pub(super) fn uuid_of(text: &str) -> Option<Uuid> {
+    if text.len() == 36 { text.parse().ok() } else { None }
+}
+
+/// The UUID of an id that is another text. Attributes contain no control characters, so joined text is unambiguous.
+pub(super) fn derived(text: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes())
 }
 
 /// Sequences start at 1: a smaller one would look like an event that was handled before.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Envelope, EnvelopeError,
-    attributes::{moment, parsed, plain, sequence_in, subject_in, timestamp, uuid_of},
+    attributes::{
+        chain_id, derived, moment, not_empty, parsed, plain, sequence_in, subject_in, timestamp, uuid_of,
+    },
 };
 
 /// The prefix of each attribute's header name.
@@ -38,7 +40,9 @@ impl Envelope {
     /// Reads the headers of a message. `cloudEvents_id` is read as well as `cloudEvents:id`: the binding allows both.
     ///
     /// CloudEvents allows any text as an id, unique together with the source. An id that is not a UUID is mapped to one
-    /// (version 5, of source and id): the same message always gets the same UUID.
+    /// (version 5, of source and id): the same message always gets the same UUID. The ids of a chain, which have no
+    /// source, are mapped by their text alone. The clients in other languages map in the same way
+    /// (`events/tests/vectors/ids.json`).
     ///
     /// # Errors
     /// Returns an error if a required attribute is missing, or if an attribute is malformed or too long.
@@ -55,18 +59,20 @@ impl Envelope {
             return Err(EnvelopeError::SpecVersion);
         }
         let required = |name| plain(text(name).ok_or(EnvelopeError::Missing(name))?, name);
-        let (id, source) = (required("id")?, required("source")?);
+        let (id, source) = (not_empty(required("id")?, "id")?, required("source")?);
         Ok(Self {
-            id: uuid_of(id, source)?,
+            id: uuid_of(id).unwrap_or_else(|| derived(&format!("{source}\n{id}"))),
             name: required("type")?.to_owned(),
             source: source.to_owned(),
             time: moment(text("time").ok_or(EnvelopeError::Missing("time"))?)?,
             subject: text("subject").map(subject_in).transpose()?.map(str::to_owned),
             sequence: sequence_in(text("sequence"))?,
             trace: parsed(text("traceparent"), "traceparent", "a W3C traceparent")?,
-            correlation_id: parsed(text("correlationid"), "correlationid", "a UUID")?,
-            causation_id: parsed(text("causationid"), "causationid", "a UUID")?,
-            actor: parsed(text("actor"), "actor", "a UUID")?,
+            correlation_id: chain_id(text("correlationid"), "correlationid")?,
+            causation_id: chain_id(text("causationid"), "causationid")?,
+            actor: text("actor")
+                .map(|text| uuid_of(text).ok_or(EnvelopeError::Malformed("actor", "a UUID")))
+                .transpose()?,
             deadline: parsed(text("deadline"), "deadline", "a timestamp of RFC 3339")?,
         })
     }

@@ -54,13 +54,19 @@ impl Settings {
         }
         let environment =
             Environment::with_prefix(&prefix).prefix_separator("__").separator("__").source(Some(variables));
-        let all = sources.add_source(environment).build().map_err(|error| failed(error.to_string()))?;
+        let all =
+            sources.add_source(environment).build().map_err(|error| failed(without_source(&error.to_string())))?;
         let mut sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
         lift_partners(&mut sections);
         let mut settings = Self { service: service.to_owned(), sections, known: Vec::new() };
         settings.take_in_secret_files().map_err(failed)?;
         Ok(settings)
     }
+}
+
+/// The error of a file without the lines that quote it: they may hold a password.
+fn without_source(error: &str) -> String {
+    error.lines().filter(|line| !line.contains('|')).collect::<Vec<_>>().join("\n")
 }
 
 /// Turns `[partners.mail]` into a top-level section named `partners.mail`.

@@ -25,8 +25,3 @@ impl std::fmt::Debug for Secret {
         formatter.write_str(if self.0.is_empty() { "(not set)" } else { "(hidden)" })
     }
 }
-
-/// Whether a key holds a secret, by its name.
-pub(super) fn is_secret(key: &str) -> bool {
-    ["password", "secret", "pepper", "dsn", "key"].iter().any(|word| key.contains(word))
-}

@@ -32,7 +32,7 @@ pub struct AdminSettings {
 #[serde(deny_unknown_fields)]
 pub struct LifeSettings {
     /// The time to wait for the broker and the store at startup, in seconds, before the process exits.
-    pub patience_s: u64,
+    pub startup_timeout_s: u64,
     /// The time that the public port stays open after readiness goes off, in milliseconds, so that load balancers
     /// notice.
     pub notice_ms: u64,

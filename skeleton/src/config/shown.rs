@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use config::Value;
 use config::ValueKind;
 
-use super::{Settings, secret::is_secret};
+use super::{Settings, masking};
 
 impl Settings {
-    /// The settings in force, one `section.key = value` per line, secrets hidden.
+    /// The settings in force, one `section.key = value` per line, with secrets and passwords in URLs hidden.
     pub fn to_text(&self) -> String {
         let mut lines = Vec::new();
         for (section, value) in &self.sections {
             let ValueKind::Table(keys) = &value.kind else { continue };
             let sorted: BTreeMap<_, _> = keys.iter().collect();
             for (key, value) in sorted {
-                let shown = if is_secret(key) { "(hidden)".to_owned() } else { value.to_string() };
-                lines.push(format!("{section}.{key} = {shown}"));
+                lines.push(format!("{section}.{key} = {}", masking::shown(key, value)));
             }
         }
         lines.join("\n")

@@ -7,7 +7,7 @@ use std::{fmt::Display, str::FromStr};
 use config::{Config, File, FileFormat, Value};
 use serde::de::Error;
 
-use super::{secret::is_secret, wrong::Wrong};
+use super::{masking::shown_text, wrong::Wrong};
 
 /// A text and the name of the setting that holds it.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ pub(super) struct Text<'a> {
 
 impl Text<'_> {
     fn expected(&self, form: impl Display) -> Wrong {
-        let shown = if is_secret(&self.name) { "(hidden)" } else { self.text };
+        let shown = shown_text(&self.name, self.text);
         Wrong::custom(format!("expected {form}, got `{shown}`"))
     }
 

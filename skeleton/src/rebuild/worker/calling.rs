@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long requests to an owner that does not answer are repeated.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl<S: Rebuildable> Worker<'_, S> {
     /// The owner's sum of a slice.
@@ -23,7 +23,7 @@ impl<S: Rebuildable> Worker<'_, S> {
 
     /// Sends a request to an owner, again while it is overloaded or unavailable.
     pub(super) async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, RebuildError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.rebuilding.requests.call(request, RequestOptions::default()).await {
                 Ok(reply) => return Ok(reply),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Elasticsearch, Index, OWN, plan};
 use crate::failure::StoreError;
-use crate::store::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, UnitOfWork};
+use crate::store::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, UnitOfWork};
 
 impl Store for Elasticsearch {
     type Tx = Index;
@@ -57,7 +57,13 @@ impl Store for Elasticsearch {
         self.waiting().forget(message).await
     }
 
-    async fn due(&self, queue: &str, _: &LinesToCheck, except: &[String], limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    async fn due(
+        &self,
+        queue: &str,
+        _: &CursorsToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
         self.waiting().due(queue, except, limit).await
     }
 

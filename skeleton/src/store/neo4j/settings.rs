@@ -45,7 +45,8 @@ impl StoreSettings {
     pub(super) fn config(&self, limit: Duration) -> Result<Config, StoreError> {
         let wrong = || StoreError::broken("store.url: write it as bolt://user@host:port, without the password");
         let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
-        let (user, place) = rest.split_once('@').ok_or_else(wrong)?;
+        // A password would become a part of the user's name, which the server may show.
+        let (user, place) = rest.rsplit_once('@').filter(|(user, _)| !user.contains(':')).ok_or_else(wrong)?;
         self.encrypted(scheme, place)?
             .uri(format!("{scheme}://{place}"))
             .user(user)

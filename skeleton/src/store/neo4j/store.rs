@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     failure::StoreError,
-    store::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store},
+    store::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store},
 };
 
 /// The kinds of entries that expire, and the statement that deletes at most `$limit` of each. The server's clock
@@ -56,7 +56,7 @@ impl Store for Neo4j {
     async fn due(
         &self,
         queue: &str,
-        lines: &LinesToCheck,
+        lines: &CursorsToCheck,
         except: &[String],
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
