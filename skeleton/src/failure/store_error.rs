@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Failure;
+use super::{Failure, Problem};
 
 /// An error of a store.
 #[derive(Clone, Debug)]
