@@ -50,7 +50,9 @@ pub(crate) use place::past_given_up;
 pub use rebuildable::Rebuildable;
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
-pub(crate) use set_aside::{EXACT, envelope_in, keepable};
+#[cfg(test)]
+pub(crate) use set_aside::envelope_in;
+pub(crate) use set_aside::{EXACT, keepable, kept_headers};
 pub use set_aside::{Filter, LinesToCheck, SetAside, State, moment};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
@@ -135,6 +137,18 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
 
 /// The lease of the replica that removes expired entries.
 pub(crate) const CLEAN_UP_LEASE: &str = "skeleton-clean-up";
+
+/// The names of kinds of expiring entries, each given with the statement that deletes them.
+#[cfg(any(feature = "postgres", feature = "neo4j"))]
+pub(crate) const fn names_of<const N: usize>(kinds: [(&'static str, &'static str); N]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut nth = 0;
+    while nth < N {
+        names[nth] = kinds[nth].0;
+        nth += 1;
+    }
+    names
+}
 
 /// The number of messages in a store, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

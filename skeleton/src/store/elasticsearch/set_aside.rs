@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     failure::StoreError,
-    store::{Counts, Filter, SetAside, State},
+    store::{Counts, Filter, SetAside, State, kept_headers},
 };
 
 /// The index's name.
@@ -41,7 +41,7 @@ struct Document {
     queue: String,
     name: String,
     subject: Option<String>,
-    headers: BTreeMap<String, String>,
+    headers: Value,
     body: String,
     state: State,
     attempts: u32,
@@ -218,7 +218,7 @@ pub(super) fn fits(filter: &Filter) -> Value {
 
 fn read(source: &Value) -> Result<SetAside, StoreError> {
     let document: Document = serde_json::from_value(source.clone()).map_err(StoreError::broken)?;
-    document.try_into()
+    Ok(document.into())
 }
 
 impl From<&SetAside> for Document {
@@ -229,7 +229,7 @@ impl From<&SetAside> for Document {
             queue: kept.queue,
             name: kept.name,
             subject: kept.subject,
-            headers: kept.headers,
+            headers: json!(kept.headers),
             body: STANDARD.encode(&kept.body),
             state: kept.state,
             attempts: kept.attempts,
@@ -242,17 +242,16 @@ impl From<&SetAside> for Document {
     }
 }
 
-impl TryFrom<Document> for SetAside {
-    type Error = StoreError;
-
-    fn try_from(kept: Document) -> Result<Self, StoreError> {
-        Ok(Self {
+impl From<Document> for SetAside {
+    fn from(kept: Document) -> Self {
+        Self {
             message: kept.message,
             queue: kept.queue,
             name: kept.name,
             subject: kept.subject,
-            headers: kept.headers,
-            body: STANDARD.decode(&kept.body).map_err(StoreError::broken)?,
+            headers: kept_headers(&kept.headers.to_string()),
+            // What is not base64 stays as it is: the attempt parks it.
+            body: STANDARD.decode(&kept.body).unwrap_or_else(|_| kept.body.into_bytes()),
             state: kept.state,
             attempts: kept.attempts,
             due_at: kept.due_at,
@@ -261,6 +260,6 @@ impl TryFrom<Document> for SetAside {
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
             place: None,
-        })
+        }
     }
 }

@@ -199,12 +199,6 @@ impl Neo4j {
         held.renewed = claimed.first().map(|_| asked_at);
         Ok(())
     }
-
-    async fn set_unreadable_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
-        self.execute(query(SET_ASIDE).param("position", position).param("reason", reason)).await?;
-        tell_unreadable("outbox", &position.to_string(), reason);
-        Ok(())
-    }
 }
 
 impl Outbox for Neo4j {
@@ -224,7 +218,7 @@ impl Outbox for Neo4j {
             let position = message.position;
             match OutboxRow::try_from(message) {
                 Ok(row) => rows.push(row),
-                Err(reason) => self.set_unreadable_aside(position, &reason).await?,
+                Err(reason) => self.set_outbox_row_aside(position, &reason).await?,
             }
         }
         Ok(Some(rows))
@@ -273,6 +267,12 @@ impl Outbox for Neo4j {
             held.from = held.from.min(*first);
         }
         Ok(positions)
+    }
+
+    async fn set_outbox_row_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
+        self.execute(query(SET_ASIDE).param("position", position).param("reason", reason)).await?;
+        tell_unreadable("outbox", &position.to_string(), reason);
+        Ok(())
     }
 
     async fn unreadable(&self) -> Result<i64, StoreError> {
