@@ -88,6 +88,12 @@ impl Outbox for Neo4j {
         Ok(positions)
     }
 
+    async fn set_outbox_row_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
+        self.execute(query(SET_ASIDE).param("position", position).param("reason", reason)).await?;
+        tell_unreadable("outbox", &position.to_string(), reason);
+        Ok(())
+    }
+
     async fn unreadable(&self) -> Result<i64, StoreError> {
         Ok(self.query_opt(query("RETURN COUNT { (:Unreadable) } AS unreadable")).await?.unwrap_or(0))
     }

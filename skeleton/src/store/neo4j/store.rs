@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     failure::StoreError,
-    store::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store},
+    store::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, names_of},
 };
 
 /// The kinds of entries that expire, and the statement that deletes at most `$limit` of each. The server's clock
 /// decides, since it has written the times.
-const EXPIRING: &[(&str, &str)] =
-    &[("inbox", FORGET_RECEIVED), ("sagas", sagas::FORGET), ("schedule runs", schedules::FORGET)];
+const EXPIRING: [(&str, &str); 3] =
+    [("inbox", FORGET_RECEIVED), ("sagas", sagas::FORGET), ("schedule runs", schedules::FORGET)];
 
 /// Deletes messages received before the deduplication window of 14 days.
 const FORGET_RECEIVED: &str = "MATCH (entry:Inbox) WHERE entry.taken_in_at < datetime() - duration('P14D')
@@ -26,7 +26,7 @@ const FORGET_RECEIVED: &str = "MATCH (entry:Inbox) WHERE entry.taken_in_at < dat
 impl Store for Neo4j {
     type Tx = Tx;
 
-    const EXPIRING: &'static [&'static str] = &["inbox", "sagas", "schedule runs"];
+    const EXPIRING: &'static [&'static str] = &names_of(EXPIRING);
 
     async fn begin(&self, service: &Arc<ServiceContext>, inbox_ids: &[Uuid]) -> Result<Tx, StoreError> {
         Tx::begin(&self.lanes, &self.wakeup, service, inbox_ids).await
@@ -65,7 +65,7 @@ impl Store for Neo4j {
 
     async fn list_set_aside(&self, filter: &Filter, limit: i64) -> Result<Vec<SetAside>, StoreError> {
         let rows: Vec<Kept> = self.query(set_aside::list(filter, limit)).await?;
-        rows.into_iter().map(SetAside::try_from).collect()
+        Ok(rows.into_iter().map(SetAside::from).collect())
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

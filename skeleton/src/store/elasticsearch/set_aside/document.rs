@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::StoreError,
-    store::{SetAside, State},
+    store::{SetAside, State, kept_headers},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub(super) struct Document {
     queue: String,
     name: String,
     subject: Option<String>,
-    headers: BTreeMap<String, String>,
+    headers: Value,
     body: String,
     state: State,
     attempts: u32,
@@ -33,7 +33,7 @@ pub(super) struct Document {
 
 pub(super) fn read(source: &Value) -> Result<SetAside, StoreError> {
     let document: Document = serde_json::from_value(source.clone()).map_err(StoreError::broken)?;
-    document.try_into()
+    Ok(document.into())
 }
 
 impl From<&SetAside> for Document {
@@ -44,7 +44,7 @@ impl From<&SetAside> for Document {
             queue: kept.queue,
             name: kept.name,
             subject: kept.subject,
-            headers: kept.headers,
+            headers: json!(kept.headers),
             body: STANDARD.encode(&kept.body),
             state: kept.state,
             attempts: kept.attempts,
@@ -57,17 +57,16 @@ impl From<&SetAside> for Document {
     }
 }
 
-impl TryFrom<Document> for SetAside {
-    type Error = StoreError;
-
-    fn try_from(kept: Document) -> Result<Self, StoreError> {
-        Ok(Self {
+impl From<Document> for SetAside {
+    fn from(kept: Document) -> Self {
+        Self {
             message: kept.message,
             queue: kept.queue,
             name: kept.name,
             subject: kept.subject,
-            headers: kept.headers,
-            body: STANDARD.decode(&kept.body).map_err(StoreError::broken)?,
+            headers: kept_headers(&kept.headers.to_string()),
+            // What is not base64 stays as it is: the attempt parks it.
+            body: STANDARD.decode(&kept.body).unwrap_or_else(|_| kept.body.into_bytes()),
             state: kept.state,
             attempts: kept.attempts,
             due_at: kept.due_at,
@@ -76,6 +75,6 @@ impl TryFrom<Document> for SetAside {
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
             place: None,
-        })
+        }
     }
 }

@@ -52,15 +52,9 @@ impl Neo4j {
             let position = message.position;
             match OutboxRow::try_from(message) {
                 Ok(row) => rows.push(row),
-                Err(reason) => self.set_unreadable_aside(position, &reason).await?,
+                Err(reason) => self.set_outbox_row_aside(position, &reason).await?,
             }
         }
         Ok(rows)
-    }
-
-    async fn set_unreadable_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
-        self.execute(query(SET_ASIDE).param("position", position).param("reason", reason)).await?;
-        tell_unreadable("outbox", &position.to_string(), reason);
-        Ok(())
     }
 }

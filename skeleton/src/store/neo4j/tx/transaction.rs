@@ -70,7 +70,7 @@ impl Transaction for Tx {
             WITH kept, properties(kept) AS properties
             DELETE kept RETURN properties";
         let row: Option<Kept> = self.query_opt(query(taken).param("id", message.to_string())).await?;
-        row.map(SetAside::try_from).transpose()
+        Ok(row.map(SetAside::from))
     }
 
     async fn first_reply(&mut self, request: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
