@@ -66,13 +66,18 @@ pub(crate) async fn clean_up<S: Store>(store: S, service: Arc<ServiceContext>, s
         for kind in S::EXPIRING {
             told(kind, remove_expired(kind, &stop, |limit| batch(&store, &holder, kind, limit)).await);
         }
-        let before = service.environment.now() - chrono::Duration::days(KEPT_DAYS);
-        told("decisions", remove_expired("decisions", &stop, |_| store.forget_decisions(before)).await);
+        told("decisions", forget_decisions(&store, &stop).await);
         tokio::select! {
             () = stop.stopped() => {}
             () = tokio::time::sleep(BETWEEN_ROUNDS) => {}
         }
     }
+}
+
+/// Removes expired decisions, by the clock that they were recorded with: that of this service may be wrong.
+async fn forget_decisions<S: Store>(store: &S, stop: &Stop) -> Result<u64, StoreError> {
+    let before = store.clock().await? - chrono::Duration::days(KEPT_DAYS);
+    remove_expired("decisions", stop, |_| store.forget_decisions(before)).await
 }
 
 /// Removes one batch, unless another replica is doing so.
