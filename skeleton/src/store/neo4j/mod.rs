@@ -44,8 +44,13 @@ use crate::{
 /// The number of rows fetched at once; more cost another round trip.
 const ROWS_AT_ONCE: usize = 1000;
 
-/// The time limit of a migration statement: creating an index over many nodes takes time.
-const MIGRATION_LIMIT: Duration = Duration::from_secs(120);
+/// The time limit of a migration statement, if the server does not respond: creating a constraint over many nodes takes
+/// time. The server's own limit is shorter (`db.transaction.timeout`).
+const MIGRATION_LIMIT: Duration = Duration::from_secs(600);
+
+/// Added to the time limit of a query for the client library's own limit, which does not tell a slow query from a server
+/// that does not respond.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// The kinds of entries that expire, and the statement that deletes at most `$limit` of each. The server's clock
 /// decides, since it has written the times.
@@ -226,7 +231,7 @@ impl StoreBuilder for Neo4jBuilder {
         let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
         let limit = Duration::from_millis(section.query_timeout_ms);
         Ok(Neo4j {
-            lanes: Arc::new(Lanes::new(section.config(limit)?, section.connections, limit)),
+            lanes: Arc::new(Lanes::new(section.config(limit + MARGIN)?, section.connections, limit)),
             patient: Arc::new(section.config(MIGRATION_LIMIT)?),
             migrations: self.migrations,
             wakeup: Arc::default(),
