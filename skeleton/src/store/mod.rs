@@ -41,7 +41,7 @@ pub use delays::{Delay, Delays};
 pub use hands::{PipelineSlot, PipelinedBatch};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob};
 pub use leases::{Fenced, Lease, Leases};
-pub use outbox::{Outbox, OutboxRow, Route};
+pub use outbox::{COUNTED, Outbox, OutboxRow, Route};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
 pub use place::SequencePosition;

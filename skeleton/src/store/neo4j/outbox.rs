@@ -5,7 +5,7 @@
 //! removes messages checks it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -30,6 +30,13 @@ const LEASE: &str = "PT15S";
 /// The age at which the holder renews its lease.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
 
+/// How often the outbox is read from the start, to find messages that a person has put back.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The number of positions in one step of a sweep. Postponed messages are skipped one by one, so the time of a step is
+/// limited, however many there are.
+const STEP: i64 = 20_000;
+
 /// The approximate size of an envelope in bytes, with the names of the parameters around it.
 const ENVELOPE: usize = 700;
 
@@ -51,29 +58,72 @@ const STAGE: &str = "MATCH (counter:Counter {name: 'outbox'})
     })
     RETURN count(*) AS written";
 
+/// Does not lock the lease, as a claim does.
+const IS_FREE: &str = "MATCH (lease:Lease {name: 'relay'})
+    RETURN lease.holder = $holder OR lease.expires_at < datetime() AS is_free";
+
 const CLAIM: &str = "MATCH (lease:Lease {name: 'relay'})
     SET lease.is_taken = true
     WITH lease WHERE lease.holder = $holder OR lease.expires_at < datetime()
     SET lease.holder = $holder, lease.expires_at = datetime() + duration($lease)
     RETURN true AS held";
 
-const NEXT: &str = "MATCH (message:Outbox) WHERE message.position >= $from AND message.postponed_at IS NULL
+const NEXT: &str =
+    "MATCH (message:Outbox) WHERE message.position >= $from AND message.position < $to AND message.postponed_at IS NULL
     RETURN message.position AS position, message.exchange AS exchange, message.routing_key AS routing_key,
         message.sequence AS sequence, message.envelope AS envelope, message.body AS body
     ORDER BY position LIMIT $limit";
 
+const READMITTED: &str = "MATCH (message:Outbox) WHERE message.position IN $positions AND message.postponed_at IS NULL
+    RETURN message.position AS position, message.exchange AS exchange, message.routing_key AS routing_key,
+        message.sequence AS sequence, message.envelope AS envelope, message.body AS body
+    ORDER BY position LIMIT $limit";
+
+/// The last position of a committed message.
+const LAST: &str = "MATCH (counter:Counter {name: 'outbox'}) RETURN counter.last";
+
 const POSTPONE: &str = "UNWIND $rows AS row MATCH (message:Outbox {position: row.position})
     SET message.postponed_at = datetime(), message.ordering_key = row.key";
 
-const FIRST_POSTPONED: &str = "UNWIND $keys AS key MATCH (message:Outbox {ordering_key: key})
-    RETURN key, min(message.position) AS position";
+/// Reads one index entry per key. All jobs of a kind have one key: the smallest position of a group would be found by
+/// reading them all.
+const FIRST_POSTPONED: &str = "UNWIND $keys AS key
+    CALL {
+        WITH key MATCH (message:Outbox) USING INDEX message:Outbox(ordering_key, position)
+        WHERE message.ordering_key = key AND message.position > 0
+        RETURN message.position AS position ORDER BY message.ordering_key, message.position LIMIT 1
+    }
+    RETURN key, position";
 
-const POSTPONED: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
-    RETURN message.exchange AS exchange, message.routing_key AS routing_key, count(*) AS count";
+/// The first route after the given one, in the order of its index, and at most 10,001 messages of it.
+const POSTPONED: &str = "CALL {
+        MATCH (message:Outbox) USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange = $exchange AND message.routing_key > $routing_key AND message.position > 0
+            AND message.ordering_key IS NOT NULL
+        RETURN message.exchange AS exchange, message.routing_key AS routing_key
+        ORDER BY message.exchange, message.routing_key LIMIT 1
+        UNION ALL
+        MATCH (message:Outbox) USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange > $exchange AND message.routing_key IS NOT NULL AND message.position IS NOT NULL
+            AND message.ordering_key IS NOT NULL
+        RETURN message.exchange AS exchange, message.routing_key AS routing_key
+        ORDER BY message.exchange, message.routing_key LIMIT 1
+    }
+    WITH exchange, routing_key ORDER BY exchange, routing_key LIMIT 1
+    CALL {
+        WITH exchange, routing_key
+        MATCH (message:Outbox) USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange = exchange AND message.routing_key = routing_key AND message.position > 0
+            AND message.ordering_key IS NOT NULL
+        WITH message LIMIT 10001 RETURN count(*) AS count
+    }
+    RETURN exchange, routing_key, count";
 
-const READMIT: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
-        AND message.exchange = $exchange AND message.routing_key = $routing_key
-    WITH message ORDER BY message.position LIMIT $limit
+const READMIT: &str = "MATCH (message:Outbox)
+    USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+    WHERE message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > 0
+        AND message.ordering_key IS NOT NULL
+    WITH message ORDER BY message.exchange, message.routing_key, message.position LIMIT $limit
     REMOVE message.postponed_at, message.ordering_key
     RETURN message.position AS position";
 
@@ -118,8 +168,12 @@ pub(super) struct Relay {
 #[derive(Default)]
 struct Held {
     renewed: Option<Instant>,
+    /// When a sweep has reached the last position. `None` during a sweep.
+    swept: Option<Instant>,
     from: i64,
     last: i64,
+    /// Messages that are ready again: they are read first, by their positions.
+    readmitted: Vec<i64>,
 }
 
 /// A node of the outbox. A missing property makes this node unreadable, not the whole window.
@@ -187,17 +241,64 @@ impl Held {
         self.from = messages.first().map_or(self.last + 1, |first| first.position);
         self.last = messages.last().map_or(self.last, |last| self.last.max(last.position));
     }
+
+    /// The position to read up to.
+    fn to(&self) -> i64 {
+        if self.swept.is_some() { i64::MAX } else { self.from + STEP }
+    }
+
+    /// Records that a step of a sweep has found nothing; `last` was the last position before it.
+    fn has_stepped(&mut self, last: i64) {
+        self.from = self.to().min(last + 1);
+        self.last = self.from - 1;
+        self.swept = (self.from > last).then(Instant::now);
+    }
 }
 
 impl Neo4j {
-    /// Takes or renews the lease. Reads from the start again: a person may have put messages back.
+    /// Takes or renews the lease. A new holder reads from the start.
     async fn claim(&self, held: &mut Held) -> Result<(), StoreError> {
         let asked_at = Instant::now();
-        *held = Held::default();
+        if held.renewed.take().is_none() {
+            *held = Held::default();
+            let is_free = query(IS_FREE).param("holder", self.relay.holder.as_str());
+            if !self.query_opt(is_free).await?.unwrap_or(false) {
+                return Ok(());
+            }
+        }
         let claim = query(CLAIM).param("holder", self.relay.holder.as_str()).param("lease", LEASE);
         let claimed: Vec<bool> = self.write(claim).await?;
         held.renewed = claimed.first().map(|_| asked_at);
         Ok(())
+    }
+
+    /// Reads a window: first the messages that are ready again, then those from the position that was reached.
+    async fn read(&self, held: &mut Held, limit: i64) -> Result<Vec<Message>, StoreError> {
+        if !held.readmitted.is_empty() {
+            let asked = query(READMITTED).param("limit", limit).param("positions", held.readmitted.as_slice());
+            let messages: Vec<Message> = self.query(asked).await?;
+            if !messages.is_empty() {
+                return Ok(messages);
+            }
+            held.readmitted.clear();
+        }
+        if held.swept.is_some_and(|at| at.elapsed() > SWEEP) {
+            (held.swept, held.from) = (None, 0);
+        }
+        loop {
+            // Before the messages: every one up to this position is visible to the next query.
+            let last: Option<i64> = if held.swept.is_none() { self.query_opt(query(LAST)).await? } else { None };
+            let asked = query(NEXT).param("limit", limit).param("from", held.from).param("to", held.to());
+            let messages: Vec<Message> = self.query(asked).await?;
+            let Some(last) = last.filter(|_| messages.is_empty()) else {
+                held.has_read(&messages);
+                return Ok(messages);
+            };
+            held.has_stepped(last);
+            if held.swept.is_some() {
+                return Ok(messages);
+            }
+        }
     }
 
     async fn set_unreadable_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
@@ -216,9 +317,7 @@ impl Outbox for Neo4j {
         if held.renewed.is_none() {
             return Ok(None);
         }
-        let asked = query(NEXT).param("limit", limit).param("from", held.from);
-        let messages: Vec<Message> = self.query(asked).await?;
-        held.has_read(&messages);
+        let messages = self.read(&mut held, limit).await?;
         let mut rows = Vec::with_capacity(messages.len());
         for message in messages {
             let position = message.position;
@@ -252,14 +351,25 @@ impl Outbox for Neo4j {
     }
 
     async fn first_postponed(&self, keys: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let keys: BTreeSet<i64> = keys.iter().copied().collect();
+        let keys: Vec<i64> = keys.into_iter().collect();
         let found: Vec<First> = self.query(query(FIRST_POSTPONED).param("keys", keys)).await?;
         Ok(found.into_iter().map(|first| (first.key, first.position)).collect())
     }
 
     async fn postponed(&self) -> Result<BTreeMap<Route, u64>, StoreError> {
-        let counted: Vec<Counted> = self.query(query(POSTPONED)).await?;
-        let route = |Counted { exchange, routing_key, count }| (Route { exchange, routing_key }, count.unsigned_abs());
-        Ok(counted.into_iter().map(route).collect())
+        let mut counts = BTreeMap::new();
+        let mut route = Route { exchange: String::new(), routing_key: String::new() };
+        loop {
+            let asked = query(POSTPONED)
+                .param("exchange", route.exchange.as_str())
+                .param("routing_key", route.routing_key.as_str());
+            let Some(Counted { exchange, routing_key, count }) = self.query_opt(asked).await? else {
+                return Ok(counts);
+            };
+            route = Route { exchange, routing_key };
+            counts.insert(route.clone(), count.unsigned_abs());
+        }
     }
 
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
@@ -268,10 +378,7 @@ impl Outbox for Neo4j {
             .param("routing_key", route.routing_key.as_str())
             .param("limit", limit);
         let positions: Vec<i64> = self.write(readmit).await?;
-        if let Some(first) = positions.iter().min() {
-            let mut held = self.relay.held.lock().await;
-            held.from = held.from.min(*first);
-        }
+        self.relay.held.lock().await.readmitted.extend(&positions);
         Ok(positions)
     }
 
