@@ -55,7 +55,7 @@ where
     }
 }
 
-/// Decisions expire by the service's clock, the other kinds by the store's.
+/// Decisions expire by the clock that they were recorded with: that of this service may be wrong.
 const DECISIONS: &str = "decisions";
 
 /// Removes expired entries from the skeleton's own tables, on one replica at a time: `holder` names it.
@@ -64,11 +64,9 @@ const DECISIONS: &str = "decisions";
 /// The kinds of entries that were not removed, and why. The others are removed.
 pub(crate) async fn clean_up<S: Store>(
     store: &S,
-    service: &ServiceContext,
     holder: &str,
     stop: &Stop,
 ) -> Result<(), String> {
-    let before = service.environment.now() - chrono::Duration::days(KEPT_DAYS);
     let mut failed = Vec::new();
     for kind in S::EXPIRING.iter().copied().chain([DECISIONS]) {
         let removed = remove_expired(kind, stop, |limit| async move {
@@ -77,7 +75,10 @@ pub(crate) async fn clean_up<S: Store>(
                 return Ok(0);
             }
             match kind {
-                DECISIONS => store.forget_decisions(before, limit).await,
+                DECISIONS => {
+                    let before = store.clock().await? - chrono::Duration::days(KEPT_DAYS);
+                    store.forget_decisions(before, limit).await
+                }
                 _ => store.clean_up(kind, limit).await,
             }
         });

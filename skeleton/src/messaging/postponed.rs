@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::gauge;
 
-use crate::store::{OutboxRow, Route};
+use crate::store::{COUNTED, OutboxRow, Route};
 
 /// The pause before a route is retried. It doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -20,11 +20,15 @@ const REFRESH: TimeDelta = TimeDelta::seconds(15);
 pub(super) struct Postponed {
     routes: BTreeMap<Route, State>,
     refreshed: Option<DateTime<Utc>>,
+    /// Whether the routes were read from the store since this replica relays.
+    is_complete: bool,
 }
 
 /// The state of a route.
 struct State {
     messages: u64,
+    /// There are more messages than the store counts.
+    is_capped: bool,
     /// The last message was unroutable: until the next retry, the route's messages are not sent at all.
     is_blocked: bool,
     was_blocked: bool,
@@ -35,8 +39,15 @@ struct State {
 
 impl State {
     fn new(now: DateTime<Utc>) -> Self {
-        let (messages, readmitted_through) = (0, 0);
-        Self { messages, is_blocked: false, was_blocked: false, pause: FIRST_PAUSE, retry_at: now, readmitted_through }
+        Self {
+            messages: 0,
+            is_capped: false,
+            is_blocked: false,
+            was_blocked: false,
+            pause: FIRST_PAUSE,
+            retry_at: now,
+            readmitted_through: 0,
+        }
     }
 
     /// Whether the retry is due; also if the clock was set back.
@@ -50,6 +61,7 @@ impl Postponed {
     /// Clears the state: another replica relays.
     pub(super) fn clear(&mut self) {
         if self.refreshed.take().is_some() {
+            self.is_complete = false;
             self.routes.clear();
             self.show();
             gauge!("rows_unreadable").set(0.0);
@@ -63,20 +75,26 @@ impl Postponed {
 
     /// Updates the state with the postponed messages in the store.
     pub(super) fn refresh(&mut self, mut found: BTreeMap<Route, u64>, now: DateTime<Utc>) {
-        self.refreshed = Some(now);
+        (self.refreshed, self.is_complete) = (Some(now), true);
         self.routes.retain(|route, state| state.is_blocked || found.contains_key(route));
         for state in self.routes.values_mut() {
-            state.messages = 0;
+            (state.messages, state.is_capped) = (0, false);
         }
         while let Some((route, messages)) = found.pop_first() {
-            self.routes.entry(route).or_insert_with(|| State::new(now)).messages = messages;
+            let state = self.routes.entry(route).or_insert_with(|| State::new(now));
+            (state.messages, state.is_capped) = (messages, messages > COUNTED);
         }
         self.show();
     }
 
+    /// Records that the store could not count the postponed messages.
+    pub(super) fn not_refreshed(&mut self, now: DateTime<Utc>) {
+        self.refreshed = Some(now);
+    }
+
     /// Whether any message may be postponed.
     pub(super) fn any(&self) -> bool {
-        !self.routes.is_empty()
+        !self.is_complete || !self.routes.is_empty()
     }
 
     /// Whether a message is known to be unroutable.
@@ -94,11 +112,14 @@ impl Postponed {
     pub(super) fn readmitted(&mut self, route: &Route, positions: &[i64], now: DateTime<Utc>) {
         let Some(state) = self.routes.get_mut(route) else { return };
         state.is_blocked = false;
-        state.messages = state.messages.saturating_sub(positions.len() as u64);
+        state.messages = match positions.len() as u64 {
+            0 => 0,
+            some => state.messages.saturating_sub(some).max(state.is_capped.into()),
+        };
         state.readmitted_through = positions.iter().copied().fold(state.readmitted_through, i64::max);
         state.pause = (state.pause * 2).min(LONGEST_PAUSE);
         state.retry_at = now + span(state.pause);
-        if state.messages == 0 && positions.is_empty() {
+        if positions.is_empty() {
             self.routes.remove(route);
         }
         self.show();
@@ -225,6 +246,31 @@ mod tests {
         }
 
         assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn more_messages_than_are_counted_are_all_readmitted() {
+        let (mut postponed, route) = (Postponed::default(), row(1).route());
+        let mut now = DateTime::UNIX_EPOCH;
+        postponed.refresh(BTreeMap::from([(route.clone(), COUNTED + 1)]), now);
+        let positions: Vec<i64> = (1..=10_001).collect();
+        postponed.readmitted(&route, &positions, now);
+
+        now += span(LONGEST_PAUSE);
+        assert_eq!(postponed.due(now), std::slice::from_ref(&route), "there may be more");
+        postponed.readmitted(&route, &[], now);
+        assert!(postponed.due(now + span(LONGEST_PAUSE)).is_empty());
+    }
+
+    #[test]
+    fn any_message_may_be_postponed_until_the_store_has_told() {
+        let (mut postponed, now) = (Postponed::default(), DateTime::UNIX_EPOCH);
+        postponed.not_refreshed(now);
+        let before = (postponed.any(), postponed.is_stale(now));
+
+        postponed.refresh(BTreeMap::new(), now);
+
+        assert_eq!((before, postponed.any()), ((true, false), false));
     }
 
     #[test]

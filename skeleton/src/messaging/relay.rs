@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
@@ -71,17 +72,17 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             if turn.is_ok() && std::mem::take(&mut troubled) {
                 info!("reading the outbox works again");
             }
-            let wait = match turn {
+            // Commits of this replica do not concern it while another relays.
+            let (wait, is_standby) = match turn {
                 Ok(PassResult::Sent) => continue,
-                Ok(PassResult::Empty | PassResult::Elsewhere) if stop.is_stopped() => return,
-                Ok(PassResult::Empty) => POLL,
-                Ok(PassResult::Elsewhere) => POLL,
-                Ok(PassResult::Stuck) | Err(_) if stop.is_stopped() => return,
-                Ok(PassResult::Stuck) | Err(_) => PAUSE,
+                _ if stop.is_stopped() => return,
+                Ok(PassResult::Empty) => (POLL, false),
+                Ok(PassResult::Elsewhere) => (POLL, true),
+                Ok(PassResult::Stuck) | Err(_) => (PAUSE, false),
             };
             tokio::select! {
                 biased;
-                () = self.store.wakeup().notified() => {}
+                () = self.store.wakeup().notified(), if !is_standby => {}
                 () = self.environment.sleep(wait) => {}
                 () = stop.stopped() => {}
             }
@@ -112,8 +113,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
     async fn readmit(&self, postponed: &mut Postponed) -> Result<bool, StoreError> {
         let now = self.environment.now();
         if postponed.is_stale(now) {
-            postponed.refresh(self.store.postponed().await?, now);
-            gauge!("rows_unreadable").set(self.store.unreadable().await? as f64);
+            self.count_postponed(postponed, now).await;
         }
         let mut any = false;
         for route in postponed.due(now) {
@@ -122,6 +122,21 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             any |= !positions.is_empty();
         }
         Ok(any)
+    }
+
+    /// Counts what does not leave the outbox. Messages are sent even if that fails.
+    async fn count_postponed(&self, postponed: &mut Postponed, now: DateTime<Utc>) {
+        match self.store.postponed().await {
+            Ok(found) => postponed.refresh(found, now),
+            Err(error) => {
+                postponed.not_refreshed(now);
+                warn!(%error, "failed to count unroutable messages; retrying");
+            }
+        }
+        match self.store.unreadable().await {
+            Ok(unreadable) => gauge!("rows_unreadable").set(unreadable as f64),
+            Err(error) => warn!(%error, "failed to count unreadable rows; retrying"),
+        }
     }
 
     /// The positions of messages not to send now: their route is blocked, or they would overtake a postponed message.

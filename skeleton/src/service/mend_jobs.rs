@@ -7,7 +7,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 
 use super::Service;
@@ -114,8 +114,7 @@ where
     S::Tx: JobSteps,
 {
     let latest = service.environment.now() - TimeDelta::minutes(options.older_than_minutes.into());
-    let mut lost: Vec<LostJob> = Vec::new();
-    lost.extend(store.sent_jobs().await?.into_iter().filter(|job| job.sent_at() <= latest).map(|job| (job, None)));
+    let mut lost = lost_jobs(&store, latest).await?;
     if options.dry_run || lost.is_empty() {
         return Ok(lost);
     }
@@ -127,6 +126,18 @@ where
         *mended = mend_one(&store, &service, job).await?;
     }
     Ok(lost)
+}
+
+/// The jobs whose message was written before a time and is not in the store.
+async fn lost_jobs<S: JobRecords>(store: &S, latest: DateTime<Utc>) -> Result<Vec<LostJob>, StoreError> {
+    let mut lost: Vec<LostJob> = Vec::new();
+    loop {
+        let page = store.sent_jobs(latest, lost.last().map(|(job, _)| job)).await?;
+        if page.is_empty() {
+            return Ok(lost);
+        }
+        lost.extend(page.into_iter().map(|job| (job, None)));
+    }
 }
 
 /// One transaction per job: the next one does not depend on it.

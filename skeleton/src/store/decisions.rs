@@ -51,6 +51,9 @@ pub trait Decisions: Send + Sync {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<Decision>, StoreError>> + Send;
 
+    /// The time by the clock that decisions are recorded with: the store's, if it writes the time.
+    fn clock(&self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
+
     /// Deletes at most `limit` decisions made before a time. Returns their number.
     fn forget_decisions(
         &self,

@@ -61,8 +61,13 @@ pub trait JobRecords: Store<Tx: JobSteps> {
     /// one.
     fn retry_job(&self, id: Uuid, signed: &Signed) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The unfinished jobs whose next message is not in the store, the oldest first; a thousand at most.
-    fn sent_jobs(&self) -> impl Future<Output = Result<Vec<SentJob>, StoreError>> + Send;
+    /// A page of the unfinished jobs whose next message was written before a time and is not in the store, the oldest
+    /// first: those after the last job of the page before. An empty page is the last.
+    fn sent_jobs(
+        &self,
+        before: DateTime<Utc>,
+        after: Option<&SentJob>,
+    ) -> impl Future<Output = Result<Vec<SentJob>, StoreError>> + Send;
 
     /// Sets the number of jobs of a name that may run at a time.
     fn open_slots(&self, name: &str, slots: u32) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -40,7 +40,7 @@ pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, Not
 pub use delays::{Delay, Delays};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob};
 pub use leases::{Fenced, Lease, Leases};
-pub use outbox::{Outbox, OutboxRow, Route};
+pub use outbox::{COUNTED, Outbox, OutboxRow, Route};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
 pub use pipelined_batch::{PipelineSlot, PipelinedBatch};

@@ -11,6 +11,9 @@ use tracing::error;
 use super::Store;
 use crate::{failure::StoreError, telemetry::report_bug};
 
+/// The postponed messages of a route are counted exactly up to this number. Beyond it, the count is one more.
+pub const COUNTED: u64 = 10_000;
+
 /// A store whose transactions publish, as the relay uses it.
 pub trait Outbox: Store {
     /// The oldest messages to send, without postponed ones. `None` while another replica relays. A row that cannot be
@@ -30,7 +33,7 @@ pub trait Outbox: Store {
     /// The position of the first postponed message of each of these ordering keys, if there is one.
     fn first_postponed(&self, keys: &[i64]) -> impl Future<Output = Result<BTreeMap<i64, i64>, StoreError>> + Send;
 
-    /// The number of postponed messages of each route.
+    /// The number of postponed messages of each route, [`COUNTED`] and one at most: the cost must not grow with them.
     fn postponed(&self) -> impl Future<Output = Result<BTreeMap<Route, u64>, StoreError>> + Send;
 
     /// Makes the oldest postponed messages of a route ready again. Returns their positions.

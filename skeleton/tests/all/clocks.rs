@@ -17,6 +17,7 @@ use skeleton::{
     Environment, HandlerResult, Postgres, ReadContext, RequestHandlers, RequestOptions, Requests, Service,
     messaging::rabbit::RabbitPublisher,
     stop,
+    store::Decisions,
     telemetry::metrics_text,
     testing::{TestClock, World, eventually},
 };
@@ -148,5 +149,28 @@ async fn a_handler_is_stopped_when_its_caller_stops_waiting_whatever_the_clocks_
         gate.open.add_permits(1);
     };
     tokio::join!(patient.call(&question, RequestOptions::default()), let_through).0.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_service_whose_clock_is_far_ahead_keeps_the_audit_trail() {
+    let days = |days: i64| days * 24 * 3600;
+    let app = world_ahead_by(days(500)).await.start(probe::service(), &[]).await;
+    let store = &app.parts().store;
+    for age in [0, 401] {
+        let decided = "insert into skeleton.decisions (decided_at, decided_by, act, message_id, queue, name, reason)
+            values (now() - make_interval(days => $1::int), 'Zoë', 'dropped', gen_random_uuid(), 'q', 'n', 'r')";
+        store.execute(decided, &[&age]).await.unwrap();
+    }
+
+    let replica = app.replica(probe::service()).await;
+
+    eventually("the expired decision is removed", async || match store.trail(None, 10).await.unwrap() {
+        trail if trail.len() < 2 => Ok(()),
+        trail => Err(format!("{trail:?}")),
+    })
+    .await;
+    assert_eq!(store.trail(None, 10).await.unwrap().len(), 1);
+    assert!(replica.stop().await);
     app.finish().await;
 }

@@ -7,7 +7,7 @@ use skeleton::{
     Failure, HandlerResult, JobSteps, Jobs, Postgres, Problem, Progress, Service,
     service::MendOptions,
     store::{Decisions, JobRecord, JobRecords, JobState, Mended, Outbox, Signed, Store, Transaction, postgres::Tx},
-    testing::{TestApp, eventually},
+    testing::{TestApp, TestStore, eventually},
 };
 use uuid::Uuid;
 
@@ -430,6 +430,56 @@ async fn a_job_that_was_lost_with_its_queue_is_found_and_done() {
     assert_ne!(enqueue_again(&app, import).await, job, "its key is free");
     assert!(worker.stop().await);
     app.stop().await;
+}
+
+#[tokio::test]
+async fn lost_jobs_behind_many_that_are_not_lost_are_found() {
+    let (app, _, job) = with_a_lost_job().await;
+    // Their messages have just been written: they are on their way.
+    let others = "insert into skeleton.jobs (job_id, name, state, step, queued_at)
+        select gen_random_uuid(), 'import-file', 'running', step, now() - interval '1 day' from unnest($1::uuid[]) as step";
+    let steps: Vec<Uuid> = (0..1500).map(|_| Uuid::now_v7()).collect();
+    app.parts().store.execute(others, &[&steps]).await.unwrap();
+    let some_time_ago = (chrono::Utc::now() - chrono::TimeDelta::minutes(11)).timestamp_millis();
+    let step = uuid::Builder::from_unix_timestamp_millis(some_time_ago.unsigned_abs(), &[7; 10]).into_uuid();
+    app.parts().store.execute("update skeleton.jobs set step = $1 where job_id = $2", &[&step, &job]).await.unwrap();
+
+    let found = mend(&app, MendOptions { older_than_minutes: 10, dry_run: true, force: true }).await;
+
+    assert_eq!(found, [(job, None)]);
+    let all = mend(&app, MendOptions { dry_run: true, force: true, ..at_once() }).await;
+    assert_eq!((all.len(), all.last()), (1501, Some(&(job, None))));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_job_that_was_noted_as_suspect_is_sent_again() {
+    let (app, _, job) = with_a_lost_job().await;
+    let store = &app.parts().store;
+    // As the consumer notes a message that was delivered without an outcome, and removes the note.
+    let noted = "insert into skeleton.set_aside (message_id, queue, name, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at)
+        values ($1, 'contacts.jobs', 'contacts.import-file.v1', '{}', '', 'waiting', 1, now(), 'it was delivered without an outcome', now(), now())";
+    store.execute(noted, &[&job]).await.unwrap();
+    store.forget_waiting(job).await.unwrap();
+
+    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
+
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_was_not_migrated_yet_has_no_lost_jobs() {
+    let name = format!("unmigrated-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let provisioned = Postgres::provision(&name).await;
+    let mut settings = skeleton::Settings::read_with("contacts", "", Default::default()).unwrap();
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+
+    let lost = limited().mend_jobs(&settings, MendOptions { force: true, ..at_once() }).await.unwrap();
+
+    assert_eq!(lost, []);
+    <Postgres as TestStore>::remove(provisioned).await;
 }
 
 #[tokio::test]

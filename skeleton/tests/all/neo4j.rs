@@ -263,3 +263,74 @@ async fn a_question_that_takes_too_long_is_not_taken_for_a_server_that_is_down()
 
     assert_eq!(error.kind, StoreErrorKind::Conflict);
 }
+
+/// On a busy machine, a query's time limit is noticed late, together with the library's own.
+#[tokio::test]
+async fn a_query_whose_limits_all_pass_at_once_is_not_taken_for_a_server_that_is_down() {
+    let bench = Bench::new().await;
+    let store = open(&bench.provisioned, &[("query_timeout_ms", "1000")]);
+    let slow = "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b RETURN sum(a * b)";
+
+    for busy in [Duration::from_millis(1500), Duration::from_millis(3500)] {
+        let asked = store.query::<i64>(query(slow));
+        let blocked = async {
+            // The query has been sent; then this thread, which the client shares, does something else.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            std::thread::sleep(busy);
+        };
+        let (answer, ()) = tokio::join!(asked, blocked);
+        assert_eq!(answer.unwrap_err().kind, StoreErrorKind::Conflict, "busy for {busy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_released_ends_the_query_before_the_clients_limit() {
+    let bench = Bench::new().await;
+    let (mut holder, mut other) = (bench.begin(&[]).await, bench.begin(&[]).await);
+    let locked = "MATCH (thing:Thing {name: 'first'}) SET thing.is_taken = true";
+    holder.execute(query(locked)).await.unwrap();
+
+    let error = other.execute(query(locked)).await.unwrap_err();
+
+    assert_eq!(error.kind, StoreErrorKind::Conflict);
+    assert!(error.to_string().contains("LockAcquisitionTimeout"), "{error}");
+    holder.rollback().await;
+}
+
+/// Postponed messages of one job kind, positions 1 to 300, and one to send far behind them.
+const MANY_POSTPONED: &str = "UNWIND range(1, 300) AS position
+    CREATE (:Outbox {position: position, exchange: 'jobs.contacts', routing_key: 'import-file.v1', envelope: '{}', body: '',
+        written_at: datetime(), postponed_at: datetime(), ordering_key: 7})";
+
+#[tokio::test]
+async fn postponed_messages_are_passed_over_and_readmitted_from_the_first() {
+    let bench = Bench::new().await;
+    let store = &bench.store;
+    store.execute(query(MANY_POSTPONED)).await.unwrap();
+    let other =
+        "CREATE (:Outbox {position: 301, exchange: 'events.contacts', routing_key: 'z.v1', envelope: '{}', body: '',
+        written_at: datetime(), postponed_at: datetime(), ordering_key: 8})";
+    store.execute(query(other)).await.unwrap();
+    // Further behind than a step of a sweep.
+    store.execute(query("MATCH (c:Counter {name: 'outbox'}) SET c.last = 250000")).await.unwrap();
+    let mut tx = bench.begin(&[]).await;
+    tx.publish(removed(Uuid::new_v4())).unwrap();
+    tx.commit().await.unwrap();
+    let positions =
+        async || -> Vec<i64> { store.next(256).await.unwrap().unwrap().iter().map(|row| row.position).collect() };
+
+    let first = positions().await;
+    let found = store.first_postponed(&[8, 7, 7, 9]).await.unwrap();
+    let counted: Vec<_> = store.postponed().await.unwrap().into_iter().collect();
+    let readmitted = store.readmit(&counted[1].0, 2).await.unwrap();
+    // Their envelopes cannot be read: they are set aside.
+    let again = positions().await;
+
+    assert_eq!((first, again), (vec![250_001], Vec::new()));
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [(7, 1), (8, 301)]);
+    let routes: Vec<_> = counted.iter().map(|(route, count)| (route.routing_key.as_str(), *count)).collect();
+    assert_eq!(routes, [("z.v1", 1), ("import-file.v1", 300)]);
+    assert_eq!((readmitted, store.unreadable().await.unwrap()), (vec![1, 2], 2));
+    assert_eq!(positions().await, [250_001]);
+    assert_eq!(store.postponed().await.unwrap().get(&counted[1].0), Some(&298));
+}

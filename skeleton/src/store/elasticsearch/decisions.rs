@@ -121,6 +121,10 @@ impl Decisions for Elasticsearch {
         hits(&answer).iter().map(read).collect()
     }
 
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(Utc::now())
+    }
+
     async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
         let index = self.names.alias(DECISIONS);
         self.client.refresh(&index).await?;

@@ -157,6 +157,11 @@ impl Decisions for Neo4j {
         rows.into_iter().map(Decision::try_from).collect()
     }
 
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        let now = self.query_opt(query("RETURN datetime() AS now")).await?;
+        now.ok_or_else(|| StoreError::broken("the store did not return its time"))
+    }
+
     async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
         self.count(query(FORGET).param("before", before).param("limit", limit)).await
     }

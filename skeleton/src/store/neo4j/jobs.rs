@@ -1,6 +1,7 @@
 //! Jobs on Neo4j: run step by step, without records. Progress, cancelling, keys and limits are available only on
 //! Postgres.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Neo4j, Tx};
@@ -29,7 +30,7 @@ impl JobRecords for Neo4j {
         Err(unrecorded())
     }
 
-    async fn sent_jobs(&self) -> Result<Vec<SentJob>, StoreError> {
+    async fn sent_jobs(&self, _: DateTime<Utc>, _: Option<&SentJob>) -> Result<Vec<SentJob>, StoreError> {
         Err(unrecorded())
     }
 

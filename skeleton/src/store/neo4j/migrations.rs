@@ -4,16 +4,19 @@
 //! statements of a migration run, each in its own transaction. The commit that releases the lock also records the
 //! migration. An interrupted migration runs again from its beginning, so every statement must be idempotent (`IF NOT
 //! EXISTS`, `MERGE`).
+//!
+//! The other replicas wait for the lock as long as one holds it. Its transaction ends with its connection, and at the
+//! server's time limit (`db.transaction.timeout`), which a long migration needs to be raised.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use neo4rs::{Config, Graph, query};
+use neo4rs::{Config, Graph, Txn, query};
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::error::{store_error, unavailable};
+use super::error::store_error;
 use crate::failure::{StoreError, StoreErrorKind};
 
 /// The migrations of the skeleton's own nodes, in order.
@@ -27,9 +30,10 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V8__history", include_str!("V8__history.cypher")),
     ("V9__relay", include_str!("V9__relay.cypher")),
     ("V10__expiry", include_str!("V10__expiry.cypher")),
+    ("V11__postponed_messages", include_str!("V11__postponed_messages.cypher")),
 ];
 
-/// How long replicas that start together wait for each other.
+/// How long a migration that conflicts with other transactions is retried.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Without this constraint, there could be two locks.
@@ -42,12 +46,11 @@ const NOTE: &str = "CREATE (:Migration {name: $name, checksum: $checksum, applie
 
 /// Runs the pending migrations of the skeleton and the service.
 pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result<(), StoreError> {
-    let deadline = Instant::now() + TIMEOUT;
-    again_until(deadline, || Box::pin(async { Graph::connect(config.clone())?.run(query(ONE_LOCK)).await })).await?;
+    retried(|| Box::pin(make_lock(config))).await?;
     for (owner, migrations) in [("skeleton", MESSAGING), ("service", service)] {
         for (name, text) in migrations {
             let name = format!("{owner} {name}");
-            let checksum = again_until(deadline, || Box::pin(apply(config, &name, text))).await?;
+            let checksum = retried(|| Box::pin(apply(config, &name, text))).await?;
             if checksum != checksum_of(text) {
                 let text = format!("migration {name} has changed since it ran: revert it and add a new one");
                 return Err(StoreError::broken(text));
@@ -57,22 +60,36 @@ pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result
     Ok(())
 }
 
-/// Runs one migration, unless it has run before. Returns the checksum of the migration that ran.
-async fn apply(config: &Config, name: &str, text: &str) -> Result<String, neo4rs::Error> {
-    let mut lock = Graph::connect(config.clone())?.start_txn().await?;
-    let mut found = lock.execute(query(LOCK).param("name", name)).await?;
-    let before: Before = found.single_as(lock.handle()).await?;
-    if let Some(checksum) = before.checksum {
-        lock.rollback().await?;
-        return Ok(checksum);
+async fn make_lock(config: &Config) -> Result<Option<()>, StoreError> {
+    let graph = Graph::connect(config.clone()).map_err(store_error)?;
+    graph.run(query(ONE_LOCK)).await.map(Some).map_err(store_error)
+}
+
+/// Runs one migration, unless it has run before. Returns the checksum of the migration that ran, or `None` if another
+/// replica holds the lock.
+async fn apply(config: &Config, name: &str, text: &str) -> Result<Option<String>, StoreError> {
+    let mut lock = Graph::connect(config.clone()).map_err(store_error)?.start_txn().await.map_err(store_error)?;
+    let before = match checksum_before(&mut lock, name).await.map_err(store_error) {
+        Err(error) if error.kind == StoreErrorKind::Conflict => return Ok(None),
+        before => before?,
+    };
+    if before.checksum.is_some() {
+        lock.rollback().await.map_err(store_error)?;
+        return Ok(before.checksum);
     }
-    let worker = Graph::connect(config.clone())?;
+    let worker = Graph::connect(config.clone()).map_err(store_error)?;
     for statement in statements(text) {
-        worker.run(query(statement)).await?;
+        worker.run(query(statement)).await.map_err(store_error)?;
     }
-    lock.run(query(NOTE).param("name", name).param("checksum", checksum_of(text))).await?;
-    lock.commit().await?;
-    Ok(checksum_of(text))
+    let note = query(NOTE).param("name", name).param("checksum", checksum_of(text));
+    lock.run(note).await.map_err(store_error)?;
+    lock.commit().await.map_err(store_error)?;
+    Ok(Some(checksum_of(text)))
+}
+
+/// Takes the lock, until the end of the transaction.
+async fn checksum_before(lock: &mut Txn, name: &str) -> Result<Before, neo4rs::Error> {
+    lock.execute(query(LOCK).param("name", name)).await?.single_as(lock.handle()).await
 }
 
 #[derive(Deserialize)]
@@ -80,20 +97,15 @@ struct Before {
     checksum: Option<String>,
 }
 
-/// Retries as long as another replica causes conflicts.
-async fn again_until<'a, T>(
-    deadline: Instant,
-    attempt: impl Fn() -> BoxFuture<'a, Result<T, neo4rs::Error>>,
-) -> Result<T, StoreError> {
+/// Retries as long as another replica holds the lock, and for a limited time if there is another conflict.
+async fn retried<'a, T>(attempt: impl Fn() -> BoxFuture<'a, Result<Option<T>, StoreError>>) -> Result<T, StoreError> {
+    let mut deadline = Instant::now() + TIMEOUT;
     loop {
-        let outcome = tokio::time::timeout_at(deadline, attempt()).await;
-        let error = match outcome {
-            Ok(Ok(done)) => return Ok(done),
-            Ok(Err(error)) => store_error(error),
-            Err(_) => return Err(unavailable(format!("migrations did not complete within {} s", TIMEOUT.as_secs()))),
-        };
-        if error.kind != StoreErrorKind::Conflict {
-            return Err(error);
+        match attempt().await {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) => deadline = Instant::now() + TIMEOUT,
+            Err(error) if error.kind != StoreErrorKind::Conflict || Instant::now() >= deadline => return Err(error),
+            Err(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

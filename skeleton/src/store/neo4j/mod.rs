@@ -34,8 +34,13 @@ use self::{lanes::Lanes, outbox::Relay, settings::StoreSettings};
 use super::StoreBuilder;
 use crate::{config::Settings, failure::StoreError};
 
-/// The time limit of a migration statement: creating an index over many nodes takes time.
-const MIGRATION_LIMIT: Duration = Duration::from_secs(120);
+/// The time limit of a migration statement, if the server does not respond: creating a constraint over many nodes takes
+/// time. The server's own limit is shorter (`db.transaction.timeout`).
+const MIGRATION_LIMIT: Duration = Duration::from_secs(600);
+
+/// Added to the time limit of a query for the client library's own limit, which does not tell a slow query from a server
+/// that does not respond.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// A service's own Neo4j database.
 #[derive(Clone)]
@@ -67,7 +72,7 @@ impl StoreBuilder for Neo4jBuilder {
         let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
         let limit = Duration::from_millis(section.query_timeout_ms);
         Ok(Neo4j {
-            lanes: Arc::new(Lanes::new(section.config(limit)?, section.connections, limit)),
+            lanes: Arc::new(Lanes::new(section.config(limit + MARGIN)?, section.connections, limit)),
             patient: Arc::new(section.config(MIGRATION_LIMIT)?),
             migrations: self.migrations,
             wakeup: Arc::default(),

@@ -9,6 +9,7 @@ mod postponed;
 mod row;
 mod sequences;
 mod staging;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -17,17 +18,12 @@ use tokio::sync::Notify;
 
 pub(super) use self::lease::Relay;
 pub(super) use self::staging::{bytes_of, stage};
-use self::{lease::RENEW_AFTER, row::Message};
+use self::lease::RENEW_AFTER;
 use super::{Neo4j, error::unavailable};
 use crate::{
     failure::StoreError,
     store::{Outbox, OutboxRow, Route, outbox::tell_unreadable},
 };
-
-const NEXT: &str = "MATCH (message:Outbox) WHERE message.position >= $from AND message.postponed_at IS NULL
-    RETURN message.position AS position, message.exchange AS exchange, message.routing_key AS routing_key,
-        message.sequence AS sequence, message.envelope AS envelope, message.body AS body
-    ORDER BY position LIMIT $limit";
 
 const REMOVE: &str = "MATCH (lease:Lease {name: 'relay'})
     SET lease.is_taken = true
@@ -50,9 +46,7 @@ impl Outbox for Neo4j {
         if held.renewed.is_none() {
             return Ok(None);
         }
-        let asked = query(NEXT).param("limit", limit).param("from", held.from);
-        let messages: Vec<Message> = self.query(asked).await?;
-        held.has_read(&messages);
+        let messages = self.read(&mut held.window, limit).await?;
         self.readable(messages).await.map(Some)
     }
 
@@ -85,10 +79,7 @@ impl Outbox for Neo4j {
 
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
         let positions = self.readmit_postponed(route, limit).await?;
-        if let Some(first) = positions.iter().min() {
-            let mut held = self.relay.held.lock().await;
-            held.from = held.from.min(*first);
-        }
+        self.relay.held.lock().await.window.readmitted(&positions);
         Ok(positions)
     }
 

@@ -125,6 +125,11 @@ impl Decisions for Postgres {
         self.query(TRAIL, &[&message, &limit]).await?.iter().map(read).collect()
     }
 
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        let row = self.query_opt("select now()", &[]).await?;
+        row.map(|row| row.get(0)).ok_or_else(|| StoreError::broken("the store did not return its time"))
+    }
+
     async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
         self.execute(FORGET, &[&before, &limit]).await
     }

@@ -1,6 +1,7 @@
 //! Jobs in Postgres. `step` is the id of the message of a job's next step, so that a message finds its job without
 //! carrying the job's id.
 
+use chrono::{DateTime, Utc};
 use events::Envelope;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -102,8 +103,8 @@ impl JobRecords for Postgres {
         Ok(retried > 0)
     }
 
-    async fn sent_jobs(&self) -> Result<Vec<SentJob>, StoreError> {
-        lost_jobs::sent(self).await
+    async fn sent_jobs(&self, before: DateTime<Utc>, after: Option<&SentJob>) -> Result<Vec<SentJob>, StoreError> {
+        lost_jobs::sent(self, before, after).await
     }
 
     async fn open_slots(&self, name: &str, slots: u32) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! Jobs whose message the broker has lost: found by its absence from the store, and sent again or ended.
 
+use chrono::{DateTime, Utc};
 use events::Envelope;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -13,9 +14,12 @@ use crate::{
     },
 };
 
-/// Unfinished jobs whose next message is not kept, set aside, delayed or in the outbox.
+/// Unfinished jobs whose next message is not kept, set aside, delayed or in the outbox. Its id says when it was written:
+/// version 7 begins with the time.
 const SENT: &str = r#"select job_id, name, key, state, step, queued_at from skeleton.jobs
     where state in ('queued', 'running', 'waiting') and kept_envelope is null
+        and case substring(step::text from 15 for 1) when '7' then step < $1 else queued_at <= $2 end
+        and (queued_at, job_id) > ($3, $4)
         and not exists (select from skeleton.set_aside where message_id = step)
         and not exists (select from skeleton.delayed where message_id = step)
         and not exists (select from skeleton.outbox
@@ -39,8 +43,26 @@ const CANCELLED: &str = "select step, step_envelope, step_body from skeleton.job
         and not exists (select from skeleton.inbox where message_id = step)
     for no key update skip locked";
 
-pub(super) async fn sent(store: &Postgres) -> Result<Vec<SentJob>, StoreError> {
-    Ok(store.query(SENT, &[]).await?.iter().map(sent_job).collect())
+/// A store that has not been migrated yet has no jobs.
+const HAS_JOBS: &str = "select to_regclass('skeleton.jobs') is not null";
+
+pub(super) async fn sent(
+    store: &Postgres,
+    before: DateTime<Utc>,
+    after: Option<&SentJob>,
+) -> Result<Vec<SentJob>, StoreError> {
+    if !store.query_opt(HAS_JOBS, &[]).await?.is_some_and(|row| row.get(0)) {
+        return Ok(Vec::new());
+    }
+    let (queued_at, id) = after.map_or((DateTime::UNIX_EPOCH, Uuid::nil()), |job| (job.queued_at, job.id));
+    let rows = store.query(SENT, &[&first_after(before), &before, &queued_at, &id]).await?;
+    Ok(rows.iter().map(sent_job).collect())
+}
+
+/// The smallest id of version 7 that was written after a time.
+fn first_after(time: DateTime<Utc>) -> Uuid {
+    let milliseconds = u64::try_from(time.timestamp_millis()).unwrap_or(0) + 1;
+    Uuid::from_u128(u128::from(milliseconds) << 80)
 }
 
 pub(super) async fn mend(tx: &mut Tx, lost: &SentJob) -> Result<Option<Mended>, Failure> {

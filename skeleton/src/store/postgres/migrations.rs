@@ -1,14 +1,96 @@
 //! Migrations only go forward, and an older build starts on a schema that a newer one has migrated.
+//!
+//! A migration may take as long as it needs, and the other replicas wait for it. It never waits long for a lock: other
+//! statements that need the table queue behind it. So it is rolled back after a short wait, and retried.
 
-use refinery::{Migration, Runner};
-use tokio_postgres::Client;
-use tracing::info;
+use std::time::Duration;
 
-use super::error::store_error;
+use refinery::{Migration, Runner, error::Kind};
+use tokio::time::{Instant, sleep};
+use tokio_postgres::{Client, error::SqlState};
+use tracing::{info, warn};
+
+use super::error::{store_error, unavailable};
 use crate::failure::StoreError;
 
-/// Runs the pending migrations. Those of a newer build are ignored: its schema works with this build.
+/// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.
+const LOCK: i64 = 0x6b69_7468_0001;
+
+/// The interval at which a replica tries to take the lock.
+const POLL: Duration = Duration::from_millis(500);
+
+/// No statement has a time limit, whatever the role's default is. A migration waits for each lock for `lock_timeout`.
+/// If this process ends, the server ends its statement, so that another replica can migrate.
+const LIMITS: &str = "set statement_timeout = 0; set lock_timeout = '2s'; set client_connection_check_interval = '5s'";
+
+/// The pause after a migration did not get a lock: longer than the wait, so that other statements get their turn.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// How long migrations are retried for locks that other transactions hold.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Takes the lock around migrations; it is released with the session. Waits as long as another replica migrates: if
+/// that one dies, its session ends. Polls: a statement that waits would be ended by its time limit.
+pub(super) async fn lock(client: &Client) -> Result<(), StoreError> {
+    let mut is_waiting = false;
+    loop {
+        let claimed = client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(store_error)?;
+        if claimed.get(0) {
+            return client.batch_execute(LIMITS).await.map_err(store_error);
+        }
+        if !std::mem::replace(&mut is_waiting, true) {
+            info!("another replica migrates the store; waiting for it");
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Runs the pending migrations. One that does not get a lock is retried.
 pub(super) async fn run(client: &mut Client, table: &str, migrations: &[(&str, &str)]) -> Result<(), StoreError> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match run_once(client, table, migrations).await {
+            Err(Failed::Locked(text)) if Instant::now() < deadline => {
+                warn!(error = text, "a migration did not get a lock; retrying");
+                sleep(PAUSE).await;
+            }
+            Err(Failed::Locked(text)) => return Err(unavailable(format!("{text}; a long transaction holds the lock"))),
+            Err(Failed::Otherwise(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// Why migrations failed.
+enum Failed {
+    /// Another transaction holds a lock.
+    Locked(String),
+    /// For another reason.
+    Otherwise(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Otherwise(error)
+    }
+}
+
+impl From<refinery::Error> for Failed {
+    fn from(error: refinery::Error) -> Self {
+        let text = format!("a migration failed: {error}");
+        if is_locked(&error) { Self::Locked(text) } else { Self::Otherwise(StoreError::broken(text)) }
+    }
+}
+
+fn is_locked(error: &refinery::Error) -> bool {
+    let Kind::Connection(_, source) = error.kind() else { return false };
+    let code = source.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    code.is_some_and(|code| [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))
+}
+
+/// Runs the pending migrations, each in its own transaction. Those of a newer build are ignored: its schema works with
+/// this build.
+async fn run_once(client: &mut Client, table: &str, migrations: &[(&str, &str)]) -> Result<(), Failed> {
     let migrations = migrations
         .iter()
         .map(|(name, sql)| Migration::unapplied(name, sql))
@@ -18,7 +100,8 @@ pub(super) async fn run(client: &mut Client, table: &str, migrations: &[(&str, &
     // A migration that has changed since it ran is still rejected.
     let mut runner = Runner::new(&migrations).set_abort_missing(false).set_abort_divergent(true);
     runner.set_migration_table_name(table);
-    runner.run_async(client).await.map(drop).map_err(|error| StoreError::broken(format!("a migration failed: {error}")))
+    runner.run_async(client).await?;
+    Ok(())
 }
 
 /// Rejects a pending migration if a later one has run: the library would skip it.

@@ -50,9 +50,9 @@ pub use self::tx::Tx;
 use self::{
     error::{store_error, unavailable},
     in_flight::InFlight,
-    outbox::Relay,
+    outbox::{Relay, Standby},
     probe::Probe,
-    session::Session,
+    session::{Session, prepared},
     set_aside::Conditions,
     timeouts::{fenced, limited, patience, within},
 };
@@ -82,10 +82,8 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
     ("V14__jobs_and_decisions", include_str!("V14__jobs_and_decisions.sql")),
+    ("V15__ready_messages", include_str!("V15__ready_messages.sql")),
 ];
-
-/// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.
-const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 
 /// The kinds of entries that expire, and the statement that deletes at most `$1` of each. The server's clock decides,
 /// since it has written the times.
@@ -107,6 +105,7 @@ pub struct Postgres {
     migrations: &'static [(&'static str, &'static str)],
     wakeup: Arc<Notify>,
     relay: Arc<Relay>,
+    standby: Arc<Standby>,
     probe: Arc<Probe>,
 }
 
@@ -158,14 +157,15 @@ impl Postgres {
         PostgresBuilder { migrations }
     }
 
-    /// Queries rows outside a transaction.
+    /// Queries rows outside a transaction. Write the statement as a constant, with parameters: a connection keeps 500
+    /// prepared statements, and then prepares all of them again.
     ///
     /// # Errors
     /// Fails if the store does not respond or the statement is invalid.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
         let answer = within(self.patience, async {
-            let statement = client.prepare_cached(sql).await?;
+            let statement = prepared(&client, sql).await?;
             client.query(&statement, parameters).await
         })
         .await;
@@ -188,7 +188,7 @@ impl Postgres {
     pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
         let answer = within(self.patience, async {
-            let statement = client.prepare_cached(sql).await?;
+            let statement = prepared(&client, sql).await?;
             client.execute(&statement, parameters).await
         })
         .await;
@@ -245,6 +245,7 @@ impl StoreBuilder for PostgresBuilder {
             migrations: self.migrations,
             wakeup: Arc::default(),
             relay: Arc::default(),
+            standby: Arc::default(),
             probe: Arc::default(),
         })
     }
@@ -272,8 +273,8 @@ impl Store for Postgres {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut client = self.connect().await?;
-        // The lock is released with the session. Without it, replicas that start together would run the same migration.
-        client.batch_execute(&format!("set lock_timeout = '120s'; select pg_advisory_lock({MIGRATION_LOCK}); create schema if not exists skeleton")).await.map_err(store_error)?;
+        migrations::lock(&client).await?;
+        client.batch_execute("create schema if not exists skeleton").await.map_err(store_error)?;
         migrations::run(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
         migrations::run(&mut client, "skeleton.service_migrations", self.migrations).await
     }

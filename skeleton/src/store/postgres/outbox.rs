@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
 use super::{Postgres, bound::Bound, error::unavailable, timeouts::within, unreadable};
 use crate::{
-    failure::StoreError,
+    failure::{StoreError, StoreErrorKind},
     store::{
         Outbox, OutboxRow, Route,
         outbox::{read_envelope, tell_unreadable},
@@ -28,9 +28,11 @@ const RAISE: &str = "insert into skeleton.sequences as h (subject, last)
     select subject, last from unnest($1::text[], $2::bigint[]) as reached (subject, last) order by subject
     on conflict (subject) do update set last = excluded.last where h.last < excluded.last";
 
-/// The time limit of a statement of the relay.
-const LIMIT: Duration = Duration::from_secs(10);
+/// The time limit of a statement of the relay: the server's, and the client's if the server does not respond.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(11);
 
+/// By an index without postponed messages.
 const NEXT: &str = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox
     where position >= $2 and postponed_at is null order by position limit $1";
 
@@ -39,19 +41,41 @@ const REMOVE: &str = "delete from skeleton.outbox where position = any($1)";
 const POSTPONE: &str = "update skeleton.outbox as o set postponed_at = clock_timestamp(), ordering_key = p.key
     from unnest($1::bigint[], $2::bigint[]) as p (position, key) where o.position = p.position";
 
-const FIRST_POSTPONED: &str = "select ordering_key, min(position) from skeleton.outbox
-    where postponed_at is not null and ordering_key = any($1) group by ordering_key";
+/// Reads one index entry per key. All jobs of a kind have one key: the smallest position of a group would be found by
+/// reading them all. The order by the whole index, and `>=` instead of `=`, leave the planner no other way, whatever its
+/// statistics say; so it is in the following statements.
+const FIRST_POSTPONED: &str = "select key, first.position from (select distinct unnest($1::bigint[])) as keys (key)
+    cross join lateral (select ordering_key, position from skeleton.outbox
+        where postponed_at is not null and ordering_key >= key order by ordering_key, position limit 1) as first
+    where first.ordering_key = key";
 
-const POSTPONED: &str = "select exchange, routing_key, count(*) from skeleton.outbox where postponed_at is not null
-    group by exchange, routing_key";
+/// Finds the routes one by one in their index, and counts at most 10,001 messages of each.
+const POSTPONED: &str = "with recursive routes as (
+        (select exchange, routing_key from skeleton.outbox where postponed_at is not null
+            order by exchange, routing_key limit 1)
+        union all
+        select next.exchange, next.routing_key from routes as route
+        cross join lateral (select exchange, routing_key from skeleton.outbox where postponed_at is not null
+            and (exchange, routing_key) > (route.exchange, route.routing_key)
+            order by exchange, routing_key limit 1) as next
+    )
+    select exchange, routing_key, (select count(*) from (select from skeleton.outbox as o where postponed_at is not null
+        and (o.exchange, o.routing_key) >= (routes.exchange, routes.routing_key)
+        and (o.exchange, o.routing_key) <= (routes.exchange, routes.routing_key)
+        order by o.exchange, o.routing_key, o.position limit 10001) as counted)
+    from routes";
 
 const READMIT: &str = "update skeleton.outbox set postponed_at = null, ordering_key = null where position = any(array(
-        select position from skeleton.outbox where postponed_at is not null and exchange = $1 and routing_key = $2
-        order by position limit $3))
+        select position from skeleton.outbox where postponed_at is not null
+            and (exchange, routing_key) >= ($1, $2) and (exchange, routing_key) <= ($1, $2)
+        order by exchange, routing_key, position limit $3))
     returning position";
 
 /// The session that holds the lock, if this process has it.
 pub(super) type Relay = Mutex<Option<RelaySession>>;
+
+/// The session of a replica that waits for the lock.
+pub(super) type Standby = Mutex<Option<Client>>;
 
 /// A session that holds the relay's lock.
 pub(super) struct RelaySession {
@@ -96,6 +120,7 @@ impl Outbox for Postgres {
     async fn next(&self, limit: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {
         let mut held = self.relay.lock().await;
         if held.as_ref().is_none_or(|session| session.client.is_closed()) {
+            *held = None;
             *held = claim(self).await?;
         }
         let Some(session) = held.as_mut() else { return Ok(None) };
@@ -125,7 +150,14 @@ impl Outbox for Postgres {
     }
 
     async fn postponed(&self) -> Result<BTreeMap<Route, u64>, StoreError> {
-        let rows = self.relayed(POSTPONED, &[]).await?;
+        let mut held = self.relay.lock().await;
+        let Some(session) = held.as_ref() else { return Err(gone()) };
+        let counted = within(LIMIT, session.client.query(POSTPONED, &[])).await;
+        // A count that takes too long costs neither the lock nor the position to read from.
+        let rows = match counted {
+            Err(error) if error.kind == StoreErrorKind::Conflict => return Err(error),
+            counted => kept_if(&mut held, counted)?,
+        };
         let counted =
             |row: &Row| (Route { exchange: row.get(0), routing_key: row.get(1) }, row.get::<_, i64>(2).unsigned_abs());
         Ok(rows.iter().map(counted).collect())
@@ -153,6 +185,7 @@ impl Outbox for Postgres {
     async fn release_leadership(&self) {
         // The lock is released with the session.
         *self.relay.lock().await = None;
+        *self.standby.lock().await = None;
     }
 
     async fn raise_sequences(&self, reached: &[(String, i64)], dry_run: bool) -> Result<u64, StoreError> {
@@ -180,16 +213,25 @@ fn gone() -> StoreError {
     unavailable("the relay's session is closed")
 }
 
-/// Opens a session that holds the relay's lock; `None` if another replica has it.
+/// Opens a session that holds the relay's lock; `None` if another replica has it. The session of a failed attempt is
+/// kept for the next one: a new connection for each would cost the server a process twice a second.
 async fn claim(store: &Postgres) -> Result<Option<RelaySession>, StoreError> {
-    let client = store.connect().await?;
+    let mut standby = store.standby.lock().await;
+    let client = match standby.take().filter(|client| !client.is_closed()) {
+        Some(client) => client,
+        None => store.connect().await?,
+    };
     let claimed = within(LIMIT, client.query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK])).await?;
     if !claimed.get::<_, bool>(0) {
+        *standby = Some(client);
         return Ok(None);
     }
     // A deletion need not wait for the disk: if a crash of the database undoes it, the message is sent again under its
     // id.
-    within(LIMIT, client.batch_execute("set synchronous_commit = off; set statement_timeout = '10s'")).await?;
+    let limit = STATEMENT_LIMIT.as_millis();
+    // Compiling a statement would take longer than these statements do.
+    let limits = format!("set synchronous_commit = off; set jit = off; set statement_timeout = {limit}");
+    within(LIMIT, client.batch_execute(&limits)).await?;
     let next = within(LIMIT, client.prepare(NEXT)).await?;
     let remove = within(LIMIT, client.prepare(REMOVE)).await?;
     Ok(Some(RelaySession { client, next, remove, bound: Bound::new() }))

@@ -1,29 +1,64 @@
 //! Checks whether the server responds, over a separate connection: if requests use up the pool, the store does not
 //! appear to be unavailable.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::Mutex;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use tokio_postgres::Client;
 
-use super::{Postgres, timeouts::within};
+use super::{Postgres, error::unavailable, timeouts::within};
 use crate::failure::StoreError;
 
-/// The time limit of the server's response. A new connection has 5 s more.
-const LIMIT: Duration = Duration::from_secs(2);
+/// The time limit of a check, with a new connection if necessary. It is shorter than the readiness check waits, so that
+/// the reason is shown.
+const LIMIT: Duration = Duration::from_secs(4);
 
-/// The connection used only for this check, if it is open.
-pub(super) type Probe = Mutex<Option<Client>>;
+/// The connection used only for this check, if it is open, and the check in progress.
+#[derive(Default)]
+pub(super) struct Probe {
+    client: Mutex<Option<Client>>,
+    running: Mutex<Option<Check>>,
+}
 
-/// Checks whether the server responds.
+type Check = Shared<BoxFuture<'static, Result<(), StoreError>>>;
+
+/// Checks whether the server responds. Callers at the same time share one check, so that none waits for another's.
 pub(super) async fn ping(store: &Postgres) -> Result<(), StoreError> {
-    let mut kept = store.probe.lock().await;
-    // Taken out while in use: if the caller stops waiting, the next one does not get the previous caller's response.
-    let client = match kept.take().filter(|client| !client.is_closed()) {
+    let check = {
+        let mut running = store.probe.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.as_ref().filter(|check| check.peek().is_none()) {
+            Some(check) => check.clone(),
+            None => running.insert(start(store.clone())).clone(),
+        }
+    };
+    check.await
+}
+
+/// Starts a check in a task of its own: it goes on if its caller stops waiting, and the next one does not get the answer
+/// to an earlier question.
+fn start(store: Postgres) -> Check {
+    let checking = tokio::spawn(async move {
+        let probe = Arc::clone(&store.probe);
+        let checked = tokio::time::timeout(LIMIT, check(&store)).await;
+        let client = checked.map_err(|_| unavailable(format!("no answer within {} s", LIMIT.as_secs())))??;
+        *probe.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        Ok(())
+    });
+    checking.map(|checked| checked.map_err(unavailable)?).boxed().shared()
+}
+
+async fn check(store: &Postgres) -> Result<Client, StoreError> {
+    let kept = store.probe.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let client = match kept.filter(|client| !client.is_closed()) {
         Some(client) => client,
         None => store.connect().await?,
     };
     within(LIMIT, client.batch_execute("select 1")).await?;
-    *kept = Some(client);
-    Ok(())
+    Ok(client)
 }

@@ -20,6 +20,18 @@ use crate::failure::{StoreError, StoreErrorKind};
 const TIMEOUT: Duration = Duration::from_millis(250);
 const TRIES: usize = 20;
 
+/// The number of prepared statements that a connection keeps. A service has far fewer, unless it builds their text.
+const STATEMENTS: usize = 500;
+
+/// Prepares a statement, or finds it prepared. The server keeps each until the connection ends, so there is a limit:
+/// beyond it, all are closed and prepared again.
+pub(super) async fn prepared(client: &Object, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+    if client.statement_cache.size() >= STATEMENTS {
+        client.statement_cache.clear();
+    }
+    client.prepare_cached(sql).await
+}
+
 /// A connection with a transaction, which begins with the first statement.
 pub(super) struct Session {
     client: Option<Object>,
@@ -70,7 +82,7 @@ impl Session {
 
     /// Prepares a statement, or finds it prepared. In a transaction, a statement that cannot be prepared aborts it.
     pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {
-        self.answered(self.prepare_cached(sql)).await
+        self.answered(prepared(self, sql)).await
     }
 
     /// Checks that every statement was answered and none has failed. Postgres turns the commit of a failed transaction

@@ -176,7 +176,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "done-jobs-stay-done",
         without: "a finished job waits forever and occupies its key",
-        file: "skeleton/src/store/postgres/V12__jobs_that_end.sql",
+        file: "skeleton/src/store/postgres/V15__ready_messages.sql",
         find: " and state not in ('done', 'cancelled')",
         replace: "",
         test: "jobs::a_parked_copy_of_a_job_that_is_done_meanwhile_is_redriven_without_an_effect_on_it",

@@ -6,7 +6,7 @@ use neo4rs::query;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::row::Message;
+use super::window::Window;
 use crate::{failure::StoreError, store::neo4j::Neo4j};
 
 /// How long a lease lasts without renewal: a dead replica blocks the others for this long.
@@ -14,6 +14,10 @@ const LEASE: &str = "PT15S";
 
 /// The age at which the holder renews its lease.
 pub(super) const RENEW_AFTER: Duration = Duration::from_secs(5);
+
+/// Does not lock the lease, as a claim does.
+const IS_FREE: &str = "MATCH (lease:Lease {name: 'relay'})
+    RETURN lease.holder = $holder OR lease.expires_at < datetime() AS is_free";
 
 const CLAIM: &str = "MATCH (lease:Lease {name: 'relay'})
     SET lease.is_taken = true
@@ -32,12 +36,11 @@ pub(in crate::store::neo4j) struct Relay {
     pub(super) held: Mutex<Held>,
 }
 
-/// When the lease was renewed, and the position to read the outbox from.
+/// When the lease was renewed, and how far the outbox was read under it.
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) renewed: Option<Instant>,
-    pub(super) from: i64,
-    last: i64,
+    pub(super) window: Window,
 }
 
 impl Relay {
@@ -46,19 +49,17 @@ impl Relay {
     }
 }
 
-impl Held {
-    /// Records that the outbox was read. Positions grow in commit order: no message appears any more before those read.
-    pub(super) fn has_read(&mut self, messages: &[Message]) {
-        self.from = messages.first().map_or(self.last + 1, |first| first.position);
-        self.last = messages.last().map_or(self.last, |last| self.last.max(last.position));
-    }
-}
-
 impl Neo4j {
-    /// Takes or renews the lease. Reads from the start again: a person may have put messages back.
+    /// Takes or renews the lease. A new holder reads from the start.
     pub(super) async fn claim(&self, held: &mut Held) -> Result<(), StoreError> {
         let asked_at = Instant::now();
-        *held = Held::default();
+        if held.renewed.take().is_none() {
+            *held = Held::default();
+            let is_free = query(IS_FREE).param("holder", self.relay.holder.as_str());
+            if !self.query_opt(is_free).await?.unwrap_or(false) {
+                return Ok(());
+            }
+        }
         let claim = query(CLAIM).param("holder", self.relay.holder.as_str()).param("lease", LEASE);
         let claimed: Vec<bool> = self.write(claim).await?;
         held.renewed = claimed.first().map(|_| asked_at);

@@ -1,6 +1,6 @@
 //! Unroutable messages: postponed until a queue is bound for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use neo4rs::{BoltType, query};
 use serde::Deserialize;
@@ -16,15 +16,45 @@ use crate::{
 const POSTPONE: &str = "UNWIND $rows AS row MATCH (message:Outbox {position: row.position})
     SET message.postponed_at = datetime(), message.ordering_key = row.key";
 
-const FIRST_POSTPONED: &str = "UNWIND $keys AS key MATCH (message:Outbox {ordering_key: key})
-    RETURN key, min(message.position) AS position";
+/// Reads one index entry per key. All jobs of a kind have one key: the smallest position of a group would be found by
+/// reading them all.
+const FIRST_POSTPONED: &str = "UNWIND $keys AS key
+    CALL {
+        WITH key MATCH (message:Outbox) USING INDEX message:Outbox(ordering_key, position)
+        WHERE message.ordering_key = key AND message.position > 0
+        RETURN message.position AS position ORDER BY message.ordering_key, message.position LIMIT 1
+    }
+    RETURN key, position";
 
-const POSTPONED: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
-    RETURN message.exchange AS exchange, message.routing_key AS routing_key, count(*) AS count";
+/// The first route after the given one, in the order of its index, and at most 10,001 messages of it.
+const POSTPONED: &str = "CALL {
+        MATCH (message:Outbox) USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange = $exchange AND message.routing_key > $routing_key AND message.position > 0
+            AND message.ordering_key IS NOT NULL
+        RETURN message.exchange AS exchange, message.routing_key AS routing_key
+        ORDER BY message.exchange, message.routing_key LIMIT 1
+        UNION ALL
+        MATCH (message:Outbox) USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange > $exchange AND message.routing_key IS NOT NULL AND message.position IS NOT NULL
+            AND message.ordering_key IS NOT NULL
+        RETURN message.exchange AS exchange, message.routing_key AS routing_key
+        ORDER BY message.exchange, message.routing_key LIMIT 1
+    }
+    WITH exchange, routing_key ORDER BY exchange, routing_key LIMIT 1
+    CALL {
+        WITH exchange, routing_key
+        MATCH (message:Outbox) USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange = exchange AND message.routing_key = routing_key AND message.position > 0
+            AND message.ordering_key IS NOT NULL
+        WITH message LIMIT 10001 RETURN count(*) AS count
+    }
+    RETURN exchange, routing_key, count";
 
-const READMIT: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
-        AND message.exchange = $exchange AND message.routing_key = $routing_key
-    WITH message ORDER BY message.position LIMIT $limit
+const READMIT: &str = "MATCH (message:Outbox)
+    USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+    WHERE message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > 0
+        AND message.ordering_key IS NOT NULL
+    WITH message ORDER BY message.exchange, message.routing_key, message.position LIMIT $limit
     REMOVE message.postponed_at, message.ordering_key
     RETURN message.position AS position";
 
@@ -51,15 +81,26 @@ impl Neo4j {
 
     /// The first postponed position of each key.
     pub(super) async fn first_postponed_of(&self, keys: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let keys: BTreeSet<i64> = keys.iter().copied().collect();
+        let keys: Vec<i64> = keys.into_iter().collect();
         let found: Vec<First> = self.query(query(FIRST_POSTPONED).param("keys", keys)).await?;
         Ok(found.into_iter().map(|first| (first.key, first.position)).collect())
     }
 
     /// Counts the postponed messages of each route.
     pub(super) async fn count_postponed(&self) -> Result<BTreeMap<Route, u64>, StoreError> {
-        let counted: Vec<Counted> = self.query(query(POSTPONED)).await?;
-        let route = |Counted { exchange, routing_key, count }| (Route { exchange, routing_key }, count.unsigned_abs());
-        Ok(counted.into_iter().map(route).collect())
+        let mut counts = BTreeMap::new();
+        let mut route = Route { exchange: String::new(), routing_key: String::new() };
+        loop {
+            let asked = query(POSTPONED)
+                .param("exchange", route.exchange.as_str())
+                .param("routing_key", route.routing_key.as_str());
+            let Some(Counted { exchange, routing_key, count }) = self.query_opt(asked).await? else {
+                return Ok(counts);
+            };
+            route = Route { exchange, routing_key };
+            counts.insert(route.clone(), count.unsigned_abs());
+        }
     }
 
     /// Puts the first postponed messages of a route back. Returns their positions.

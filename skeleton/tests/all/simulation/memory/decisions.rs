@@ -138,6 +138,10 @@ impl Decisions for Memory {
         Ok(tables.trail.iter().rev().filter(about).take(limit).cloned().collect())
     }
 
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(self.life.environment.now())
+    }
+
     async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
         self.ask("removes old decisions").await?;
         let mut tables = self.database.tables();
