@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     failure::StoreError,
     stop::Stop,
-    store::{KEPT_DAYS, ServiceContext, Store},
+    store::{KEPT_DAYS, Store},
 };
 
 /// The number of entries in one batch.
@@ -62,11 +62,7 @@ const DECISIONS: &str = "decisions";
 ///
 /// # Errors
 /// The kinds of entries that were not removed, and why. The others are removed.
-pub(crate) async fn clean_up<S: Store>(
-    store: &S,
-    holder: &str,
-    stop: &Stop,
-) -> Result<(), String> {
+pub(crate) async fn clean_up<S: Store>(store: &S, holder: &str, stop: &Stop) -> Result<(), String> {
     let mut failed = Vec::new();
     for kind in S::EXPIRING.iter().copied().chain([DECISIONS]) {
         let removed = remove_expired(kind, stop, |limit| async move {

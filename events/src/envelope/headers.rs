@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Envelope, EnvelopeError,
-    attributes::{
-        chain_id, derived, moment, not_empty, parsed, plain, sequence_in, subject_in, timestamp, uuid_of,
-    },
+    attributes::{chain_id, derived, moment, not_empty, parsed, plain, sequence_in, subject_in, timestamp, uuid_of},
 };
 
 /// The prefix of each attribute's header name.

@@ -114,7 +114,7 @@ impl<S: Store> Task<S> {
         let holder: Arc<str> = Uuid::new_v4().to_string().into();
         let work: Work<S> = Arc::new(move |app, stop| {
             let holder = holder.clone();
-            async move { clean_up(&app.store, &app.service, &holder, &stop).await }.boxed()
+            async move { clean_up(&app.store, &holder, &stop).await }.boxed()
         });
         Self { name: "clean-up", period: BETWEEN_CLEAN_UPS, work }
     }

@@ -4,6 +4,7 @@ mod record;
 mod state;
 mod steps;
 
+use chrono::{DateTime, Utc};
 use std::future::Future;
 
 use chrono::TimeDelta;

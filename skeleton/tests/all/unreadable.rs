@@ -8,7 +8,7 @@ use events::{
 use skeleton::{
     Elasticsearch, Neo4j, Postgres, Publish,
     store::{
-        Delay, Delays, Filter, CursorsToCheck, Outbox, Store, Transaction,
+        CursorsToCheck, Delay, Delays, Filter, Outbox, Store, Transaction,
         neo4j::{BoltType, query},
     },
     testing::Servers,

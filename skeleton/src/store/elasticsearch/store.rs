@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{Elasticsearch, Index, OWN, plan};
 use crate::failure::StoreError;
-use crate::store::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, UnitOfWork};
+use crate::store::{
+    CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, UnitOfWork,
+};
 
 impl Store for Elasticsearch {
     type Tx = Index;

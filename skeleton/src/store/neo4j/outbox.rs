@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use neo4rs::query;
 use tokio::sync::Notify;
 
+use self::lease::RENEW_AFTER;
 pub(super) use self::lease::Relay;
 pub(super) use self::staging::{bytes_of, stage};
-use self::lease::RENEW_AFTER;
 use super::{Neo4j, error::unavailable};
 use crate::{
     failure::StoreError,

@@ -9,13 +9,6 @@ use crate::{
     store::{PendingMessage, neo4j::record},
 };
 
-/// How often the outbox is read from the start, to find messages that a person has put back.
-const SWEEP: Duration = Duration::from_secs(60);
-
-/// The number of positions in one step of a sweep. Postponed messages are skipped one by one, so the time of a step is
-/// limited, however many there are.
-const STEP: i64 = 20_000;
-
 /// The approximate size of an envelope in bytes, with the names of the parameters around it.
 const ENVELOPE: usize = 700;
 
