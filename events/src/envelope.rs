@@ -88,7 +88,9 @@ impl Envelope {
     /// Reads the headers of a message. `cloudEvents_id` is read as well as `cloudEvents:id`: the binding allows both.
     ///
     /// CloudEvents allows any text as an id, unique together with the source. An id that is not a UUID is mapped to one
-    /// (version 5, of source and id): the same message always gets the same UUID.
+    /// (version 5, of source and id): the same message always gets the same UUID. The ids of a chain, which have no
+    /// source, are mapped by their text alone. The clients in other languages map in the same way
+    /// (`events/tests/vectors/ids.json`).
     ///
     /// # Errors
     /// Returns an error if a required attribute is missing, or if an attribute is malformed or too long.
@@ -105,18 +107,20 @@ impl Envelope {
             return Err(EnvelopeError::SpecVersion);
         }
         let required = |name| plain(text(name).ok_or(EnvelopeError::Missing(name))?, name);
-        let (id, source) = (required("id")?, required("source")?);
+        let (id, source) = (not_empty(required("id")?, "id")?, required("source")?);
         Ok(Self {
-            id: uuid_of(id, source)?,
+            id: uuid_of(id).unwrap_or_else(|| derived(&format!("{source}\n{id}"))),
             name: required("type")?.to_owned(),
             source: source.to_owned(),
             time: moment(text("time").ok_or(EnvelopeError::Missing("time"))?)?,
             subject: text("subject").map(subject_in).transpose()?.map(str::to_owned),
             sequence: sequence_in(text("sequence"))?,
             trace: parsed(text("traceparent"), "traceparent", "a W3C traceparent")?,
-            correlation_id: parsed(text("correlationid"), "correlationid", "a UUID")?,
-            causation_id: parsed(text("causationid"), "causationid", "a UUID")?,
-            actor: parsed(text("actor"), "actor", "a UUID")?,
+            correlation_id: chain_id(text("correlationid"), "correlationid")?,
+            causation_id: chain_id(text("causationid"), "causationid")?,
+            actor: text("actor")
+                .map(|text| uuid_of(text).ok_or(EnvelopeError::Malformed("actor", "a UUID")))
+                .transpose()?,
             deadline: parsed(text("deadline"), "deadline", "a timestamp of RFC 3339")?,
         })
     }
@@ -140,13 +144,28 @@ fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, EnvelopeError
     Ok(text)
 }
 
-/// Returns the id itself if it is a UUID, else one derived from source and id.
-fn uuid_of(id: &str, source: &str) -> Result<Uuid, EnvelopeError> {
-    if id.is_empty() {
-        return Err(EnvelopeError::Malformed("id", "text that is not empty"));
-    }
-    // Neither contains a control character, so the joined text is unambiguous.
-    Ok(id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source}\n{id}").as_bytes())))
+fn not_empty<'a>(text: &'a str, name: &'static str) -> Result<&'a str, EnvelopeError> {
+    if text.is_empty() { Err(EnvelopeError::Malformed(name, "text that is not empty")) } else { Ok(text) }
+}
+
+/// Reads the id of another message in the chain.
+fn chain_id(text: Option<&str>, name: &'static str) -> Result<Option<Uuid>, EnvelopeError> {
+    let read = |text| {
+        let text = not_empty(plain(text, name)?, name)?;
+        Ok(uuid_of(text).unwrap_or_else(|| derived(text)))
+    };
+    text.map(read).transpose()
+}
+
+/// Reads a UUID in its form with hyphens. The library's other forms (`urn:uuid:`, braces, no hyphens) are longer or
+/// shorter; other languages do not read all of them.
+fn uuid_of(text: &str) -> Option<Uuid> {
+    if text.len() == 36 { text.parse().ok() } else { None }
+}
+
+/// The UUID of an id that is another text. Attributes contain no control characters, so joined text is unambiguous.
+fn derived(text: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes())
 }
 
 /// Sequences start at 1: a smaller one would look like an event that was handled before.

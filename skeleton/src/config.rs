@@ -1,6 +1,7 @@
 //! Settings, read from the service's defaults, then a file, then environment variables, then secret files. All errors
 //! are reported at once.
 
+mod masking;
 mod text;
 
 use std::{collections::BTreeMap, env, fs};
@@ -132,7 +133,7 @@ pub struct AdminSettings {
 #[serde(deny_unknown_fields)]
 pub struct LifeSettings {
     /// The time to wait for the broker and the store at startup, in seconds, before the process exits.
-    pub patience_s: u64,
+    pub startup_timeout_s: u64,
     /// The time that the public port stays open after readiness goes off, in milliseconds, so that load balancers
     /// notice.
     pub notice_ms: u64,
@@ -220,7 +221,8 @@ impl Settings {
         }
         let environment =
             Environment::with_prefix(&prefix).prefix_separator("__").separator("__").source(Some(variables));
-        let all = sources.add_source(environment).build().map_err(|error| failed(error.to_string()))?;
+        let all =
+            sources.add_source(environment).build().map_err(|error| failed(without_source(&error.to_string())))?;
         let mut sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
         lift_partners(&mut sections);
         let mut settings = Self { service: service.to_owned(), sections, known: Vec::new() };
@@ -292,15 +294,14 @@ impl Settings {
         self.sections.keys().filter(known).map(|name| format!("[{name}] is not a section of this service")).collect()
     }
 
-    /// The settings in force, one `section.key = value` per line, secrets hidden.
+    /// The settings in force, one `section.key = value` per line, with secrets and passwords in URLs hidden.
     pub fn to_text(&self) -> String {
         let mut lines = Vec::new();
         for (section, value) in &self.sections {
             let ValueKind::Table(keys) = &value.kind else { continue };
             let sorted: BTreeMap<_, _> = keys.iter().collect();
             for (key, value) in sorted {
-                let shown = if is_secret(key) { "(hidden)".to_owned() } else { value.to_string() };
-                lines.push(format!("{section}.{key} = {shown}"));
+                lines.push(format!("{section}.{key} = {}", masking::shown(key, value)));
             }
         }
         lines.join("\n")
@@ -334,6 +335,11 @@ impl Settings {
     }
 }
 
+/// The error of a file without the lines that quote it: they may hold a password.
+fn without_source(error: &str) -> String {
+    error.lines().filter(|line| !line.contains('|')).collect::<Vec<_>>().join("\n")
+}
+
 /// Turns `[partners.mail]` into a top-level section named `partners.mail`.
 fn lift_partners(sections: &mut BTreeMap<String, Value>) {
     match sections.remove("partners") {
@@ -362,10 +368,6 @@ fn as_text(value: &Value) -> String {
         ValueKind::Array(list) => format!("[{}]", list.iter().map(element).collect::<Vec<_>>().join(", ")),
         _ => value.to_string(),
     }
-}
-
-fn is_secret(key: &str) -> bool {
-    ["password", "secret", "pepper", "dsn", "key"].iter().any(|word| key.contains(word))
 }
 
 #[cfg(test)]
@@ -417,6 +419,19 @@ mod tests {
 
         assert_eq!(settings.section::<BrokerSettings>("broker").unwrap().password.reveal(), "hunter2");
         assert!(!settings.to_text().contains("hunter2"));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn an_error_in_a_file_does_not_quote_the_file() {
+        let path = env::temp_dir().join(format!("broken-{}.toml", std::process::id()));
+        fs::write(&path, "[broker]\npassword = \"hunter2\n").unwrap();
+        let variables = [("CONTACTS_CONFIG".to_owned(), path.to_str().unwrap().to_owned())].into_iter().collect();
+
+        let error = Settings::read_with("contacts", "", variables).unwrap_err().to_string();
+
+        assert!(error.contains("line 2") && error.contains(path.to_str().unwrap()), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
         fs::remove_file(path).unwrap();
     }
 

@@ -113,9 +113,9 @@ where
 
 impl Task {
     /// Signals the task to stop, and aborts it after a timeout.
-    async fn end(mut self, name: &'static str, patience: Duration) {
+    async fn end(mut self, name: &'static str, limit: Duration) {
         self.stop.stop();
-        if tokio::time::timeout(patience, &mut self.running).await.is_err() {
+        if tokio::time::timeout(limit, &mut self.running).await.is_err() {
             self.running.abort();
             // Wait until it has really ended: two instances must not run in one process.
             let _ = self.running.await;

@@ -75,7 +75,8 @@ impl Tls {
     pub fn plaintext_to(&self, host: &str, how: &'static str) -> Result<(), TlsError> {
         match self.allow_plaintext || is_loopback(host) {
             true => Ok(()),
-            false => Err(TlsError::Plaintext { host: host.to_owned(), how }),
+            // Of a malformed URL, the part before the last @ may be a password.
+            false => Err(TlsError::Plaintext { host: host.rsplit('@').next().unwrap_or(host).to_owned(), how }),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long the services may take to process all messages.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Send marked personal data through the running services, and search for it where it must not be.
 #[derive(Args)]
@@ -181,7 +181,7 @@ async fn publish(admin: &Admin, entry: &Entry, body: &str) -> Result<()> {
 }
 
 async fn queues_are_empty(admin: &Admin) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let queues = admin.get("queues/%2F").await?;
         // A history keeps its messages: it never becomes empty.
@@ -192,7 +192,7 @@ async fn queues_are_empty(admin: &Admin) -> Result<()> {
             return Ok(());
         }
         let names: Vec<_> = full.iter().map(|queue| queue["name"].as_str().unwrap_or_default()).collect();
-        ensure!(Instant::now() < deadline, "not processed within {} s: {}", PATIENCE.as_secs(), names.join(", "));
+        ensure!(Instant::now() < deadline, "not processed within {} s: {}", TIMEOUT.as_secs(), names.join(", "));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }

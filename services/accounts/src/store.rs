@@ -20,6 +20,9 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
 /// How many days the receipt of a finished erasure is kept.
 pub const RECEIPT_DAYS: i64 = 400;
 
+/// The number of devices kept per account.
+pub const DEVICES: i64 = 50;
+
 /// Inserts an account.
 ///
 /// # Errors
@@ -170,7 +173,12 @@ pub async fn insert_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) 
     Ok(tx.execute(sql, &[&session.id, &session.account_id, &now, &session.tokens_expire_at]).await? > 0)
 }
 
-/// Stores a device. Returns whether it is new to an account that has used other devices before.
+/// Forgets all devices of an account but the newest.
+const FORGET_DEVICES: &str = "delete from known_devices where account_id = $1 and device in (
+    select device from known_devices where account_id = $1 order by first_seen_at desc, device offset $2)";
+
+/// Stores a device. Returns whether it is new to an account that has used other devices before. A client names its
+/// device itself, so only the newest [`DEVICES`] are kept.
 pub async fn remember_device(
     tx: &mut Tx,
     account: Uuid,
@@ -184,7 +192,9 @@ pub async fn remember_device(
             &[&account, &device.as_str(), &now],
         )
         .await?;
-    Ok(row.is_some_and(|row| row.get(0)))
+    let Some(row) = row else { return Ok(false) };
+    tx.execute_later(FORGET_DEVICES, &[&account, &DEVICES]).await?;
+    Ok(row.get(0))
 }
 
 /// The session that a token was issued for, locked until the transaction ends.

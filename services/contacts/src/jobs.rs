@@ -1,5 +1,7 @@
 //! The job that imports a file into an address book, one batch of cards per step.
 
+pub mod housekeeping;
+
 use ::events::contacts::ImportFile;
 use serde::Deserialize;
 use skeleton::{Failure, HandlerResult, Jobs, Progress, Publish, store::postgres::Tx};

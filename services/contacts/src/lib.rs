@@ -5,7 +5,6 @@ pub mod domain;
 mod events;
 mod jobs;
 mod requests;
-mod snapshots;
 mod store;
 mod views;
 
@@ -19,6 +18,7 @@ pub fn service() -> Service<Postgres> {
         .store(Postgres::migrated_by(store::MIGRATIONS))
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway", "demo"])
-        .answers(snapshots::answers(), &["network", "search"])
+        .answers(requests::snapshots::answers(), &["network", "search"])
         .jobs(jobs::jobs())
+        .housekeeping(jobs::housekeeping::tasks())
 }

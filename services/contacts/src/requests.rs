@@ -1,5 +1,7 @@
 //! The requests that the gateway sends to contacts.
 
+pub mod snapshots;
+
 use ::events::contacts::{
     AddContact, AddImportPart, CancelImport, ChangeContact, ContactExport, ContactPage, ContactView, ExportContacts,
     GetContact, GetImport, GetImportV2, ImportFile, ImportView, ImportViewV2, ListContacts, RemoveContact, StartImport,

@@ -1,5 +1,7 @@
 //! The queries of contacts.
 
+pub mod expiry;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -21,6 +23,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__contacts", include_str!("../migrations/V1__contacts.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
     ("V6__cancelled_imports", include_str!("../migrations/V6__cancelled_imports.sql")),
+    ("V14__expiry", include_str!("../migrations/V14__expiry.sql")),
 ];
 
 /// The most problems that are stored and shown per import.

@@ -19,8 +19,9 @@ use crate::{
     views::{ImportView, NotificationView},
 };
 
-/// How long after its expiry a token may still be accepted.
-const LEEWAY: TimeDelta = TimeDelta::seconds(10);
+/// How far the clocks of accounts and of the gateway's replicas may be apart. A replica whose clock is behind accepts a
+/// token for longer than accounts meant.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(15);
 /// The longest lifetime of an access token.
 const LONGEST_TOKEN: TimeDelta = TimeDelta::hours(24);
 
@@ -40,13 +41,15 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 
 /// Refuses the tokens of an ended session from now on.
 async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
-    end(tx, ended.session_id, ended.tokens_expire_at + LEEWAY).await
+    let ended_at = tx.message_time().unwrap_or(ended.tokens_expire_at);
+    let left = (ended.tokens_expire_at - ended_at).clamp(TimeDelta::zero(), LONGEST_TOKEN);
+    end(tx, ended.session_id, left).await
 }
 
 /// Refuses an erased account's tokens, and deletes everything stored for it.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
     let removed = store::forget_account(tx, erased.account_id).await?;
-    end(tx, erased.account_id, erased.erased_at + LONGEST_TOKEN).await?;
+    end(tx, erased.account_id, LONGEST_TOKEN).await?;
     let erased_at = tx.now();
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
 }
@@ -102,8 +105,10 @@ async fn tell(tx: &mut Tx, account_id: Uuid, topic: String, name: &str, data: &i
     Ok(())
 }
 
-async fn end(tx: &mut Tx, id: Uuid, until: chrono::DateTime<chrono::Utc>) -> HandlerResult {
-    store::end(tx, id, until).await?;
+/// Refuses tokens of a session or account for as long as one may be valid: `left` by the clock of accounts. Only a
+/// duration is taken from there, because the store's clock may differ.
+async fn end(tx: &mut Tx, id: Uuid, left: TimeDelta) -> HandlerResult {
+    let until = store::end(tx, id, left + CLOCK_SKEW).await?;
     let ended = tx.resource::<Ended>();
     tx.after_commit(move || ended.add(id, until));
     Ok(())

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::store;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What has ended, by session id and by account id.
 pub struct Ended {
@@ -47,7 +47,7 @@ impl Ended {
     pub async fn has_ended(&self, session: Uuid, account: Uuid) -> Result<bool, Problem> {
         if self.horizon.borrow().is_none() {
             let mut horizon = self.horizon.subscribe();
-            let waiting = tokio::time::timeout(PATIENCE, horizon.wait_for(Option::is_some)).await;
+            let waiting = tokio::time::timeout(TIMEOUT, horizon.wait_for(Option::is_some)).await;
             waiting
                 .map_err(|_| Problem::unavailable("tokens cannot be checked at the moment: try again shortly"))?
                 .ok();

@@ -1,6 +1,6 @@
 //! The queries of the gateway.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use skeleton::{Postgres, StoreError, store::postgres::Tx};
 use uuid::Uuid;
 
@@ -81,11 +81,12 @@ pub async fn newest_of(store: &Postgres, accounts: &[Uuid]) -> Result<Vec<(Uuid,
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Refuses access tokens of this session or account.
-pub async fn end(tx: &mut Tx, id: Uuid, until: DateTime<Utc>) -> Result<(), StoreError> {
-    let sql = "insert into ended as e (id, until) values ($1, $2)
-        on conflict (id) do update set until = greatest(e.until, excluded.until), written_at = now()";
-    tx.execute(sql, &[&id, &until]).await.map(drop)
+/// Refuses access tokens of this session or account for some time. Returns the end of that time, by the store's clock.
+pub async fn end(tx: &mut Tx, id: Uuid, lasts: TimeDelta) -> Result<DateTime<Utc>, StoreError> {
+    let sql = "insert into ended as e (id, until) values ($1, now() + make_interval(secs => $2))
+        on conflict (id) do update set until = greatest(e.until, excluded.until), written_at = now()
+        returning until";
+    Ok(tx.query_one(sql, &[&id, &lasts.as_seconds_f64()]).await?.get(0))
 }
 
 /// What has ended, as one query of the table returns it.

@@ -1,13 +1,17 @@
 //! Mail, sent by jobs.
 
+pub mod digest;
+pub mod housekeeping;
 pub mod mails;
 
 use ::events::notifications::{DeliveredChannel, SendMail};
 use skeleton::{Failure, Jobs, Progress, Publish, mail::Mailer, store::postgres::Tx};
 
-use self::mails::mail_of;
-use crate::{
+use self::{
     digest::{gather_digests, mail_digest},
+    mails::mail_of,
+};
+use crate::{
     events::{delivered, not_mailed},
     store::{self, Recipient},
 };

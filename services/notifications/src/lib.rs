@@ -1,7 +1,6 @@
 //! Notifications: notifies members in the app and by mail.
 
 mod consumers;
-mod digest;
 pub mod domain;
 mod events;
 mod excerpts;
@@ -20,5 +19,6 @@ pub fn service() -> Service<Postgres> {
         .consumes(consumers::subscriptions())
         .answers(requests::answers(), &["gateway"])
         .jobs(jobs::jobs())
-        .schedules(digest::schedules())
+        .schedules(jobs::digest::schedules())
+        .housekeeping(jobs::housekeeping::tasks())
 }

@@ -11,8 +11,8 @@ use skeleton::{
 };
 
 use crate::{
-    digest::{choose_digest, get_digest},
     domain::{Channels, Kind, Preferences},
+    jobs::digest::{choose_digest, get_digest},
     store::{self, Listed},
 };
 

@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__notifications", include_str!("../migrations/V1__notifications.sql")),
     ("V2__order", include_str!("../migrations/V2__order.sql")),
     ("V6__digest", include_str!("../migrations/V6__digest.sql")),
+    ("V14__expiry", include_str!("../migrations/V14__expiry.sql")),
 ];
 
 /// The recipient of a notification.
@@ -139,6 +140,15 @@ pub async fn count_unread(store: &Postgres, account: Uuid) -> Result<u32, StoreE
 pub async fn mark_read(tx: &mut Tx, account: Uuid, notification: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let sql = "update notifications set read_at = coalesce(read_at, $3) where notification_id = $1 and account_id = $2 and in_app";
     Ok(tx.execute(sql, &[&notification, &account, &now]).await? > 0)
+}
+
+/// Deletes at most `limit` notifications created before the given time. Other replicas may delete others at the same
+/// time.
+pub async fn remove_older(store: &Postgres, than: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+    let sql = "delete from notifications where notification_id = any(array(
+        select notification_id from notifications where created_at < $1 order by created_at limit $2
+        for update skip locked))";
+    store.execute(sql, &[&than, &limit]).await
 }
 
 /// The preferences of an account.

@@ -174,7 +174,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn expected(&self, form: impl Display) -> Wrong {
-        let shown = if super::is_secret(&self.name) { "(hidden)" } else { self.text };
+        let shown = super::masking::shown_text(&self.name, self.text);
         Wrong::custom(format!("expected {form}, got `{shown}`"))
     }
 

@@ -79,7 +79,7 @@ where
     ) -> Poll<HandlerResult> {
         loop {
             if self.may_begin() {
-                let hand = tx.hand(self.hands.hand(self.next));
+                let hand = tx.hand(self.hands.slot(self.next));
                 let Some(hand) = hand else { return Poll::Ready(Err(Failure::bug("this store cannot pipeline"))) };
                 self.running.push(call(self.next, hand));
                 self.next += 1;

@@ -32,7 +32,7 @@ impl Breaker {
             opens_after: settings.opens_after,
             pause: Duration::from_millis(settings.pause_ms),
             longest_pause: Duration::from_millis(settings.longest_pause_ms),
-            longest_trial: Duration::from_millis(settings.patience_ms + settings.call_timeout_ms),
+            longest_trial: Duration::from_millis(settings.slot_timeout_ms + settings.call_timeout_ms),
         }
     }
 

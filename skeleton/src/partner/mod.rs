@@ -136,7 +136,7 @@ impl Partner {
         let Shared { limit, limits, settings, environment, .. } = &*self.shared;
         let call = environment.new_id();
         let came = Instant::now();
-        let patience = came + Duration::from_millis(settings.patience_ms);
+        let deadline = came + Duration::from_millis(settings.slot_timeout_ms);
         loop {
             // Taken before the store is asked: by the store's clock, the places are reserved for longer than the call
             // can last.
@@ -146,8 +146,8 @@ impl Partner {
                 return Ok((Places { partner: self, call, are_left: false }, asked + limit.longest_call));
             };
             let wait = self.jittered(wait.clamp(Duration::from_millis(2), LOOK_AGAIN));
-            if Instant::now() + wait > patience {
-                let reason = format!("has no room for another call: waited {} ms", settings.patience_ms);
+            if Instant::now() + wait > deadline {
+                let reason = format!("has no room for another call: waited {} ms", settings.slot_timeout_ms);
                 return Err(self.unavailable(&reason));
             }
             sleep(wait).await;

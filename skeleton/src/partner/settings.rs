@@ -24,7 +24,7 @@ pub struct PartnerSettings {
     pub call_timeout_ms: u64,
     /// How long a call waits for its turn, in milliseconds, before it fails as unavailable.
     #[serde(default = "five_seconds")]
-    pub patience_ms: u64,
+    pub slot_timeout_ms: u64,
     /// The most attempts at one call while the partner is away.
     #[serde(default = "three")]
     pub attempts: u32,
@@ -74,7 +74,7 @@ impl PartnerSettings {
             period_ms,
             at_once,
             call_timeout_ms: ten_seconds(),
-            patience_ms: five_seconds(),
+            slot_timeout_ms: five_seconds(),
             attempts: three(),
             retry_share: a_tenth(),
             opens_after: five(),
@@ -95,12 +95,13 @@ impl PartnerSettings {
         check(self.attempts > 0, "attempts must be 1 or more".to_owned());
         check(self.opens_after > 0, "opens_after must be 1 or more".to_owned());
         check((0.0..=1.0).contains(&self.retry_share), "retry_share must be 0 to 1".to_owned());
-        let longest = u64::from(self.attempts).saturating_mul(self.patience_ms.saturating_add(self.call_timeout_ms));
+        let longest =
+            u64::from(self.attempts).saturating_mul(self.slot_timeout_ms.saturating_add(self.call_timeout_ms));
         let is_in_time = longest < handler_timeout_ms;
         check(
             is_in_time,
             format!(
-                "attempts × (patience_ms + call_timeout_ms) are {longest} ms, and a handler has {handler_timeout_ms} ms: \
+                "attempts × (slot_timeout_ms + call_timeout_ms) are {longest} ms, and a handler has {handler_timeout_ms} ms: \
                  lower them, or raise retry.handler_timeout_ms"
             ),
         );

@@ -24,7 +24,7 @@ const LOOKS: u32 = 12;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long requests to an owner that does not answer are repeated.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Processes the slices of one step.
 pub(super) struct Worker<'r, S> {
@@ -224,7 +224,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
 
     /// Sends a request to an owner, again while it is overloaded or unavailable.
     async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, RebuildError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.rebuilding.requests.call(request, RequestOptions::default()).await {
                 Ok(reply) => return Ok(reply),

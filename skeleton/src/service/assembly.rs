@@ -88,11 +88,11 @@ impl<S: Store> Assembled<S> {
     pub fn requests(&self, calls: &[String], replies: &Link, publishing: &Link, stop: &Stop) -> Requests {
         let (name, environment) = (&self.service.name, self.service.environment.clone());
         let asking = Arc::new(self.another_publisher(publishing));
-        let patience = Duration::from_millis(self.common.requests.timeout_ms);
+        let timeout = Duration::from_millis(self.common.requests.timeout_ms);
         if calls.is_empty() {
-            return Requests::of_nobody(name, asking, patience, environment);
+            return Requests::of_nobody(name, asking, timeout, environment);
         }
-        Requests::start(name, replies.clone(), asking, patience, environment, stop.clone())
+        Requests::start(name, replies.clone(), asking, timeout, environment, stop.clone())
     }
 
     fn another_publisher(&self, publishing: &Link) -> RabbitPublisher {

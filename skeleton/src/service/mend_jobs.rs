@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The time limit for connecting to the broker.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The criteria for lost jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
@@ -98,9 +98,9 @@ async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendErr
     let login = Login::new(&broker)?;
     let link = Link::open(login, format!("{service} mending"), Environment::system(), opened);
     let queue = format!("{service}.jobs");
-    match tokio::time::timeout(PATIENCE, waiting_in(&link, &queue)).await {
+    match tokio::time::timeout(TIMEOUT, waiting_in(&link, &queue)).await {
         Ok(waiting) => Ok(waiting.map_err(MendError::Broker)?.unwrap_or(0)),
-        Err(_) => Err(MendError::Broker(BrokerError::Timeout(PATIENCE))),
+        Err(_) => Err(MendError::Broker(BrokerError::Timeout(TIMEOUT))),
     }
 }
 

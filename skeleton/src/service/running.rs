@@ -169,7 +169,7 @@ impl<S: Store> Service<S> {
     /// Starts the service: checks all settings, waits for the store, migrates it, and starts all parts.
     ///
     /// # Errors
-    /// If settings are invalid, a port is taken, or the store does not respond within `life.patience_s`.
+    /// If settings are invalid, a port is taken, or the store does not respond within `life.startup_timeout_s`.
     pub async fn start(mut self, settings: Settings, environment: Environment) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &environment)?;
         self.warn_of_retirements();
@@ -319,9 +319,9 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, address))
 }
 
-/// Waits until the store responds, for `life.patience_s` at most.
+/// Waits until the store responds, for `life.startup_timeout_s` at most.
 async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
-    let deadline = Instant::now() + Duration::from_secs(life.patience_s);
+    let deadline = Instant::now() + Duration::from_secs(life.startup_timeout_s);
     let mut told = false;
     loop {
         let Err(error) = store.ping().await else { return Ok(()) };
@@ -329,7 +329,7 @@ async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartE
             return Err(StartError::Store(error));
         }
         if !std::mem::replace(&mut told, true) {
-            warn!(%error, patience_s = life.patience_s, "the store does not respond yet; waiting for it");
+            warn!(%error, startup_timeout_s = life.startup_timeout_s, "the store does not respond yet; waiting for it");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The time limit for connecting to the broker.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The number of subjects raised in one statement.
 const WINDOW: usize = 1000;
@@ -96,8 +96,8 @@ async fn published_numbers(service: &str, settings: &Settings) -> Result<Vec<(St
     let (_open, opened) = stop::channel();
     let login = Login::new(&broker)?;
     let link = Link::open(login, format!("{service} recovering"), Environment::system(), opened);
-    if tokio::time::timeout(PATIENCE, link.up()).await.is_err() {
-        return Err(SequencesError::History(BrokerError::Timeout(PATIENCE)));
+    if tokio::time::timeout(TIMEOUT, link.up()).await.is_err() {
+        return Err(SequencesError::History(BrokerError::Timeout(TIMEOUT)));
     }
     let numbers = last_numbers(&link, service).await.map_err(SequencesError::History)?;
     Ok(numbers.into_iter().collect())

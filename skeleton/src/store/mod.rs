@@ -9,7 +9,6 @@ mod decisions;
 mod delays;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
-mod hands;
 pub mod jobs;
 pub mod leases;
 pub mod limits;
@@ -17,12 +16,13 @@ pub mod limits;
 pub mod neo4j;
 mod outbox;
 mod outgoing;
-mod place;
+mod pipelined_batch;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod rebuildable;
 mod sagas;
 pub mod schedules;
+mod sequence_position;
 mod set_aside;
 mod slice;
 mod work;
@@ -38,20 +38,20 @@ pub use bookmarks::Bookmarks;
 pub(crate) use checks::MAX_BODY;
 pub use decisions::{Act, Decision, Decisions, Fingerprint, Group, KEPT_DAYS, NotSigned, Signed};
 pub use delays::{Delay, Delays};
-pub use hands::{PipelineSlot, PipelinedBatch};
 pub use jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob};
 pub use leases::{Fenced, Lease, Leases};
 pub use outbox::{Outbox, OutboxRow, Route};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
-pub use place::SequencePosition;
-#[cfg(any(feature = "postgres", feature = "neo4j"))]
-pub(crate) use place::past_given_up;
+pub use pipelined_batch::{PipelineSlot, PipelinedBatch};
 pub use rebuildable::Rebuildable;
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
+pub use sequence_position::SequencePosition;
+#[cfg(any(feature = "postgres", feature = "neo4j"))]
+pub(crate) use sequence_position::past_given_up;
+pub use set_aside::{CursorsToCheck, Filter, SetAside, State, moment};
 pub(crate) use set_aside::{EXACT, envelope_in, keepable};
-pub use set_aside::{Filter, LinesToCheck, SetAside, State, moment};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
 pub use work::{Ending, PendingMessage, Publish, ServiceContext, UnitOfWork};
@@ -109,7 +109,7 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     fn due(
         &self,
         queue: &str,
-        lines: &LinesToCheck,
+        lines: &CursorsToCheck,
         except: &[String],
         limit: i64,
     ) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;

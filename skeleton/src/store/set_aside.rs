@@ -155,7 +155,7 @@ impl SetAside {
 
 /// The lines in which to look for messages whose predecessor has been handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinesToCheck {
+pub enum CursorsToCheck {
     /// All lines.
     All,
     /// Only these: no other line has advanced since it was checked.

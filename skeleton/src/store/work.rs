@@ -328,6 +328,12 @@ pub trait Publish: Transaction {
         self.unit_of_work().cause().map(|message| message.id)
     }
 
+    /// The time at which the current message was written, by its sender's clock. Compare it only with other times of that
+    /// sender.
+    fn message_time(&self) -> Option<DateTime<Utc>> {
+        self.unit_of_work().cause().map(|message| message.time)
+    }
+
     /// The sequence of the current event, among those of its subject.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use events::{Envelope, Event, Request};
 use tokio::{sync::broadcast, time::Instant};
 use uuid::Uuid;
 
-use super::{Neighbour, PATIENCE, Provisioned, TestStore, World, broker_password, eventually, spy::Spy};
+use super::{Neighbour, Provisioned, TIMEOUT, TestStore, World, broker_password, eventually, spy::Spy};
 use crate::{
     config::{BrokerSettings, Settings},
     failure::Problem,
@@ -342,7 +342,7 @@ async fn ending_of(endings: &mut broadcast::Receiver<Ending>, message: Uuid) -> 
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting)
+    tokio::time::timeout(TIMEOUT, waiting)
         .await
-        .unwrap_or_else(|_| panic!("the message was not handled within {} s", PATIENCE.as_secs()))
+        .unwrap_or_else(|_| panic!("the message was not handled within {} s", TIMEOUT.as_secs()))
 }

@@ -50,7 +50,7 @@ use tokio::time::Instant;
 use crate::store::Signed;
 
 /// How long a test waits for an expected change.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The person who decides about parked messages in tests.
 ///
@@ -68,13 +68,13 @@ pub async fn eventually<T, Out>(what: &str, mut look: impl FnMut() -> Out) -> T
 where
     Out: Future<Output = Result<T, String>>,
 {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let seen = match look().await {
             Ok(found) => return found,
             Err(seen) => seen,
         };
-        assert!(Instant::now() < deadline, "{what}: not within {} s; last state: {seen}", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "{what}: not within {} s; last state: {seen}", TIMEOUT.as_secs());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

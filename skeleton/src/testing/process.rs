@@ -7,7 +7,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{PATIENCE, TestApp, TestStore};
+use super::{TIMEOUT, TestApp, TestStore};
 
 /// A process of the service's program. Killed when dropped.
 pub struct Process {
@@ -32,7 +32,7 @@ impl<S: TestStore> TestApp<S> {
             }
             false
         };
-        let started = tokio::time::timeout(PATIENCE, started).await;
+        let started = tokio::time::timeout(TIMEOUT, started).await;
         assert_eq!(started, Ok(true), "{program} has not started");
         // Read to the end: a process blocks if its output is not read.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });

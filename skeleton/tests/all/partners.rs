@@ -36,7 +36,7 @@ async fn visit(visits: &Visits, moment: Duration) -> Result<(), Fault> {
 async fn three_replicas_together_keep_to_the_rate_and_to_the_calls_at_once() {
     let app = TestApp::start(probe::service(), &[]).await;
     let (visits, period) = (Visits::default(), Duration::from_millis(400));
-    let settings = PartnerSettings { patience_ms: 20_000, ..PartnerSettings::of(8, 400, 3) };
+    let settings = PartnerSettings { slot_timeout_ms: 20_000, ..PartnerSettings::of(8, 400, 3) };
     let partners = replicas(&app, &settings);
 
     let calls = (0..40).map(|n| partners[n % 3].call(|| visit(&visits, Duration::from_millis(15))));
@@ -74,7 +74,7 @@ async fn the_same_replicas_without_a_limit_come_all_at_once() {
 async fn what_a_killed_replica_held_is_free_when_its_call_could_have_lasted_no_longer() {
     let app = TestApp::start(probe::service(), &[]).await;
     let store = &app.parts().store;
-    let settings = PartnerSettings { call_timeout_ms: 300, patience_ms: 5000, ..PartnerSettings::of(100, 100, 1) };
+    let settings = PartnerSettings { call_timeout_ms: 300, slot_timeout_ms: 5000, ..PartnerSettings::of(100, 100, 1) };
     let limit = skeleton::store::limits::Limit {
         partner: "post".to_owned(),
         calls: settings.calls,
@@ -103,7 +103,7 @@ async fn what_a_killed_replica_held_is_free_when_its_call_could_have_lasted_no_l
 #[tokio::test]
 async fn a_call_that_is_given_up_leaves_its_place() {
     let app = TestApp::start(probe::service(), &[]).await;
-    let settings = PartnerSettings { patience_ms: 2000, ..PartnerSettings::of(100, 100, 1) };
+    let settings = PartnerSettings { slot_timeout_ms: 2000, ..PartnerSettings::of(100, 100, 1) };
     let partner = &replicas(&app, &settings)[0];
     let visits = Visits::default();
 
@@ -121,7 +121,7 @@ async fn a_call_that_is_given_up_leaves_its_place() {
 #[tokio::test]
 async fn a_call_whose_turn_does_not_come_is_unavailable_and_not_made() {
     let app = TestApp::start(probe::service(), &[]).await;
-    let settings = PartnerSettings { patience_ms: 1000, ..PartnerSettings::of(1, 60_000, 1) };
+    let settings = PartnerSettings { slot_timeout_ms: 1000, ..PartnerSettings::of(1, 60_000, 1) };
     let partners = replicas(&app, &settings);
     let visits = Visits::default();
     partners[0].call(|| visit(&visits, Duration::ZERO)).await.unwrap();

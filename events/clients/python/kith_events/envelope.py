@@ -5,10 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from unicodedata import category
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from cloudevents.core.v1.event import CloudEvent
 
+UUID_FORM = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+MAX_BYTES = 2048
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -18,7 +21,8 @@ class EnvelopeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and a time is required."""
+    """The attributes of a message. Kith is stricter than CloudEvents: a time is required. An id that is not a UUID is
+    read as one that is derived from it, as in Kith's services."""
 
     name: str
     """The message's full name, `contacts.contact-added.v1`: the CloudEvents type."""
@@ -83,14 +87,14 @@ class Envelope:
         return cls(
             name=event.get_type(),
             source=event.get_source(),
-            id=parsed(event, "id", UUID, "a UUID"),
+            id=read_id(event, "id", f"{event.get_source()}\n"),
             time=time,
             subject=event.get_subject(),
             sequence=parsed(event, "sequence", int, "a whole number from 1"),
             traceparent=parsed(event, "traceparent", str, "a W3C traceparent"),
-            correlation_id=parsed(event, "correlationid", UUID, "a UUID"),
-            causation_id=parsed(event, "causationid", UUID, "a UUID"),
-            actor=parsed(event, "actor", UUID, "a UUID"),
+            correlation_id=read_id(event, "correlationid"),
+            causation_id=read_id(event, "causationid"),
+            actor=parsed(event, "actor", strict_uuid, "a UUID"),
         )
 
 
@@ -103,6 +107,28 @@ EXTENSIONS = {
     "causationid": "causation_id",
     "actor": "actor",
 }
+
+
+def strict_uuid(text: str) -> UUID:
+    """Reads a UUID in its form with hyphens. `UUID` alone accepts other forms too."""
+    if UUID_FORM.fullmatch(text) is None:
+        raise ValueError
+    return UUID(text)
+
+
+def read_id(event: CloudEvent, attribute: str, scope: str = "") -> UUID | None:
+    """Reads an id, which may be any text: one that is not a UUID is mapped to one. An id is unique within its scope."""
+    value = event.get_attributes().get(attribute)
+    if value is None:
+        return None
+    text = str(value)
+    if not 0 < len(text.encode()) <= MAX_BYTES or any(category(char) == "Cc" for char in text):
+        form = f"text of 1 to {MAX_BYTES} bytes without control characters"
+        raise EnvelopeError(f"the attribute {attribute} cannot be read: it should be {form}")
+    try:
+        return strict_uuid(text)
+    except ValueError:
+        return uuid5(NAMESPACE_URL, scope + text)
 
 
 def parsed(event: CloudEvent, attribute: str, parse: Callable[[str], Any], form: str) -> Any:

@@ -136,16 +136,16 @@ def test_what_an_envelope_writes_is_a_cloud_event_by_the_specification_s_schema(
 
 
 def test_which_examples_kith_s_envelope_refuses_and_why():
-    reasons = set()
     for event in [*spec_examples(), *map(minimal, minimal_events())]:
         message = carried(event, b"{}")
         read = from_message(message.headers, message.content_type, message.body)
-        with pytest.raises(EnvelopeError) as refusal:
+        try:
             Envelope.from_cloud_event(read)
-        reasons.add(str(refusal.value))
+            reason = None
+        except EnvelopeError as refusal:
+            reason = str(refusal)
 
-    # Every example is rejected: none in the specification has a UUID as id, and most have no time.
-    assert reasons == {"the attribute time is missing", "the attribute id cannot be read: it should be a UUID"}
+        assert reason == (None if read.get_time() else "the attribute time is missing")
 
 
 def test_a_native_timestamp_is_read():

@@ -1,8 +1,11 @@
 // The metadata of a Kith message: the CloudEvents attributes, and Kith's extensions.
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { CloudEventV1 } from 'cloudevents'
 
-/** The attributes of a message. Kith is stricter than CloudEvents: an id is a UUID, and a time is required. */
+/**
+ * The attributes of a message. Kith is stricter than CloudEvents: a time is required. An id that is not a UUID is read as
+ * one that is derived from it, as in Kith's services.
+ */
 export interface Envelope {
   /** The message's full name, `contacts.contact-added.v1`: the CloudEvents type. */
   name: string
@@ -49,6 +52,28 @@ const FORMS: [keyof Envelope, (value: string) => boolean, string][] = [
   ['actor', isUuid, 'a UUID'],
 ]
 
+const MAX_BYTES = 2048
+const NAMESPACE_URL = Buffer.from('6ba7b8119dad11d180b400c04fd430c8', 'hex')
+
+/** Returns the UUID of version 5 that RFC 9562 derives from a text. */
+function uuidOf(text: string): string {
+  const bytes = createHash('sha1').update(NAMESPACE_URL).update(text).digest().subarray(0, 16)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x50
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+}
+
+/** Reads an id, which may be any text: one that is not a UUID is mapped to one. An id is unique within its scope. */
+function idIn(event: CloudEventV1<Buffer>, name: string, scope = ''): string | undefined {
+  if (event[name] === undefined) return undefined
+  const text = String(event[name])
+  if (text === '' || Buffer.byteLength(text) > MAX_BYTES || /\p{Cc}/u.test(text)) {
+    const form = `text of 1 to ${MAX_BYTES} bytes without control characters`
+    throw new EnvelopeError(`the attribute ${name} cannot be read: it should be ${form}`)
+  }
+  return isUuid(text) ? text.toLowerCase() : uuidOf(scope + text)
+}
+
 /** Validates the attributes that are set. Throws EnvelopeError. */
 function checked(envelope: Envelope): Envelope {
   for (const [name, isInForm, form] of FORMS) {
@@ -87,14 +112,14 @@ export function fromCloudEvent(event: CloudEventV1<Buffer>): Envelope {
   const envelope = {
     name: event.type,
     source: event.source,
-    id: event.id,
+    id: idIn(event, 'id', `${event.source}\n`),
     time: event.time,
     subject: event.subject,
     sequence: sequence === undefined ? undefined : Number(sequence),
     traceparent: text('traceparent'),
-    correlationId: text('correlationid'),
-    causationId: text('causationid'),
-    actor: text('actor'),
+    correlationId: idIn(event, 'correlationid'),
+    causationId: idIn(event, 'causationid'),
+    actor: text('actor')?.toLowerCase(),
   }
   return checked(withoutUnset(envelope) as unknown as Envelope)
 }

@@ -11,7 +11,7 @@ import addFormats from 'ajv-formats'
 import type { CloudEventV1 } from 'cloudevents'
 import { loadAll } from 'js-yaml'
 import { NotACloudEvent, fromMessage, toMessage } from '../src/binding.js'
-import { fromCloudEvent, newEnvelope, toCloudEvent } from '../src/envelope.js'
+import { EnvelopeError, fromCloudEvent, newEnvelope, toCloudEvent } from '../src/envelope.js'
 
 type Event = Record<string, any>
 
@@ -119,19 +119,14 @@ test("what an envelope writes is a CloudEvent by the specification's schema", op
 })
 
 test("which examples Kith's envelope refuses and why", options, () => {
-  const reasons = [...specExamples(), ...minimalEvents()].map((event) => {
+  for (const event of [...specExamples(), ...minimalEvents()]) {
     const read = fromMessage(carried(event, Buffer.from('{}')))
-    try {
+    if (read.time === undefined) {
+      assert.throws(() => fromCloudEvent(read), new EnvelopeError('the attribute time is missing'))
+    } else {
       fromCloudEvent(read)
-    } catch (error) {
-      return (error as Error).message
     }
-    throw new Error(`${event.id} is accepted`)
-  })
-
-  // Every example is rejected: none in the specification has a UUID as id, and most have no time.
-  const expected = ['the attribute id cannot be read: it should be a UUID', 'the attribute time is missing']
-  assert.deepEqual([...new Set(reasons)].sort(), expected)
+  }
 })
 
 test('a native timestamp and milliseconds are read', options, () => {

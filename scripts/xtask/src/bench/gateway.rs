@@ -15,7 +15,7 @@ use super::{
 use crate::asker::Asker;
 
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Alternates between the request over the broker and the same request over HTTP.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
@@ -34,7 +34,7 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
 async fn compare(six: &Six, size: Size) -> Result<(Vec<f64>, Vec<f64>)> {
     let member = six.member().await?;
     let (stopper, stop) = stop::channel();
-    let asker = Asker::connect(PATIENCE, stop).await?;
+    let asker = Asker::connect(TIMEOUT, stop).await?;
     let request = member.request("GET", &format!("contacts/{}", member.contact), None, "");
     let asked = GetContact { contact_id: member.contact, account_id: member.account };
     let mut lane = Lane::open(&public()).await?;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use skeleton::{
     Settings, StoreError,
     store::{
-        Counts, Decision, Decisions, Filter, Group, LinesToCheck, ServiceContext, SetAside, Signed, Store,
+        Counts, CursorsToCheck, Decision, Decisions, Filter, Group, ServiceContext, SetAside, Signed, Store,
         StoreBuilder, Transaction, UnitOfWork,
     },
     testing::{Provisioned, TestStore},
@@ -57,7 +57,7 @@ impl Store for NullStore {
         Ok(())
     }
 
-    async fn due(&self, _: &str, _: &LinesToCheck, _: &[String], _: i64) -> Result<Vec<Uuid>, StoreError> {
+    async fn due(&self, _: &str, _: &CursorsToCheck, _: &[String], _: i64) -> Result<Vec<Uuid>, StoreError> {
         Ok(Vec::new())
     }
 

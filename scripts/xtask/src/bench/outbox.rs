@@ -26,7 +26,7 @@ const QUEUE: &str = "bench.outbox";
 const REST: Duration = Duration::from_millis(20);
 
 /// How long one message may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From the call of commit, including its write to disk, to the delivery from a quorum queue.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
@@ -66,7 +66,7 @@ async fn latencies(count: usize) -> Result<Vec<f64>> {
         tx.publish(removed).map_err(|failure| anyhow!("{failure}"))?;
         let began = Instant::now();
         tx.commit().await?;
-        let delivery = tokio::time::timeout(PATIENCE, consumer.next()).await.context("no message arrived in time")?;
+        let delivery = tokio::time::timeout(TIMEOUT, consumer.next()).await.context("no message arrived in time")?;
         latencies.push(began.elapsed().as_secs_f64() * 1e3);
         delivery.context("the consumer has ended")??.ack(BasicAckOptions::default()).await?;
     }

@@ -12,7 +12,7 @@ use crate::usage::Usage;
 const UNDER: &str = "KITH_BENCH_UNDER";
 
 /// How long a program may take to stop.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The polling interval.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -91,7 +91,7 @@ impl Process {
     pub async fn stop(mut self) -> Result<()> {
         let told = Command::new("kill").arg(self.pid()?.to_string()).status().await?;
         ensure!(told.success(), "cannot stop the process");
-        tokio::time::timeout(PATIENCE, self.0.wait()).await.context("the process did not stop in time")??;
+        tokio::time::timeout(TIMEOUT, self.0.wait()).await.context("the process did not stop in time")??;
         Ok(())
     }
 }

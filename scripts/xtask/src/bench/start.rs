@@ -22,7 +22,7 @@ use super::{
 };
 
 /// How long a start may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The interval between two readiness checks.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -83,7 +83,7 @@ async fn one_start(program: &Path, settings: &[(String, String)]) -> Result<f64>
         if let Some(status) = child.try_wait()? {
             bail!("contacts exited while starting: {status}");
         }
-        ensure!(began.elapsed() < PATIENCE, "contacts was not ready within {} s", PATIENCE.as_secs());
+        ensure!(began.elapsed() < TIMEOUT, "contacts was not ready within {} s", TIMEOUT.as_secs());
         tokio::time::sleep(PAUSE).await;
     }
     let taken = began.elapsed().as_secs_f64() * 1e3;
@@ -96,6 +96,6 @@ async fn stop(mut child: Child) -> Result<()> {
     let id = child.id().context("the process has already exited")?;
     let told = Command::new("kill").arg(id.to_string()).status().await?;
     ensure!(told.success(), "cannot stop process {id}");
-    tokio::time::timeout(PATIENCE, child.wait()).await.context("the process did not stop in time")??;
+    tokio::time::timeout(TIMEOUT, child.wait()).await.context("the process did not stop in time")??;
     Ok(())
 }

@@ -47,7 +47,7 @@ const EACH: usize = 100;
 const MOST_MEMORY: f64 = 150.0;
 
 /// The time limit per thousand events of a backlog.
-const PATIENCE_EACH_THOUSAND: Duration = Duration::from_secs(5);
+const TIMEOUT_PER_THOUSAND: Duration = Duration::from_secs(5);
 
 /// The final state equals that after handling the events in order.
 pub async fn shuffled(stage: &mut Stage) -> Result<Played> {
@@ -154,7 +154,7 @@ fn event<E: Event>(event: &E, number: usize) -> Result<Outgoing> {
 async fn worked_off(pid: String, events: usize) -> Result<f64> {
     let listens = connect(LISTENS).await?;
     let (pid, mut most) = (pid.parse()?, 0.0_f64);
-    let limit = Duration::from_secs(30) + PATIENCE_EACH_THOUSAND * u32::try_from(events / 1000)?;
+    let limit = Duration::from_secs(30) + TIMEOUT_PER_THOUSAND * u32::try_from(events / 1000)?;
     until("the backlog to be processed", limit, async || {
         most = most.max(memory(pid, "VmRSS:")?);
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -20,7 +20,7 @@ use crate::public::contact_names;
 const EVERY: Duration = Duration::from_millis(100);
 
 /// How long a caller waits for a response; longer than the public API's own deadline.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the services may take to know a new member.
 const SETTLING: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ struct Asked {
 impl Caller {
     /// Registers a member.
     pub async fn register() -> Result<Self> {
-        let client = Client::builder().timeout(PATIENCE).build()?;
+        let client = Client::builder().timeout(TIMEOUT).build()?;
         let mut caller = Self { client, url: format!("http://{}/api/v1", public_place()), token: String::new() };
         let (email, password) = (format!("{}@chaos.test", Uuid::new_v4()), Uuid::new_v4().to_string());
         let account = json!({ "email": email, "password": password, "name": "A caller" });

@@ -25,7 +25,7 @@ use crate::{
 const IN_HAND: usize = 50;
 
 /// How long to wait for a step.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The least size of an event, which heartbeats never reach: the relay sends the first batch and waits for the
 /// confirms.
@@ -70,10 +70,10 @@ async fn ended_with(pair: Pair, healed: Instant, repeats: Repeats) -> Result<Pla
     pair.settled().await?;
     let recovery = healed.elapsed();
     if repeats == Repeats::Surely {
-        until("an event to be delivered twice", PATIENCE, async || Ok(pair.duplicates().await? > 0.0)).await?;
+        until("an event to be delivered twice", TIMEOUT, async || Ok(pair.duplicates().await? > 0.0)).await?;
     }
     // Repeated deliveries are handled by now: none of them waits.
-    until("an empty queue", PATIENCE, async || Ok(pair.waiting().await? == 0)).await?;
+    until("an empty queue", TIMEOUT, async || Ok(pair.waiting().await? == 0)).await?;
     let duplicates = pair.duplicates().await?;
     let (ledger, _) = pair.settled().await?;
     pair.finish().await?;
@@ -81,7 +81,7 @@ async fn ended_with(pair: Pair, healed: Instant, repeats: Repeats) -> Result<Pla
 }
 
 async fn outbox_holds(pair: &Pair, count: i64) -> Result<()> {
-    until(&format!("{count} events in the outbox"), PATIENCE, async || Ok(pair.outbox().await? == count)).await
+    until(&format!("{count} events in the outbox"), TIMEOUT, async || Ok(pair.outbox().await? == count)).await
 }
 
 async fn committed(_: &mut Stage) -> Result<Played> {
@@ -108,7 +108,7 @@ async fn published(_: &mut Stage) -> Result<Played> {
         let before = std::mem::replace(&mut looked, processes::unread_bytes(port)?);
         Ok(looked > ON_THE_WAY && looked == before)
     };
-    until("the events to be in flight", PATIENCE, on_the_way).await?;
+    until("the events to be in flight", TIMEOUT, on_the_way).await?;
     pair.writer.kill().await?;
     processes::resume("rabbitmq").await?;
     let restarted = Instant::now();
@@ -155,7 +155,7 @@ async fn unacknowledged(_: &mut Stage) -> Result<Played> {
     outbox_holds(&pair, 0).await?;
     processes::pause("rabbitmq").await?;
     hold.release().await?;
-    until("a commit", PATIENCE, async || Ok(pair.seen().await?.different > before)).await?;
+    until("a commit", TIMEOUT, async || Ok(pair.seen().await?.different > before)).await?;
     pair.listener.kill().await?;
     processes::kill("rabbitmq").await?;
     processes::start_server("rabbitmq").await?;
@@ -179,7 +179,7 @@ async fn still(_: &mut Stage) -> Result<Played> {
         Ok(connections.iter().any(|connection| connection["user"] == TALLY))
     };
     // The broker lists its connections with a delay of a few seconds.
-    until("the broker to know the connection", PATIENCE, async || is_connected().await).await?;
+    until("the broker to know the connection", TIMEOUT, async || is_connected().await).await?;
     processes::signal(&pid, "-STOP").await?;
     let began = Instant::now();
     let is_given_up = async || -> Result<bool> { Ok(!is_connected().await?) };

@@ -39,7 +39,7 @@ pub const LISTENS: &str = "chaos_listener";
 const CONTACTS: u128 = 20;
 
 /// How long all events may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The two services.
 pub struct Pair {
@@ -154,7 +154,7 @@ impl Pair {
             let written = self.written().await? + i64::try_from(beside)?;
             let seen = self.seen().await?;
             let missing = written - seen.different;
-            if missing > 0 && began.elapsed() < PATIENCE {
+            if missing > 0 && began.elapsed() < TIMEOUT {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }

@@ -17,13 +17,13 @@ use crate::{asker::Asker, progress::Progress};
 const AT_ONCE: usize = 16;
 
 /// The timeout of a reply while all requests run at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Loads a network; loading it again changes nothing.
 pub async fn load(network: &Network) -> Result<()> {
     let began = Instant::now();
     let (stopper, stop) = stop::channel();
-    let asking = Asker::connect(PATIENCE, stop).await?;
+    let asking = Asker::connect(TIMEOUT, stop).await?;
     println!("{} people, {} ties", network.people.len(), network.ties.len());
 
     let progress = Progress::new("accounts", network.people.len());

@@ -15,7 +15,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::copy::copied;
-use list::{REMOVALS, Removal};
+use list::{Removal, removals};
 use outcome::{Outcome, TABLE, revision};
 use run::{Verdict, build, run};
 use without::without;
@@ -60,11 +60,11 @@ impl Removals {
 
     fn chosen(&self) -> Result<Vec<&'static Removal>> {
         for name in &self.only {
-            let is_there = REMOVALS.iter().any(|removal| removal.name == name);
+            let is_there = removals().any(|removal| removal.name == name);
             ensure!(is_there, "there is no mechanism {name}: choose from {}", names());
         }
         let is_chosen = |removal: &&Removal| self.only.is_empty() || self.only.iter().any(|name| name == removal.name);
-        Ok(REMOVALS.iter().filter(is_chosen).collect())
+        Ok(removals().filter(is_chosen).collect())
     }
 }
 
@@ -81,5 +81,5 @@ async fn all_are_green(copy: &Path, chosen: &[&Removal]) -> Result<()> {
 }
 
 fn names() -> String {
-    REMOVALS.iter().map(|removal| removal.name).collect::<Vec<_>>().join(", ")
+    removals().map(|removal| removal.name).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! Postgres and Elasticsearch: databases and indices of other services.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, error::SqlState};
 
 use super::{address, secret};
 
@@ -19,7 +19,7 @@ pub async fn refuse(service: &str) -> Result<usize> {
         if database == service {
             drop(opened.with_context(|| format!("{service} cannot open its own database"))?);
         } else {
-            ensure!(opened.is_err(), "{service} can open the database {database}");
+            ensure!(is_refusal(opened.err(), database)?, "{service} can open the database {database}");
             refused += 1;
         }
     }
@@ -35,4 +35,15 @@ pub async fn refuse(service: &str) -> Result<usize> {
         refused += 1;
     }
     Ok(refused)
+}
+
+/// Whether Postgres refused to open a database for lack of rights. A database that does not exist, or a server that does
+/// not answer, has refused nothing.
+fn is_refusal(error: Option<tokio_postgres::Error>, database: &str) -> Result<bool> {
+    let Some(error) = error else { return Ok(false) };
+    let refusals = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+    if error.code().is_some_and(|code| refusals.contains(code)) {
+        return Ok(true);
+    }
+    Err(error).with_context(|| format!("opening the database {database} failed, but not for lack of rights"))
 }

@@ -13,7 +13,7 @@ use crate::native::{SERVICES, setting};
 const OWNER: &str = "network";
 
 /// How long the server may take to respond.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Tries the owner's login, which must succeed, and all others. Returns how many were refused.
 pub async fn refuses() -> Result<usize> {
@@ -38,7 +38,7 @@ pub async fn refuses() -> Result<usize> {
 }
 
 async fn ask(place: &str, user: &str, password: &str) -> Result<(), neo4rs::Error> {
-    let config = ConfigBuilder::default().uri(place).user(user).password(password).connection_timeout(PATIENCE);
+    let config = ConfigBuilder::default().uri(place).user(user).password(password).connection_timeout(TIMEOUT);
     Graph::connect(config.build()?)?.run(query("RETURN 1")).await
 }
 

@@ -17,7 +17,7 @@ use super::place::Place;
 const EVERY: Duration = Duration::from_millis(100);
 
 /// The timeout of a readiness check.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Distributes requests to gateways in turn. Clones share their state.
 #[derive(Clone, Default)]
@@ -63,7 +63,7 @@ impl Balancer {
 
     /// Checks the readiness of all gateways forever.
     pub async fn look(&self) {
-        let client = Client::builder().timeout(PATIENCE).build().unwrap_or_default();
+        let client = Client::builder().timeout(TIMEOUT).build().unwrap_or_default();
         loop {
             let places = self.with(|gateways| gateways.iter().map(|gateway| gateway.place.clone()).collect::<Vec<_>>());
             for place in places {

@@ -21,7 +21,7 @@ use super::{
 use crate::public::{Session, contact_names, good, id_of, known_to_network, sign_up};
 
 /// How long a caller waits for a response.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shorter than the gateway's own (`http.header_timeout_ms`), as in every load balancer: the side that closes an idle
 /// connection must be the one that would send on it.
@@ -76,7 +76,7 @@ struct Member {
 impl Load {
     /// Registers this many members, and waits until every service knows them.
     pub async fn prepare(balancer: Balancer, members: usize) -> Result<Arc<Self>> {
-        let client = Client::builder().timeout(PATIENCE).pool_idle_timeout(KEPT_IDLE).build()?;
+        let client = Client::builder().timeout(TIMEOUT).pool_idle_timeout(KEPT_IDLE).build()?;
         let run = Uuid::new_v4().simple().to_string()[..12].to_owned();
         let mut load = Self { client, balancer, members: Vec::new(), run, acknowledged: Mutex::default() };
         let joining = stream::iter(0..members).map(|number| load.join(number)).buffered(4);

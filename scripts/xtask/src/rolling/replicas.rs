@@ -16,7 +16,7 @@ use crate::{
 const NOTICE_MS: u64 = 1000;
 
 /// How long a replica may take to become ready, and to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A replica of each service.
 pub struct Replicas {
@@ -72,7 +72,7 @@ impl Replicas {
         let replica = Replica::start(service).await?;
         if service == "gateway" {
             self.balancer.add(replica.place.clone());
-            until("the load balancer to use a new gateway", PATIENCE, async || Ok(self.balancer.uses(&replica.place)))
+            until("the load balancer to use a new gateway", TIMEOUT, async || Ok(self.balancer.uses(&replica.place)))
                 .await?;
         }
         Ok(self.running.insert(service, replica))
@@ -91,7 +91,7 @@ impl Replica {
         let mut process = ServiceProgram::of(service).await?.start(&settings)?;
         let client = Client::new();
         let mut has_ended = false;
-        until(&format!("{service} to be ready"), PATIENCE, async || {
+        until(&format!("{service} to be ready"), TIMEOUT, async || {
             has_ended = process.try_wait().is_ok_and(|status| status.is_some());
             Ok(has_ended || place.is_ready(&client).await)
         })
@@ -105,8 +105,8 @@ impl Replica {
         let pid = self.process.id().with_context(|| format!("{service} has already exited"))?;
         let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
         ensure!(sent.success(), "cannot stop {service}: there is no process {pid}");
-        let Ok(ended) = tokio::time::timeout(PATIENCE, self.process.wait()).await else {
-            bail!("{service} did not stop within {} s", PATIENCE.as_secs());
+        let Ok(ended) = tokio::time::timeout(TIMEOUT, self.process.wait()).await else {
+            bail!("{service} did not stop within {} s", TIMEOUT.as_secs());
         };
         let status = ended?;
         ensure!(matches!(status.code(), Some(0 | 1)), "{service} did not exit normally: {status}");

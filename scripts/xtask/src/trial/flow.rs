@@ -33,7 +33,7 @@ const LANES: usize = 2;
 const MOST_ACCOUNTS: usize = 200;
 
 /// The timeout after which a request is retried with the same id: a reply may be lost with a broker.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time limit for one contact.
 const NO_MORE: Duration = Duration::from_secs(120);
@@ -57,7 +57,7 @@ impl Flow {
     /// Opens the accounts, one for each address book up to a limit.
     pub async fn start(books: usize) -> Result<Self> {
         let (asking, stop) = stop::channel();
-        let asker = Asker::connect(PATIENCE, stop).await?;
+        let asker = Asker::connect(TIMEOUT, stop).await?;
         let first = (u64::from(rand::random::<u32>()) + 1) << 20;
         let owners = books.clamp(1, MOST_ACCOUNTS);
         let progress = Progress::new("accounts", owners);

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use crate::{native::run_folder, wait::until};
 
 /// How long it may take to become ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process that runs one of this program's services; killed on drop.
 pub struct OwnService {
@@ -64,7 +64,7 @@ impl OwnService {
         let client = reqwest::Client::new();
         let url = format!("http://{}/health/ready", self.admin);
         let is_ready = async || Ok(client.get(&url).send().await?.status().is_success());
-        until(&format!("{} to be ready", self.command), PATIENCE, is_ready).await
+        until(&format!("{} to be ready", self.command), TIMEOUT, is_ready).await
     }
 
     /// Kills it with SIGKILL.

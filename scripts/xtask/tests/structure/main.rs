@@ -9,6 +9,7 @@ mod pages;
 mod paths;
 mod services;
 mod sizes;
+mod tables;
 
 use std::{
     collections::BTreeSet,

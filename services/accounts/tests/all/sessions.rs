@@ -321,3 +321,21 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
     assert!((known - unknown).abs() / known < 0.05);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn the_newest_50_devices_of_an_account_are_kept() {
+    let app = start().await;
+    let account = register(&app).await;
+    let old = "insert into known_devices (account_id, device, first_seen_at)
+        select $1, 'device ' || n, now() - make_interval(days => n) from generate_series(1, 60) n";
+    app.parts().store.execute(old, &[&account.account_id]).await.unwrap();
+
+    app.call(&sign_in(&account)).await.unwrap();
+
+    let sql = "select device from known_devices where account_id = $1 order by first_seen_at desc";
+    let rows = app.parts().store.query(sql, &[&account.account_id]).await.unwrap();
+    let devices: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(devices.len(), 50);
+    assert_eq!((devices[0].as_str(), devices[49].as_str()), ("Firefox on Linux", "device 49"));
+    app.finish().await;
+}

@@ -5,6 +5,7 @@
 mod book;
 mod cancelling;
 mod contacts;
+mod expiry;
 mod faults;
 mod files;
 mod imports;

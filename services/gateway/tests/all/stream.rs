@@ -10,7 +10,7 @@ use events::{
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use skeleton::testing::PATIENCE;
+use skeleton::testing::TIMEOUT;
 use uuid::Uuid;
 
 use crate::gateway::{Gateway, Member, header, sign, told};
@@ -61,8 +61,7 @@ impl Stream {
                 self.text = rest;
                 return Some(block);
             }
-            let chunk =
-                tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("the stream sends something");
+            let chunk = tokio::time::timeout(TIMEOUT, self.response.chunk()).await.expect("the stream sends something");
             self.text.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
         }
     }

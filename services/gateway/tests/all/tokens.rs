@@ -6,7 +6,9 @@ use std::sync::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{TimeDelta, Utc};
 use events::{
+    Envelope,
     accounts::{Erased, GetSigningKeys, SessionEnded, SigningKeysView},
     gateway::AccountDataErased,
     samples,
@@ -178,13 +180,43 @@ async fn a_session_that_has_ended_is_refused_and_others_are_not() {
 }
 
 #[tokio::test]
+async fn a_session_that_has_ended_is_refused_while_its_token_is_valid_even_if_clocks_differ_by_minutes() {
+    let gateway = Gateway::start_with(&[], accounts()).await;
+    let store = &gateway.app.parts().store;
+    for skew in [-5, 5].map(TimeDelta::minutes) {
+        let member = Member::new();
+        // The clock of accounts differs from the database's. The token is valid for another minute.
+        let ended_at = Utc::now() + skew;
+        let ended = SessionEnded { tokens_expire_at: ended_at + TimeDelta::minutes(1), ..ended(&member) };
+        let envelope = Envelope { time: ended_at, ..gateway.app.world().envelope_for(&ended) };
+        gateway.app.receives_in(&ended, &envelope).await;
+
+        let sql = "select until > now() + interval '6 minutes', until < now() + interval '17 minutes'
+            from ended where id = $1";
+        let row = store.query_one(sql, &[&member.session_id]).await.unwrap();
+        let refused_for_long_enough: (bool, bool) = (row.get(0), row.get(1));
+        let replica = gateway.app.replica(gateway::service()).await;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let address = replica.http_address.unwrap();
+        let asked = client.get(format!("http://{address}/api/v1/me")).bearer_auth(member.token());
+        let status = asked.send().await.unwrap().status();
+
+        assert_eq!(refused_for_long_enough, (true, true), "skew of {skew}");
+        assert_eq!(status, 401, "skew of {skew}");
+        assert_eq!(gateway.get(&member, "/api/v1/me").await.status(), 401, "skew of {skew}");
+        assert!(replica.stop().await);
+    }
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
 async fn an_erased_account_is_refused_on_all_devices_and_nothing_of_it_is_kept() {
     let gateway = Gateway::start().await;
     let member = Member::new();
     let account_id = member.account_id;
     gateway.app.receives(&events::contacts::ImportStarted { account_id, ..samples::contacts::import_started() }).await;
 
-    let erased = Erased { account_id, erased_at: chrono::Utc::now() };
+    let erased = Erased { account_id, erased_at: Utc::now() };
     gateway.app.receives(&erased).await;
     gateway.app.receives(&erased).await;
 
@@ -309,7 +341,7 @@ fn ended(member: &Member) -> SessionEnded {
     SessionEnded {
         account_id: member.account_id,
         session_id: member.session_id,
-        tokens_expire_at: chrono::Utc::now() + chrono::TimeDelta::minutes(15),
+        tokens_expire_at: Utc::now() + TimeDelta::minutes(15),
         ..samples::accounts::session_ended()
     }
 }

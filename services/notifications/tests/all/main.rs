@@ -6,6 +6,7 @@ mod commands;
 mod common;
 mod digest;
 mod domain;
+mod expiry;
 mod mail;
 mod news;
 mod provider;

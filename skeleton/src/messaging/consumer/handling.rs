@@ -145,7 +145,7 @@ impl<S: Store> Queue<S> {
     /// Calls the handlers, with the same effect as calling one after the other.
     async fn call_all(&self, calls: &[Call<'_>], tx: &mut S::Tx) -> HandlerResult {
         let hands = PipelinedBatch::default();
-        if calls.len() < 2 || tx.hand(hands.hand(0)).is_none() {
+        if calls.len() < 2 || tx.hand(hands.slot(0)).is_none() {
             for call in calls {
                 self.call(call.envelope, call.body, tx).await?;
             }

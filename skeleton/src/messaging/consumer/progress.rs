@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::store::LinesToCheck;
+use crate::store::CursorsToCheck;
 
 /// The interval between two checks of all cursors.
 const BETWEEN_LOOKS_AT_ALL: Duration = Duration::from_secs(10);
@@ -45,13 +45,13 @@ pub(super) struct Looks {
 
 impl Looks {
     /// The cursors to check now. Times are the sum of the loop's waits.
-    pub(super) fn lines(&mut self, progress: &Progress, waited: Duration) -> LinesToCheck {
+    pub(super) fn lines(&mut self, progress: &Progress, waited: Duration) -> CursorsToCheck {
         let noted = progress.take();
         if noted.len() <= MANY && waited < self.next_at_all {
-            return LinesToCheck::These(noted.into_iter().collect());
+            return CursorsToCheck::These(noted.into_iter().collect());
         }
         self.next_at_all = waited + BETWEEN_LOOKS_AT_ALL;
-        LinesToCheck::All
+        CursorsToCheck::All
     }
 
     /// Records that not all due messages were handled: the next check covers all cursors.
@@ -68,17 +68,17 @@ mod tests {
     fn all_lines_are_checked_now_and_then_and_in_between_those_that_moved() {
         let (progress, mut looks) = (Progress::default(), Looks::default());
         let at = Duration::from_secs;
-        let these = |lines: &[&str]| LinesToCheck::These(lines.iter().map(|line| (*line).to_owned()).collect());
+        let these = |lines: &[&str]| CursorsToCheck::These(lines.iter().map(|line| (*line).to_owned()).collect());
 
-        assert_eq!(looks.lines(&progress, at(100)), LinesToCheck::All);
+        assert_eq!(looks.lines(&progress, at(100)), CursorsToCheck::All);
         assert_eq!(looks.lines(&progress, at(101)), these(&[]));
         progress.note(["a 2".to_owned(), "a 1".to_owned(), "a 2".to_owned()]);
         assert_eq!(looks.lines(&progress, at(102)), these(&["a 1", "a 2"]));
         assert_eq!(looks.lines(&progress, at(109)), these(&[]));
-        assert_eq!(looks.lines(&progress, at(110)), LinesToCheck::All);
+        assert_eq!(looks.lines(&progress, at(110)), CursorsToCheck::All);
         looks.was_cut_short();
-        assert_eq!(looks.lines(&progress, at(111)), LinesToCheck::All);
+        assert_eq!(looks.lines(&progress, at(111)), CursorsToCheck::All);
         progress.note((0..=MANY + 1).map(|number| number.to_string()));
-        assert_eq!(looks.lines(&progress, at(112)), LinesToCheck::All);
+        assert_eq!(looks.lines(&progress, at(112)), CursorsToCheck::All);
     }
 }

@@ -12,7 +12,7 @@ use lapin::{
 use metrics::counter;
 use tracing::{error, warn};
 
-use super::{BrokerError, Link, PATIENCE, Partition, answered, incoming};
+use super::{BrokerError, Link, Partition, TIMEOUT, answered, incoming};
 use crate::messaging::{Deliveries, Incoming};
 
 /// The wait after the broker refused the consumer.
@@ -91,7 +91,7 @@ impl RabbitDeliveries {
 
     async fn try_open(&self) -> Result<OpenChannel, BrokerError> {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let (channel, consumer) = self.link.consume(&self.queue, self.prefetch, options, arguments, PATIENCE).await?;
+        let (channel, consumer) = self.link.consume(&self.queue, self.prefetch, options, arguments, TIMEOUT).await?;
         Ok(OpenChannel { channel, consumer })
     }
 

@@ -13,7 +13,7 @@ use lapin::{
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{BrokerError, Link, PATIENCE, answered, incoming};
+use super::{BrokerError, Link, TIMEOUT, answered, incoming};
 use crate::messaging::Incoming;
 
 /// The maximum number of unacknowledged messages.
@@ -108,7 +108,7 @@ impl StreamReader {
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), self.place.as_argument());
         let options = BasicConsumeOptions::default();
-        let open = self.link.consume(&self.stream, PREFETCH, options, arguments, PATIENCE).await?;
+        let open = self.link.consume(&self.stream, PREFETCH, options, arguments, TIMEOUT).await?;
         (self.was_open, self.unacknowledged) = (true, 0);
         Ok(open)
     }
@@ -170,9 +170,9 @@ pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, Broker
 /// If the stream does not exist, may not be read, or sends nothing.
 pub async fn oldest_in(link: &Link, stream: &str) -> Result<Past, BrokerError> {
     let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Number(0));
-    let oldest = tokio::time::timeout(PATIENCE, reader.next()).await;
+    let oldest = tokio::time::timeout(TIMEOUT, reader.next()).await;
     reader.close().await;
-    oldest.map_err(|_| BrokerError::Timeout(PATIENCE))?
+    oldest.map_err(|_| BrokerError::Timeout(TIMEOUT))?
 }
 
 fn number_of(delivery: &Delivery) -> Option<u64> {

@@ -54,7 +54,10 @@ impl Login {
         let mut uri: AMQPUri = settings
             .url
             .parse()
-            .map_err(|error| StoreError::broken(format!("broker.url is not an AMQP address: {error}")))?;
+            // The library's text may quote the address, with a password in it.
+            .map_err(|_| {
+                StoreError::broken("broker.url: write it as amqp://user@host:5672/vhost, without the password")
+            })?;
         if !settings.password.reveal().is_empty() {
             uri.authority.userinfo.password = settings.password.reveal().to_owned();
         }

@@ -35,14 +35,14 @@ pub use publisher::RabbitPublisher;
 pub(crate) use publisher::{Sender, send};
 
 /// The time limit for the broker's response to anything but a publish.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The content type of every body.
 pub(crate) const JSON: &str = "application/json";
 
 /// Waits for the broker's response with a time limit: lapin's futures may never end once a connection is lost.
 pub(crate) async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
-    answered_within(PATIENCE, asked).await
+    answered_within(TIMEOUT, asked).await
 }
 
 /// The same with another limit.

@@ -25,7 +25,7 @@ use crate::{
     environment::Environment,
     failure::{Failure, Problem},
     messaging::{
-        rabbit::{BrokerError, Link, PATIENCE, RabbitPublisher, properties, send},
+        rabbit::{BrokerError, Link, RabbitPublisher, TIMEOUT, properties, send},
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
@@ -252,7 +252,7 @@ async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, Rep
     for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
         // A refusal closes the channel.
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
-        match link.consume(&queue, UNLIMITED, options, FieldTable::default(), PATIENCE).await {
+        match link.consume(&queue, UNLIMITED, options, FieldTable::default(), TIMEOUT).await {
             Ok((channel, consumer)) => return Ok((channel, queue.into(), consumer)),
             Err(missing @ BrokerError::NotFound(_)) => {
                 return Err(ClaimError::Missing { service: service.to_owned(), missing });

@@ -22,7 +22,7 @@ use crate::{
     messaging::{
         Incoming,
         handlers::{Answer, Prepared, ReadContext, RequestHandlers},
-        rabbit::{BrokerError, Link, PATIENCE, Sender, answered, incoming},
+        rabbit::{BrokerError, Link, Sender, TIMEOUT, answered, incoming},
     },
     panics,
     stop::Stop,
@@ -148,7 +148,7 @@ async fn hand_back(channel: &Channel, requests: &mut Consumer, waiting: VecDeque
 async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel, Consumer), BrokerError> {
     let prefetch = u16::try_from(server.settings.concurrency * 2).unwrap_or(u16::MAX);
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-    let opened = consuming.consume(&server.queue, prefetch, options, arguments, PATIENCE).await;
+    let opened = consuming.consume(&server.queue, prefetch, options, arguments, TIMEOUT).await;
     if let Err(error) = &opened {
         warn!(queue = server.queue, %error, "failed to receive requests; retrying");
     }
@@ -310,7 +310,7 @@ impl<S: Store> Server<S> {
             sent.ok()
         };
         // The caller does not wait longer.
-        if tokio::time::timeout(PATIENCE, sending).await.ok().flatten().is_none() {
+        if tokio::time::timeout(TIMEOUT, sending).await.ok().flatten().is_none() {
             counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
         }
         status

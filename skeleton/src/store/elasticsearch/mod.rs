@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
+    CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
 };
 use crate::{
     config::{Secret, Settings},
@@ -193,7 +193,13 @@ impl Store for Elasticsearch {
         self.waiting().forget(message).await
     }
 
-    async fn due(&self, queue: &str, _: &LinesToCheck, except: &[String], limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    async fn due(
+        &self,
+        queue: &str,
+        _: &CursorsToCheck,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
         self.waiting().due(queue, except, limit).await
     }
 

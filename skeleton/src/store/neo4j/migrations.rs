@@ -30,7 +30,7 @@ const MESSAGING: &[(&str, &str)] = &[
 ];
 
 /// How long replicas that start together wait for each other.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Without this constraint, there could be two locks.
 const ONE_LOCK: &str = "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (lock:Lock) REQUIRE lock.name IS UNIQUE";
@@ -42,7 +42,7 @@ const NOTE: &str = "CREATE (:Migration {name: $name, checksum: $checksum, applie
 
 /// Runs the pending migrations of the skeleton and the service.
 pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result<(), StoreError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     again_until(deadline, || Box::pin(async { Graph::connect(config.clone())?.run(query(ONE_LOCK)).await })).await?;
     for (owner, migrations) in [("skeleton", MESSAGING), ("service", service)] {
         for (name, text) in migrations {
@@ -90,7 +90,7 @@ async fn again_until<'a, T>(
         let error = match outcome {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => store_error(error),
-            Err(_) => return Err(unavailable(format!("migrations did not complete within {} s", PATIENCE.as_secs()))),
+            Err(_) => return Err(unavailable(format!("migrations did not complete within {} s", TIMEOUT.as_secs()))),
         };
         if error.kind != StoreErrorKind::Conflict {
             return Err(error);

@@ -34,7 +34,7 @@ use self::{
     outbox::Relay,
     set_aside::Kept,
 };
-use super::{CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder};
+use super::{CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder};
 use crate::{
     config::{Secret, Settings},
     failure::StoreError,
@@ -114,7 +114,8 @@ impl StoreSettings {
     fn config(&self, limit: Duration) -> Result<Config, StoreError> {
         let wrong = || StoreError::broken("store.url: write it as bolt://user@host:port, without the password");
         let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
-        let (user, place) = rest.split_once('@').ok_or_else(wrong)?;
+        // A password would become a part of the user's name, which the server may show.
+        let (user, place) = rest.rsplit_once('@').filter(|(user, _)| !user.contains(':')).ok_or_else(wrong)?;
         self.encrypted(scheme, place)?
             .uri(format!("{scheme}://{place}"))
             .user(user)
@@ -268,7 +269,7 @@ impl Store for Neo4j {
     async fn due(
         &self,
         queue: &str,
-        lines: &LinesToCheck,
+        lines: &CursorsToCheck,
         except: &[String],
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::StoreError,
-    store::{Filter, LinesToCheck, SequencePosition, SetAside, State},
+    store::{CursorsToCheck, Filter, SequencePosition, SetAside, State},
 };
 
 /// A set-aside message as stored in its node.
@@ -117,10 +117,10 @@ const DUE_IN_LINES: &str = due!(
 );
 
 /// The messages that are due.
-pub(super) fn due(queue: &str, lines: &LinesToCheck, except: &[String], limit: i64) -> Query {
+pub(super) fn due(queue: &str, lines: &CursorsToCheck, except: &[String], limit: i64) -> Query {
     let asked = match lines {
-        LinesToCheck::All => query(DUE),
-        LinesToCheck::These(lines) => query(DUE_IN_LINES).param("lines", lines.clone()),
+        CursorsToCheck::All => query(DUE),
+        CursorsToCheck::These(lines) => query(DUE_IN_LINES).param("lines", lines.clone()),
     };
     asked.param("queue", queue).param("except", except.to_vec()).param("limit", limit)
 }

@@ -10,11 +10,15 @@ use crate::{failure::StoreError, tls::Tls};
 /// The form of a URL with TLS.
 const ENCRYPTED: &str = "postgres://user@host:5432/database?sslmode=require";
 
+/// The refusal of a URL that cannot be read.
+const INVALID: &str = "store.url: write it as postgres://user@host:5432/database, without the password";
+
 /// Parses a URL. `sslmode=require` checks the certificate and the host name in it, as `verify-full` does; both are
 /// accepted. Any other mode means plain text: encryption only if the server offers it protects against no attacker.
 pub(super) fn config_of(url: &str, tls: &Tls) -> Result<Config, StoreError> {
     let url = url.replace("sslmode=verify-full", "sslmode=require");
-    let mut config: Config = url.parse().map_err(StoreError::broken)?;
+    // The library's text may quote the URL, with a password in it.
+    let mut config: Config = url.parse().map_err(|_| StoreError::broken(INVALID))?;
     if config.get_ssl_mode() == SslMode::Require {
         return Ok(config);
     }

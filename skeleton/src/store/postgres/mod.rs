@@ -57,7 +57,7 @@ use self::{
     timeouts::{fenced, limited, patience, within},
 };
 use super::{
-    CLEAN_UP_LEASE, Counts, Filter, Leases, LinesToCheck, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
+    CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
 };
 use crate::{
     config::{Secret, Settings},
@@ -315,13 +315,13 @@ impl Store for Postgres {
     async fn due(
         &self,
         queue: &str,
-        lines: &LinesToCheck,
+        lines: &CursorsToCheck,
         except: &[String],
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
         let rows = match lines {
-            LinesToCheck::All => self.query(set_aside::DUE, &[&queue, &except, &limit]).await?,
-            LinesToCheck::These(lines) => {
+            CursorsToCheck::All => self.query(set_aside::DUE, &[&queue, &except, &limit]).await?,
+            CursorsToCheck::These(lines) => {
                 self.query(set_aside::DUE_IN_LINES, &[&queue, &except, &limit, lines]).await?
             }
         };

@@ -17,7 +17,7 @@ use crate::failure::{StoreError, StoreErrorKind};
 
 /// The time that a rollback may take before the statement it waits for is cancelled again, and the number of
 /// cancellations.
-const PATIENCE: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(250);
 const TRIES: usize = 20;
 
 /// A connection with a transaction, which begins with the first statement.
@@ -109,7 +109,7 @@ impl Session {
         // The connection is not reused: a late cancellation would hit the next transaction.
         for _ in 0..TRIES {
             let _ = self.cancel_token().cancel_query(self.tls.clone()).await;
-            if tokio::time::timeout(PATIENCE, &mut undoing).await.is_ok() {
+            if tokio::time::timeout(TIMEOUT, &mut undoing).await.is_ok() {
                 return;
             }
         }

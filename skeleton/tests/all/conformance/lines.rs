@@ -1,7 +1,7 @@
 //! The transaction that advances a subject cursor locks it, and the cursor moves when the transaction commits.
 
 use skeleton::{
-    store::{LinesToCheck, Outbox, SetAside, Store, Transaction},
+    store::{CursorsToCheck, Outbox, SetAside, Store, Transaction},
     testing::somebody,
 };
 
@@ -59,14 +59,14 @@ async fn what_is_behind_is_due_when_its_line_has_come_to_it<S: Outbox>(bench: Be
     tx.rollback().await;
     bench.store.set_aside(&second).await.unwrap();
     bench.store.set_aside(&third).await.unwrap();
-    assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 10).await.unwrap().is_empty());
 
     let mut tx = bench.begin(&[]).await;
     tx.lock_cursors(&line()).await.unwrap();
     tx.advance_cursors(&[("contacts 7".to_owned(), 1)]).await.unwrap();
     tx.commit().await.unwrap();
 
-    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap(), [second.message]);
+    assert_eq!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 10).await.unwrap(), [second.message]);
     let mut tx = bench.begin(&[second.message]).await;
     assert_eq!(tx.take_waiting(second.message).await.unwrap().and_then(|kept| kept.place), second.place);
     tx.rollback().await;
@@ -80,7 +80,7 @@ async fn what_a_person_drops_is_passed_over<S: Outbox>(bench: Bench<S>) {
 
     assert_eq!(bench.store.drop_parked(&[first.message], &somebody()).await.unwrap(), 1);
 
-    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap(), [second.message]);
+    assert_eq!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 10).await.unwrap(), [second.message]);
     let mut tx = bench.begin(&[]).await;
     assert_eq!(tx.lock_cursors(&line()).await.unwrap(), [("contacts 7".to_owned(), 1)]);
     tx.rollback().await;
@@ -98,7 +98,7 @@ async fn of_what_is_behind_only_the_lines_asked_for_are_looked_at<S: Outbox>(ben
     tx.advance_cursors(&[(line.clone(), 1), (other.clone(), 1)]).await.unwrap();
     tx.commit().await.unwrap();
     let due = async |lines: &[&String], except: &[String]| {
-        let lines = LinesToCheck::These(lines.iter().map(|line| (*line).clone()).collect());
+        let lines = CursorsToCheck::These(lines.iter().map(|line| (*line).clone()).collect());
         bench.store.due(QUEUE, &lines, except, 10).await.unwrap()
     };
 
@@ -106,7 +106,7 @@ async fn of_what_is_behind_only_the_lines_asked_for_are_looked_at<S: Outbox>(ben
     assert_eq!(due(&[&line], &[]).await, [messages[0].message]);
     assert_eq!(due(&[&line, &other], &[]).await.len(), 2);
     assert!(due(&[&line, &other], &[messages[0].name.clone()]).await.is_empty());
-    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap().len(), 2);
+    assert_eq!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 10).await.unwrap().len(), 2);
     bench.done().await;
 }
 
@@ -121,7 +121,7 @@ async fn a_look_at_a_line_reads_only_the_messages_whose_turn_it_is() {
     bench.store.execute(many, &[&queue, &name]).await.unwrap();
     bench.store.execute("insert into skeleton.lines values ('contacts 7', 1)", &[]).await.unwrap();
     bench.store.execute("analyze skeleton.set_aside", &[]).await.unwrap();
-    let fastest = async |lines: &LinesToCheck| {
+    let fastest = async |lines: &CursorsToCheck| {
         let mut fastest = std::time::Duration::MAX;
         for _ in 0..30 {
             let began = std::time::Instant::now();
@@ -131,8 +131,8 @@ async fn a_look_at_a_line_reads_only_the_messages_whose_turn_it_is() {
         fastest
     };
 
-    let all = fastest(&LinesToCheck::All).await;
-    let moved = fastest(&LinesToCheck::These(vec!["contacts 7".to_owned()])).await;
+    let all = fastest(&CursorsToCheck::All).await;
+    let moved = fastest(&CursorsToCheck::These(vec!["contacts 7".to_owned()])).await;
 
     assert!(moved * 3 < all, "{moved:?} for the line, {all:?} for all that wait");
     bench.done().await;

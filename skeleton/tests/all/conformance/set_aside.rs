@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use skeleton::{
-    store::{Counts, Filter, LinesToCheck, Outbox, SetAside, State, Store, Transaction},
+    store::{Counts, CursorsToCheck, Filter, Outbox, SetAside, State, Store, Transaction},
     testing::somebody,
 };
 use uuid::Uuid;
@@ -65,8 +65,8 @@ async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: B
     store.set_aside(&kept).await.unwrap();
     store.set_aside(&later).await.unwrap();
 
-    assert_eq!(store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [kept.message]);
-    assert!(store.due("contacts.dead", &LinesToCheck::All, &[], 64).await.unwrap().is_empty());
+    assert_eq!(store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap(), [kept.message]);
+    assert!(store.due("contacts.dead", &CursorsToCheck::All, &[], 64).await.unwrap().is_empty());
     assert_eq!(store.failures_of(kept.message).await.unwrap(), 1);
     assert_eq!(store.failures_of(Uuid::new_v4()).await.unwrap(), 0);
 
@@ -83,7 +83,7 @@ async fn a_message_waits_is_parked_is_redriven_and_is_dropped<S: Store>(bench: B
     tx.rollback().await;
 
     assert_eq!(store.redrive(&[kept.message, later.message, Uuid::new_v4()], &somebody()).await.unwrap(), 1);
-    assert_eq!(store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [kept.message]);
+    assert_eq!(store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap(), [kept.message]);
     assert_eq!(store.failures_of(kept.message).await.unwrap(), 0);
     assert_eq!(store.drop_parked(&[kept.message], &somebody()).await.unwrap(), 0, "it waits again");
     let mut tx = bench.begin(&[kept.message]).await;
@@ -119,11 +119,11 @@ async fn what_is_taken_out_stays_where_the_transaction_is_given_up<S: Store>(ben
     assert_eq!(taken, SetAside { due_at: taken.due_at, ..kept.clone() });
     given_up.rollback().await;
 
-    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [kept.message]);
+    assert_eq!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap(), [kept.message]);
     let mut tx = bench.begin(&[kept.message]).await;
     assert!(tx.take_waiting(kept.message).await.unwrap().is_some());
     tx.commit().await.unwrap();
-    assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap().is_empty());
     bench.done().await;
 }
 
@@ -151,7 +151,7 @@ async fn messages_of_a_name_can_be_left_out_of_what_is_due<S: Store>(bench: Benc
     bench.store.set_aside(&kept).await.unwrap();
     bench.store.set_aside(&other).await.unwrap();
 
-    for lines in [LinesToCheck::All, LinesToCheck::These(Vec::new())] {
+    for lines in [CursorsToCheck::All, CursorsToCheck::These(Vec::new())] {
         let due = bench.store.due(QUEUE, &lines, std::slice::from_ref(&kept.name), 64).await.unwrap();
         assert_eq!(due, [other.message]);
         let both = [kept.name.clone(), other.name.clone()];

@@ -6,7 +6,7 @@ use serde_json::json;
 use skeleton::{
     StoreError,
     failure::StoreErrorKind,
-    store::{Decisions, Filter, LinesToCheck, Store},
+    store::{CursorsToCheck, Decisions, Filter, Store},
     testing::{Fault, Proxy, somebody},
 };
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ async fn asked_everything(bench: &Bench) -> Duration {
     assert!(is_unavailable(store.migrate().await));
     assert!(is_unavailable(bench.put(id, 1, &thing).await));
     assert!(is_unavailable(store.failures_of(id).await));
-    assert!(is_unavailable(store.due("search.events", &LinesToCheck::All, &[], 1).await));
+    assert!(is_unavailable(store.due("search.events", &CursorsToCheck::All, &[], 1).await));
     assert!(is_unavailable(store.list_set_aside(&Filter::default(), 1).await));
     assert!(is_unavailable(store.redrive(&[id], &somebody()).await));
     assert!(is_unavailable(store.counts().await));

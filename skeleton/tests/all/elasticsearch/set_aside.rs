@@ -3,7 +3,7 @@
 use chrono::{SubsecRound, TimeDelta, Utc};
 use skeleton::{
     Environment, ServiceContext,
-    store::{Filter, LinesToCheck, SetAside, State, Store, Transaction},
+    store::{CursorsToCheck, Filter, SetAside, State, Store, Transaction},
 };
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ async fn a_message_taken_out_is_gone_with_the_commit_and_not_before() {
     second.commit().await.unwrap();
 
     assert!(bench.begin().await.take_waiting(kept.message).await.unwrap().is_none());
-    assert!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap().is_empty());
+    assert!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap().is_empty());
     bench.done().await;
 }
 
@@ -95,7 +95,7 @@ async fn when_a_message_is_due_does_not_depend_on_the_clock_of_the_service() {
         bench.store.set_aside(&due).await.unwrap();
         bench.store.set_aside(&later).await.unwrap();
 
-        let found = bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap();
+        let found = bench.store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap();
         let mut index = bench.store.begin(&service, &[]).await.unwrap();
         let taken = index.take_waiting(due.message).await.unwrap();
         let not_due = index.take_waiting(later.message).await.unwrap();
@@ -118,6 +118,6 @@ async fn a_redriven_message_is_due_at_once() {
         skeleton::store::Decisions::redrive(&bench.store, &[parked.message, Uuid::new_v4()], &somebody).await;
 
     assert_eq!(redriven.unwrap(), 1);
-    assert_eq!(bench.store.due(QUEUE, &LinesToCheck::All, &[], 64).await.unwrap(), [parked.message]);
+    assert_eq!(bench.store.due(QUEUE, &CursorsToCheck::All, &[], 64).await.unwrap(), [parked.message]);
     bench.done().await;
 }

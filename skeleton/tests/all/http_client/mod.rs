@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// Longer than anything here may take, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings with short timeouts.
 pub fn impatient() -> HttpSettings {
@@ -147,5 +147,5 @@ impl Answer {
 
 /// Waits for something that must happen.
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work).await.expect("it happens in time")
+    tokio::time::timeout(TIMEOUT, work).await.expect("it happens in time")
 }

@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use skeleton::{
     ServiceContext, StoreError,
     failure::StoreErrorKind,
-    store::{Counts, Filter, LinesToCheck, SetAside, State, Store, UnitOfWork},
+    store::{Counts, CursorsToCheck, Filter, SetAside, State, Store, UnitOfWork},
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -204,7 +204,7 @@ impl Store for Memory {
     async fn due(
         &self,
         queue: &str,
-        lines: &LinesToCheck,
+        lines: &CursorsToCheck,
         except: &[String],
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
@@ -259,9 +259,9 @@ impl Store for Memory {
 }
 
 /// Whether a message is examined: one that waits only behind these cursors.
-fn is_in(lines: &LinesToCheck, kept: &SetAside) -> bool {
+fn is_in(lines: &CursorsToCheck, kept: &SetAside) -> bool {
     match (lines, &kept.place) {
-        (LinesToCheck::These(lines), Some(place)) if kept.state == State::Behind => lines.contains(&place.line),
+        (CursorsToCheck::These(lines), Some(place)) if kept.state == State::Behind => lines.contains(&place.line),
         _ => true,
     }
 }

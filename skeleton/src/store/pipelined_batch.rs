@@ -25,14 +25,14 @@ struct Inner {
 /// A slot in the pipelined batch.
 #[derive(Clone)]
 pub struct PipelineSlot {
-    hands: PipelinedBatch,
+    batch: PipelinedBatch,
     number: usize,
 }
 
 impl PipelinedBatch {
     /// The slot of this number; the first is 0.
-    pub fn hand(&self, number: usize) -> PipelineSlot {
-        PipelineSlot { hands: self.clone(), number }
+    pub fn slot(&self, number: usize) -> PipelineSlot {
+        PipelineSlot { batch: self.clone(), number }
     }
 
     /// Whether the slot of this number, or a later one, has sent a statement.
@@ -52,9 +52,9 @@ impl PipelineSlot {
     /// # Errors
     /// Fails if a later slot has sent a statement.
     pub fn take_turn(&self) -> Result<(), StoreError> {
-        let before = self.hands.0.begun.fetch_max(self.number + 1, Ordering::Relaxed);
+        let before = self.batch.0.begun.fetch_max(self.number + 1, Ordering::Relaxed);
         if before > self.number + 1 {
-            self.hands.0.out_of_order.get_or_init(|| self.number);
+            self.batch.0.out_of_order.get_or_init(|| self.number);
             let text =
                 "statements of the batch are out of order: a later handler has sent one; handling the batch again";
             return Err(StoreError::new(StoreErrorKind::Conflict, text));
@@ -69,26 +69,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hands_take_turns_from_the_oldest_to_the_youngest_and_each_may_send_much() {
-        let hands = PipelinedBatch::default();
+    fn slots_take_turns_and_each_may_send_several_statements() {
+        let batch = PipelinedBatch::default();
 
         for number in [0, 0, 1, 3, 3] {
-            hands.hand(number).take_turn().unwrap();
+            batch.slot(number).take_turn().unwrap();
         }
 
-        assert!(hands.has_begun(3) && !hands.has_begun(4));
-        assert_eq!(hands.out_of_order(), None);
+        assert!(batch.has_begun(3) && !batch.has_begun(4));
+        assert_eq!(batch.out_of_order(), None);
     }
 
     #[test]
-    fn who_comes_after_a_younger_one_has_crossed_the_order() {
-        let hands = PipelinedBatch::default();
-        hands.hand(0).take_turn().unwrap();
-        hands.hand(1).take_turn().unwrap();
+    fn a_slot_that_follows_a_later_one_is_out_of_order() {
+        let batch = PipelinedBatch::default();
+        batch.slot(0).take_turn().unwrap();
+        batch.slot(1).take_turn().unwrap();
 
-        let error = hands.hand(0).take_turn().unwrap_err();
+        let error = batch.slot(0).take_turn().unwrap_err();
 
         assert_eq!(error.kind, StoreErrorKind::Conflict);
-        assert_eq!(hands.out_of_order(), Some(0));
+        assert_eq!(batch.out_of_order(), Some(0));
     }
 }

@@ -7,13 +7,11 @@ use skeleton::{
     store::postgres::Tx,
 };
 
-use crate::{
-    jobs::mails::digest_of,
-    store::{
-        Recipient,
-        digests::{self, Unread},
-        recipient,
-    },
+use super::mails::digest_of;
+use crate::store::{
+    Recipient,
+    digests::{self, Unread},
+    recipient,
 };
 
 /// A notification that has been unread for less time does not trigger a digest.

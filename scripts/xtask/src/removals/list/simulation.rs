@@ -1,0 +1,86 @@
+//! Mechanisms guarded by the simulation.
+
+use super::{Removal, SIMULATION};
+
+pub const REMOVALS: &[Removal] = &[
+    Removal {
+        name: "simulated-inbox",
+        without: "a redelivered message is handled again",
+        file: "skeleton/src/messaging/consumer/handling.rs",
+        find: "if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {",
+        replace: "if !seen.insert(call.envelope.id) {",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "acknowledging-after-the-commit",
+        without: "messages that a crashing replica is handling are lost",
+        file: "skeleton/src/messaging/consumer/mod.rs",
+        find: "let Some(last) = messages.last() else { return true };",
+        replace: "let Some(last) = messages.last() else { return true };\n        deliveries.acknowledge_through(last).await;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "undoing-a-batch",
+        without: "half of a failed batch is committed",
+        file: "skeleton/src/messaging/consumer/handling.rs",
+        find: "            other => {\n                tx.rollback().await;\n                return other;",
+        replace: "            other => {\n                tx.commit().await?;\n                return other;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "setting-aside",
+        without: "a failed message is acknowledged and lost",
+        file: "skeleton/src/messaging/consumer/mod.rs",
+        find: "Err(failure) => self.keep(message.into(), &failure, before).await,",
+        replace: "Err(_) => Ok(()),",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "drain-without-acknowledging",
+        without: "a stopping replica acknowledges messages it has not handled",
+        file: "skeleton/src/messaging/consumer/mod.rs",
+        find: "if stop.is_stopped() || !self.finish(message, stop).await {",
+        replace: "if stop.is_stopped() || !self.finish(message, stop).await {\n                deliveries.acknowledge_through(last).await;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "simulated-order",
+        without: "an event is handled before its predecessor",
+        file: "skeleton/src/messaging/order.rs",
+        find: "if order == Order::InOrder && place.number > last + 1 {",
+        replace: "if order == Order::InOrder && place.number > last + 1 && last < 0 {",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "moving-lines-on",
+        without: "every event after the first waits forever",
+        file: "skeleton/src/messaging/consumer/handling.rs",
+        find: "lines.keep(tx).await?;",
+        replace: "let _ = SubjectCursors::keep::<S::Tx>;",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "removing-after-the-confirm",
+        without: "unconfirmed messages are lost",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "if left.is_empty() {",
+        replace: "if left.len() < usize::MAX {",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "unroutable-is-not-done",
+        without: "an unroutable message is lost",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "row.envelope.name.clone()).increment(1);\n            false",
+        replace: "row.envelope.name.clone()).increment(1);\n            true",
+        test: SIMULATION,
+    },
+    Removal {
+        name: "taking-in-what-is-retried",
+        without: "a message that waits for a retry counts as handled",
+        file: "skeleton/src/messaging/consumer/retrying.rs",
+        find: "self.store.begin(&self.service, &[id]).await?;",
+        replace: "self.store.begin(&self.service, &[]).await?;",
+        test: SIMULATION,
+    },
+];
