@@ -5,6 +5,7 @@
 
 mod imports;
 mod language;
+mod metrics;
 mod pages;
 mod paths;
 mod services;
