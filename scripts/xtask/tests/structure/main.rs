@@ -9,6 +9,7 @@ mod metrics;
 mod pages;
 mod paths;
 mod services;
+mod settings;
 mod sizes;
 mod tables;
 
