@@ -8,6 +8,7 @@ mod language;
 mod metrics;
 mod pages;
 mod paths;
+mod quotes;
 mod services;
 mod settings;
 mod sizes;
