@@ -4,11 +4,10 @@
 //! batch it pauses as long as the batch took: it never uses more than half of one connection, and less the busier the
 //! store is.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use metrics::{counter, gauge};
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::{
     failure::StoreError,
@@ -18,9 +17,6 @@ use crate::{
 
 /// The number of entries in one batch.
 pub const BATCH: i64 = 1000;
-
-/// The interval between two searches for expired entries.
-const BETWEEN_ROUNDS: Duration = Duration::from_secs(60);
 
 /// The time for which a replica that has removed a batch may continue alone.
 const TURN: Duration = Duration::from_secs(30);
@@ -59,32 +55,33 @@ where
     }
 }
 
-/// Removes expired entries from the skeleton's own tables, on one replica at a time, until the service stops.
-pub(crate) async fn clean_up<S: Store>(store: S, service: Arc<ServiceContext>, stop: Stop) {
-    let holder = service.environment.new_id().to_string();
-    while !stop.is_stopped() {
-        for kind in S::EXPIRING {
-            told(kind, remove_expired(kind, &stop, |limit| batch(&store, &holder, kind, limit)).await);
-        }
-        let before = service.environment.now() - chrono::Duration::days(KEPT_DAYS);
-        told("decisions", remove_expired("decisions", &stop, |_| store.forget_decisions(before)).await);
-        tokio::select! {
-            () = stop.stopped() => {}
-            () = tokio::time::sleep(BETWEEN_ROUNDS) => {}
-        }
-    }
-}
+/// Decisions expire by the service's clock, the other kinds by the store's.
+const DECISIONS: &str = "decisions";
 
-/// Removes one batch, unless another replica is doing so.
-async fn batch<S: Store>(store: &S, holder: &str, kind: &str, limit: i64) -> Result<u64, StoreError> {
-    if !store.may_clean_up(holder, TURN).await? {
-        return Ok(0);
+/// Removes expired entries from the skeleton's own tables, on one replica at a time: `holder` names it.
+///
+/// # Errors
+/// The kinds of entries that were not removed, and why. The others are removed.
+pub(crate) async fn clean_up<S: Store>(
+    store: &S,
+    service: &ServiceContext,
+    holder: &str,
+    stop: &Stop,
+) -> Result<(), String> {
+    let before = service.environment.now() - chrono::Duration::days(KEPT_DAYS);
+    let mut failed = Vec::new();
+    for kind in S::EXPIRING.iter().copied().chain([DECISIONS]) {
+        let removed = remove_expired(kind, stop, |limit| async move {
+            // Another replica may be removing them.
+            if !store.may_clean_up(holder, TURN).await? {
+                return Ok(0);
+            }
+            match kind {
+                DECISIONS => store.forget_decisions(before, limit).await,
+                _ => store.clean_up(kind, limit).await,
+            }
+        });
+        failed.extend(removed.await.err().map(|error| format!("{kind}: {error}")));
     }
-    store.clean_up(kind, limit).await
-}
-
-fn told(kind: &str, removed: Result<u64, StoreError>) {
-    if let Err(error) = removed {
-        warn!(kind, %error, "failed to remove expired entries; retrying in a minute");
-    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }

@@ -4,18 +4,16 @@
 //! expires. A replica that was paused past its expiry is stopped by the fencing number: the task makes its writes
 //! conditional on the lease with `tx.fence(&lease)`.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, future::Future, panic, time::Duration};
 
-use futures::FutureExt;
 use metrics::gauge;
 use serde::Deserialize;
 use tokio::{task::JoinHandle, time::Instant};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     stop::{self, Stop, StopSender},
     store::{Lease, Leases, ServiceContext},
-    telemetry,
 };
 
 /// The section `lease` of the settings.
@@ -61,6 +59,11 @@ pub(crate) async fn singleton<S, F, Out>(
         match claimed {
             Ok(Ok(Some(lease))) => {
                 held_until = asked_at + lasts * 2 / 3;
+                if let Some(panic) = panic_of(&mut running).await {
+                    // The supervision counts it, and restarts the singleton after a pause; meanwhile, another replica may.
+                    release(name, store, &lease).await;
+                    panic::resume_unwind(panic);
+                }
                 running = Some(keep_running(name, running.take(), lease, &task).await);
             }
             Ok(Ok(None)) => held_until = asked_at,
@@ -81,10 +84,20 @@ pub(crate) async fn singleton<S, F, Out>(
     if let Some(task) = running {
         let lease = task.lease.clone();
         task.end(name, lasts / 3).await;
-        if let Err(error) = store.release(&lease).await {
-            warn!(singleton = name, %error, "failed to release the lease; it expires by itself");
-        }
+        release(name, store, &lease).await;
     }
+}
+
+async fn release<S: Leases>(name: &'static str, store: &S, lease: &Lease) {
+    if let Err(error) = store.release(lease).await {
+        warn!(singleton = name, %error, "failed to release the lease; it expires by itself");
+    }
+}
+
+/// The panic that ended the running task, if one did. A task that has ended in any way is no longer there afterwards.
+async fn panic_of(running: &mut Option<Task>) -> Option<Box<dyn Any + Send>> {
+    let ended = running.take_if(|task| task.running.is_finished())?;
+    ended.running.await.err()?.try_into_panic().ok()
 }
 
 /// Returns the task for this lease: the running one, or a new one if that has ended or belongs to another lease.
@@ -94,20 +107,14 @@ where
     Out: Future<Output = ()> + Send + 'static,
 {
     match there {
-        Some(running) if running.lease == lease && !running.running.is_finished() => return running,
+        Some(running) if running.lease == lease => return running,
         Some(old) => old.end(name, Duration::ZERO).await,
         None => {}
     }
     let (sender, stop) = stop::channel();
     info!(singleton = name, fence = lease.fence, "acquired the lease; starting the task");
     gauge!("singleton_running", "singleton" => name).set(1.0);
-    let guarded = AssertUnwindSafe(task(lease.clone(), stop)).catch_unwind();
-    let running = tokio::spawn(async move {
-        if guarded.await.is_err() {
-            error!(singleton = name, "a singleton has panicked; restarting it");
-            telemetry::report_bug(&format!("the singleton {name} has panicked"));
-        }
-    });
+    let running = tokio::spawn(task(lease.clone(), stop));
     Task { lease, stop: sender, running }
 }
 

@@ -41,6 +41,10 @@ impl CursorKey for (String, Uuid) {
 
     fn read(cursor: &str) -> Option<Self> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        // A forged cursor: no stored text contains it, and Postgres refuses it.
+        if text.contains('\0') {
+            return None;
+        }
         let (id, key) = text.split_at_checked(32)?;
         Some((key.to_owned(), id.parse().ok()?))
     }

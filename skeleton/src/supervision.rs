@@ -4,68 +4,30 @@
 //! each consecutive failure: one second at first, a minute at most. After the third consecutive failure it counts as
 //! failing, which the health of the process shows, until it has run for a minute.
 
+mod failing;
+mod pace;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::BTreeSet,
     future::Future,
-    panic::AssertUnwindSafe,
+    panic::{self, AssertUnwindSafe},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures::FutureExt;
-use metrics::{counter, gauge};
-use tokio::sync::watch;
+use metrics::counter;
 use tracing::error;
 
+pub(crate) use self::failing::Failing;
+use self::{
+    failing::Part,
+    pace::{PACE, Pace},
+};
 use crate::{stop::Stop, telemetry};
-
-/// The pause after a failure, and when failures are reset.
-#[derive(Clone, Copy)]
-struct Pace {
-    /// The pause after the first failure.
-    pause: Duration,
-    /// The longest pause, and how long a task must run before its failures are reset.
-    steady: Duration,
-}
-
-const PACE: Pace = Pace { pause: Duration::from_secs(1), steady: Duration::from_secs(60) };
 
 /// The number of consecutive failures after which a task counts as failing.
 const FAILING: u32 = 3;
-
-/// The failing tasks. Clones share their state.
-#[derive(Clone, Debug)]
-pub(crate) struct Failing {
-    parts: Arc<Mutex<BTreeSet<&'static str>>>,
-    finding: Arc<watch::Sender<Result<(), String>>>,
-}
-
-impl Failing {
-    /// Shows the failing tasks in a check of the process's health.
-    pub(crate) fn shown_by(finding: watch::Sender<Result<(), String>>) -> Self {
-        drop(finding.send_replace(Ok(())));
-        Self { parts: Arc::default(), finding: Arc::new(finding) }
-    }
-
-    fn set(&self, part: &'static str, is_failing: bool) {
-        gauge!("parts_failing", "part" => part).set(f64::from(u8::from(is_failing)));
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_changed = if is_failing { parts.insert(part) } else { parts.remove(part) };
-        if has_changed {
-            let names = parts.iter().copied().collect::<Vec<_>>().join(", ");
-            let finding = if names.is_empty() { Ok(()) } else { Err(format!("failing repeatedly: {names}")) };
-            drop(self.finding.send_replace(finding));
-        }
-    }
-}
-
-impl Default for Failing {
-    /// Shown by the metric `parts_failing` alone.
-    fn default() -> Self {
-        Self::shown_by(watch::Sender::new(Ok(())))
-    }
-}
 
 /// Runs a task until the service stops, and restarts it if it fails.
 pub(crate) async fn supervised<Out>(part: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
@@ -75,13 +37,16 @@ where
     supervised_at(PACE, part, failing, stop, start).await;
 }
 
-async fn supervised_at<Out>(pace: Pace, part: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
+async fn supervised_at<Out>(pace: Pace, name: &'static str, failing: Failing, stop: Stop, start: impl Fn() -> Out)
 where
     Out: Future<Output = ()>,
 {
+    let part = Part::new(name);
     let mut failures = 0;
     loop {
-        let mut running = pin!(AssertUnwindSafe(start()).catch_unwind());
+        // A service's code: it may panic before its first await as well.
+        let started = panic::catch_unwind(AssertUnwindSafe(&start));
+        let mut running = pin!(async { AssertUnwindSafe(started?).catch_unwind().await });
         let ended = tokio::select! {
             ended = &mut running => ended,
             () = tokio::time::sleep(pace.steady), if failures > 0 => {
@@ -94,7 +59,7 @@ where
             return;
         }
         failures += 1;
-        note_failure(part, ended.is_err(), failures);
+        note_failure(name, ended.is_err(), failures);
         failing.set(part, failures >= FAILING);
         tokio::select! {
             () = tokio::time::sleep(pace.after(failures)) => {}
@@ -109,69 +74,4 @@ fn note_failure(part: &'static str, has_panicked: bool, failures: u32) {
     counter!("parts_restarted_total", "part" => part).increment(1);
     error!(part, how, failures, "a task of the service failed; restarting it");
     telemetry::report_bug(&format!("the task {part} has {how}"));
-}
-
-impl Pace {
-    fn after(self, failures: u32) -> Duration {
-        self.pause.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.steady)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
-    use tokio::time::Instant;
-
-    use super::*;
-    use crate::stop;
-
-    /// A task that fails the given number of times, alternating between panic and return, and then runs until it is
-    /// stopped.
-    fn failing_task(times: u32, stop: Stop) -> (Arc<AtomicU32>, impl Fn() -> futures::future::BoxFuture<'static, ()>) {
-        let starts = Arc::new(AtomicU32::new(0));
-        let counted = starts.clone();
-        let start = move || {
-            let (number, stop) = (counted.fetch_add(1, Relaxed), stop.clone());
-            async move {
-                if number >= times {
-                    return stop.stopped().await;
-                }
-                assert!(number % 2 == 0, "this time it panics");
-            }
-            .boxed()
-        };
-        (starts, start)
-    }
-
-    const QUICK: Pace = Pace { pause: Duration::from_millis(10), steady: Duration::from_millis(300) };
-
-    #[tokio::test]
-    async fn a_task_that_panics_or_returns_is_started_again_after_pauses_that_grow() {
-        let (sender, stop) = stop::channel();
-        let (starts, start) = failing_task(4, stop.clone());
-        let (finding, mut found) = watch::channel(Err("not checked yet".to_owned()));
-        let task = tokio::spawn(supervised_at(QUICK, "task", Failing::shown_by(finding), stop, start));
-        let begun = Instant::now();
-
-        drop(
-            found
-                .wait_for(|finding| finding.as_ref().is_err_and(|text| text.contains("task")))
-                .await
-                .expect("the sender is alive"),
-        );
-        assert!(begun.elapsed() >= Duration::from_millis(10 + 20), "{:?}", begun.elapsed());
-        drop(found.wait_for(Result::is_ok).await.expect("the sender is alive"));
-
-        let took = begun.elapsed();
-        assert!(took >= Duration::from_millis(10 + 20 + 40 + 80 + 300), "{took:?}");
-        assert_eq!(starts.load(Relaxed), 5);
-        sender.stop();
-        task.await.expect("the task ends after the stop");
-    }
-
-    #[test]
-    fn pauses_double_up_to_a_minute() {
-        assert_eq!([1, 2, 3, 6, 7, 100].map(|failures| PACE.after(failures).as_secs()), [1, 2, 4, 32, 60, 60]);
-    }
 }

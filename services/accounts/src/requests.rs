@@ -123,6 +123,10 @@ async fn open_session(attempt: Attempt, tx: &mut Tx) -> HandlerResult<SessionVie
     };
     store::forget_failures(tx, &attempt.address).await?;
     let id = tokens.session_of(account_id, tx.message_id().unwrap_or_else(|| tx.new_id()));
+    if store::has_ended(tx, id).await? {
+        let detail = "the session that this request opened has ended: sign in under another Idempotency-Key";
+        return Err(Problem::new(409, "session-ended", detail).into());
+    }
     let session = Session { id, account_id, tokens_expire_at: tokens.expiry(now) };
     let refresh = tokens.first_refresh(id);
     if store::insert_session(tx, &session, now).await? {

@@ -15,6 +15,7 @@ use crate::domain::{Account, AccountRefusal, Device, Email, Failures, KnownToken
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__accounts", include_str!("../migrations/V1__accounts.sql")),
     ("V2__erasures", include_str!("../migrations/V2__erasures.sql")),
+    ("V3__ended_sessions", include_str!("../migrations/V3__ended_sessions.sql")),
 ];
 
 /// How many days the receipt of a finished erasure is kept.
@@ -166,6 +167,12 @@ pub async fn forget_failures(tx: &mut Tx, address: &[u8]) -> Result<(), StoreErr
     tx.execute("delete from failed_sign_ins where address = $1", &[&address]).await.map(drop)
 }
 
+/// Whether a session was ended before it expired.
+pub async fn has_ended(tx: &mut Tx, session: Uuid) -> Result<bool, StoreError> {
+    let sql = "select from ended_sessions where session_id = $1";
+    Ok(tx.query_opt(sql, &[&session]).await?.is_some())
+}
+
 /// Inserts a session. Returns whether it is new.
 pub async fn insert_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let sql = "insert into sessions (session_id, account_id, opened_at, refreshed_at, tokens_expire_at)
@@ -239,14 +246,19 @@ pub async fn update_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) 
 
 /// Deletes a session of an account, and returns it if there was one.
 pub async fn delete_session(tx: &mut Tx, account: Uuid, session: Uuid) -> Result<Option<Session>, StoreError> {
-    let sql = "delete from sessions where account_id = $1 and session_id = $2 returning session_id, account_id, tokens_expire_at";
+    let sql = "with ended as (delete from sessions where account_id = $1 and session_id = $2
+             returning session_id, account_id, tokens_expire_at),
+         noted as (insert into ended_sessions (session_id) select session_id from ended)
+         select session_id, account_id, tokens_expire_at from ended";
     Ok(tx.query_opt(sql, &[&account, &session]).await?.map(read_session))
 }
 
 /// Deletes all sessions of an account but one, and returns them.
 pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> Result<Vec<Session>, StoreError> {
-    let sql = "delete from sessions where account_id = $1 and session_id is distinct from $2
-         returning session_id, account_id, tokens_expire_at";
+    let sql = "with ended as (delete from sessions where account_id = $1 and session_id is distinct from $2
+             returning session_id, account_id, tokens_expire_at),
+         noted as (insert into ended_sessions (session_id) select session_id from ended)
+         select session_id, account_id, tokens_expire_at from ended";
     Ok(tx.query(sql, &[&account, &but]).await?.into_iter().map(read_session).collect())
 }
 
@@ -257,6 +269,10 @@ pub const OLD_RECEIPTS: &str = "delete from erasure_receipts where ctid = any(ar
 /// Sessions last used before `$1`.
 pub const UNUSED_SESSIONS: &str = "delete from sessions where ctid = any(array(
     select ctid from sessions where refreshed_at < $1 limit $2))";
+
+/// Notes on sessions that ended before `$1`.
+pub const OLD_ENDED_SESSIONS: &str = "delete from ended_sessions where ctid = any(array(
+    select ctid from ended_sessions where ended_at < $1 limit $2))";
 
 /// Tokens replaced before `$1`.
 pub const OLD_TOKENS: &str = "delete from refresh_tokens where ctid = any(array(

@@ -4,113 +4,46 @@
 //! does not end. Here all of these have a limit and a stop has a deadline. A panic is answered like any other failure.
 //! Work that changes something continues if its caller hangs up. `tests/all/http.rs` tests each.
 
+mod access_log;
 pub mod admin;
 mod answer;
 pub mod auth;
+mod busy;
+mod connection;
+mod door;
 mod guard;
 #[cfg(feature = "postgres")]
 pub mod idempotency;
 mod json;
 mod limits;
+mod origin;
 mod problem;
+mod protocol;
+mod refusals;
+mod rejections;
+mod response;
 mod serve;
+mod settings;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use events::TraceParent;
-use serde::Deserialize;
 use warp::filters::BoxedFilter;
 use warp::{Filter, Rejection};
 
 pub use json::{body, bytes, read};
 pub use limits::{RateLimits, RateSettings, limited_by_address};
-pub use problem::{Accepted, Created, IntoResponse, Json, NoContent, finish, group, problem_response, reply};
+pub use problem::{problem_response, reply};
+pub use rejections::{finish, group};
+pub use response::{Accepted, Created, IntoResponse, Json, NoContent};
 pub use serve::{Drained, serve};
+pub use settings::HttpSettings;
 
 /// A group of routes, boxed to keep compile times short.
 pub type Routes = BoxedFilter<(Response,)>;
 
 /// A response to the caller.
 pub type Response = warp::reply::Response;
-
-/// Settings of the HTTP server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HttpSettings {
-    /// The address to listen on.
-    pub address: SocketAddr,
-    /// How long a caller may take to send a request's head, and stay idle between two requests on HTTP/1.
-    pub header_timeout_ms: u64,
-    /// How long a caller may send nothing of a body it has begun, or read nothing of a response.
-    pub body_idle_timeout_ms: u64,
-    /// How long a handler may take until the head of its response, counted from the last byte of the body.
-    pub request_timeout_ms: u64,
-    /// How long requests and streams may continue after a stop.
-    pub drain_ms: u64,
-    /// Concurrent connections; more wait in the operating system's queue.
-    pub max_connections: usize,
-    /// Concurrent connections from one address; more are closed. Not used behind trusted proxies.
-    pub max_connections_per_address: usize,
-    /// Concurrent requests; more are refused with 503.
-    pub max_concurrent_requests: usize,
-    /// The largest body, unless its route allows more.
-    pub max_body_bytes: u64,
-    /// The number of trusted proxies in front of us, each adding one hop to `X-Forwarded-For`.
-    pub trusted_proxies: u32,
-    /// Paths (with everything below them) that have another body limit; set by the service, not in its settings.
-    #[serde(skip)]
-    pub body_limits: Vec<(String, u64)>,
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        Self {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            header_timeout_ms: 5_000,
-            body_idle_timeout_ms: 10_000,
-            request_timeout_ms: 10_000,
-            drain_ms: 20_000,
-            max_connections: 10_000,
-            max_connections_per_address: 200,
-            max_concurrent_requests: 1_024,
-            max_body_bytes: 65_536,
-            trusted_proxies: 0,
-            body_limits: Vec::new(),
-        }
-    }
-}
-
-impl HttpSettings {
-    /// Sets another body limit for a path and everything below it.
-    pub fn allow_body(mut self, path: &str, bytes: u64) -> Self {
-        self.body_limits.push((path.trim_end_matches('/').to_owned(), bytes));
-        self
-    }
-
-    fn body_limit(&self, path: &str) -> u64 {
-        let below =
-            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let fitting = self.body_limits.iter().filter(|(prefix, _)| below(prefix));
-        fitting.max_by_key(|(prefix, _)| prefix.len()).map_or(self.max_body_bytes, |(_, bytes)| *bytes)
-    }
-
-    fn header_timeout(&self) -> Duration {
-        Duration::from_millis(self.header_timeout_ms)
-    }
-
-    fn body_idle_timeout(&self) -> Duration {
-        Duration::from_millis(self.body_idle_timeout_ms)
-    }
-
-    fn request_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_timeout_ms)
-    }
-
-    fn drain(&self) -> Duration {
-        Duration::from_millis(self.drain_ms)
-    }
-}
 
 /// The caller's address, as far as it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! Guarantees: Committed messages are published at least once, in the order of the outbox for each subject, and none is
 //! deleted before its own confirm. An unroutable message is counted and kept: the history stores every event, with or
 //! without consumers, and a job has its queue, so part of the topology is missing. Such a message is postponed with
-//! those that must not overtake it, and retried after a growing pause; the messages behind it are sent.
+//! those that must not overtake it, and retried after a growing pause; the messages behind it are sent. A message that
+//! the broker cannot take as it is, such as one with headers larger than a frame, is set aside.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -148,11 +149,13 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         let mut sent = Sent::default();
         for (row, count) in rows.iter().zip(counts) {
             // Check each one, so that each is counted.
-            let left: Vec<Outcome> = outcomes.by_ref().take(count).filter(|outcome| !is_done(row, *outcome)).collect();
+            let left: Vec<Outcome> = outcomes.by_ref().take(count).filter(|outcome| !is_done(row, outcome)).collect();
             if left.is_empty() {
                 sent.done.push(row);
             } else if left.contains(&Outcome::Unknown) {
                 sent.unknown += 1;
+            } else if let Some(reason) = left.into_iter().find_map(refusal) {
+                sent.refused.push((row, reason));
             } else {
                 sent.unroutable.push(row);
             }
@@ -180,7 +183,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         }
     }
 
-    /// Deletes confirmed messages, and postpones unroutable ones and those that wait for them.
+    /// Deletes confirmed messages, sets refused ones aside, and postpones unroutable ones and those that wait for them.
     async fn settle(
         &self,
         sent: &Sent<'_>,
@@ -191,6 +194,9 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         if !sent.done.is_empty() {
             let positions: Vec<i64> = sent.done.iter().map(|row| row.position).collect();
             self.store.remove(&positions).await?;
+        }
+        for (row, reason) in &sent.refused {
+            self.store.set_outbox_row_aside(row.position, reason).await?;
         }
         let now = self.environment.now();
         for row in &sent.done {
@@ -222,6 +228,8 @@ struct Sent<'a> {
     done: Vec<&'a OutboxRow>,
     /// Unroutable.
     unroutable: Vec<&'a OutboxRow>,
+    /// Refused as they are, and the reasons.
+    refused: Vec<(&'a OutboxRow, String)>,
     /// The number of messages without a confirm: the broker may have them or not.
     unknown: usize,
 }
@@ -245,10 +253,17 @@ enum PassResult {
     Elsewhere,
 }
 
-fn is_done(row: &OutboxRow, outcome: Outcome) -> bool {
+fn refusal(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Refused(reason) => Some(reason),
+        Outcome::Confirmed | Outcome::Unroutable | Outcome::Unknown => None,
+    }
+}
+
+fn is_done(row: &OutboxRow, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Confirmed => true,
-        Outcome::Unknown => false,
+        Outcome::Unknown | Outcome::Refused(_) => false,
         Outcome::Unroutable => {
             counter!("messages_unroutable_total", "name" => row.envelope.name.clone()).increment(1);
             false

@@ -8,9 +8,15 @@ use futures::{
 };
 use metrics::counter;
 use tracing::warn;
+use uuid::Uuid;
 
 use super::{App, Service};
-use crate::{expiry::remove_expired, failure::StoreError, stop::Stop, store::Store};
+use crate::{
+    expiry::{clean_up, remove_expired},
+    failure::StoreError,
+    stop::Stop,
+    store::Store,
+};
 
 type Work<S> = Arc<dyn Fn(App<S>, Stop) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -19,8 +25,11 @@ pub struct Housekeeping<S> {
     tasks: Vec<Task<S>>,
 }
 
+/// The interval between two searches for expired entries of the skeleton.
+const BETWEEN_CLEAN_UPS: Duration = Duration::from_secs(60);
+
 /// One task and its period.
-struct Task<S> {
+pub(super) struct Task<S> {
     name: &'static str,
     period: Duration,
     work: Work<S>,
@@ -100,7 +109,18 @@ impl<S: Store> Service<S> {
 }
 
 impl<S: Store> Task<S> {
-    async fn repeat(self, app: App<S>, stop: Stop) {
+    /// Removes expired entries from the skeleton's own tables.
+    pub(super) fn clean_up() -> Self {
+        let holder: Arc<str> = Uuid::new_v4().to_string().into();
+        let work: Work<S> = Arc::new(move |app, stop| {
+            let holder = holder.clone();
+            async move { clean_up(&app.store, &app.service, &holder, &stop).await }.boxed()
+        });
+        Self { name: "clean-up", period: BETWEEN_CLEAN_UPS, work }
+    }
+
+    /// Runs it at once and then after each period, until the service stops.
+    pub(super) async fn repeat(self, app: App<S>, stop: Stop) {
         while !stop.is_stopped() {
             let outcome = self.run(app.clone(), stop.clone()).await;
             counter!("housekeeping_runs_total", "task" => self.name, "outcome" => outcome).increment(1);

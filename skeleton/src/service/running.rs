@@ -15,11 +15,12 @@ use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tracing::{info, warn};
 use warp::Filter as _;
 
-use super::{App, Background, Delaying, Relaying, Service, StartError, assembly::Assembled, checks::Checks};
+use super::{
+    App, Background, Delaying, Relaying, Service, StartError, assembly::Assembled, checks::Checks, housekeeping::Task,
+};
 use crate::{
     config::{LifeSettings, Settings},
     environment::Environment,
-    expiry,
     http::{
         self,
         admin::{self, Health},
@@ -145,10 +146,8 @@ impl Phase {
         self.supervise("checks", stop.clone(), move || asking.clone().ask(stopping.clone()));
         let stopping = stop.clone();
         self.supervise("counts", stop.clone(), move || checks.clone().count(stopping.clone()));
-        let (store, service, stopping) = (app.store.clone(), app.service.clone(), stop.clone());
-        self.supervise("clean-up", stop.clone(), move || {
-            expiry::clean_up(store.clone(), service.clone(), stopping.clone())
-        });
+        let (clean_up, app, stopping) = (Task::clean_up(), app.clone(), stop.clone());
+        self.supervise("clean-up", stop.clone(), move || clean_up.clone().repeat(app.clone(), stopping.clone()));
     }
 
     /// Starts a part that is listed in `failing` while it fails.

@@ -51,8 +51,12 @@ pub trait Decisions: Send + Sync {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<Decision>, StoreError>> + Send;
 
-    /// Deletes decisions made before a time. Returns their number.
-    fn forget_decisions(&self, before: DateTime<Utc>) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Deletes at most `limit` decisions made before a time. Returns their number.
+    fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        limit: i64,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 /// Messages that failed in the same way.

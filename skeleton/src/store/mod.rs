@@ -50,8 +50,10 @@ pub use schedules::ScheduleRuns;
 pub use sequence_position::SequencePosition;
 #[cfg(any(feature = "postgres", feature = "neo4j"))]
 pub(crate) use sequence_position::past_given_up;
+#[cfg(test)]
+pub(crate) use set_aside::envelope_in;
 pub use set_aside::{CursorsToCheck, Filter, SetAside, State, moment};
-pub(crate) use set_aside::{EXACT, envelope_in, keepable};
+pub(crate) use set_aside::{EXACT, keepable, kept_headers};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
 pub use work::{Ending, PendingMessage, Publish, ServiceContext, UnitOfWork};
@@ -135,6 +137,18 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
 
 /// The lease of the replica that removes expired entries.
 pub(crate) const CLEAN_UP_LEASE: &str = "skeleton-clean-up";
+
+/// The names of kinds of expiring entries, each given with the statement that deletes them.
+#[cfg(any(feature = "postgres", feature = "neo4j"))]
+pub(crate) const fn names_of<const N: usize>(kinds: [(&'static str, &'static str); N]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut nth = 0;
+    while nth < N {
+        names[nth] = kinds[nth].0;
+        nth += 1;
+    }
+    names
+}
 
 /// The number of messages in a store, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

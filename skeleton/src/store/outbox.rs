@@ -36,7 +36,10 @@ pub trait Outbox: Store {
     /// Makes the oldest postponed messages of a route ready again. Returns their positions.
     fn readmit(&self, route: &Route, limit: i64) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
 
-    /// The number of rows that are set aside because they cannot be read.
+    /// Sets aside a row that cannot be published as it is, with the reason, until a person repairs it.
+    fn set_outbox_row_aside(&self, position: i64, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The number of rows that are set aside because they cannot be read or published.
     fn unreadable(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
 
     /// Releases the right to relay, if this replica holds it, so that another need not wait for the right to expire.
@@ -105,7 +108,7 @@ pub(super) fn read_envelope(text: &str) -> Result<Envelope, String> {
     serde_json::from_str(text).map_err(|error| format!("invalid envelope at column {}", error.column()))
 }
 
-/// Counts and logs a row that was set aside because it cannot be read.
+/// Counts and logs a row that was set aside because it cannot be read or published.
 pub(super) fn tell_unreadable(origin: &'static str, row: &str, reason: &str) {
     counter!("rows_unreadable_total", "origin" => origin).increment(1);
     error!(origin, row, reason, "unreadable row set aside: repair it and put it back (docs/operations.md)");

@@ -28,12 +28,14 @@ impl From<OutboxRow> for Outgoing {
 }
 
 /// The outcome of a published message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The broker has it, in every queue bound for it.
     Confirmed,
-    /// The broker has answered that no queue is bound for it.
+    /// No queue is bound for it, or its exchange is missing or forbidden.
     Unroutable,
+    /// It cannot be published as it is, for this reason: to publish it again is pointless.
+    Refused(String),
     /// The broker may or may not have it: publish it again under the same id.
     Unknown,
 }

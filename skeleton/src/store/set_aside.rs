@@ -103,6 +103,12 @@ pub(crate) fn envelope_in(kept: &BTreeMap<String, String>) -> Result<Envelope, E
     Envelope::from_headers(texts.iter().map(|(name, text)| (*name, text.as_str())))
 }
 
+/// Headers as a store has kept them, as JSON. If they are not headers, the message stays listed with them as one text,
+/// and its next attempt parks it: its envelope is malformed.
+pub(crate) fn kept_headers(json: &str) -> BTreeMap<String, String> {
+    serde_json::from_str(json).unwrap_or_else(|_| BTreeMap::from([("(unreadable)".to_owned(), json.to_owned())]))
+}
+
 /// Text that every store can keep: NUL, which Postgres refuses, becomes the symbol `␀`, and long text is truncated.
 pub(crate) fn keepable(text: &str, most: usize) -> Cow<'_, str> {
     let text = cut(text, most);

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
 use skeleton::{
     Postgres,
     expiry::{BATCH, remove_expired},
     stop,
-    store::Store,
-    testing::{TestApp, eventually},
+    store::{Decisions, Store, neo4j::query},
+    testing::{Servers, TestApp, eventually},
 };
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use crate::probe;
+use crate::{conformance::bench::neo4j, elasticsearch::bench as things, probe};
 
 /// Inserts inbox entries that were received this many days ago.
 async fn receive(store: &Postgres, count: i32, days: i32) {
@@ -59,6 +62,52 @@ async fn a_backlog_of_expired_entries_goes_to_the_last_while_the_service_works()
     assert_eq!((gone, inbox(&store).await), (OLD as u64, 1000));
     assert!(rate > 3000.0, "{rate} a second: less than a consumer can reach");
     app.finish().await;
+}
+
+/// Far more than a batch.
+const BACKLOG: u64 = 20_000;
+
+#[tokio::test]
+async fn in_neo4j_a_backlog_of_expired_entries_goes_to_the_last() {
+    let bench = neo4j().await;
+    for age in [["P15D"; 10].as_slice(), &["P13D"]].concat() {
+        let received = "UNWIND range(1, 2000) AS n
+            CREATE (:Inbox {id: randomUUID(), taken_in_at: datetime() - duration($age)})";
+        bench.store.execute(query(received).param("age", age)).await.unwrap();
+    }
+    let (_sender, stop) = stop::channel();
+    let began = Instant::now();
+
+    let gone = remove_expired("inbox", &stop, |limit| bench.store.clean_up("inbox", limit)).await.unwrap();
+
+    println!("{BACKLOG} expired entries in {:?}", began.elapsed());
+    let left: Option<i64> = bench.store.query_opt(query("RETURN COUNT { (:Inbox) } AS left")).await.unwrap();
+    assert_eq!((gone, left), (BACKLOG, Some(2000)));
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn in_elasticsearch_a_backlog_of_expired_entries_goes_to_the_last() {
+    let bench = things::Bench::new().await;
+    let mut lines = String::new();
+    for nth in 0..BACKLOG + 100 {
+        let age = TimeDelta::days(if nth < BACKLOG { 15 } else { 13 });
+        let tombstone = json!({ "deleted": true, "buried_at": Utc::now() - age });
+        lines.push_str(&format!("{{\"index\":{{\"_id\":\"{}\"}}}}\n{tombstone}\n", Uuid::new_v4()));
+    }
+    let url = format!("{}/{}-things/_bulk?refresh=true", Servers::from_env().elasticsearch, bench.provisioned.name);
+    let written = reqwest::Client::new().post(url).header("content-type", "application/x-ndjson").body(lines);
+    let written: Value = written.send().await.unwrap().json().await.unwrap();
+    assert_eq!(written["errors"], false);
+    let (_sender, stop) = stop::channel();
+    let began = Instant::now();
+
+    let gone = remove_expired("tombstones", &stop, |limit| bench.store.clean_up("tombstones", limit)).await.unwrap();
+
+    println!("{BACKLOG} expired tombstones in {:?}", began.elapsed());
+    let left = bench.raw(reqwest::Method::GET, "things/_count", Value::Null).await;
+    assert_eq!((gone, left["count"].as_u64()), (BACKLOG, Some(100)));
+    bench.done().await;
 }
 
 #[tokio::test]
@@ -146,20 +195,50 @@ async fn expired_entries_are_found_by_an_index_whose_table_has_been_used_again_a
     receive(store, 100, 15).await;
     store.execute("vacuum analyze skeleton.inbox", &[]).await.unwrap();
 
-    let before = blocks_read(store).await;
+    let before = blocks_read(store, "skeleton.inbox").await;
     assert_eq!(store.clean_up("inbox", BATCH).await.unwrap(), 100);
-    let read = blocks_read(store).await - before;
+    let read = blocks_read(store, "skeleton.inbox").await - before;
 
     println!("{read} blocks for 100 rows");
     assert!(read < 1000, "{read} blocks of the table were read for 100 rows");
     app.finish().await;
 }
 
-/// How many blocks of the inbox table were read in total, from memory or disk. The store has one connection: it reports
-/// its pending statistics now.
-async fn blocks_read(store: &Postgres) -> i64 {
+/// Inserts decisions that were made this many days ago.
+async fn decide(store: &Postgres, count: i32, days: i32) {
+    let sql = "insert into skeleton.decisions (decided_at, decided_by, act, message_id, queue, name, reason)
+        select now() - make_interval(days => $2::int), 'somebody', 'dropped', gen_random_uuid(), 'q', 'n', repeat('r', 100)
+        from generate_series(1, $1::int)";
+    store.execute(sql, &[&count, &days]).await.unwrap();
+}
+
+#[tokio::test]
+async fn expired_decisions_are_found_by_an_index_whose_table_has_been_used_again() {
+    let app = TestApp::start(probe::service(), &[("store", "connections", "1")]).await;
+    let store = &app.parts().store;
+    keep_others_away(store).await;
+    decide(store, 50_000, 500).await;
+    decide(store, 1, 1).await;
+    store.execute("delete from skeleton.decisions where decided_at < now() - interval '450 days'", &[]).await.unwrap();
+    store.execute("vacuum skeleton.decisions", &[]).await.unwrap();
+    decide(store, 50_000, 1).await;
+    decide(store, 10, 450).await;
+    store.execute("vacuum analyze skeleton.decisions", &[]).await.unwrap();
+
+    let before = blocks_read(store, "skeleton.decisions").await;
+    let expired = Utc::now() - TimeDelta::days(400);
+    assert_eq!(store.forget_decisions(expired, BATCH).await.unwrap(), 10);
+    let read = blocks_read(store, "skeleton.decisions").await - before;
+
+    println!("{read} blocks for 10 rows");
+    assert!(read < 200, "{read} blocks of the table were read for 10 rows");
+    app.finish().await;
+}
+
+/// How many blocks of a table were read in total, from memory or disk. The store has one connection: it reports its
+/// pending statistics now.
+async fn blocks_read(store: &Postgres, table: &str) -> i64 {
     store.query("select pg_stat_force_next_flush()", &[]).await.unwrap();
-    let sql =
-        "select heap_blks_read + heap_blks_hit from pg_statio_all_tables where relid = 'skeleton.inbox'::regclass";
-    store.query(sql, &[]).await.unwrap()[0].get(0)
+    let sql = "select heap_blks_read + heap_blks_hit from pg_statio_all_tables where relid = $1::text::regclass";
+    store.query(sql, &[&table]).await.unwrap()[0].get(0)
 }

@@ -6,7 +6,7 @@ use events::contacts::ImportFile;
 use skeleton::{
     Failure, HandlerResult, JobSteps, Jobs, Postgres, Problem, Progress, Service,
     service::MendOptions,
-    store::{Decisions, JobRecord, JobRecords, JobState, Mended, Signed, Store, Transaction, postgres::Tx},
+    store::{Decisions, JobRecord, JobRecords, JobState, Mended, Outbox, Signed, Store, Transaction, postgres::Tx},
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -261,6 +261,51 @@ async fn a_job_without_room_waits_without_failing_and_can_be_cancelled_and_a_fai
     is(&app, first, JobState::Failed).await;
     is(&app, third, JobState::Done).await;
     assert_eq!(app.parked().await.len(), 1);
+    app.finish().await;
+}
+
+async fn are_kept(app: &TestApp<Postgres>, number: usize) {
+    eventually("jobs that are kept", async || {
+        let sql = "select from skeleton.jobs where kept_envelope is not null";
+        match app.parts().store.query(sql, &[]).await.unwrap().len() {
+            seen if seen == number => Ok(()),
+            seen => Err(format!("{seen}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kept_job_that_cannot_be_read_is_set_aside_and_the_next_one_runs() {
+    let app = TestApp::start(limited(), &[]).await;
+    let store = &app.parts().store;
+    let (running, first) = enqueue(&app, Some("spin")).await;
+    has_begun(&app, running).await;
+    let (_, spoilt) = enqueue(&app, None).await;
+    are_kept(&app, 1).await;
+    let (_, behind) = enqueue(&app, None).await;
+    are_kept(&app, 2).await;
+    let sql = "select kept_envelope from skeleton.jobs where job_id = $1";
+    let sound: String = store.query(sql, &[&spoilt]).await.unwrap()[0].get(0);
+    let sql = "update skeleton.jobs set kept_envelope = 'spoilt' where job_id = $1";
+    store.execute(sql, &[&spoilt]).await.unwrap();
+
+    forget_orders(&app).await;
+
+    is(&app, first, JobState::Done).await;
+    is(&app, behind, JobState::Done).await;
+    let failed = is(&app, spoilt, JobState::Failed).await;
+    assert_eq!(failed.error.as_deref(), Some("its message cannot be read: invalid envelope at column 1"));
+    assert_eq!(store.unreadable().await.unwrap(), 1);
+
+    // The repair from docs/operations.md.
+    store.execute("update skeleton.unreadable set envelope = $1", &[&sound]).await.unwrap();
+    let back = "with mended as (delete from skeleton.unreadable where origin = 'jobs' returning *)
+        update skeleton.jobs set state = 'queued', error = null, ended_at = null,
+            kept_envelope = mended.envelope, kept_body = mended.body
+        from mended where step = mended.message_id";
+    assert_eq!(store.execute(back, &[]).await.unwrap(), 1);
+    is(&app, spoilt, JobState::Done).await;
     app.finish().await;
 }
 

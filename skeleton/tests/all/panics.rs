@@ -40,12 +40,36 @@ async fn a_background_task_that_panics_or_returns_is_started_again() {
     app.finish().await;
 }
 
+#[tokio::test]
+async fn a_singleton_that_panics_is_counted_and_started_again_and_makes_the_process_unready_if_it_goes_on() {
+    let flaky = probe::service().with(Starts::default()).singleton("flaky singleton", |app, _, stop| async move {
+        let start = app.resource::<Starts>().0.fetch_add(1, Relaxed);
+        assert!(start >= 3, "the first three times it panics");
+        stop.stopped().await;
+    });
+    let app = TestApp::start(flaky, &[("lease", "lasts_ms", "300")]).await;
+
+    eventually("the process to be unready", async || match app.running().health().ready().status {
+        "ready" => Err("ready".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    eventually("a fourth start", async || match app.parts().resource::<Starts>().0.load(Relaxed) {
+        4 => Ok(()),
+        starts => Err(format!("{starts} starts")),
+    })
+    .await;
+
+    assert_eq!(restarts_of(&app, "flaky singleton").await, 3.0);
+    app.finish().await;
+}
+
 /// How often parts of the process were restarted. Other tests in this process have no parts that panic.
-async fn restarts(app: &TestApp<Postgres>) -> f64 {
+async fn restarts_of(app: &TestApp<Postgres>, part: &str) -> f64 {
     let answer = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap();
     let text = answer.text().await.unwrap();
-    let relay = text.lines().find(|line| line.starts_with("parts_restarted_total") && line.contains("relay"));
-    relay.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    let of_part = text.lines().find(|line| line.starts_with("parts_restarted_total") && line.contains(part));
+    of_part.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]
@@ -64,13 +88,13 @@ async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
     tx.publish(ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }).unwrap();
     tx.commit().await.unwrap();
 
-    eventually("the relay to be started again twice", async || match restarts(&app).await {
+    eventually("the relay to be started again twice", async || match restarts_of(&app, "relay").await {
         few if few < 2.0 => Err(few.to_string()),
         _ => Ok(()),
     })
     .await;
     let rests = began.elapsed().as_secs_f64() + 2.0;
-    let restarts = restarts(&app).await;
+    let restarts = restarts_of(&app, "relay").await;
     assert!(restarts <= rests, "{restarts} restarts in {rests} s: it does not pause in between");
     store.execute("delete from skeleton.outbox where body is null", &[]).await.unwrap();
 

@@ -65,6 +65,21 @@ async fn an_order_given_twice_under_one_id_is_followed_once_and_gets_its_first_r
 }
 
 #[tokio::test]
+async fn concurrent_calls_under_one_id_all_get_the_reply() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let order = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let requests = app.world().requests_of("gateway", &["contacts"]).await;
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
+
+    let calls = (0..8).map(|_| requests.call(&order, asking));
+
+    for reply in futures::future::join_all(calls).await {
+        assert_eq!(reply.unwrap().name, "1");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_request_that_nobody_answers_fails_at_once() {
     let app = TestApp::start(probe::service(), &[]).await;
     let order: AddContact = samples::contacts::add_contact();

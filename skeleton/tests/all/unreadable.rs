@@ -6,15 +6,16 @@ use events::{
     samples,
 };
 use skeleton::{
-    Neo4j, Postgres, Publish,
+    Elasticsearch, Neo4j, Postgres, Publish,
     store::{
-        Delay, Delays, Outbox, Transaction,
+        Delay, Delays, Filter, LinesToCheck, Outbox, Store, Transaction,
         neo4j::{BoltType, query},
     },
+    testing::Servers,
 };
 use uuid::Uuid;
 
-use crate::conformance::bench::{Bench, neo4j, postgres};
+use crate::conformance::bench::{Bench, QUEUE, elasticsearch, neo4j, postgres, waiting};
 
 fn removed() -> ContactRemoved {
     ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }
@@ -113,4 +114,98 @@ async fn in_postgres_an_unreadable_row_that_was_mended_goes_out() {
     assert_eq!((rows.len(), rows[0].envelope.sequence), (1, Some(1)));
     assert_eq!(rows[0].envelope.subject, Some(event.contact_id.to_string()));
     bench.done().await;
+}
+
+#[tokio::test]
+async fn in_neo4j_a_delayed_job_with_a_missing_property_holds_nothing_up() {
+    let bench = neo4j().await;
+    let mut tx = bench.begin(&[]).await;
+    for position in 0..3 {
+        let job = ImportFile { import_id: Uuid::new_v4(), position };
+        tx.enqueue_at(job, Utc::now() - TimeDelta::seconds(10 - i64::from(position))).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let spoilt = "MATCH (row:Delayed) WITH row ORDER BY row.due_at LIMIT 1 REMOVE row.body";
+    bench.store.execute(query(spoilt)).await.unwrap();
+
+    let mut tx = bench.begin(&[]).await;
+    let due = tx.take_due(10).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!((due.len(), bench.store.unreadable().await.unwrap(), bench.store.delayed().await.unwrap()), (2, 1, 0));
+    bench.done().await;
+}
+
+/// Corrupts the headers of a set-aside message.
+trait SpoilHeaders: Store {
+    async fn spoil_headers(&self, message: Uuid);
+}
+
+impl SpoilHeaders for Postgres {
+    async fn spoil_headers(&self, message: Uuid) {
+        let sql = "update skeleton.set_aside set headers = '[7]' where message_id = $1";
+        assert_eq!(self.execute(sql, &[&message]).await.unwrap(), 1);
+    }
+}
+
+impl SpoilHeaders for Neo4j {
+    async fn spoil_headers(&self, message: Uuid) {
+        let spoilt = query("MATCH (kept:SetAside {id: $id}) SET kept.headers = '[7]'").param("id", message.to_string());
+        self.execute(spoilt).await.unwrap();
+    }
+}
+
+impl SpoilHeaders for Elasticsearch {
+    async fn spoil_headers(&self, message: Uuid) {
+        let indices = format!("{}/search-conform-*-set-aside*", Servers::from_env().elasticsearch);
+        reqwest::Client::new().post(format!("{indices}/_refresh")).send().await.unwrap();
+        let spoilt = serde_json::json!({
+            "query": { "term": { "message": message } },
+            "script": "ctx._source.headers = ['a': ['b': 7]]; ctx._source.body = 'no base64'",
+        });
+        let answer = reqwest::Client::new()
+            .post(format!("{indices}/_update_by_query?refresh=true"))
+            .json(&spoilt)
+            .send()
+            .await
+            .unwrap();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(answer["updated"], 1, "{answer}");
+    }
+}
+
+async fn can_be_listed_and_attempted<S: SpoilHeaders>(bench: Bench<S>) {
+    let (spoilt, sound) = (waiting(), waiting());
+    for message in [&spoilt, &sound] {
+        bench.store.set_aside(message).await.unwrap();
+    }
+    bench.store.spoil_headers(spoilt.message).await;
+
+    let listed = bench.store.list_set_aside(&Filter::default(), 10).await.unwrap();
+    let due = bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap();
+    let mut tx = bench.begin(&[spoilt.message]).await;
+    let taken = tx.take_waiting(spoilt.message).await.unwrap();
+    tx.rollback().await;
+
+    assert_eq!((listed.len(), due.len()), (2, 2));
+    assert!(listed.iter().any(|message| message.message == sound.message && message.headers == sound.headers));
+    // The attempt parks it: its envelope is malformed.
+    let taken = taken.unwrap();
+    assert!(taken.envelope().is_err() && taken.headers["(unreadable)"].contains('7'), "{taken:?}");
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn in_postgres_a_message_with_unreadable_headers_can_be_listed_and_attempted() {
+    can_be_listed_and_attempted(postgres().await).await;
+}
+
+#[tokio::test]
+async fn in_neo4j_a_message_with_unreadable_headers_can_be_listed_and_attempted() {
+    can_be_listed_and_attempted(neo4j().await).await;
+}
+
+#[tokio::test]
+async fn in_elasticsearch_a_message_with_unreadable_headers_can_be_listed_and_attempted() {
+    can_be_listed_and_attempted(elasticsearch().await).await;
 }

@@ -103,7 +103,7 @@ impl Decisions for NullStore {
         Ok(Vec::new())
     }
 
-    async fn forget_decisions(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn forget_decisions(&self, _: DateTime<Utc>, _: i64) -> Result<u64, StoreError> {
         Ok(0)
     }
 }

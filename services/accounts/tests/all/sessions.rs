@@ -102,6 +102,24 @@ async fn signing_in_twice_under_one_request_id_opens_one_session() {
 }
 
 #[tokio::test]
+async fn a_session_that_was_ended_is_not_opened_again_by_a_repeat_of_its_request() {
+    let app = start().await;
+    let account = register(&app).await;
+    let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
+    let session = app.call_with(&sign_in(&account), asking).await.unwrap();
+    let again = app.call_with(&sign_in(&account), asking).await.unwrap();
+    assert_eq!((again.session_id, &again.refresh_token), (session.session_id, &session.refresh_token));
+    app.call(&CloseSession { account_id: account.account_id, session_id: session.session_id }).await.unwrap();
+
+    let refused = app.call_with(&sign_in(&account), asking).await.unwrap_err();
+
+    assert_eq!((refused.status, refused.kind.as_str()), (409, "urn:kith:problem:session-ended"));
+    assert_eq!(app.call(&refresh(&session)).await.unwrap_err().status, 401);
+    assert_ne!(app.call(&sign_in(&account)).await.unwrap().session_id, session.session_id);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let app = start().await;
     let account = register(&app).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use events::TraceParent;
+use events::Envelope;
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
@@ -13,10 +13,9 @@ use crate::{
     failure::{Failure, StoreError, StoreErrorKind},
     messaging::{
         Incoming,
-        order::SequencePosition,
         retry::{self, Decision},
     },
-    store::{SetAside, State, Store, envelope_in},
+    store::{SetAside, State, Store},
     telemetry,
 };
 
@@ -25,29 +24,31 @@ pub(super) struct Raw {
     pub(super) id: Uuid,
     pub(super) name: String,
     subject: Option<String>,
-    trace: Option<TraceParent>,
+    /// Its envelope, if that can be read.
+    pub(super) envelope: Option<Envelope>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
 }
 
 impl From<&Incoming> for Raw {
     fn from(message: &Incoming) -> Self {
-        let envelope = message.envelope.as_ref().ok();
+        let envelope = message.envelope.as_ref().ok().cloned();
         Self {
             id: message.id,
-            name: envelope.map_or_else(|| "(unreadable)".to_owned(), |envelope| envelope.name.clone()),
-            subject: envelope.and_then(|envelope| envelope.subject.clone()),
-            trace: envelope.and_then(|envelope| envelope.trace),
+            name: envelope.as_ref().map_or_else(|| "(unreadable)".to_owned(), |envelope| envelope.name.clone()),
+            subject: envelope.as_ref().and_then(|envelope| envelope.subject.clone()),
+            envelope,
             headers: message.headers.to_text(),
             body: message.body.to_vec(),
         }
     }
 }
 
-impl From<SetAside> for Raw {
-    fn from(kept: SetAside) -> Self {
-        let trace = kept.envelope().ok().and_then(|envelope| envelope.trace);
-        Self { id: kept.message, name: kept.name, subject: kept.subject, trace, headers: kept.headers, body: kept.body }
+impl Raw {
+    /// A message that was set aside, and the envelope in its headers.
+    pub(super) fn kept(kept: SetAside, envelope: Option<Envelope>) -> Self {
+        let SetAside { message: id, name, subject, headers, body, .. } = kept;
+        Self { id, name, subject, envelope, headers, body }
     }
 }
 
@@ -82,7 +83,7 @@ impl<S: Store> Queue<S> {
             None => self.store.failures_of(message.id).await?,
         };
         let attempts = attempts + 1;
-        let trace = message.trace;
+        let trace = message.envelope.as_ref().and_then(|envelope| envelope.trace);
         let stack = failure.stack().map(str::to_owned);
         let mut entry = SetAside { attempts, stack, ..self.entry(message, &failure.to_string()) };
         if let Some((_, first_failed_at)) = before {
@@ -124,7 +125,7 @@ impl<S: Store> Queue<S> {
         let mut outcome = self.store.set_aside(entry).await;
         for with_data in [true, false] {
             match &outcome {
-                Err(refused) if refused.kind == StoreErrorKind::Broken => {
+                Err(refused) if matches!(refused.kind, StoreErrorKind::Broken | StoreErrorKind::Unstorable) => {
                     error!(message.id = %entry.message, queue = entry.queue, error = %refused, with_data, "the store refused a message; parking it in a reduced form");
                     outcome = self.store.set_aside(&entry.reduced(refused, with_data)).await;
                 }
@@ -139,7 +140,7 @@ impl<S: Store> Queue<S> {
         let entry = SetAside {
             message: message.id,
             queue: self.name.clone(),
-            place: self.waiting_place_of(&message),
+            place: message.envelope.as_ref().and_then(|envelope| self.orders.waiting_place_of(envelope)),
             name: message.name,
             subject: message.subject,
             headers: message.headers,
@@ -153,9 +154,5 @@ impl<S: Store> Queue<S> {
             last_failed_at: now,
         };
         entry.keepable()
-    }
-
-    fn waiting_place_of(&self, message: &Raw) -> Option<SequencePosition> {
-        self.orders.waiting_place_of(&envelope_in(&message.headers).ok()?)
     }
 }

@@ -6,7 +6,7 @@ use tracing::info;
 use super::{Queue, aside::Raw, handling::Ended};
 use crate::{
     failure::{Failure, Problem},
-    store::{Store, Transaction, envelope_in},
+    store::{Store, Transaction},
 };
 
 impl<S: Store> Queue<S> {
@@ -14,12 +14,13 @@ impl<S: Store> Queue<S> {
     /// advances the subject cursor, ends the job that the message is a step of, and deletes the message's set-aside
     /// row.
     pub(super) async fn drop_message(&self, message: &Raw, reason: &str) -> Result<(), Failure> {
-        let envelope =
-            envelope_in(&message.headers).map_err(|error| Problem::new(400, "malformed-message", error.to_string()))?;
+        let Some(envelope) = &message.envelope else {
+            return Err(Problem::new(400, "malformed-message", "the dropped message has no envelope").into());
+        };
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         tx.unit_of_work_mut().drop_messages();
         tx.take_waiting(message.id).await?;
-        match self.handle_in(&mut tx, &[(&envelope, &message.body[..])]).await {
+        match self.handle_in(&mut tx, &[(envelope, &message.body[..])]).await {
             Ok(Ended::Done) => self.commit(tx).await?,
             other => {
                 tx.rollback().await;

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::{Envelope, EnvelopeError};
 use metrics::counter;
 use tracing::{Instrument, warn};
 use uuid::Uuid;
 
-use super::{LONGEST_PAUSE, Queue, absences::Absences, handling::Ended, progress::Looks};
+use super::{LONGEST_PAUSE, Queue, absences::Absences, aside::Raw, handling::Ended, progress::Looks};
 use crate::{
     failure::{Failure, Problem},
     stop::Stop,
@@ -28,6 +29,14 @@ enum Outcome {
     Ended,
     /// It still waits, or is parked.
     Kept,
+}
+
+/// An attempt at a waiting message.
+struct Attempt {
+    waiting: SetAside,
+    /// Its envelope, parsed once.
+    envelope: Result<Envelope, EnvelopeError>,
+    outcome: Result<Ended, Failure>,
 }
 
 /// The number of messages handled between two queries for due messages.
@@ -100,27 +109,23 @@ impl<S: Store> Queue<S> {
 
     /// Handles a waiting message again, and records the outcome.
     async fn retry(&self, id: Uuid, absences: &mut Absences) -> Result<Outcome, Paused> {
-        let (waiting, attempt) = match self.attempt_again(id).await {
+        let attempt = match self.attempt_again(id).await {
             Ok(None) => return Ok(Outcome::Ended),
-            Ok(Some(attempted)) => attempted,
+            Ok(Some(attempt)) => attempt,
             Err(failure) if failure.is_unavailable() => return Err(self.paused(None, &failure).await),
             Err(failure) => {
                 warn!(queue = self.name, error = %failure, "failed to read a waiting message");
                 return Ok(Outcome::Kept);
             }
         };
-        let span = telemetry::received_span(&waiting.envelope());
-        self.settle(waiting, attempt, absences).instrument(span).await
+        let span = telemetry::received_span(&attempt.envelope);
+        self.settle(attempt, absences).instrument(span).await
     }
 
     /// Records the outcome of an attempt.
-    async fn settle(
-        &self,
-        waiting: SetAside,
-        attempt: Result<Ended, Failure>,
-        absences: &mut Absences,
-    ) -> Result<Outcome, Paused> {
-        if let Err(failure) = &attempt
+    async fn settle(&self, attempt: Attempt, absences: &mut Absences) -> Result<Outcome, Paused> {
+        let Attempt { waiting, envelope, outcome } = attempt;
+        if let Err(failure) = &outcome
             && failure.is_unavailable()
         {
             // The row is still there with its due time: a later query finds it.
@@ -128,12 +133,11 @@ impl<S: Store> Queue<S> {
         }
         absences.forget(&waiting.name);
         let (attempts, first) = (waiting.attempts, waiting.first_failed_at);
-        let kept = match attempt {
+        let message = Raw::kept(waiting, envelope.ok());
+        let kept = match outcome {
             Ok(Ended::Done) => return Ok(Outcome::Ended),
-            Ok(Ended::Early { missing }) => {
-                self.keep_behind(waiting.into(), missing, attempts).await.map_err(Failure::from)
-            }
-            Err(failure) => self.keep(waiting.into(), &failure, Some((attempts, first))).await,
+            Ok(Ended::Early { missing }) => self.keep_behind(message, missing, attempts).await.map_err(Failure::from),
+            Err(failure) => self.keep(message, &failure, Some((attempts, first))).await,
         };
         if let Err(error) = kept {
             warn!(queue = self.name, %error, "failed to put back a waiting message; it will be retried");
@@ -143,27 +147,28 @@ impl<S: Store> Queue<S> {
 
     /// Removes a waiting message and handles it in one transaction, which commits only if the message is handled.
     /// `None` if it no longer waits or is not due.
-    async fn attempt_again(&self, id: Uuid) -> Result<Option<(SetAside, Result<Ended, Failure>)>, Failure> {
+    async fn attempt_again(&self, id: Uuid) -> Result<Option<Attempt>, Failure> {
         let mut tx = self.store.begin(&self.service, &[id]).await?;
         let Some(waiting) = tx.take_waiting(id).await? else {
             tx.rollback().await;
             return Ok(None);
         };
-        let handled = match waiting.envelope() {
-            Ok(envelope) => self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await,
+        let envelope = waiting.envelope();
+        let outcome = match &envelope {
+            Ok(envelope) => self.handle_in(&mut tx, &[(envelope, &waiting.body[..])]).await,
             Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
         };
-        if !matches!(handled, Ok(Ended::Done)) {
+        if !matches!(outcome, Ok(Ended::Done)) {
             tx.rollback().await;
-            return Ok(Some((waiting, handled)));
+            return Ok(Some(Attempt { waiting, envelope, outcome }));
         }
         if let Err(error) = self.commit(tx).await {
-            return Ok(Some((waiting, Err(error.into()))));
+            return Ok(Some(Attempt { waiting, envelope, outcome: Err(error.into()) }));
         }
         self.service.ended(id, "done", None);
         counter!("messages_handled_total", "queue" => self.name.clone(), "name" => waiting.name.clone(), "outcome" => "retried")
             .increment(1);
-        Ok(Some((waiting, handled)))
+        Ok(Some(Attempt { waiting, envelope, outcome }))
     }
 
     /// What has to pause: messages of this name, or all if the store itself does not respond.

@@ -35,7 +35,7 @@ use crate::{
 /// connection: with the broker's own 128 kB that would be 8 MB more, touched again and again. Connections that receive
 /// keep the broker's size: a message's headers travel in one frame, and the broker cannot deliver larger ones over a
 /// connection with a smaller frame size.
-const SENT_FRAME_BYTES: u32 = 16 * 1024;
+pub(super) const SENT_FRAME_BYTES: u32 = 16 * 1024;
 
 /// The broker's address and the login.
 #[derive(Clone)]
@@ -252,7 +252,8 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
     }
 }
 
-fn is_of_a_channel(error: &lapin::Error) -> bool {
+/// Whether an error ends only a channel.
+pub(super) fn closes_a_channel(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }
 
@@ -263,8 +264,8 @@ async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Rece
         tokio::select! {
             () = stop.stopped() => return "stopping".to_owned(),
             event = events.next() => match event {
-                // An error that ends only a channel is left to the channel's user.
-                Some(Event::Error(error)) if is_of_a_channel(&error) => {}
+                // Left to the channel's user.
+                Some(Event::Error(error)) if closes_a_channel(&error) => {}
                 Some(Event::Error(error)) => return error.to_string(),
                 None => return "the connection ended".to_owned(),
                 Some(Event::ConnectionBlocked(reason)) => warn!(reason, "the broker raised an alarm: it accepts no messages"),

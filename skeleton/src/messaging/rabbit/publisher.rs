@@ -1,18 +1,34 @@
 //! Publishing with confirms.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use futures::future::join_all;
 use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm,
     options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use tokio::sync::Mutex;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{BrokerError, Link, answered, lasting};
+use super::{
+    BrokerError, Link, answered, lasting,
+    link::{SENT_FRAME_BYTES, closes_a_channel},
+};
 use crate::messaging::{Outcome, Outgoing, Publisher};
+
+/// The maximum length of a name in AMQP, such as a routing key.
+const MAX_NAME: usize = 255;
+
+/// The maximum size of a message's headers: one frame, less 1 kB for the other properties.
+const MAX_HEADERS: usize = SENT_FRAME_BYTES as usize - 1024;
+
+/// The bytes of a header beside its name and its text: the lengths of both, and a type.
+const HEADER_OVERHEAD: usize = 6;
 
 /// A channel for sending: the present one, or a new one once that is closed. The sending connection may be replaced
 /// while the consuming one stays.
@@ -59,16 +75,32 @@ impl Sender {
 }
 
 /// Publishes over one channel in confirm mode.
+///
+/// The broker closes the channel because of a message that it refuses, and does not name the message. Then the
+/// unconfirmed messages of the window are published one by one.
 pub struct RabbitPublisher {
     sender: Sender,
     confirm_timeout: Duration,
 }
 
-/// The result for one message: the confirm, and the id of a message that was returned with it. lapin may attach a
-/// returned message to another one's confirm, so the id in it is decisive.
-struct Answer {
-    confirmed: bool,
-    returned: Option<Uuid>,
+/// The result for one message.
+enum Answer {
+    /// The confirm, and the id of a message that was returned with it. lapin may attach a returned message to another
+    /// one's confirm, so the id in it is decisive.
+    Confirmed { returned: Option<Uuid> },
+    /// The broker closed the channel because of this message, or of another one on the same channel.
+    Closed(BrokerError),
+    /// It was not sent, because it does not fit into the protocol's frames.
+    TooLarge(String),
+    /// There is no answer.
+    Unknown,
+}
+
+impl From<lapin::Error> for Answer {
+    fn from(error: lapin::Error) -> Self {
+        // The end of the connection says nothing about the message.
+        if closes_a_channel(&error) { Self::Closed(error.into()) } else { Self::Unknown }
+    }
 }
 
 impl RabbitPublisher {
@@ -93,28 +125,67 @@ impl RabbitPublisher {
             .map_err(|_| BrokerError::Timeout(self.confirm_timeout))??;
         let mut confirms = Vec::with_capacity(window.len());
         for message in window {
-            let properties = lasting(message, self.link().user());
-            let sent = send(&channel, &message.exchange, &message.routing_key, &message.body, properties);
-            confirms.push(tokio::time::timeout(self.confirm_timeout, sent).await);
+            confirms.push(self.send(&channel, message).await);
         }
         let answers = join_all(confirms.into_iter().map(async |sent| match sent {
-            Ok(Ok(confirm)) => self.answer(confirm).await,
-            _ => Answer { confirmed: false, returned: None },
+            Ok(confirm) => self.answer(confirm).await,
+            Err(answer) => answer,
         }))
         .await;
-        if answers.iter().any(|answer| !answer.confirmed) {
+        // After a refusal, the connection works and the next message gets another channel.
+        let is_refused = answers.iter().any(|answer| matches!(answer, Answer::Closed(_)));
+        if !is_refused && answers.iter().any(|answer| matches!(answer, Answer::Unknown)) {
             self.sender.give_up(generation).await;
         }
         Ok(answers)
     }
 
+    async fn send(&self, channel: &Channel, message: &Outgoing) -> Result<PublisherConfirm, Answer> {
+        names_fit(message).map_err(Answer::TooLarge)?;
+        let properties = lasting(message, self.link().user());
+        headers_fit(&properties).map_err(Answer::TooLarge)?;
+        let sent = send(channel, &message.exchange, &message.routing_key, &message.body, properties);
+        match tokio::time::timeout(self.confirm_timeout, sent).await {
+            Ok(sent) => sent.map_err(Answer::from),
+            Err(_) => Err(Answer::Unknown),
+        }
+    }
+
     async fn answer(&self, confirm: PublisherConfirm) -> Answer {
         match tokio::time::timeout(self.confirm_timeout, confirm).await {
-            Ok(Ok(Confirmation::Ack(returned))) => Answer {
-                confirmed: true,
-                returned: returned.and_then(|returned| message_id(&returned.delivery.properties)),
-            },
-            _ => Answer { confirmed: false, returned: None },
+            Ok(Ok(Confirmation::Ack(returned))) => {
+                Answer::Confirmed { returned: returned.and_then(|returned| message_id(&returned.delivery.properties)) }
+            }
+            Ok(Err(error)) => error.into(),
+            _ => Answer::Unknown,
+        }
+    }
+
+    /// Publishes the messages of a window without a definite outcome one by one, up to the first without an answer.
+    async fn publish_singly(&self, window: &[Outgoing], outcomes: &mut [Outcome]) {
+        let mut missing = BTreeSet::new();
+        for (message, outcome) in window.iter().zip(outcomes) {
+            if *outcome != Outcome::Unknown {
+                continue;
+            }
+            if missing.contains(&message.exchange) {
+                *outcome = Outcome::Unroutable;
+                continue;
+            }
+            let answer = self.try_publish(std::slice::from_ref(message)).await.map(|mut answers| answers.pop());
+            *outcome = match answer {
+                Ok(Some(Answer::Closed(BrokerError::Refused(reason)))) => Outcome::Refused(reason),
+                Ok(Some(Answer::Closed(error))) => {
+                    warn!(exchange = message.exchange, %error, "the exchange is missing or forbidden");
+                    missing.insert(&message.exchange);
+                    Outcome::Unroutable
+                }
+                Ok(Some(answer)) => outcome_of(message, &answer, &returned(std::slice::from_ref(&answer))),
+                Ok(None) | Err(_) => Outcome::Unknown,
+            };
+            if *outcome == Outcome::Unknown {
+                return;
+            }
         }
     }
 }
@@ -128,14 +199,55 @@ impl Publisher for RabbitPublisher {
                 return vec![Outcome::Unknown; window.len()];
             }
         };
-        let returned: HashSet<Uuid> = answers.iter().filter_map(|answer| answer.returned).collect();
-        let outcome = |(message, answer): (&Outgoing, &Answer)| match answer {
-            Answer { confirmed: false, .. } => Outcome::Unknown,
-            _ if returned.contains(&message.envelope.id) => Outcome::Unroutable,
-            _ => Outcome::Confirmed,
-        };
-        window.iter().zip(&answers).map(outcome).collect()
+        let returned = returned(&answers);
+        let mut outcomes: Vec<Outcome> =
+            window.iter().zip(&answers).map(|(message, answer)| outcome_of(message, answer, &returned)).collect();
+        if answers.iter().any(|answer| matches!(answer, Answer::Closed(_))) {
+            self.publish_singly(&window, &mut outcomes).await;
+        }
+        outcomes
     }
+}
+
+fn returned(answers: &[Answer]) -> HashSet<Uuid> {
+    let returned = |answer: &Answer| match answer {
+        Answer::Confirmed { returned } => *returned,
+        Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
+    };
+    answers.iter().filter_map(returned).collect()
+}
+
+fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet<Uuid>) -> Outcome {
+    match answer {
+        Answer::Confirmed { .. } if returned.contains(&message.envelope.id) => Outcome::Unroutable,
+        Answer::Confirmed { .. } => Outcome::Confirmed,
+        Answer::TooLarge(reason) => Outcome::Refused(reason.clone()),
+        Answer::Closed(_) | Answer::Unknown => Outcome::Unknown,
+    }
+}
+
+/// Checks the names of a message: lapin panics because of one that is longer than the protocol allows.
+fn names_fit(message: &Outgoing) -> Result<(), String> {
+    for (what, name) in [("exchange", &message.exchange), ("routing key", &message.routing_key)] {
+        if name.len() > MAX_NAME {
+            return Err(format!("the {what} has {} bytes, and at most {MAX_NAME} are allowed", name.len()));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the size of all headers, which travel in one frame: the broker closes the connection because of a larger one.
+fn headers_fit(properties: &BasicProperties) -> Result<(), String> {
+    // All headers of an envelope are texts.
+    let size = |(name, value): (&ShortString, &AMQPValue)| match value {
+        AMQPValue::LongString(text) => HEADER_OVERHEAD + name.as_str().len() + text.as_bytes().len(),
+        _ => HEADER_OVERHEAD + name.as_str().len(),
+    };
+    let bytes: usize = properties.headers().iter().flat_map(FieldTable::inner).map(size).sum();
+    if bytes > MAX_HEADERS {
+        return Err(format!("the headers have {bytes} bytes, and at most {MAX_HEADERS} are allowed"));
+    }
+    Ok(())
 }
 
 /// Sends a message. The broker returns it if no queue is bound for it.

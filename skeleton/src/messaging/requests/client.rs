@@ -1,10 +1,6 @@
 //! Calling another service.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use events::{Envelope, Request, TraceParent};
 use futures::StreamExt;
@@ -13,14 +9,14 @@ use lapin::{
     types::FieldTable,
 };
 use metrics::{counter, histogram};
-use tokio::{
-    sync::{oneshot, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use super::PROBLEM_JSON;
+use super::{
+    PROBLEM_JSON,
+    pending::{PendingReplies, Reply},
+};
 use crate::{
     environment::Environment,
     failure::{Failure, Problem},
@@ -37,13 +33,8 @@ use crate::{
 /// Prefetch does not apply without acknowledgements.
 const UNLIMITED: u16 = 0;
 
-type Reply = Result<Vec<u8>, Problem>;
-
 /// The queue of this instance's replies; a new one after each reconnect.
 type ReplyQueue = Arc<str>;
-
-/// The pending requests, by id.
-type PendingReplies = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
 
 /// Sends requests to other services and waits for their replies. Clones share a reply queue.
 #[derive(Clone)]
@@ -144,8 +135,7 @@ impl Requests {
         let properties = properties(&envelope, self.publisher.link().user())
             // The effective limit: the broker drops requests that wait longer, and the server counts from its receipt.
             .with_expiration(self.timeout.as_millis().to_string().into());
-        let (answer, reply) = oneshot::channel();
-        let _guard = Registered::new(self.open.clone(), id, answer);
+        let mut pending = self.open.wait_for(id);
         let asked = async {
             // A reply that arrives before its queue exists is lost.
             let mut receiving = self.receiving.clone();
@@ -153,7 +143,7 @@ impl Requests {
             let queue =
                 queue.map_err(|_| Problem::unavailable("the service is stopping, or must not call other services"))?;
             self.publish::<R>(&body, properties.with_reply_to((*queue).into())).await?;
-            reply.await.map_err(|_| Problem::unavailable("the request was abandoned: try again"))?
+            pending.reply().await
         };
         match tokio::time::timeout(self.timeout, asked).await {
             Ok(reply) => reply,
@@ -174,7 +164,7 @@ impl Requests {
         tokio::spawn(async move {
             if let Ok(Confirmation::Ack(Some(returned))) = confirm.await {
                 let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
-                finish(&open, id, Err(Problem::unavailable("the service that serves this request is not available")));
+                open.finish(id, Err(Problem::unavailable("the service that serves this request is not available")));
             }
         });
         Ok(())
@@ -190,34 +180,6 @@ fn refused(failure: Failure) -> Problem {
     failure.into_problem()
 }
 
-/// A pending request; it is removed when dropped.
-struct Registered {
-    open: PendingReplies,
-    id: Uuid,
-}
-
-impl Registered {
-    fn new(open: PendingReplies, id: Uuid, answer: oneshot::Sender<Reply>) -> Self {
-        open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer);
-        Self { open, id }
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
-
-fn finish(open: &PendingReplies, id: Option<Uuid>, reply: Reply) {
-    let Some(id) = id else { return };
-    let waiting = open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    if let Some(waiting) = waiting {
-        // If the caller no longer waits, the reply is not needed.
-        let _ = waiting.send(reply);
-    }
-}
-
 /// Receives replies for the lifetime of the process. Announces its queue.
 async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Option<ReplyQueue>>>, stop: Stop) {
     announce.send_replace(None);
@@ -228,7 +190,7 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                 Ok((_channel, queue, mut consumer)) => {
                     announce.send_replace(Some(queue));
                     while let Some(Ok(delivery)) = consumer.next().await {
-                        finish(&requests.open, answered_request(&delivery), read_reply(delivery));
+                        requests.open.finish(answered_request(&delivery), read_reply(delivery));
                     }
                     announce.send_replace(None);
                 }

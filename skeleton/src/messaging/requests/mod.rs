@@ -9,6 +9,7 @@
 //! stays the same in a retry; the server sends its first reply again.
 
 mod client;
+mod pending;
 mod server;
 
 use lapin::{BasicProperties, types::ShortString};

@@ -10,7 +10,7 @@ use warp::{
 use super::{
     Desk,
     asked::Asked,
-    bulk_form::{MOST_AT_ONCE, decided_about},
+    bulk_form::{MOST_AT_ONCE, decided_about, fingerprint},
     list::page_of,
     signed,
 };
@@ -25,8 +25,8 @@ use crate::{
 pub(super) struct DecidedAll {
     #[serde(flatten)]
     asked: Asked,
-    /// How many messages the page counted.
-    counted: usize,
+    /// The fingerprint of the messages that the page showed or counted.
+    seen: Uuid,
     #[serde(default)]
     by: String,
     #[serde(default)]
@@ -63,13 +63,13 @@ pub(super) async fn drop_all<S: Store>(form: DecidedAll, desk: Desk<S>) -> Respo
     }
 }
 
-/// The messages that were on the page; refused if the filter now matches another number.
+/// The messages that the filter matched on the page; refused if it now matches others.
 async fn meant<S: Store>(form: &DecidedAll, store: &S) -> Result<(Vec<Uuid>, Signed), Refused> {
     let signed = signed(&form.by, &form.note)?;
     let filter = form.asked.filter().map_err(Refused::WrongFilter)?;
     let filter = decided_about(&filter).ok_or(Refused::NothingChosen)?;
     let messages = store.ids_of(&filter, MOST_AT_ONCE as i64 + 1).await?;
-    if messages.len() != form.counted || messages.len() > MOST_AT_ONCE {
+    if fingerprint(&messages) != form.seen || messages.len() > MOST_AT_ONCE {
         return Err(Refused::OthersNow);
     }
     Ok((messages, signed))

@@ -1,6 +1,9 @@
 //! The forms that redrive or drop all messages that match a filter.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::{asked::Asked, message::signature};
 use crate::store::{Filter, State};
@@ -14,8 +17,16 @@ pub(super) fn decided_about(filter: &Filter) -> Option<Filter> {
     state.is_for_people().then(|| filter.clone().in_state(state))
 }
 
-/// The forms for the counted messages.
-pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
+/// Identifies a set of messages, so that a decision applies only to those that the page showed.
+pub(super) fn fingerprint(messages: &[Uuid]) -> Uuid {
+    let sorted: BTreeSet<_> = messages.iter().collect();
+    let bytes: Vec<u8> = sorted.into_iter().flat_map(|id| id.into_bytes()).collect();
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &bytes)
+}
+
+/// The forms for these messages.
+pub(super) fn forms(asked: &Asked, messages: &[Uuid]) -> Markup {
+    let counted = messages.len();
     if counted > MOST_AT_ONCE {
         return html! {
             p { "More than " (MOST_AT_ONCE) " messages match: narrow the filter, or use the command " code { "parked redrive --rate" } "." }
@@ -25,12 +36,12 @@ pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
         @if counted > 1 {
             h2 { "All " (counted) " at once" }
             form method="post" action="/parked/redrive" {
-                (what_was_seen(asked, counted))
+                (what_was_seen(asked, messages))
                 (signature("redrive-all", "", ""))
                 button { "Handle all " (counted) " again" }
             }
             form method="post" action="/parked/drop" {
-                (what_was_seen(asked, counted))
+                (what_was_seen(asked, messages))
                 (signature("drop-all", "", ""))
                 label class="check" { input type="checkbox" name="sure" value="yes" required; "I know that they are lost for good" }
                 button class="bad" { "Drop all " (counted) }
@@ -39,9 +50,9 @@ pub(super) fn forms(asked: &Asked, counted: usize) -> Markup {
     }
 }
 
-fn what_was_seen(asked: &Asked, counted: usize) -> Markup {
+fn what_was_seen(asked: &Asked, messages: &[Uuid]) -> Markup {
     html! {
         @for (name, value) in asked.fields() { input type="hidden" name=(name) value=(value); }
-        input type="hidden" name="counted" value=(counted);
+        input type="hidden" name="seen" value=(fingerprint(messages));
     }
 }

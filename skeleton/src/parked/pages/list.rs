@@ -2,6 +2,7 @@
 
 use clap::ValueEnum as _;
 use maud::{Markup, html};
+use uuid::Uuid;
 use warp::http::StatusCode;
 
 use super::{
@@ -44,16 +45,16 @@ pub(super) async fn page_of<S: Store>(asked: &Asked, desk: &Desk<S>, refused: Op
 struct Seen {
     groups: Vec<Group>,
     messages: Vec<SetAside>,
-    /// How many of them can be decided about, counted up to one more than the limit of a form.
-    decided: usize,
+    /// Those that can be decided about, up to one more than the limit of a form.
+    decided: Vec<Uuid>,
 }
 
 async fn look<S: Store>(store: &S, filter: Filter) -> Result<Seen, StoreError> {
     let groups = store.groups_of(&filter, MOST_GROUPS).await?;
     let messages = store.list_set_aside(&filter, MOST_SHOWN as i64 + 1).await?;
     let decided = match bulk_form::decided_about(&filter) {
-        Some(filter) => store.ids_of(&filter, MOST_AT_ONCE as i64 + 1).await?.len(),
-        None => 0,
+        Some(filter) => store.ids_of(&filter, MOST_AT_ONCE as i64 + 1).await?,
+        None => Vec::new(),
     };
     Ok(Seen { groups, messages, decided })
 }
@@ -108,7 +109,7 @@ fn found(asked: &Asked, seen: &Seen) -> Markup {
         h2 { "One by one, oldest first" }
         @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter to see others." } }
         (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
-        (bulk_form::forms(asked, *decided))
+        (bulk_form::forms(asked, decided))
     }
 }
 

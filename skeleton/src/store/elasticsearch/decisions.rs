@@ -121,11 +121,11 @@ impl Decisions for Elasticsearch {
         hits(&answer).iter().map(read).collect()
     }
 
-    async fn forget_decisions(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
         let index = self.names.alias(DECISIONS);
         self.client.refresh(&index).await?;
         let old = json!({ "query": { "range": { "decided_at": { "lt": before } } } });
-        let path = format!("{index}/_delete_by_query?conflicts=proceed&refresh=true&max_docs=5000");
+        let path = format!("{index}/_delete_by_query?conflicts=proceed&refresh=true&max_docs={limit}");
         Ok(self.client.post(&path, old).await?["deleted"].as_u64().unwrap_or_default())
     }
 }

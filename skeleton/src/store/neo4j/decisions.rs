@@ -75,7 +75,7 @@ const TRAIL: &str = "MATCH (node:ParkedDecision) WHERE $message IS NULL OR node.
     RETURN decision ORDER BY decision.decided_at DESC, decision.message LIMIT $limit";
 
 const FORGET: &str = "MATCH (decision:ParkedDecision) WHERE decision.decided_at < $before
-    WITH decision LIMIT 10000 DELETE decision RETURN count(*) AS forgotten";
+    WITH decision LIMIT $limit DELETE decision RETURN count(*) AS forgotten";
 
 /// A decision as stored in its node.
 #[derive(Deserialize)]
@@ -157,7 +157,7 @@ impl Decisions for Neo4j {
         rows.into_iter().map(Decision::try_from).collect()
     }
 
-    async fn forget_decisions(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.count(query(FORGET).param("before", before)).await
+    async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+        self.count(query(FORGET).param("before", before).param("limit", limit)).await
     }
 }

@@ -48,14 +48,28 @@ const UNTIL_DUE: &str = "MATCH (delayed:Delayed) WHERE delayed.due_at IS NOT NUL
     WITH delayed.due_at AS next ORDER BY next LIMIT 1
     RETURN next.epochMillis - datetime.realtime().epochMillis AS millis";
 
+/// A node that was taken out. A missing property makes this node unreadable, not the whole window.
 #[derive(Deserialize)]
 struct Taken {
-    id: String,
+    id: Option<String>,
     due_at: String,
-    exchange: String,
-    routing_key: String,
-    envelope: String,
-    body: String,
+    exchange: Option<String>,
+    routing_key: Option<String>,
+    envelope: Option<String>,
+    body: Option<String>,
+}
+
+impl Taken {
+    fn message(&self) -> Result<PendingMessage, String> {
+        let property =
+            |name: &str, value: &Option<String>| value.clone().ok_or_else(|| format!("the property {name} is missing"));
+        Ok(PendingMessage {
+            exchange: property("exchange", &self.exchange)?,
+            routing_key: property("routing_key", &self.routing_key)?,
+            envelope: read_envelope(&property("envelope", &self.envelope)?)?,
+            body: property("body", &self.body)?,
+        })
+    }
 }
 
 impl Delay for Tx {
@@ -80,13 +94,8 @@ impl Delay for Tx {
         let taken: Vec<Taken> = self.query(query(TAKE).param("limit", limit)).await?;
         let mut due = Vec::with_capacity(taken.len());
         for taken in taken {
-            match read_envelope(&taken.envelope) {
-                Ok(envelope) => due.push(PendingMessage {
-                    exchange: taken.exchange,
-                    routing_key: taken.routing_key,
-                    envelope,
-                    body: taken.body,
-                }),
+            match taken.message() {
+                Ok(message) => due.push(message),
                 Err(reason) => set_aside(self, taken, &reason).await?,
             }
         }
@@ -108,7 +117,7 @@ impl Delays for Neo4j {
 
 /// Sets an unreadable job aside unchanged.
 async fn set_aside(tx: &mut Tx, taken: Taken, reason: &str) -> Result<(), StoreError> {
-    tell_unreadable("delayed", &taken.id, reason);
+    tell_unreadable("delayed", taken.id.as_deref().unwrap_or("(no id)"), reason);
     let kept = query(SET_ASIDE)
         .param("id", taken.id)
         .param("due_at", taken.due_at)

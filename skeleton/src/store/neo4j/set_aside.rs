@@ -1,7 +1,5 @@
 //! Set-aside messages in Neo4j.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use neo4rs::{BoltBytes, Query, query};
 use serde::Deserialize;
@@ -9,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::StoreError,
-    store::{CursorsToCheck, Filter, SequencePosition, SetAside, State},
+    store::{CursorsToCheck, Filter, SequencePosition, SetAside, State, kept_headers},
 };
 
 /// A set-aside message as stored in its node.
@@ -32,18 +30,15 @@ pub(super) struct Kept {
     last_failed_at: DateTime<Utc>,
 }
 
-impl TryFrom<Kept> for SetAside {
-    type Error = StoreError;
-
-    fn try_from(kept: Kept) -> Result<Self, StoreError> {
-        let headers: BTreeMap<String, String> = serde_json::from_str(&kept.headers).map_err(StoreError::broken)?;
-        Ok(Self {
+impl From<Kept> for SetAside {
+    fn from(kept: Kept) -> Self {
+        Self {
             message: kept.id,
             queue: kept.queue,
             name: kept.name,
             subject: kept.subject,
             place: kept.line.zip(kept.number).map(|(line, number)| SequencePosition { line, number }),
-            headers,
+            headers: kept_headers(&kept.headers),
             body: kept.body.value.to_vec(),
             state: State::from_word(&kept.state),
             attempts: kept.attempts,
@@ -52,7 +47,7 @@ impl TryFrom<Kept> for SetAside {
             stack: kept.stack,
             first_failed_at: kept.first_failed_at,
             last_failed_at: kept.last_failed_at,
-        })
+        }
     }
 }
 

@@ -79,7 +79,7 @@ const TRAIL: &str =
     from skeleton.decisions where $1::uuid is null or message_id = $1 order by decision_id desc limit $2";
 
 const FORGET: &str = "delete from skeleton.decisions where decision_id = any(array(
-    select decision_id from skeleton.decisions where decided_at < $1 limit 10000))";
+    select decision_id from skeleton.decisions where decided_at < $1 order by decided_at limit $2))";
 
 impl Postgres {
     /// Runs a statement that returns the number of changed messages.
@@ -125,8 +125,8 @@ impl Decisions for Postgres {
         self.query(TRAIL, &[&message, &limit]).await?.iter().map(read).collect()
     }
 
-    async fn forget_decisions(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.execute(FORGET, &[&before]).await
+    async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+        self.execute(FORGET, &[&before, &limit]).await
     }
 }
 

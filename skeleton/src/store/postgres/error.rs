@@ -47,11 +47,20 @@ const PASSING: [SqlState; 6] = [
     SqlState::IN_FAILED_SQL_TRANSACTION,
 ];
 
+/// Errors caused by a value that no column can hold: a NUL in a text (22021) or in JSON (22P05), and a time out of range
+/// (22008). The rest of class 22 (a division by zero, an overflow) is a mistake of the query.
+const UNSTORABLE: [SqlState; 3] =
+    [SqlState::CHARACTER_NOT_IN_REPERTOIRE, SqlState::UNTRANSLATABLE_CHARACTER, SqlState::DATETIME_FIELD_OVERFLOW];
+
 fn kind_of(code: &SqlState) -> StoreErrorKind {
     if AWAY.iter().any(|away| code.code().starts_with(away)) {
         return StoreErrorKind::Unavailable;
     }
-    if PASSING.contains(code) { StoreErrorKind::Conflict } else { StoreErrorKind::Broken }
+    match code {
+        passing if PASSING.contains(passing) => StoreErrorKind::Conflict,
+        unstorable if UNSTORABLE.contains(unstorable) => StoreErrorKind::Unstorable,
+        _ => StoreErrorKind::Broken,
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +76,7 @@ mod tests {
         }
         assert_eq!(kind("53400"), StoreErrorKind::Broken);
         assert_eq!([kind("40P01"), kind("57014")], [StoreErrorKind::Conflict; 2]);
+        assert_eq!([kind("22021"), kind("22P05")], [StoreErrorKind::Unstorable; 2]);
+        assert_eq!(kind("22012"), StoreErrorKind::Broken);
     }
 }

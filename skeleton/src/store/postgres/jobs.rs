@@ -5,12 +5,13 @@ use events::Envelope;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Postgres, Tx, lost_jobs};
+use super::{Postgres, Tx, lost_jobs, unreadable};
 use crate::{
     failure::{Failure, StoreError},
     store::{
         Decisions, Publish, Signed, Transaction,
         jobs::{JobRecord, JobRecords, JobState, JobSteps, Mended, SentJob, StepAdmission},
+        outbox::{read_envelope, tell_unreadable},
     },
 };
 
@@ -210,14 +211,27 @@ async fn keep(tx: &mut Tx, job: Uuid, envelope: &Envelope, body: &[u8]) -> Resul
 }
 
 /// Puts a kept message back into the queue under its id, by which a saga identifies its timeout. The message is removed
-/// from the inbox, which has recorded it.
+/// from the inbox, which has recorded it. A message that cannot be read is set aside, and its job fails: it must not
+/// block the other jobs of its name.
 async fn put_back(tx: &mut Tx, kept: &Row) -> Result<(), Failure> {
-    let (job, envelope, body): (Uuid, &str, String) = (kept.get(0), kept.get(1), kept.get(2));
-    let envelope: Envelope = serde_json::from_str(envelope).map_err(Failure::bug)?;
+    let (job, text, body): (Uuid, &str, String) = (kept.get(0), kept.get(1), kept.get(2));
+    let envelope = match read_envelope(text) {
+        Ok(envelope) => envelope,
+        Err(reason) => return Ok(fail_unreadable(tx, job, &reason).await?),
+    };
     tx.execute("delete from skeleton.inbox where message_id = $1", &[&envelope.id]).await?;
     let sql = "update skeleton.jobs set kept_envelope = null, kept_body = null where job_id = $1";
     tx.execute(sql, &[&job]).await?;
     lost_jobs::send_again(tx, envelope, body)
+}
+
+async fn fail_unreadable(tx: &mut Tx, job: Uuid, reason: &str) -> Result<(), StoreError> {
+    unreadable::from_jobs(tx, job, reason).await?;
+    tx.end_job(job, JobState::Failed).await?;
+    let error = format!("its message cannot be read: {reason}");
+    tx.execute("update skeleton.jobs set error = $2 where job_id = $1", &[&job, &error]).await?;
+    tell_unreadable("jobs", &job.to_string(), reason);
+    Ok(())
 }
 
 fn number(limit: u32) -> i32 {

@@ -58,6 +58,7 @@ use self::{
 };
 use super::{
     CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
+    names_of,
 };
 use crate::{
     config::{Secret, Settings},
@@ -80,6 +81,7 @@ const MESSAGING: &[(&str, &str)] = &[
     ("V11__set_aside", include_str!("V11__set_aside.sql")),
     ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
+    ("V14__jobs_and_decisions", include_str!("V14__jobs_and_decisions.sql")),
 ];
 
 /// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.
@@ -87,7 +89,7 @@ const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 
 /// The kinds of entries that expire, and the statement that deletes at most `$1` of each. The server's clock decides,
 /// since it has written the times.
-const EXPIRING: &[(&str, &str)] = &[
+const EXPIRING: [(&str, &str); 5] = [
     ("inbox", inbox::FORGET),
     ("sagas", sagas::FORGET),
     ("jobs", jobs::FORGET),
@@ -251,7 +253,7 @@ impl StoreBuilder for PostgresBuilder {
 impl Store for Postgres {
     type Tx = Tx;
 
-    const EXPIRING: &'static [&'static str] = &["inbox", "sagas", "jobs", "schedule runs", "idempotency keys"];
+    const EXPIRING: &'static [&'static str] = &names_of(EXPIRING);
 
     async fn begin(&self, service: &Arc<ServiceContext>, inbox_ids: &[Uuid]) -> Result<Tx, StoreError> {
         let client = self.pool.get().await.map_err(unavailable)?;

@@ -140,6 +140,12 @@ impl Outbox for Postgres {
         Ok(positions)
     }
 
+    async fn set_outbox_row_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {
+        self.relayed(unreadable::FROM_OUTBOX, &[&position, &reason]).await?;
+        tell_unreadable("outbox", &position.to_string(), reason);
+        Ok(())
+    }
+
     async fn unreadable(&self) -> Result<i64, StoreError> {
         unreadable::count(self).await
     }

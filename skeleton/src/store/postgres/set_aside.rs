@@ -1,11 +1,12 @@
 //! Statements and rows of set-aside messages.
 
+use serde_json::value::RawValue;
 use tokio_postgres::{
     Row,
     types::{Json, ToSql},
 };
 
-use crate::store::{Filter, SequencePosition, SetAside, State};
+use crate::store::{Filter, SequencePosition, SetAside, State, kept_headers};
 
 /// Inserts or updates a set-aside message. Its delay starts now by the clock that also decides when it is over: the
 /// service's own clock may be wrong.
@@ -113,7 +114,7 @@ pub(super) fn read(row: &Row) -> SetAside {
         name: row.get(2),
         subject: row.get(3),
         place: line.zip(number).map(|(line, number)| SequencePosition { line, number }),
-        headers: row.get::<_, Json<_>>(6).0,
+        headers: kept_headers(row.get::<_, Json<&RawValue>>(6).0.get()),
         body: row.get(7),
         state: State::from_word(row.get(8)),
         attempts: row.get::<_, i32>(9).unsigned_abs(),

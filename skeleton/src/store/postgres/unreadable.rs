@@ -5,13 +5,21 @@ use tokio_postgres::Client;
 use super::{Postgres, Tx};
 use crate::failure::StoreError;
 
-const FROM_OUTBOX: &str = "with taken as (delete from skeleton.outbox where position = $1 returning *)
+/// Sets an outbox row aside, with the reason.
+pub(super) const FROM_OUTBOX: &str = "with taken as (delete from skeleton.outbox where position = $1 returning *)
     insert into skeleton.unreadable (origin, position, exchange, routing_key, sequence, envelope, body, written_at, reason)
     select 'outbox', position, exchange, routing_key, sequence, envelope, body, written_at, $2 from taken";
 
 const FROM_DELAYED: &str = "insert into skeleton.unreadable
     (origin, position, message_id, due_at, exchange, routing_key, envelope, body, reason)
     values ('delayed', $1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// If two replicas set jobs aside at the same time, one of them fails on the position and tries again.
+const FROM_JOBS: &str = "insert into skeleton.unreadable
+    (origin, position, message_id, exchange, routing_key, envelope, body, reason)
+    select 'jobs', (select coalesce(max(position), 0) + 1 from skeleton.unreadable where origin = 'jobs'),
+        step, '', name, kept_envelope, kept_body, $2
+    from skeleton.jobs where job_id = $1";
 
 const COUNT: &str = "select count(*) from skeleton.unreadable";
 
@@ -29,6 +37,11 @@ pub(super) async fn from_delayed(tx: &mut Tx, row: &tokio_postgres::Row, reason:
     tx.execute(FROM_DELAYED, &[&position, &message_id, &due_at, &exchange, &routing_key, &envelope, &body, &reason])
         .await
         .map(drop)
+}
+
+/// Sets aside the kept message of a job.
+pub(super) async fn from_jobs(tx: &mut Tx, job: uuid::Uuid, reason: &str) -> Result<(), StoreError> {
+    tx.execute(FROM_JOBS, &[&job, &reason]).await.map(drop)
 }
 
 /// The number of unreadable rows.

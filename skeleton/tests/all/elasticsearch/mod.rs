@@ -1,7 +1,7 @@
 //! Tests of the Elasticsearch store, on a real server.
 
 mod away;
-mod bench;
+pub mod bench;
 mod confirming;
 mod erasing;
 mod indices;

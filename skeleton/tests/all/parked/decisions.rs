@@ -130,8 +130,9 @@ async fn the_trail_is_kept_as_long_as_it_should_be<S: TestStore>(bench: &Bench<S
     assert!(all.is_sorted_by(|newer, older| newer.decided_at >= older.decided_at));
     assert_eq!(store.trail(None, 1).await.unwrap(), all[..1]);
 
-    assert_eq!(store.forget_decisions(hours_ago(1)).await.unwrap(), 0);
-    assert_eq!(store.forget_decisions(all[0].decided_at).await.unwrap(), 2);
+    assert_eq!(store.forget_decisions(hours_ago(1), 10).await.unwrap(), 0);
+    assert_eq!(store.forget_decisions(all[0].decided_at, 1).await.unwrap(), 1);
+    assert_eq!(store.forget_decisions(all[0].decided_at, 10).await.unwrap(), 1);
 
     assert_eq!(store.trail(None, 10).await.unwrap(), all[..1]);
 }

@@ -47,7 +47,7 @@ pub const REMOVALS: &[Removal] = &[
         name: "reduced-form",
         without: "a message that the store refuses blocks all messages behind it",
         file: "skeleton/src/messaging/consumer/aside.rs",
-        find: "Err(refused) if refused.kind == StoreErrorKind::Broken => {",
+        find: "Err(refused) if matches!(refused.kind, StoreErrorKind::Broken | StoreErrorKind::Unstorable) => {",
         replace: "Err(refused) if refused.kind == StoreErrorKind::Broken && entry.queue.is_empty() => {",
         test: "unkeepable::a_message_that_the_store_refuses_is_parked_in_a_reduced_form",
     },

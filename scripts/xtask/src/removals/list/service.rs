@@ -22,7 +22,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "saga-time-out",
         without: "a timeout that was replaced takes effect",
-        file: "skeleton/src/saga.rs",
+        file: "skeleton/src/saga/finding.rs",
         find: "job.is_some() && saga.row.timeout.map(|it| it.message) == job",
         replace: "job.is_some() && saga.row.timeout.is_some()",
         test: "sagas::a_time_out_that_was_replaced_has_no_effect_even_when_it_had_gone_out",

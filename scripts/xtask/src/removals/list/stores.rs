@@ -46,7 +46,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "unchecked-bolt",
         without: "Neo4j's certificate is not checked",
-        file: "skeleton/src/store/neo4j/mod.rs",
+        file: "skeleton/src/store/neo4j/settings.rs",
         find: "if scheme.ends_with(\"+ssc\") {",
         replace: "if scheme.is_empty() {",
         test: "tls::neo4j_is_reached_with_tls_and_its_certificate_is_checked",
@@ -62,7 +62,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "one-clock-elasticsearch",
         without: "a service with a wrong clock retries in a loop, or an hour late",
-        file: "skeleton/src/store/elasticsearch/set_aside.rs",
+        file: "skeleton/src/store/elasticsearch/set_aside/changing.rs",
         find: "if (params.wait_ms != null) {",
         replace: "if (params.wait_ms != null && ctx._now == 0) {",
         test: "elasticsearch::set_aside::when_a_message_is_due_does_not_depend_on_the_clock_of_the_service",

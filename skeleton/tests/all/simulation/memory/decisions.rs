@@ -138,11 +138,16 @@ impl Decisions for Memory {
         Ok(tables.trail.iter().rev().filter(about).take(limit).cloned().collect())
     }
 
-    async fn forget_decisions(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn forget_decisions(&self, before: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
         self.ask("removes old decisions").await?;
         let mut tables = self.database.tables();
         let all = tables.trail.len();
-        tables.trail.retain(|decision| decision.decided_at >= before);
+        let mut left = limit;
+        tables.trail.retain(|decision| {
+            let goes = decision.decided_at < before && left > 0;
+            left -= i64::from(goes);
+            !goes
+        });
         Ok((all - tables.trail.len()) as u64)
     }
 }

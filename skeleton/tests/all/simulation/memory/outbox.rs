@@ -106,6 +106,12 @@ impl Outbox for Memory {
         Ok(positions)
     }
 
+    async fn set_outbox_row_aside(&self, position: i64, _: &str) -> Result<(), StoreError> {
+        self.ask("sets a row aside").await?;
+        self.database.tables().outbox.remove(&position);
+        Ok(())
+    }
+
     async fn unreadable(&self) -> Result<i64, StoreError> {
         // All rows are values, so none is unreadable.
         Ok(0)

@@ -1,0 +1,75 @@
+//! Errors of stores.
+
+use std::fmt;
+
+use super::{Failure, Problem};
+
+/// An error of a store.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    /// The effect on the work in progress.
+    pub kind: StoreErrorKind,
+    message: String,
+    constraint: Option<String>,
+}
+
+/// The effect of a store error on the work in progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The store does not respond: wait for it.
+    Unavailable,
+    /// A conflict with other work (deadlock, lost race, timeout): a retry may succeed.
+    Conflict,
+    /// The data contains a value that the store cannot hold, such as a NUL in a text: the sender's mistake.
+    Unstorable,
+    /// The query or its result is invalid: a bug.
+    Broken,
+}
+
+impl StoreError {
+    /// An error of the given kind.
+    pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string(), constraint: None }
+    }
+
+    /// The query or its result is invalid.
+    pub fn broken(message: impl fmt::Display) -> Self {
+        Self::new(StoreErrorKind::Broken, message)
+    }
+
+    /// The store does not respond.
+    pub fn unavailable(message: impl fmt::Display) -> Self {
+        Self::new(StoreErrorKind::Unavailable, message)
+    }
+
+    /// Adds the name of the violated constraint.
+    pub fn with_constraint(self, constraint: impl Into<String>) -> Self {
+        Self { constraint: Some(constraint.into()), ..self }
+    }
+
+    /// Whether this constraint was violated.
+    pub fn breaks(&self, constraint: &str) -> bool {
+        self.constraint.as_deref() == Some(constraint)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+const NOT_STORABLE: &str =
+    "a value cannot be stored: texts must not contain NUL (U+0000), and times must be between the years 1 and 9999";
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error.kind {
+            StoreErrorKind::Unavailable | StoreErrorKind::Conflict => Self::Retry(error),
+            StoreErrorKind::Unstorable => Self::Reject(Problem::new(422, "value-not-storable", NOT_STORABLE)),
+            StoreErrorKind::Broken => Self::bug(error),
+        }
+    }
+}

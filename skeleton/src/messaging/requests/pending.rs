@@ -1,0 +1,115 @@
+//! The calls that wait for replies.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::failure::Problem;
+
+/// The body of a reply, or the called service's problem.
+pub(super) type Reply = Result<Vec<u8>, Problem>;
+
+/// The calls that wait for replies, by request id. Several calls may share an id: a client repeats a request under its
+/// id while the first call still waits. All of them get the first reply. Clones share their state.
+#[derive(Clone, Default)]
+pub(super) struct PendingReplies {
+    calls: Arc<Mutex<HashMap<Uuid, Vec<Waiting>>>>,
+    last: Arc<AtomicU64>,
+}
+
+/// One call.
+struct Waiting {
+    call: u64,
+    answer: oneshot::Sender<Reply>,
+}
+
+/// A call that waits for its reply; dropping it ends the wait of this call alone.
+pub(super) struct Pending {
+    replies: PendingReplies,
+    id: Uuid,
+    call: u64,
+    reply: oneshot::Receiver<Reply>,
+}
+
+impl PendingReplies {
+    /// Adds a call that waits for the reply to this request.
+    pub(super) fn wait_for(&self, id: Uuid) -> Pending {
+        let (answer, reply) = oneshot::channel();
+        let call = self.last.fetch_add(1, Relaxed);
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.entry(id).or_default().push(Waiting { call, answer });
+        Pending { replies: self.clone(), id, call, reply }
+    }
+
+    /// Gives a reply to all calls that wait for it.
+    pub(super) fn finish(&self, id: Option<Uuid>, reply: Reply) {
+        let Some(id) = id else { return };
+        let waiting = self.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        for call in waiting.into_iter().flatten() {
+            // A caller that no longer waits does not need the reply.
+            let _ = call.answer.send(reply.clone());
+        }
+    }
+}
+
+impl Pending {
+    /// Waits for the reply.
+    pub(super) async fn reply(&mut self) -> Reply {
+        let reply = (&mut self.reply).await;
+        reply.map_err(|_| Problem::unavailable("the request was abandoned: try again"))?
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut calls = self.replies.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = calls.get_mut(&self.id) {
+            waiting.retain(|waiting| waiting.call != self.call);
+            if waiting.is_empty() {
+                calls.remove(&self.id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_calls_under_one_id_get_the_reply_and_one_that_gives_up_takes_it_from_nobody() {
+        let replies = PendingReplies::default();
+        let id = Uuid::from_u128(1);
+        let (mut first, given_up, mut third) = (replies.wait_for(id), replies.wait_for(id), replies.wait_for(id));
+        drop(given_up);
+
+        replies.finish(Some(id), Ok(b"reply".to_vec()));
+
+        assert_eq!(first.reply().await.unwrap(), b"reply");
+        assert_eq!(third.reply().await.unwrap(), b"reply");
+        drop((first, third));
+        assert!(replies.calls.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_under_an_id_that_was_answered_waits_for_a_reply_of_its_own() {
+        let replies = PendingReplies::default();
+        let id = Uuid::from_u128(1);
+        let first = replies.wait_for(id);
+        replies.finish(Some(id), Ok(b"first".to_vec()));
+        let mut second = replies.wait_for(id);
+        drop(first);
+
+        replies.finish(Some(id), Ok(b"second".to_vec()));
+
+        assert_eq!(second.reply().await.unwrap(), b"second");
+    }
+}

@@ -1,0 +1,65 @@
+//! Copies a slice from its owner.
+
+use std::collections::BTreeMap;
+
+use events::Snapshot;
+use uuid::Uuid;
+
+use super::{Worker, changing::Change};
+use crate::rebuild::{Found, RebuildError, Rebuildable, Slice, Source};
+
+/// Which entities of a slice are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writing {
+    Nothing,
+    Differences,
+    Everything,
+}
+
+impl<S: Rebuildable> Worker<'_, S> {
+    /// Writes the owner's entities and removes the others. Returns why a write failed.
+    pub(super) async fn bring_over<P: Source<S>>(
+        &self,
+        slice: &Slice,
+        writing: Writing,
+        counts: bool,
+    ) -> Result<Option<String>, RebuildError> {
+        // Listed before the owner is asked: an entity that the owner then lacks is gone and does not come back.
+        let mut rest: BTreeMap<Uuid, i64> = P::here(&self.site, slice).await?.into_iter().collect();
+        let (mut after, mut trouble, mut found) = (None, None, Found::default());
+        loop {
+            let page = self.call(&P::Snapshot::list(slice.digits(), after, P::PAGE)).await?;
+            let (snapshots, next) = P::Snapshot::listed(page);
+            let mut changes = Vec::new();
+            let things = snapshots.len() as u64;
+            for thing in snapshots {
+                let (id, sequence) = thing.state();
+                let was = rest.remove(&id);
+                found.missing += u64::from(was.is_none());
+                found.different += u64::from(was.is_some_and(|was| was != sequence));
+                if writing == Writing::Everything || was != Some(sequence) {
+                    changes.push(Change { instead_of: was.filter(|was| *was > sequence), thing });
+                }
+            }
+            if counts {
+                self.tell(|rebuilt| rebuilt.things += things);
+            }
+            if writing != Writing::Nothing {
+                trouble = self.place_all::<P>(changes).await?.or(trouble);
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found.surplus = rest.len() as u64;
+        if writing != Writing::Nothing {
+            trouble = self.remove_all::<P>(rest).await?.or(trouble);
+        }
+        // In data rebuilt beside the old, everything is missing at first; that is no finding.
+        if counts && (writing == Writing::Nothing || !S::IS_BESIDE) {
+            self.tell(|rebuilt| rebuilt.found += found);
+        }
+        Ok(trouble)
+    }
+}

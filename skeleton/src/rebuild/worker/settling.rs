@@ -1,0 +1,62 @@
+//! Work on a slice, repeated until it has succeeded.
+
+use std::time::Duration;
+
+use super::{Worker, copying::Writing};
+use crate::{
+    failure::{Failure, HandlerResult},
+    rebuild::{RebuildError, Rebuildable, Slice, Source, Sum},
+    store::Transaction,
+};
+
+/// How many comparisons must fail before both sides count as different: entities may change meanwhile.
+const LOOKS: u32 = 12;
+
+/// The longest wait between two comparisons.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+impl<S: Rebuildable> Worker<'_, S> {
+    /// Copies a slice until both sides agree.
+    pub(super) async fn settle<P: Source<S>>(&self, slice: &Slice, writing: Writing) -> Result<(), RebuildError> {
+        let (mut wait, mut reason) = (Duration::from_millis(50), String::new());
+        let mut look = 0;
+        loop {
+            let writing = if look == 0 { writing } else { Writing::Differences };
+            if let Some(trouble) = self.bring_over::<P>(slice, writing, look == 0).await? {
+                reason = trouble;
+            }
+            let here = Sum::of(P::here(&self.site, slice).await?);
+            let there = self.there::<P>(slice).await?;
+            if here == there {
+                return Ok(());
+            }
+            look += 1;
+            if look == LOOKS {
+                let reason = if reason.is_empty() { "no write failed".to_owned() } else { reason };
+                return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    pub(super) async fn mend<P: Source<S>>(&self, slice: &Slice) -> Result<(), RebuildError> {
+        let mut looks = 0;
+        loop {
+            let mut tx = self.begin().await?;
+            let mended: HandlerResult = match P::mend(slice, &mut tx).await {
+                Ok(()) => tx.commit().await.map_err(Failure::from),
+                Err(failure) => {
+                    tx.rollback().await;
+                    Err(failure)
+                }
+            };
+            let Err(failure) = mended else { return Ok(()) };
+            looks += 1;
+            if looks == LOOKS {
+                return Err(RebuildError::Mending { things: P::THINGS, failure });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
