@@ -79,7 +79,7 @@ fn facts(message: &SetAside) -> Markup {
         ("State", message.state.as_str().to_owned()),
         ("Reason", message.reason.clone()),
         ("Attempts", message.attempts.to_string()),
-        ("Failed first", shown::time(message.first_failed_at)),
+        ("First failed", shown::time(message.first_failed_at)),
         ("Failed last", shown::time(message.last_failed_at)),
     ];
     html! { dl { @for (name, value) in &facts { dt { (name) } dd { (value) } } } }
