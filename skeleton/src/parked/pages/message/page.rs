@@ -56,7 +56,7 @@ fn whole(message: &SetAside, typed: Option<&Edited>) -> Markup {
     html! {
         (facts(message))
         h2 { "Data" }
-        p { (message.body.len()) " bytes. Personal data is masked." }
+        p { (message.body.len()) " bytes. Values that the schema marks as personal data are masked." }
         pre tabindex="0" role="region" aria-label="Data" { (data.as_deref().unwrap_or("not JSON")) }
         @if let Some(stack) = &message.stack {
             h2 { "Stack of the panic" }
