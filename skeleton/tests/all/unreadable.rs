@@ -8,7 +8,7 @@ use events::{
 use skeleton::{
     Elasticsearch, Neo4j, Postgres, Publish,
     store::{
-        Delay, Delays, Filter, LinesToCheck, Outbox, Store, Transaction,
+        Delay, Delays, Filter, CursorsToCheck, Outbox, Store, Transaction,
         neo4j::{BoltType, query},
     },
     testing::Servers,
@@ -182,7 +182,7 @@ async fn can_be_listed_and_attempted<S: SpoilHeaders>(bench: Bench<S>) {
     bench.store.spoil_headers(spoilt.message).await;
 
     let listed = bench.store.list_set_aside(&Filter::default(), 10).await.unwrap();
-    let due = bench.store.due(QUEUE, &LinesToCheck::All, &[], 10).await.unwrap();
+    let due = bench.store.due(QUEUE, &CursorsToCheck::All, &[], 10).await.unwrap();
     let mut tx = bench.begin(&[spoilt.message]).await;
     let taken = tx.take_waiting(spoilt.message).await.unwrap();
     tx.rollback().await;

@@ -21,7 +21,7 @@ use self::{lease::RENEW_AFTER, row::Message};
 use super::{Neo4j, error::unavailable};
 use crate::{
     failure::StoreError,
-    store::{Outbox, OutboxRow, Route},
+    store::{Outbox, OutboxRow, Route, outbox::tell_unreadable},
 };
 
 const NEXT: &str = "MATCH (message:Outbox) WHERE message.position >= $from AND message.postponed_at IS NULL
@@ -36,6 +36,10 @@ const REMOVE: &str = "MATCH (lease:Lease {name: 'relay'})
     OPTIONAL MATCH (message:Outbox {position: position})
     DELETE message
     RETURN count(*) AS checked";
+
+const SET_ASIDE: &str = "MATCH (message:Outbox {position: $position})
+    REMOVE message:Outbox
+    SET message:Unreadable, message.origin = 'outbox', message.reason = $reason, message.found_at = datetime()";
 
 impl Outbox for Neo4j {
     async fn next(&self, limit: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {

@@ -1,7 +1,6 @@
 //! A message as it is read from the outbox.
 
 use events::Envelope;
-use neo4rs::query;
 use serde::Deserialize;
 
 use crate::{
@@ -9,13 +8,9 @@ use crate::{
     store::{
         OutboxRow,
         neo4j::Neo4j,
-        outbox::{read_envelope, tell_unreadable},
+        outbox::{Outbox, read_envelope},
     },
 };
-
-const SET_ASIDE: &str = "MATCH (message:Outbox {position: $position})
-    REMOVE message:Outbox
-    SET message:Unreadable, message.origin = 'outbox', message.reason = $reason, message.found_at = datetime()";
 
 /// A node of the outbox. A missing property makes this node unreadable, not the whole window.
 #[derive(Deserialize)]
