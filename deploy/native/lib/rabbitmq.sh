@@ -71,6 +71,19 @@ raft.wal_max_size_bytes = 67108864
 TEXT
 }
 
+# Runs rabbitmqctl on this node, as the broker's user, who can read the node's cookie.
+rabbitmq_control() {
+    local data
+    local -a drop
+    running rabbitmq || die "RabbitMQ has not been started by these scripts: run deploy/native/servers start rabbitmq"
+    data="$(data_folder)/rabbitmq"
+    read -ra drop <<<"$(drop_to_user_of rabbitmq)"
+    cd /
+    exec "${drop[@]}" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME="$data" \
+        RABBITMQ_NODENAME=kith@localhost RABBITMQ_CONF_ENV_FILE="$data/environment" ERL_EPMD_PORT="$(port_of epmd)" \
+        /usr/lib/rabbitmq/bin/rabbitmqctl "$@"
+}
+
 # Responds, and can declare a queue.
 rabbitmq_ready() {
     local queue

@@ -9,7 +9,7 @@ use crate::{config::RetrySettings, environment::Environment, failure::Failure};
 pub enum Decision {
     /// Retry after this delay.
     Wait(Duration),
-    /// Park it for a person.
+    /// Park it for an operator.
     Park,
 }
 

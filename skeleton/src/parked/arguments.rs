@@ -43,7 +43,7 @@ pub struct RedriveSome {
     pub(super) chosen: Chosen,
     #[command(flatten)]
     pub(super) signature: Signature,
-    /// The most messages per second.
+    /// The maximum number of messages per second.
     #[arg(long)]
     pub(super) rate: Option<NonZeroU32>,
 }
@@ -66,7 +66,7 @@ pub struct AuditTrail {
     /// Only decisions about this message.
     #[arg(long)]
     pub(super) id: Option<Uuid>,
-    /// The most decisions to list.
+    /// The maximum number of decisions to list.
     #[arg(long, default_value_t = 100)]
     pub(super) limit: i64,
     /// Print one JSON object per line.
@@ -82,7 +82,7 @@ pub struct List {
     /// The state: `parked`, another, or `all`.
     #[arg(long, default_value = "parked", value_parser = States::parse)]
     pub(super) state: States,
-    /// The most messages to list.
+    /// The maximum number of messages to list.
     #[arg(long, default_value_t = 100)]
     pub(super) limit: i64,
     /// Print one JSON object per line, without the data.
@@ -128,13 +128,13 @@ pub struct Chosen {
     pub(super) dry_run: bool,
 }
 
-/// Who decides, and why.
+/// The operator and the reason.
 #[derive(Debug, Args)]
 pub struct Signature {
-    /// Who decides; kept in the audit trail.
+    /// The operator; kept in the audit trail.
     #[arg(long, env = "USER", hide_env_values = true)]
     pub(super) by: String,
-    /// Why; kept in the audit trail.
+    /// The reason; kept in the audit trail.
     #[arg(long, default_value = "")]
     pub(super) note: String,
 }

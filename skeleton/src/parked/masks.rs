@@ -1,6 +1,6 @@
 //! Masks in edited data: a mask that is left keeps the original value.
 //!
-//! A person edits a message with its personal data masked. This module puts the masked values back, by their place.
+//! An operator edits a message with its personal data masked. This module puts the masked values back, by their place.
 
 use serde_json::{Map, Value};
 

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 500;
 /// Why a decision was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The name of the person is missing or invalid.
+    /// The name of the operator is missing or invalid.
     #[error(transparent)]
     NotSigned(#[from] NotSigned),
     /// No filter is given.

@@ -32,7 +32,7 @@ pub(super) enum JobsCommand {
         /// Only jobs in this state.
         #[arg(long)]
         state: Option<JobState>,
-        /// The maximum number of jobs.
+        /// The maximum number of jobs to list.
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },

@@ -78,11 +78,11 @@ pub struct Group {
 pub struct Decision {
     /// When it was decided.
     pub decided_at: DateTime<Utc>,
-    /// The person who decided.
+    /// The operator.
     pub decided_by: String,
     /// The action.
     pub act: Act,
-    /// The person's reason.
+    /// The operator's reason.
     pub note: Option<String>,
     /// The message.
     pub message: Uuid,
@@ -147,7 +147,7 @@ impl Fingerprint {
     }
 }
 
-/// The person who decides, and the reason.
+/// The operator who decides, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     by: String,
@@ -158,7 +158,7 @@ pub struct Signed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSigned {
     /// The name is missing.
-    #[error("enter the name of the person who decides")]
+    #[error("enter the name of the operator who decides")]
     Nameless,
     /// The name is too long.
     #[error("the name is too long: {MAX_NAME} characters at most")]
@@ -193,7 +193,7 @@ impl Signed {
         Ok(Self { by: by.to_owned(), note: (!note.is_empty()).then(|| note.to_owned()) })
     }
 
-    /// The person who decides.
+    /// The operator.
     pub fn by(&self) -> &str {
         &self.by
     }

@@ -161,7 +161,7 @@ pub struct Counts {
     pub waiting: i64,
     /// Waiting for their predecessor in their line.
     pub behind: i64,
-    /// Parked until a person decides.
+    /// Parked until an operator decides.
     pub parked: i64,
 }
 
@@ -217,7 +217,7 @@ pub trait Transaction: Send {
         async { Ok(Vec::new()) }
     }
 
-    /// Whether a person has given up this number of a line.
+    /// Whether an operator has given up this number of a line.
     fn is_given_up(&mut self, _line: &str, _number: i64) -> impl Future<Output = Result<bool, StoreError>> + Send {
         async { Ok(false) }
     }

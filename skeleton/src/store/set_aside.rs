@@ -26,7 +26,7 @@ pub enum State {
     Waiting,
     /// Waits for its predecessor in its line.
     Behind,
-    /// Parked until a person decides.
+    /// Parked until an operator decides.
     Parked,
 }
 
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// Whether a person may redrive or drop a message in this state.
+    /// Whether an operator may redrive or drop a message in this state.
     pub fn is_for_people(self) -> bool {
         match self {
             Self::Behind | Self::Parked => true,
@@ -213,7 +213,7 @@ impl Filter {
     }
 }
 
-/// Parses a time as a person writes it: RFC 3339, or a date with or without a time of day, in UTC.
+/// Parses a time as an operator writes it: RFC 3339, or a date with or without a time of day, in UTC.
 ///
 /// # Errors
 /// Returns a description of the accepted formats.

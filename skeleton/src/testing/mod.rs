@@ -52,7 +52,7 @@ use crate::store::Signed;
 /// How long a test waits for an expected change.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The person who decides about parked messages in tests.
+/// The operator who decides about parked messages in tests.
 ///
 /// # Panics
 /// Never: the name is valid.

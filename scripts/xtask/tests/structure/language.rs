@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Phrases that make a thing without a name the subject of a sentence, or that no other manual uses.
-const FORMER: [&str; 14] = [
+const FORMER: [&str; 16] = [
     "whoever",
     "nobody",
     "somebody",
@@ -26,6 +26,8 @@ const FORMER: [&str; 14] = [
     "by chance",
     "makes nothing so",
     "comes to an end",
+    "time-out",
+    "time-outs",
 ];
 
 /// The parts of Rust source that a person reads: comments and string literals, with the numbers of their lines.

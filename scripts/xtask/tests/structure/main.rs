@@ -5,9 +5,12 @@
 
 mod imports;
 mod language;
+mod metrics;
 mod pages;
 mod paths;
+mod quotes;
 mod services;
+mod settings;
 mod sizes;
 mod tables;
 

@@ -103,7 +103,7 @@ impl<S: Store> Queue<S> {
     }
 
     /// Whether an event with a used sequence number is handled nevertheless: its producer restarted its numbering, and
-    /// a person redrove the event. Without the redrive, it is refused.
+    /// an operator redrove the event. Without the redrive, it is refused.
     async fn is_to_be_handled(
         &self,
         tx: &mut S::Tx,

@@ -34,7 +34,7 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
-    /// Whether a person has to apply the topology before it can work.
+    /// Whether an operator has to apply the topology before it can work.
     pub(crate) fn needs_topology(&self) -> bool {
         matches!(self, Self::NotFound(_) | Self::AccessRefused(_))
     }

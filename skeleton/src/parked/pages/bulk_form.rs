@@ -38,7 +38,7 @@ pub(super) fn forms(asked: &Asked, messages: &[Uuid]) -> Markup {
             form method="post" action="/parked/redrive" {
                 (what_was_seen(asked, messages))
                 (signature("redrive-all", "", ""))
-                button { "Handle all " (counted) " again" }
+                button { "Redrive all " (counted) }
             }
             form method="post" action="/parked/drop" {
                 (what_was_seen(asked, messages))

@@ -68,8 +68,8 @@ fn form(asked: &Asked) -> Markup {
             (field("subject", "subject", "Subject (exact)", &asked.subject))
             (field("reason", "reason", "Reason contains", &asked.reason))
             (field("queue", "queue", "Queue (exact)", &asked.queue))
-            (field("since", "since", "Failed first since (UTC)", &asked.since))
-            (field("until", "until", "Failed first before (UTC)", &asked.until))
+            (field("since", "since", "First failed at or after (UTC)", &asked.since))
+            (field("until", "until", "First failed before (UTC)", &asked.until))
             (field("attempts", "attempts", "Attempts at least", &asked.attempts))
             (field("id", "id", "Id", &asked.id))
             div class="field" {
@@ -108,7 +108,7 @@ fn found(asked: &Asked, seen: &Seen) -> Markup {
         (table("Messages by name and reason", &["Messages", "Name", "Reason"], &counted))
         h2 { "One by one, oldest first" }
         @if more { p { "The oldest " (MOST_SHOWN) " are shown: narrow the filter to see others." } }
-        (table("Messages", &["Message", "Subject", "Reason", "Attempts", "Failed first", "State"], &listed))
+        (table("Messages", &["Message", "Subject", "Reason", "Attempts", "First failed", "State"], &listed))
         (bulk_form::forms(asked, decided))
     }
 }

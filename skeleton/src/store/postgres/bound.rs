@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 /// How often the bound advances.
 const STEP: Duration = Duration::from_secs(1);
 
-/// How often the outbox is read from the start, to find rows that a person has put back.
+/// How often the outbox is read from the start, to find rows that an operator has put back.
 const SWEEP: Duration = Duration::from_secs(60);
 
 const LAST_POSITION: &str = "select case when is_called then last_value else 0 end from skeleton.outbox_position_seq";

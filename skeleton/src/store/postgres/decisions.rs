@@ -13,8 +13,8 @@ use crate::{
     store::{Act, Decision, Decisions, Filter, Fingerprint, Group, SetAside, Signed},
 };
 
-/// Changes messages (`$1`), which become `decided`, and records for each the person (`$2`), the reason (`$3`), and the
-/// fingerprint of the data before (`$4`, `$5`).
+/// Changes messages (`$1`), which become `decided`, and records for each the operator (`$2`), the reason (`$3`), and
+/// the fingerprint of the data before (`$4`, `$5`).
 macro_rules! noted {
     ($act:literal, $change:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! Unreadable rows: kept unchanged in a separate table until a person has repaired them.
+//! Unreadable rows: kept unchanged in a separate table until an operator has repaired them.
 
 use tokio_postgres::Client;
 

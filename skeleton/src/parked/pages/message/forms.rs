@@ -41,7 +41,7 @@ pub(super) fn redrive_form(id: Uuid) -> Markup {
         h2 { "Redrive" }
         form method="post" action={ "/parked/" (id) "/redrive" } {
             (signature("redrive", "", ""))
-            button { "Handle again" }
+            button { "Redrive" }
         }
     }
 }
@@ -74,7 +74,7 @@ pub(super) fn edit_form(message: &SetAside, data: Option<&str>, typed: Option<&E
                 textarea id="data" name="data" rows="14" spellcheck="false" { "\n" (text) }
             }
             (signature("edit", by, note))
-            label class="check" { input type="checkbox" name="redrive" value="yes"; "Handle again at once" }
+            label class="check" { input type="checkbox" name="redrive" value="yes"; "Redrive at once" }
             button { "Save" }
         }
     }

@@ -56,7 +56,7 @@ fn whole(message: &SetAside, typed: Option<&Edited>) -> Markup {
     html! {
         (facts(message))
         h2 { "Data" }
-        p { (message.body.len()) " bytes. Personal data is masked." }
+        p { (message.body.len()) " bytes. Values that the schema marks as personal data are masked." }
         pre tabindex="0" role="region" aria-label="Data" { (data.as_deref().unwrap_or("not JSON")) }
         @if let Some(stack) = &message.stack {
             h2 { "Stack of the panic" }
@@ -79,7 +79,7 @@ fn facts(message: &SetAside) -> Markup {
         ("State", message.state.as_str().to_owned()),
         ("Reason", message.reason.clone()),
         ("Attempts", message.attempts.to_string()),
-        ("Failed first", shown::time(message.first_failed_at)),
+        ("First failed", shown::time(message.first_failed_at)),
         ("Failed last", shown::time(message.last_failed_at)),
     ];
     html! { dl { @for (name, value) in &facts { dt { (name) } dd { (value) } } } }
