@@ -4,10 +4,9 @@ mod record;
 mod state;
 mod steps;
 
-use chrono::{DateTime, Utc};
 use std::future::Future;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 pub use self::record::{JobRecord, SentJob};

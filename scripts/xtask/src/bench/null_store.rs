@@ -103,6 +103,10 @@ impl Decisions for NullStore {
         Ok(Vec::new())
     }
 
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(Utc::now())
+    }
+
     async fn forget_decisions(&self, _: DateTime<Utc>, _: i64) -> Result<u64, StoreError> {
         Ok(0)
     }
