@@ -1,5 +1,6 @@
 //! Dropping: a message that has no effect here, according to its handler, is recorded as handled without calling it.
 
+use events::Envelope;
 use metrics::counter;
 use tracing::info;
 
@@ -16,6 +17,7 @@ impl<S: Store> Queue<S> {
     pub(super) async fn drop_message(&self, message: &Raw, reason: &str) -> Result<(), Failure> {
         let envelope =
             envelope_in(&message.headers).map_err(|error| Problem::new(400, "malformed-message", error.to_string()))?;
+        let envelope = Envelope { id: message.id, ..envelope };
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         tx.unit_of_work_mut().drop_messages();
         tx.take_waiting(message.id).await?;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::Envelope;
 use metrics::counter;
 use tracing::{Instrument, warn};
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use super::{LONGEST_PAUSE, Queue, absences::Absences, handling::Ended, progress::Looks};
 use crate::{
     failure::{Failure, Problem},
+    messaging::sender,
     stop::Stop,
     store::{SetAside, Store, Transaction},
     telemetry,
@@ -149,9 +151,14 @@ impl<S: Store> Queue<S> {
             tx.rollback().await;
             return Ok(None);
         };
-        let handled = match waiting.envelope() {
-            Ok(envelope) => self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await,
-            Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
+        let handled = match (waiting.envelope(), sender::check_kept(&waiting.name, &waiting.headers)) {
+            (Ok(envelope), Ok(())) => {
+                // The inbox has recorded the row's id, which differs if another sender uses the same one.
+                let envelope = Envelope { id, ..envelope };
+                self.handle_in(&mut tx, &[(&envelope, &waiting.body[..])]).await
+            }
+            (Err(error), _) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
+            (_, Err(forged)) => Err(forged.into()),
         };
         if !matches!(handled, Ok(Ended::Done)) {
             tx.rollback().await;

@@ -42,8 +42,15 @@ type Reply = Result<Vec<u8>, Problem>;
 /// The queue of this instance's replies; a new one after each reconnect.
 type ReplyQueue = Arc<str>;
 
+/// A pending request.
+struct Pending {
+    /// The service that was asked: no other may reply.
+    asked: &'static str,
+    reply: oneshot::Sender<Reply>,
+}
+
 /// The pending requests, by id.
-type PendingReplies = Arc<Mutex<HashMap<Uuid, oneshot::Sender<Reply>>>>;
+type PendingReplies = Arc<Mutex<HashMap<Uuid, Pending>>>;
 
 /// Sends requests to other services and waits for their replies. Clones share a reply queue.
 #[derive(Clone)]
@@ -145,7 +152,8 @@ impl Requests {
             // The effective limit: the broker drops requests that wait longer, and the server counts from its receipt.
             .with_expiration(self.timeout.as_millis().to_string().into());
         let (answer, reply) = oneshot::channel();
-        let _guard = Registered::new(self.open.clone(), id, answer);
+        let pending = Pending { asked: R::SERVICE, reply: answer };
+        let _guard = Registered::new(self.open.clone(), id, pending);
         let asked = async {
             // A reply that arrives before its queue exists is lost.
             let mut receiving = self.receiving.clone();
@@ -197,8 +205,8 @@ struct Registered {
 }
 
 impl Registered {
-    fn new(open: PendingReplies, id: Uuid, answer: oneshot::Sender<Reply>) -> Self {
-        open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer);
+    fn new(open: PendingReplies, id: Uuid, pending: Pending) -> Self {
+        open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, pending);
         Self { open, id }
     }
 }
@@ -214,7 +222,7 @@ fn finish(open: &PendingReplies, id: Option<Uuid>, reply: Reply) {
     let waiting = open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     if let Some(waiting) = waiting {
         // If the caller no longer waits, the reply is not needed.
-        let _ = waiting.send(reply);
+        let _ = waiting.reply.send(reply);
     }
 }
 
@@ -228,7 +236,7 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                 Ok((_channel, queue, mut consumer)) => {
                     announce.send_replace(Some(queue));
                     while let Some(Ok(delivery)) = consumer.next().await {
-                        finish(&requests.open, answered_request(&delivery), read_reply(delivery));
+                        receive_reply(&requests.open, delivery);
                     }
                     announce.send_replace(None);
                 }
@@ -270,6 +278,22 @@ enum ClaimError {
     Missing { service: String, missing: BrokerError },
     #[error("none of the {REPLY_QUEUES} queues for replies is free: {0}")]
     NoneFree(BrokerError),
+}
+
+/// Passes a reply on, if the service that was asked has sent it.
+fn receive_reply(open: &PendingReplies, delivery: Delivery) {
+    let Some(id) = answered_request(&delivery) else { return };
+    let asked = open.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(|pending| pending.asked);
+    // If the caller no longer waits, the reply is not needed.
+    let Some(asked) = asked else { return };
+    let sender = delivery.properties.user_id().as_ref().map(|user| user.as_str().to_owned());
+    if sender.as_deref() != Some(asked) {
+        counter!("replies_forged_total", "asked" => asked).increment(1);
+        warn!(message.id = %id, asked, sender, "dropped a reply that another service than the one asked has sent");
+        return;
+    }
+    let too_large = checks::reply_size(delivery.data.len());
+    finish(open, Some(id), too_large.and_then(|()| read_reply(delivery)));
 }
 
 fn answered_request(delivery: &Delivery) -> Option<Uuid> {
