@@ -65,6 +65,7 @@ default_permissions.write = .*
 log.console = true
 log.console.level = warning
 log.file = false
+max_message_size = 4194304
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 200MB
 raft.wal_max_size_bytes = 67108864

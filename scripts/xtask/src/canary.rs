@@ -36,14 +36,17 @@ impl Canary {
         a_persons_day(&self.url, &word).await?;
         let contracts = Contracts::read(&repository())?;
         let (mut sent, mut leaks) = (0, Vec::new());
-        let admin = Admin::new(&setting("KITH_RABBIT_API")?, "/");
+        let api = setting("KITH_RABBIT_API")?;
+        let admin = Admin::new(&api, "/");
+        let owners = Admin::new(&impersonator(&admin, &api).await?, "/");
         for name in read_by_somebody(&contracts) {
             let entry = events::catalogue::find(&name).with_context(|| format!("{name} is not in this build"))?;
             for body in bodies(entry, &word) {
-                publish(&admin, entry, &body).await?;
+                publish(&owners, entry, &body).await?;
                 sent += 1;
             }
         }
+        admin.delete(&format!("users/{IMPERSONATOR}")).await?;
         queues_are_empty(&admin).await?;
         for service in contracts.services.keys() {
             let program = ServiceProgram::of(service).await?;
@@ -151,6 +154,21 @@ fn marked(example: &Value, masked: &Value, word: &str) -> Value {
     }
 }
 
+/// The temporary user that publishes in place of the owners: consumers accept a message only from its owner.
+const IMPERSONATOR: &str = "kith-canary";
+
+/// Creates that user. Returns the API's address with it.
+async fn impersonator(admin: &Admin, api: &str) -> Result<String> {
+    let password = Uuid::new_v4().to_string();
+    let user = json!({ "password": password, "tags": "impersonator,management" });
+    admin.put(&format!("users/{IMPERSONATOR}"), &user).await?;
+    let rights = json!({ "configure": "^$", "write": ".*", "read": "^$" });
+    admin.put(&format!("permissions/%2F/{IMPERSONATOR}"), &rights).await?;
+    let (scheme, place) = api.split_once("://").context("KITH_RABBIT_API has no scheme")?;
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    Ok(format!("{scheme}://{IMPERSONATOR}:{password}@{place}"))
+}
+
 async fn publish(admin: &Admin, entry: &Entry, body: &str) -> Result<()> {
     let kind = if entry.kind == events::Kind::Job { "jobs" } else { "events" };
     let subject = Some(Uuid::new_v4().to_string());
@@ -171,7 +189,7 @@ async fn publish(admin: &Admin, entry: &Entry, body: &str) -> Result<()> {
         .post(
             &format!("exchanges/%2F/{kind}.{}/publish", entry.service),
             &json!({
-                "properties": { "headers": envelope.to_headers(), "delivery_mode": 2 },
+                "properties": { "headers": envelope.to_headers(), "user_id": entry.service, "delivery_mode": 2 },
                 "routing_key": entry.key, "payload": body, "payload_encoding": "string",
             }),
         )

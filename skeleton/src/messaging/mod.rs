@@ -13,6 +13,7 @@ mod reader;
 pub mod relay;
 pub mod requests;
 pub mod retry;
+pub(crate) mod sender;
 pub mod topology;
 
 use std::future::Future;

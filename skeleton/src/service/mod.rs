@@ -21,6 +21,7 @@ mod sections;
 mod sequences;
 mod start_error;
 mod topology_command;
+mod topology_watch;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -51,7 +52,7 @@ pub use past::{RebuildOptions, TaskError};
 pub use running::Running;
 use sections::Provider;
 pub use sections::Sections;
-pub use sequences::SequencesError;
+pub use sequences::{Recovered, SequencesError};
 pub use start_error::StartError;
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;

@@ -17,6 +17,7 @@ use warp::Filter as _;
 
 use super::{
     App, Background, Delaying, Relaying, Service, StartError, assembly::Assembled, checks::Checks, housekeeping::Task,
+    topology_watch::TopologyWatch,
 };
 use crate::{
     config::{LifeSettings, Settings},
@@ -28,6 +29,7 @@ use crate::{
     messaging::{
         rabbit::{Link, RabbitPublisher},
         requests::{Server, serve},
+        topology::{Topology, TopologySpec},
     },
     parked::pages,
     stop::{self, Stop, StopSender},
@@ -150,6 +152,17 @@ impl Phase {
         self.supervise("clean-up", stop.clone(), move || clean_up.clone().repeat(app.clone(), stopping.clone()));
     }
 
+    /// Watches that the queues and histories of the service exist.
+    fn watch_topology(&mut self, spec: &TopologySpec, health: &Health, link: &Link, stop: &Stop) {
+        let Topology { service, queues, .. } = spec.topology();
+        let queues = queues.into_iter().map(|queue| queue.name).collect();
+        let finding = health.check("topology", false);
+        drop(finding.send_replace(Ok(())));
+        let watch = Arc::new(TopologyWatch { service, link: link.clone(), queues, finding });
+        let stopping = stop.clone();
+        self.supervise("topology watch", stop.clone(), move || watch.clone().run(stopping.clone()));
+    }
+
     /// Starts a part that is listed in `failing` while it fails.
     fn supervise_in<Out>(
         &mut self,
@@ -172,6 +185,7 @@ impl<S: Store> Service<S> {
     pub async fn start(mut self, settings: Settings, environment: Environment) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &environment)?;
         self.warn_of_retirements();
+        let topology_spec = self.topology_spec(parts.common.broker.partitions);
         let health = Health::new();
         // A message can make a consumer fail on every replica: that must not make all of them unready.
         let failing = Failing::shown_by(health.check("parts", false));
@@ -215,6 +229,7 @@ impl<S: Store> Service<S> {
             let server = Server::new(service.clone(), store.clone(), self.answers, common.requests.clone());
             doors.answer_requests(server, &consuming, &publishing, &doors_stop);
         }
+        last.watch_topology(&topology_spec, &health, &consuming, &last_stop);
         last.watch(&app, &health, [publishing, consuming], &last_stop);
 
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");

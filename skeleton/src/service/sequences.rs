@@ -15,7 +15,7 @@ use crate::{
     environment::Environment,
     failure::StoreError,
     messaging::{
-        history::last_numbers,
+        history::{LastNumbers, last_numbers},
         rabbit::{BrokerError, Link, Login},
     },
     stop,
@@ -42,6 +42,17 @@ pub(super) enum SequencesCommand {
     },
 }
 
+/// The result of a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The number of subjects that were behind.
+    pub behind: u64,
+    /// The number of subjects in the history.
+    pub subjects: usize,
+    /// The number of messages in the history that were ignored, because the service cannot have published them.
+    pub ignored: u64,
+}
+
 /// Why sequences were not recovered.
 #[derive(Debug, thiserror::Error)]
 pub enum SequencesError {
@@ -60,29 +71,32 @@ pub enum SequencesError {
 }
 
 impl<S: Store> Service<S> {
-    /// Raises the sequence numbers of the service's subjects to those of its published events. Returns how many
-    /// subjects were behind, and how many there are.
+    /// Raises the sequence numbers of the service's subjects to those of its published events.
     ///
     /// # Errors
     /// If settings are invalid, or the broker or the store does not respond.
-    pub async fn recover_sequences(&self, settings: &Settings, dry_run: bool) -> Result<(u64, usize), SequencesError> {
+    pub async fn recover_sequences(&self, settings: &Settings, dry_run: bool) -> Result<Recovered, SequencesError> {
         let raise = self.sequencing.ok_or(SequencesError::PublishesNothing)?;
         let store = self.open_store(settings)?;
         store.migrate().await?;
-        let numbers: Vec<(String, i64)> = published_numbers(self.name, settings).await?;
-        let mut raised = 0;
+        let LastNumbers { numbers, ignored } = published_numbers(self.name, settings).await?;
+        let numbers: Vec<(String, i64)> = numbers.into_iter().collect();
+        let mut behind = 0;
         for some in numbers.chunks(WINDOW) {
-            raised += raise(store.clone(), some.to_vec(), dry_run).await?;
+            behind += raise(store.clone(), some.to_vec(), dry_run).await?;
         }
-        Ok((raised, numbers.len()))
+        Ok(Recovered { behind, subjects: numbers.len(), ignored })
     }
 
     pub(super) async fn sequences_command(self, command: SequencesCommand, settings: Settings) -> Exit {
         let SequencesCommand::Recover { dry_run } = command;
         match self.recover_sequences(&settings, dry_run).await {
-            Ok((behind, of)) => {
+            Ok(Recovered { behind, subjects, ignored }) => {
                 let done = if dry_run { "would continue" } else { "continue" };
-                println!("{behind} of {of} subjects were behind the events published, and {done} after them");
+                println!("{behind} of {subjects} subjects were behind the events published, and {done} after them");
+                if ignored > 0 {
+                    println!("{ignored} messages of the history were ignored: this service cannot have published them");
+                }
                 Exit::well()
             }
             Err(SequencesError::Settings(error)) => Exit::failed(WRONG_SETTINGS, error),
@@ -91,7 +105,7 @@ impl<S: Store> Service<S> {
     }
 }
 
-async fn published_numbers(service: &str, settings: &Settings) -> Result<Vec<(String, i64)>, SequencesError> {
+async fn published_numbers(service: &str, settings: &Settings) -> Result<LastNumbers, SequencesError> {
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
     let login = Login::new(&broker)?;
@@ -99,6 +113,5 @@ async fn published_numbers(service: &str, settings: &Settings) -> Result<Vec<(St
     if tokio::time::timeout(TIMEOUT, link.up()).await.is_err() {
         return Err(SequencesError::History(BrokerError::Timeout(TIMEOUT)));
     }
-    let numbers = last_numbers(&link, service).await.map_err(SequencesError::History)?;
-    Ok(numbers.into_iter().collect())
+    last_numbers(&link, service).await.map_err(SequencesError::History)
 }

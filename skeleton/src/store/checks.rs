@@ -32,6 +32,27 @@ pub(crate) fn size(body: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Checks the size of a received message's data. If it is too large, it is parked without its data.
+pub(crate) fn received_size(bytes: usize) -> Result<(), Problem> {
+    if bytes <= MAX_BODY {
+        return Ok(());
+    }
+    let detail = format!("a message of {} kB is too large: the limit is 256 kB; its data is not kept", bytes / 1024);
+    Err(Problem::new(413, "message-too-large", detail))
+}
+
+/// The maximum size of a reply: pages of many entries are larger than an event. Also the broker's `max_message_size`.
+const MAX_REPLY: usize = 4 * 1024 * 1024;
+
+/// Checks the size of a reply. Beyond it, the broker would close the channel that other replies share.
+pub(crate) fn reply_size(bytes: usize) -> Result<(), Problem> {
+    if bytes <= MAX_REPLY {
+        return Ok(());
+    }
+    let detail = format!("a reply of {} kB is too large: the limit is 4 MB; ask for fewer at once", bytes / 1024);
+    Err(Problem::new(507, "reply-too-large", detail))
+}
+
 /// Checks a subject: it becomes a header, which has to fit into a frame, and an index key.
 pub(crate) fn subject(subject: Option<&str>) -> Result<(), Failure> {
     subject.map_or(Ok(()), |subject| text(subject, "subject", MAX_SUBJECT))

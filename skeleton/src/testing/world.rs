@@ -47,6 +47,7 @@ pub struct World {
     pub(super) environment: Environment,
     channel: Channel,
     connection: Connection,
+    sender_url: String,
     sequences: Mutex<HashMap<String, i64>>,
     stop: StopSender,
     stopped: stop::Stop,
@@ -75,7 +76,7 @@ impl World {
             address.split_once("://").and_then(|(_, rest)| rest.split_once(':')).map_or("guest", |(user, _)| user);
         let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
         admin.put(&format!("permissions/{vhost}/{}", encoded(user)), &all).await.expect("the admin may use it");
-        let url = format!("{address}/{vhost}");
+        let url = sender_url(&admin, address, &vhost).await;
         let connection = Connection::connect(&url, ConnectionProperties::default()).await;
         let connection = connection.expect("the test's broker answers");
         let channel = connection.create_channel().await.expect("the broker opens a channel");
@@ -88,6 +89,7 @@ impl World {
             environment,
             channel,
             connection,
+            sender_url: url,
             sequences: Mutex::default(),
             stop,
             stopped,
@@ -100,6 +102,11 @@ impl World {
         let (place, _) = self.servers.amqp.rsplit_once('/').expect("an AMQP address has a path");
         let (_, place) = place.split_once('@').expect("an AMQP address has a user");
         format!("amqp://{user}@{place}/{}", self.vhost)
+    }
+
+    /// The address for the user that may publish in the name of any service, with its password.
+    pub fn sender_url(&self) -> &str {
+        &self.sender_url
     }
 
     /// The name of the virtual host.
@@ -222,13 +229,16 @@ impl World {
 
     /// Publishes arbitrary data in an envelope.
     pub async fn publish_data(&self, exchange: &str, routing_key: &str, envelope: &Envelope, body: &[u8]) {
-        // The administrator publishes for the owner, and may not set the owner's user id.
-        self.publish_raw(exchange, routing_key, body, without_user(properties(envelope, ""))).await;
+        let owner = envelope.name.split_once('.').map_or("", |(owner, _)| owner);
+        self.publish_raw(exchange, routing_key, body, properties(envelope, owner).with_delivery_mode(2)).await;
     }
 
-    /// Publishes any message, and waits until the broker has it in a queue.
+    /// Publishes any message, by default as the owner of the exchange, and waits until the broker has it in a queue.
     pub async fn publish_raw(&self, exchange: &str, routing_key: &str, body: &[u8], properties: BasicProperties) {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let owner = exchange.split_once('.').map_or(exchange, |(_, owner)| owner);
+        let user = properties.user_id().clone().unwrap_or_else(|| owner.into());
+        let properties = properties.with_user_id(user);
         let sent = self.channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await;
         let confirm = sent.expect("the broker accepts it").await.expect("the broker confirms it");
         assert!(matches!(confirm, lapin::Confirmation::Ack(None)), "no queue takes {routing_key} from {exchange}");
@@ -242,12 +252,17 @@ impl World {
     }
 }
 
-fn without_user(properties: BasicProperties) -> BasicProperties {
-    let headers = properties.headers().clone().unwrap_or_default();
-    let message_id = properties.message_id().clone().unwrap_or_default();
-    BasicProperties::default()
-        .with_content_type("application/json".into())
-        .with_message_id(message_id)
-        .with_delivery_mode(2)
-        .with_headers(headers)
+/// The user that publishes in place of services in tests: it may set any `user_id`.
+const SENDER: &str = "kith-test-sender";
+
+/// The address for that user. Creates it.
+async fn sender_url(admin: &Admin, address: &str, vhost: &str) -> String {
+    let user = json!({ "password": PASSWORD, "tags": "impersonator" });
+    // Refused if another test creates it at the same moment; it exists then.
+    let _ = admin.put(&format!("users/{SENDER}"), &user).await;
+    let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
+    admin.put(&format!("permissions/{vhost}/{SENDER}"), &all).await.expect("the test's sender may publish");
+    let (scheme, place) = address.split_once("://").expect("an AMQP address has a scheme");
+    let (_, place) = place.split_once('@').expect("an AMQP address has a user");
+    format!("{scheme}://{SENDER}:{PASSWORD}@{place}/{vhost}")
 }

@@ -23,7 +23,7 @@ use skeleton::{
     },
     service::TaskError,
     stop,
-    testing::{Servers, TestApp, World, broker_password, eventually},
+    testing::{TestApp, World, broker_password, eventually},
 };
 use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
@@ -51,10 +51,7 @@ async fn effects(app: &TestApp<Postgres>) -> (i64, i64) {
 
 /// The administrator's connection to the world's virtual host.
 async fn connection_to(world: &World) -> Connection {
-    let (_, vhost) = world.amqp_url("anyone").rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    let amqp = Servers::from_env().amqp;
-    let (place, _) = amqp.rsplit_once('/').unwrap();
-    Connection::connect(&format!("{place}/{vhost}"), ConnectionProperties::default()).await.unwrap()
+    Connection::connect(world.sender_url(), ConnectionProperties::default()).await.unwrap()
 }
 
 /// Publishes accounts one after the other until the stop, and counts them.
@@ -88,7 +85,8 @@ async fn publish(channel: &Channel, environment: &Environment, event: &Registere
     for (name, value) in envelope.to_headers() {
         headers.insert(name.into(), AMQPValue::LongString(value.into()));
     }
-    let properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
+    let properties =
+        BasicProperties::default().with_headers(headers).with_user_id("accounts".into()).with_delivery_mode(2);
     let (options, body) =
         (BasicPublishOptions { mandatory: true, ..Default::default() }, serde_json::to_vec(event).unwrap());
     let sent = channel.basic_publish("events.accounts".into(), Registered::KEY.into(), options, &body, properties);

@@ -311,3 +311,18 @@ async fn of_two_members_with_one_name_the_last_counts_for_the_schema_and_for_the
     assert!(parked.reason.contains("/account_id"), "{}", parked.reason);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_of_another_publisher_is_parked_without_its_data_and_its_neighbours_go_on() {
+    let app = start().await;
+    let registered = account("Zoë");
+    let body = serde_json::to_string(&registered).unwrap() + &" ".repeat(300 * 1024);
+
+    let (parked, attempts) = parked_of(&app, &app.world().envelope_for(&registered), body.as_bytes()).await;
+
+    assert_eq!((attempts, parked.body.len()), (1, 0));
+    assert!(parked.reason.contains("300 kB is too large: the limit is 256 kB"), "{}", parked.reason);
+    assert_eq!(effects(&app, registered.account_id).await, 0);
+    assert_goes_on(&app).await;
+    app.finish().await;
+}

@@ -14,6 +14,7 @@ mod dropping;
 mod elasticsearch;
 mod expiry;
 mod failures;
+mod forged;
 mod frozen;
 mod header_names;
 mod history;

@@ -1,9 +1,10 @@
 //! A producer that was restored from a backup reuses sequences: how its consumers react, and how to recover.
 
 use chrono::{TimeDelta, Utc};
-use events::{Envelope, contacts::ImportStarted, samples};
+use events::{Envelope, Message, contacts::ImportStarted, samples};
 use skeleton::{
     Neo4j, Postgres, Publish, Service, Subscriptions,
+    service::Recovered,
     store::{Transaction, neo4j},
     testing::{TestApp, somebody},
 };
@@ -119,9 +120,9 @@ async fn it_goes_on_counting<S: Restored<Tx: Publish>>(service: fn() -> Service<
     app.sent_everything().await;
     app.parts().store.restore(import, 2).await;
 
-    assert_eq!(service().recover_sequences(app.settings(), true).await.unwrap(), (1, 2));
-    assert_eq!(service().recover_sequences(app.settings(), false).await.unwrap(), (1, 2));
-    assert_eq!(service().recover_sequences(app.settings(), false).await.unwrap(), (0, 2));
+    assert_eq!(service().recover_sequences(app.settings(), true).await.unwrap(), counted(1));
+    assert_eq!(service().recover_sequences(app.settings(), false).await.unwrap(), counted(1));
+    assert_eq!(service().recover_sequences(app.settings(), false).await.unwrap(), counted(0));
 
     publish(&app, import).await;
     publish(&app, other).await;
@@ -138,4 +139,33 @@ async fn publish<S: Book<Tx: Publish>>(app: &TestApp<S>, import: Uuid) {
     let mut tx = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
     tx.publish(ImportStarted { import_id: import, ..samples::contacts::import_started() }).unwrap();
     tx.commit().await.unwrap();
+}
+
+fn counted(behind: u64) -> Recovered {
+    Recovered { behind, subjects: 2, ignored: 0 }
+}
+
+#[tokio::test]
+async fn messages_that_the_producer_cannot_have_published_do_not_raise_its_numbers() {
+    let app = TestApp::start(Postgres::service("contacts"), &[]).await;
+    let import = Uuid::new_v4();
+    publish(&app, import).await;
+    app.sent_everything().await;
+    let own = Envelope { sequence: Some(2), ..app.world().envelope_for(&nth(import, 2)) };
+    let foreign = "accounts.registered.v1".to_owned();
+    let put = async |envelope: &Envelope| {
+        app.world().publish_data("events.contacts", ImportStarted::KEY, envelope, b"{}").await;
+    };
+    put(&Envelope { sequence: Some(i64::MAX), ..own.clone() }).await;
+    put(&Envelope { sequence: Some(200_000), ..own.clone() }).await;
+    put(&Envelope { name: foreign, sequence: Some(9), ..own.clone() }).await;
+
+    let recovered = Postgres::service("contacts").recover_sequences(app.settings(), false).await.unwrap();
+
+    assert_eq!(recovered, Recovered { behind: 0, subjects: 1, ignored: 3 });
+    publish(&app, import).await;
+    let published = app.published_in::<ImportStarted>().await;
+    let numbers: Vec<_> = published.iter().filter_map(|(envelope, _)| envelope.sequence).collect();
+    assert!(numbers.contains(&2), "{numbers:?}");
+    app.stop().await;
 }

@@ -3,10 +3,12 @@
 use events::samples;
 use serde_json::{Value, json};
 use skeleton::{
+    Environment, Postgres,
     messaging::{
         handlers::Binding,
         topology::{Change, TopologyError, TopologySpec},
     },
+    service::Running,
     testing::{TestApp, World, broker_password, eventually},
 };
 
@@ -191,4 +193,24 @@ async fn events_split_otherwise_are_planned_before_they_are_and_what_was_worked_
     assert!(world.admin().plan(&split).await.unwrap().is_nothing());
     assert!(!queues(&world).await.contains(&"planner.events".to_owned()));
     world.remove().await;
+}
+
+#[tokio::test]
+async fn a_history_that_was_deleted_is_shown_by_its_producer_with_what_is_missing() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    app.world().admin().delete(&format!("queues/{}/history.contacts", app.world().vhost())).await.unwrap();
+
+    let second = probe::service().start(app.settings().clone(), Environment::system()).await.unwrap();
+
+    let topology_of = |running: &Running<Postgres>| {
+        let checks = running.health().ready().checks;
+        checks.into_iter().find(|check| check.name == "topology").unwrap()
+    };
+    eventually("what is missing", async || match topology_of(&second).reason {
+        Some(reason) if reason.contains("history.contacts") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert!(second.stop().await);
+    app.stop().await;
 }

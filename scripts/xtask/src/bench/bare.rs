@@ -81,11 +81,12 @@ pub fn number_of(name: &str) -> Option<i64> {
     name.split(' ').next()?.parse().ok()
 }
 
-/// The AMQP properties of a sample: those that the skeleton sends, except for the user.
+/// The AMQP properties of a sample: those that the skeleton sends.
 pub fn properties(sample: &Sample) -> BasicProperties {
     BasicProperties::default()
         .with_content_type("application/json".into())
         .with_message_id(sample.envelope.id.to_string().into())
+        .with_user_id(Registered::SERVICE.into())
         .with_delivery_mode(2)
         .with_headers(headers(&sample.envelope))
 }
@@ -125,7 +126,7 @@ pub fn vhost(world: &World) -> String {
 
 /// An administrator's AMQP connection to a world.
 pub async fn connect(world: &World) -> Result<Connection> {
-    Connection::connect(&broker(world).url, ConnectionProperties::default()).await.context("cannot reach the broker")
+    Connection::connect(world.sender_url(), ConnectionProperties::default()).await.context("cannot reach the broker")
 }
 
 /// Declares a quorum queue, as events wait in.

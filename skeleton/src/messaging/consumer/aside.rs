@@ -14,8 +14,9 @@ use crate::{
     messaging::{
         Incoming,
         retry::{self, Decision},
+        sender,
     },
-    store::{SetAside, State, Store},
+    store::{Filter, MAX_BODY, SetAside, State, Store},
     telemetry,
 };
 
@@ -33,13 +34,16 @@ pub(super) struct Raw {
 impl From<&Incoming> for Raw {
     fn from(message: &Incoming) -> Self {
         let envelope = message.envelope.as_ref().ok().cloned();
+        let mut headers = message.headers.to_text();
+        headers.insert(sender::KEPT_AS.to_owned(), message.user.clone().unwrap_or_default());
         Self {
             id: message.id,
             name: envelope.as_ref().map_or_else(|| "(unreadable)".to_owned(), |envelope| envelope.name.clone()),
             subject: envelope.as_ref().and_then(|envelope| envelope.subject.clone()),
             envelope,
-            headers: message.headers.to_text(),
-            body: message.body.to_vec(),
+            headers,
+            // Every listing of set-aside messages would read it, and a store may take too long to write it.
+            body: if message.body.len() > MAX_BODY { Vec::new() } else { message.body.to_vec() },
         }
     }
 }
@@ -78,9 +82,9 @@ impl<S: Store> Queue<S> {
         if let Failure::Drop(reason) = failure {
             return self.drop_message(&message, reason).await;
         }
-        let attempts = match before {
-            Some((attempts, _)) => attempts,
-            None => self.store.failures_of(message.id).await?,
+        let (message, attempts) = match before {
+            Some((attempts, _)) => (message, attempts),
+            None => self.apart_from_other_senders(message).await?,
         };
         let attempts = attempts + 1;
         let trace = message.envelope.as_ref().and_then(|envelope| envelope.trace);
@@ -117,6 +121,18 @@ impl<S: Store> Queue<S> {
             }
         }
         Ok(())
+    }
+
+    /// A message that fails for the first time in this delivery, and its earlier failures. Ids are unique per sender: if
+    /// the message of another sender is set aside under the same id, this one gets an id of its own.
+    pub(super) async fn apart_from_other_senders(&self, message: Raw) -> Result<(Raw, u32), StoreError> {
+        let attempts = self.store.failures_of(message.id).await?;
+        let kept = self.store.list_set_aside(&Filter::of(message.id), 1).await?.pop();
+        if kept.is_none_or(|kept| sender::is_same(&kept.headers, &message.headers)) {
+            return Ok((message, attempts));
+        }
+        let id = sender::own_id(&message.headers, message.id);
+        Ok((Raw { id, ..message }, self.store.failures_of(id).await?))
     }
 
     /// Writes an entry. If the store refuses it, a reduced form is written: a message that cannot be set aside would

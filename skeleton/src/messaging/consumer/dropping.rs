@@ -1,5 +1,6 @@
 //! Dropping: a message that has no effect here, according to its handler, is recorded as handled without calling it.
 
+use events::Envelope;
 use metrics::counter;
 use tracing::info;
 
@@ -17,6 +18,7 @@ impl<S: Store> Queue<S> {
         let Some(envelope) = &message.envelope else {
             return Err(Problem::new(400, "malformed-message", "the dropped message has no envelope").into());
         };
+        let envelope = Envelope { id: message.id, ..envelope.clone() };
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         tx.unit_of_work_mut().drop_messages();
         tx.take_waiting(message.id).await?;

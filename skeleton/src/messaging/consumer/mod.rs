@@ -16,17 +16,19 @@ mod progress;
 mod retrying;
 mod suspects;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
-use metrics::{gauge, histogram};
+use events::Envelope;
+use futures::{StreamExt, stream};
+use metrics::{counter, gauge, histogram};
 use tracing::{Instrument, warn};
 
-use super::{Deliveries, Incoming, SerialHandlers, handlers::ByName, order::Orders};
+use super::{Deliveries, Incoming, SerialHandlers, handlers::ByName, order::Orders, sender};
 use crate::{
     config::RetrySettings,
     failure::{Failure, Problem},
     stop::Stop,
-    store::{ServiceContext, Store},
+    store::{ServiceContext, Store, checks},
     telemetry,
 };
 
@@ -72,6 +74,9 @@ pub async fn consume<S: Store>(queue: Arc<Queue<S>>, mut deliveries: impl Delive
     deliveries.close().await;
 }
 
+/// The number of messages that are parked at the same time.
+const AT_ONCE: usize = 8;
+
 /// The longest wait before a consumer checks again whether the things it needs are available.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -94,16 +99,14 @@ impl<S: Store> Queue<S> {
     /// Handles messages and acknowledges them. False if the service stops before the end.
     async fn work_off(&self, messages: &[Incoming], deliveries: &mut impl Deliveries, stop: &Stop) -> bool {
         let Some(last) = messages.last() else { return true };
-        let is_plain = |message: &Incoming| {
-            !self.park_all && message.envelope.is_ok() && message.deliveries_before < self.retry.suspect_after
-        };
+        let is_plain = |message: &Incoming| !self.park_all && message.deliveries_before < self.retry.suspect_after;
         if messages.len() > 1 && messages.iter().all(is_plain) {
-            histogram!("consumer_batch_messages", "queue" => self.name.clone()).record(messages.len() as f64);
-            let calls: Vec<_> = messages
-                .iter()
-                .filter_map(|message| Some((message.envelope.as_ref().ok()?, &message.body[..])))
-                .collect();
-            if matches!(self.handle(&calls).await, Ok(Ended::Done)) {
+            let (readable, refused): (Vec<_>, Vec<_>) =
+                messages.iter().partition(|message| self.readable(message).is_ok());
+            if self.handled_at_once(&readable).await {
+                if !self.refuse_all(&refused, stop).await {
+                    return false;
+                }
                 deliveries.acknowledge_through(last).await;
                 return true;
             }
@@ -116,6 +119,25 @@ impl<S: Store> Queue<S> {
             deliveries.acknowledge_through(message).await;
         }
         true
+    }
+
+    /// Handles messages in one transaction. False if one of them fails or comes too early: nothing has happened then.
+    async fn handled_at_once(&self, messages: &[&Incoming]) -> bool {
+        if messages.is_empty() {
+            return true;
+        }
+        histogram!("consumer_batch_messages", "queue" => self.name.clone()).record(messages.len() as f64);
+        let calls: Vec<_> =
+            messages.iter().filter_map(|message| Some((message.envelope.as_ref().ok()?, &message.body[..]))).collect();
+        matches!(self.handle(&calls).await, Ok(Ended::Done))
+    }
+
+    /// Parks messages that no handler may get, several at a time: a flood of them must not hold up the others for long.
+    /// False if the service stops before that.
+    async fn refuse_all(&self, messages: &[&Incoming], stop: &Stop) -> bool {
+        let refusals: Vec<_> = messages.iter().map(|message| self.finish(message, stop)).collect();
+        let refusing = stream::iter(refusals).buffer_unordered(AT_ONCE);
+        refusing.all(|is_parked| ready(is_parked)).await
     }
 
     /// Brings one message to an outcome: handled, waiting, dropped or parked. False if the service stops before that.
@@ -147,7 +169,10 @@ impl<S: Store> Queue<S> {
         let before = suspect.as_ref().map(|suspect| suspect.before(self.service.environment.now()));
         match attempt {
             Ok(Ended::Done) => Ok(self.forget_note(message, suspect.as_ref()).await?),
-            Ok(Ended::Early { missing }) => Ok(self.keep_behind(message.into(), missing, 0).await?),
+            Ok(Ended::Early { missing }) => {
+                let (message, _) = self.apart_from_other_senders(message.into()).await?;
+                Ok(self.keep_behind(message, missing, 0).await?)
+            }
             Err(failure) if failure.is_unavailable() => {
                 self.take_note_back(message, suspect.as_ref()).await;
                 Err(failure)
@@ -157,10 +182,11 @@ impl<S: Store> Queue<S> {
     }
 
     async fn attempt(&self, message: &Incoming, suspect: &mut Option<Suspect>) -> Result<Ended, Failure> {
-        let envelope = match &message.envelope {
-            Ok(envelope) => envelope,
-            Err(error) => return Err(Problem::new(400, "malformed-message", error.to_string()).into()),
-        };
+        let envelope = self.readable(message).inspect_err(|problem| {
+            if problem.status == sender::FORGED {
+                counter!("messages_forged_total", "queue" => self.name.clone()).increment(1);
+            }
+        })?;
         if self.park_all {
             return Err(Problem::new(
                 500,
@@ -173,6 +199,15 @@ impl<S: Store> Queue<S> {
             return Ok(Ended::Done);
         }
         self.handle(&[(envelope, &message.body[..])]).await
+    }
+
+    /// The envelope of a message that can be read, was sent by the owner of its name, and is not too large.
+    fn readable<'a>(&self, message: &'a Incoming) -> Result<&'a Envelope, Problem> {
+        let envelope = message.envelope.as_ref();
+        let envelope = envelope.map_err(|error| Problem::new(400, "malformed-message", error.to_string()))?;
+        sender::check(&envelope.name, message.user.as_deref())?;
+        checks::received_size(message.body.len())?;
+        Ok(envelope)
     }
 
     /// Waits for a pause, longer each time, and until the store responds. False if the service stops before that.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{LONGEST_PAUSE, Queue, absences::Absences, aside::Raw, handling::Ended, progress::Looks};
 use crate::{
     failure::{Failure, Problem},
+    messaging::sender,
     stop::Stop,
     store::{SetAside, Store, Transaction},
     telemetry,
@@ -153,10 +154,12 @@ impl<S: Store> Queue<S> {
             tx.rollback().await;
             return Ok(None);
         };
-        let envelope = waiting.envelope();
-        let outcome = match &envelope {
-            Ok(envelope) => self.handle_in(&mut tx, &[(envelope, &waiting.body[..])]).await,
-            Err(error) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
+        let envelope = waiting.envelope().map(|envelope| Envelope { id, ..envelope });
+        let outcome = match (&envelope, sender::check_kept(&waiting.name, &waiting.headers)) {
+            // The inbox has recorded the row's id, which differs if another sender uses the same one.
+            (Ok(envelope), Ok(())) => self.handle_in(&mut tx, &[(envelope, &waiting.body[..])]).await,
+            (Err(error), _) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
+            (_, Err(forged)) => Err(forged.into()),
         };
         if !matches!(outcome, Ok(Ended::Done)) {
             tx.rollback().await;

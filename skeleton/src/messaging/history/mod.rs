@@ -10,7 +10,7 @@ mod numbers;
 mod range;
 mod replay;
 
-pub use numbers::{InHistory, Published, last_numbers, published};
+pub use numbers::{InHistory, LastNumbers, Published, last_numbers, published};
 pub use range::{Range, RangeError};
 pub use replay::{Replay, ReplayError, Replayed};
 

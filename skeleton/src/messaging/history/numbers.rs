@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 use events::Envelope;
 
 use super::stream_of;
-use crate::messaging::rabbit::{BrokerError, Link, StreamOffset, StreamReader, newest_in};
+use crate::messaging::{
+    Incoming,
+    rabbit::{BrokerError, Link, StreamOffset, StreamReader, newest_in},
+    sender,
+};
 
 /// The events of one name in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +30,51 @@ pub struct InHistory {
     pub messages: BTreeMap<String, Published>,
 }
 
+/// The largest number that a subject can plausibly have: more than a thousand events a second for thirty years.
+const MAX_NUMBER: i64 = 1 << 40;
+
+/// The largest plausible distance between two successive events of a subject in the history.
+const MAX_STEP: i64 = 100_000;
+
+/// The last numbers of a producer's subjects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastNumbers {
+    /// The last number by subject.
+    pub numbers: BTreeMap<String, i64>,
+    /// The number of messages that were ignored: unreadable, not sent by the producer, of another producer's name, or
+    /// with an implausible number.
+    pub ignored: u64,
+}
+
+impl LastNumbers {
+    fn note(&mut self, subject: String, number: i64) {
+        let last = self.numbers.get(&subject).copied();
+        if number > MAX_NUMBER || last.is_some_and(|last| number > last + MAX_STEP) {
+            self.ignored += 1;
+            return;
+        }
+        self.numbers.insert(subject, number.max(last.unwrap_or(number)));
+    }
+}
+
 /// The last numbers of a producer's subjects among the events still in its history.
 ///
 /// # Errors
 /// If the history cannot be read.
-pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String, i64>, BrokerError> {
-    let mut numbers = BTreeMap::new();
-    let note = |envelope: Envelope| {
-        if let (Some(subject), Some(number)) = (envelope.subject, envelope.sequence) {
-            let last = numbers.entry(subject).or_insert(number);
-            *last = number.max(*last);
+pub async fn last_numbers(link: &Link, producer: &str) -> Result<LastNumbers, BrokerError> {
+    let mut found = LastNumbers::default();
+    let note = |message: Incoming| match message.envelope {
+        Ok(event)
+            if message.user.as_deref() == Some(producer) && sender::check(&event.name, Some(producer)).is_ok() =>
+        {
+            if let (Some(subject), Some(number)) = (event.subject, event.sequence) {
+                found.note(subject, number);
+            }
         }
+        _ => found.ignored += 1,
     };
     read_whole(link, producer, note).await?;
-    Ok(numbers)
+    Ok(found)
 }
 
 /// The events still in a producer's history: their number by name, and when the newest of each name was written.
@@ -48,7 +83,8 @@ pub async fn last_numbers(link: &Link, producer: &str) -> Result<BTreeMap<String
 /// If the history cannot be read.
 pub async fn published(link: &Link, producer: &str) -> Result<InHistory, BrokerError> {
     let mut found = InHistory::default();
-    let note = |Envelope { name, time, .. }: Envelope| {
+    let note = |message: Incoming| {
+        let Ok(Envelope { name, time, .. }) = message.envelope else { return };
         found.since = Some(found.since.map_or(time, |since| since.min(time)));
         let seen = found.messages.entry(name).or_insert(Published { last: time, count: 0 });
         *seen = Published { last: seen.last.max(time), count: seen.count + 1 };
@@ -58,15 +94,13 @@ pub async fn published(link: &Link, producer: &str) -> Result<InHistory, BrokerE
 }
 
 /// Reads a history from its beginning to its present end.
-async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Envelope)) -> Result<(), BrokerError> {
+async fn read_whole(link: &Link, producer: &str, mut note: impl FnMut(Incoming)) -> Result<(), BrokerError> {
     let stream = stream_of(producer);
     let Some(newest) = newest_in(link, &stream).await? else { return Ok(()) };
     let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Number(0));
     loop {
         let past = reader.next().await?;
-        if let Ok(envelope) = past.message.envelope {
-            note(envelope);
-        }
+        note(past.message);
         if past.number >= newest.number {
             reader.close().await;
             return Ok(());

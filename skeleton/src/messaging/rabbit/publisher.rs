@@ -48,6 +48,11 @@ impl Sender {
         Self { confirms: true, ..Self::new(link) }
     }
 
+    /// The user at the broker.
+    pub(crate) fn user(&self) -> &str {
+        self.link.user()
+    }
+
     /// The channel, and the generation of its connection.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
         let mut held = self.held.lock().await;

@@ -135,7 +135,7 @@ impl Requests {
         let properties = properties(&envelope, self.publisher.link().user())
             // The effective limit: the broker drops requests that wait longer, and the server counts from its receipt.
             .with_expiration(self.timeout.as_millis().to_string().into());
-        let mut pending = self.open.wait_for(id);
+        let mut pending = self.open.wait_for(id, R::SERVICE);
         let asked = async {
             // A reply that arrives before its queue exists is lost.
             let mut receiving = self.receiving.clone();
@@ -190,7 +190,7 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                 Ok((_channel, queue, mut consumer)) => {
                     announce.send_replace(Some(queue));
                     while let Some(Ok(delivery)) = consumer.next().await {
-                        requests.open.finish(answered_request(&delivery), read_reply(delivery));
+                        receive_reply(&requests.open, delivery);
                     }
                     announce.send_replace(None);
                 }
@@ -232,6 +232,21 @@ enum ClaimError {
     Missing { service: String, missing: BrokerError },
     #[error("none of the {REPLY_QUEUES} queues for replies is free: {0}")]
     NoneFree(BrokerError),
+}
+
+/// Passes a reply on, if the service that was asked has sent it.
+fn receive_reply(open: &PendingReplies, delivery: Delivery) {
+    let Some(id) = answered_request(&delivery) else { return };
+    // If the caller no longer waits, the reply is not needed.
+    let Some(asked) = open.asked(id) else { return };
+    let sender = delivery.properties.user_id().as_ref().map(|user| user.as_str().to_owned());
+    if sender.as_deref() != Some(asked) {
+        counter!("replies_forged_total", "asked" => asked).increment(1);
+        warn!(message.id = %id, asked, sender, "dropped a reply that another service than the one asked has sent");
+        return;
+    }
+    let too_large = checks::reply_size(delivery.data.len());
+    open.finish(Some(id), too_large.and_then(|()| read_reply(delivery)));
 }
 
 fn answered_request(delivery: &Delivery) -> Option<Uuid> {

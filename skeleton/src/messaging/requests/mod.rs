@@ -27,10 +27,11 @@ pub(crate) fn reply_exchange(caller: &str) -> String {
     format!("replies.{caller}")
 }
 
-/// The properties of a reply: the request id and the content type. No envelope: it would not be read, and the broker
+/// The properties of a reply: the request id, the user, and the content type. No envelope: it would not be read, and the broker
 /// would inspect each header.
-fn reply_properties(request: &str, is_problem: bool) -> BasicProperties {
+fn reply_properties(request: &str, user: &str, is_problem: bool) -> BasicProperties {
     BasicProperties::default()
+        .with_user_id(ShortString::from(user))
         .with_correlation_id(ShortString::from(request))
         .with_content_type(if is_problem { PROBLEM_JSON } else { JSON }.into())
 }

@@ -27,6 +27,8 @@ pub(super) struct PendingReplies {
 /// One call.
 struct Waiting {
     call: u64,
+    /// The service that was asked: no other may reply.
+    asked: &'static str,
     answer: oneshot::Sender<Reply>,
 }
 
@@ -39,13 +41,19 @@ pub(super) struct Pending {
 }
 
 impl PendingReplies {
-    /// Adds a call that waits for the reply to this request.
-    pub(super) fn wait_for(&self, id: Uuid) -> Pending {
+    /// Adds a call that waits for the reply of a service to this request.
+    pub(super) fn wait_for(&self, id: Uuid, asked: &'static str) -> Pending {
         let (answer, reply) = oneshot::channel();
         let call = self.last.fetch_add(1, Relaxed);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.entry(id).or_default().push(Waiting { call, answer });
+        calls.entry(id).or_default().push(Waiting { call, asked, answer });
         Pending { replies: self.clone(), id, call, reply }
+    }
+
+    /// The service that was asked, if a call still waits.
+    pub(super) fn asked(&self, id: Uuid) -> Option<&'static str> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.get(&id)?.first().map(|waiting| waiting.asked)
     }
 
     /// Gives a reply to all calls that wait for it.
@@ -88,7 +96,7 @@ mod tests {
     async fn all_calls_under_one_id_get_the_reply_and_one_that_gives_up_takes_it_from_nobody() {
         let replies = PendingReplies::default();
         let id = Uuid::from_u128(1);
-        let (mut first, given_up, mut third) = (replies.wait_for(id), replies.wait_for(id), replies.wait_for(id));
+        let (mut first, given_up, mut third) = (replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"));
         drop(given_up);
 
         replies.finish(Some(id), Ok(b"reply".to_vec()));
@@ -103,9 +111,9 @@ mod tests {
     async fn a_call_under_an_id_that_was_answered_waits_for_a_reply_of_its_own() {
         let replies = PendingReplies::default();
         let id = Uuid::from_u128(1);
-        let first = replies.wait_for(id);
+        let first = replies.wait_for(id, "contacts");
         replies.finish(Some(id), Ok(b"first".to_vec()));
-        let mut second = replies.wait_for(id);
+        let mut second = replies.wait_for(id, "contacts");
         drop(first);
 
         replies.finish(Some(id), Ok(b"second".to_vec()));

@@ -26,7 +26,7 @@ use crate::{
     },
     panics,
     stop::Stop,
-    store::{ServiceContext, Store, Transaction},
+    store::{ServiceContext, Store, Transaction, checks},
     telemetry,
 };
 
@@ -282,7 +282,8 @@ impl<S: Store> Server<S> {
         answered: HandlerResult<Vec<u8>>,
         replies: &Sender,
     ) -> u16 {
-        let (body, status) = match answered {
+        let within_limit = |body: Vec<u8>| checks::reply_size(body.len()).map(|()| body).map_err(Failure::from);
+        let (body, status) = match answered.and_then(within_limit) {
             Ok(body) => (body, 200),
             Err(failure) => {
                 match &failure {
@@ -299,7 +300,7 @@ impl<S: Store> Server<S> {
                 (serde_json::to_vec(&problem).unwrap_or_default(), problem.status)
             }
         };
-        let properties = reply_properties(&request.id.to_string(), status != 200);
+        let properties = reply_properties(&request.id.to_string(), replies.user(), status != 200);
         let sending = async {
             let (channel, generation) = replies.channel().await.ok()?;
             let (exchange, options) = (reply_exchange(caller), BasicPublishOptions::default());

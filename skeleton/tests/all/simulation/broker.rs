@@ -341,6 +341,7 @@ impl Drop for MemoryDeliveries {
 
 fn incoming((tag, message): (u64, Kept)) -> Incoming {
     let headers = message.envelope.as_ref().map(Envelope::to_headers).unwrap_or_default();
+    let user = message.envelope.as_ref().ok().and_then(|envelope| Some(envelope.name.split_once('.')?.0.to_owned()));
     Incoming {
         tag,
         id: message.id,
@@ -348,7 +349,7 @@ fn incoming((tag, message): (u64, Kept)) -> Incoming {
         headers: Headers::from(headers),
         body: message.body,
         deliveries_before: message.deliveries_before,
-        user: None,
+        user,
         reply_to: None,
     }
 }

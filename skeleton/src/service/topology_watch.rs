@@ -1,0 +1,64 @@
+//! Watches that the service's queues, and the histories that it reads or writes, exist. A deleted history is not noticed
+//! otherwise: the service's events still reach the queues of its consumers, so the broker confirms them.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::gauge;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::{http::admin::Finding, messaging::rabbit::Link, messaging::rabbit::waiting_in, stop::Stop};
+
+/// The interval between two checks.
+const BETWEEN: Duration = Duration::from_secs(60);
+
+/// The queues and histories of a service, and where missing ones are shown.
+pub(super) struct TopologyWatch {
+    pub(super) service: String,
+    pub(super) link: Link,
+    pub(super) queues: Vec<String>,
+    pub(super) finding: watch::Sender<Finding>,
+}
+
+impl TopologyWatch {
+    /// Checks at the start and then every minute, until the service stops.
+    pub(super) async fn run(self: Arc<Self>, stop: Stop) {
+        let watching = async {
+            let mut told = Vec::new();
+            loop {
+                if let Some(missing) = self.missing().await {
+                    self.show(&missing, &told);
+                    told = missing;
+                }
+                tokio::time::sleep(BETWEEN).await;
+            }
+        };
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = watching => {}
+        }
+    }
+
+    /// The queues that do not exist. `None` if the broker does not respond, which other checks report.
+    async fn missing(&self) -> Option<Vec<String>> {
+        let mut missing = Vec::new();
+        for queue in &self.queues {
+            if waiting_in(&self.link, queue).await.ok()?.is_none() {
+                missing.push(queue.clone());
+            }
+        }
+        Some(missing)
+    }
+
+    fn show(&self, missing: &[String], told: &[String]) {
+        gauge!("topology_missing").set(missing.len() as f64);
+        let names = missing.join(", ");
+        if missing != told && missing.is_empty() {
+            info!("all queues and histories exist again");
+        } else if missing != told {
+            warn!(missing = names, "queues or histories are missing: run `{} topology apply`", self.service);
+        }
+        let finding = if missing.is_empty() { Ok(()) } else { Err(format!("missing on the broker: {names}")) };
+        drop(self.finding.send_replace(finding));
+    }
+}
