@@ -22,7 +22,7 @@ impl<S: Store> Queue<S> {
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         tx.unit_of_work_mut().drop_messages();
         tx.take_waiting(message.id).await?;
-        match self.handle_in(&mut tx, &[(envelope, &message.body[..])]).await {
+        match self.handle_in(&mut tx, &[(&envelope, &message.body[..])]).await {
             Ok(Ended::Done) => self.commit(tx).await?,
             other => {
                 tx.rollback().await;

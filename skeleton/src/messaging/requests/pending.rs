@@ -96,7 +96,8 @@ mod tests {
     async fn all_calls_under_one_id_get_the_reply_and_one_that_gives_up_takes_it_from_nobody() {
         let replies = PendingReplies::default();
         let id = Uuid::from_u128(1);
-        let (mut first, given_up, mut third) = (replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"));
+        let (mut first, given_up, mut third) =
+            (replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"));
         drop(given_up);
 
         replies.finish(Some(id), Ok(b"reply".to_vec()));
