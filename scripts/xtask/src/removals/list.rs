@@ -250,8 +250,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "giving-up-who-answers-late",
         without: "an abandoned consumer holds messages",
         file: "skeleton/src/messaging/rabbit/link.rs",
-        find: "if begun.is_err() && channel.status().connected() {",
-        replace: "if begun.is_err() && generation == 0 {",
+        find: "tokio::spawn(abandon(channel, consuming));",
+        replace: "let _ = abandon(channel.clone(), std::future::pending());\n                std::mem::forget((channel, consuming));",
         test: "requests::what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads",
     },
     Removal {
