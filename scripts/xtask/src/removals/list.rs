@@ -71,6 +71,22 @@ pub const REMOVALS: &[Removal] = &[
         test: "postponed::more_jobs_than_a_window_that_no_queue_takes_hold_nothing_up_and_go_out_in_their_order",
     },
     Removal {
+        name: "publishing-apart",
+        without: "a queue that does not respond stops all publishing",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "sent.unconfirmed.push(row);",
+        replace: "sent.unknown += 1;",
+        test: "unresponsive::a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues",
+    },
+    Removal {
+        name: "consuming-apart",
+        without: "a queue that does not respond costs all queues of the service their consumers",
+        file: "skeleton/src/messaging/rabbit/deliveries.rs",
+        find: "self.own_link = Some(self.link.beside(&self.queue));",
+        replace: "let _ = Link::beside;",
+        test: "unresponsive::a_queue_that_does_not_respond_costs_no_other_queue_its_consumer",
+    },
+    Removal {
         name: "overtaking",
         without: "an event overtakes an unroutable event of its subject",
         file: "skeleton/src/messaging/relay.rs",

@@ -71,6 +71,12 @@ const FIRST_POSTPONED: &str = "UNWIND $keys AS key MATCH (message:Outbox {orderi
 const POSTPONED: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
     RETURN message.exchange AS exchange, message.routing_key AS routing_key, count(*) AS count";
 
+const POSTPONED_OF: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
+        AND message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > $after
+    RETURN message.position AS position, message.exchange AS exchange, message.routing_key AS routing_key,
+        message.sequence AS sequence, message.envelope AS envelope, message.body AS body
+    ORDER BY position LIMIT $limit";
+
 const READMIT: &str = "MATCH (message:Outbox) WHERE message.ordering_key IS NOT NULL
         AND message.exchange = $exchange AND message.routing_key = $routing_key
     WITH message ORDER BY message.position LIMIT $limit
@@ -260,6 +266,17 @@ impl Outbox for Neo4j {
         let counted: Vec<Counted> = self.query(query(POSTPONED)).await?;
         let route = |Counted { exchange, routing_key, count }| (Route { exchange, routing_key }, count.unsigned_abs());
         Ok(counted.into_iter().map(route).collect())
+    }
+
+    async fn postponed_of(&self, route: &Route, after: i64, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
+        let postponed = query(POSTPONED_OF)
+            .param("exchange", route.exchange.as_str())
+            .param("routing_key", route.routing_key.as_str())
+            .param("after", after)
+            .param("limit", limit);
+        let messages: Vec<Message> = self.query(postponed).await?;
+        // An unreadable row is set aside when it is read to be sent.
+        Ok(messages.into_iter().filter_map(|message| OutboxRow::try_from(message).ok()).collect())
     }
 
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
