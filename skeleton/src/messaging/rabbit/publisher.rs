@@ -217,6 +217,10 @@ impl Publisher for RabbitPublisher {
         let (link, mut outcomes) = (self.link_apart(), Vec::with_capacity(messages.len()));
         let published = self.publish_over(&link, &messages, &mut outcomes);
         let missing = match tokio::time::timeout(LONG_PATIENCE, published).await {
+            // Not because of a queue: left to the relay, which publishes the message with the others again.
+            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
+                Outcome::Unroutable
+            }
             Ok(Err(_)) => Outcome::Unknown,
             Ok(Ok(())) | Err(_) => Outcome::Unconfirmed,
         };
