@@ -1,6 +1,7 @@
 //! Messages in and out. Only this module uses the broker; its loops use only the traits below.
 
 mod ahead;
+mod apart;
 pub mod consumer;
 pub mod delays;
 pub mod handlers;

@@ -1,7 +1,10 @@
 //! Routes whose messages are postponed, because no queue is bound for them or because they must not overtake such a
 //! message: when each is retried. Kept in memory by the relaying replica; the store says which messages are postponed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::gauge;
@@ -19,6 +22,8 @@ const REFRESH: TimeDelta = TimeDelta::seconds(15);
 #[derive(Default)]
 pub(super) struct Postponed {
     routes: BTreeMap<Route, State>,
+    /// Routes whose messages are published apart: all of them are postponed, and none is made ready.
+    apart: BTreeSet<Route>,
     refreshed: Option<DateTime<Utc>>,
     /// Whether the routes were read from the store since this replica relays.
     is_complete: bool,
@@ -60,6 +65,7 @@ impl State {
 impl Postponed {
     /// Clears the state: another replica relays.
     pub(super) fn clear(&mut self) {
+        self.apart.clear();
         if self.refreshed.take().is_some() {
             self.is_complete = false;
             self.routes.clear();
@@ -76,6 +82,7 @@ impl Postponed {
     /// Updates the state with the postponed messages in the store.
     pub(super) fn refresh(&mut self, mut found: BTreeMap<Route, u64>, now: DateTime<Utc>) {
         (self.refreshed, self.is_complete) = (Some(now), true);
+        found.retain(|route, _| !self.apart.contains(route));
         self.routes.retain(|route, state| state.is_blocked || found.contains_key(route));
         for state in self.routes.values_mut() {
             (state.messages, state.is_capped) = (0, false);
@@ -94,12 +101,30 @@ impl Postponed {
 
     /// Whether any message may be postponed.
     pub(super) fn any(&self) -> bool {
-        !self.is_complete || !self.routes.is_empty()
+        !self.is_complete || !self.routes.is_empty() || !self.apart.is_empty()
     }
 
-    /// Whether a message is known to be unroutable.
+    /// Postpones all messages of a route until [`Self::is_confirmed_again`].
+    pub(super) fn publish_apart(&mut self, route: Route) {
+        self.routes.remove(&route);
+        self.apart.insert(route);
+        self.show();
+    }
+
+    /// Messages of this route are retried with the others.
+    pub(super) fn is_confirmed_again(&mut self, route: &Route) {
+        self.apart.remove(route);
+        // Its messages are read from the store at once.
+        self.refreshed = None;
+    }
+
+    /// Whether a message is known to be unroutable, or is published apart.
     pub(super) fn is_blocked(&self, row: &OutboxRow) -> bool {
-        self.any() && self.routes.get(&row.route()).is_some_and(|state| state.is_blocked)
+        if !self.any() {
+            return false;
+        }
+        let route = row.route();
+        self.apart.contains(&route) || self.routes.get(&route).is_some_and(|state| state.is_blocked)
     }
 
     /// The routes to retry now.
@@ -128,6 +153,9 @@ impl Postponed {
     /// Records that messages of a route were postponed: one of them was unroutable, or they wait for an earlier one.
     /// True if the route was not blocked before.
     pub(super) fn postponed(&mut self, route: Route, messages: u64, is_blocked: bool, now: DateTime<Utc>) -> bool {
+        if self.apart.contains(&route) {
+            return false;
+        }
         let state = self.routes.entry(route).or_insert_with(|| {
             let mut state = State::new(now);
             state.retry_at = now + span(state.pause);

@@ -4,7 +4,8 @@
 //! deleted before its own confirm. An unroutable message is counted and kept: the history stores every event, with or
 //! without consumers, and a job has its queue, so part of the topology is missing. Such a message is postponed with
 //! those that must not overtake it, and retried after a growing pause; the messages behind it are sent. A message that
-//! the broker cannot take as it is, such as one with headers larger than a frame, is set aside.
+//! a queue does not confirm in time is postponed likewise, and its route is published apart from the others. A message
+//! that the broker cannot take as it is, such as one with headers larger than a frame, is set aside.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +14,11 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
-use super::{Outcome, Outgoing, Publisher, postponed::Postponed};
+use super::{Outcome, Outgoing, Publisher, apart::Apart, postponed::Postponed};
 use crate::{
     environment::Environment,
     failure::StoreError,
@@ -41,7 +43,7 @@ pub struct Relay<S, P> {
     environment: Environment,
 }
 
-impl<S: Outbox, P: Publisher> Relay<S, P> {
+impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
     /// A relay with at most `window` unconfirmed messages.
     pub fn new(store: S, publisher: Arc<P>, window: i64) -> Self {
         Self { store, publisher, window, environment: Environment::system() }
@@ -62,8 +64,9 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
     async fn relay_until(&self, stop: Stop) {
         let mut troubled = false;
         let mut postponed = Postponed::default();
+        let mut apart = Apart::default();
         loop {
-            let turn = self.turn(&mut postponed).await;
+            let turn = self.turn(&mut postponed, &mut apart).await;
             if let Err(error) = &turn
                 && !std::mem::replace(&mut troubled, true)
             {
@@ -83,6 +86,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
             tokio::select! {
                 biased;
                 () = self.store.wakeup().notified(), if !is_standby => {}
+                Some(attempt) = apart.in_flight.next(), if !apart.in_flight.is_empty() => apart.ended.push(attempt),
                 () = self.environment.sleep(wait) => {}
                 () = stop.stopped() => {}
             }
@@ -90,11 +94,13 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
     }
 
     /// Sends one window.
-    async fn turn(&self, postponed: &mut Postponed) -> Result<PassResult, StoreError> {
+    async fn turn(&self, postponed: &mut Postponed, apart: &mut Apart) -> Result<PassResult, StoreError> {
         let Some(rows) = self.store.next(self.window).await? else {
             postponed.clear();
+            *apart = Apart::default();
             return Ok(PassResult::Elsewhere);
         };
+        apart.go_on(&self.store, &self.publisher, self.window, postponed, self.environment.now()).await?;
         if self.readmit(postponed).await? {
             // Messages that are ready again go before those just read.
             return Ok(PassResult::Sent);
@@ -106,6 +112,7 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
         let (waiting, ready): (Vec<_>, Vec<_>) = rows.iter().partition(|row| waiting.contains(&row.position));
         let sent = self.send(&ready).await;
         self.settle(&sent, &waiting, postponed).await?;
+        apart.add(&sent.unconfirmed, &self.store, postponed, self.environment.now()).await?;
         Ok(if sent.unknown == 0 { PassResult::Sent } else { PassResult::Stuck })
     }
 
@@ -171,6 +178,8 @@ impl<S: Outbox, P: Publisher> Relay<S, P> {
                 sent.unknown += 1;
             } else if let Some(reason) = left.into_iter().find_map(refusal) {
                 sent.refused.push((row, reason));
+            } else if left.contains(&Outcome::Unconfirmed) {
+                sent.unconfirmed.push(row);
             } else {
                 sent.unroutable.push(row);
             }
@@ -245,6 +254,8 @@ struct Sent<'a> {
     unroutable: Vec<&'a OutboxRow>,
     /// Refused as they are, and the reasons.
     refused: Vec<(&'a OutboxRow, String)>,
+    /// Not confirmed by a queue.
+    unconfirmed: Vec<&'a OutboxRow>,
     /// The number of messages without a confirm: the broker may have them or not.
     unknown: usize,
 }
@@ -271,14 +282,14 @@ enum PassResult {
 fn refusal(outcome: Outcome) -> Option<String> {
     match outcome {
         Outcome::Refused(reason) => Some(reason),
-        Outcome::Confirmed | Outcome::Unroutable | Outcome::Unknown => None,
+        Outcome::Confirmed | Outcome::Unroutable | Outcome::Unconfirmed | Outcome::Unknown => None,
     }
 }
 
 fn is_done(row: &OutboxRow, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Confirmed => true,
-        Outcome::Unknown | Outcome::Refused(_) => false,
+        Outcome::Unknown | Outcome::Unconfirmed | Outcome::Refused(_) => false,
         Outcome::Unroutable => {
             counter!("messages_unroutable_total", "name" => row.envelope.name.clone()).increment(1);
             false

@@ -202,7 +202,13 @@ impl<S: Store> Service<S> {
         let (publishing, consuming) =
             (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
         let publisher = parts.publisher(&publishing);
-        let requests = parts.requests(&self.calls, &consuming, &publishing, &last_stop);
+        let exchanges_requests = !self.calls.is_empty() || !self.answers.bindings.is_empty();
+        // Their own, because a queue of events that does not respond may block the connection that publishes.
+        let asking = match exchanges_requests {
+            true => parts.sending_link("requests", &last_stop),
+            false => publishing.clone(),
+        };
+        let requests = parts.requests(&self.calls, &consuming, &asking, &last_stop);
         let queues = parts.queues(&self.subscriptions, self.jobs.as_ref());
         let Assembled { common, store, service, .. } = parts;
         let app = App { store: store.clone(), requests, service: service.clone() };
@@ -227,7 +233,7 @@ impl<S: Store> Service<S> {
         doors.consume_queues(queues, &consuming, &common.broker, &doors_stop);
         if !self.answers.bindings.is_empty() {
             let server = Server::new(service.clone(), store.clone(), self.answers, common.requests.clone());
-            doors.answer_requests(server, &consuming, &publishing, &doors_stop);
+            doors.answer_requests(server, &consuming, &asking, &doors_stop);
         }
         last.watch_topology(&topology_spec, &health, &consuming, &last_stop);
         last.watch(&app, &health, [publishing, consuming], &last_stop);

@@ -36,6 +36,14 @@ pub trait Outbox: Store {
     /// The number of postponed messages of each route, [`COUNTED`] and one at most: the cost must not grow with them.
     fn postponed(&self) -> impl Future<Output = Result<BTreeMap<Route, u64>, StoreError>> + Send;
 
+    /// The oldest postponed messages of a route after a position.
+    fn postponed_of(
+        &self,
+        route: &Route,
+        after: i64,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
+
     /// Makes the oldest postponed messages of a route ready again. Returns their positions.
     fn readmit(&self, route: &Route, limit: i64) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
 

@@ -36,6 +36,9 @@ pub enum Outcome {
     Unroutable,
     /// It cannot be published as it is, for this reason: to publish it again is pointless.
     Refused(String),
+    /// A queue refused it or did not confirm it in time, while the broker works: publish it again under the same id,
+    /// apart from other messages.
+    Unconfirmed,
     /// The broker may or may not have it: publish it again under the same id.
     Unknown,
 }
@@ -44,6 +47,11 @@ pub enum Outcome {
 pub trait Publisher: Send + Sync {
     /// Publishes all messages in order and waits for the outcome of each; the outcomes are in the same order.
     fn publish(&self, window: Vec<Outgoing>) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// The same for messages with a queue that does not confirm: other messages do not wait for them.
+    fn publish_apart(&self, messages: Vec<Outgoing>) -> impl Future<Output = Vec<Outcome>> + Send {
+        self.publish(messages)
+    }
 }
 
 /// A message as it is published: its own version first, then its downcast versions under the same id.

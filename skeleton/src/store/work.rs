@@ -65,7 +65,10 @@ impl ServiceContext {
     pub(crate) fn sends_with<P: Publisher + 'static>(&self, publisher: Arc<P>) {
         let sender: Sender = Box::new(move |messages| {
             let publisher = publisher.clone();
-            Box::pin(async move { publisher.publish(messages).await.iter().all(|it| *it != Outcome::Unknown) })
+            Box::pin(async move {
+                let is_sent = |it: &Outcome| matches!(it, Outcome::Confirmed | Outcome::Unroutable);
+                publisher.publish(messages).await.iter().all(is_sent)
+            })
         });
         // A second start with the same context keeps the first publisher, which works as well.
         let _ = self.sender.set(sender);

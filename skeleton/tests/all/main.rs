@@ -61,6 +61,7 @@ mod topology;
 mod traces;
 mod unkeepable;
 mod unreadable;
+mod unresponsive;
 mod versions;
 mod virtual_time;
 mod written;

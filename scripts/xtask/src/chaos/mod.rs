@@ -2,7 +2,7 @@
 //! lost, doubled or out of order.
 //!
 //! The faults are numbered rows, listed in `docs/faults.md`. Each is a [`Row`] in the list of its section:
-//! [`processes`] 1 to 13, [`broker`] 14 to 28, [`messages`] 29 to 38, [`databases`] 39 to 52, [`network`] 53 to 58. A
+//! [`processes`] 1 to 13, [`broker`] 14 to 28, [`messages`] 29 to 38, [`databases`] 39 to 52, [`network`] 53 to 59. A
 //! new section is a module with `pub fn rows() -> Vec<Row>`, and a line in [`all_rows`]. A row is one of two kinds:
 //!
 //! - [`Row::played`]: a function that gets the [`Stage`]. All servers and services are up before and after it. It calls
@@ -62,7 +62,7 @@ pub use writer::Writer;
 #[derive(Args)]
 pub struct Chaos {
     /// Rows of docs/faults.md, for example 1-5,14.
-    #[arg(long, default_value = "1-58", value_parser = Choice::parse)]
+    #[arg(long, default_value = "1-59", value_parser = Choice::parse)]
     rows: Choice,
     /// The seed of all random choices.
     #[arg(long, default_value_t = 1)]

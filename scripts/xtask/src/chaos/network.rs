@@ -1,4 +1,4 @@
-//! Rows 53 to 58: faults of links to servers, of clocks, and of a process's limits.
+//! Rows 53 to 59: faults of links to servers, of clocks, of a process's limits, and of a single queue.
 
 use std::time::Duration;
 
@@ -55,6 +55,14 @@ pub fn rows() -> Vec<Row> {
             ],
         ),
         Row::played(58, "a gateway that may open 64 files", |stage| few_files::play(stage).boxed_local()).within(10),
+        Row::tested(
+            59,
+            "a queue that does not respond",
+            &[
+                Test(SKELETON, "unresponsive::a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues"),
+                Test(SKELETON, "unresponsive::a_queue_that_does_not_respond_costs_no_other_queue_its_consumer"),
+            ],
+        ),
     ]
 }
 

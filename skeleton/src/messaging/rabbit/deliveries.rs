@@ -10,33 +10,45 @@ use lapin::{
     types::FieldTable,
 };
 use metrics::counter;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
-use super::{BrokerError, Link, Partition, TIMEOUT, answered, incoming};
+use super::{BrokerError, Link, Partition, TIMEOUT, answered, incoming, link::OwnLink, partitions::responds};
 use crate::messaging::{Deliveries, Incoming};
 
 /// The wait after the broker refused the consumer.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// The same for a queue that does not respond: the wait doubles each time, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The time limit for a consumer of a queue that does not respond. The broker closes the connection after 65 s.
+const LONG_TIMEOUT: Duration = Duration::from_secs(75);
+
 /// The messages of one queue, over successive connections.
+///
+/// If a quorum queue does not respond, the broker closes the connection of a consumer that is being started. So such a
+/// queue gets a connection of its own until it responds, and the other queues keep theirs.
 pub struct RabbitDeliveries {
     link: Link,
     queue: String,
     prefetch: u16,
     partition: Option<Arc<Partition>>,
     may_go: bool,
+    own_link: Option<OwnLink>,
     open: Option<OpenChannel>,
 }
 
 struct OpenChannel {
     channel: Channel,
     consumer: Consumer,
+    /// Its connection, if that is not shared with other queues.
+    _own_link: Option<OwnLink>,
 }
 
 impl RabbitDeliveries {
     /// The messages of a queue, at most `prefetch` of them unacknowledged.
     pub fn new(link: Link, queue: impl Into<String>, prefetch: u16) -> Self {
-        Self { link, queue: queue.into(), prefetch, partition: None, may_go: false, open: None }
+        Self { link, queue: queue.into(), prefetch, partition: None, may_go: false, own_link: None, open: None }
     }
 
     /// The messages of a partition, which this replica releases if it has more than its share.
@@ -51,7 +63,7 @@ impl RabbitDeliveries {
 
     /// Waits for a consumer. `None` if the queue was deleted, where that is expected.
     async fn opened(&mut self) -> Option<&mut OpenChannel> {
-        let mut told = None;
+        let (mut told, mut pause) = (None, PAUSE);
         while self.open.is_none() {
             match self.try_open().await {
                 Ok(open) => self.open = Some(open),
@@ -61,7 +73,10 @@ impl RabbitDeliveries {
                         self.tell(&error);
                         told = Some(error);
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(pause).await;
+                    if self.own_link.is_some() {
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
                 }
             }
         }
@@ -89,10 +104,31 @@ impl RabbitDeliveries {
         }
     }
 
-    async fn try_open(&self) -> Result<OpenChannel, BrokerError> {
+    async fn try_open(&mut self) -> Result<OpenChannel, BrokerError> {
+        if self.own_link.is_none() && !responds(&self.link, &self.queue).await? {
+            self.use_own_link();
+        }
+        let (link, within) = match &self.own_link {
+            Some(own) => (&**own, LONG_TIMEOUT),
+            None => (&self.link, TIMEOUT),
+        };
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let (channel, consumer) = self.link.consume(&self.queue, self.prefetch, options, arguments, TIMEOUT).await?;
-        Ok(OpenChannel { channel, consumer })
+        match link.consume(&self.queue, self.prefetch, options, arguments, within).await {
+            Ok((channel, consumer)) => Ok(OpenChannel { channel, consumer, _own_link: self.own_link.take() }),
+            Err(error) => {
+                if matches!(error, BrokerError::Timeout(_)) {
+                    self.use_own_link();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn use_own_link(&mut self) {
+        if self.own_link.is_none() {
+            debug!(queue = self.queue, "the queue does not respond: it gets a connection of its own");
+            self.own_link = Some(self.link.beside(&self.queue));
+        }
     }
 
     /// Waits for a delivery and replaces a consumer that has ended. `None` if the queue was deleted, where that is

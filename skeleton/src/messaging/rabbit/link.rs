@@ -11,7 +11,7 @@ use std::{
 use futures::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties, Consumer, ErrorKind, Event,
-    options::{BasicConsumeOptions, BasicQosOptions},
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     protocol::AMQPErrorKind,
     tcp::OwnedTLSConfig,
     types::FieldTable,
@@ -26,7 +26,7 @@ use crate::{
     config::BrokerSettings,
     environment::Environment,
     failure::StoreError,
-    stop::Stop,
+    stop::{self, Stop, StopSender},
     supervision::{Failing, supervised},
     tls::Tls,
 };
@@ -36,6 +36,10 @@ use crate::{
 /// keep the broker's size: a message's headers travel in one frame, and the broker cannot deliver larger ones over a
 /// connection with a smaller frame size.
 pub(super) const SENT_FRAME_BYTES: u32 = 16 * 1024;
+
+/// The broker responds within 65 s, if only with an error, even if a quorum queue does not. After this time no response
+/// is expected.
+const LONGEST_RESPONSE: Duration = Duration::from_secs(120);
 
 /// The broker's address and the login.
 #[derive(Clone)]
@@ -98,6 +102,8 @@ impl Login {
 #[derive(Clone)]
 pub struct Link {
     login: Arc<Login>,
+    name: Arc<str>,
+    environment: Environment,
     current: watch::Receiver<Option<Live>>,
     broken: mpsc::Sender<u64>,
 }
@@ -112,13 +118,16 @@ struct Live {
 impl Link {
     /// Connects, and reconnects whenever the connection is lost, until the service stops.
     pub fn open(login: Login, name: String, environment: Environment, stop: Stop) -> Self {
-        let login = Arc::new(login);
+        Self::open_as(Arc::new(login), name, environment, stop)
+    }
+
+    fn open_as(login: Arc<Login>, name: String, environment: Environment, stop: Stop) -> Self {
         let (publish, current) = watch::channel(None);
         let (broken, reports) = mpsc::channel(16);
         let keeper = Arc::new(Keeper {
             login: login.clone(),
-            name,
-            environment,
+            name: name.clone(),
+            environment: environment.clone(),
             publish,
             reports: Mutex::new(reports),
             generation: AtomicU64::new(0),
@@ -128,7 +137,15 @@ impl Link {
             move || keep_up(keeper.clone(), stop.clone())
         };
         tokio::spawn(supervised("broker connection", Failing::default(), stop, start));
-        Self { login, current, broken }
+        Self { login, name: name.into(), environment, current, broken }
+    }
+
+    /// Opens another connection with the same login. It is closed when the result is dropped.
+    pub(crate) fn beside(&self, purpose: &str) -> OwnLink {
+        let (closer, stop) = stop::channel();
+        let name = format!("{} {purpose}", self.name);
+        let link = Self::open_as(self.login.clone(), name, self.environment.clone(), stop);
+        OwnLink { link, _closer: closer }
     }
 
     /// The user at the broker.
@@ -158,8 +175,7 @@ impl Link {
 
     /// Starts to consume a queue over a new channel, within a time limit for the broker's response.
     ///
-    /// If the limit passes, the connection is dropped: the response could come late, and messages with it, to a channel
-    /// that is not read.
+    /// If the limit passes, only this channel is abandoned: a consumer that starts later is cancelled.
     ///
     /// # Errors
     /// If the broker refuses, or does not respond in time.
@@ -171,16 +187,15 @@ impl Link {
         arguments: FieldTable,
         within: Duration,
     ) -> Result<(Channel, Consumer), BrokerError> {
-        let (channel, generation) = self.channel().await?;
-        // Both are sent together and awaited together.
-        let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
-        let consuming = channel.basic_consume(queue.into(), "".into(), options, arguments);
-        let begun = answered_within(within, async { tokio::try_join!(limited, consuming) }).await;
-        if begun.is_err() && channel.status().connected() {
-            // No refusal: on a refusal the broker closes the channel.
-            self.report_broken(generation);
+        let (channel, _) = self.channel().await?;
+        let mut consuming = Box::pin(start_consumer(channel.clone(), queue.to_owned(), prefetch, options, arguments));
+        match tokio::time::timeout(within, &mut consuming).await {
+            Ok(consumer) => Ok((channel, consumer?)),
+            Err(_) => {
+                tokio::spawn(abandon(channel, consuming));
+                Err(BrokerError::Timeout(within))
+            }
         }
-        begun.map(|((), consumer)| (channel, consumer))
     }
 
     /// Waits until there is a connection, or there will never be one.
@@ -199,6 +214,43 @@ impl Link {
     pub(crate) fn report_broken(&self, generation: u64) {
         // A full channel means that it was reported already.
         let _ = self.broken.try_send(generation);
+    }
+}
+
+/// A connection for one purpose, closed when dropped.
+pub(crate) struct OwnLink {
+    link: Link,
+    _closer: StopSender,
+}
+
+impl std::ops::Deref for OwnLink {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.link
+    }
+}
+
+/// Requests a consumer. The prefetch limit and the consumer are sent together and awaited together.
+async fn start_consumer(
+    channel: Channel,
+    queue: String,
+    prefetch: u16,
+    options: BasicConsumeOptions,
+    arguments: FieldTable,
+) -> lapin::Result<Consumer> {
+    let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
+    let consuming = channel.basic_consume(queue.into(), "".into(), options, arguments);
+    let ((), consumer) = tokio::try_join!(limited, consuming)?;
+    Ok(consumer)
+}
+
+/// Cancels a consumer that starts too late, so that it holds no messages. The channel is closed after the cancellation:
+/// lapin drops the whole connection if a message arrives on a channel that is being closed.
+async fn abandon(channel: Channel, consuming: impl Future<Output = lapin::Result<Consumer>>) {
+    if let Ok(Ok(consumer)) = tokio::time::timeout(LONGEST_RESPONSE, consuming).await {
+        let _ = answered(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        let _ = answered(channel.close(200, "bye".into())).await;
     }
 }
 

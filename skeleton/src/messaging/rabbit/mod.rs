@@ -2,7 +2,8 @@
 //!
 //! lapin's own recovery can stop silently, so a [`Link`] owns the connection and rebuilds it until it works. A process
 //! has two links, one that publishes and one that consumes: an alarm of the broker blocks the connection that
-//! publishes, and acknowledgements must continue.
+//! publishes, and acknowledgements must continue. Requests and replies have a third one. A queue that does not respond
+//! is served over further connections.
 
 mod deliveries;
 mod error;

@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-use lapin::{Queue, options::QueueDeclareOptions, types::FieldTable};
-use tokio::sync::Notify;
+use lapin::{Channel, Queue, options::QueueDeclareOptions, types::FieldTable};
+use tokio::{sync::Notify, time::Instant};
 use tracing::debug;
 
 use super::{BrokerError, Link, answered};
@@ -22,6 +22,9 @@ use crate::stop::Stop;
 
 /// The interval at which a replica checks whether it has more than its share.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// The broker's own limit for the state of a quorum queue.
+const UNRESPONSIVE: Duration = Duration::from_millis(250);
 
 /// The queues of a service's events.
 pub fn event_queues(service: &str, partitions: u32) -> Vec<String> {
@@ -66,15 +69,31 @@ pub(super) async fn consumers_of(link: &Link, queue: &str) -> Result<Option<u32>
 async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, BrokerError> {
     // The broker closes the channel if the queue does not exist: each query has its own.
     let (channel, _) = link.channel().await?;
-    let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
-    match answered(channel.queue_declare(queue.into(), options, FieldTable::default())).await {
-        Ok(found) => {
-            let _ = answered(channel.close(200, "bye".into())).await;
-            Ok(Some(found))
-        }
+    match look_over(&channel, queue).await {
+        Ok(found) => Ok(Some(found)),
         Err(BrokerError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+async fn look_over(channel: &Channel, queue: &str) -> Result<Queue, BrokerError> {
+    let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
+    let found = answered(channel.queue_declare(queue.into(), options, FieldTable::default())).await?;
+    let _ = answered(channel.close(200, "bye".into())).await;
+    Ok(found)
+}
+
+/// Whether a queue responds, as far as is known without a consumer: the broker waits 250 ms for the state of a quorum
+/// queue, and then reports an empty one.
+///
+/// # Errors
+/// If the broker does not respond, or the queue does not exist.
+pub(super) async fn responds(link: &Link, queue: &str) -> Result<bool, BrokerError> {
+    let (channel, _) = link.channel().await?;
+    let asked_at = Instant::now();
+    let found = look_over(&channel, queue).await?;
+    let is_empty = found.message_count() == 0 && found.consumer_count() == 0;
+    Ok(!is_empty || asked_at.elapsed() < UNRESPONSIVE)
 }
 
 /// One partition, as seen by this replica.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -11,13 +12,12 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use tokio::sync::Mutex;
 use tracing::warn;
 use uuid::Uuid;
 
 use super::{
     BrokerError, Link, answered, lasting,
-    link::{SENT_FRAME_BYTES, closes_a_channel},
+    link::{OwnLink, SENT_FRAME_BYTES, closes_a_channel},
 };
 use crate::messaging::{Outcome, Outgoing, Publisher};
 
@@ -35,13 +35,13 @@ const HEADER_OVERHEAD: usize = 6;
 pub(crate) struct Sender {
     link: Link,
     confirms: bool,
-    held: Mutex<Option<(Channel, u64)>>,
+    held: tokio::sync::Mutex<Option<(Channel, u64)>>,
 }
 
 impl Sender {
     /// A sender without publisher confirms.
     pub(crate) fn new(link: Link) -> Self {
-        Self { link, confirms: false, held: Mutex::new(None) }
+        Self { link, confirms: false, held: tokio::sync::Mutex::new(None) }
     }
 
     fn with_confirms(link: Link) -> Self {
@@ -69,6 +69,14 @@ impl Sender {
         Ok((channel, generation))
     }
 
+    /// Replaces a channel that waits for a queue: it handles nothing else for up to 65 s. False if the connection does
+    /// not work either. lapin closes the former channel when it is dropped.
+    async fn replace(&self, generation: u64, within: Duration) -> bool {
+        *self.held.lock().await = None;
+        let replaced = tokio::time::timeout(within, self.channel()).await;
+        matches!(replaced, Ok(Ok((_, now))) if now == generation)
+    }
+
     /// Drops a channel that does not work: whatever the cause, a new channel on a new connection starts clean.
     pub(crate) async fn give_up(&self, generation: u64) {
         self.link.report_broken(generation);
@@ -79,6 +87,10 @@ impl Sender {
     }
 }
 
+/// The time limit for a message that is published apart. The broker answers within 65 s, even for a quorum queue that
+/// does not respond.
+const APART_TIMEOUT: Duration = Duration::from_secs(75);
+
 /// Publishes over one channel in confirm mode.
 ///
 /// The broker closes the channel because of a message that it refuses, and does not name the message. Then the
@@ -86,6 +98,8 @@ impl Sender {
 pub struct RabbitPublisher {
     sender: Sender,
     confirm_timeout: Duration,
+    /// The connection for messages that are published apart, while there are any.
+    apart: Mutex<Weak<OwnLink>>,
 }
 
 /// The result for one message.
@@ -93,11 +107,15 @@ enum Answer {
     /// The confirm, and the id of a message that was returned with it. lapin may attach a returned message to another
     /// one's confirm, so the id in it is decisive.
     Confirmed { returned: Option<Uuid> },
+    /// A queue rejected it.
+    Rejected,
+    /// There is no answer yet.
+    Late,
     /// The broker closed the channel because of this message, or of another one on the same channel.
     Closed(BrokerError),
     /// It was not sent, because it does not fit into the protocol's frames.
     TooLarge(String),
-    /// There is no answer.
+    /// The channel or the connection failed.
     Unknown,
 }
 
@@ -111,7 +129,7 @@ impl From<lapin::Error> for Answer {
 impl RabbitPublisher {
     /// A publisher on a link; a confirm that takes longer than this counts as unknown.
     pub fn new(link: Link, confirm_timeout: Duration) -> Self {
-        Self { sender: Sender::with_confirms(link), confirm_timeout }
+        Self { sender: Sender::with_confirms(link), confirm_timeout, apart: Mutex::default() }
     }
 
     /// The link that it publishes over.
@@ -129,18 +147,38 @@ impl RabbitPublisher {
             .await
             .map_err(|_| BrokerError::Timeout(self.confirm_timeout))??;
         let mut confirms = Vec::with_capacity(window.len());
-        for message in window {
-            confirms.push(self.send(&channel, message).await);
-        }
-        let answers = join_all(confirms.into_iter().map(async |sent| match sent {
+        let sending = async {
+            for message in window {
+                let sent = self.send(&channel, message).await;
+                let is_last = matches!(sent, Err(Answer::Closed(_) | Answer::Unknown));
+                confirms.push(sent);
+                if is_last {
+                    break;
+                }
+            }
+        };
+        // One limit for all: after a message that was not sent, none is.
+        let _ = tokio::time::timeout(self.confirm_timeout, sending).await;
+        let mut answers = join_all(confirms.into_iter().map(async |sent| match sent {
             Ok(confirm) => self.answer(confirm).await,
             Err(answer) => answer,
         }))
         .await;
-        // After a refusal, the connection works and the next message gets another channel.
-        let is_refused = answers.iter().any(|answer| matches!(answer, Answer::Closed(_)));
-        if !is_refused && answers.iter().any(|answer| matches!(answer, Answer::Unknown)) {
+        answers.resize_with(window.len(), || Answer::Unknown);
+        let any = |is: fn(&Answer) -> bool| answers.iter().any(is);
+        drop(channel);
+        if any(|answer| matches!(answer, Answer::Closed(_))) {
+            // After a refusal, the connection works and the next message gets another channel.
+            return Ok(answers);
+        }
+        let is_late = |answer: &Answer| matches!(answer, Answer::Late);
+        if any(|answer| matches!(answer, Answer::Unknown))
+            || (any(is_late) && !self.sender.replace(generation, self.confirm_timeout).await)
+        {
             self.sender.give_up(generation).await;
+            for answer in answers.iter_mut().filter(|answer| is_late(answer)) {
+                *answer = Answer::Unknown;
+            }
         }
         Ok(answers)
     }
@@ -150,10 +188,7 @@ impl RabbitPublisher {
         let properties = lasting(message, self.link().user());
         headers_fit(&properties).map_err(Answer::TooLarge)?;
         let sent = send(channel, &message.exchange, &message.routing_key, &message.body, properties);
-        match tokio::time::timeout(self.confirm_timeout, sent).await {
-            Ok(sent) => sent.map_err(Answer::from),
-            Err(_) => Err(Answer::Unknown),
-        }
+        sent.await.map_err(Answer::from)
     }
 
     async fn answer(&self, confirm: PublisherConfirm) -> Answer {
@@ -161,8 +196,9 @@ impl RabbitPublisher {
             Ok(Ok(Confirmation::Ack(returned))) => {
                 Answer::Confirmed { returned: returned.and_then(|returned| message_id(&returned.delivery.properties)) }
             }
+            Ok(Ok(_)) => Answer::Rejected,
             Ok(Err(error)) => error.into(),
-            _ => Answer::Unknown,
+            Err(_) => Answer::Late,
         }
     }
 
@@ -193,6 +229,42 @@ impl RabbitPublisher {
             }
         }
     }
+
+    fn link_apart(&self) -> Arc<OwnLink> {
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        apart.upgrade().unwrap_or_else(|| {
+            let link = Arc::new(self.link().beside("apart"));
+            *apart = Arc::downgrade(&link);
+            link
+        })
+    }
+
+    /// Publishes messages over a channel of their own, each after the confirm of the one before. Fills in the outcomes.
+    async fn publish_over(
+        &self,
+        link: &Link,
+        messages: &[Outgoing],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(), BrokerError> {
+        let (channel, _) = link.channel().await?;
+        answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        for message in messages {
+            let properties = lasting(message, link.user());
+            if names_fit(message).and_then(|()| headers_fit(&properties)).is_err() {
+                // Left to the relay, which sets it aside.
+                outcomes.push(Outcome::Unroutable);
+                continue;
+            }
+            let sent = send(&channel, &message.exchange, &message.routing_key, &message.body, properties).await?;
+            let outcome = match sent.await? {
+                Confirmation::Ack(None) => Outcome::Confirmed,
+                Confirmation::Ack(Some(_)) => Outcome::Unroutable,
+                Confirmation::Nack(_) | Confirmation::NotRequested => Outcome::Unconfirmed,
+            };
+            outcomes.push(outcome);
+        }
+        Ok(())
+    }
 }
 
 impl Publisher for RabbitPublisher {
@@ -212,12 +284,27 @@ impl Publisher for RabbitPublisher {
         }
         outcomes
     }
+
+    async fn publish_apart(&self, messages: Vec<Outgoing>) -> Vec<Outcome> {
+        let (link, mut outcomes) = (self.link_apart(), Vec::with_capacity(messages.len()));
+        let published = self.publish_over(&link, &messages, &mut outcomes);
+        let missing = match tokio::time::timeout(APART_TIMEOUT, published).await {
+            // Not because of a queue: left to the relay, which publishes the message with the others again.
+            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
+                Outcome::Unroutable
+            }
+            Ok(Err(_)) => Outcome::Unknown,
+            Ok(Ok(())) | Err(_) => Outcome::Unconfirmed,
+        };
+        outcomes.resize(messages.len(), missing);
+        outcomes
+    }
 }
 
 fn returned(answers: &[Answer]) -> HashSet<Uuid> {
     let returned = |answer: &Answer| match answer {
         Answer::Confirmed { returned } => *returned,
-        Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
+        Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
     };
     answers.iter().filter_map(returned).collect()
 }
@@ -226,6 +313,7 @@ fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet<Uuid>) -> 
     match answer {
         Answer::Confirmed { .. } if returned.contains(&message.envelope.id) => Outcome::Unroutable,
         Answer::Confirmed { .. } => Outcome::Confirmed,
+        Answer::Rejected | Answer::Late => Outcome::Unconfirmed,
         Answer::TooLarge(reason) => Outcome::Refused(reason.clone()),
         Answer::Closed(_) | Answer::Unknown => Outcome::Unknown,
     }

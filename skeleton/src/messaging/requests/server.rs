@@ -33,6 +33,10 @@ use crate::{
 /// The time limit of a request whose caller sets none.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
 
+/// The wait after the broker refused the consumer; it doubles each time, up to the longest.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// Dropped requests of one name are logged at most once in this time, for each reason.
 const BETWEEN_DROP_LOGS: Duration = Duration::from_secs(60);
 
@@ -89,15 +93,18 @@ impl<S: Store> Server<S> {
 pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: Link, stop: Stop) {
     let slots = Arc::new(Semaphore::new(server.settings.concurrency));
     let replies = Arc::new(Sender::new(replying));
+    let mut pause = PAUSE;
     while !stop.is_stopped() {
         let opened = tokio::select! {
             () = stop.stopped() => break,
             opened = open(&server, &consuming) => opened,
         };
         let Ok((channel, mut requests)) = opened else {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
             continue;
         };
+        pause = PAUSE;
         // Received at once, so that the time spent waiting for a slot is known. The prefetch limits how many wait.
         let mut waiting = VecDeque::new();
         loop {

@@ -77,6 +77,10 @@ impl Outbox for Neo4j {
         self.count_postponed().await
     }
 
+    async fn postponed_of(&self, route: &Route, after: i64, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
+        self.postponed_rows_of(route, after, limit).await
+    }
+
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
         let positions = self.readmit_postponed(route, limit).await?;
         self.relay.held.lock().await.window.readmitted(&positions);

@@ -65,6 +65,9 @@ const POSTPONED: &str = "with recursive routes as (
         order by o.exchange, o.routing_key, o.position limit 10001) as counted)
     from routes";
 
+const POSTPONED_OF: &str = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox
+    where postponed_at is not null and exchange = $1 and routing_key = $2 and position > $3 order by position limit $4";
+
 const READMIT: &str = "update skeleton.outbox set postponed_at = null, ordering_key = null where position = any(array(
         select position from skeleton.outbox where postponed_at is not null
             and (exchange, routing_key) >= ($1, $2) and (exchange, routing_key) <= ($1, $2)
@@ -161,6 +164,12 @@ impl Outbox for Postgres {
         let counted =
             |row: &Row| (Route { exchange: row.get(0), routing_key: row.get(1) }, row.get::<_, i64>(2).unsigned_abs());
         Ok(rows.iter().map(counted).collect())
+    }
+
+    async fn postponed_of(&self, route: &Route, after: i64, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows = self.relayed(POSTPONED_OF, &[&route.exchange, &route.routing_key, &after, &limit]).await?;
+        // An unreadable row is set aside when it is read to be sent.
+        Ok(rows.iter().filter_map(|row| outbox_row(row).ok()).collect())
     }
 
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {

@@ -134,6 +134,9 @@ async fn what_is_postponed_is_passed_over_until_it_is_readmitted<S: Outbox<Tx: P
     assert_eq!(bench.store.counts().await.unwrap().outbox, 4);
     assert_eq!(bench.store.first_postponed(&keys).await.unwrap(), [(keys[0], all[0])].into());
     assert_eq!(bench.store.postponed().await.unwrap(), [(route.clone(), 2)].into());
+    assert_eq!(positions(&bench.store.postponed_of(&route, 0, 10).await.unwrap()), [all[0], all[2]]);
+    assert_eq!(positions(&bench.store.postponed_of(&route, 0, 1).await.unwrap()), [all[0]]);
+    assert_eq!(positions(&bench.store.postponed_of(&route, all[0], 10).await.unwrap()), [all[2]]);
     bench.store.remove(&positions(&left)).await.unwrap();
     assert!(bench.store.next(10).await.unwrap().unwrap().is_empty());
     assert_eq!(bench.store.readmit(&route, 1).await.unwrap(), [all[0]]);

@@ -63,8 +63,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "giving-up-who-answers-late",
         without: "an abandoned consumer holds messages",
         file: "skeleton/src/messaging/rabbit/link.rs",
-        find: "if begun.is_err() && channel.status().connected() {",
-        replace: "if begun.is_err() && generation == 0 {",
+        find: "tokio::spawn(abandon(channel, consuming));",
+        replace: "let _ = abandon(channel.clone(), std::future::pending());\n                std::mem::forget((channel, consuming));",
         test: "requests::what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads",
     },
     Removal {
@@ -114,5 +114,21 @@ pub const REMOVALS: &[Removal] = &[
         find: "BTreeMap::from([(\"(unreadable)\".to_owned(), json.to_owned())])",
         replace: "panic!(\"{json}\")",
         test: "unreadable::in_postgres_a_message_with_unreadable_headers_can_be_listed_and_attempted",
+    },
+    Removal {
+        name: "publishing-apart",
+        without: "a queue that does not respond stops all publishing",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "sent.unconfirmed.push(row);",
+        replace: "sent.unknown += 1;",
+        test: "unresponsive::a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues",
+    },
+    Removal {
+        name: "consuming-apart",
+        without: "a queue that does not respond costs all queues of the service their consumers",
+        file: "skeleton/src/messaging/rabbit/deliveries.rs",
+        find: "self.own_link = Some(self.link.beside(&self.queue));",
+        replace: "let _ = Link::beside;",
+        test: "unresponsive::a_queue_that_does_not_respond_costs_no_other_queue_its_consumer",
     },
 ];

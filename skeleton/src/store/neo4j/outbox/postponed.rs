@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use neo4rs::{BoltType, query};
 use serde::Deserialize;
 
+use super::row::Message;
 use crate::{
     failure::StoreError,
     store::{
@@ -49,6 +50,15 @@ const POSTPONED: &str = "CALL {
         WITH message LIMIT 10001 RETURN count(*) AS count
     }
     RETURN exchange, routing_key, count";
+
+const POSTPONED_OF: &str = "MATCH (message:Outbox)
+    USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+    WHERE message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > $after
+        AND message.ordering_key IS NOT NULL
+    WITH message ORDER BY message.exchange, message.routing_key, message.position LIMIT $limit
+    RETURN message.position AS position, message.exchange AS exchange, message.routing_key AS routing_key,
+        message.sequence AS sequence, message.envelope AS envelope, message.body AS body
+    ORDER BY position";
 
 const READMIT: &str = "MATCH (message:Outbox)
     USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
@@ -101,6 +111,23 @@ impl Neo4j {
             route = Route { exchange, routing_key };
             counts.insert(route.clone(), count.unsigned_abs());
         }
+    }
+
+    /// The postponed messages of a route after a position.
+    pub(super) async fn postponed_rows_of(
+        &self,
+        route: &Route,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let postponed = query(POSTPONED_OF)
+            .param("exchange", route.exchange.as_str())
+            .param("routing_key", route.routing_key.as_str())
+            .param("after", after)
+            .param("limit", limit);
+        let messages: Vec<Message> = self.query(postponed).await?;
+        // An unreadable row is set aside when it is read to be sent.
+        Ok(messages.into_iter().filter_map(|message| OutboxRow::try_from(message).ok()).collect())
     }
 
     /// Puts the first postponed messages of a route back. Returns their positions.

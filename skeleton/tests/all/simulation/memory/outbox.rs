@@ -94,6 +94,15 @@ impl Outbox for Memory {
         Ok(routes)
     }
 
+    async fn postponed_of(&self, route: &Route, after: i64, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
+        self.ask("reads what is postponed of a route").await?;
+        let tables = self.database.tables();
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let rows = tables.postponed.keys().filter(|position| **position > after);
+        let rows = rows.filter_map(|position| tables.outbox.get(position)).filter(|row| row.route() == *route);
+        Ok(rows.take(limit).cloned().collect())
+    }
+
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
         self.ask("makes messages ready again").await?;
         let mut tables = self.database.tables();

@@ -1,0 +1,212 @@
+//! A queue whose process at the broker does not respond affects only the messages for it.
+
+use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command, sync::Arc, time::Duration};
+
+use events::{
+    Message,
+    contacts::{ContactRemoved, ImportProgressed, ImportStarted},
+    samples,
+};
+use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
+use skeleton::{
+    Environment, Postgres, Publish, ServiceContext, Settings,
+    messaging::{
+        Deliveries,
+        handlers::Binding,
+        rabbit::{RabbitDeliveries, RabbitPublisher},
+        relay::Relay,
+        topology::TopologySpec,
+    },
+    stop::channel,
+    store::{Store, StoreBuilder, Transaction},
+    testing::{Servers, TestStore, World, broker_password, eventually},
+};
+use uuid::Uuid;
+
+/// More than the broker accepts for one queue without an answer, and less than the relay's window.
+const MANY: usize = 100;
+
+/// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user.
+fn evaluate(expression: &str) {
+    let run = std::env::var("KITH_RUN").unwrap();
+    let pid = std::fs::read_to_string(format!("{run}/pid/rabbitmq")).unwrap();
+    let process = format!("/proc/{}", pid.split_whitespace().next().unwrap());
+    let environment = String::from_utf8(std::fs::read(format!("{process}/environ")).unwrap()).unwrap();
+    let names = ["HOME", "RABBITMQ_NODENAME", "RABBITMQ_CONF_ENV_FILE", "ERL_EPMD_PORT"];
+    let variables = environment.split('\0').filter_map(|line| line.split_once('='));
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&process).unwrap());
+    let group = std::os::unix::fs::MetadataExt::gid(&std::fs::metadata(&process).unwrap());
+    let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        .env_clear()
+        .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8")])
+        .envs(variables.filter(|(name, _)| names.contains(name)))
+        .args(["eval", expression])
+        .uid(owner)
+        .gid(group)
+        .current_dir("/")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A quorum queue whose process is suspended until this is dropped.
+struct Suspended(String);
+
+impl Suspended {
+    fn queue(world: &World, queue: &str) -> Self {
+        let process = format!("'{}_{queue}'", world.vhost());
+        evaluate(&format!("sys:suspend({process})."));
+        Self(process)
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        evaluate(&format!("sys:resume({}).", self.0));
+    }
+}
+
+async fn is_applied(world: &World, service: &str, keys: &[&str]) {
+    let binding = |key: &&str| Binding { exchange: "events.contacts".to_owned(), routing_key: (*key).to_owned() };
+    let events = keys.iter().map(binding).collect();
+    let topology_spec = TopologySpec { service: service.to_owned(), events, ..TopologySpec::default() };
+    world.admin().apply(&topology_spec.topology(), &broker_password(service)).await.unwrap();
+}
+
+/// The names of the next messages, by subject.
+async fn next(deliveries: &mut RabbitDeliveries, many: usize) -> BTreeMap<String, Vec<String>> {
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut count = 0;
+    while count < many {
+        let messages = tokio::time::timeout(Duration::from_secs(60), deliveries.next(many)).await;
+        for message in messages.unwrap_or_else(|_| panic!("{count} of {many} messages have arrived")) {
+            let envelope = message.envelope.as_ref().unwrap();
+            let names = seen.entry(envelope.subject.clone().unwrap()).or_default();
+            if !names.contains(&envelope.name) {
+                names.push(envelope.name.clone());
+                count += 1;
+            }
+            deliveries.acknowledge_through(&message).await;
+        }
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
+    let world = World::new().await;
+    is_applied(&world, "contacts", &[]).await;
+    is_applied(&world, "network", &[ContactRemoved::KEY]).await;
+    is_applied(&world, "search", &[ImportStarted::KEY, ImportProgressed::KEY]).await;
+    let provisioned = Postgres::provision(&format!("{}-contacts", world.vhost())).await;
+    let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();
+    for (key, value) in &provisioned.settings {
+        settings.set("store", key, value.as_str());
+    }
+    let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
+    store.migrate().await.unwrap();
+    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
+    let link = world.link("contacts", "publishing");
+    let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(2));
+    let admin = administrator(&world).await;
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
+    let held = beside.next(10).await;
+    let (stop, stopped) = channel();
+    let begin = async || store.begin(&service, &[]).await.unwrap();
+    let mut tx = begin().await;
+    for _ in 0..MANY {
+        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let suspended = Suspended::queue(&world, "network.events");
+    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
+    let mut imports = Vec::new();
+    for _ in 0..20 {
+        let import_id = Uuid::new_v4();
+        let mut tx = begin().await;
+        tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
+        tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
+        tx.commit().await.unwrap();
+        imports.push(import_id.to_string());
+    }
+    let mut well = RabbitDeliveries::new(world.link("search", "consuming"), "search.events".to_owned(), 10);
+    let seen = next(&mut well, 2 * imports.len()).await;
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let after = beside.next(10).await;
+
+    let in_order = [ImportStarted::KEY, ImportProgressed::KEY].map(|key| format!("contacts.{key}"));
+    assert!(imports.iter().all(|import| seen[import] == in_order), "{seen:?}");
+    assert_eq!(store.counts().await.unwrap().outbox, MANY as i64);
+    assert_eq!((held.len(), after.len()), (1, 1));
+    assert_eq!(after[0].deliveries_before, 0, "the connection that publishes was replaced");
+    drop(suspended);
+    let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    assert_eq!(next(&mut ill, MANY).await.len(), MANY);
+    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
+        0 => Ok(()),
+        seen => Err(format!("{seen} messages")),
+    })
+    .await;
+    stop.stop();
+    relay.await.unwrap();
+    <Postgres as TestStore>::remove(provisioned).await;
+    world.remove().await;
+}
+
+/// The number of connections with this name.
+async fn connections(world: &World, name: &str) -> usize {
+    let connections = world.admin().get("connections").await.unwrap();
+    let is_meant = |connection: &&serde_json::Value| {
+        connection["vhost"] == world.vhost() && connection["client_properties"]["connection_name"] == name
+    };
+    connections.as_array().into_iter().flatten().filter(is_meant).count()
+}
+
+async fn administrator(world: &World) -> Connection {
+    let servers = Servers::from_env();
+    let (place, _) = servers.amqp.rsplit_once('/').unwrap();
+    let url = format!("{place}/{}", world.vhost());
+    Connection::connect(&url, ConnectionProperties::default()).await.unwrap()
+}
+
+async fn send(connection: &Connection, queue: &str, id: Uuid) {
+    let properties = BasicProperties::default().with_message_id(id.to_string().into());
+    let channel = connection.create_channel().await.unwrap();
+    let options = BasicPublishOptions::default();
+    channel.basic_publish("".into(), queue.into(), options, b"{}", properties).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
+    let world = World::new().await;
+    is_applied(&world, "network", &[ContactRemoved::KEY]).await;
+    let admin = administrator(&world).await;
+    let link = world.link("network", "consuming");
+    let (first, second, third) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+    send(&admin, "network.dead", first).await;
+    send(&admin, "network.events", third).await;
+    let mut well = RabbitDeliveries::new(link.clone(), "network.dead".to_owned(), 10);
+    let held = well.next(10).await;
+
+    let suspended = Suspended::queue(&world, "network.events");
+    let mut ill = RabbitDeliveries::new(link, "network.events".to_owned(), 10);
+    let waiting = tokio::spawn(async move { ill.next(10).await });
+    eventually("the queue has a connection of its own", async || {
+        match connections(&world, "network consuming network.events").await {
+            0 => Err("it has none".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    send(&admin, "network.dead", second).await;
+    let after = tokio::time::timeout(Duration::from_secs(30), well.next(10)).await.unwrap();
+
+    assert_eq!((held.len(), after.len()), (1, 1));
+    assert_eq!(after[0].deliveries_before, 0, "the message held before was returned and delivered again");
+    drop(suspended);
+    let arrived = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
+    assert_eq!(arrived.len(), 1);
+    world.remove().await;
+}
