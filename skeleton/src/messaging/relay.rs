@@ -176,7 +176,7 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
                 sent.done.push(row);
             } else if left.contains(&Outcome::Unknown) {
                 sent.unknown += 1;
-            } else if let Some(reason) = left.into_iter().find_map(refusal) {
+            } else if let Some(reason) = left.iter().find_map(refusal) {
                 sent.refused.push((row, reason));
             } else if left.contains(&Outcome::Unconfirmed) {
                 sent.unconfirmed.push(row);
@@ -279,9 +279,9 @@ enum PassResult {
     Elsewhere,
 }
 
-fn refusal(outcome: Outcome) -> Option<String> {
+fn refusal(outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Refused(reason) => Some(reason),
+        Outcome::Refused(reason) => Some(reason.clone()),
         Outcome::Confirmed | Outcome::Unroutable | Outcome::Unconfirmed | Outcome::Unknown => None,
     }
 }
