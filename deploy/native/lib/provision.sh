@@ -56,7 +56,7 @@ write_addresses() {
             KITH_TEST_TLS KITH_TEST_AMQPS_PORT KITH_TEST_RABBIT_API_PORT KITH_TEST_SMTPS_PORT; do
             printf '%s=%q\n' "$name" "${!name}"
         done >"$KITH_RUN/servers.env.new"
-        printf 'KITH_SECRETS=%q\n' "$SECRETS" >>"$KITH_RUN/servers.env.new"
+        printf 'KITH_RUN=%q\nKITH_SECRETS=%q\n' "$KITH_RUN" "$SECRETS" >>"$KITH_RUN/servers.env.new"
         mv "$KITH_RUN/servers.env.new" "$KITH_RUN/servers.env"
     )
 }
