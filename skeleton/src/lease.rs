@@ -13,6 +13,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
 
 use crate::{
+    config::range,
     stop::{self, Stop, StopSender},
     store::{Lease, Leases, ServiceContext},
     telemetry,
@@ -23,7 +24,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct LeaseSettings {
     /// The duration of a lease that is not renewed, in milliseconds: how long a dead replica's task does not run.
-    #[serde(default = "fifteen_seconds")]
+    #[serde(default = "fifteen_seconds", deserialize_with = "range::at_least_1")]
     pub lasts_ms: u64,
 }
 

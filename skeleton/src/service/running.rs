@@ -15,9 +15,15 @@ use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tracing::{info, warn};
 use warp::Filter as _;
 
-use super::{App, Background, Delaying, Relaying, Service, StartError, assembly::Assembled, checks::Checks};
+use super::{
+    App, Background, Delaying, Relaying, Service, StartError,
+    assembly::Assembled,
+    build::build,
+    checks::Checks,
+    waiting::{accepted_by_broker, store_ready},
+};
 use crate::{
-    config::{LifeSettings, Settings},
+    config::Settings,
     environment::Environment,
     expiry,
     http::{
@@ -93,7 +99,7 @@ impl Phase {
         health: &Arc<Health>,
         stop: &Stop,
     ) -> Result<SocketAddr, StartError> {
-        let (listener, address) = listen(parts.common.admin.address).await?;
+        let (listener, address) = listen(parts.common.admin.address, "admin.address").await?;
         let pages = pages::routes(parts.store.clone(), service, &parts.common.admin.hosts);
         let routes = http::group(admin::routes(health.clone(), telemetry::metrics_text).or(pages).unify());
         let settings =
@@ -169,7 +175,8 @@ impl<S: Store> Service<S> {
     /// Starts the service: checks all settings, waits for the store, migrates it, and starts all parts.
     ///
     /// # Errors
-    /// If settings are invalid, a port is taken, or the store does not respond within `life.patience_s`.
+    /// If settings are invalid, a port is taken, the store does not respond within `life.patience_s`, or the store or
+    /// the broker refuses the login.
     pub async fn start(mut self, settings: Settings, environment: Environment) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &environment)?;
         self.warn_of_retirements();
@@ -179,15 +186,15 @@ impl<S: Store> Service<S> {
 
         let (mut last, last_stop) = Phase::new("admin and connections", &failing);
         let admin_address = last.open_admin_port(self.name, &parts, &health, &last_stop).await?;
-        let public = parts.common.http.as_ref().map(|http| listen(http.address));
+        let public = parts.common.http.as_ref().map(|http| listen(http.address, "http.address"));
         let http_listener = OptionFuture::from(public).await.transpose()?;
         let http_address = http_listener.as_ref().map(|(_, address)| *address);
 
-        Box::pin(wait_for(&parts.store, &parts.common.life)).await?;
-        Box::pin(parts.store.migrate()).await.map_err(StartError::Store)?;
+        Box::pin(store_ready(&parts.store, &parts.common.life)).await?;
 
         let (publishing, consuming) =
             (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
+        Box::pin(accepted_by_broker(&consuming)).await?;
         let publisher = parts.publisher(&publishing);
         let requests = parts.requests(&self.calls, &consuming, &publishing, &last_stop);
         let queues = parts.queues(&self.subscriptions, self.jobs.as_ref());
@@ -218,7 +225,7 @@ impl<S: Store> Service<S> {
         }
         last.watch(&app, &health, [publishing, consuming], &last_stop);
 
-        info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
+        info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), build = build(), "started");
         let phases = vec![doors, sending, last];
         Ok(Running {
             app,
@@ -313,24 +320,9 @@ fn serving(
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Port { address, error })?;
-    let address = listener.local_addr().map_err(|error| StartError::Port { address, error })?;
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Port { address, setting, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
-}
-
-/// Waits until the store responds, for `life.patience_s` at most.
-async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
-    let deadline = Instant::now() + Duration::from_secs(life.patience_s);
-    let mut told = false;
-    loop {
-        let Err(error) = store.ping().await else { return Ok(()) };
-        if Instant::now() >= deadline {
-            return Err(StartError::Store(error));
-        }
-        if !std::mem::replace(&mut told, true) {
-            warn!(%error, patience_s = life.patience_s, "the store does not respond yet; waiting for it");
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
 }

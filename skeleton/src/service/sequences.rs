@@ -77,8 +77,11 @@ impl<S: Store> Service<S> {
         Ok((raised, numbers.len()))
     }
 
-    pub(super) async fn sequences_command(self, command: SequencesCommand, settings: Settings) -> Exit {
+    pub(super) async fn sequences_command(mut self, command: SequencesCommand, settings: Settings) -> Exit {
         let SequencesCommand::Recover { dry_run } = command;
+        if let Err(exit) = self.checked(settings.clone()) {
+            return exit;
+        }
         match self.recover_sequences(&settings, dry_run).await {
             Ok((behind, of)) => {
                 let done = if dry_run { "would continue" } else { "continue" };

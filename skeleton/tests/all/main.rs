@@ -41,6 +41,7 @@ mod processes;
 mod proxy;
 mod read_only;
 mod readiness;
+mod refused;
 mod relay;
 mod replicas;
 mod requests;

@@ -560,4 +560,12 @@ pub const REMOVALS: &[Removal] = &[
         replace: "cut(&mask::masked(text).replace(events::MASK, text), MAX_TEXT)",
         test: "panics::a_message_whose_handler_panicked_is_parked_with_the_masked_text_and_the_stack",
     },
+    Removal {
+        name: "neo4j-lock",
+        without: "a wrong password is tried until Neo4j locks its user, for all services that share it",
+        file: "skeleton/src/store/neo4j/lanes.rs",
+        find: "Some((at, error)) if at.elapsed() < AFTER_REFUSAL => Err(error),",
+        replace: "Some((at, error)) if at.elapsed() > Duration::MAX => Err(error),",
+        test: "refused::neo4j_refuses_a_wrong_password_and_is_not_asked_until_it_locks_the_user",
+    },
 ];

@@ -5,7 +5,7 @@ use tokio_postgres::{
     config::{Host, SslMode},
 };
 
-use crate::{failure::StoreError, tls::Tls};
+use crate::{causes::with_causes, failure::StoreError, tls::Tls};
 
 /// The form of a URL with TLS.
 const ENCRYPTED: &str = "postgres://user@host:5432/database?sslmode=require";
@@ -14,7 +14,9 @@ const ENCRYPTED: &str = "postgres://user@host:5432/database?sslmode=require";
 /// accepted. Any other mode means plain text: encryption only if the server offers it protects against no attacker.
 pub(super) fn config_of(url: &str, tls: &Tls) -> Result<Config, StoreError> {
     let url = url.replace("sslmode=verify-full", "sslmode=require");
-    let mut config: Config = url.parse().map_err(StoreError::broken)?;
+    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+        StoreError::broken(format!("{}: write it as postgres://user@host:port/database", with_causes(&error)))
+    })?;
     if config.get_ssl_mode() == SslMode::Require {
         return Ok(config);
     }

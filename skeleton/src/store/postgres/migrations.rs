@@ -4,7 +4,7 @@ use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 use tracing::info;
 
-use super::error::store_error;
+use super::error::{store_error, text_of};
 use crate::failure::StoreError;
 
 /// Runs the pending migrations. Those of a newer build are ignored: its schema works with this build.
@@ -18,7 +18,11 @@ pub(super) async fn run(client: &mut Client, table: &str, migrations: &[(&str, &
     // A migration that has changed since it ran is still rejected.
     let mut runner = Runner::new(&migrations).set_abort_missing(false).set_abort_divergent(true);
     runner.set_migration_table_name(table);
-    runner.run_async(client).await.map(drop).map_err(|error| StoreError::broken(format!("a migration failed: {error}")))
+    runner
+        .run_async(client)
+        .await
+        .map(drop)
+        .map_err(|error| StoreError::broken(format!("a migration failed: {}", text_of(&error))))
 }
 
 /// Rejects a pending migration if a later one has run: the library would skip it.
