@@ -23,7 +23,11 @@ pub fn repository() -> PathBuf {
 
 /// A setting from `servers.env`.
 pub fn setting(name: &str) -> Result<String> {
-    env::var(name).with_context(|| format!("{name} is not set: source servers.env in the run folder (.run, or .run/test for the test servers)"))
+    env::var(name).with_context(|| {
+        format!(
+            "{name} is not set: run `set -a; . .run/servers.env; set +a` (.run/test/servers.env for the test servers)"
+        )
+    })
 }
 
 /// The URL of a database, with the administrator's credentials.
