@@ -4,6 +4,8 @@
 mod broker;
 mod error;
 mod masking;
+mod names;
+pub(crate) mod range;
 mod reading;
 mod retry;
 mod secret;
@@ -45,12 +47,14 @@ impl Settings {
     /// One section, as its type.
     ///
     /// # Errors
-    /// If a key is missing, unknown or malformed; the error has the key's name and how to set it.
+    /// If a key is missing, unknown or malformed; the error names each such key and how to set it.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, SettingsError> {
         let empty = Value::new(None, ValueKind::Table(Default::default()));
         let value = self.sections.get(name).unwrap_or(&empty);
-        T::deserialize(Setting { name: name.to_owned(), value })
-            .map_err(|wrong| SettingsError { service: self.service.clone(), errors: vec![self.mistake(name, &wrong)] })
+        T::deserialize(Setting { name: name.to_owned(), value }).map_err(|wrong| SettingsError {
+            service: self.service.clone(),
+            errors: self.mistakes::<T>(name, value, wrong),
+        })
     }
 
     /// Marks a section as used, and checks that it can be read.
@@ -63,12 +67,6 @@ impl Settings {
                 None
             }
         }
-    }
-
-    /// The sections that are not used: misspelt ones.
-    pub fn unknown_sections(&self) -> Vec<String> {
-        let known = |name: &&String| !self.known.contains(name);
-        self.sections.keys().filter(known).map(|name| format!("[{name}] is not a section of this service")).collect()
     }
 
     /// Removes a section that this service does not have.

@@ -12,6 +12,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tracing::{info, warn};
 
 use crate::{
+    config::range,
     stop::{self, Stop, StopSender},
     store::{Lease, Leases, ServiceContext},
 };
@@ -21,7 +22,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct LeaseSettings {
     /// The duration of a lease that is not renewed, in milliseconds: how long a dead replica's task does not run.
-    #[serde(default = "fifteen_seconds")]
+    #[serde(default = "fifteen_seconds", deserialize_with = "range::at_least_1")]
     pub lasts_ms: u64,
 }
 

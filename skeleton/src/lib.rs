@@ -5,6 +5,7 @@
 //!
 //! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.
 
+mod causes;
 pub mod config;
 mod environment;
 pub mod expiry;

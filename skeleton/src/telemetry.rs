@@ -32,11 +32,11 @@ pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
     Telemetry { _sentry: sentry }
 }
 
-/// The log filter: the settings' filter, but of the broker's client only events that are not logged elsewhere. The
-/// client logs returned messages with their data. It also logs each channel that the broker closes as an error, even if
-/// that only means that a queue does not exist. The channel's user always gets the error, and logs it if it is one.
+/// The log filter: the settings' filter, without the broker's client. It logs returned messages with their data, and as
+/// errors: each channel that the broker closes, even if that only means that a queue does not exist, and each failed
+/// attempt to connect, without the cause. Its callers get every error, and log it if it is one.
 pub fn filter(wanted: &str) -> EnvFilter {
-    const QUIET: &str = "lapin=error,lapin::channel=off";
+    const QUIET: &str = "lapin=off";
     EnvFilter::try_new(format!("{wanted},{QUIET}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{QUIET}")))
 }
 

@@ -2,13 +2,21 @@
 
 use std::{env, path::Path, process::ExitCode};
 
+const USAGE: &str = "Builds the catalogue of a repository, a website, into a folder.
+
+usage: catalogue <repository> <out> [<output of cargo xtask events seen>]";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (repository, out, seen) = match &arguments[..] {
         [repository, out] => (repository, out, None),
         [repository, out, seen] => (repository, out, Some(Path::new(seen))),
+        [help] if help == "--help" || help == "-h" => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         _ => {
-            eprintln!("usage: catalogue <repository> <out> [<output of cargo xtask events seen>]");
+            eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };

@@ -24,6 +24,18 @@ impl Report {
     pub fn ok(&self) -> bool {
         self.problems.is_empty()
     }
+
+    /// The problems, and one line about the rest: what a successful check has to say.
+    pub fn summary(&self) -> String {
+        let Self { released, new, problems, notes } = self;
+        let problems: String = problems.iter().map(|problem| format!("problem: {problem}\n\n")).collect();
+        let verdict = if self.ok() { "no problems" } else { "problems found, see above" };
+        let notes = match notes.len() {
+            0 => String::new(),
+            count => format!(" ({count} notes that need no action: --verbose)"),
+        };
+        format!("{problems}{released} released messages, {} new: {verdict}{notes}", new.len())
+    }
 }
 
 /// A finding of a check.
@@ -89,5 +101,23 @@ impl Display for Remark {
         write!(formatter, "{}: {}", self.about, self.says)?;
         self.breaks.iter().try_for_each(|hit| write!(formatter, "\n{}", hit.text().trim_end()))?;
         if self.todo.is_empty() { Ok(()) } else { write!(formatter, "\n  do: {}", self.todo) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_of_a_success_has_no_notes_and_that_of_a_failure_has_the_problems() {
+        let note = Remark::new("note", "accounts", "a note with details");
+        let report = Report { released: 3, notes: vec![note], ..Report::default() };
+        assert_eq!(
+            report.summary(),
+            "3 released messages, 0 new: no problems (1 notes that need no action: --verbose)"
+        );
+
+        let failed = Report { problems: vec![Remark::new("broken", "contacts", "is broken")], ..report };
+        assert!(failed.summary().starts_with("problem: contacts: is broken\n\n"), "{}", failed.summary());
     }
 }

@@ -1,5 +1,7 @@
 //! `cargo xtask`: developer commands besides building and testing.
 
+#[macro_use]
+mod output;
 mod asker;
 mod bench;
 mod canary;
@@ -69,9 +71,9 @@ enum Command {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
-        Command::Events(events) => return Ok(events.run().await),
+        Command::Events(events) => return events.run().await,
         Command::Demo(demo) => demo.run().await,
         Command::Edges => {
             demo::print_edges();
@@ -91,5 +93,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Bench(bench) => bench.run().await,
         Command::BenchProgram(program) => program.run().await,
     };
-    done.map(|()| ExitCode::SUCCESS)
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // The causes, and no stack: an expected error is not a bug, whatever RUST_BACKTRACE says.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -59,7 +59,7 @@ impl Settings {
         let mut sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
         lift_partners(&mut sections);
         let mut settings = Self { service: service.to_owned(), sections, known: Vec::new() };
-        settings.take_in_secret_files().map_err(failed)?;
+        settings.take_in_secret_files().map_err(|errors| SettingsError { service: service.to_owned(), errors })?;
         Ok(settings)
     }
 }

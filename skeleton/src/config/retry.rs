@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::range;
+
 /// Retries of a message whose handler fails.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -9,10 +11,13 @@ pub struct RetrySettings {
     /// The delay before each next attempt, in milliseconds. After the last attempt the message is parked.
     pub waits_ms: Vec<u64>,
     /// Jitter, as a fraction of the delay.
+    #[serde(deserialize_with = "range::fraction")]
     pub jitter: f64,
     /// The time limit for one handler call, in milliseconds.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub handler_timeout_ms: u64,
     /// The interval at which due messages are polled, in milliseconds.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub poll_ms: u64,
     /// A message that was delivered more often than this without an outcome is handled alone, and its attempts are
     /// counted.
@@ -26,8 +31,10 @@ pub struct RetryOverrides {
     /// See [`RetrySettings::waits_ms`].
     pub waits_ms: Option<Vec<u64>>,
     /// See [`RetrySettings::jitter`].
+    #[serde(default, deserialize_with = "range::optional_fraction")]
     pub jitter: Option<f64>,
     /// See [`RetrySettings::handler_timeout_ms`].
+    #[serde(default, deserialize_with = "range::optional_at_least_1")]
     pub handler_timeout_ms: Option<u64>,
 }
 

@@ -2,17 +2,20 @@
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, range};
 
 /// Requests, sent and served.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestSettings {
     /// The number of requests served at the same time.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub concurrency: usize,
     /// The time to wait for a reply, in milliseconds.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub timeout_ms: u64,
     /// The number of requests per second allowed to one caller.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub per_caller_per_second: u32,
 }
 
@@ -31,7 +34,8 @@ pub struct AdminSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LifeSettings {
-    /// The time to wait for the broker and the store at startup, in seconds, before the process exits.
+    /// The time to wait for the store at startup, in seconds, before the process exits. The broker may come later: until
+    /// then the service is not ready.
     pub startup_timeout_s: u64,
     /// The time that the public port stays open after readiness goes off, in milliseconds, so that load balancers
     /// notice.
@@ -45,6 +49,7 @@ pub struct LifeSettings {
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
     /// The log filter, in the syntax of `RUST_LOG`.
+    #[serde(deserialize_with = "range::log_filter")]
     pub filter: String,
     /// The Sentry DSN that bugs are reported to; empty for no reports.
     #[serde(default)]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails on anything unexpected")]
 
 mod forms;
+mod refused;
 mod secret_files;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     message: String,
     constraint: Option<String>,
+    is_refused: bool,
 }
 
 /// The effect of a store error on the work in progress.
@@ -29,7 +30,7 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error of the given kind.
     pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), constraint: None }
+        Self { kind, message: message.to_string(), constraint: None, is_refused: false }
     }
 
     /// The query or its result is invalid.
@@ -40,6 +41,22 @@ impl StoreError {
     /// The store does not respond.
     pub fn unavailable(message: impl fmt::Display) -> Self {
         Self::new(StoreErrorKind::Unavailable, message)
+    }
+
+    /// The store refuses the login or the database: it is unavailable until a person changes something.
+    pub fn refused(message: impl fmt::Display) -> Self {
+        Self { is_refused: true, ..Self::unavailable(message) }
+    }
+
+    /// Whether the store refuses the login or the database.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Adds to the message.
+    #[cfg(feature = "neo4j")]
+    pub(crate) fn with_detail(self, detail: impl fmt::Display) -> Self {
+        Self { message: format!("{}: {detail}", self.message), ..self }
     }
 
     /// Adds the name of the violated constraint.

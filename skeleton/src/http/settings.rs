@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::config::range;
+
 /// Settings of the HTTP server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -12,20 +14,27 @@ pub struct HttpSettings {
     /// The address to listen on.
     pub address: SocketAddr,
     /// How long a caller may take to send a request's head, and stay idle between two requests on HTTP/1.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub header_timeout_ms: u64,
     /// How long a caller may send nothing of a body it has begun, or read nothing of a response.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub body_idle_timeout_ms: u64,
     /// How long a handler may take until the head of its response, counted from the last byte of the body.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub request_timeout_ms: u64,
     /// How long requests and streams may continue after a stop.
     pub drain_ms: u64,
     /// Concurrent connections; more wait in the operating system's queue.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub max_connections: usize,
     /// Concurrent connections from one address; more are closed. Not used behind trusted proxies.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub max_connections_per_address: usize,
     /// Concurrent requests; more are refused with 503.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub max_concurrent_requests: usize,
     /// The largest body, unless its route allows more.
+    #[serde(deserialize_with = "range::at_least_1")]
     pub max_body_bytes: u64,
     /// The number of trusted proxies in front of us, each adding one hop to `X-Forwarded-For`.
     pub trusted_proxies: u32,

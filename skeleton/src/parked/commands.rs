@@ -1,6 +1,7 @@
 //! `<service> parked ...`: runs each command and writes its output.
 
 use std::{
+    collections::HashSet,
     io::{Read as _, Write},
     path::Path,
 };
@@ -12,7 +13,7 @@ use super::{
     arguments::{AuditTrail, Chosen, Command, DropSome, EditOne, List, RedriveSome, ShowOne},
     drop_parked, find, redrive, shown,
 };
-use crate::store::{Filter, Store};
+use crate::store::{Filter, State, Store};
 
 /// Runs a command and writes its outcome.
 ///
@@ -31,7 +32,11 @@ pub async fn run<S: Store>(store: &S, command: Command, out: &mut (impl Write + 
 
 async fn list_messages<S: Store>(store: &S, list: List, out: &mut (impl Write + Send)) -> Result<(), Refused> {
     let filter = Filter { state: list.state.0, ..list.filter };
-    for message in store.list_set_aside(&filter, list.limit).await? {
+    let found = store.list_set_aside(&filter, list.limit).await?;
+    if found.is_empty() && !list.json {
+        writeln!(out, "no {} messages match", filter.state.map_or("such", State::as_str))?;
+    }
+    for message in found {
         let line = if list.json { shown::as_json(&message).to_string() } else { shown::line(&message) };
         writeln!(out, "{line}")?;
     }
@@ -76,15 +81,30 @@ async fn redrive_some<S: Store>(store: &S, asked: RedriveSome, out: &mut (impl W
 async fn drop_some<S: Store>(store: &S, asked: DropSome, out: &mut (impl Write + Send)) -> Result<(), Refused> {
     let signed = asked.signature.read()?;
     let Some(messages) = choose(store, &asked.chosen, "drop", out).await? else { return Ok(()) };
+    // Read before they are gone.
+    let lines = lines_of(store, &asked.chosen, &messages).await?;
     if messages.len() > 1 && !asked.yes {
         return Err(Refused::NotConfirmed(messages.len()));
     }
     let count = drop_parked(store, &messages, &signed).await?;
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     Ok(writeln!(out, "dropped: {count}")?)
 }
 
+/// These messages, one line each.
+async fn lines_of<S: Store>(store: &S, chosen: &Chosen, messages: &[Uuid]) -> Result<Vec<String>, Refused> {
+    let filter = chosen.filter.clone().in_state(chosen.state);
+    let found = store.list_set_aside(&filter, MOST).await?;
+    let messages: HashSet<_> = messages.iter().collect();
+    Ok(found.iter().filter(|found| messages.contains(&found.message)).map(shown::line).collect())
+}
+
 async fn list_decisions<S: Store>(store: &S, asked: AuditTrail, out: &mut (impl Write + Send)) -> Result<(), Refused> {
-    for decision in store.trail(asked.id, asked.limit).await? {
+    let trail = store.trail(asked.id, asked.limit).await?;
+    if trail.is_empty() && !asked.json {
+        writeln!(out, "no decisions")?;
+    }
+    for decision in trail {
         let line = if asked.json { serde_json::json!(decision).to_string() } else { shown::decision(&decision) };
         writeln!(out, "{line}")?;
     }

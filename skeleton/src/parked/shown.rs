@@ -15,7 +15,8 @@ pub(super) fn time(moment: DateTime<Utc>) -> String {
 /// The message in one line of a list; its id comes first.
 pub(super) fn line(message: &SetAside) -> String {
     let SetAside { message: id, name, attempts, first_failed_at, reason, .. } = message;
-    format!("{id}  {name}  {attempts} attempts since {}  {}", time(*first_failed_at), one_line(reason))
+    let attempts = if *attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+    format!("{id}  {name}  {attempts} since {}  {}", time(*first_failed_at), one_line(reason))
 }
 
 /// The message without its data, for programs.

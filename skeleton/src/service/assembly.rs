@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{CommonSettings, Service, StartError, errors_of};
+use super::{CommonSettings, Exit, Service, StartError, errors_of, exit::WRONG_SETTINGS};
 use crate::{
     config::{BrokerSettings, Settings},
     environment::Environment,
@@ -38,6 +38,11 @@ pub(super) struct Queues<S: Store> {
 }
 
 impl<S: Store> Service<S> {
+    /// Checks all settings and opens the store, for a command.
+    pub(super) fn checked(&mut self, settings: Settings) -> Result<Assembled<S>, Exit> {
+        self.assemble(settings, &Environment::system()).map_err(|error| Exit::failed(WRONG_SETTINGS, error))
+    }
+
     /// Checks all settings and opens the store.
     pub(super) fn assemble(
         &mut self,
@@ -51,7 +56,8 @@ impl<S: Store> Service<S> {
         let store = self.provide(&mut settings, &mut errors, &mut context);
         let broker: Option<BrokerSettings> = settings.section("broker").ok();
         let login = broker.as_ref().map(Login::new).transpose();
-        let login = login.map_err(|error| errors.push(format!("[broker] {error}"))).ok().flatten();
+        let login =
+            login.map_err(|error| errors.extend(settings.unusable("broker", "url", error).errors)).ok().flatten();
         errors.extend(settings.unknown_sections());
         errors_of(&settings, errors)?;
         let (Some(common), Some(store), Some(login)) = (common, store, login) else {

@@ -41,8 +41,8 @@ impl<S: Store> Checks<S> {
                 Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
             };
             drop(self.store_check.send_replace(finding));
-            let connected = self.links.iter().all(Link::is_up);
-            drop(self.broker_check.send_replace(if connected { Ok(()) } else { Err("not connected".to_owned()) }));
+            let down = self.links.iter().find(|link| !link.is_up());
+            drop(self.broker_check.send_replace(down.map_or(Ok(()), |link| Err(link.why_down()))));
             telemetry::tidy_metrics();
             pause(&stop).await;
         }

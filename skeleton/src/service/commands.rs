@@ -4,13 +4,15 @@ mod past;
 
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CommonSettings, Service, StartError, errors_of,
+    Service, StartError,
+    build::build,
     exit::{Exit, WRONG_SETTINGS},
     jobs::JobsCommand,
+    output::CUT,
     sagas::SagaCommand,
     schedules::SchedulesCommand,
     sequences::SequencesCommand,
@@ -30,6 +32,7 @@ const WRONG_USE: u8 = 2;
 
 /// A service of Kith.
 #[derive(Parser)]
+#[command(version = build())]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -82,7 +85,9 @@ enum Command {
 impl<S: Rebuildable> Service<S> {
     /// Runs the command line. Without a command: runs the service until it is stopped.
     pub async fn run(self) -> Exit {
-        let command = CommandLine::parse().command.unwrap_or(Command::Run);
+        let arguments = CommandLine::command().name(self.name()).get_matches();
+        let asked = CommandLine::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+        let command = asked.command.unwrap_or(Command::Run);
         let settings = match Settings::read(self.name(), self.defaults()) {
             Ok(settings) => settings,
             Err(error) => return Exit::failed(WRONG_SETTINGS, error),
@@ -101,22 +106,26 @@ impl<S: Rebuildable> Service<S> {
             Command::Topology { command } => Box::pin(self.topology(command, settings)).await,
             Command::Replay(arguments) => Box::pin(past::replay(self, settings, arguments)).await,
             Command::Rebuild(options) => Box::pin(past::rebuild(self, settings, options)).await,
-            Command::Parked { command } => match self.open_store(&settings) {
-                Ok(store) => mend(&store, command).await,
-                Err(error) => Exit::failed(WRONG_SETTINGS, error),
-            },
-            Command::Saga { command } => Box::pin(self.show_sagas(command, &settings)).await,
+            Command::Parked { command } => Box::pin(self.decide(command, settings)).await,
+            Command::Saga { command } => Box::pin(self.show_sagas(command, settings)).await,
             Command::Jobs { command } => Box::pin(self.jobs_command(command, settings)).await,
             Command::Sequences { command } => Box::pin(self.sequences_command(command, settings)).await,
             Command::Schedules { command } => Box::pin(self.schedules_command(command, settings)).await,
         }
     }
 
-    async fn show_sagas(self, command: SagaCommand, settings: &Settings) -> Exit {
+    async fn decide(mut self, command: parked::Command, settings: Settings) -> Exit {
+        match self.checked(settings) {
+            Ok(parts) => mend(&parts.store, command).await,
+            Err(exit) => exit,
+        }
+    }
+
+    async fn show_sagas(mut self, command: SagaCommand, settings: Settings) -> Exit {
         let Some(show) = self.sagas else { return Exit::failed(2, format!("{} has no sagas", self.name)) };
-        let store = match self.open_store(settings) {
-            Ok(store) => store,
-            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        let store = match self.checked(settings) {
+            Ok(parts) => parts.store,
+            Err(exit) => return exit,
         };
         match show(store, command).await {
             Ok(Some(text)) => {
@@ -155,16 +164,9 @@ impl<S: Rebuildable> Service<S> {
         if clean { Exit::well() } else { Exit::failed(1, "shutdown did not finish in time") }
     }
 
-    fn show_settings(mut self, mut settings: Settings) -> Exit {
+    fn show_settings(mut self, settings: Settings) -> Exit {
         println!("{}", settings.to_text());
-        let mut errors = Vec::new();
-        CommonSettings::read(&mut settings, self.has_http(), &mut errors);
-        let mut context = crate::store::ServiceContext::new(self.name, Environment::system());
-        self.provide(&mut settings, &mut errors, &mut context);
-        match errors_of(&settings, errors) {
-            Ok(()) => Exit::well(),
-            Err(error) => Exit::failed(WRONG_SETTINGS, error),
-        }
+        self.checked(settings).map_or_else(|exit| exit, |_| Exit::well())
     }
 }
 
@@ -174,6 +176,7 @@ async fn mend<S: Store>(store: &S, command: parked::Command) -> Exit {
         Err(refused @ (Refused::NothingChosen | Refused::NotConfirmed(_) | Refused::NotSigned(_))) => {
             Exit::failed(WRONG_USE, refused)
         }
+        Err(Refused::Unwritten(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::with(CUT),
         Err(refused) => Exit::failed(1, refused),
     }
 }

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     config::Settings,
-    environment::Environment,
     failure::Failure,
     messaging::jobs::{Jobs, admit_those_who_wait},
     store::{JobRecord, JobRecords, JobState, JobSteps, ServiceContext, Signed, Store, Transaction},
@@ -35,6 +34,9 @@ pub(super) enum JobsCommand {
         /// The maximum number of jobs to list.
         #[arg(long, default_value_t = 100)]
         limit: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show all of one job.
     Show {
@@ -82,17 +84,16 @@ impl<S: Store> Service<S> {
         limited.background("waiting jobs", |app, stop| admit_those_who_wait(app.store, app.service, stop))
     }
 
-    pub(super) async fn jobs_command(self, command: JobsCommand, settings: Settings) -> Exit {
+    pub(super) async fn jobs_command(mut self, command: JobsCommand, settings: Settings) -> Exit {
         let Some(desk) = self.job_desk else { return Exit::failed(2, "this service has no jobs") };
+        let parts = match self.checked(settings.clone()) {
+            Ok(parts) => parts,
+            Err(exit) => return exit,
+        };
         if let JobsCommand::Mend(options) = command {
             return self.mend_command(options, &settings).await;
         }
-        let store = match self.open_store(&settings) {
-            Ok(store) => store,
-            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
-        };
-        let service = Arc::new(ServiceContext::new(self.name, Environment::system()));
-        desk(store, service, command).await.unwrap_or_else(|error| Exit::failed(1, error))
+        desk(parts.store, parts.service, command).await.unwrap_or_else(|error| Exit::failed(1, error))
     }
 
     async fn mend_command(self, options: MendOptions, settings: &Settings) -> Exit {
@@ -113,9 +114,14 @@ where
     S::Tx: JobSteps,
 {
     match command {
-        JobsCommand::List { name, state, limit } => {
-            for job in store.list_jobs(name.as_deref(), state, limit).await? {
-                println!("{}", line(&job));
+        JobsCommand::List { name, state, limit, json } => {
+            let jobs = store.list_jobs(name.as_deref(), state, limit).await?;
+            if json {
+                println!("{}", serde_json::json!(jobs.iter().map(as_json).collect::<Vec<_>>()));
+            } else if jobs.is_empty() {
+                println!("no jobs");
+            } else {
+                jobs.iter().for_each(|job| println!("{}", line(job)));
             }
         }
         JobsCommand::Show { id } => {
@@ -157,6 +163,22 @@ fn line(job: &JobRecord) -> String {
     let error = job.error.as_deref().map(|error| format!("  {error}")).unwrap_or_default();
     let queued = job.queued_at.format("%Y-%m-%dT%H:%M:%SZ");
     format!("{}  {}  {}  {}  queued {queued}{key}{error}", job.id, job.name, state(job), progress(job))
+}
+
+fn as_json(job: &JobRecord) -> serde_json::Value {
+    serde_json::json!({
+        "id": job.id,
+        "name": job.name,
+        "key": job.key,
+        "state": job.state.as_str(),
+        "is_to_stop": job.is_to_stop,
+        "done": job.done,
+        "total": job.total,
+        "queued_at": job.queued_at,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "error": job.error,
+    })
 }
 
 fn whole(job: &JobRecord) -> String {

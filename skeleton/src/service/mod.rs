@@ -1,6 +1,9 @@
 //! The assembly of a service, and its life from start to drain.
 
+#[macro_use]
+mod output;
 mod assembly;
+mod build;
 mod checks;
 mod commands;
 #[doc(hidden)]
@@ -22,12 +25,12 @@ mod sequences;
 mod start_error;
 mod topology_command;
 mod topology_watch;
+mod waiting;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
 use crate::{
     config::{Settings, SettingsError},
-    failure::StoreError,
     http::{HttpSettings, Routes},
     lease::{self, LeaseSettings},
     messaging::{
@@ -55,7 +58,7 @@ pub use sections::Sections;
 pub use sequences::{Recovered, SequencesError};
 pub use start_error::StartError;
 
-type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, StoreError> + Send + Sync>;
+type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, SettingsError> + Send + Sync>;
 type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
 type Delaying<S> = fn(S, Arc<ServiceContext>, Stop) -> BoxFuture<'static, ()>;
 type PartnerProvider<S> = Box<dyn FnOnce(Option<&S>, &mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
@@ -260,18 +263,18 @@ impl<S: Store> Service<S> {
         for provider in std::mem::take(&mut self.providers) {
             provider(settings, errors, context);
         }
-        let store = self.open_store(settings).map_err(|error| errors.push(format!("[store] {error}"))).ok();
+        let store = self.open_store(settings).map_err(|error| errors.extend(error.errors)).ok();
         for partner in std::mem::take(&mut self.partners) {
             partner(store.as_ref(), settings, errors, context);
         }
         store
     }
 
-    fn open_store(&self, settings: &Settings) -> Result<S, StoreError> {
-        let opener = self
-            .opener
-            .as_ref()
-            .ok_or_else(|| StoreError::broken("the service has no store: call `.store(..)` in its assembly"))?;
+    fn open_store(&self, settings: &Settings) -> Result<S, SettingsError> {
+        let Some(opener) = self.opener.as_ref() else {
+            let errors = vec!["the service has no store: call `.store(..)` in its assembly".to_owned()];
+            return Err(SettingsError { service: self.name.to_owned(), errors });
+        };
         opener(settings)
     }
 

@@ -16,11 +16,16 @@ use tracing::{info, warn};
 use warp::Filter as _;
 
 use super::{
-    App, Background, Delaying, Relaying, Service, StartError, assembly::Assembled, checks::Checks, housekeeping::Task,
+    App, Background, Delaying, Relaying, Service, StartError,
+    assembly::Assembled,
+    build::build,
+    checks::Checks,
+    housekeeping::Task,
     topology_watch::TopologyWatch,
+    waiting::{accepted_by_broker, store_ready},
 };
 use crate::{
-    config::{LifeSettings, Settings},
+    config::Settings,
     environment::Environment,
     http::{
         self,
@@ -96,7 +101,7 @@ impl Phase {
         health: &Arc<Health>,
         stop: &Stop,
     ) -> Result<SocketAddr, StartError> {
-        let (listener, address) = listen(parts.common.admin.address).await?;
+        let (listener, address) = listen(parts.common.admin.address, "admin.address").await?;
         let pages = pages::routes(parts.store.clone(), service, &parts.common.admin.hosts);
         let routes = http::group(admin::routes(health.clone(), telemetry::metrics_text).or(pages).unify());
         let settings =
@@ -181,7 +186,8 @@ impl<S: Store> Service<S> {
     /// Starts the service: checks all settings, waits for the store, migrates it, and starts all parts.
     ///
     /// # Errors
-    /// If settings are invalid, a port is taken, or the store does not respond within `life.startup_timeout_s`.
+    /// If settings are invalid, a port is taken, the store does not respond within `life.startup_timeout_s`, or the store or
+    /// the broker refuses the login.
     pub async fn start(mut self, settings: Settings, environment: Environment) -> Result<Running<S>, StartError> {
         let parts = self.assemble(settings, &environment)?;
         self.warn_of_retirements();
@@ -192,15 +198,15 @@ impl<S: Store> Service<S> {
 
         let (mut last, last_stop) = Phase::new("admin and connections", &failing);
         let admin_address = last.open_admin_port(self.name, &parts, &health, &last_stop).await?;
-        let public = parts.common.http.as_ref().map(|http| listen(http.address));
+        let public = parts.common.http.as_ref().map(|http| listen(http.address, "http.address"));
         let http_listener = OptionFuture::from(public).await.transpose()?;
         let http_address = http_listener.as_ref().map(|(_, address)| *address);
 
-        Box::pin(wait_for(&parts.store, &parts.common.life)).await?;
-        Box::pin(parts.store.migrate()).await.map_err(StartError::Store)?;
+        Box::pin(store_ready(&parts.store, &parts.common.life)).await?;
 
         let (publishing, consuming) =
             (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
+        Box::pin(accepted_by_broker(&consuming)).await?;
         let publisher = parts.publisher(&publishing);
         let exchanges_requests = !self.calls.is_empty() || !self.answers.bindings.is_empty();
         // Their own, because a queue of events that does not respond may block the connection that publishes.
@@ -238,7 +244,7 @@ impl<S: Store> Service<S> {
         last.watch_topology(&topology_spec, &health, &consuming, &last_stop);
         last.watch(&app, &health, [publishing, consuming], &last_stop);
 
-        info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), "started");
+        info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), build = build(), "started");
         let phases = vec![doors, sending, last];
         Ok(Running {
             app,
@@ -333,24 +339,9 @@ fn serving(
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Port { address, error })?;
-    let address = listener.local_addr().map_err(|error| StartError::Port { address, error })?;
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Port { address, setting, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
-}
-
-/// Waits until the store responds, for `life.startup_timeout_s` at most.
-async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
-    let deadline = Instant::now() + Duration::from_secs(life.startup_timeout_s);
-    let mut told = false;
-    loop {
-        let Err(error) = store.ping().await else { return Ok(()) };
-        if Instant::now() >= deadline {
-            return Err(StartError::Store(error));
-        }
-        if !std::mem::replace(&mut told, true) {
-            warn!(%error, startup_timeout_s = life.startup_timeout_s, "the store does not respond yet; waiting for it");
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
 }

@@ -25,6 +25,9 @@ pub(super) enum SagaCommand {
         /// The maximum number of sagas.
         #[arg(long, default_value_t = 100)]
         limit: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show one saga: its state, its next timeout and its log.
     Show {
@@ -40,9 +43,13 @@ pub(super) fn commands<S: Sagas>() -> Commands<S> {
 
 async fn run<S: Sagas>(store: S, command: SagaCommand) -> Result<Option<String>, StoreError> {
     match command {
-        SagaCommand::List { state, limit } => {
+        SagaCommand::List { state, limit, json } => {
             let found = store.list_sagas(state, limit).await?;
-            Ok(Some(found.iter().map(line).collect::<Vec<_>>().join("\n")))
+            Ok(Some(match (json, found.is_empty()) {
+                (true, _) => serde_json::json!(found.iter().map(as_json).collect::<Vec<_>>()).to_string(),
+                (false, true) => "no sagas".to_owned(),
+                (false, false) => found.iter().map(line).collect::<Vec<_>>().join("\n"),
+            }))
         }
         SagaCommand::Show { id } => {
             let found = store.sagas_of(id).await?;
@@ -57,6 +64,17 @@ fn line(saga: &SagaRow) -> String {
     let timeout = saga.timeout.map_or_else(|| "-".to_owned(), |timeout| stamp(timeout.due));
     let phase = phase.as_str();
     format!("{id}  {name}  {phase}  begun {}  last step {}  timeout {timeout}", stamp(*begun_at), stamp(*changed_at))
+}
+
+fn as_json(saga: &SagaRow) -> serde_json::Value {
+    serde_json::json!({
+        "id": saga.id,
+        "name": saga.name,
+        "phase": saga.phase.as_str(),
+        "begun_at": saga.begun_at,
+        "changed_at": saga.changed_at,
+        "timeout_at": saga.timeout.map(|timeout| timeout.due),
+    })
 }
 
 fn whole(saga: &SagaRow, steps: &[SagaStep]) -> String {

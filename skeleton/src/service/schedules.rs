@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use clap::Subcommand;
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Exit, Service, errors_of, exit::WRONG_SETTINGS};
+use super::{Exit, Service};
 use crate::{
     config::Settings,
-    environment::Environment,
     failure::StoreError,
     schedule::{self, Schedules, Timetable},
     store::{ScheduleRuns, ServiceContext, Store, schedules::NoteRun},
@@ -47,21 +46,14 @@ impl<S: Store> Service<S> {
         })
     }
 
-    pub(super) async fn schedules_command(mut self, command: SchedulesCommand, mut settings: Settings) -> Exit {
+    pub(super) async fn schedules_command(mut self, command: SchedulesCommand, settings: Settings) -> Exit {
         let SchedulesCommand::List = command;
         let Some(list) = self.schedule_list else { return Exit::failed(2, "this service has no schedules") };
-        let store = match self.open_store(&settings) {
-            Ok(store) => store,
-            Err(error) => return Exit::failed(WRONG_SETTINGS, error),
+        let parts = match self.checked(settings) {
+            Ok(parts) => parts,
+            Err(exit) => return exit,
         };
-        let (mut errors, mut context) = (Vec::new(), ServiceContext::new(self.name, Environment::system()));
-        for provider in std::mem::take(&mut self.providers) {
-            provider(&mut settings, &mut errors, &mut context);
-        }
-        if let Err(error) = errors_of(&settings, errors) {
-            return Exit::failed(WRONG_SETTINGS, error);
-        }
-        match list(store, Arc::new(context)).await {
+        match list(parts.store, parts.service).await {
             Ok(lines) => {
                 println!("{lines}");
                 Exit::well()

@@ -88,8 +88,11 @@ impl<S: Store> Service<S> {
         Ok(Recovered { behind, subjects: numbers.len(), ignored })
     }
 
-    pub(super) async fn sequences_command(self, command: SequencesCommand, settings: Settings) -> Exit {
+    pub(super) async fn sequences_command(mut self, command: SequencesCommand, settings: Settings) -> Exit {
         let SequencesCommand::Recover { dry_run } = command;
+        if let Err(exit) = self.checked(settings.clone()) {
+            return exit;
+        }
         match self.recover_sequences(&settings, dry_run).await {
             Ok(Recovered { behind, subjects, ignored }) => {
                 let done = if dry_run { "would continue" } else { "continue" };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{config::SettingsError, failure::StoreError};
+use crate::{config::SettingsError, failure::StoreError, messaging::rabbit::BrokerError};
 
 /// Why a service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -13,11 +13,16 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("the store cannot be used: {0}")]
     Store(StoreError),
+    /// The broker refuses the login.
+    #[error("the broker refuses the login: {0}")]
+    Broker(BrokerError),
     /// A port cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}: {error}: change {setting}")]
     Port {
         /// The address.
         address: SocketAddr,
+        /// The setting that holds the address.
+        setting: &'static str,
         /// The system's error.
         error: std::io::Error,
     },

@@ -25,6 +25,7 @@ pub mod schedules;
 mod sequence_position;
 mod set_aside;
 mod slice;
+pub(crate) mod target;
 mod work;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -32,7 +33,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{config::Settings, failure::StoreError};
+use crate::{
+    config::{Settings, SettingsError},
+    failure::StoreError,
+};
 
 pub use bookmarks::Bookmarks;
 pub(crate) use checks::MAX_BODY;
@@ -67,7 +71,7 @@ pub trait StoreBuilder: Send + Sync + 'static {
     ///
     /// # Errors
     /// Fails if a setting is invalid.
-    fn open(&self, settings: &Settings) -> Result<Self::Store, StoreError>;
+    fn open(&self, settings: &Settings) -> Result<Self::Store, SettingsError>;
 }
 
 /// A store with transactions.

@@ -27,6 +27,7 @@ mod idempotency;
 mod jobs;
 mod large_outbox;
 mod leases;
+mod logins;
 mod messaging;
 mod migrations;
 mod neo4j;

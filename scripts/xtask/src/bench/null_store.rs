@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use skeleton::{
-    Settings, StoreError,
+    Settings, SettingsError, StoreError,
     store::{
         Counts, CursorsToCheck, Decision, Decisions, Filter, Group, ServiceContext, SetAside, Signed, Store,
         StoreBuilder, Transaction, UnitOfWork,
@@ -23,7 +23,7 @@ pub struct NullTx(UnitOfWork);
 impl StoreBuilder for NullStore {
     type Store = Self;
 
-    fn open(&self, _: &Settings) -> Result<Self, StoreError> {
+    fn open(&self, _: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)
     }
 }

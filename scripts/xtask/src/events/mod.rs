@@ -37,6 +37,9 @@ enum Command {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+        /// Also print the notes, which need no action.
+        #[arg(long)]
+        verbose: bool,
     },
     /// Write the contract of each built service into its folder.
     Contracts(contracts::Write),
@@ -100,12 +103,12 @@ impl Command {
                 }
                 Ok(told.full())
             }
-            Self::Check { json } => {
+            Self::Check { json, verbose } => {
                 let report = ::contracts::check_repository(&repository())?;
-                if json {
-                    print_json(&report)?
-                } else {
-                    println!("{report}")
+                match (json, verbose) {
+                    (true, _) => print_json(&report)?,
+                    (false, true) => println!("{report}"),
+                    (false, false) => println!("{}", report.summary()),
                 }
                 Ok(report.ok())
             }

@@ -24,7 +24,9 @@ pub fn repository() -> PathBuf {
 /// A setting from `servers.env`.
 pub fn setting(name: &str) -> Result<String> {
     env::var(name).with_context(|| {
-        format!("{name} is not set: source servers.env in the run folder (.run, or .run/test for the test servers)")
+        format!(
+            "{name} is not set: run `set -a; . .run/servers.env; set +a` (.run/test/servers.env for the test servers)"
+        )
     })
 }
 

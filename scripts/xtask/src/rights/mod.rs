@@ -4,12 +4,12 @@ mod broker;
 mod databases;
 mod neo4j;
 
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 
-use crate::native::SERVICES;
+use crate::native::{SERVICES, setting};
 
 /// Attempt forbidden actions with each service's credentials: all must be refused.
 #[derive(Args)]
@@ -30,7 +30,7 @@ impl Rights {
 }
 
 fn secret(name: &str) -> Result<String> {
-    let folder = PathBuf::from(env::var("KITH_SECRETS").context("KITH_SECRETS is not set")?);
+    let folder = PathBuf::from(setting("KITH_SECRETS")?);
     Ok(fs::read_to_string(folder.join(name))
         .with_context(|| format!("cannot read the secret {name}"))?
         .trim()
@@ -39,7 +39,7 @@ fn secret(name: &str) -> Result<String> {
 
 /// Replaces the credentials in an address with `user:password@`.
 fn address(variable: &str, user: &str, password: &str) -> Result<String> {
-    let url = env::var(variable).with_context(|| format!("{variable} is not set"))?;
+    let url = setting(variable)?;
     let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("{variable} is not a URL"))?;
     let (_, place) = rest.split_once('@').ok_or_else(|| anyhow!("{variable} has no user"))?;
     Ok(format!("{scheme}://{user}:{password}@{place}"))

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
 
+mod help;
 mod imports;
 mod language;
 mod metrics;

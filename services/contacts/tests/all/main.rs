@@ -4,6 +4,7 @@
 
 mod book;
 mod cancelling;
+mod commands;
 mod contacts;
 mod expiry;
 mod faults;

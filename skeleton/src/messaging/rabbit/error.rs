@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use lapin::{
     ErrorKind,
-    protocol::{AMQPErrorKind, AMQPSoftError},
+    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
 };
+
+use crate::causes::with_causes;
 
 /// Why a call to the broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +18,9 @@ pub enum BrokerError {
     /// The user has no right to it, or another connection holds it exclusively (403).
     #[error("{0}")]
     AccessRefused(String),
+    /// The virtual host does not exist, or the user has no access to it (530).
+    #[error("{0}")]
+    NotAllowed(String),
     /// Any other error of the broker.
     #[error("{0}")]
     Refused(String),
@@ -34,6 +39,23 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
+    /// Whether an attempt to connect was refused because of the user, the password or the virtual host.
+    pub(crate) fn is_login_refused(&self) -> bool {
+        matches!(self, Self::AccessRefused(_) | Self::NotAllowed(_))
+    }
+
+    /// Adds the server to the error of an attempt to connect.
+    pub(crate) fn located(self, place: &str) -> Self {
+        match self {
+            Self::AccessRefused(why) => Self::AccessRefused(format!("{why}: {place} and broker.password")),
+            Self::NotAllowed(why) => Self::NotAllowed(format!("{why}: {place}")),
+            Self::Refused(why) => Self::Refused(format!("{why}: {place}")),
+            Self::Connection(why) => Self::Connection(format!("{why}: {place}")),
+            Self::Timeout(limit) => Self::Connection(format!("no answer within {} s: {place}", limit.as_secs())),
+            error @ (Self::NotFound(_) | Self::Closed | Self::NotAStream(_)) => error,
+        }
+    }
+
     /// Whether an operator has to apply the topology before it can work.
     pub(crate) fn needs_topology(&self) -> bool {
         matches!(self, Self::NotFound(_) | Self::AccessRefused(_))
@@ -42,11 +64,12 @@ impl BrokerError {
 
 impl From<lapin::Error> for BrokerError {
     fn from(error: lapin::Error) -> Self {
-        let text = error.to_string();
+        let text = with_causes(&error);
         match error.kind() {
             ErrorKind::ProtocolError(refused) => match refused.kind() {
                 AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Self::NotFound(text),
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::AccessRefused(text),
+                AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Self::NotAllowed(text),
                 AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Self::Refused(text),
             },
             _ => Self::Connection(text),

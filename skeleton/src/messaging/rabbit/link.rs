@@ -94,7 +94,14 @@ impl Login {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(|error| BrokerError::Connection(error.to_string()))?;
         let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls.clone(), runtime);
-        answered_within(Duration::from_secs(10), connecting).await
+        answered_within(Duration::from_secs(10), connecting).await.map_err(|error| error.located(&self.place()))
+    }
+
+    /// The server, as errors show it: without the password.
+    fn place(&self) -> String {
+        let AMQPUri { authority, vhost, .. } = &self.uri;
+        let (host, port, user) = (&authority.host, authority.port, &authority.userinfo.username);
+        format!("{host}:{port}, virtual host {vhost}, user {user}: check broker.url")
     }
 }
 
@@ -106,6 +113,7 @@ pub struct Link {
     environment: Environment,
     current: watch::Receiver<Option<Live>>,
     broken: mpsc::Sender<u64>,
+    failure: watch::Receiver<Option<BrokerError>>,
 }
 
 /// A connection that works, as far as is known.
@@ -124,11 +132,13 @@ impl Link {
     fn open_as(login: Arc<Login>, name: String, environment: Environment, stop: Stop) -> Self {
         let (publish, current) = watch::channel(None);
         let (broken, reports) = mpsc::channel(16);
+        let (failed, failure) = watch::channel(None);
         let keeper = Arc::new(Keeper {
             login: login.clone(),
             name: name.clone(),
             environment: environment.clone(),
             publish,
+            failed,
             reports: Mutex::new(reports),
             generation: AtomicU64::new(0),
         });
@@ -137,7 +147,7 @@ impl Link {
             move || keep_up(keeper.clone(), stop.clone())
         };
         tokio::spawn(supervised("broker connection", Failing::default(), stop, start));
-        Self { login, name: name.into(), environment, current, broken }
+        Self { login, name: name.into(), environment, current, broken, failure }
     }
 
     /// Opens another connection with the same login. It is closed when the result is dropped.
@@ -156,6 +166,23 @@ impl Link {
     /// Whether there is a connection now.
     pub fn is_up(&self) -> bool {
         self.current.borrow().is_some()
+    }
+
+    /// Why there is no connection: the error of the last attempt.
+    pub(crate) fn why_down(&self) -> String {
+        self.failure.borrow().as_ref().map_or_else(|| "not connected".to_owned(), ToString::to_string)
+    }
+
+    /// Waits for the outcome of the first attempt to connect.
+    ///
+    /// # Errors
+    /// If the attempt failed.
+    pub(crate) async fn first_attempt(&self) -> Result<(), BrokerError> {
+        let mut failure = self.failure.clone();
+        tokio::select! {
+            live = self.live() => live.map(drop),
+            Ok(error) = failure.wait_for(Option::is_some) => error.clone().map_or(Ok(()), Err),
+        }
     }
 
     /// Waits for a connection and opens a channel on it. The number is the connection's generation.
@@ -260,12 +287,13 @@ struct Keeper {
     name: String,
     environment: Environment,
     publish: watch::Sender<Option<Live>>,
+    failed: watch::Sender<Option<BrokerError>>,
     reports: Mutex<mpsc::Receiver<u64>>,
     generation: AtomicU64,
 }
 
 async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
-    let Keeper { login, name, environment, publish, reports, generation } = &*keeper;
+    let Keeper { login, name, environment, publish, failed, reports, generation } = &*keeper;
     let mut reports = reports.lock().await;
     publish.send_replace(None);
     let mut failures = 0u32;
@@ -276,6 +304,7 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                     info!(connection = name, failures, "connected to the broker again");
                 }
                 failures = 0;
+                failed.send_replace(None);
                 let generation = generation.fetch_add(1, Ordering::Relaxed) + 1;
                 counter!("broker_connections_total", "connection" => name.clone()).increment(1);
                 gauge!("broker_connected", "connection" => name.clone()).set(1.0);
@@ -290,10 +319,11 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                 }
             }
             Err(error) => {
-                if failures == 0 {
-                    warn!(connection = name, %error, "failed to connect to the broker; retrying");
-                }
                 failures = failures.saturating_add(1);
+                if is_told(failures) {
+                    warn!(connection = name, %error, failures, "failed to connect to the broker; retrying");
+                }
+                failed.send_replace(Some(error));
             }
         }
         let wait = back_off(failures, login.longest_wait, environment);
@@ -302,6 +332,12 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
             () = stop.stopped() => {}
         }
     }
+}
+
+/// Whether this failure in a row is logged: the first, the second, the fourth and so on, and later every 256th, so that
+/// the cause is never far up in the log.
+fn is_told(failures: u32) -> bool {
+    failures.is_power_of_two() || failures.is_multiple_of(256)
 }
 
 /// Whether an error ends only a channel.

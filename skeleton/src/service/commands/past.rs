@@ -76,7 +76,7 @@ async fn told<P, T, Doing>(
     task: impl FnOnce(watch::Sender<P>, Stop) -> Doing,
 ) -> Result<P, TaskError>
 where
-    P: Clone + Default,
+    P: Clone + Default + PartialEq,
     T: Display,
     Doing: Future<Output = Result<P, TaskError>>,
 {
@@ -94,7 +94,10 @@ where
             () = tokio::time::sleep(TELL) => eprintln!("{}", text(&seen.borrow())),
         }
     };
-    eprintln!("{}", text(&seen.borrow()));
+    // A refusal says all: nothing was done yet.
+    if done.is_ok() || *seen.borrow() != P::default() {
+        eprintln!("{}", text(&seen.borrow()));
+    }
     done
 }
 

@@ -7,12 +7,13 @@ mod connecting;
 mod error;
 mod exchange;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use elasticsearch::http::{Method, transport::Transport};
 use serde_json::Value;
 
 pub use self::error::{CallError, Refused};
+use crate::{failure::StoreError, store::target::Target};
 
 /// The body of a call.
 pub enum Body {
@@ -35,6 +36,7 @@ impl From<Value> for Body {
 pub struct Client {
     transport: Transport,
     timeout: Duration,
+    target: Arc<Target>,
 }
 
 impl Client {
@@ -65,9 +67,23 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, body: Body) -> Result<Value, CallError> {
         let limit = self.timeout;
-        match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
+        let answer = match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(CallError::Unanswered(format!("no answer within {} ms", limit.as_millis()))),
+        };
+        answer.map_err(|error| self.located(error))
+    }
+
+    /// Adds the server to an error that concerns all calls.
+    fn located(&self, error: CallError) -> CallError {
+        match error {
+            CallError::Unanswered(why) => CallError::Unanswered(format!("{why}: {}", self.target.address())),
+            CallError::Refused(refused) if refused.status == 401 => {
+                let text =
+                    format!("elasticsearch: the login is refused: {} (401): {}", refused.kind, self.target.login());
+                CallError::Failed(StoreError::refused(text))
+            }
+            error => error,
         }
     }
 }

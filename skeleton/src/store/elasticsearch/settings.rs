@@ -6,8 +6,7 @@ use serde::Deserialize;
 
 use super::{Client, Elasticsearch, IndexPlan, Names};
 use crate::{
-    config::{Secret, Settings},
-    failure::StoreError,
+    config::{Secret, Settings, SettingsError, range},
     store::StoreBuilder,
     tls::Tls,
 };
@@ -34,7 +33,7 @@ struct StoreSettings {
     #[serde(default = "search")]
     prefix: String,
     /// The time limit of a call.
-    #[serde(default = "five_seconds")]
+    #[serde(default = "five_seconds", deserialize_with = "range::at_least_1")]
     timeout_ms: u64,
     /// The number of replicas of a new index.
     #[serde(default)]
@@ -52,13 +51,16 @@ fn five_seconds() -> u64 {
 impl StoreBuilder for ElasticsearchBuilder {
     type Store = Elasticsearch;
 
-    fn open(&self, settings: &Settings) -> Result<Elasticsearch, StoreError> {
-        let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
+    fn open(&self, settings: &Settings) -> Result<Elasticsearch, SettingsError> {
+        let section: StoreSettings = settings.section("store")?;
         let timeout = Duration::from_millis(section.timeout_ms);
-        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext).map_err(StoreError::broken)?;
+        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext)
+            .map_err(|error| settings.unusable("store", "tls_ca_file", error))?;
+        let client = Client::new(&section.url, section.password.reveal(), timeout, &tls, settings);
+        let names = Names::new(&section.prefix, self.plans);
         Ok(Elasticsearch {
-            client: Client::new(&section.url, section.password.reveal(), timeout, &tls)?,
-            names: Names::new(&section.prefix, self.plans)?,
+            client: client.map_err(|error| settings.unusable("store", "url", error))?,
+            names: names.map_err(|error| settings.unusable("store", "prefix", error))?,
             plans: self.plans,
             replicas: section.number_of_replicas,
         })

@@ -8,12 +8,11 @@ use crate::failure::{StoreError, StoreErrorKind};
 
 /// The codes of a server that is unavailable for now or read-only: a follower after a change of leader, or a database
 /// that was made read-only.
-const UNAVAILABLE: [&str; 6] = [
+const UNAVAILABLE: [&str; 5] = [
     "Neo.ClientError.Cluster.NotALeader",
     "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
     "Neo.TransientError.General.DatabaseUnavailable",
     "Neo.TransientError.Database.DatabaseUnavailable",
-    "Neo.ClientError.Security.Unauthorized",
     "Neo.ClientError.Security.AuthenticationRateLimit",
 ];
 
@@ -27,6 +26,13 @@ const CONFLICT: [&str; 6] = [
     "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
 ];
 
+/// The code of a wrong user or password.
+const UNAUTHORIZED: &str = "Neo.ClientError.Security.Unauthorized";
+
+fn refused() -> StoreError {
+    StoreError::refused(format!("neo4j: the login is refused ({UNAUTHORIZED})"))
+}
+
 /// The error of a server that cannot be reached.
 pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
     StoreError::unavailable(format!("neo4j: {error}"))
@@ -36,11 +42,11 @@ pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
 pub(super) fn store_error(error: Error) -> StoreError {
     match error {
         Error::Neo4j(error) => server_error(&error),
+        Error::AuthenticationError(_) => refused(),
         Error::DeserializationError(error) => unreadable::<()>(&error),
         Error::IOError { .. }
         | Error::ConnectionError
         | Error::ConnectionTimedOut
-        | Error::AuthenticationError(_)
         | Error::Ignored(_)
         | Error::IncompleteBoltExchange
         | Error::RequestIgnoredError
@@ -62,6 +68,9 @@ pub(super) fn unreadable<T>(error: &DeError) -> StoreError {
 
 fn server_error(error: &Neo4jError) -> StoreError {
     let code = error.code();
+    if code == UNAUTHORIZED {
+        return refused();
+    }
     let kind = kind_of(code);
     // The server's message may contain a node's values. Messages about a statement contain only the statement.
     if code.starts_with("Neo.ClientError.Statement.Syntax") || code.starts_with("Neo.ClientError.Statement.Parameter") {

@@ -14,15 +14,23 @@ use neo4rs::{Config, Graph, query};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{store_error, unavailable};
-use crate::failure::{StoreError, StoreErrorKind};
+use crate::{
+    failure::{StoreError, StoreErrorKind},
+    store::target::Target,
+};
 
 /// The shortest time limit for checking that the server responds at all. A server that is slow with queries is slow with
 /// this as well, so it has half of their limit if that is longer.
 const PROBE: Duration = Duration::from_secs(1);
 
+/// How long no login is attempted after the server has refused one. Longer than the server's lock, 5 s.
+const AFTER_REFUSAL: Duration = Duration::from_secs(15);
+
 /// A limited number of connections.
 pub(super) struct Lanes {
     config: Config,
+    target: Target,
+    refused: Mutex<Option<(Instant, StoreError)>>,
     idle: Mutex<Vec<Graph>>,
     probe: Mutex<Option<Graph>>,
     slots: Arc<Semaphore>,
@@ -39,9 +47,11 @@ pub(super) struct Lane {
 
 impl Lanes {
     /// Creates a pool of at most `size` connections, configured by `config`; `limit` is the time limit of a query.
-    pub fn new(config: Config, size: usize, limit: Duration) -> Self {
+    pub fn new(config: Config, target: Target, size: usize, limit: Duration) -> Self {
         Self {
             config,
+            target,
+            refused: Mutex::default(),
             idle: Mutex::default(),
             probe: Mutex::default(),
             slots: Arc::new(Semaphore::new(size)),
@@ -56,7 +66,7 @@ impl Lanes {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let graph = match idle {
             Some(graph) => graph,
-            None => Graph::connect(self.config.clone()).map_err(store_error)?,
+            None => self.connect()?,
         };
         Ok(Lane { graph, lanes: self.clone(), _slot: slot })
     }
@@ -68,13 +78,13 @@ impl Lanes {
         let is_late = |error: &StoreError| error.kind == StoreErrorKind::Unavailable && begun.elapsed() >= self.limit;
         match tokio::time::timeout(self.limit, asking).await {
             Ok(Err(error)) if is_late(&error) => {}
-            Ok(answer) => return answer,
+            Ok(answer) => return answer.map_err(|error| self.located(error)),
             Err(_) => {}
         }
         let text = format!("neo4j: no answer within {} ms", self.limit.as_millis());
         // If the server responds to another query, it is available: only this query took too long.
         let kind = if self.answers().await { StoreErrorKind::Conflict } else { StoreErrorKind::Unavailable };
-        Err(StoreError::new(kind, text))
+        Err(self.located(StoreError::new(kind, text)))
     }
 
     /// Checks whether the server responds, over a separate connection: if queries use all others, the server does not
@@ -83,19 +93,47 @@ impl Lanes {
         let kept = self.probe.lock().unwrap_or_else(PoisonError::into_inner).take();
         let graph = match kept {
             Some(graph) => graph,
-            None => Graph::connect(self.config.clone()).map_err(store_error)?,
+            None => self.connect()?,
         };
         let asking = Box::pin(graph.run(query("RETURN 1")));
         let asked = tokio::time::timeout(self.limit, asking).await;
-        asked
-            .map_err(|_| unavailable(format!("no answer within {} ms", self.limit.as_millis())))?
-            .map_err(store_error)?;
+        let answer = match asked {
+            Ok(answer) => answer.map_err(store_error),
+            Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
+        };
+        answer.map_err(|error| self.located(error))?;
         *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(graph);
         Ok(())
     }
 
+    /// Prepares a connection; it is made with the first query. After a refused login, no attempt is made for a while: the
+    /// server locks a user after some wrong passwords, and the lock would hide the cause.
+    fn connect(&self) -> Result<Graph, StoreError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match refused {
+            Some((at, error)) if at.elapsed() < AFTER_REFUSAL => Err(error),
+            _ => Graph::connect(self.config.clone()).map_err(store_error),
+        }
+    }
+
+    /// Adds the server to an error that concerns all queries, and remembers a refused login.
+    fn located(&self, error: StoreError) -> StoreError {
+        if error.is_refused() {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            return match &*refused {
+                // Returned by an attempt that was not made.
+                Some((at, known)) if at.elapsed() < AFTER_REFUSAL => known.clone(),
+                _ => refused.insert((Instant::now(), error.with_detail(self.target.login()))).1.clone(),
+            };
+        }
+        match error.kind {
+            StoreErrorKind::Unavailable => error.with_detail(self.target.address()),
+            StoreErrorKind::Conflict | StoreErrorKind::Broken => error,
+        }
+    }
+
     async fn answers(&self) -> bool {
-        let Ok(graph) = Graph::connect(self.config.clone()) else { return false };
+        let Ok(graph) = self.connect() else { return false };
         let asking = Box::pin(graph.run(query("RETURN 1")));
         matches!(tokio::time::timeout(PROBE.max(self.limit / 2), asking).await, Ok(Ok(())))
     }

@@ -31,8 +31,8 @@ pub use neo4rs::{BoltType, Query, query};
 pub use tx::Tx;
 
 use self::{lanes::Lanes, outbox::Relay, settings::StoreSettings};
-use super::StoreBuilder;
-use crate::{config::Settings, failure::StoreError};
+use super::{StoreBuilder, target::Target};
+use crate::config::{Settings, SettingsError};
 
 /// The time limit of a migration statement, if the server does not respond: creating a constraint over many nodes takes
 /// time. The server's own limit is shorter (`db.transaction.timeout`).
@@ -68,12 +68,14 @@ impl Neo4j {
 impl StoreBuilder for Neo4jBuilder {
     type Store = Neo4j;
 
-    fn open(&self, settings: &Settings) -> Result<Neo4j, StoreError> {
-        let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
+    fn open(&self, settings: &Settings) -> Result<Neo4j, SettingsError> {
+        let section: StoreSettings = settings.section("store")?;
+        let config = |limit| section.config(limit).map_err(|error| settings.unusable("store", "url", error));
+        let target = Target::new(&section.place(), settings);
         let limit = Duration::from_millis(section.query_timeout_ms);
         Ok(Neo4j {
-            lanes: Arc::new(Lanes::new(section.config(limit + MARGIN)?, section.connections, limit)),
-            patient: Arc::new(section.config(MIGRATION_LIMIT)?),
+            lanes: Arc::new(Lanes::new(config(limit + MARGIN)?, target, section.connections, limit)),
+            patient: Arc::new(config(MIGRATION_LIMIT)?),
             migrations: self.migrations,
             wakeup: Arc::default(),
             relay: Arc::new(Relay::new()),

@@ -6,7 +6,11 @@ use neo4rs::{Config, ConfigBuilder};
 use serde::Deserialize;
 
 use super::error::store_error;
-use crate::{config::Secret, failure::StoreError, tls::Tls};
+use crate::{
+    config::{Secret, range},
+    failure::StoreError,
+    tls::Tls,
+};
 
 /// The number of rows fetched at once; more cost another round trip.
 const ROWS_AT_ONCE: usize = 1000;
@@ -25,10 +29,10 @@ pub(super) struct StoreSettings {
     #[serde(default)]
     allow_plaintext: bool,
     /// The maximum number of connections.
-    #[serde(default = "sixteen")]
+    #[serde(default = "sixteen", deserialize_with = "range::at_least_1")]
     pub(super) connections: usize,
     /// The time limit of a query, in milliseconds.
-    #[serde(default = "four_seconds")]
+    #[serde(default = "four_seconds", deserialize_with = "range::at_least_1")]
     pub(super) query_timeout_ms: u64,
 }
 
@@ -43,7 +47,7 @@ fn four_seconds() -> u64 {
 impl StoreSettings {
     /// The connection settings; `limit` is the time limit for a connection and for each part of an answer.
     pub(super) fn config(&self, limit: Duration) -> Result<Config, StoreError> {
-        let wrong = || StoreError::broken("store.url: write it as bolt://user@host:port, without the password");
+        let wrong = || StoreError::broken("write it as bolt://user@host:port, without the password");
         let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
         // A password would become a part of the user's name, which the server may show.
         let (user, place) = rest.rsplit_once('@').filter(|(user, _)| !user.contains(':')).ok_or_else(wrong)?;
@@ -59,6 +63,13 @@ impl StoreSettings {
             .map_err(store_error)
     }
 
+    /// The server, as errors show it: without the password.
+    pub(super) fn place(&self) -> String {
+        let (_, rest) = self.url.split_once("://").unwrap_or_default();
+        let (user, place) = rest.rsplit_once('@').unwrap_or_default();
+        format!("{place}, user {}", user.split(':').next().unwrap_or_default())
+    }
+
     /// The TLS part of the connection settings. Certificates are always checked, so schemes without that check are
     /// rejected.
     fn encrypted(&self, scheme: &str, place: &str) -> Result<ConfigBuilder, StoreError> {
@@ -66,7 +77,7 @@ impl StoreSettings {
         let builder = ConfigBuilder::default();
         if scheme.ends_with("+ssc") {
             return Err(StoreError::broken(format!(
-                "store.url: {scheme}:// does not check certificates: write {}:// and set store.tls_ca_file",
+                "{scheme}:// does not check certificates: write {}:// and set store.tls_ca_file",
                 scheme.replace("+ssc", "+s")
             )));
         }

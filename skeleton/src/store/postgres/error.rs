@@ -1,19 +1,29 @@
 //! Classifies errors of the Postgres client.
 
-use tokio_postgres::error::SqlState;
+use std::error::Error;
 
-use crate::failure::{StoreError, StoreErrorKind};
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::{
+    causes::{causes, with_causes},
+    failure::{StoreError, StoreErrorKind},
+};
 
 pub(super) fn unavailable(error: impl std::fmt::Display) -> StoreError {
     StoreError::unavailable(format!("postgres: {error}"))
 }
 
+/// The server's message and SQLSTATE if the server has responded, or else the error with its causes. Without the
+/// server's detail: it may contain the values of a row.
+pub(super) fn text_of(error: &(dyn Error + 'static)) -> String {
+    match causes(error).find_map(|cause| cause.downcast_ref::<DbError>()) {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => with_causes(error),
+    }
+}
+
 pub(super) fn store_error(error: tokio_postgres::Error) -> StoreError {
-    let text = match error.as_db_error() {
-        // Without the detail: it may contain the values of a row.
-        Some(db) => format!("postgres: {} ({})", db.message(), db.code().code()),
-        None => format!("postgres: {error}"),
-    };
+    let text = format!("postgres: {}", text_of(&error));
     let Some(code) = error.code() else {
         let kind = if error.is_closed()
             || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>())

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, error::SqlState};
 use tracing::{info, warn};
 
-use super::error::{store_error, unavailable};
+use super::error::{store_error, text_of, unavailable};
 use crate::failure::StoreError;
 
 /// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.
@@ -77,7 +77,7 @@ impl From<StoreError> for Failed {
 
 impl From<refinery::Error> for Failed {
     fn from(error: refinery::Error) -> Self {
-        let text = format!("a migration failed: {error}");
+        let text = format!("a migration failed: {}", text_of(&error));
         if is_locked(&error) { Self::Locked(text) } else { Self::Otherwise(StoreError::broken(text)) }
     }
 }

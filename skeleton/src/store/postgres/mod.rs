@@ -7,6 +7,7 @@
 
 mod bookmarks;
 mod bound;
+mod connecting;
 mod counts;
 mod decisions;
 mod delays;
@@ -36,7 +37,7 @@ mod unreadable;
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_postgres::{
@@ -48,7 +49,7 @@ use uuid::Uuid;
 
 pub use self::tx::Tx;
 use self::{
-    error::{store_error, unavailable},
+    error::store_error,
     in_flight::InFlight,
     outbox::{Relay, Standby},
     probe::Probe,
@@ -59,9 +60,10 @@ use self::{
 use super::{
     CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
     names_of,
+    target::Target,
 };
 use crate::{
-    config::{Secret, Settings},
+    config::{Secret, Settings, SettingsError, range},
     failure::StoreError,
     tls::Tls,
 };
@@ -102,6 +104,7 @@ pub struct Postgres {
     config: Arc<tokio_postgres::Config>,
     tls: MakeRustlsConnect,
     patience: Duration,
+    target: Arc<Target>,
     migrations: &'static [(&'static str, &'static str)],
     wakeup: Arc<Notify>,
     relay: Arc<Relay>,
@@ -128,14 +131,14 @@ struct StoreSettings {
     #[serde(default)]
     allow_plaintext: bool,
     /// The maximum number of connections.
-    #[serde(default = "sixteen")]
+    #[serde(default = "sixteen", deserialize_with = "range::at_least_1")]
     connections: usize,
     /// The time limit of a statement. If the server has not responded a second later, it counts as unavailable.
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "half_a_minute", deserialize_with = "range::at_least_1")]
     statement_timeout_ms: u64,
     /// The time limit of an idle transaction. It must be longer than any handler may take: otherwise, that handler
     /// never completes.
-    #[serde(default = "over_a_minute")]
+    #[serde(default = "over_a_minute", deserialize_with = "range::at_least_1")]
     idle_transaction_ms: u64,
 }
 
@@ -163,7 +166,7 @@ impl Postgres {
     /// # Errors
     /// Fails if the store does not respond or the statement is invalid.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
+        let client = InFlight::new(self.client().await?, self.tls.clone());
         let answer = within(self.patience, async {
             let statement = prepared(&client, sql).await?;
             client.query(&statement, parameters).await
@@ -186,7 +189,7 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::query`].
     pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        let client = InFlight::new(self.pool.get().await.map_err(unavailable)?, self.tls.clone());
+        let client = InFlight::new(self.client().await?, self.tls.clone());
         let answer = within(self.patience, async {
             let statement = prepared(&client, sql).await?;
             client.execute(&statement, parameters).await
@@ -202,11 +205,16 @@ impl Postgres {
         (status.size - status.available, status.max_size)
     }
 
+    /// Takes a connection from the pool.
+    async fn client(&self) -> Result<Object, StoreError> {
+        self.pool.get().await.map_err(|error| self.target.pool_error(error))
+    }
+
     async fn connect(&self) -> Result<Client, StoreError> {
         let connecting = self.config.connect(self.tls.clone());
         let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
         let (client, connection) =
-            connected.map_err(|_| unavailable("no connection within 5 s"))?.map_err(unavailable)?;
+            connected.map_err(|_| self.target.no_answer())?.map_err(|error| self.target.connect_error(&error))?;
         tokio::spawn(connection);
         Ok(client)
     }
@@ -215,10 +223,12 @@ impl Postgres {
 impl StoreBuilder for PostgresBuilder {
     type Store = Postgres;
 
-    fn open(&self, settings: &Settings) -> Result<Postgres, StoreError> {
-        let section: StoreSettings = settings.section("store").map_err(StoreError::broken)?;
-        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext).map_err(StoreError::broken)?;
-        let mut config = encryption::config_of(&section.url, &tls)?;
+    fn open(&self, settings: &Settings) -> Result<Postgres, SettingsError> {
+        let section: StoreSettings = settings.section("store")?;
+        let tls = Tls::new(section.tls_ca_file.as_deref(), section.allow_plaintext)
+            .map_err(|error| settings.unusable("store", "tls_ca_file", error))?;
+        let mut config =
+            encryption::config_of(&section.url, &tls).map_err(|error| settings.unusable("store", "url", error))?;
         let tls = MakeRustlsConnect::new(tls.client_config());
         if !section.password.reveal().is_empty() {
             config.password(section.password.reveal());
@@ -238,10 +248,11 @@ impl StoreBuilder for PostgresBuilder {
         };
         let pool = Pool::builder(manager).max_size(section.connections).timeouts(timeouts).runtime(Runtime::Tokio1);
         Ok(Postgres {
-            pool: pool.build().map_err(StoreError::broken)?,
+            pool: pool.build().map_err(|error| settings.unusable("store", "connections", error))?,
             config: Arc::new(fenced(&config)),
             tls,
             patience: patience(section.statement_timeout_ms),
+            target: Arc::new(Target::new(&connecting::place(&config), settings)),
             migrations: self.migrations,
             wakeup: Arc::default(),
             relay: Arc::default(),
@@ -257,7 +268,7 @@ impl Store for Postgres {
     const EXPIRING: &'static [&'static str] = &names_of(EXPIRING);
 
     async fn begin(&self, service: &Arc<ServiceContext>, inbox_ids: &[Uuid]) -> Result<Tx, StoreError> {
-        let client = self.pool.get().await.map_err(unavailable)?;
+        let client = self.client().await?;
         Tx::begin(
             Session::new(client, self.tls.clone()),
             UnitOfWork::new(service.clone()),

@@ -139,4 +139,12 @@ pub const REMOVALS: &[Removal] = &[
         replace: "",
         test: "large_outbox::a_connection_keeps_a_limited_number_of_prepared_statements",
     },
+    Removal {
+        name: "neo4j-lock",
+        without: "a wrong password is tried until Neo4j locks its user, for all services that share it",
+        file: "skeleton/src/store/neo4j/lanes.rs",
+        find: "Some((at, error)) if at.elapsed() < AFTER_REFUSAL => Err(error),",
+        replace: "Some((at, error)) if at.elapsed() > Duration::MAX => Err(error),",
+        test: "logins::neo4j_refuses_a_wrong_password_and_is_not_asked_until_it_locks_the_user",
+    },
 ];

@@ -1,7 +1,5 @@
 //! One call: the request and its response.
 
-use std::fmt;
-
 use elasticsearch::http::{
     Method,
     headers::{CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -10,6 +8,7 @@ use elasticsearch::http::{
 use serde_json::Value;
 
 use super::{Body, CallError, Client, Refused};
+use crate::causes::with_causes;
 
 impl Client {
     pub(super) async fn exchange(&self, method: Method, path: &str, body: Body) -> Result<Value, CallError> {
@@ -40,6 +39,6 @@ async fn read(response: Response, path: &str) -> Result<Value, CallError> {
     Err(CallError::Refused(Refused::new(status.as_u16(), error, what)))
 }
 
-fn unanswered(error: impl fmt::Display) -> CallError {
-    CallError::Unanswered(error.to_string())
+fn unanswered(error: elasticsearch::Error) -> CallError {
+    CallError::Unanswered(with_causes(&error))
 }

@@ -1,0 +1,31 @@
+//! The names of settings, as errors show them.
+
+use super::Settings;
+
+/// How similar two names must be, from 0 to 1, for one to be taken for a typing error of the other.
+const SIMILAR: f64 = 0.8;
+
+impl Settings {
+    /// Settings of a section with their variables: `store.url (CONTACTS__STORE__URL)`.
+    pub(crate) fn names(&self, section: &str, keys: &[&str]) -> String {
+        let named = keys.iter().map(|key| format!("{section}.{key} ({})", self.variable(section, key)));
+        named.collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The environment variable that sets a value.
+    pub(crate) fn variable(&self, section: &str, key: &str) -> String {
+        format!("{}__{section}__{key}", self.service).to_uppercase().replace('.', "__")
+    }
+
+    /// Where a section is set besides its variables.
+    pub(super) fn in_file(&self, section: &str) -> String {
+        format!("the section [{section}] in the file that {}_CONFIG names", self.service.to_uppercase())
+    }
+}
+
+/// A question after a name that does not exist: `, did you mean ...?`. Empty if no known name is similar.
+pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let scored = known.into_iter().map(|known| (strsim::jaro(name, known), known));
+    let best = scored.filter(|(score, _)| *score >= SIMILAR).max_by(|one, other| one.0.total_cmp(&other.0));
+    best.map(|(_, known)| format!(", did you mean `{known}`?")).unwrap_or_default()
+}

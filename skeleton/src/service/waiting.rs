@@ -1,0 +1,43 @@
+//! What a start waits for: the store, and the broker's answer to the login.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::StartError;
+use crate::{config::LifeSettings, messaging::rabbit::Link, store::Store};
+
+/// How long the start waits for the outcome of the first attempt to connect to the broker.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
+
+/// Checks that the broker does not refuse the login. A broker that cannot be reached is not waited for.
+pub(super) async fn accepted_by_broker(link: &Link) -> Result<(), StartError> {
+    match tokio::time::timeout(FIRST_ATTEMPT, link.first_attempt()).await {
+        Ok(Err(error)) if error.is_login_refused() => Err(StartError::Broker(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until the store responds, and migrates it.
+pub(super) async fn store_ready<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
+    wait_for(store, life).await?;
+    store.migrate().await.map_err(StartError::Store)
+}
+
+/// Waits until the store responds, for `life.startup_timeout_s` at most.
+async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
+    let deadline = Instant::now() + Duration::from_secs(life.startup_timeout_s);
+    let mut told = false;
+    loop {
+        let Err(error) = store.ping().await else { return Ok(()) };
+        // The server has responded: waiting does not change its answer.
+        if error.is_refused() || Instant::now() >= deadline {
+            return Err(StartError::Store(error));
+        }
+        if !std::mem::replace(&mut told, true) {
+            warn!(%error, startup_timeout_s = life.startup_timeout_s, "the store does not respond yet; waiting for it");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
