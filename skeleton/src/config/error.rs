@@ -7,8 +7,8 @@ use serde::de::{DeserializeOwned, Error};
 
 use super::{
     Settings,
+    masking::is_secret,
     names::suggestion,
-    secret::is_secret,
     setting::Setting,
     wrong::{Key, Wrong},
 };

@@ -31,7 +31,8 @@ pub(super) fn shown_text(key: &str, text: &str) -> String {
     if is_secret(key) { HIDDEN.to_owned() } else { without_password(text) }
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a setting holds a secret, by its name.
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRETS.iter().any(|part| name.contains(part))
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::probe;
 
-/// Much shorter than `life.patience_s`, 300 by default.
+/// Much shorter than `life.startup_timeout_s`, 300 by default.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
 const WRONG: &str = "a-wrong-password";
@@ -118,7 +118,7 @@ async fn a_store_that_cannot_be_reached_is_named_with_its_address_and_setting() 
     let port = unused_port();
     let place = format!("127.0.0.1:{port}");
     let at = |scheme: &str, path: &str| {
-        settings(&[("store", "url", &format!("{scheme}://kith@{place}{path}")), ("life", "patience_s", "0")])
+        settings(&[("store", "url", &format!("{scheme}://kith@{place}{path}")), ("life", "startup_timeout_s", "0")])
     };
 
     let postgres = why_not_started(probe::service(), at("postgres", "/kith")).await;

@@ -128,7 +128,7 @@ impl Lanes {
         }
         match error.kind {
             StoreErrorKind::Unavailable => error.with_detail(self.target.address()),
-            StoreErrorKind::Conflict | StoreErrorKind::Broken => error,
+            StoreErrorKind::Conflict | StoreErrorKind::Unstorable | StoreErrorKind::Broken => error,
         }
     }
 

@@ -5,7 +5,7 @@ use tokio_postgres::{
     config::{Host, SslMode},
 };
 
-use crate::{causes::with_causes, failure::StoreError, tls::Tls};
+use crate::{failure::StoreError, tls::Tls};
 
 /// The form of a URL with TLS.
 const ENCRYPTED: &str = "postgres://user@host:5432/database?sslmode=require";

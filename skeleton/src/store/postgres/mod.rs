@@ -59,8 +59,7 @@ use self::{
 };
 use super::{
     CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
-    names_of,
-    target::Target,
+    names_of, target::Target,
 };
 use crate::{
     config::{Secret, Settings, SettingsError, range},
