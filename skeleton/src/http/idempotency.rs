@@ -1,6 +1,6 @@
 //! Idempotent HTTP writes: a request under an `Idempotency-Key` runs once, and a repeated one gets the first response.
 //!
-//! A key belongs to its principal and is kept for 24 hours. The same key with another method, path or body is refused
+//! A key belongs to its principal and is kept for 24 hours. The same key with another method, path, query or body is refused
 //! with 422, and while the first request is in progress a repeated one is refused with 409. A response is stored if
 //! repeating the request would give the same one: successes and refusals, but no 401, 408 or 429, no error of ours, and
 //! nothing larger than [`LARGEST_STORED`]. In all other cases the repeated request runs again under the same request id,
@@ -45,6 +45,8 @@ pub struct RequestHead {
     pub method: Method,
     /// The path.
     pub path: String,
+    /// The query string, without the question mark; empty if there is none.
+    pub query: String,
     /// The headers, including the key.
     pub headers: HeaderMap,
 }

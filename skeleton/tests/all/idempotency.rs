@@ -161,16 +161,17 @@ async fn a_repeated_request_gets_the_first_response_and_without_a_key_it_runs_ag
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_one_principal_method_path_and_body() {
+async fn a_key_belongs_to_one_principal_method_path_query_and_body() {
     let scene = start().await;
     scene.order("k1", "book").await;
 
     let body = scene.order("k1", "pen").await;
     let method = told(scene.send(Method::PUT, "/orders", "ada", Some("k1"), "book").await).await;
     let path = told(scene.send(Method::POST, "/others", "ada", Some("k1"), "book").await).await;
+    let query = told(scene.send(Method::POST, "/orders?express=yes", "ada", Some("k1"), "book").await).await;
     let principal = told(scene.send(Method::POST, "/orders", "bob", Some("k1"), "book").await).await;
 
-    for (status, problem) in [body, method, path] {
+    for (status, problem) in [body, method, path, query] {
         assert_eq!((status, &problem["type"]), (422, &json!("urn:kith:problem:idempotency-key-reused")));
     }
     assert_eq!(principal, (201, json!({ "run": 2 })));

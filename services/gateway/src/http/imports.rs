@@ -56,7 +56,7 @@ pub fn routes(api: &Api) -> Routes {
     let send = send.and(warp::header::headers_cloned()).and(query()).and(warp::body::stream());
     let send = send.then(move |caller: Caller, headers: HeaderMap, query: Query, body| {
         let request = Upload::new(&headers, &query, body).and_then(|upload| {
-            let head = RequestHead { method: Method::POST, path: PATH.to_owned(), headers };
+            let head = RequestHead { method: Method::POST, path: PATH.to_owned(), query: String::new(), headers };
             IdempotentRequest::try_new(&store, &head, upload.head().as_bytes(), caller, upload)
         });
         async move {

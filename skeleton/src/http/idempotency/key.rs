@@ -31,7 +31,11 @@ impl Key {
             account_id: principal.account_id(),
             method: head.method.to_string(),
             path: head.path.clone(),
-            body_hash: hash(&[key.as_bytes(), body]),
+            // Without a query as in earlier builds, whose keys stay valid.
+            body_hash: match head.query.as_bytes() {
+                [] => hash(&[key.as_bytes(), body]),
+                query => hash(&[key.as_bytes(), body, query]),
+            },
         };
         Ok(Some(Self { store: store.clone(), request }))
     }

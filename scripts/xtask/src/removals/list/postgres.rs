@@ -107,7 +107,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/store/postgres/idempotency.rs",
         find: "if !is_same {",
         replace: "if !is_same && false {",
-        test: "idempotency::a_key_belongs_to_one_principal_method_path_and_body",
+        test: "idempotency::a_key_belongs_to_one_principal_method_path_query_and_body",
     },
     Removal {
         name: "abandoned-connection",
