@@ -28,13 +28,14 @@ where
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let target = warp::method().and(warp::path::full()).and(query);
     let whole = principal.and(target).and(warp::header::headers_cloned()).and(bytes());
-    let request = move |principal: P, method: Method, path: FullPath, query: String, headers: HeaderMap, body: Bytes| {
-        let head = RequestHead { method, path: path.as_str().to_owned(), query, headers };
-        // The key is checked before the body; nothing is stored unless both are valid.
-        let request = Key::of(&store, &head, &principal, &body)
-            .and_then(|key| Ok(IdempotentRequest { principal, body: read_body(&head.headers, &body)?, key }));
-        async move { request.map_err(warp::reject::custom) as Result<_, Rejection> }
-    };
+    let request =
+        move |principal: P, method: Method, path: FullPath, query: String, headers: HeaderMap, body: Bytes| {
+            let head = RequestHead { method, path: path.as_str().to_owned(), query, headers };
+            // The key is checked before the body; nothing is stored unless both are valid.
+            let request = Key::of(&store, &head, &principal, &body)
+                .and_then(|key| Ok(IdempotentRequest { principal, body: read_body(&head.headers, &body)?, key }));
+            async move { request.map_err(warp::reject::custom) as Result<_, Rejection> }
+        };
     whole.and_then(request).boxed()
 }
 

@@ -137,7 +137,7 @@ impl<S: Store> Queue<S> {
     async fn refuse_all(&self, messages: &[&Incoming], stop: &Stop) -> bool {
         let refusals: Vec<_> = messages.iter().map(|message| self.finish(message, stop)).collect();
         let refusing = stream::iter(refusals).buffer_unordered(AT_ONCE);
-        refusing.all(|is_parked| ready(is_parked)).await
+        refusing.all(ready).await
     }
 
     /// Brings one message to an outcome: handled, waiting, dropped or parked. False if the service stops before that.
