@@ -62,6 +62,7 @@ pub(crate) async fn singleton<S, F, Out>(
                 held_until = asked_at + lasts * 2 / 3;
                 if let Some(panic) = panic_of(&mut running).await {
                     // The supervision counts it, and restarts the singleton after a pause; meanwhile, another replica may.
+                    gauge!("singleton_running", "singleton" => name).set(0.0);
                     release(name, store, &lease).await;
                     panic::resume_unwind(panic);
                 }

@@ -11,7 +11,7 @@ use events::accounts::{
 use events::versions::Supersedes;
 use sha2::{Digest, Sha256};
 use skeleton::{
-    HandlerResult, Postgres, Problem, Publish, ReadContext, RequestHandlers, saga,
+    Failure, HandlerResult, Postgres, Problem, Publish, ReadContext, RequestHandlers, saga,
     store::{Transaction, postgres::Tx},
 };
 use uuid::Uuid;
@@ -130,6 +130,10 @@ async fn open_session(attempt: Attempt, tx: &mut Tx) -> HandlerResult<SessionVie
     let session = Session { id, account_id, tokens_expire_at: tokens.expiry(now) };
     let refresh = tokens.first_refresh(id);
     if store::insert_session(tx, &session, now).await? {
+        // The insert waits for a transaction that ends the session: that one has committed now.
+        if store::has_ended(tx, id).await? {
+            return Err(Failure::retry("the session was ended meanwhile"));
+        }
         store::insert_token(tx, id, &refresh.digest(), now).await?;
         let new_device = store::remember_device(tx, account_id, &attempt.device, now).await?;
         tx.publish(signed_in(&session, &attempt.device, new_device, now))?;

@@ -248,7 +248,7 @@ pub async fn update_session(tx: &mut Tx, session: &Session, now: DateTime<Utc>) 
 pub async fn delete_session(tx: &mut Tx, account: Uuid, session: Uuid) -> Result<Option<Session>, StoreError> {
     let sql = "with ended as (delete from sessions where account_id = $1 and session_id = $2
              returning session_id, account_id, tokens_expire_at),
-         noted as (insert into ended_sessions (session_id) select session_id from ended)
+         noted as (insert into ended_sessions (session_id) select session_id from ended on conflict do nothing)
          select session_id, account_id, tokens_expire_at from ended";
     Ok(tx.query_opt(sql, &[&account, &session]).await?.map(read_session))
 }
@@ -257,7 +257,7 @@ pub async fn delete_session(tx: &mut Tx, account: Uuid, session: Uuid) -> Result
 pub async fn delete_sessions(tx: &mut Tx, account: Uuid, but: Option<Uuid>) -> Result<Vec<Session>, StoreError> {
     let sql = "with ended as (delete from sessions where account_id = $1 and session_id is distinct from $2
              returning session_id, account_id, tokens_expire_at),
-         noted as (insert into ended_sessions (session_id) select session_id from ended)
+         noted as (insert into ended_sessions (session_id) select session_id from ended on conflict do nothing)
          select session_id, account_id, tokens_expire_at from ended";
     Ok(tx.query(sql, &[&account, &but]).await?.into_iter().map(read_session).collect())
 }

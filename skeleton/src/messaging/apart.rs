@@ -54,6 +54,9 @@ struct Progress {
     tried_through: i64,
     is_read: bool,
     has_failed: bool,
+    /// Whether messages of this pass were tried, and whether some were left because they would overtake another.
+    has_tried: bool,
+    has_left: bool,
     /// The number of attempts without a failure since the last one.
     confirmed: usize,
     pause: Duration,
@@ -73,12 +76,14 @@ impl Progress {
     fn new(now: DateTime<Utc>) -> Self {
         let (pause, retry_at) = (FIRST_PAUSE, now + span(FIRST_PAUSE));
         let (in_flight, tried_through, confirmed) = (0, 0, 0);
-        Self { in_flight, tried_through, is_read: false, has_failed: false, confirmed, pause, retry_at }
+        let (is_read, has_failed, has_tried, has_left) = (false, false, false, false);
+        Self { in_flight, tried_through, is_read, has_failed, has_tried, has_left, confirmed, pause, retry_at }
     }
 
     fn step(&mut self, now: DateTime<Utc>) -> Step {
         if self.in_flight == 0 {
-            if self.confirmed >= WIDTH || (self.is_read && !self.has_failed) {
+            let is_through = self.is_read && !self.has_failed && (self.has_tried || !self.has_left);
+            if self.confirmed >= WIDTH || is_through {
                 return Step::Confirmed;
             }
             if self.is_read {
@@ -93,7 +98,8 @@ impl Progress {
         Step::Read(self.tried_through)
     }
 
-    /// Takes messages to publish now, by subject: up to the limit, and none with an earlier postponed message.
+    /// Takes messages to publish now: up to the limit, and none with an earlier postponed message. Of a subject, whose
+    /// order spans several routes, only the first is taken; the relay publishes the others in their order.
     fn take(&mut self, rows: Vec<OutboxRow>, first: &BTreeMap<i64, i64>, is_all: bool) -> Vec<Vec<OutboxRow>> {
         self.is_read = is_all;
         let mut subjects: BTreeMap<i64, Vec<OutboxRow>> = BTreeMap::new();
@@ -107,16 +113,22 @@ impl Progress {
             self.tried_through = row.position;
             if is_next {
                 subjects.insert(key, vec![row]);
-            } else if let Some(rows) = subjects.get_mut(&key) {
+            } else if row.envelope.sequence.is_none()
+                && let Some(rows) = subjects.get_mut(&key)
+            {
                 rows.push(row);
+            } else {
+                self.has_left = true;
             }
         }
+        self.has_tried |= !subjects.is_empty();
         self.in_flight += subjects.len();
         subjects.into_values().collect()
     }
 
     fn begin_again(&mut self, now: DateTime<Utc>) {
         (self.tried_through, self.is_read, self.has_failed) = (0, false, false);
+        (self.has_tried, self.has_left) = (false, false);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.retry_at = now + span(self.pause);
     }
@@ -199,6 +211,12 @@ impl Apart {
         counter!("outbox_relayed_total").increment(attempt.done.len() as u64);
         let positions: Vec<i64> = attempt.done.iter().map(|row| row.position).collect();
         store.remove(&positions).await
+    }
+
+    /// Clears the state: another replica relays.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+        self.show();
     }
 
     fn show(&self) {

@@ -66,8 +66,8 @@ impl Postponed {
     /// Clears the state: another replica relays.
     pub(super) fn clear(&mut self) {
         self.apart.clear();
+        self.is_complete = false;
         if self.refreshed.take().is_some() {
-            self.is_complete = false;
             self.routes.clear();
             self.show();
             gauge!("rows_unreadable").set(0.0);
@@ -114,8 +114,8 @@ impl Postponed {
     /// Messages of this route are retried with the others.
     pub(super) fn is_confirmed_again(&mut self, route: &Route) {
         self.apart.remove(route);
-        // Its messages are read from the store at once.
-        self.refreshed = None;
+        // Its messages are read from the store at once; until that has succeeded, any message may be postponed.
+        (self.refreshed, self.is_complete) = (None, false);
     }
 
     /// Whether a message is known to be unroutable, or is published apart.

@@ -97,7 +97,7 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
     async fn turn(&self, postponed: &mut Postponed, apart: &mut Apart) -> Result<PassResult, StoreError> {
         let Some(rows) = self.store.next(self.window).await? else {
             postponed.clear();
-            *apart = Apart::default();
+            apart.clear();
             return Ok(PassResult::Elsewhere);
         };
         apart.go_on(&self.store, &self.publisher, self.window, postponed, self.environment.now()).await?;

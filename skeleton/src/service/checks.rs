@@ -23,13 +23,13 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Checks the dependencies of the service.
 pub(super) struct Checks<S> {
     store: S,
-    links: [Link; 2],
+    links: Vec<Link>,
     store_check: watch::Sender<Finding>,
     broker_check: watch::Sender<Finding>,
 }
 
 impl<S: Store> Checks<S> {
-    pub(super) fn new(health: &Health, store: S, links: [Link; 2]) -> Self {
+    pub(super) fn new(health: &Health, store: S, links: Vec<Link>) -> Self {
         Self { store, links, store_check: health.check("store", true), broker_check: health.check("broker", false) }
     }
 

@@ -143,7 +143,7 @@ impl Phase {
     }
 
     /// Watches the connections and the store, counts what waits, and removes what has expired.
-    fn watch<S: Store>(&mut self, app: &App<S>, health: &Arc<Health>, links: [Link; 2], stop: &Stop) {
+    fn watch<S: Store>(&mut self, app: &App<S>, health: &Arc<Health>, links: Vec<Link>, stop: &Stop) {
         let (started, connected, stopping) = (health.clone(), links.clone(), stop.clone());
         self.supervise("start", stop.clone(), move || {
             start_is_over(started.clone(), connected.clone(), stopping.clone())
@@ -210,10 +210,8 @@ impl<S: Store> Service<S> {
         let publisher = parts.publisher(&publishing);
         let exchanges_requests = !self.calls.is_empty() || !self.answers.bindings.is_empty();
         // Their own, because a queue of events that does not respond may block the connection that publishes.
-        let asking = match exchanges_requests {
-            true => parts.sending_link("requests", &last_stop),
-            false => publishing.clone(),
-        };
+        let asking_apart = exchanges_requests.then(|| parts.sending_link("requests", &last_stop));
+        let asking = asking_apart.clone().unwrap_or_else(|| publishing.clone());
         let requests = parts.requests(&self.calls, &consuming, &asking, &last_stop);
         let queues = parts.queues(&self.subscriptions, self.jobs.as_ref());
         let Assembled { common, store, service, .. } = parts;
@@ -242,7 +240,9 @@ impl<S: Store> Service<S> {
             doors.answer_requests(server, &consuming, &asking, &doors_stop);
         }
         last.watch_topology(&topology_spec, &health, &consuming, &last_stop);
-        last.watch(&app, &health, [publishing, consuming], &last_stop);
+        let mut links = vec![publishing, consuming];
+        links.extend(asking_apart);
+        last.watch(&app, &health, links, &last_stop);
 
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), build = build(), "started");
         let phases = vec![doors, sending, last];
@@ -299,7 +299,7 @@ impl<S> Running<S> {
 
 /// Marks the start as finished once both connections to the broker are up. Before that, a replica that receives no
 /// messages would count as ready, and the one it replaces would stop.
-async fn start_is_over(health: Arc<Health>, links: [Link; 2], stop: Stop) {
+async fn start_is_over(health: Arc<Health>, links: Vec<Link>, stop: Stop) {
     let connected = async {
         for link in &links {
             link.up().await;

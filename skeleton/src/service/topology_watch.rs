@@ -41,13 +41,16 @@ impl TopologyWatch {
 
     /// The queues that do not exist. `None` if the broker does not respond, which other checks report.
     async fn missing(&self) -> Option<Vec<String>> {
-        let mut missing = Vec::new();
+        let (mut missing, mut has_answer) = (Vec::new(), false);
         for queue in &self.queues {
-            if waiting_in(&self.link, queue).await.ok()?.is_none() {
+            // One queue without an answer must not hide the others.
+            let Ok(waiting) = waiting_in(&self.link, queue).await else { continue };
+            has_answer = true;
+            if waiting.is_none() {
                 missing.push(queue.clone());
             }
         }
-        Some(missing)
+        has_answer.then_some(missing)
     }
 
     fn show(&self, missing: &[String], told: &[String]) {

@@ -19,6 +19,7 @@ mod outgoing;
 mod pipelined_batch;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod publish;
 mod rebuildable;
 mod sagas;
 pub mod schedules;
@@ -48,6 +49,7 @@ pub use outbox::{COUNTED, Outbox, OutboxRow, Route};
 pub(crate) use outgoing::in_all_versions;
 pub use outgoing::{Outcome, Outgoing, Publisher};
 pub use pipelined_batch::{PipelineSlot, PipelinedBatch};
+pub use publish::Publish;
 pub use rebuildable::Rebuildable;
 pub use sagas::{KeepSagas, SagaPhase, SagaRow, SagaStep, SagaTimeout, Sagas};
 pub use schedules::ScheduleRuns;
@@ -60,7 +62,7 @@ pub use set_aside::{CursorsToCheck, Filter, SetAside, State, moment};
 pub(crate) use set_aside::{EXACT, keepable, kept_headers};
 pub(crate) use slice::page_limit;
 pub use slice::{Slice, Sum};
-pub use work::{Ending, PendingMessage, Publish, ServiceContext, UnitOfWork};
+pub use work::{Ending, PendingMessage, ServiceContext, UnitOfWork};
 
 /// Builds the store of a service. It exists before the settings are read.
 pub trait StoreBuilder: Send + Sync + 'static {

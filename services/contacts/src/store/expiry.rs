@@ -4,10 +4,10 @@
 use chrono::{DateTime, Utc};
 use skeleton::{Postgres, StoreError};
 
-/// The parts of files that were never submitted.
+/// The parts of files that were never submitted. Locked, so that a file that is submitted at this moment keeps its parts.
 pub const PARTS: &str = "delete from import_parts where ctid = any(array(
     select p.ctid from imports i join import_parts p using (import_id)
-    where i.created_at < $1 and i.status = 'uploading' limit $2))";
+    where i.created_at < $1 and i.status = 'uploading' limit $2 for update of i skip locked))";
 
 /// Imports of files that were never submitted, once their parts are deleted.
 pub const UPLOADS: &str = "delete from imports where import_id = any(array(

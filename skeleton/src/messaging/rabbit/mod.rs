@@ -7,6 +7,7 @@
 
 mod deliveries;
 mod error;
+mod frames;
 mod headers;
 mod history;
 mod link;

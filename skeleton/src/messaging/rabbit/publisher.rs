@@ -10,25 +10,16 @@ use futures::future::join_all;
 use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm,
     options::{BasicPublishOptions, ConfirmSelectOptions},
-    types::{AMQPValue, FieldTable, ShortString},
 };
 use tracing::warn;
 use uuid::Uuid;
 
 use super::{
     BrokerError, Link, answered, lasting,
-    link::{OwnLink, SENT_FRAME_BYTES, closes_a_channel},
+    frames::{headers_fit, names_fit},
+    link::{OwnLink, closes_a_channel},
 };
 use crate::messaging::{Outcome, Outgoing, Publisher};
-
-/// The maximum length of a name in AMQP, such as a routing key.
-const MAX_NAME: usize = 255;
-
-/// The maximum size of a message's headers: one frame, less 1 kB for the other properties.
-const MAX_HEADERS: usize = SENT_FRAME_BYTES as usize - 1024;
-
-/// The bytes of a header beside its name and its text: the lengths of both, and a type.
-const HEADER_OVERHEAD: usize = 6;
 
 /// A channel for sending: the present one, or a new one once that is closed. The sending connection may be replaced
 /// while the consuming one stays.
@@ -224,7 +215,8 @@ impl RabbitPublisher {
                 Ok(Some(answer)) => outcome_of(message, &answer, &returned(std::slice::from_ref(&answer))),
                 Ok(None) | Err(_) => Outcome::Unknown,
             };
-            if *outcome == Outcome::Unknown {
+            // The rest is published once the route of a message without a confirm is apart.
+            if matches!(*outcome, Outcome::Unknown | Outcome::Unconfirmed) {
                 return;
             }
         }
@@ -239,31 +231,33 @@ impl RabbitPublisher {
         })
     }
 
-    /// Publishes messages over a channel of their own, each after the confirm of the one before. Fills in the outcomes.
-    async fn publish_over(
-        &self,
-        link: &Link,
-        messages: &[Outgoing],
-        outcomes: &mut Vec<Outcome>,
-    ) -> Result<(), BrokerError> {
+    /// Publishes a message over a channel of its own.
+    async fn publish_over(&self, link: &Link, message: &Outgoing) -> Result<Outcome, BrokerError> {
+        let properties = lasting(message, link.user());
+        if names_fit(message).and_then(|()| headers_fit(&properties)).is_err() {
+            // Left to the relay, which sets it aside.
+            return Ok(Outcome::Unroutable);
+        }
         let (channel, _) = link.channel().await?;
         answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        for message in messages {
-            let properties = lasting(message, link.user());
-            if names_fit(message).and_then(|()| headers_fit(&properties)).is_err() {
-                // Left to the relay, which sets it aside.
-                outcomes.push(Outcome::Unroutable);
-                continue;
+        let sent = send(&channel, &message.exchange, &message.routing_key, &message.body, properties).await?;
+        Ok(match sent.await? {
+            Confirmation::Ack(None) => Outcome::Confirmed,
+            Confirmation::Ack(Some(_)) => Outcome::Unroutable,
+            Confirmation::Nack(_) | Confirmation::NotRequested => Outcome::Unconfirmed,
+        })
+    }
+
+    async fn publish_one_apart(&self, link: &Link, message: &Outgoing) -> Outcome {
+        match tokio::time::timeout(APART_TIMEOUT, self.publish_over(link, message)).await {
+            Ok(Ok(outcome)) => outcome,
+            // Not because of a queue: left to the relay, which publishes the message with the others again.
+            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
+                Outcome::Unroutable
             }
-            let sent = send(&channel, &message.exchange, &message.routing_key, &message.body, properties).await?;
-            let outcome = match sent.await? {
-                Confirmation::Ack(None) => Outcome::Confirmed,
-                Confirmation::Ack(Some(_)) => Outcome::Unroutable,
-                Confirmation::Nack(_) | Confirmation::NotRequested => Outcome::Unconfirmed,
-            };
-            outcomes.push(outcome);
+            Ok(Err(_)) => Outcome::Unknown,
+            Err(_) => Outcome::Unconfirmed,
         }
-        Ok(())
     }
 }
 
@@ -286,18 +280,9 @@ impl Publisher for RabbitPublisher {
     }
 
     async fn publish_apart(&self, messages: Vec<Outgoing>) -> Vec<Outcome> {
-        let (link, mut outcomes) = (self.link_apart(), Vec::with_capacity(messages.len()));
-        let published = self.publish_over(&link, &messages, &mut outcomes);
-        let missing = match tokio::time::timeout(APART_TIMEOUT, published).await {
-            // Not because of a queue: left to the relay, which publishes the message with the others again.
-            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
-                Outcome::Unroutable
-            }
-            Ok(Err(_)) => Outcome::Unknown,
-            Ok(Ok(())) | Err(_) => Outcome::Unconfirmed,
-        };
-        outcomes.resize(messages.len(), missing);
-        outcomes
+        let link = self.link_apart();
+        // At the same time: a queue of one version that does not respond must not hold up consumers of another.
+        join_all(messages.iter().map(|message| self.publish_one_apart(&link, message))).await
     }
 }
 
@@ -317,30 +302,6 @@ fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet<Uuid>) -> 
         Answer::TooLarge(reason) => Outcome::Refused(reason.clone()),
         Answer::Closed(_) | Answer::Unknown => Outcome::Unknown,
     }
-}
-
-/// Checks the names of a message: lapin panics because of one that is longer than the protocol allows.
-fn names_fit(message: &Outgoing) -> Result<(), String> {
-    for (what, name) in [("exchange", &message.exchange), ("routing key", &message.routing_key)] {
-        if name.len() > MAX_NAME {
-            return Err(format!("the {what} has {} bytes, and at most {MAX_NAME} are allowed", name.len()));
-        }
-    }
-    Ok(())
-}
-
-/// Checks the size of all headers, which travel in one frame: the broker closes the connection because of a larger one.
-fn headers_fit(properties: &BasicProperties) -> Result<(), String> {
-    // All headers of an envelope are texts.
-    let size = |(name, value): (&ShortString, &AMQPValue)| match value {
-        AMQPValue::LongString(text) => HEADER_OVERHEAD + name.as_str().len() + text.as_bytes().len(),
-        _ => HEADER_OVERHEAD + name.as_str().len(),
-    };
-    let bytes: usize = properties.headers().iter().flat_map(FieldTable::inner).map(size).sum();
-    if bytes > MAX_HEADERS {
-        return Err(format!("the headers have {bytes} bytes, and at most {MAX_HEADERS} are allowed"));
-    }
-    Ok(())
 }
 
 /// Sends a message. The broker returns it if no queue is bound for it.

@@ -164,7 +164,8 @@ impl Requests {
         tokio::spawn(async move {
             if let Ok(Confirmation::Ack(Some(returned))) = confirm.await {
                 let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
-                open.finish(id, Err(Problem::unavailable("the service that serves this request is not available")));
+                let missing = Err(Problem::unavailable("the service that serves this request is not available"));
+                id.into_iter().for_each(|id| open.finish(id, R::SERVICE, &missing));
             }
         });
         Ok(())
@@ -238,15 +239,16 @@ enum ClaimError {
 fn receive_reply(open: &PendingReplies, delivery: Delivery) {
     let Some(id) = answered_request(&delivery) else { return };
     // If the caller no longer waits, the reply is not needed.
-    let Some(asked) = open.asked(id) else { return };
+    let asked = open.asked(id);
+    let Some(first) = asked.first() else { return };
     let sender = delivery.properties.user_id().as_ref().map(|user| user.as_str().to_owned());
-    if sender.as_deref() != Some(asked) {
-        counter!("replies_forged_total", "asked" => asked).increment(1);
-        warn!(message.id = %id, asked, sender, "dropped a reply that another service than the one asked has sent");
+    let Some(sender) = sender.as_deref().filter(|sender| asked.contains(sender)) else {
+        counter!("replies_forged_total", "asked" => *first).increment(1);
+        warn!(message.id = %id, asked = first, sender, "dropped a reply that another service than the one asked has sent");
         return;
-    }
+    };
     let too_large = checks::reply_size(delivery.data.len());
-    open.finish(Some(id), too_large.and_then(|()| read_reply(delivery)));
+    open.finish(id, sender, &too_large.and_then(|()| read_reply(delivery)));
 }
 
 fn answered_request(delivery: &Delivery) -> Option<Uuid> {

@@ -50,17 +50,22 @@ impl PendingReplies {
         Pending { replies: self.clone(), id, call, reply }
     }
 
-    /// The service that was asked, if a call still waits.
-    pub(super) fn asked(&self, id: Uuid) -> Option<&'static str> {
+    /// The services that were asked, of the calls that still wait.
+    pub(super) fn asked(&self, id: Uuid) -> Vec<&'static str> {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.get(&id)?.first().map(|waiting| waiting.asked)
+        calls.get(&id).into_iter().flatten().map(|waiting| waiting.asked).collect()
     }
 
-    /// Gives a reply to all calls that wait for it.
-    pub(super) fn finish(&self, id: Option<Uuid>, reply: Reply) {
-        let Some(id) = id else { return };
-        let waiting = self.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        for call in waiting.into_iter().flatten() {
+    /// Gives the reply of a service to all calls that wait for it.
+    pub(super) fn finish(&self, id: Uuid, asked: &str, reply: &Reply) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = calls.remove(&id).unwrap_or_default();
+        let (answered, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|call| call.asked == asked);
+        if !others.is_empty() {
+            calls.insert(id, others);
+        }
+        drop(calls);
+        for call in answered {
             // A caller that no longer waits does not need the reply.
             let _ = call.answer.send(reply.clone());
         }
@@ -100,7 +105,7 @@ mod tests {
             (replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"), replies.wait_for(id, "contacts"));
         drop(given_up);
 
-        replies.finish(Some(id), Ok(b"reply".to_vec()));
+        replies.finish(id, "contacts", &Ok(b"reply".to_vec()));
 
         assert_eq!(first.reply().await.unwrap(), b"reply");
         assert_eq!(third.reply().await.unwrap(), b"reply");
@@ -113,12 +118,25 @@ mod tests {
         let replies = PendingReplies::default();
         let id = Uuid::from_u128(1);
         let first = replies.wait_for(id, "contacts");
-        replies.finish(Some(id), Ok(b"first".to_vec()));
+        replies.finish(id, "contacts", &Ok(b"first".to_vec()));
         let mut second = replies.wait_for(id, "contacts");
         drop(first);
 
-        replies.finish(Some(id), Ok(b"second".to_vec()));
+        replies.finish(id, "contacts", &Ok(b"second".to_vec()));
 
         assert_eq!(second.reply().await.unwrap(), b"second");
+    }
+
+    #[tokio::test]
+    async fn the_reply_of_another_service_under_the_same_id_is_not_this_ones() {
+        let replies = PendingReplies::default();
+        let id = Uuid::from_u128(1);
+        let (mut of_contacts, mut of_search) = (replies.wait_for(id, "contacts"), replies.wait_for(id, "search"));
+
+        replies.finish(id, "search", &Ok(b"search".to_vec()));
+        replies.finish(id, "contacts", &Ok(b"contacts".to_vec()));
+
+        assert_eq!(of_search.reply().await.unwrap(), b"search");
+        assert_eq!(of_contacts.reply().await.unwrap(), b"contacts");
     }
 }

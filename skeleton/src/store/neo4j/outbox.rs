@@ -82,9 +82,14 @@ impl Outbox for Neo4j {
     }
 
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
-        let positions = self.readmit_postponed(route, limit).await?;
-        self.relay.held.lock().await.window.readmitted(&positions);
-        Ok(positions)
+        let readmitted = self.readmit_postponed(route, limit).await;
+        let mut held = self.relay.held.lock().await;
+        match &readmitted {
+            Ok(positions) => held.window.readmitted(positions),
+            // They may be ready all the same: read from the start.
+            Err(_) => held.window = Default::default(),
+        }
+        readmitted
     }
 
     async fn set_outbox_row_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {

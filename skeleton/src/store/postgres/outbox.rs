@@ -66,7 +66,9 @@ const POSTPONED: &str = "with recursive routes as (
     from routes";
 
 const POSTPONED_OF: &str = "select position, exchange, routing_key, sequence, envelope, body from skeleton.outbox
-    where postponed_at is not null and exchange = $1 and routing_key = $2 and position > $3 order by position limit $4";
+    where postponed_at is not null
+        and (exchange, routing_key, position) > ($1, $2, $3) and (exchange, routing_key) <= ($1, $2)
+    order by exchange, routing_key, position limit $4";
 
 const READMIT: &str = "update skeleton.outbox set postponed_at = null, ordering_key = null where position = any(array(
         select position from skeleton.outbox where postponed_at is not null

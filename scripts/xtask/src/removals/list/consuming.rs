@@ -79,8 +79,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "sender-of-a-reply",
         without: "a service that was not asked replies",
         file: "skeleton/src/messaging/requests/client.rs",
-        find: "if sender.as_deref() != Some(asked) {",
-        replace: "if sender.as_deref() == Some(\"\") {",
+        find: "sender.as_deref().filter(|sender| asked.contains(sender)) else {",
+        replace: "sender.as_deref().map(|_| *first) else {",
         test: "forged::a_reply_of_another_service_than_the_one_asked_is_ignored",
     },
     Removal {
