@@ -5,7 +5,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 
-use super::link::SENT_FRAME_BYTES;
+use super::login::SENT_FRAME_BYTES;
 use crate::messaging::Outgoing;
 
 /// The maximum length of a name in AMQP, such as a routing key.

@@ -11,6 +11,7 @@ mod frames;
 mod headers;
 mod history;
 mod link;
+mod login;
 mod partitions;
 mod publisher;
 
@@ -31,7 +32,8 @@ pub use deliveries::RabbitDeliveries;
 pub use error::BrokerError;
 pub use headers::Headers;
 pub use history::{Past, StreamOffset, StreamReader, newest_in, oldest_in};
-pub use link::{Link, Login};
+pub use link::Link;
+pub use login::Login;
 pub use partitions::{Partition, event_queues, former_event_queues, share, waiting_in};
 pub use publisher::RabbitPublisher;
 pub(crate) use publisher::{Sender, send};

@@ -15,8 +15,9 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{
-    BrokerError, Link, answered, lasting,
+    BrokerError, Link, answered,
     frames::{headers_fit, names_fit},
+    lasting,
     link::{OwnLink, closes_a_channel},
 };
 use crate::messaging::{Outcome, Outgoing, Publisher};
