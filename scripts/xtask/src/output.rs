@@ -6,7 +6,7 @@ use std::{
     process,
 };
 
-/// Prints a line, as the standard library's macro does. If nobody reads the output, the process ends without a word
+/// Prints a line, as the standard library's macro does. If the output is closed, the process ends without a message
 /// instead of with a panic.
 macro_rules! println {
     () => { crate::output::print_text(format_args!("\n")) };

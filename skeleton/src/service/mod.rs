@@ -8,6 +8,7 @@ mod checks;
 mod commands;
 #[doc(hidden)]
 pub mod compiled;
+mod connections;
 mod consuming;
 mod contract;
 mod exit;

@@ -8,7 +8,7 @@ use std::{
 /// What a shell reports for a program that a closed pipe has ended: 128 + SIGPIPE.
 pub(super) const CUT: u8 = 141;
 
-/// Prints a line, as the standard library's macro does. If nobody reads the output, the process ends without a word
+/// Prints a line, as the standard library's macro does. If the output is closed, the process ends without a message
 /// instead of with a panic.
 macro_rules! println {
     ($($text:tt)*) => { crate::service::output::print_line(format_args!($($text)*)) };

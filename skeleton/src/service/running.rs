@@ -20,6 +20,7 @@ use super::{
     assembly::Assembled,
     build::build,
     checks::Checks,
+    connections::Connections,
     housekeeping::Task,
     topology_watch::TopologyWatch,
     waiting::{accepted_by_broker, store_ready},
@@ -157,6 +158,18 @@ impl Phase {
         self.supervise("clean-up", stop.clone(), move || clean_up.clone().repeat(app.clone(), stopping.clone()));
     }
 
+    /// Serves the service's routes on its public port.
+    fn serve_routes(
+        &mut self,
+        (routes, body_limits): (http::Routes, Vec<(String, u64)>),
+        (listener, address): (TcpListener, SocketAddr),
+        mut settings: http::HttpSettings,
+        stop: &Stop,
+    ) {
+        settings.body_limits.extend(body_limits);
+        self.supervise("public port", stop.clone(), serving(listener, address, routes, settings, stop));
+    }
+
     /// Watches that the queues and histories of the service exist.
     fn watch_topology(&mut self, spec: &TopologySpec, health: &Health, link: &Link, stop: &Stop) {
         let Topology { service, queues, .. } = spec.topology();
@@ -204,15 +217,11 @@ impl<S: Store> Service<S> {
 
         Box::pin(store_ready(&parts.store, &parts.common.life)).await?;
 
-        let (publishing, consuming) =
-            (parts.sending_link("publishing", &last_stop), parts.link("consuming", &last_stop));
-        Box::pin(accepted_by_broker(&consuming)).await?;
-        let publisher = parts.publisher(&publishing);
         let exchanges_requests = !self.calls.is_empty() || !self.answers.bindings.is_empty();
-        // Their own, because a queue of events that does not respond may block the connection that publishes.
-        let asking_apart = exchanges_requests.then(|| parts.sending_link("requests", &last_stop));
-        let asking = asking_apart.clone().unwrap_or_else(|| publishing.clone());
-        let requests = parts.requests(&self.calls, &consuming, &asking, &last_stop);
+        let links = Connections::open(&parts, exchanges_requests, &last_stop);
+        Box::pin(accepted_by_broker(&links.consuming)).await?;
+        let publisher = parts.publisher(&links.publishing);
+        let requests = parts.requests(&self.calls, &links.consuming, links.asking(), &last_stop);
         let queues = parts.queues(&self.subscriptions, self.jobs.as_ref());
         let Assembled { common, store, service, .. } = parts;
         let app = App { store: store.clone(), requests, service: service.clone() };
@@ -226,23 +235,18 @@ impl<S: Store> Service<S> {
         if let Some(delaying) = self.delaying.filter(|_| self.jobs.is_some()) {
             doors.release_delayed_jobs(delaying, &app, &doors_stop);
         }
-        if let (Some(routing), Some((listener, address)), Some(mut http)) =
-            (self.routing.take(), http_listener, common.http.clone())
+        if let (Some(routing), Some(listening), Some(http)) = (self.routing.take(), http_listener, common.http.clone())
         {
-            let (routes, body_limits) = routing(&app);
-            http.body_limits.extend(body_limits);
-            doors.supervise("public port", doors_stop.clone(), serving(listener, address, routes, http, &doors_stop));
+            doors.serve_routes(routing(&app), listening, http, &doors_stop);
         }
         doors.run_background(std::mem::take(&mut self.background), &health, &app, &doors_stop);
-        doors.consume_queues(queues, &consuming, &common.broker, &doors_stop);
+        doors.consume_queues(queues, &links.consuming, &common.broker, &doors_stop);
         if !self.answers.bindings.is_empty() {
             let server = Server::new(service.clone(), store.clone(), self.answers, common.requests.clone());
-            doors.answer_requests(server, &consuming, &asking, &doors_stop);
+            doors.answer_requests(server, &links.consuming, links.asking(), &doors_stop);
         }
-        last.watch_topology(&topology_spec, &health, &consuming, &last_stop);
-        let mut links = vec![publishing, consuming];
-        links.extend(asking_apart);
-        last.watch(&app, &health, links, &last_stop);
+        last.watch_topology(&topology_spec, &health, &links.consuming, &last_stop);
+        last.watch(&app, &health, links.all(), &last_stop);
 
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), build = build(), "started");
         let phases = vec![doors, sending, last];

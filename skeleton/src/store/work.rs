@@ -6,8 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use chrono::{DateTime, Utc};
-use events::{Envelope, Message, TraceParent};
+use events::{Envelope, Job, Message, TraceParent};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
