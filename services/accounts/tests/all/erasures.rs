@@ -13,7 +13,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::common::{register, start, start_in_time_of, start_with};
+use crate::common::{register, signing_key, start, start_in_time_of, start_with};
 
 /// Long enough that no service is reminded during a test.
 const PATIENT: &str = "[60000]";
@@ -182,6 +182,8 @@ async fn saga_command(app: &TestApp<Postgres>, arguments: &[&str]) -> String {
     let (place, _) = servers.postgres.rsplit_once('/').unwrap();
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_accounts"));
     program.arg("saga").args(arguments);
+    // Every command checks all settings.
+    program.env("ACCOUNTS__TOKENS__SIGNING_KEY", signing_key(7));
     program.env("ACCOUNTS__STORE__URL", format!("{place}/{}", database.get::<_, &str>(0)));
     let output = tokio::task::spawn_blocking(move || program.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

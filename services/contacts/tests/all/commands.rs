@@ -37,7 +37,7 @@ fn every_command_checks_what_the_start_checks_and_reports_everything_at_once() {
         "[broker] unknown key `prefech`, did you mean `prefetch`?",
         "[broker] batch: must be 1 or more, got 0 (set CONTACTS__BROKER__BATCH, ",
         "[retry] jitter: must be a fraction from 0 to 1, got 5 (set CONTACTS__RETRY__JITTER, ",
-        "[store] url: invalid connection string",
+        "[store] url: write it as postgres://user@host:5432/database",
         "(set CONTACTS__STORE__URL, ",
         "[log] filter: `nonsense=loud` is not a log filter",
     ] {

@@ -11,7 +11,7 @@ use crate::{failure::StoreError, tls::Tls};
 const ENCRYPTED: &str = "postgres://user@host:5432/database?sslmode=require";
 
 /// The refusal of a URL that cannot be read.
-const INVALID: &str = "store.url: write it as postgres://user@host:5432/database, without the password";
+const INVALID: &str = "write it as postgres://user@host:5432/database, without the password";
 
 /// Parses a URL. `sslmode=require` checks the certificate and the host name in it, as `verify-full` does; both are
 /// accepted. Any other mode means plain text: encryption only if the server offers it protects against no attacker.
