@@ -23,7 +23,7 @@ use super::{
     connections::Connections,
     housekeeping::Task,
     topology_watch::TopologyWatch,
-    waiting::{accepted_by_broker, store_ready},
+    waiting::{accepted_by_broker, start_is_over, store_ready},
 };
 use crate::{
     config::Settings,
@@ -298,22 +298,6 @@ impl<S> Running<S> {
         self.phases.iter().for_each(|phase| phase.stop.announce());
         info!(notice_ms = self.notice.as_millis() as u64, "stopping: the public port closes after the notice");
         tokio::time::sleep(self.notice).await;
-    }
-}
-
-/// Marks the start as finished once both connections to the broker are up. Before that, a replica that receives no
-/// messages would count as ready, and the one it replaces would stop.
-async fn start_is_over(health: Arc<Health>, links: Vec<Link>, stop: Stop) {
-    let connected = async {
-        for link in &links {
-            link.up().await;
-        }
-        health.set_started();
-        stop.stopped().await;
-    };
-    tokio::select! {
-        () = connected => {}
-        () = stop.stopped() => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! What a start waits for: the store, and the broker's answer to the login.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::StartError;
-use crate::{config::LifeSettings, messaging::rabbit::Link, store::Store};
+use crate::{config::LifeSettings, http::admin::Health, messaging::rabbit::Link, stop::Stop, store::Store};
 
 /// How long the start waits for the outcome of the first attempt to connect to the broker.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
@@ -39,5 +39,21 @@ async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartE
             warn!(%error, startup_timeout_s = life.startup_timeout_s, "the store does not respond yet; waiting for it");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Marks the start as finished once all connections to the broker are up. Before that, a replica that receives no
+/// messages would count as ready, and the one it replaces would stop.
+pub(super) async fn start_is_over(health: Arc<Health>, links: Vec<Link>, stop: Stop) {
+    let connected = async {
+        for link in &links {
+            link.up().await;
+        }
+        health.set_started();
+        stop.stopped().await;
+    };
+    tokio::select! {
+        () = connected => {}
+        () = stop.stopped() => {}
     }
 }
