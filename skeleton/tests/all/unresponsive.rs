@@ -26,7 +26,8 @@ use uuid::Uuid;
 /// More than the broker accepts for one queue without an answer, and less than the relay's window.
 const MANY: usize = 100;
 
-/// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user.
+/// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user. Blocks its thread
+/// for seconds on a busy machine: the tests have a second one, which sends heartbeats.
 fn evaluate(expression: &str) {
     let run = std::env::var("KITH_RUN").unwrap();
     let pid = std::fs::read_to_string(format!("{run}/pid/rabbitmq")).unwrap();
@@ -92,7 +93,7 @@ async fn next(deliveries: &mut RabbitDeliveries, many: usize) -> BTreeMap<String
     seen
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     let world = World::new().await;
     is_applied(&world, "contacts", &[]).await;
@@ -178,7 +179,7 @@ async fn send(connection: &Connection, queue: &str, id: Uuid) {
     channel.basic_publish("".into(), queue.into(), options, b"{}", properties).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     let world = World::new().await;
     is_applied(&world, "network", &[ContactRemoved::KEY]).await;

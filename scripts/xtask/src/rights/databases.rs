@@ -41,7 +41,9 @@ pub async fn refuse(service: &str) -> Result<usize> {
 /// not answer, has refused nothing.
 fn is_refusal(error: Option<tokio_postgres::Error>, database: &str) -> Result<bool> {
     let Some(error) = error else { return Ok(false) };
-    let refusals = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+    // A service without a database of its own has no user here: the server answers as to a wrong password.
+    let refusals =
+        [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::INVALID_PASSWORD];
     if error.code().is_some_and(|code| refusals.contains(code)) {
         return Ok(true);
     }
