@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -48,6 +49,14 @@ def program(**topology) -> Iterator[tuple[Topology, str]]:
         yield needs, f"{broker.scheme}://{quote(needs.name)}:{password}@{place}{broker.path}"
     finally:
         needs.remove(setting("KITH_RABBIT_API"))
+
+
+def url_of(service: str) -> str:
+    """The URL of a service's own user: consumers accept its messages from no other."""
+    broker = urlsplit(setting("KITH_AMQP_URL"))
+    place = broker.netloc.rsplit("@", 1)[-1]
+    password = Path(setting("KITH_SECRETS"), f"{service}.broker").read_text().strip()
+    return f"{broker.scheme}://{service}:{quote(password, safe='')}@{place}{broker.path}"
 
 
 @dataclass

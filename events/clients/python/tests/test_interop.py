@@ -12,7 +12,7 @@ import aio_pika
 import httpx
 import pytest
 from aiormq.exceptions import ChannelAccessRefused
-from kith import Member, eventually, program, setting
+from kith import Member, eventually, program, setting, url_of
 
 from kith_events import Envelope, NotPublished, connect
 from kith_events.messages.contacts import ContactAdded, ContactRemoved
@@ -51,9 +51,8 @@ async def test_a_service_of_kith_acts_on_a_published_event():
 
     person_id = await eventually("the network links the contact", person)
     linked = IdentityLinked(contact_id=contact_id, owner_id=member.account_id, person_id=person_id, joined=True)
-    with program(publishes=[IdentityLinked]) as (_, url):
-        async with connect(url, source="/network") as client:
-            sent = await client.publish(linked, sequence=2, actor=member.account_id)
+    async with connect(url_of("network"), source="/network") as client:
+        sent = await client.publish(linked, sequence=2, actor=member.account_id)
 
     async def told():
         feed = (await member.got("notifications"))["items"]

@@ -11,7 +11,7 @@ import { NotPublished, connect, on, type Client, type ConsumeOptions, type Envel
 import { ContactAdded, ContactRemoved } from '../src/messages/contacts.js'
 import { IdentityLinked } from '../src/messages/network.js'
 import { Failed } from '../src/messages/notifications.js'
-import { Member, PATIENCE_MS, askBroker, eventually, setting, withProgram } from './kith.js'
+import { Member, PATIENCE_MS, askBroker, eventually, setting, urlOf, withProgram } from './kith.js'
 
 const removed = (): ContactRemoved => ({ contact_id: randomUUID(), owner_id: randomUUID(), removed_at: '2026-11-01T09:30:00Z' })
 
@@ -40,11 +40,10 @@ test('a service of Kith acts on a published event', async () => {
   const personId = await eventually('the network links the contact', async () => (await member.get(`contacts/${contactId}`)).person_id ?? undefined)
   const linked: IdentityLinked = { contact_id: contactId, owner_id: member.accountId, person_id: personId, joined: true }
 
-  await withProgram({ publishes: [IdentityLinked] }, (_, url) =>
-    withClient(url, '/network', async (client) => {
-      const sent = await client.publish(IdentityLinked, linked, { sequence: 2, actor: member.accountId })
-      assert.deepEqual([sent.subject, sent.sequence], [contactId, 2])
-    }))
+  await withClient(urlOf('network'), '/network', async (client) => {
+    const sent = await client.publish(IdentityLinked, linked, { sequence: 2, actor: member.accountId })
+    assert.deepEqual([sent.subject, sent.sequence], [contactId, 2])
+  })
 
   const title = await eventually('the feed shows it', async () => {
     const { items } = await member.get('notifications')

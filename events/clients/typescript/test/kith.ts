@@ -1,6 +1,8 @@
 // A running Kith for the tests: its public API, its broker's administrator, and broker users of the tests.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Topology, type Needs } from '../src/topology.js'
 
@@ -38,6 +40,14 @@ export async function withProgram(needs: Needs, run: (topology: Topology, url: s
   } finally {
     await topology.remove(setting('KITH_RABBIT_API'))
   }
+}
+
+/** The URL of a service's own user: consumers accept its messages from no other. */
+export function urlOf(service: string): string {
+  const url = new URL(setting('KITH_AMQP_URL'))
+  url.username = service
+  url.password = readFileSync(join(setting('KITH_SECRETS'), `${service}.broker`), 'utf8').trim()
+  return url.href
 }
 
 /** Calls the broker's management API as its administrator. */
