@@ -105,9 +105,9 @@ async fn replace(service: &str, build: &Path) -> Result<()> {
 async fn parked() -> Result<usize> {
     let mut count = 0;
     for service in SERVICES {
-        let list = ServiceProgram::of(service).await?.run(&["parked", "list"]).await?;
+        let list = ServiceProgram::of(service).await?.run(&["parked", "list", "--json"]).await?;
         print!("{list}");
-        count += list.lines().count();
+        count += list.lines().filter(|line| line.starts_with('{')).count();
     }
     Ok(count)
 }

@@ -162,9 +162,9 @@ impl Rolling {
 async fn parked_since(moment: chrono::DateTime<chrono::Utc>) -> Result<usize> {
     let (mut count, since) = (0, moment.to_rfc3339());
     for service in SERVICES {
-        let list = ["parked", "list", "--limit", "100000", "--since", since.as_str()];
+        let list = ["parked", "list", "--json", "--limit", "100000", "--since", since.as_str()];
         let list = ServiceProgram::of(service).await?.run(&list).await?;
-        count += list.lines().count();
+        count += list.lines().filter(|line| line.starts_with('{')).count();
     }
     Ok(count)
 }
