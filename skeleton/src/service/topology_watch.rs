@@ -24,11 +24,11 @@ impl TopologyWatch {
     /// Checks at the start and then every minute, until the service stops.
     pub(super) async fn run(self: Arc<Self>, stop: Stop) {
         let watching = async {
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             loop {
                 if let Some(missing) = self.missing().await {
-                    self.show(&missing, &told);
-                    told = missing;
+                    self.show(&missing, &reported);
+                    reported = missing;
                 }
                 tokio::time::sleep(BETWEEN).await;
             }
@@ -53,12 +53,12 @@ impl TopologyWatch {
         has_answer.then_some(missing)
     }
 
-    fn show(&self, missing: &[String], told: &[String]) {
+    fn show(&self, missing: &[String], reported: &[String]) {
         gauge!("topology_missing").set(missing.len() as f64);
         let names = missing.join(", ");
-        if missing != told && missing.is_empty() {
+        if missing != reported && missing.is_empty() {
             info!("all queues and histories exist again");
-        } else if missing != told {
+        } else if missing != reported {
             warn!(missing = names, "queues or histories are missing: run `{} topology apply`", self.service);
         }
         let finding = if missing.is_empty() { Ok(()) } else { Err(format!("missing on the broker: {names}")) };

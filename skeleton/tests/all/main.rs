@@ -48,6 +48,7 @@ mod read_only;
 mod readiness;
 mod refused;
 mod relay;
+mod relaying;
 mod replicas;
 mod requests;
 mod restored;

@@ -8,28 +8,26 @@ use events::{
     samples,
 };
 use skeleton::{
-    Environment, Postgres, Publish, ServiceContext, Settings,
+    Postgres, Publish,
     messaging::{
         Deliveries,
-        handlers::Binding,
         rabbit::{RabbitDeliveries, RabbitPublisher},
         relay::Relay,
-        topology::TopologySpec,
     },
     stop::channel,
-    store::{Outbox, Store, StoreBuilder, Transaction},
-    testing::{TestApp, TestStore, World, broker_password, eventually},
+    store::{Outbox, Store, Transaction},
+    testing::{TestApp, World, eventually},
 };
 use uuid::Uuid;
 
-use crate::probe;
+use crate::{
+    conformance::bench::{postgres, removed},
+    probe,
+    relaying::{are_done_once_the_topology_is_applied, subscribes},
+};
 
 /// More than the relay's window.
 const MANY: i64 = 300;
-
-fn removed(contact: Uuid) -> ContactRemoved {
-    ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }
-}
 
 #[tokio::test]
 async fn more_jobs_than_a_window_that_no_queue_takes_hold_nothing_up_and_go_out_in_their_order() {
@@ -54,28 +52,15 @@ async fn more_jobs_than_a_window_that_no_queue_takes_hold_nothing_up_and_go_out_
     })
     .await;
 
-    let mut endings = app.parts().service.endings();
-    let topology = probe::service().topology_spec(1).topology();
-    app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
-    let mut handled = Vec::new();
-    while handled.len() < jobs.len() {
-        let ending = tokio::time::timeout(Duration::from_secs(30), endings.recv()).await.unwrap().unwrap();
-        assert_eq!(ending.outcome, "done");
-        handled.push(ending.message);
-    }
-    assert_eq!(handled, jobs);
+    are_done_once_the_topology_is_applied(&app, &jobs).await;
     app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
     app.finish().await;
 }
 
 /// A producer without a history, so that an event may have no queue, and a consumer of some events.
 async fn listens_to(world: &World, keys: &[&str]) {
-    let binding = |key: &&str| Binding { exchange: "events.contacts".to_owned(), routing_key: (*key).to_owned() };
-    let events = keys.iter().map(binding).collect();
-    for (service, events) in [("contacts", Vec::new()), ("network", events)] {
-        let topology_spec = TopologySpec { service: service.to_owned(), events, ..TopologySpec::default() };
-        world.admin().apply(&topology_spec.topology(), &broker_password(service)).await.unwrap();
-    }
+    subscribes(world, "contacts", &[]).await;
+    subscribes(world, "network", keys).await;
     world.admin().delete(&format!("queues/{}/history.contacts", world.vhost())).await.unwrap();
 }
 
@@ -83,18 +68,12 @@ async fn listens_to(world: &World, keys: &[&str]) {
 async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_others_do() {
     let world = World::new().await;
     listens_to(&world, &[ImportProgressed::KEY]).await;
-    let provisioned = Postgres::provision(&format!("{}-contacts", world.vhost())).await;
-    let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();
-    for (key, value) in &provisioned.settings {
-        settings.set("store", key, value.as_str());
-    }
-    let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
-    store.migrate().await.unwrap();
-    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
+    let bench = postgres().await;
+    let store = bench.store.clone();
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
     let (stop, stopped) = channel();
     let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
-    let begin = async || store.begin(&service, &[]).await.unwrap();
+    let begin = async || bench.begin(&[]).await;
     let (import_id, other) = (Uuid::new_v4(), Uuid::new_v4());
     let started = ImportStarted { import_id, ..samples::contacts::import_started() };
     let progressed = |import_id| ImportProgressed { import_id, ..samples::contacts::import_progressed() };
@@ -128,7 +107,8 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     assert_eq!(seen, expected);
     stop.stop();
     relay.await.unwrap();
-    <Postgres as TestStore>::remove(provisioned).await;
+    drop(store);
+    bench.done().await;
     world.remove().await;
 }
 
@@ -153,15 +133,9 @@ async fn postponed(store: &Postgres) -> i64 {
 
 #[tokio::test]
 async fn what_commits_late_under_a_lower_position_is_found() {
-    let provisioned = Postgres::provision(&format!("late-{}", &Uuid::new_v4().simple().to_string()[..12])).await;
-    let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();
-    for (key, value) in &provisioned.settings {
-        settings.set("store", key, value.as_str());
-    }
-    let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
-    store.migrate().await.unwrap();
-    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
-    let mut late = store.begin(&service, &[]).await.unwrap();
+    let bench = postgres().await;
+    let store = bench.store.clone();
+    let mut late = bench.begin(&[]).await;
     let drawn = "insert into skeleton.outbox (exchange, routing_key, envelope, body)
         values ('jobs.contacts', 'late', '{}', '{}') returning position";
     let late_position: i64 = late.query_one(drawn, &[]).await.unwrap().get(0);
@@ -169,9 +143,7 @@ async fn what_commits_late_under_a_lower_position_is_found() {
     let until = tokio::time::Instant::now() + Duration::from_secs(4);
     let mut sent = BTreeSet::new();
     while tokio::time::Instant::now() < until {
-        let mut tx = store.begin(&service, &[]).await.unwrap();
-        tx.publish(removed(Uuid::new_v4())).unwrap();
-        tx.commit().await.unwrap();
+        bench.publish(&[Uuid::new_v4()]).await;
         let positions: Vec<i64> = store.next(10).await.unwrap().unwrap().iter().map(|row| row.position).collect();
         store.remove(&positions).await.unwrap();
         sent.extend(positions);
@@ -184,5 +156,6 @@ async fn what_commits_late_under_a_lower_position_is_found() {
 
     assert!(rows.is_empty() && sent.len() > 10 && !sent.contains(&late_position), "{rows:?}");
     assert_eq!((store.unreadable().await.unwrap(), store.counts().await.unwrap().outbox), (1, 0));
-    <Postgres as TestStore>::remove(provisioned).await;
+    drop(store);
+    bench.done().await;
 }

@@ -11,20 +11,19 @@ use skeleton::{
     Neo4j, Postgres, Publish,
     messaging::{
         Deliveries,
-        handlers::Binding,
         rabbit::{RabbitDeliveries, RabbitPublisher},
         relay::Relay,
-        topology::TopologySpec,
     },
     stop::channel,
     store::{Outbox, Store, Transaction, neo4j::query},
-    testing::{TestApp, World, broker_password, eventually},
+    testing::{TestApp, World, eventually},
 };
 use uuid::Uuid;
 
 use crate::{
     conformance::bench::{Bench, neo4j, postgres, removed},
     probe,
+    relaying::{are_done_once_the_topology_is_applied, subscribes},
 };
 
 #[tokio::test]
@@ -46,16 +45,7 @@ async fn jobs_of_a_missing_exchange_wait_in_their_order_and_events_are_sent() {
     })
     .await;
 
-    let mut endings = app.parts().service.endings();
-    let topology = probe::service().topology_spec(1).topology();
-    app.world().admin().apply(&topology, &broker_password("contacts")).await.unwrap();
-    let mut handled = Vec::new();
-    while handled.len() < jobs.len() {
-        let ending = tokio::time::timeout(Duration::from_secs(30), endings.recv()).await.unwrap().unwrap();
-        assert_eq!(ending.outcome, "done");
-        handled.push(ending.message);
-    }
-    assert_eq!(handled, jobs);
+    are_done_once_the_topology_is_applied(&app, &jobs).await;
     for contact in contacts {
         app.published_once::<ContactRemoved>(|event| event.contact_id == contact).await;
     }
@@ -89,11 +79,8 @@ impl Rewrite for Neo4j {
 /// A world in which the service network consumes an event of the service contacts.
 async fn world() -> World {
     let world = World::new().await;
-    let removed = Binding { exchange: "events.contacts".to_owned(), routing_key: ContactRemoved::KEY.to_owned() };
-    for (service, events) in [("contacts", Vec::new()), ("network", vec![removed])] {
-        let topology_spec = TopologySpec { service: service.to_owned(), events, ..TopologySpec::default() };
-        world.admin().apply(&topology_spec.topology(), &broker_password(service)).await.unwrap();
-    }
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
     world
 }
 

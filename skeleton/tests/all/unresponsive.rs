@@ -9,19 +9,19 @@ use events::{
 };
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use skeleton::{
-    Environment, Postgres, Publish, ServiceContext, Settings,
+    Publish,
     messaging::{
         Deliveries,
-        handlers::Binding,
         rabbit::{RabbitDeliveries, RabbitPublisher},
         relay::Relay,
-        topology::TopologySpec,
     },
     stop::channel,
-    store::{Store, StoreBuilder, Transaction},
-    testing::{Servers, TestStore, World, broker_password, eventually},
+    store::{Store, Transaction},
+    testing::{Servers, World, eventually},
 };
 use uuid::Uuid;
+
+use crate::{conformance::bench::postgres, relaying::subscribes};
 
 /// More than the broker accepts for one queue without an answer, and less than the relay's window.
 const MANY: usize = 100;
@@ -67,13 +67,6 @@ impl Drop for Suspended {
     }
 }
 
-async fn is_applied(world: &World, service: &str, keys: &[&str]) {
-    let binding = |key: &&str| Binding { exchange: "events.contacts".to_owned(), routing_key: (*key).to_owned() };
-    let events = keys.iter().map(binding).collect();
-    let topology_spec = TopologySpec { service: service.to_owned(), events, ..TopologySpec::default() };
-    world.admin().apply(&topology_spec.topology(), &broker_password(service)).await.unwrap();
-}
-
 /// The names of the next messages, by subject.
 async fn next(deliveries: &mut RabbitDeliveries, many: usize) -> BTreeMap<String, Vec<String>> {
     let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -96,17 +89,11 @@ async fn next(deliveries: &mut RabbitDeliveries, many: usize) -> BTreeMap<String
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     let world = World::new().await;
-    is_applied(&world, "contacts", &[]).await;
-    is_applied(&world, "network", &[ContactRemoved::KEY]).await;
-    is_applied(&world, "search", &[ImportStarted::KEY, ImportProgressed::KEY]).await;
-    let provisioned = Postgres::provision(&format!("{}-contacts", world.vhost())).await;
-    let mut settings = Settings::read_with("contacts", "", Default::default()).unwrap();
-    for (key, value) in &provisioned.settings {
-        settings.set("store", key, value.as_str());
-    }
-    let store = Postgres::migrated_by(&[]).open(&settings).unwrap();
-    store.migrate().await.unwrap();
-    let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    subscribes(&world, "search", &[ImportStarted::KEY, ImportProgressed::KEY]).await;
+    let bench = postgres().await;
+    let store = bench.store.clone();
     let link = world.link("contacts", "publishing");
     let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(2));
     let admin = administrator(&world).await;
@@ -114,7 +101,7 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
     let held = beside.next(10).await;
     let (stop, stopped) = channel();
-    let begin = async || store.begin(&service, &[]).await.unwrap();
+    let begin = async || bench.begin(&[]).await;
     let mut tx = begin().await;
     for _ in 0..MANY {
         tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
@@ -152,7 +139,8 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     .await;
     stop.stop();
     relay.await.unwrap();
-    <Postgres as TestStore>::remove(provisioned).await;
+    drop(store);
+    bench.done().await;
     world.remove().await;
 }
 
@@ -182,7 +170,7 @@ async fn send(connection: &Connection, queue: &str, id: Uuid) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     let world = World::new().await;
-    is_applied(&world, "network", &[ContactRemoved::KEY]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
     let admin = administrator(&world).await;
     let link = world.link("network", "consuming");
     let (first, second, third) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
