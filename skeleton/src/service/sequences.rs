@@ -111,7 +111,7 @@ impl<S: Store> Service<S> {
 async fn published_numbers(service: &str, settings: &Settings) -> Result<LastNumbers, SequencesError> {
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
-    let login = Login::new(&broker)?;
+    let login = Login::of_service(service, &broker)?;
     let link = Link::open(login, format!("{service} recovering"), Environment::system(), opened);
     if tokio::time::timeout(TIMEOUT, link.up()).await.is_err() {
         return Err(SequencesError::History(BrokerError::Timeout(TIMEOUT)));
