@@ -172,7 +172,7 @@ async fn another_user_than_the_services_own_is_a_wrong_setting() {
     let none = with_broker(&store, &format!("amqp://{place}/%2f"), "");
     let running = Box::pin(probe::service().start(none, Environment::system())).await.unwrap();
 
-    says(&other, &["broker.url", "the user is guest: it must be contacts", "CONTACTS__BROKER__URL"]);
+    says(&other, &["[broker] url", "the user is guest: it must be contacts", "CONTACTS__BROKER__URL"]);
     let page = format!("http://{}/health/ready", running.admin_address);
     eventually("without a user in the address, it is the service's", async || {
         let text = reqwest::get(&page).await.unwrap().text().await.unwrap();

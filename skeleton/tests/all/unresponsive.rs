@@ -4,24 +4,28 @@ use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command
 
 use events::{
     Message,
-    contacts::{ContactRemoved, ImportProgressed, ImportStarted},
+    contacts::{ContactRemoved, GetContact, ImportProgressed, ImportStarted},
+    network::GetDegrees,
     samples,
 };
+use futures::future::join_all;
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use skeleton::{
     Publish,
     messaging::{
         Deliveries,
+        handlers::Binding,
         rabbit::{RabbitDeliveries, RabbitPublisher},
         relay::Relay,
+        topology::TopologySpec,
     },
     stop::channel,
     store::{Store, Transaction},
-    testing::{Servers, World, eventually},
+    testing::{Servers, TestApp, World, broker_password, eventually},
 };
 use uuid::Uuid;
 
-use crate::{conformance::bench::postgres, relaying::subscribes};
+use crate::{conformance::bench::postgres, probe, relaying::subscribes};
 
 /// More than the broker accepts for one queue without an answer, and less than the relay's window.
 const MANY: usize = 100;
@@ -50,12 +54,20 @@ fn evaluate(expression: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A quorum queue whose process is suspended until this is dropped.
+/// A queue whose process is suspended until this is dropped.
 struct Suspended(String);
 
 impl Suspended {
     fn queue(world: &World, queue: &str) -> Self {
         let process = format!("'{}_{queue}'", world.vhost());
+        evaluate(&format!("sys:suspend({process})."));
+        Self(process)
+    }
+
+    /// A classic queue: its process has no name.
+    fn classic(world: &World, queue: &str) -> Self {
+        let name = format!("rabbit_misc:r(<<\"{}\">>, queue, <<\"{queue}\">>)", world.vhost());
+        let process = format!("amqqueue:get_pid(element(2, rabbit_amqqueue:lookup({name})))");
         evaluate(&format!("sys:suspend({process})."));
         Self(process)
     }
@@ -176,9 +188,10 @@ async fn send(connection: &Connection, queue: &str, id: Uuid) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
-    let world = World::new().await;
-    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
-    let admin = administrator(&world).await;
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+    subscribes(world, "network", &[ContactRemoved::KEY]).await;
+    let admin = administrator(world).await;
     let link = world.link("network", "consuming");
     let (first, second, third) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
     send(&admin, "network.dead", first).await;
@@ -186,11 +199,11 @@ async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     let mut well = RabbitDeliveries::new(link.clone(), "network.dead".to_owned(), 10);
     let held = well.next(10).await;
 
-    let suspended = Suspended::queue(&world, "network.events");
+    let suspended = Suspended::queue(world, "network.events");
     let mut ill = RabbitDeliveries::new(link, "network.events".to_owned(), 10);
     let waiting = tokio::spawn(async move { ill.next(10).await });
     eventually("the queue has a connection of its own", async || {
-        match connections(&world, "network consuming network.events").await {
+        match connections(world, "network consuming network.events").await {
             0 => Err("it has none".to_owned()),
             _ => Ok(()),
         }
@@ -204,5 +217,43 @@ async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     drop(suspended);
     let arrived = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
     assert_eq!(arrived.len(), 1);
-    world.remove().await;
+    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let of_its_own = "broker_connected{connection=\"network consuming network.events\"}";
+    assert!(!metrics.contains(of_its_own), "an alert would show a connection that is no longer needed");
+    assert!(metrics.contains("broker_connected{connection=\"contacts consuming\"} 1"), "{metrics}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_to_a_service_that_does_not_respond_hold_up_none_to_others() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+    let network = TopologySpec {
+        service: "network".to_owned(),
+        requests: vec![Binding { exchange: "requests.network".to_owned(), routing_key: GetDegrees::KEY.to_owned() }],
+        callers: vec!["gateway".to_owned()],
+        ..TopologySpec::default()
+    };
+    world.admin().apply(&network.topology(), &broker_password("network")).await.unwrap();
+    let requests = world.requests_of("gateway", &["contacts", "network"]).await;
+    let suspended = Suspended::classic(world, "network.requests");
+    let degrees = samples::network::get_degrees();
+    // Twice what the broker accepts from a connection for a queue that does not take it.
+    let to_network = join_all((0..800).map(|_| requests.call(&degrees, Default::default())));
+    let (contact_id, account_id) = (Uuid::new_v4(), Uuid::new_v4());
+
+    let to_contacts = async {
+        for _ in 0..20 {
+            let asked = requests.call(&GetContact { contact_id, account_id }, Default::default()).await;
+            assert_eq!(asked.unwrap_err().status, 404);
+        }
+    };
+
+    tokio::select! {
+        biased;
+        answers = to_network => panic!("network answered: {:?}", answers.first()),
+        () = to_contacts => {}
+    }
+    drop(suspended);
+    app.finish().await;
 }
