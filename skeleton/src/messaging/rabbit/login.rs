@@ -54,8 +54,8 @@ impl Login {
     /// Reads the settings of a service. Its user at the broker has its name; an address without a user means this one.
     ///
     /// # Errors
-    /// As [`Login::new`]; also if the user has another name: whoever receives a message accepts it from the service that
-    /// owns the message's name, and knows its sender by the user.
+    /// As [`Login::new`]; also if the user has another name: consumers accept a message only from the service that owns
+    /// its name, and the user is the sender.
     pub fn of_service(service: &str, settings: &BrokerSettings) -> Result<Self, StoreError> {
         let mut login = Self::new(settings)?;
         if !settings.url.contains('@') {
