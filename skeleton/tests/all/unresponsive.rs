@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command
 
 use events::{
     Message,
-    contacts::{ContactRemoved, ImportProgressed, ImportStarted},
+    contacts::{ContactAdded, ContactAddedV2, ContactRemoved, ImportProgressed, ImportStarted},
     samples,
 };
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
@@ -23,8 +23,12 @@ use uuid::Uuid;
 
 use crate::{conformance::bench::postgres, relaying::subscribes};
 
-/// More than the broker accepts for one queue without an answer, and less than the relay's window.
+/// More messages than one subject has, and fewer than the broker's connection accepts for a channel that waits.
 const MANY: usize = 100;
+
+/// A whole window of the relay. In two versions, these are more messages than the broker's connection accepts for a
+/// channel that waits.
+const WINDOW: usize = 256;
 
 /// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user. Blocks its thread
 /// for seconds on a busy machine: the tests have a second one, which sends heartbeats.
@@ -139,6 +143,45 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     drop(suspended);
     let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
     assert_eq!(next(&mut ill, MANY).await.len(), MANY);
+    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
+        0 => Ok(()),
+        seen => Err(format!("{seen} messages")),
+    })
+    .await;
+    stop.stop();
+    relay.await.unwrap();
+    drop(store);
+    bench.done().await;
+    world.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactAddedV2::KEY, ContactAdded::KEY]).await;
+    subscribes(&world, "search", &[ContactRemoved::KEY]).await;
+    let bench = postgres().await;
+    let store = bench.store.clone();
+    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5));
+    let mut tx = bench.begin(&[]).await;
+    for _ in 0..WINDOW {
+        tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() }).unwrap();
+    }
+    for _ in 0..MANY {
+        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let suspended = Suspended::queue(&world, "network.events");
+    let (stop, stopped) = channel();
+    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), WINDOW as i64).run(stopped));
+    let mut well = RabbitDeliveries::new(world.link("search", "consuming"), "search.events".to_owned(), 10);
+    assert_eq!(next(&mut well, MANY).await.len(), MANY);
+
+    drop(suspended);
+    let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    assert_eq!(next(&mut ill, 2 * WINDOW).await.len(), WINDOW);
     eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
         0 => Ok(()),
         seen => Err(format!("{seen} messages")),
