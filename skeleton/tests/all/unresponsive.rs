@@ -9,15 +9,16 @@ use events::{
 };
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use skeleton::{
-    Publish,
+    Environment, Publish,
+    config::BrokerSettings,
     messaging::{
         Deliveries,
-        rabbit::{RabbitDeliveries, RabbitPublisher},
+        rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
         relay::Relay,
     },
     stop::channel,
-    store::{Store, Transaction},
-    testing::{Servers, World, eventually},
+    store::{Outcome, Outgoing, Publisher, Store, Transaction},
+    testing::{Fault, Proxy, Servers, World, eventually},
 };
 use uuid::Uuid;
 
@@ -163,7 +164,12 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     subscribes(&world, "search", &[ContactRemoved::KEY]).await;
     let bench = postgres().await;
     let store = bench.store.clone();
-    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5));
+    let link = world.link("contacts", "publishing");
+    let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
+    let admin = administrator(&world).await;
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
+    let held = beside.next(10).await;
     let mut tx = bench.begin(&[]).await;
     for _ in 0..WINDOW {
         tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() }).unwrap();
@@ -178,7 +184,11 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), WINDOW as i64).run(stopped));
     let mut well = RabbitDeliveries::new(world.link("search", "consuming"), "search.events".to_owned(), 10);
     assert_eq!(next(&mut well, MANY).await.len(), MANY);
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let after = beside.next(10).await;
 
+    assert_eq!((held.len(), after.len()), (1, 1));
+    assert_eq!(after[0].deliveries_before, 0, "the connection that publishes was replaced");
     drop(suspended);
     let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
     assert_eq!(next(&mut ill, 2 * WINDOW).await.len(), WINDOW);
@@ -191,6 +201,37 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     relay.await.unwrap();
     drop(store);
     bench.done().await;
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_not_work_either() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    let url = world.amqp_url("contacts");
+    let (place, vhost) = url.trim_start_matches("amqp://contacts@").split_once('/').unwrap();
+    let proxy = Proxy::before(place).await;
+    let url = format!("amqp://contacts@{}/{vhost}", proxy.address());
+    let login = Login::new(&BrokerSettings { url, ..world.broker_settings("contacts") }).unwrap();
+    let (_stop, stopped) = channel();
+    let link = Link::open(login, "contacts publishing".to_owned(), Environment::system(), stopped);
+    let publisher = RabbitPublisher::new(link, Duration::from_secs(2));
+    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let window = || {
+        vec![Outgoing {
+            exchange: "events.contacts".to_owned(),
+            routing_key: ContactRemoved::KEY.to_owned(),
+            envelope: world.envelope_for(&event),
+            body: serde_json::to_vec(&event).unwrap().into(),
+        }]
+    };
+    assert_eq!(publisher.publish(window()).await, [Outcome::Confirmed]);
+
+    proxy.fault(Fault::Timeout);
+    let outcomes = publisher.publish(window()).await;
+
+    assert_eq!(outcomes, [Outcome::Unconfirmed], "the relay would send it with the others again");
     world.remove().await;
 }
 

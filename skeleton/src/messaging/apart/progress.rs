@@ -249,7 +249,8 @@ impl Progress {
         let is_unconfirmed = attempt.is_unconfirmed;
         self.confirmed = if is_unconfirmed { 0 } else { self.confirmed + 1 };
         if let Some(stopped_at) = attempt.stopped_at {
-            if is_unconfirmed { self.failed.insert(stopped_at) } else { self.left.insert(stopped_at) };
+            let positions = if is_unconfirmed { &mut self.failed } else { &mut self.left };
+            positions.insert(stopped_at);
         }
         let soon = now + span(AFTER_A_CONFIRM);
         if self.sweep.has_left && attempt.stopped_at.is_none() && self.sweep.pause.until > soon {
@@ -258,7 +259,11 @@ impl Progress {
         if !self.again.in_flight.remove(&attempt.first) {
             return;
         }
-        if is_unconfirmed { self.again.failed += 1 } else { self.again.confirmed += 1 }
+        if is_unconfirmed {
+            self.again.failed += 1
+        } else {
+            self.again.confirmed += 1
+        }
         if self.again.in_flight.is_empty() {
             self.again.judge(now);
         }

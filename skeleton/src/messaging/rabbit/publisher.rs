@@ -80,12 +80,11 @@ impl Sender {
     }
 }
 
-/// The time limit for a message that is published apart. The broker answers within 65 s, even for a quorum queue that
-/// does not respond.
+/// The time limit for a message that is published apart. The broker answers within 65 s, whatever the queue does.
 const APART_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// The maximum number of messages in flight on a channel. While a channel waits for a queue, the broker's reader of the
-/// connection has credit for at least 200 more messages for it; after that it reads nothing from the whole connection.
+/// The maximum number of messages in flight on a channel. If it waits for a queue, the broker reads at least 200 more
+/// messages for it, and then nothing from the whole connection.
 const IN_FLIGHT: usize = 200;
 
 /// Publishes over one channel in confirm mode, a limited number of messages at a time.
@@ -168,16 +167,14 @@ impl RabbitPublisher {
         let any = |is: fn(&Answer) -> bool| answers.iter().any(is);
         drop(channel);
         if any(|answer| matches!(answer, Answer::Closed(_))) {
-            // After a refusal, the connection works and the next message gets another channel.
-            return Ok(answers);
+            return Ok(answers); // The connection works, and the next message gets another channel.
         }
-        // For a channel, the broker remembers that a quorum queue rejects, even when the limit no longer exists.
+        // For each channel, the broker remembers that a quorum queue rejects, even without the limit.
         let needs_channel = |answer: &Answer| matches!(answer, Answer::Late | Answer::Rejected);
         if any(|answer| matches!(answer, Answer::Unknown))
             || (any(needs_channel) && !self.sender.replace(generation, self.confirm_timeout).await)
         {
-            // Late messages stay late: if they were sent again with the others, and a queue is the cause, nothing
-            // would ever get past them.
+            // Late messages stay late: nothing would get past them if they were sent again with the others.
             self.sender.give_up(generation).await;
         }
         Ok(answers)
@@ -194,7 +191,7 @@ impl RabbitPublisher {
     async fn answer(&self, confirm: PublisherConfirm) -> Answer {
         match tokio::time::timeout(self.confirm_timeout, confirm).await {
             Ok(Ok(Confirmation::Ack(returned))) => {
-                Answer::Confirmed { returned: returned.and_then(|returned| returned_in(&returned.delivery)) }
+                Answer::Confirmed { returned: returned.and_then(|it| returned_in(&it.delivery)) }
             }
             Ok(Ok(_)) => Answer::Rejected,
             Ok(Err(error)) => error.into(),
@@ -212,8 +209,8 @@ impl RabbitPublisher {
             }
         };
         let returned = returned(&answers);
-        let mut outcomes: Vec<Outcome> =
-            chunk.iter().zip(&answers).map(|(message, answer)| outcome_of(message, answer, &returned)).collect();
+        let outcome = |(message, answer)| outcome_of(message, answer, &returned);
+        let mut outcomes: Vec<Outcome> = chunk.iter().zip(&answers).map(outcome).collect();
         if answers.iter().any(|answer| matches!(answer, Answer::Closed(_))) {
             self.publish_singly(chunk, &mut outcomes).await;
         }
@@ -262,8 +259,7 @@ impl RabbitPublisher {
     async fn publish_over(&self, link: &Link, message: &Outgoing) -> Result<Outcome, BrokerError> {
         let properties = lasting(message, link.user());
         if names_fit(message).and_then(|()| headers_fit(&properties)).is_err() {
-            // Left to the relay, which sets it aside.
-            return Ok(Outcome::Unroutable);
+            return Ok(Outcome::Unroutable); // Left to the relay, which sets it aside.
         }
         let (channel, _) = link.channel().await?;
         answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
@@ -278,7 +274,7 @@ impl RabbitPublisher {
     async fn publish_one_apart(&self, link: &Link, message: &Outgoing) -> Outcome {
         match tokio::time::timeout(APART_TIMEOUT, self.publish_over(link, message)).await {
             Ok(Ok(outcome)) => outcome,
-            // Not because of a queue: left to the relay, which publishes the message with the others again.
+            // Not because of a queue: left to the relay.
             Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
                 Outcome::Unroutable
             }
@@ -292,10 +288,8 @@ impl Publisher for RabbitPublisher {
     async fn publish(&self, window: Vec<Outgoing>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(window.len());
         for chunk in window.chunks(IN_FLIGHT) {
-            let chunk = self.publish_chunk(chunk).await;
-            let is_last = chunk.iter().any(|it| matches!(it, Outcome::Unconfirmed | Outcome::Unknown));
-            outcomes.extend(chunk);
-            if is_last {
+            outcomes.extend(self.publish_chunk(chunk).await);
+            if must_wait(&window, &outcomes) {
                 break;
             }
         }
@@ -310,12 +304,21 @@ impl Publisher for RabbitPublisher {
     }
 }
 
+/// Whether a message has to be published again before any after these: they must not overtake it.
+fn must_wait(window: &[Outgoing], outcomes: &[Outcome]) -> bool {
+    let mut before = None;
+    window.iter().zip(outcomes).any(|(message, outcome)| {
+        let is_older_version = before.replace(message.envelope.id) == Some(message.envelope.id);
+        !matches!(outcome, Outcome::Refused(_)) && !outcome.is_done(is_older_version.into())
+    })
+}
+
 fn returned(answers: &[Answer]) -> HashSet<&Returned> {
-    let confirmed = answers.iter().filter_map(|answer| match answer {
+    let returned = answers.iter().filter_map(|answer| match answer {
         Answer::Confirmed { returned } => returned.as_ref(),
         Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
     });
-    confirmed.collect()
+    returned.collect()
 }
 
 fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet<&Returned>) -> Outcome {
