@@ -11,6 +11,10 @@ use events::{
     contacts::{ImportProgressed, ImportStarted},
     samples,
 };
+use lapin::{
+    BasicProperties, Confirmation,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
 use serde_json::json;
 use skeleton::{
     Postgres, Publish,
@@ -29,6 +33,7 @@ use uuid::Uuid;
 use crate::{
     conformance::bench::{Bench, postgres},
     relaying::subscribes,
+    unresponsive::administrator,
 };
 
 /// The number of subjects.
@@ -67,7 +72,7 @@ fn arrivals(world: &World, service: &str) -> Arc<Mutex<Arrived>> {
     arrived
 }
 
-/// Limits the events of network to ten.
+/// Limits the events of network to ten, and publishes messages that nobody reads until the queue rejects them.
 async fn limit(world: &World) {
     let policy = json!({
         "pattern": "^network\\.events$", "apply-to": "queues",
@@ -75,12 +80,18 @@ async fn limit(world: &World) {
     });
     world.admin().put(&policy_in(world), &policy).await.unwrap();
     // The broker answers before the queue has the policy.
-    eventually("the queue has the policy", async || {
-        let queue = world.admin().get(&format!("queues/{}/network.events", world.vhost())).await.unwrap();
-        if queue["policy"] == "full" { Ok(()) } else { Err(queue["policy"].to_string()) }
+    let connection = administrator(world).await;
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    eventually("the queue rejects", async || {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let sent = channel.basic_publish("".into(), "network.events".into(), options, b"{}", properties).await.unwrap();
+        match sent.await.unwrap() {
+            Confirmation::Nack(_) => Ok(()),
+            accepted => Err(format!("{accepted:?}")),
+        }
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
 fn policy_in(world: &World) -> String {

@@ -244,7 +244,8 @@ async fn connections(world: &World, name: &str) -> usize {
     connections.as_array().into_iter().flatten().filter(is_meant).count()
 }
 
-async fn administrator(world: &World) -> Connection {
+/// A connection of the broker's administrator.
+pub async fn administrator(world: &World) -> Connection {
     let servers = Servers::from_env();
     let (place, _) = servers.amqp.rsplit_once('/').unwrap();
     let url = format!("{place}/{}", world.vhost());
