@@ -4,31 +4,36 @@ use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command
 
 use events::{
     Message,
-    contacts::{ContactRemoved, GetContact, ImportProgressed, ImportStarted},
+    contacts::{ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportProgressed, ImportStarted},
     network::GetDegrees,
     samples,
 };
 use futures::future::join_all;
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use skeleton::{
-    Publish,
+    Environment, Publish,
+    config::BrokerSettings,
     messaging::{
         Deliveries,
         handlers::Binding,
-        rabbit::{RabbitDeliveries, RabbitPublisher},
+        rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
         relay::Relay,
         topology::TopologySpec,
     },
     stop::channel,
-    store::{Store, Transaction},
-    testing::{Servers, TestApp, World, broker_password, eventually},
+    store::{Outcome, Outgoing, Publisher, Store, Transaction},
+    testing::{Fault, Proxy, Servers, TestApp, World, broker_password, eventually},
 };
 use uuid::Uuid;
 
 use crate::{conformance::bench::postgres, probe, relaying::subscribes};
 
-/// More than the broker accepts for one queue without an answer, and less than the relay's window.
+/// More messages than one subject has, and fewer than the broker's connection accepts for a channel that waits.
 const MANY: usize = 100;
+
+/// A whole window of the relay. In two versions, these are more messages than the broker's connection accepts for a
+/// channel that waits.
+const WINDOW: usize = 256;
 
 /// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user. Blocks its thread
 /// for seconds on a busy machine: the tests have a second one, which sends heartbeats.
@@ -163,6 +168,85 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     world.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactAddedV2::KEY, ContactAdded::KEY]).await;
+    subscribes(&world, "search", &[ContactRemoved::KEY]).await;
+    let bench = postgres().await;
+    let store = bench.store.clone();
+    let link = world.link("contacts", "publishing");
+    let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
+    let admin = administrator(&world).await;
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
+    let held = beside.next(10).await;
+    let mut tx = bench.begin(&[]).await;
+    for _ in 0..WINDOW {
+        tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() }).unwrap();
+    }
+    for _ in 0..MANY {
+        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let suspended = Suspended::queue(&world, "network.events");
+    let (stop, stopped) = channel();
+    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), WINDOW as i64).run(stopped));
+    let mut well = RabbitDeliveries::new(world.link("search", "consuming"), "search.events".to_owned(), 10);
+    assert_eq!(next(&mut well, MANY).await.len(), MANY);
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let after = beside.next(10).await;
+
+    assert_eq!((held.len(), after.len()), (1, 1));
+    assert_eq!(after[0].deliveries_before, 0, "the connection that publishes was replaced");
+    drop(suspended);
+    let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    assert_eq!(next(&mut ill, 2 * WINDOW).await.len(), WINDOW);
+    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
+        0 => Ok(()),
+        seen => Err(format!("{seen} messages")),
+    })
+    .await;
+    stop.stop();
+    relay.await.unwrap();
+    drop(store);
+    bench.done().await;
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_not_work_either() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    let url = world.amqp_url("contacts");
+    let (place, vhost) = url.trim_start_matches("amqp://contacts@").split_once('/').unwrap();
+    let proxy = Proxy::before(place).await;
+    let url = format!("amqp://contacts@{}/{vhost}", proxy.address());
+    let login = Login::new(&BrokerSettings { url, ..world.broker_settings("contacts") }).unwrap();
+    let (_stop, stopped) = channel();
+    let link = Link::open(login, "contacts publishing".to_owned(), Environment::system(), stopped);
+    let publisher = RabbitPublisher::new(link, Duration::from_secs(2));
+    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let window = || {
+        vec![Outgoing {
+            exchange: "events.contacts".to_owned(),
+            routing_key: ContactRemoved::KEY.to_owned(),
+            envelope: world.envelope_for(&event),
+            body: serde_json::to_vec(&event).unwrap().into(),
+        }]
+    };
+    assert_eq!(publisher.publish(window()).await, [Outcome::Confirmed]);
+
+    proxy.fault(Fault::Timeout);
+    let outcomes = publisher.publish(window()).await;
+
+    assert_eq!(outcomes, [Outcome::Unconfirmed], "the relay would send it with the others again");
+    world.remove().await;
+}
+
 /// The number of connections with this name.
 async fn connections(world: &World, name: &str) -> usize {
     let connections = world.admin().get("connections").await.unwrap();
@@ -172,7 +256,8 @@ async fn connections(world: &World, name: &str) -> usize {
     connections.as_array().into_iter().flatten().filter(is_meant).count()
 }
 
-async fn administrator(world: &World) -> Connection {
+/// A connection of the broker's administrator.
+pub async fn administrator(world: &World) -> Connection {
     let servers = Servers::from_env();
     let (place, _) = servers.amqp.rsplit_once('/').unwrap();
     let url = format!("{place}/{}", world.vhost());
