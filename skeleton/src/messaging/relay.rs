@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// The wait after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long the relay goes on after the stop, unless it is told otherwise.
+/// How long the relay goes on after the stop, by default.
 const AFTER_STOP: Duration = Duration::from_secs(5);
 
 /// The interval at which leadership is renewed while messages are being sent. A frozen replica does not renew it.

@@ -300,6 +300,12 @@ struct CommonSettings {
 }
 
 impl CommonSettings {
+    /// After the stop, the relay has a quarter of the drain, and as long again for a window in progress: the connections
+    /// need some of the rest.
+    fn relay_limits(&self) -> RelayLimits {
+        RelayLimits { window: self.broker.window, after_stop: Duration::from_millis(self.life.drain_ms / 4) }
+    }
+
     /// Reads every section; all errors are added, not only the first.
     fn read(settings: &mut Settings, has_http: bool, errors: &mut Vec<String>) -> Option<Self> {
         let broker = settings.expect("broker", errors);

@@ -229,10 +229,7 @@ impl<S: Store> Service<S> {
 
         let (mut sending, sending_stop) = Phase::new("relay", &failing);
         if let Some(relaying) = self.relaying {
-            // A quarter, and as long again for a window in progress: the connections need some of the rest.
-            let after_stop = Duration::from_millis(common.life.drain_ms / 4);
-            let limits = RelayLimits { window: common.broker.window, after_stop };
-            sending.relay(relaying, &store, &publisher, limits, &sending_stop);
+            sending.relay(relaying, &store, &publisher, common.relay_limits(), &sending_stop);
         }
 
         let (mut doors, doors_stop) = Phase::new("doors", &failing);

@@ -72,7 +72,7 @@ fn arrivals(world: &World, service: &str) -> Arc<Mutex<Arrived>> {
     arrived
 }
 
-/// Limits the events of network to ten, and publishes messages that nobody reads until the queue rejects them.
+/// Limits the events of network to ten, and publishes messages without a consumer until the queue rejects them.
 async fn limit(world: &World) {
     let policy = json!({
         "pattern": "^network\\.events$", "apply-to": "queues",
@@ -207,7 +207,7 @@ async fn once_a_queue_has_no_limit_any_more_new_messages_are_published_once() {
     })
     .await;
     relaying.world.admin().delete(&policy_in(&relaying.world)).await.unwrap();
-    // Nobody consumes: the queue never falls below the former limit.
+    // Without a consumer, the queue never falls below the former limit.
     relaying.has_sent_everything().await;
 
     let new = subjects(10);
