@@ -17,6 +17,8 @@ pub use self::trace_parent::TraceParent;
 pub const MAX_SUBJECT: usize = 1024;
 /// The maximum length of type, source, subject and id in bytes. Postgres indexes keys of up to 2.7 kB.
 pub const MAX_ATTRIBUTE: usize = 2048;
+/// The largest sequence of an event: more than a thousand events of one subject a second for thirty years.
+pub const MAX_SEQUENCE: i64 = 1 << 40;
 
 /// The metadata of a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ mod superseding;
 mod validation;
 pub mod versions;
 
-pub use envelope::{Envelope, EnvelopeError, MAX_ATTRIBUTE, MAX_SUBJECT, TraceParent};
+pub use envelope::{Envelope, EnvelopeError, MAX_ATTRIBUTE, MAX_SEQUENCE, MAX_SUBJECT, TraceParent};
 pub use excerpt::{Excerpt, fields_read};
 pub use numbers::{whole_numbers_in, with_whole_numbers};
 pub use personal::{MASK, masked};

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jsonschema::{Retrieve, Uri};
+use jsonschema::{Retrieve, Uri, error::ValidationErrorKind};
 use serde_json::Value;
 
 use crate::catalogue::{Entry, find};
@@ -22,7 +22,7 @@ pub struct Validator {
 pub struct Violation {
     /// The message.
     pub name: String,
-    /// The field, as a pointer into the data; empty for the whole message.
+    /// The field, as a pointer into the data, also if it is missing; empty for the whole message.
     pub path: String,
     /// The rule, a keyword of JSON Schema: `type`, `required`, `format`.
     pub rule: String,
@@ -55,10 +55,13 @@ impl Validator {
     /// # Errors
     /// Returns the first violation.
     pub fn check(&self, data: &Value) -> Result<(), Violation> {
-        self.compiled.validate(data).map_err(|error| Violation {
-            name: self.name.to_owned(),
-            path: error.instance_path().to_string(),
-            rule: error.kind().keyword().to_owned(),
+        self.compiled.validate(data).map_err(|error| {
+            let mut path = error.instance_path().to_string();
+            // Its name is in the schema and not the sender's.
+            if let ValidationErrorKind::Required { property: Value::String(missing) } = error.kind() {
+                path = format!("{path}/{missing}");
+            }
+            Violation { name: self.name.to_owned(), path, rule: error.kind().keyword().to_owned() }
         })
     }
 }

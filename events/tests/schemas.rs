@@ -81,6 +81,7 @@ fn a_missing_required_field_is_refused_by_schema_and_type_alike() {
 
             let violation = validator.check(&example).unwrap_err();
             assert_eq!(violation.rule, "required", "{}: the schema does not require {field}", entry.name);
+            assert_eq!(violation.path, format!("/{field}"));
             let is_list = schema["properties"][field]["type"] == "array";
             assert!(
                 is_list || (entry.round_trip)(example).is_err(),

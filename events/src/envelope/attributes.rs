@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use super::{EnvelopeError, MAX_ATTRIBUTE, MAX_SUBJECT};
+use super::{EnvelopeError, MAX_ATTRIBUTE, MAX_SEQUENCE, MAX_SUBJECT};
 
 pub(super) fn subject_in(text: &str) -> Result<&str, EnvelopeError> {
     match text.len() {
@@ -49,11 +49,12 @@ pub(super) fn derived(text: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes())
 }
 
-/// Sequences start at 1: a smaller one would look like an event that was handled before.
+/// Sequences start at 1: a smaller one would look like an event that was handled before. They count the events of one
+/// subject, so a larger one than this is a mistake; stores have room above it for versions of their own.
 pub(super) fn sequence_in(text: Option<&str>) -> Result<Option<i64>, EnvelopeError> {
-    let form = "a whole number from 1 to 9223372036854775807";
+    let form = "a whole number from 1 to 1099511627776";
     match parsed(text, "sequence", form)? {
-        Some(number) if number < 1 => Err(EnvelopeError::Malformed("sequence", form)),
+        Some(number) if !(1..=MAX_SEQUENCE).contains(&number) => Err(EnvelopeError::Malformed("sequence", form)),
         sequence => Ok(sequence),
     }
 }

@@ -1,137 +1,58 @@
 //! Routes with a queue that does not confirm. Their messages are postponed, so that the others go on, and are published
 //! apart from them: a channel of the broker that waits for such a queue handles nothing else for about a minute.
 //!
-//! All postponed messages of the route are tried in turn, so that its other queues receive them. Messages of one subject
-//! are published in order, each after the confirm of the one before. When every message of the route is confirmed, the
-//! route is published with the others again.
+//! All postponed messages of the route are tried once, so that its other queues receive them; after that, a few are tried
+//! again from time to time, until the queue confirms them. Messages of one subject are published in order, each after the
+//! confirm of the one before. When every message that was tried is confirmed, the route is published with the others
+//! again.
+
+mod progress;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
-    time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
+use self::progress::{Page, Progress, Step};
 use super::{Outcome, Publisher, postponed::Postponed};
 use crate::{
     failure::StoreError,
     store::{Outbox, OutboxRow, Route, in_all_versions},
 };
 
-/// The maximum number of subjects of one route that are published at a time.
-const WIDTH: usize = 64;
+/// The maximum number of attempts in progress. Each version of each message has a channel of its own, and the broker
+/// allows 2,047 on a connection.
+const ATTEMPTS: usize = 900;
 
-/// The pause before the messages of a route are tried again. It doubles each time, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The maximum number of pages of one route that are read at a time. Most of their messages may have been tried before.
+const PAGES: usize = 16;
 
 /// The routes that are published apart.
 #[derive(Default)]
 pub(super) struct Apart {
     routes: BTreeMap<Route, Progress>,
     /// The attempts in progress.
-    pub(super) in_flight: FuturesUnordered<BoxFuture<'static, Attempt>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Attempt>>,
     /// Attempts that have ended and are not settled.
-    pub(super) ended: Vec<Attempt>,
+    ended: Vec<Attempt>,
 }
 
 /// The messages of one subject that were published apart.
-pub(super) struct Attempt {
+struct Attempt {
     route: Route,
+    /// The position of the first message.
+    first: i64,
     /// Confirmed by the broker.
     done: Vec<OutboxRow>,
-    /// Whether a queue did not confirm the message after those.
+    /// The position of the message after those, if there is one that was not confirmed.
+    stopped_at: Option<i64>,
+    /// Whether a queue did not confirm that message.
     is_unconfirmed: bool,
-}
-
-/// How far the postponed messages of a route were tried.
-struct Progress {
-    in_flight: usize,
-    tried_through: i64,
-    is_read: bool,
-    has_failed: bool,
-    /// Whether messages of this pass were tried, and whether some were left because they would overtake another.
-    has_tried: bool,
-    has_left: bool,
-    /// The number of attempts without a failure since the last one.
-    confirmed: usize,
-    pause: Duration,
-    retry_at: DateTime<Utc>,
-}
-
-/// What to do next with a route.
-enum Step {
-    /// Every message was confirmed.
-    Confirmed,
-    Wait,
-    /// Read messages after this position.
-    Read(i64),
-}
-
-impl Progress {
-    fn new(now: DateTime<Utc>) -> Self {
-        let (pause, retry_at) = (FIRST_PAUSE, now + span(FIRST_PAUSE));
-        let (in_flight, tried_through, confirmed) = (0, 0, 0);
-        let (is_read, has_failed, has_tried, has_left) = (false, false, false, false);
-        Self { in_flight, tried_through, is_read, has_failed, has_tried, has_left, confirmed, pause, retry_at }
-    }
-
-    fn step(&mut self, now: DateTime<Utc>) -> Step {
-        if self.in_flight == 0 {
-            let is_through = self.is_read && !self.has_failed && (self.has_tried || !self.has_left);
-            if self.confirmed >= WIDTH || is_through {
-                return Step::Confirmed;
-            }
-            if self.is_read {
-                self.begin_again(now);
-            }
-        }
-        let left = self.retry_at - now;
-        let is_pause = left > TimeDelta::zero() && left <= span(LONGEST_PAUSE);
-        if is_pause || self.in_flight >= WIDTH || self.confirmed >= WIDTH {
-            return Step::Wait;
-        }
-        Step::Read(self.tried_through)
-    }
-
-    /// Takes messages to publish now: up to the limit, and none with an earlier postponed message. Of a subject, whose
-    /// order spans several routes, only the first is taken; the relay publishes the others in their order.
-    fn take(&mut self, rows: Vec<OutboxRow>, first: &BTreeMap<i64, i64>, is_all: bool) -> Vec<Vec<OutboxRow>> {
-        self.is_read = is_all;
-        let mut subjects: BTreeMap<i64, Vec<OutboxRow>> = BTreeMap::new();
-        for row in rows {
-            let key = row.ordering_key();
-            let is_next = first.get(&key) == Some(&row.position);
-            if is_next && self.in_flight + subjects.len() >= WIDTH {
-                self.is_read = false;
-                break;
-            }
-            self.tried_through = row.position;
-            if is_next {
-                subjects.insert(key, vec![row]);
-            } else if row.envelope.sequence.is_none()
-                && let Some(rows) = subjects.get_mut(&key)
-            {
-                rows.push(row);
-            } else {
-                self.has_left = true;
-            }
-        }
-        self.has_tried |= !subjects.is_empty();
-        self.in_flight += subjects.len();
-        subjects.into_values().collect()
-    }
-
-    fn begin_again(&mut self, now: DateTime<Utc>) {
-        (self.tried_through, self.is_read, self.has_failed) = (0, false, false);
-        (self.has_tried, self.has_left) = (false, false);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.retry_at = now + span(self.pause);
-    }
 }
 
 impl Apart {
@@ -172,38 +93,63 @@ impl Apart {
             self.ended.push(attempt);
         }
         while let Some(attempt) = self.ended.pop() {
-            self.settle(attempt, store).await?;
+            self.settle(attempt, store, now).await?;
         }
         let routes: Vec<Route> = self.routes.keys().cloned().collect();
         for route in routes {
-            let Some(progress) = self.routes.get_mut(&route) else { continue };
-            match progress.step(now) {
-                Step::Wait => {}
-                Step::Read(after) => {
-                    let rows = store.postponed_of(&route, after, window).await?;
-                    let keys: Vec<i64> = rows.iter().map(OutboxRow::ordering_key).collect();
-                    let first = store.first_postponed(&keys).await?;
-                    let is_all = (rows.len() as i64) < window;
-                    let attempts = progress.take(rows, &first, is_all);
-                    let attempt = |rows| attempt(publisher.clone(), route.clone(), rows).boxed();
-                    self.in_flight.extend(attempts.into_iter().map(attempt));
-                }
+            self.advance(&route, store, publisher, window, postponed, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of an attempt; for ever, if there is none.
+    pub(super) async fn one_ends(&mut self) {
+        match self.in_flight.next().await {
+            Some(attempt) => self.ended.push(attempt),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Begins attempts for messages of one route.
+    async fn advance<S: Outbox, P: Publisher + 'static>(
+        &mut self,
+        route: &Route,
+        store: &S,
+        publisher: &Arc<P>,
+        window: i64,
+        postponed: &mut Postponed,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        for _ in 0..PAGES {
+            let room = ATTEMPTS.saturating_sub(self.in_flight.len());
+            let Some(progress) = self.routes.get_mut(route) else { return Ok(()) };
+            let attempts = match progress.step(now) {
                 Step::Confirmed => {
                     info!(routing_key = route.routing_key, "this message is confirmed again");
-                    self.routes.remove(&route);
-                    postponed.is_confirmed_again(&route);
+                    self.routes.remove(route);
+                    postponed.is_confirmed_again(route);
                     self.show();
+                    return Ok(());
                 }
+                Step::Sweep(after) if room > 0 => progress.take(page(store, route, after, window).await?, room, now),
+                Step::Again(after) if room > 0 => {
+                    progress.take_again(after, page(store, route, after, window).await?, room, now)
+                }
+                Step::Wait | Step::Sweep(_) | Step::Again(_) => return Ok(()),
+            };
+            let is_over = progress.is_read() && attempts.is_empty();
+            let attempt = |rows| attempt(publisher.clone(), route.clone(), rows).boxed();
+            self.in_flight.extend(attempts.into_iter().map(attempt));
+            if is_over {
+                return Ok(());
             }
         }
         Ok(())
     }
 
-    async fn settle<S: Outbox>(&mut self, attempt: Attempt, store: &S) -> Result<(), StoreError> {
+    async fn settle<S: Outbox>(&mut self, attempt: Attempt, store: &S, now: DateTime<Utc>) -> Result<(), StoreError> {
         if let Some(progress) = self.routes.get_mut(&attempt.route) {
-            progress.in_flight = progress.in_flight.saturating_sub(1);
-            progress.has_failed |= attempt.is_unconfirmed;
-            progress.confirmed = if attempt.is_unconfirmed { 0 } else { progress.confirmed + 1 };
+            progress.ended(&attempt, now);
         }
         if attempt.done.is_empty() {
             return Ok(());
@@ -224,21 +170,28 @@ impl Apart {
     }
 }
 
+/// Reads postponed messages of a route.
+async fn page<S: Outbox>(store: &S, route: &Route, after: i64, window: i64) -> Result<Page, StoreError> {
+    let rows = store.postponed_of(route, after, window).await?;
+    let keys: Vec<i64> = rows.iter().map(OutboxRow::ordering_key).collect();
+    let first = if keys.is_empty() { BTreeMap::new() } else { store.first_postponed(&keys).await? };
+    let is_all = (rows.len() as i64) < window;
+    Ok(Page { rows, first, is_all })
+}
+
 /// Publishes the messages of one subject, up to the first that is not confirmed.
 async fn attempt<P: Publisher>(publisher: Arc<P>, route: Route, rows: Vec<OutboxRow>) -> Attempt {
-    let mut attempt = Attempt { route, done: Vec::new(), is_unconfirmed: false };
+    let first = rows.first().map_or(0, |row| row.position);
+    let mut attempt = Attempt { route, first, done: Vec::new(), stopped_at: None, is_unconfirmed: false };
     for row in rows {
         let outcomes = publisher.publish_apart(in_all_versions(row.clone())).await;
-        attempt.is_unconfirmed = outcomes.iter().any(|it| matches!(it, Outcome::Unconfirmed | Outcome::Unknown));
-        if outcomes.iter().any(|it| *it != Outcome::Confirmed) {
+        if !outcomes.iter().enumerate().all(|(nth, outcome)| outcome.is_done(nth)) {
             // Any other outcome is left to the relay, once the route is confirmed again.
+            attempt.stopped_at = Some(row.position);
+            attempt.is_unconfirmed = outcomes.iter().any(|it| matches!(it, Outcome::Unconfirmed | Outcome::Unknown));
             break;
         }
         attempt.done.push(row);
     }
     attempt
-}
-
-fn span(length: Duration) -> TimeDelta {
-    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }

@@ -3,8 +3,8 @@
 //! Guarantees: Committed messages are published at least once, in the order of the outbox for each subject, and none is
 //! deleted before its own confirm. An unroutable message is counted and kept: the history stores every event, with or
 //! without consumers, and a job has its queue, so part of the topology is missing. Such a message is postponed with
-//! those that must not overtake it, and retried after a growing pause; the messages behind it are sent. A message that
-//! a queue does not confirm in time is postponed likewise, and its route is published apart from the others. A message
+//! those that must not overtake it, and retried after a growing pause; the messages behind it are sent. An older version
+//! of an event that no queue takes has no reader, and is not missed. A message that a queue does not confirm in time is postponed likewise, and its route is published apart from the others. A message
 //! that the broker cannot take as it is, such as one with headers larger than a frame, is set aside.
 
 use std::{
@@ -13,8 +13,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use futures::StreamExt;
+use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
@@ -32,8 +31,20 @@ const POLL: Duration = Duration::from_millis(500);
 /// The wait after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How long the relay goes on after the stop, by default.
+const AFTER_STOP: Duration = Duration::from_secs(5);
+
 /// The interval at which leadership is renewed while messages are being sent. A frozen replica does not renew it.
 const KEEP: Duration = Duration::from_secs(5);
+
+/// The limits of a service's relay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayLimits {
+    /// The maximum number of messages at a time.
+    pub(crate) window: i64,
+    /// How long it goes on after the stop.
+    pub(crate) after_stop: Duration,
+}
 
 /// Sends the outbox of one store.
 pub struct Relay<S, P> {
@@ -41,12 +52,13 @@ pub struct Relay<S, P> {
     publisher: Arc<P>,
     window: i64,
     environment: Environment,
+    after_stop: Duration,
 }
 
 impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
     /// A relay with at most `window` unconfirmed messages.
     pub fn new(store: S, publisher: Arc<P>, window: i64) -> Self {
-        Self { store, publisher, window, environment: Environment::system() }
+        Self { store, publisher, window, environment: Environment::system(), after_stop: AFTER_STOP }
     }
 
     /// The same, with another clock for waits.
@@ -54,10 +66,24 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         Self { environment, ..self }
     }
 
-    /// Relays until the service stops, and then once more, as far as the broker accepts messages. The rest is left to
-    /// another replica.
+    /// The same, with another limit for what is relayed after the stop.
+    pub fn after_stop(self, after_stop: Duration) -> Self {
+        Self { after_stop, ..self }
+    }
+
+    /// Relays until the service stops, and then what is left, within a time limit and as far as the broker accepts
+    /// messages. The rest is left to another replica.
     pub async fn run(self, stop: Stop) {
-        self.relay_until(stop).await;
+        let too_long = async {
+            stop.stopped().await;
+            // A window in progress has as long again: what was sent and is not removed is sent twice.
+            self.environment.sleep(self.after_stop * 2).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.relay_until(stop.clone()) => {}
+            () = too_long => {}
+        }
         self.store.release_leadership().await;
     }
 
@@ -65,6 +91,7 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         let mut troubled = false;
         let mut postponed = Postponed::default();
         let mut apart = Apart::default();
+        let mut last = None;
         loop {
             let turn = self.turn(&mut postponed, &mut apart).await;
             if let Err(error) = &turn
@@ -77,20 +104,27 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
             }
             // Commits of this replica do not concern it while another relays.
             let (wait, is_standby) = match turn {
-                Ok(PassResult::Sent) => continue,
+                Ok(PassResult::Sent) if !self.is_over(&stop, &mut last) => continue,
                 _ if stop.is_stopped() => return,
                 Ok(PassResult::Empty) => (POLL, false),
                 Ok(PassResult::Elsewhere) => (POLL, true),
-                Ok(PassResult::Stuck) | Err(_) => (PAUSE, false),
+                Ok(PassResult::Sent | PassResult::Stuck) | Err(_) => (PAUSE, false),
             };
             tokio::select! {
                 biased;
                 () = self.store.wakeup().notified(), if !is_standby => {}
-                Some(attempt) = apart.in_flight.next(), if !apart.in_flight.is_empty() => apart.ended.push(attempt),
+                () = apart.one_ends() => {}
                 () = self.environment.sleep(wait) => {}
                 () = stop.stopped() => {}
             }
         }
+    }
+
+    /// Whether the time for what is relayed after the stop is over. A large backlog must not take all of the time that
+    /// the service has for its stop.
+    fn is_over(&self, stop: &Stop, last: &mut Option<DateTime<Utc>>) -> bool {
+        let now = self.environment.now();
+        stop.is_stopped() && (now - *last.get_or_insert(now)).abs() >= span(self.after_stop)
     }
 
     /// Sends one window.
@@ -171,10 +205,11 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         let mut sent = Sent::default();
         for (row, count) in rows.iter().zip(counts) {
             // Check each one, so that each is counted.
-            let left: Vec<Outcome> = outcomes.by_ref().take(count).filter(|outcome| !is_done(row, outcome)).collect();
+            let copies = outcomes.by_ref().take(count).enumerate();
+            let left: Vec<Outcome> = copies.filter(|(nth, it)| !is_done(row, *nth, it)).map(|(_, it)| it).collect();
             if left.is_empty() {
                 sent.done.push(row);
-            } else if left.contains(&Outcome::Unknown) {
+            } else if left.contains(&Outcome::Unknown) && !left.contains(&Outcome::Unconfirmed) {
                 sent.unknown += 1;
             } else if let Some(reason) = left.iter().find_map(refusal) {
                 sent.refused.push((row, reason));
@@ -286,13 +321,13 @@ fn refusal(outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn is_done(row: &OutboxRow, outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Confirmed => true,
-        Outcome::Unknown | Outcome::Unconfirmed | Outcome::Refused(_) => false,
-        Outcome::Unroutable => {
-            counter!("messages_unroutable_total", "name" => row.envelope.name.clone()).increment(1);
-            false
-        }
+fn is_done(row: &OutboxRow, nth: usize, outcome: &Outcome) -> bool {
+    if *outcome == Outcome::Unroutable && nth == 0 {
+        counter!("messages_unroutable_total", "name" => row.envelope.name.clone()).increment(1);
     }
+    outcome.is_done(nth)
+}
+
+fn span(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }

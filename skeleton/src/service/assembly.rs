@@ -55,7 +55,7 @@ impl<S: Store> Service<S> {
         let _: Option<serde::de::IgnoredAny> = settings.expect("store", &mut errors);
         let store = self.provide(&mut settings, &mut errors, &mut context);
         let broker: Option<BrokerSettings> = settings.section("broker").ok();
-        let login = broker.as_ref().map(Login::new).transpose();
+        let login = broker.as_ref().map(|broker| Login::of_service(self.name, broker)).transpose();
         let login =
             login.map_err(|error| errors.extend(settings.unusable("broker", "url", error).errors)).ok().flatten();
         errors.extend(settings.unknown_sections());

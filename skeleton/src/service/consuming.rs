@@ -1,8 +1,9 @@
 //! Starting the consumers of a running service.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use tracing::warn;
 
 use super::{assembly::Queues, running::Phase};
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     stop::Stop,
     store::Store,
 };
+
+/// The wait before the broker is asked again for queues of an earlier number of partitions.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 impl Phase {
     /// Consumes all queues of the service.
@@ -75,9 +79,15 @@ impl Phase {
         self.supervise("former partitions", stop.clone(), move || {
             let (queue, link, service, stop) = (queue.clone(), link.clone(), service.clone(), stopping.clone());
             async move {
-                let former = tokio::select! {
-                    () = stop.stopped() => return,
-                    former = former_event_queues(&link, &service, count) => former.unwrap_or_default(),
+                let former = loop {
+                    tokio::select! {
+                        () = stop.stopped() => return,
+                        former = former_event_queues(&link, &service, count) => match former {
+                            Ok(former) => break former,
+                            Err(error) => warn!(%error, "failed to look for queues of former partitions; retrying"),
+                        },
+                    }
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
                 };
                 join_all(former.into_iter().map(|name| {
                     let deliveries = RabbitDeliveries::until_gone(link.clone(), name, prefetch);

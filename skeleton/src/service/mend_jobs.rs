@@ -95,7 +95,7 @@ impl<S: Store> Service<S> {
 async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendError> {
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
-    let login = Login::new(&broker)?;
+    let login = Login::of_service(service, &broker)?;
     let link = Link::open(login, format!("{service} mending"), Environment::system(), opened);
     let queue = format!("{service}.jobs");
     match tokio::time::timeout(TIMEOUT, waiting_in(&link, &queue)).await {

@@ -39,7 +39,7 @@ use crate::{
         handlers::{RequestHandlers, Subscriptions},
         jobs::Jobs,
         rabbit::RabbitPublisher,
-        relay::Relay,
+        relay::{Relay, RelayLimits},
         requests::Requests,
         topology::TopologySpec,
     },
@@ -60,7 +60,7 @@ pub use sequences::{Recovered, SequencesError};
 pub use start_error::StartError;
 
 type Opener<S> = Box<dyn Fn(&Settings) -> Result<S, SettingsError> + Send + Sync>;
-type Relaying<S> = fn(S, Arc<RabbitPublisher>, i64, Stop) -> BoxFuture<'static, ()>;
+type Relaying<S> = fn(S, Arc<RabbitPublisher>, RelayLimits, Stop) -> BoxFuture<'static, ()>;
 type Delaying<S> = fn(S, Arc<ServiceContext>, Stop) -> BoxFuture<'static, ()>;
 type PartnerProvider<S> = Box<dyn FnOnce(Option<&S>, &mut Settings, &mut Vec<String>, &mut ServiceContext) + Send>;
 type Routing<S> = Box<dyn FnOnce(&App<S>) -> (Routes, Vec<(String, u64)>) + Send>;
@@ -140,7 +140,10 @@ impl<S: Store> Service<S> {
         S: Delays,
     {
         Self {
-            relaying: Some(|store, publisher, window, stop| Box::pin(Relay::new(store, publisher, window).run(stop))),
+            relaying: Some(|store, publisher, limits, stop| {
+                let relay = Relay::new(store, publisher, limits.window).after_stop(limits.after_stop);
+                Box::pin(relay.run(stop))
+            }),
             sequencing: Some(|store, numbers, dry_run| {
                 Box::pin(async move { store.raise_sequences(&numbers, dry_run).await })
             }),
@@ -297,6 +300,12 @@ struct CommonSettings {
 }
 
 impl CommonSettings {
+    /// After the stop, the relay has a quarter of the drain, and as long again for a window in progress: the connections
+    /// need some of the rest.
+    fn relay_limits(&self) -> RelayLimits {
+        RelayLimits { window: self.broker.window, after_stop: Duration::from_millis(self.life.drain_ms / 4) }
+    }
+
     /// Reads every section; all errors are added, not only the first.
     fn read(settings: &mut Settings, has_http: bool, errors: &mut Vec<String>) -> Option<Self> {
         let broker = settings.expect("broker", errors);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::{Service, StartError, assembly::Assembled};
+use super::{Service, StartError, assembly::Assembled, waiting::connected};
 use crate::{
     config::Settings,
     environment::Environment,
@@ -81,6 +81,7 @@ impl<S: Rebuildable> Service<S> {
         }
         let (_open, opened) = stop::channel();
         let link = parts.link("replaying", &opened);
+        connected(&link).await.map_err(StartError::Broker)?;
         parts.publisher(&parts.sending_link("publishing", &opened));
         let past = self.past(&parts, link);
         let replayed = past.replay(parts.store.clone(), range, REPLAY, progress).run(stop).await?;
@@ -106,6 +107,7 @@ impl<S: Rebuildable> Service<S> {
         parts.store.migrate().await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
+        connected(&consuming).await.map_err(StartError::Broker)?;
         parts.publisher(&publishing);
         let rebuilding = Rebuilding {
             store: parts.store.clone(),

@@ -34,6 +34,7 @@ use crate::{
     },
     messaging::{
         rabbit::{Link, RabbitPublisher},
+        relay::RelayLimits,
         requests::{Server, serve},
         topology::{Topology, TopologySpec},
     },
@@ -117,12 +118,12 @@ impl Phase {
         relaying: Relaying<S>,
         store: &S,
         publisher: &Arc<RabbitPublisher>,
-        window: i64,
+        limits: RelayLimits,
         stop: &Stop,
     ) {
         let (store, publisher, stopping) = (store.clone(), publisher.clone(), stop.clone());
         self.supervise("relay", stop.clone(), move || {
-            relaying(store.clone(), publisher.clone(), window, stopping.clone())
+            relaying(store.clone(), publisher.clone(), limits, stopping.clone())
         });
     }
 
@@ -228,7 +229,7 @@ impl<S: Store> Service<S> {
 
         let (mut sending, sending_stop) = Phase::new("relay", &failing);
         if let Some(relaying) = self.relaying {
-            sending.relay(relaying, &store, &publisher, common.broker.window, &sending_stop);
+            sending.relay(relaying, &store, &publisher, common.relay_limits(), &sending_stop);
         }
 
         let (mut doors, doors_stop) = Phase::new("doors", &failing);

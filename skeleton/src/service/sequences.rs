@@ -1,14 +1,13 @@
 //! `<service> sequences recover`: after the service's store was restored from a backup, numbering continues after the
 //! last published event of each subject, not where the backup ended.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use futures::future::BoxFuture;
 
 use super::{
     Service,
     exit::{Exit, WRONG_SETTINGS},
+    waiting::connected,
 };
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},
@@ -21,9 +20,6 @@ use crate::{
     stop,
     store::Store,
 };
-
-/// The time limit for connecting to the broker.
-const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The number of subjects raised in one statement.
 const WINDOW: usize = 1000;
@@ -111,10 +107,8 @@ impl<S: Store> Service<S> {
 async fn published_numbers(service: &str, settings: &Settings) -> Result<LastNumbers, SequencesError> {
     let broker: BrokerSettings = settings.section("broker")?;
     let (_open, opened) = stop::channel();
-    let login = Login::new(&broker)?;
+    let login = Login::of_service(service, &broker)?;
     let link = Link::open(login, format!("{service} recovering"), Environment::system(), opened);
-    if tokio::time::timeout(TIMEOUT, link.up()).await.is_err() {
-        return Err(SequencesError::History(BrokerError::Timeout(TIMEOUT)));
-    }
+    connected(&link).await.map_err(SequencesError::History)?;
     last_numbers(&link, service).await.map_err(SequencesError::History)
 }

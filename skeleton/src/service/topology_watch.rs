@@ -26,7 +26,7 @@ impl TopologyWatch {
         let watching = async {
             let mut reported = Vec::new();
             loop {
-                if let Some(missing) = self.missing().await {
+                if let Some(missing) = self.missing(&reported).await {
                     self.show(&missing, &reported);
                     reported = missing;
                 }
@@ -39,16 +39,19 @@ impl TopologyWatch {
         }
     }
 
-    /// The queues that do not exist. `None` if the broker does not respond, which other checks report.
-    async fn missing(&self) -> Option<Vec<String>> {
+    /// The queues that do not exist; for a queue without an answer, what was reported before. `None` if the broker does not respond, which other checks report.
+    async fn missing(&self, reported: &[String]) -> Option<Vec<String>> {
         let (mut missing, mut has_answer) = (Vec::new(), false);
         for queue in &self.queues {
             // One queue without an answer must not hide the others.
-            let Ok(waiting) = waiting_in(&self.link, queue).await else { continue };
-            has_answer = true;
-            if waiting.is_none() {
-                missing.push(queue.clone());
-            }
+            let is_missing = match waiting_in(&self.link, queue).await {
+                Ok(waiting) => {
+                    has_answer = true;
+                    waiting.is_none()
+                }
+                Err(_) => reported.contains(queue),
+            };
+            missing.extend(is_missing.then(|| queue.clone()));
         }
         has_answer.then_some(missing)
     }

@@ -6,10 +6,19 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::StartError;
-use crate::{config::LifeSettings, http::admin::Health, messaging::rabbit::Link, stop::Stop, store::Store};
+use crate::{
+    config::LifeSettings,
+    http::admin::Health,
+    messaging::rabbit::{BrokerError, Link},
+    stop::Stop,
+    store::Store,
+};
 
 /// How long the start waits for the outcome of the first attempt to connect to the broker.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
+
+/// How long a command waits for the broker.
+const COMMAND_WAITS: Duration = Duration::from_secs(15);
 
 /// Checks that the broker does not refuse the login. A broker that cannot be reached is not waited for.
 pub(super) async fn accepted_by_broker(link: &Link) -> Result<(), StartError> {
@@ -17,6 +26,12 @@ pub(super) async fn accepted_by_broker(link: &Link) -> Result<(), StartError> {
         Ok(Err(error)) if error.is_login_refused() => Err(StartError::Broker(error)),
         _ => Ok(()),
     }
+}
+
+/// Waits for the first attempt to connect, for a command: it cannot work without the broker.
+pub(super) async fn connected(link: &Link) -> Result<(), BrokerError> {
+    let attempt = tokio::time::timeout(COMMAND_WAITS, link.first_attempt()).await;
+    attempt.unwrap_or(Err(BrokerError::Timeout(COMMAND_WAITS)))
 }
 
 /// Waits until the store responds, and migrates it.

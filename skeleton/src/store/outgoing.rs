@@ -43,6 +43,18 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Whether nothing is left to do for a version of a message: the `nth` of all its versions, the newest first. An
+    /// older version that no queue takes has no reader.
+    pub(crate) fn is_done(&self, nth: usize) -> bool {
+        match self {
+            Self::Confirmed => true,
+            Self::Unroutable => nth > 0,
+            Self::Refused(_) | Self::Unconfirmed | Self::Unknown => false,
+        }
+    }
+}
+
 /// Publishes messages and waits for publisher confirms.
 pub trait Publisher: Send + Sync {
     /// Publishes all messages in order and waits for the outcome of each; the outcomes are in the same order.

@@ -66,7 +66,16 @@ impl ServiceContext {
             let publisher = publisher.clone();
             Box::pin(async move {
                 let is_sent = |it: &Outcome| matches!(it, Outcome::Confirmed | Outcome::Unroutable);
-                publisher.publish(messages).await.iter().all(is_sent)
+                let mut left = messages;
+                while !left.is_empty() {
+                    // None is published after one without a queue: these have no order, so the others follow.
+                    let sent = publisher.publish(left.clone()).await.iter().take_while(|it| is_sent(it)).count();
+                    if sent == 0 {
+                        return false;
+                    }
+                    left.drain(..sent);
+                }
+                true
             })
         });
         // A second start with the same context keeps the first publisher, which works as well.

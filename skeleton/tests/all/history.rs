@@ -154,6 +154,26 @@ async fn a_replay_that_was_stopped_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_replay_without_the_broker_fails_with_its_reason() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let replay = async |key: &'static str, value: &str| {
+        let (_sender, never) = stop::channel();
+        let mut settings = app.settings().clone();
+        settings.set("broker", key, value);
+        let range = Range::since(chrono::Utc::now() - TimeDelta::hours(1));
+        probe::service().replay(settings, range, false, watch::Sender::default(), never).await.unwrap_err().to_string()
+    };
+
+    let unreachable = replay("url", &format!("amqp://contacts@127.0.0.1:{port}/%2f")).await;
+    let refused = replay("password", "a-wrong-password").await;
+
+    assert!(unreachable.contains(&format!("127.0.0.1:{port}")), "{unreachable}");
+    assert!(refused.contains("ACCESS_REFUSED"), "{refused}");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_replay_from_before_the_history_begins_says_where_it_begins() {
     let (world, now) = (world_with_history().await, Environment::system().now());
     for hours in [5, 3] {

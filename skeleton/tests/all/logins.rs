@@ -6,11 +6,11 @@ use std::{net::TcpListener, time::Duration};
 use skeleton::{
     Elasticsearch, Environment, Neo4j, Postgres, Service, Settings,
     store::{Store, StoreBuilder},
-    testing::{Logs, Provisioned, Servers, TestStore, eventually},
+    testing::{Logs, Provisioned, Servers, TestStore, World, broker_password, eventually},
 };
 use tokio::time::timeout;
 
-use crate::probe;
+use crate::{probe, relaying::subscribes};
 
 /// Much shorter than `life.startup_timeout_s`, 300 by default.
 const AT_ONCE: Duration = Duration::from_secs(30);
@@ -96,7 +96,8 @@ async fn neo4j_refuses_a_wrong_password_and_is_not_asked_until_it_locks_the_user
     let right = Neo4j::migrated_by(&[]).open(&right).unwrap();
     eventually("the right password is accepted", async || {
         let error = right.ping().await.err().map(|error| error.to_string());
-        assert!(!error.as_deref().unwrap_or_default().contains("RateLimit"), "the user is locked: {error:?}");
+        // The client reports a lock like a wrong password.
+        assert!(!error.as_deref().unwrap_or_default().contains("the login is refused"), "the user is locked");
         error.map_or(Ok(()), Err)
     })
     .await;
@@ -145,16 +146,41 @@ fn with_broker(provisioned: &Provisioned, url: &str, password: &str) -> Settings
 
 #[tokio::test]
 async fn the_broker_refuses_a_wrong_password_and_a_missing_virtual_host() {
-    let (url, password) = Servers::without_password(&Servers::from_env().amqp);
+    let world = World::new().await;
+    // Creates the user.
+    subscribes(&world, "contacts", &[]).await;
+    let url = world.amqp_url("contacts");
     let (place, _) = url.rsplit_once('/').unwrap();
     let store = provisioned().await;
 
     let login = why_not_started(probe::service(), with_broker(&store, &url, WRONG)).await;
-    let host = with_broker(&store, &format!("{place}/nowhere"), &password);
+    let host = with_broker(&store, &format!("{place}/nowhere"), &broker_password("contacts"));
     let host = why_not_started(probe::service(), host).await;
 
     says(&login, &["the broker refuses the login", "ACCESS_REFUSED", place_of(&url), "broker.url and broker.password"]);
     says(&host, &["the broker refuses the login", "NOT_ALLOWED", "virtual host nowhere", "check broker.url"]);
+    Postgres::remove(store).await;
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn another_user_than_the_services_own_is_a_wrong_setting() {
+    let store = provisioned().await;
+
+    let place = format!("127.0.0.1:{}", unused_port());
+    let other = with_broker(&store, &format!("amqp://guest@{place}/%2f"), "");
+    let other = why_not_started(probe::service(), other).await;
+    let none = with_broker(&store, &format!("amqp://{place}/%2f"), "");
+    let running = Box::pin(probe::service().start(none, Environment::system())).await.unwrap();
+
+    says(&other, &["[broker] url", "the user is guest: it must be contacts", "CONTACTS__BROKER__URL"]);
+    let page = format!("http://{}/health/ready", running.admin_address);
+    eventually("without a user in the address, it is the service's", async || {
+        let text = reqwest::get(&page).await.unwrap().text().await.unwrap();
+        if text.contains("user contacts") { Ok(()) } else { Err(text) }
+    })
+    .await;
+    running.stop().await;
     Postgres::remove(store).await;
 }
 
@@ -163,7 +189,7 @@ async fn a_broker_that_cannot_be_reached_is_waited_for_and_the_log_repeats_the_c
     let logs = Logs::captured();
     let (store, place) = (provisioned().await, format!("127.0.0.1:{}", unused_port()));
 
-    let settings = with_broker(&store, &format!("amqp://kith@{place}/%2f"), "");
+    let settings = with_broker(&store, &format!("amqp://contacts@{place}/%2f"), "");
     let running = Box::pin(probe::service().start(settings, Environment::system())).await.unwrap();
 
     eventually("the cause is logged again", async || {

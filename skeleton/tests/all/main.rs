@@ -47,6 +47,7 @@ mod proxy;
 mod read_only;
 mod readiness;
 mod refused;
+mod rejecting;
 mod relay;
 mod relaying;
 mod replicas;

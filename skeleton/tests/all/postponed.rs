@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use events::{
     Message,
-    contacts::{ContactRemoved, ImportFile, ImportProgressed, ImportStarted},
+    contacts::{ContactAddedV2, ContactRemoved, ImportFile, ImportProgressed, ImportStarted},
     samples,
 };
 use skeleton::{
@@ -105,6 +105,38 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     let expected =
         [one(other, ImportProgressed::KEY), one(import_id, ImportStarted::KEY), one(import_id, ImportProgressed::KEY)];
     assert_eq!(seen, expected);
+    stop.stop();
+    relay.await.unwrap();
+    drop(store);
+    bench.done().await;
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_older_version_no_queue_takes_is_sent_once() {
+    let world = World::new().await;
+    listens_to(&world, &[ContactAddedV2::KEY]).await;
+    let bench = postgres().await;
+    let store = bench.store.clone();
+    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
+    let mut tx = bench.begin(&[]).await;
+    let added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() };
+    tx.publish(added.clone()).unwrap();
+    tx.commit().await.unwrap();
+
+    let (stop, stopped) = channel();
+    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
+
+    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
+        0 => Ok(()),
+        seen => Err(format!("{seen} messages, {} postponed", postponed(&store).await)),
+    })
+    .await;
+    let mut deliveries = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    let seen = next(&mut deliveries, 1).await;
+    assert_eq!(seen, [(added.contact_id.to_string(), ContactAddedV2::NAME.to_owned())]);
+    let more = tokio::time::timeout(Duration::from_secs(1), deliveries.next(1)).await;
+    assert!(more.is_err(), "it was published again: {more:?}");
     stop.stop();
     relay.await.unwrap();
     drop(store);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use events::{
+    Message,
     contacts::{ContactRemoved, ImportFile},
     samples,
 };
@@ -82,6 +83,26 @@ async fn a_job_whose_queue_is_missing_stays_in_the_outbox_and_goes_out_once_ther
     })
     .await;
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_stop_with_a_large_backlog_is_clean_and_leaves_the_rest() {
+    let app = TestApp::start(probe::service(), &[("life", "drain_ms", "3000")]).await;
+    let (store, event) = (app.parts().store.clone(), removed(Uuid::new_v4()));
+    let envelope = app.world().envelope_for(&event);
+    let (written, id, body) =
+        (serde_json::to_string(&envelope).unwrap(), envelope.id.to_string(), serde_json::to_string(&event).unwrap());
+    let many = "insert into skeleton.outbox (exchange, routing_key, envelope, body)
+        select 'events.contacts', $1, replace($2, $3, gen_random_uuid()::text), $4 from generate_series(1, 100000)";
+    store.execute(many, &[&ContactRemoved::KEY, &written, &id, &body]).await.unwrap();
+    eventually("the relay is in the middle of them", async || match app.counts().await.outbox {
+        ..100_000 => Ok(()),
+        seen => Err(format!("{seen} messages")),
+    })
+    .await;
+
+    // It asserts that the stop was clean.
+    app.stop().await;
 }
 
 /// The stores of two replicas on one database with one message to send.

@@ -4,27 +4,36 @@ use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command
 
 use events::{
     Message,
-    contacts::{ContactRemoved, ImportProgressed, ImportStarted},
+    contacts::{ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportProgressed, ImportStarted},
+    network::GetDegrees,
     samples,
 };
+use futures::future::join_all;
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use skeleton::{
-    Publish,
+    Environment, Publish,
+    config::BrokerSettings,
     messaging::{
         Deliveries,
-        rabbit::{RabbitDeliveries, RabbitPublisher},
+        handlers::Binding,
+        rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
         relay::Relay,
+        topology::TopologySpec,
     },
     stop::channel,
-    store::{Store, Transaction},
-    testing::{Servers, World, eventually},
+    store::{Outcome, Outgoing, Publisher, Store, Transaction},
+    testing::{Fault, Proxy, Servers, TestApp, World, broker_password, eventually},
 };
 use uuid::Uuid;
 
-use crate::{conformance::bench::postgres, relaying::subscribes};
+use crate::{conformance::bench::postgres, probe, relaying::subscribes};
 
-/// More than the broker accepts for one queue without an answer, and less than the relay's window.
+/// More messages than one subject has, and fewer than the broker's connection accepts for a channel that waits.
 const MANY: usize = 100;
+
+/// A whole window of the relay. In two versions, these are more messages than the broker's connection accepts for a
+/// channel that waits.
+const WINDOW: usize = 256;
 
 /// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user. Blocks its thread
 /// for seconds on a busy machine: the tests have a second one, which sends heartbeats.
@@ -50,12 +59,20 @@ fn evaluate(expression: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A quorum queue whose process is suspended until this is dropped.
+/// A queue whose process is suspended until this is dropped.
 struct Suspended(String);
 
 impl Suspended {
     fn queue(world: &World, queue: &str) -> Self {
         let process = format!("'{}_{queue}'", world.vhost());
+        evaluate(&format!("sys:suspend({process})."));
+        Self(process)
+    }
+
+    /// A classic queue: its process has no name.
+    fn classic(world: &World, queue: &str) -> Self {
+        let name = format!("rabbit_misc:r(<<\"{}\">>, queue, <<\"{queue}\">>)", world.vhost());
+        let process = format!("amqqueue:get_pid(element(2, rabbit_amqqueue:lookup({name})))");
         evaluate(&format!("sys:suspend({process})."));
         Self(process)
     }
@@ -151,6 +168,85 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     world.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactAddedV2::KEY, ContactAdded::KEY]).await;
+    subscribes(&world, "search", &[ContactRemoved::KEY]).await;
+    let bench = postgres().await;
+    let store = bench.store.clone();
+    let link = world.link("contacts", "publishing");
+    let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
+    let admin = administrator(&world).await;
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
+    let held = beside.next(10).await;
+    let mut tx = bench.begin(&[]).await;
+    for _ in 0..WINDOW {
+        tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() }).unwrap();
+    }
+    for _ in 0..MANY {
+        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let suspended = Suspended::queue(&world, "network.events");
+    let (stop, stopped) = channel();
+    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), WINDOW as i64).run(stopped));
+    let mut well = RabbitDeliveries::new(world.link("search", "consuming"), "search.events".to_owned(), 10);
+    assert_eq!(next(&mut well, MANY).await.len(), MANY);
+    send(&admin, "contacts.dead", Uuid::new_v4()).await;
+    let after = beside.next(10).await;
+
+    assert_eq!((held.len(), after.len()), (1, 1));
+    assert_eq!(after[0].deliveries_before, 0, "the connection that publishes was replaced");
+    drop(suspended);
+    let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    assert_eq!(next(&mut ill, 2 * WINDOW).await.len(), WINDOW);
+    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
+        0 => Ok(()),
+        seen => Err(format!("{seen} messages")),
+    })
+    .await;
+    stop.stop();
+    relay.await.unwrap();
+    drop(store);
+    bench.done().await;
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_not_work_either() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    let url = world.amqp_url("contacts");
+    let (place, vhost) = url.trim_start_matches("amqp://contacts@").split_once('/').unwrap();
+    let proxy = Proxy::before(place).await;
+    let url = format!("amqp://contacts@{}/{vhost}", proxy.address());
+    let login = Login::new(&BrokerSettings { url, ..world.broker_settings("contacts") }).unwrap();
+    let (_stop, stopped) = channel();
+    let link = Link::open(login, "contacts publishing".to_owned(), Environment::system(), stopped);
+    let publisher = RabbitPublisher::new(link, Duration::from_secs(2));
+    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let window = || {
+        vec![Outgoing {
+            exchange: "events.contacts".to_owned(),
+            routing_key: ContactRemoved::KEY.to_owned(),
+            envelope: world.envelope_for(&event),
+            body: serde_json::to_vec(&event).unwrap().into(),
+        }]
+    };
+    assert_eq!(publisher.publish(window()).await, [Outcome::Confirmed]);
+
+    proxy.fault(Fault::Timeout);
+    let outcomes = publisher.publish(window()).await;
+
+    assert_eq!(outcomes, [Outcome::Unconfirmed], "the relay would send it with the others again");
+    world.remove().await;
+}
+
 /// The number of connections with this name.
 async fn connections(world: &World, name: &str) -> usize {
     let connections = world.admin().get("connections").await.unwrap();
@@ -160,7 +256,8 @@ async fn connections(world: &World, name: &str) -> usize {
     connections.as_array().into_iter().flatten().filter(is_meant).count()
 }
 
-async fn administrator(world: &World) -> Connection {
+/// A connection of the broker's administrator.
+pub async fn administrator(world: &World) -> Connection {
     let servers = Servers::from_env();
     let (place, _) = servers.amqp.rsplit_once('/').unwrap();
     let url = format!("{place}/{}", world.vhost());
@@ -176,9 +273,10 @@ async fn send(connection: &Connection, queue: &str, id: Uuid) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
-    let world = World::new().await;
-    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
-    let admin = administrator(&world).await;
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+    subscribes(world, "network", &[ContactRemoved::KEY]).await;
+    let admin = administrator(world).await;
     let link = world.link("network", "consuming");
     let (first, second, third) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
     send(&admin, "network.dead", first).await;
@@ -186,11 +284,11 @@ async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     let mut well = RabbitDeliveries::new(link.clone(), "network.dead".to_owned(), 10);
     let held = well.next(10).await;
 
-    let suspended = Suspended::queue(&world, "network.events");
+    let suspended = Suspended::queue(world, "network.events");
     let mut ill = RabbitDeliveries::new(link, "network.events".to_owned(), 10);
     let waiting = tokio::spawn(async move { ill.next(10).await });
     eventually("the queue has a connection of its own", async || {
-        match connections(&world, "network consuming network.events").await {
+        match connections(world, "network consuming network.events").await {
             0 => Err("it has none".to_owned()),
             _ => Ok(()),
         }
@@ -204,5 +302,42 @@ async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     drop(suspended);
     let arrived = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
     assert_eq!(arrived.len(), 1);
-    world.remove().await;
+    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let of_its_own = "broker_connected{connection=\"network consuming network.events\"}";
+    assert!(!metrics.contains(of_its_own), "an alert would show a connection that is no longer needed");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_to_a_service_that_does_not_respond_hold_up_none_to_others() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+    let network = TopologySpec {
+        service: "network".to_owned(),
+        requests: vec![Binding { exchange: "requests.network".to_owned(), routing_key: GetDegrees::KEY.to_owned() }],
+        callers: vec!["gateway".to_owned()],
+        ..TopologySpec::default()
+    };
+    world.admin().apply(&network.topology(), &broker_password("network")).await.unwrap();
+    let requests = world.requests_of("gateway", &["contacts", "network"]).await;
+    let suspended = Suspended::classic(world, "network.requests");
+    let degrees = samples::network::get_degrees();
+    // Twice what the broker accepts from a connection for a queue that does not take it.
+    let to_network = join_all((0..800).map(|_| requests.call(&degrees, Default::default())));
+    let (contact_id, account_id) = (Uuid::new_v4(), Uuid::new_v4());
+
+    let to_contacts = async {
+        for _ in 0..20 {
+            let asked = requests.call(&GetContact { contact_id, account_id }, Default::default()).await;
+            assert_eq!(asked.unwrap_err().status, 404);
+        }
+    };
+
+    tokio::select! {
+        biased;
+        answers = to_network => panic!("network answered: {:?}", answers.first()),
+        () = to_contacts => {}
+    }
+    drop(suspended);
+    app.finish().await;
 }

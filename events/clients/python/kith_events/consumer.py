@@ -98,6 +98,12 @@ def read(delivery: AbstractIncomingMessage, by_name: ByName) -> tuple[Envelope, 
         if envelope.name not in by_name:
             raise Refused(f"message {envelope.id}: there is no handler for {envelope.name}")
         message, handler = by_name[envelope.name]
-        return envelope, message.read(delivery.body), handler
+        data = message.read(delivery.body)
     except (NotACloudEvent, EnvelopeError, InvalidData) as error:
         raise Refused(f"message {delivery.message_id}: {error}") from None
+    # The broker refuses a user id that is not the sender's own, so this is the one header that cannot be forged.
+    owner = envelope.name.split(".")[0]
+    if delivery.user_id != owner:
+        sender = delivery.user_id or "a publisher without a user id"
+        raise Refused(f"{envelope.name} {envelope.id}: published by {sender}, only {owner} may publish it")
+    return envelope, data, handler

@@ -12,6 +12,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 UUID_FORM = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 MAX_BYTES = 2048
+MAX_SEQUENCE = 2**40
+SEQUENCE_FORM = f"a whole number from 1 to {MAX_SEQUENCE}"
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -47,8 +49,8 @@ class Envelope:
     def __post_init__(self) -> None:
         if self.time.tzinfo is None:
             raise EnvelopeError("the attribute time has no time zone: use datetime.now(UTC)")
-        if self.sequence is not None and self.sequence < 1:
-            raise EnvelopeError("the attribute sequence should be a whole number from 1")
+        if self.sequence is not None and not 1 <= self.sequence <= MAX_SEQUENCE:
+            raise EnvelopeError(f"the attribute sequence should be {SEQUENCE_FORM}")
         if self.traceparent is not None and TRACEPARENT.fullmatch(self.traceparent) is None:
             raise EnvelopeError("the attribute traceparent should be a W3C traceparent")
 
@@ -90,7 +92,7 @@ class Envelope:
             id=read_id(event, "id", f"{event.get_source()}\n"),
             time=time,
             subject=event.get_subject(),
-            sequence=parsed(event, "sequence", int, "a whole number from 1"),
+            sequence=parsed(event, "sequence", int, SEQUENCE_FORM),
             traceparent=parsed(event, "traceparent", str, "a W3C traceparent"),
             correlation_id=read_id(event, "correlationid"),
             causation_id=read_id(event, "causationid"),

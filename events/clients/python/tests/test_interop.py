@@ -137,9 +137,9 @@ async def test_a_handler_that_fails_is_called_again_and_then_the_event_is_given_
         raise ConnectionError("the database is unavailable")
 
     removed = ContactRemoved(contact_id=uuid4(), owner_id=uuid4(), removed_at="2026-11-01T09:30:00Z")
-    with program(consumes=[ContactRemoved], publishes=[ContactRemoved]) as (needs, url):
-        async with connect(url, source="/contacts") as client:
-            await client.publish(removed, sequence=1)
+    with program(consumes=[ContactRemoved]) as (needs, url):
+        async with connect(url_of("contacts"), source="/contacts") as contacts, connect(url, source="/python") as client:
+            await contacts.publish(removed, sequence=1)
             async with consuming(client, needs.queue, {ContactRemoved: on_contact_removed}, waits=(0.01, 0.01)):
                 await eventually("the message is in the dead queue", lambda: message_in(needs.dead_queue))
 
@@ -152,18 +152,38 @@ async def test_an_event_that_came_while_the_connection_was_lost_is_handled():
     async def on_contact_removed(removed: ContactRemoved, _: Envelope) -> None:
         await handled.put(removed)
 
-    before, after = (
-        ContactRemoved(contact_id=uuid4(), owner_id=uuid4(), removed_at="2026-11-01T09:30:00Z") for _ in range(2)
+    before, forged, after = (
+        ContactRemoved(contact_id=uuid4(), owner_id=uuid4(), removed_at="2026-11-01T09:30:00Z") for _ in range(3)
     )
     with program(consumes=[ContactRemoved], publishes=[ContactRemoved]) as (needs, url):
-        async with connect(url, source="/contacts") as client:
+        async with connect(url_of("contacts"), source="/contacts") as contacts, connect(url, source="/python") as client:
             async with consuming(client, needs.queue, {ContactRemoved: on_contact_removed}), asyncio.timeout(60):
-                await client.publish(before, sequence=1)
+                await contacts.publish(before, sequence=1)
                 assert await handled.get() == before
                 await eventually("both connections are cut", lambda: connections_cut(needs.name))
-                await eventually("it publishes again", lambda: is_published(client, after))
+                await eventually("it publishes again", lambda: is_published(client, forged))
+                await contacts.publish(after, sequence=1)
                 while (again := await handled.get()) != after:
                     assert again == before
+
+
+async def test_an_event_that_another_program_than_its_owner_has_published_is_rejected(caplog):
+    caplog.set_level(logging.WARNING, "kith_events")
+    handled: asyncio.Queue[ContactRemoved] = asyncio.Queue()
+
+    async def on_contact_removed(removed: ContactRemoved, _: Envelope) -> None:
+        await handled.put(removed)
+
+    removed = ContactRemoved(contact_id=uuid4(), owner_id=uuid4(), removed_at="2026-11-01T09:30:00Z")
+    with program(consumes=[ContactRemoved], publishes=[ContactRemoved]) as (needs, url):
+        async with connect(url, source="/contacts") as client:
+            await client.publish(removed, sequence=1)
+            async with consuming(client, needs.queue, {ContactRemoved: on_contact_removed}):
+                await eventually("the message is in the dead queue", lambda: message_in(needs.dead_queue))
+
+    assert handled.empty()
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("rejected")]
+    assert f"published by {needs.name}, only contacts may publish it" in line
 
 
 async def test_what_is_another_program_s_is_refused():

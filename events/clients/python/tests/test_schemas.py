@@ -103,6 +103,7 @@ def test_what_is_sent_in_a_handler_belongs_to_the_chain_of_its_cause():
     ("attribute", "value"),
     [
         ("sequence", 0),
+        ("sequence", 2**40 + 1),
         ("traceparent", "00-1-2-01"),
         ("time", datetime(2026, 11, 1)),
         ("traceparent", f"00-{'0' * 32}-{'1' * 16}-01"),

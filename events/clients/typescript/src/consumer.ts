@@ -135,10 +135,19 @@ function read({ properties, content }: ConsumeMessage, byName: Map<string, Subsc
     const envelope = fromCloudEvent(fromMessage({ headers, contentType, body: content }))
     const subscription = byName.get(envelope.name)
     if (!subscription) throw new Refused(`there is no handler for ${envelope.name}`)
-    return { envelope, data: subscription.message.read(content), handler: subscription.handler }
+    const data = subscription.message.read(content)
+    checkSender(envelope.name, properties.userId)
+    return { envelope, data, handler: subscription.handler }
   } catch (error) {
     const isExpected = [Refused, NotACloudEvent, EnvelopeError, InvalidData].some((kind) => error instanceof kind)
     // The text of any other error may contain data of the message.
     throw new Refused(`message ${properties.messageId}: ${isExpected ? (error as Error).message : 'cannot be read'}`)
   }
+}
+
+/** The broker refuses a user id that is not the sender's own, so this is the one header that cannot be forged. */
+function checkSender(name: string, userId: unknown): void {
+  const [owner] = name.split('.')
+  const sender = userId || 'a publisher without a user id'
+  if (sender !== owner) throw new Refused(`${name}: published by ${sender}, only ${owner} may publish it`)
 }

@@ -40,12 +40,13 @@ export class EnvelopeError extends Error {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
+const MAX_SEQUENCE = 2 ** 40
 const isUuid = (value: string) => UUID.test(value)
 
 const FORMS: [keyof Envelope, (value: string) => boolean, string][] = [
   ['id', isUuid, 'a UUID'],
   ['time', (value) => TIME.test(value) && !Number.isNaN(Date.parse(value)), 'a timestamp of RFC 3339'],
-  ['sequence', (value) => /^[1-9]\d*$/.test(value) && Number.isSafeInteger(Number(value)), 'a whole number from 1'],
+  ['sequence', (value) => /^[1-9]\d*$/.test(value) && Number(value) <= MAX_SEQUENCE, `a whole number from 1 to ${MAX_SEQUENCE}`],
   ['traceparent', (value) => TRACEPARENT.test(value), 'a W3C traceparent'],
   ['correlationId', isUuid, 'a UUID'],
   ['causationId', isUuid, 'a UUID'],

@@ -124,9 +124,9 @@ test('a handler that fails is called again, and then the event is given up', asy
     throw new Error('the database is away')
   })
 
-  await withProgram({ consumes: [ContactRemoved], publishes: [ContactRemoved] }, ({ queue, deadQueue }, url) =>
-    withClient(url, '/contacts', async (client) => {
-      await client.publish(ContactRemoved, event, { sequence: 1 })
+  await withProgram({ consumes: [ContactRemoved] }, ({ queue, deadQueue }, url) =>
+    withClient(url, '/typescript', async (client) => {
+      await withClient(urlOf('contacts'), '/contacts', async (contacts) => void (await contacts.publish(ContactRemoved, event, { sequence: 1 })))
       const untilDead = () => eventually('the message is in the dead queue', () => messageIn(deadQueue)).then(() => undefined)
       await consuming(client, queue, [failing], untilDead, { waitsMs: [10, 10] })
     }))
@@ -137,19 +137,36 @@ test('a handler that fails is called again, and then the event is given up', asy
 test('an event that came while the connection was lost is handled', async () => {
   const handled: string[] = []
   const keep = on(ContactRemoved, async ({ contact_id }) => void handled.push(contact_id))
-  const [before, after] = [removed(), removed()]
+  const [before, forged, after] = [removed(), removed(), removed()]
   const untilHandled = ({ contact_id }: ContactRemoved) =>
     eventually('it is handled', async () => handled.includes(contact_id) || undefined)
 
   await withProgram({ consumes: [ContactRemoved], publishes: [ContactRemoved] }, ({ name, queue }, url) =>
+    withClient(urlOf('contacts'), '/contacts', (contacts) =>
+      withClient(url, '/typescript', async (client) => {
+        await consuming(client, queue, [keep], async () => {
+          await contacts.publish(ContactRemoved, before, { sequence: 1 })
+          await untilHandled(before)
+          await eventually('both connections are cut', () => connectionsCut(name))
+          await eventually('it publishes again', () => client.publish(ContactRemoved, forged, { sequence: 1 }).catch(unlessNotPublished))
+          await contacts.publish(ContactRemoved, after, { sequence: 1 })
+          await untilHandled(after)
+        })
+      })))
+})
+
+test('an event that another program than its owner has published is rejected', async () => {
+  let isHandled = false
+  const handler = on(ContactRemoved, async () => void (isHandled = true))
+
+  await withProgram({ consumes: [ContactRemoved], publishes: [ContactRemoved] }, ({ name, queue, deadQueue }, url) =>
     withClient(url, '/contacts', async (client) => {
-      await consuming(client, queue, [keep], async () => {
-        await client.publish(ContactRemoved, before, { sequence: 1 })
-        await untilHandled(before)
-        await eventually('both connections are cut', () => connectionsCut(name))
-        await eventually('it publishes again', () => client.publish(ContactRemoved, after, { sequence: 1 }).catch(unlessNotPublished))
-        await untilHandled(after)
-      })
+      await client.publish(ContactRemoved, removed(), { sequence: 1 })
+      const untilDead = () => eventually('the message is in the dead queue', () => messageIn(deadQueue)).then(() => undefined)
+      const lines = await consuming(client, queue, [handler], untilDead)
+
+      assert.ok(lines.some((line) => line.includes(`published by ${name}, only contacts may publish it`)), lines.join('\n'))
+      assert.equal(isHandled, false)
     }))
 })
 

@@ -96,7 +96,7 @@ test('what is sent in a handler belongs to the chain of its cause', () => {
 })
 
 test('an attribute that Kith could not read is refused', () => {
-  const wrong = [{ sequence: 0 }, { sequence: 1.5 }, { traceparent: '00-1-2-01' }, { time: '2026-11-01T09:30:00' }, { actor: 'me' }]
+  const wrong = [{ sequence: 0 }, { sequence: 2 ** 40 + 1 }, { sequence: 1.5 }, { traceparent: '00-1-2-01' }, { time: '2026-11-01T09:30:00' }, { actor: 'me' }]
   for (const attributes of [...wrong, { id: '7' }, { traceparent: `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01` }]) {
     assert.throws(() => newEnvelope('a.b.v1', '/a', attributes), EnvelopeError, JSON.stringify(attributes))
   }

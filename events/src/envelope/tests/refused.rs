@@ -23,9 +23,9 @@ fn a_missing_or_malformed_attribute_is_named() {
         Envelope::from_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     };
 
-    for sequence in ["three", "0", "-1", "1.5", "9223372036854775808"] {
+    for sequence in ["three", "0", "-1", "1.5", "1099511627777", "9223372036854775807"] {
         headers.insert("cloudEvents:sequence".to_owned(), sequence.to_owned());
-        let form = "a whole number from 1 to 9223372036854775807";
+        let form = "a whole number from 1 to 1099511627776";
         assert_eq!(read(&headers), Err(EnvelopeError::Malformed("sequence", form)), "{sequence}");
     }
     headers.remove("cloudEvents:id");

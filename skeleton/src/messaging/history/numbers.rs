@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use events::Envelope;
+use events::{Envelope, MAX_SEQUENCE};
 
 use super::stream_of;
 use crate::messaging::{
@@ -30,9 +30,6 @@ pub struct InHistory {
     pub messages: BTreeMap<String, Published>,
 }
 
-/// The largest number that a subject can plausibly have: more than a thousand events a second for thirty years.
-const MAX_NUMBER: i64 = 1 << 40;
-
 /// The largest plausible distance between two successive events of a subject in the history.
 const MAX_STEP: i64 = 100_000;
 
@@ -49,7 +46,7 @@ pub struct LastNumbers {
 impl LastNumbers {
     fn note(&mut self, subject: String, number: i64) {
         let last = self.numbers.get(&subject).copied();
-        if number > MAX_NUMBER || last.is_some_and(|last| number > last + MAX_STEP) {
+        if number > MAX_SEQUENCE || last.is_some_and(|last| number > last + MAX_STEP) {
             self.ignored += 1;
             return;
         }

@@ -13,7 +13,7 @@ use lapin::{
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{BrokerError, Link, TIMEOUT, answered, incoming};
+use super::{BrokerError, Link, TIMEOUT, answered, incoming, partitions::waiting_in};
 use crate::messaging::Incoming;
 
 /// The maximum number of unacknowledged messages.
@@ -27,6 +27,9 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// The same before the first message: the broker may have to open the stream first.
 const FIRST: Duration = Duration::from_secs(2);
+
+/// How long to wait for the first message of a stream that has messages.
+const LONGEST_FIRST: Duration = Duration::from_secs(60);
 
 /// An offset in a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,6 +107,21 @@ impl StreamReader {
         }
     }
 
+    /// Opens the stream. Without this, [`Self::next`] does, and waits as long as the connection takes.
+    ///
+    /// # Errors
+    /// If the connection has failed, the stream does not exist or may not be read, or the broker does not respond.
+    async fn begin(&mut self) -> Result<(), BrokerError> {
+        let link = self.link.clone();
+        let opening = async {
+            link.first_attempt().await?;
+            self.try_open().await
+        };
+        let opened = tokio::time::timeout(TIMEOUT, opening).await.map_err(|_| BrokerError::Timeout(TIMEOUT))??;
+        self.open = Some(opened);
+        Ok(())
+    }
+
     async fn try_open(&mut self) -> Result<(Channel, Consumer), BrokerError> {
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), self.place.as_argument());
@@ -150,13 +168,18 @@ impl StreamOffset {
 /// If the stream does not exist or may not be read.
 pub async fn newest_in(link: &Link, stream: &str) -> Result<Option<Past>, BrokerError> {
     let mut reader = StreamReader::new(link.clone(), stream, StreamOffset::Last);
+    reader.begin().await?;
+    // An empty stream sends nothing. A busy broker may take long to send the first message of another.
+    let has_messages = waiting_in(link, stream).await?.is_some_and(|count| count > 0);
+    let first = if has_messages { LONGEST_FIRST } else { FIRST };
     let mut newest = None;
     // The chunk arrives as a whole. If messages keep arriving, all of the chunk is there long before the limit.
-    let limit = Instant::now() + FIRST + QUIET;
+    let limit = Instant::now() + first + QUIET;
     while Instant::now() < limit {
-        let wait = if newest.is_some() { QUIET } else { FIRST };
+        let wait = if newest.is_some() { QUIET } else { first };
         match tokio::time::timeout(wait, reader.next()).await {
             Ok(past) => newest = Some(past?),
+            Err(_) if has_messages && newest.is_none() => return Err(BrokerError::Timeout(first)),
             Err(_) => break,
         }
     }

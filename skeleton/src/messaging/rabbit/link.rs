@@ -51,10 +51,12 @@ struct Live {
 impl Link {
     /// Connects, and reconnects whenever the connection is lost, until the service stops.
     pub fn open(login: Login, name: String, environment: Environment, stop: Stop) -> Self {
-        Self::open_as(Arc::new(login), name, environment, stop)
+        // Until the first connection, so that an alert sees a service that never gets one.
+        gauge!("broker_connected", "connection" => name.clone()).set(0.0);
+        Self::open_as(Arc::new(login), name, environment, stop, true)
     }
 
-    fn open_as(login: Arc<Login>, name: String, environment: Environment, stop: Stop) -> Self {
+    fn open_as(login: Arc<Login>, name: String, environment: Environment, stop: Stop, is_measured: bool) -> Self {
         let (publish, current) = watch::channel(None);
         let (broken, reports) = mpsc::channel(16);
         let (failed, failure) = watch::channel(None);
@@ -66,6 +68,7 @@ impl Link {
             failed,
             reports: Mutex::new(reports),
             generation: AtomicU64::new(0),
+            is_measured,
         });
         let start = {
             let stop = stop.clone();
@@ -79,7 +82,7 @@ impl Link {
     pub(crate) fn beside(&self, purpose: &str) -> OwnLink {
         let (closer, stop) = stop::channel();
         let name = format!("{} {purpose}", self.name);
-        let link = Self::open_as(self.login.clone(), name, self.environment.clone(), stop);
+        let link = Self::open_as(self.login.clone(), name, self.environment.clone(), stop, false);
         OwnLink { link, _closer: closer }
     }
 
@@ -215,10 +218,20 @@ struct Keeper {
     failed: watch::Sender<Option<BrokerError>>,
     reports: Mutex<mpsc::Receiver<u64>>,
     generation: AtomicU64,
+    /// Whether the metric `broker_connected` shows it. A temporary connection would stay there as lost for ever.
+    is_measured: bool,
+}
+
+impl Keeper {
+    fn measure(&self, is_connected: bool) {
+        if self.is_measured {
+            gauge!("broker_connected", "connection" => self.name.clone()).set(f64::from(u8::from(is_connected)));
+        }
+    }
 }
 
 async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
-    let Keeper { login, name, environment, publish, failed, reports, generation } = &*keeper;
+    let Keeper { login, name, environment, publish, failed, reports, generation, .. } = &*keeper;
     let mut reports = reports.lock().await;
     publish.send_replace(None);
     let mut failures = 0u32;
@@ -232,12 +245,12 @@ async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                 failed.send_replace(None);
                 let generation = generation.fetch_add(1, Ordering::Relaxed) + 1;
                 counter!("broker_connections_total", "connection" => name.clone()).increment(1);
-                gauge!("broker_connected", "connection" => name.clone()).set(1.0);
+                keeper.measure(true);
                 let connection = Arc::new(connection);
                 publish.send_replace(Some(Live { connection: connection.clone(), generation }));
                 let why = lost(&connection, generation, &mut reports, &stop).await;
                 publish.send_replace(None);
-                gauge!("broker_connected", "connection" => name.clone()).set(0.0);
+                keeper.measure(false);
                 let _ = tokio::time::timeout(Duration::from_secs(1), connection.close(200, "bye".into())).await;
                 if !stop.is_stopped() {
                     warn!(connection = name, why, "lost the connection to the broker");

@@ -51,6 +51,26 @@ impl Login {
         Ok(Self { uri, tls, longest_wait: Duration::from_millis(settings.reconnect_max_ms) })
     }
 
+    /// Reads the settings of a service. Its user at the broker has its name; an address without a user means this one.
+    ///
+    /// # Errors
+    /// As [`Login::new`]; also if the user has another name: consumers accept a message only from the service that owns
+    /// its name, and the user is the sender.
+    pub fn of_service(service: &str, settings: &BrokerSettings) -> Result<Self, StoreError> {
+        let mut login = Self::new(settings)?;
+        if !settings.url.contains('@') {
+            login.uri.authority.userinfo.username = service.to_owned();
+        }
+        if login.user() != service {
+            return Err(StoreError::broken(format!(
+                "the user is {}: it must be {service}, the name of the service, because consumers refuse its messages \
+                 from another user",
+                login.user()
+            )));
+        }
+        Ok(login)
+    }
+
     /// For a connection that receives only confirms.
     pub(crate) fn for_sending(mut self) -> Self {
         self.uri.query.frame_max = Some(SENT_FRAME_BYTES);

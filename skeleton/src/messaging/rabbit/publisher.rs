@@ -9,6 +9,7 @@ use std::{
 use futures::future::join_all;
 use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm,
+    message::Delivery,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 use tracing::warn;
@@ -79,11 +80,14 @@ impl Sender {
     }
 }
 
-/// The time limit for a message that is published apart. The broker answers within 65 s, even for a quorum queue that
-/// does not respond.
+/// The time limit for a message that is published apart. The broker answers within 65 s, whatever the queue does.
 const APART_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Publishes over one channel in confirm mode.
+/// The maximum number of messages in flight on a channel. If it waits for a queue, the broker reads at least 200 more
+/// messages for it, and then nothing from the whole connection.
+const IN_FLIGHT: usize = 200;
+
+/// Publishes over one channel in confirm mode, a limited number of messages at a time.
 ///
 /// The broker closes the channel because of a message that it refuses, and does not name the message. Then the
 /// unconfirmed messages of the window are published one by one.
@@ -94,11 +98,14 @@ pub struct RabbitPublisher {
     apart: Mutex<Weak<OwnLink>>,
 }
 
+/// A message that the broker returned: its id and its routing key. All versions of an event have the same id.
+type Returned = (Uuid, String);
+
 /// The result for one message.
 enum Answer {
-    /// The confirm, and the id of a message that was returned with it. lapin may attach a returned message to another
-    /// one's confirm, so the id in it is decisive.
-    Confirmed { returned: Option<Uuid> },
+    /// The confirm, and the message that was returned with it. lapin may attach a returned message to another one's
+    /// confirm, so the returned message itself is decisive.
+    Confirmed { returned: Option<Returned> },
     /// A queue rejected it.
     Rejected,
     /// There is no answer yet.
@@ -160,17 +167,15 @@ impl RabbitPublisher {
         let any = |is: fn(&Answer) -> bool| answers.iter().any(is);
         drop(channel);
         if any(|answer| matches!(answer, Answer::Closed(_))) {
-            // After a refusal, the connection works and the next message gets another channel.
-            return Ok(answers);
+            return Ok(answers); // The connection works, and the next message gets another channel.
         }
-        let is_late = |answer: &Answer| matches!(answer, Answer::Late);
+        // For each channel, the broker remembers that a quorum queue rejects, even without the limit.
+        let needs_channel = |answer: &Answer| matches!(answer, Answer::Late | Answer::Rejected);
         if any(|answer| matches!(answer, Answer::Unknown))
-            || (any(is_late) && !self.sender.replace(generation, self.confirm_timeout).await)
+            || (any(needs_channel) && !self.sender.replace(generation, self.confirm_timeout).await)
         {
+            // Late messages stay late: nothing would get past them if they were sent again with the others.
             self.sender.give_up(generation).await;
-            for answer in answers.iter_mut().filter(|answer| is_late(answer)) {
-                *answer = Answer::Unknown;
-            }
         }
         Ok(answers)
     }
@@ -186,12 +191,30 @@ impl RabbitPublisher {
     async fn answer(&self, confirm: PublisherConfirm) -> Answer {
         match tokio::time::timeout(self.confirm_timeout, confirm).await {
             Ok(Ok(Confirmation::Ack(returned))) => {
-                Answer::Confirmed { returned: returned.and_then(|returned| message_id(&returned.delivery.properties)) }
+                Answer::Confirmed { returned: returned.and_then(|it| returned_in(&it.delivery)) }
             }
             Ok(Ok(_)) => Answer::Rejected,
             Ok(Err(error)) => error.into(),
             Err(_) => Answer::Late,
         }
+    }
+
+    /// Publishes messages, and waits for their confirms.
+    async fn publish_chunk(&self, chunk: &[Outgoing]) -> Vec<Outcome> {
+        let answers = match self.try_publish(chunk).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                warn!(%error, "failed to publish; retrying");
+                return vec![Outcome::Unknown; chunk.len()];
+            }
+        };
+        let returned = returned(&answers);
+        let outcome = |(message, answer)| outcome_of(message, answer, &returned);
+        let mut outcomes: Vec<Outcome> = chunk.iter().zip(&answers).map(outcome).collect();
+        if answers.iter().any(|answer| matches!(answer, Answer::Closed(_))) {
+            self.publish_singly(chunk, &mut outcomes).await;
+        }
+        outcomes
     }
 
     /// Publishes the messages of a window without a definite outcome one by one, up to the first without an answer.
@@ -236,8 +259,7 @@ impl RabbitPublisher {
     async fn publish_over(&self, link: &Link, message: &Outgoing) -> Result<Outcome, BrokerError> {
         let properties = lasting(message, link.user());
         if names_fit(message).and_then(|()| headers_fit(&properties)).is_err() {
-            // Left to the relay, which sets it aside.
-            return Ok(Outcome::Unroutable);
+            return Ok(Outcome::Unroutable); // Left to the relay, which sets it aside.
         }
         let (channel, _) = link.channel().await?;
         answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
@@ -252,7 +274,7 @@ impl RabbitPublisher {
     async fn publish_one_apart(&self, link: &Link, message: &Outgoing) -> Outcome {
         match tokio::time::timeout(APART_TIMEOUT, self.publish_over(link, message)).await {
             Ok(Ok(outcome)) => outcome,
-            // Not because of a queue: left to the relay, which publishes the message with the others again.
+            // Not because of a queue: left to the relay.
             Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
                 Outcome::Unroutable
             }
@@ -264,19 +286,14 @@ impl RabbitPublisher {
 
 impl Publisher for RabbitPublisher {
     async fn publish(&self, window: Vec<Outgoing>) -> Vec<Outcome> {
-        let answers = match self.try_publish(&window).await {
-            Ok(answers) => answers,
-            Err(error) => {
-                warn!(%error, "failed to publish; retrying");
-                return vec![Outcome::Unknown; window.len()];
+        let mut outcomes = Vec::with_capacity(window.len());
+        for chunk in window.chunks(IN_FLIGHT) {
+            outcomes.extend(self.publish_chunk(chunk).await);
+            if must_wait(&window, &outcomes) {
+                break;
             }
-        };
-        let returned = returned(&answers);
-        let mut outcomes: Vec<Outcome> =
-            window.iter().zip(&answers).map(|(message, answer)| outcome_of(message, answer, &returned)).collect();
-        if answers.iter().any(|answer| matches!(answer, Answer::Closed(_))) {
-            self.publish_singly(&window, &mut outcomes).await;
         }
+        outcomes.resize(window.len(), Outcome::Unknown);
         outcomes
     }
 
@@ -287,17 +304,27 @@ impl Publisher for RabbitPublisher {
     }
 }
 
-fn returned(answers: &[Answer]) -> HashSet<Uuid> {
-    let returned = |answer: &Answer| match answer {
-        Answer::Confirmed { returned } => *returned,
-        Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
-    };
-    answers.iter().filter_map(returned).collect()
+/// Whether a message has to be published again before any after these: they must not overtake it.
+fn must_wait(window: &[Outgoing], outcomes: &[Outcome]) -> bool {
+    let mut before = None;
+    window.iter().zip(outcomes).any(|(message, outcome)| {
+        let is_older_version = before.replace(message.envelope.id) == Some(message.envelope.id);
+        !matches!(outcome, Outcome::Refused(_)) && !outcome.is_done(is_older_version.into())
+    })
 }
 
-fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet<Uuid>) -> Outcome {
+fn returned(answers: &[Answer]) -> HashSet<&Returned> {
+    let returned = answers.iter().filter_map(|answer| match answer {
+        Answer::Confirmed { returned } => returned.as_ref(),
+        Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
+    });
+    returned.collect()
+}
+
+fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet<&Returned>) -> Outcome {
+    let is_returned = || returned.contains(&(message.envelope.id, message.routing_key.clone()));
     match answer {
-        Answer::Confirmed { .. } if returned.contains(&message.envelope.id) => Outcome::Unroutable,
+        Answer::Confirmed { .. } if !returned.is_empty() && is_returned() => Outcome::Unroutable,
         Answer::Confirmed { .. } => Outcome::Confirmed,
         Answer::Rejected | Answer::Late => Outcome::Unconfirmed,
         Answer::TooLarge(reason) => Outcome::Refused(reason.clone()),
@@ -317,6 +344,7 @@ pub(crate) async fn send(
     channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await
 }
 
-fn message_id(properties: &BasicProperties) -> Option<Uuid> {
-    properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok())
+fn returned_in(delivery: &Delivery) -> Option<Returned> {
+    let id = delivery.properties.message_id().as_ref()?.as_str().parse().ok()?;
+    Some((id, delivery.routing_key.to_string()))
 }

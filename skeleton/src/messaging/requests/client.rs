@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     PROBLEM_JSON,
     pending::{PendingReplies, Reply},
+    unconfirmed::Unconfirmed,
 };
 use crate::{
     environment::Environment,
@@ -42,6 +43,7 @@ pub struct Requests {
     service: Arc<str>,
     publisher: Arc<RabbitPublisher>,
     open: PendingReplies,
+    unconfirmed: Unconfirmed,
     receiving: watch::Receiver<Option<ReplyQueue>>,
     timeout: Duration,
     environment: Environment,
@@ -73,6 +75,7 @@ impl Requests {
             service: service.into(),
             publisher,
             open: PendingReplies::default(),
+            unconfirmed: Unconfirmed::default(),
             receiving,
             timeout,
             environment,
@@ -92,7 +95,15 @@ impl Requests {
         environment: Environment,
     ) -> Self {
         let (_, receiving) = watch::channel(None);
-        Self { service: service.into(), publisher, open: PendingReplies::default(), receiving, timeout, environment }
+        Self {
+            service: service.into(),
+            publisher,
+            open: PendingReplies::default(),
+            unconfirmed: Unconfirmed::default(),
+            receiving,
+            timeout,
+            environment,
+        }
     }
 
     /// Sends a request, and waits for the reply.
@@ -152,6 +163,8 @@ impl Requests {
     }
 
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
+        // A queue that does not respond must not hold up requests to other services.
+        let unconfirmed = self.unconfirmed.one_more(R::SERVICE).await;
         let (sender, unreachable) = (self.publisher.sender(), || Problem::unavailable("the broker is unreachable"));
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let sent = send(&channel, &format!("requests.{}", R::SERVICE), R::KEY, body, properties).await;
@@ -162,7 +175,9 @@ impl Requests {
         // The reply is the actual confirm; this one only reports early that the request is unroutable.
         let open = self.open.clone();
         tokio::spawn(async move {
-            if let Ok(Confirmation::Ack(Some(returned))) = confirm.await {
+            let confirm = confirm.await;
+            drop(unconfirmed);
+            if let Ok(Confirmation::Ack(Some(returned))) = confirm {
                 let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
                 let missing = Err(Problem::unavailable("the service that serves this request is not available"));
                 id.into_iter().for_each(|id| open.finish(id, R::SERVICE, &missing));

@@ -11,6 +11,7 @@
 mod client;
 mod pending;
 mod server;
+mod unconfirmed;
 
 use lapin::{BasicProperties, types::ShortString};
 

@@ -94,6 +94,7 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
     let slots = Arc::new(Semaphore::new(server.settings.concurrency));
     let replies = Arc::new(Sender::new(replying));
     let mut pause = PAUSE;
+    let mut last = None;
     while !stop.is_stopped() {
         let opened = tokio::select! {
             () = stop.stopped() => break,
@@ -129,13 +130,16 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
         }
         if stop.is_stopped() {
             hand_back(&channel, &mut requests, waiting).await;
-            // Every slot is free again: all requests in progress are answered.
-            let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
-            let _ = slots.acquire_many(all).await;
-            let _ = answered(channel.close(200, "bye".into())).await;
-            return;
+            last = Some(channel);
+        } else {
+            warn!(queue = server.queue, "the consumer of requests ended; opening another");
         }
-        warn!(queue = server.queue, "the consumer of requests ended; opening another");
+    }
+    // Every slot is free again: all requests in progress are answered.
+    let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
+    let _ = slots.acquire_many(all).await;
+    if let Some(channel) = last {
+        let _ = answered(channel.close(200, "bye".into())).await;
     }
 }
 

@@ -11,6 +11,7 @@
 //! tombstones are kept.
 
 use chrono::{DateTime, Utc};
+use events::MAX_SEQUENCE;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ pub const ERASED: &str = "erased";
 
 /// Higher than the sequence of any event.
 const LAST_VERSION: i64 = 1 << 62;
+const _: () = assert!(LAST_VERSION > MAX_SEQUENCE);
 
 /// The number of documents buried in one call.
 const PAGE: usize = 1000;
@@ -63,18 +65,24 @@ pub async fn bury(
 
 /// Replaces all documents of these accounts with tombstones. Returns their number.
 pub async fn bury_all_of(client: &Client, index: &str, owners: &Value, at: DateTime<Utc>) -> Result<u64, StoreError> {
-    let mut buried = 0;
+    let (mut buried, mut last) = (0, Vec::new());
     let owned = json!({ "bool": { "filter": { "terms": { "owner_id": owners } }, "must_not": { "term": { "deleted": true } } } });
     loop {
         client.refresh(index).await?;
         let asked = json!({ "size": PAGE, "_source": false, "sort": "_doc", "query": owned });
         let answer = client.post(&format!("{index}/_search?allow_partial_search_results=false"), asked).await?;
-        let ids: Vec<Uuid> = hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect();
+        let mut ids: Vec<Uuid> = hits(&answer).iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect();
         if ids.is_empty() {
             return Ok(buried);
         }
+        ids.sort_unstable();
+        // Otherwise it would find them again and again.
+        if ids == last {
+            return Err(StoreError::broken(format!("elasticsearch: {} documents of erased accounts stay", ids.len())));
+        }
         buried += ids.len() as u64;
-        bury(client, index, ids.into_iter(), at).await?;
+        bury(client, index, ids.iter().copied(), at).await?;
+        last = ids;
     }
 }
 

@@ -9,7 +9,7 @@ pub enum JobState {
     Running,
     /// A step has failed and will be retried.
     Waiting,
-    /// A step is parked until a person decides.
+    /// A step is parked until an operator decides.
     Failed,
     /// Stopped before its end: it was cancelled, or a step's message was dropped.
     Cancelled,

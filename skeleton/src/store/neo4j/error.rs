@@ -8,9 +8,11 @@ use crate::failure::{StoreError, StoreErrorKind};
 
 /// The codes of a server that is unavailable for now or read-only: a follower after a change of leader, or a database
 /// that was made read-only.
-const UNAVAILABLE: [&str; 5] = [
+const UNAVAILABLE: [&str; 6] = [
     "Neo.ClientError.Cluster.NotALeader",
     "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
+    // What Neo4j 5.26 answers to a write if `server.databases.default_to_read_only` is set.
+    "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase",
     "Neo.TransientError.General.DatabaseUnavailable",
     "Neo.TransientError.Database.DatabaseUnavailable",
     "Neo.ClientError.Security.AuthenticationRateLimit",
@@ -93,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_server_that_takes_no_changes_is_away() {
-        let codes = ["Cluster.NotALeader", "General.ForbiddenOnReadOnlyDatabase"];
+        let codes =
+            ["Cluster.NotALeader", "General.ForbiddenOnReadOnlyDatabase", "General.WriteOnReadOnlyAccessDatabase"];
         for code in codes.map(|code| format!("Neo.ClientError.{code}")) {
             assert_eq!(kind_of(&code), StoreErrorKind::Unavailable, "{code}");
         }

@@ -1,8 +1,8 @@
 //! The outbox: how messages are written into it, and which replica relays them.
 //!
 //! A transaction that publishes locks one counter until its commit. So positions grow in commit order, and the relay
-//! needs no cursor. Only the holder of a lease relays. The lease uses the server's clock, and the statement that
-//! removes messages checks it.
+//! needs no cursor. Only the holder of a lease relays. The lease uses the server's clock, and the statements that
+//! remove, postpone and readmit messages check it.
 
 mod lease;
 mod postponed;
@@ -66,7 +66,12 @@ impl Outbox for Neo4j {
     }
 
     async fn postpone(&self, rows: &[&OutboxRow]) -> Result<(), StoreError> {
-        self.postpone_rows(rows).await
+        let mut held = self.relay.held.lock().await;
+        if !self.postpone_rows(rows).await? {
+            held.renewed = None;
+            return Err(unavailable("another replica is now the relay"));
+        }
+        Ok(())
     }
 
     async fn first_postponed(&self, keys: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {

@@ -84,6 +84,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "forged::a_reply_of_another_service_than_the_one_asked_is_ignored",
     },
     Removal {
+        name: "unconfirmed-requests",
+        without: "a service that does not respond stops requests to all others",
+        file: "skeleton/src/messaging/requests/client.rs",
+        find: "let unconfirmed = self.unconfirmed.one_more(R::SERVICE).await;",
+        replace: "let unconfirmed = ();",
+        test: "unresponsive::requests_to_a_service_that_does_not_respond_hold_up_none_to_others",
+    },
+    Removal {
         name: "size-of-received",
         without: "a message of any size is read and stored",
         file: "skeleton/src/store/checks.rs",
@@ -95,8 +103,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "plausible-numbers",
         without: "one message in the history raises a subject's numbers to the limit",
         file: "skeleton/src/messaging/history/numbers.rs",
-        find: "if number > MAX_NUMBER || last.is_some_and(|last| number > last + MAX_STEP) {",
-        replace: "if number < 0 && number > MAX_NUMBER + MAX_STEP {",
+        find: "if number > MAX_SEQUENCE || last.is_some_and(|last| number > last + MAX_STEP) {",
+        replace: "if number < 0 && number > MAX_SEQUENCE + MAX_STEP {",
         test: "restored::messages_that_the_producer_cannot_have_published_do_not_raise_its_numbers",
     },
     Removal {

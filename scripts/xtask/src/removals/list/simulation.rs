@@ -70,9 +70,9 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "unroutable-is-not-done",
         without: "an unroutable message is lost",
-        file: "skeleton/src/messaging/relay.rs",
-        find: "row.envelope.name.clone()).increment(1);\n            false",
-        replace: "row.envelope.name.clone()).increment(1);\n            true",
+        file: "skeleton/src/store/outgoing.rs",
+        find: "Self::Unroutable => nth > 0,",
+        replace: "Self::Unroutable => nth < usize::MAX,",
         test: SIMULATION,
     },
     Removal {

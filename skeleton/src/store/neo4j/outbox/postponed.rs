@@ -14,8 +14,14 @@ use crate::{
     },
 };
 
-const POSTPONE: &str = "UNWIND $rows AS row MATCH (message:Outbox {position: row.position})
-    SET message.postponed_at = datetime(), message.ordering_key = row.key";
+/// Postpones nothing for a relay that has lost its lease: another one may be sending the messages.
+const POSTPONE: &str = "MATCH (lease:Lease {name: 'relay'})
+    SET lease.is_taken = true
+    WITH lease WHERE lease.holder = $holder AND lease.expires_at >= datetime()
+    UNWIND $rows AS row
+    OPTIONAL MATCH (message:Outbox {position: row.position})
+    SET message.postponed_at = datetime(), message.ordering_key = row.key
+    RETURN count(*) AS checked";
 
 /// Reads one index entry per key. All jobs of a kind have one key: the smallest position of a group would be found by
 /// reading them all.
@@ -60,7 +66,10 @@ const POSTPONED_OF: &str = "MATCH (message:Outbox)
         message.sequence AS sequence, message.envelope AS envelope, message.body AS body
     ORDER BY position";
 
-const READMIT: &str = "MATCH (message:Outbox)
+const READMIT: &str = "MATCH (lease:Lease {name: 'relay'})
+    SET lease.is_taken = true
+    WITH lease WHERE lease.holder = $holder AND lease.expires_at >= datetime()
+    MATCH (message:Outbox)
     USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
     WHERE message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > 0
         AND message.ordering_key IS NOT NULL
@@ -82,11 +91,13 @@ struct Counted {
 }
 
 impl Neo4j {
-    /// Postpones messages.
-    pub(super) async fn postpone_rows(&self, rows: &[&OutboxRow]) -> Result<(), StoreError> {
+    /// Postpones messages. False if another replica relays.
+    pub(super) async fn postpone_rows(&self, rows: &[&OutboxRow]) -> Result<bool, StoreError> {
         let row = |row: &&OutboxRow| record([("position", row.position.into()), ("key", row.ordering_key().into())]);
         let rows: Vec<BoltType> = rows.iter().map(row).collect();
-        self.execute(query(POSTPONE).param("rows", rows)).await
+        let postpone = query(POSTPONE).param("holder", self.relay.holder.as_str()).param("rows", rows);
+        let checked: Vec<i64> = self.write(postpone).await?;
+        Ok(checked.first().is_some_and(|checked| *checked > 0))
     }
 
     /// The first postponed position of each key.
@@ -133,6 +144,7 @@ impl Neo4j {
     /// Puts the first postponed messages of a route back. Returns their positions.
     pub(super) async fn readmit_postponed(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
         let readmit = query(READMIT)
+            .param("holder", self.relay.holder.as_str())
             .param("exchange", route.exchange.as_str())
             .param("routing_key", route.routing_key.as_str())
             .param("limit", limit);
