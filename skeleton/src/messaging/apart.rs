@@ -42,6 +42,32 @@ pub(super) struct Apart {
     ended: Vec<Attempt>,
 }
 
+/// The messages that the relay publishes next, which those published apart must not overtake.
+pub(super) struct Ready {
+    window: i64,
+    /// The first message of each subject.
+    first: BTreeMap<i64, i64>,
+    /// The last message, if there may be more behind it.
+    last: Option<i64>,
+}
+
+impl Ready {
+    /// A window of the outbox.
+    pub(super) fn new(rows: &[OutboxRow], window: i64) -> Self {
+        let mut first = BTreeMap::new();
+        for row in rows {
+            first.entry(row.ordering_key()).or_insert(row.position);
+        }
+        let last = rows.last().map(|row| row.position).filter(|_| rows.len() as i64 >= window);
+        Self { window, first, last }
+    }
+
+    /// The position of the first message of a subject that is ready, or may be ready behind the window.
+    fn first_of(&self, key: i64) -> i64 {
+        self.first.get(&key).copied().or(self.last.map(|last| last + 1)).unwrap_or(i64::MAX)
+    }
+}
+
 /// The messages of one subject that were published apart.
 struct Attempt {
     route: Route,
@@ -85,7 +111,7 @@ impl Apart {
         &mut self,
         store: &S,
         publisher: &Arc<P>,
-        window: i64,
+        ready: &Ready,
         postponed: &mut Postponed,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
@@ -97,7 +123,7 @@ impl Apart {
         }
         let routes: Vec<Route> = self.routes.keys().cloned().collect();
         for route in routes {
-            self.advance(&route, store, publisher, window, postponed, now).await?;
+            self.advance(&route, store, publisher, ready, postponed, now).await?;
         }
         Ok(())
     }
@@ -116,13 +142,16 @@ impl Apart {
         route: &Route,
         store: &S,
         publisher: &Arc<P>,
-        window: i64,
+        ready: &Ready,
         postponed: &mut Postponed,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        // Of all attempts, each route has its share.
+        let share = (ATTEMPTS / self.routes.len().max(1)).max(1);
         for _ in 0..PAGES {
             let room = ATTEMPTS.saturating_sub(self.in_flight.len());
             let Some(progress) = self.routes.get_mut(route) else { return Ok(()) };
+            let room = room.min(share.saturating_sub(progress.in_flight()));
             let attempts = match progress.step(now) {
                 Step::Confirmed => {
                     info!(routing_key = route.routing_key, "this message is confirmed again");
@@ -131,9 +160,9 @@ impl Apart {
                     self.show();
                     return Ok(());
                 }
-                Step::Sweep(after) if room > 0 => progress.take(page(store, route, after, window).await?, room, now),
+                Step::Sweep(after) if room > 0 => progress.take(page(store, route, after, ready).await?, room, now),
                 Step::Again(after) if room > 0 => {
-                    progress.take_again(after, page(store, route, after, window).await?, room, now)
+                    progress.take_again(after, page(store, route, after, ready).await?, room, now)
                 }
                 Step::Wait | Step::Sweep(_) | Step::Again(_) => return Ok(()),
             };
@@ -171,11 +200,14 @@ impl Apart {
 }
 
 /// Reads postponed messages of a route.
-async fn page<S: Outbox>(store: &S, route: &Route, after: i64, window: i64) -> Result<Page, StoreError> {
-    let rows = store.postponed_of(route, after, window).await?;
+async fn page<S: Outbox>(store: &S, route: &Route, after: i64, ready: &Ready) -> Result<Page, StoreError> {
+    let rows = store.postponed_of(route, after, ready.window).await?;
     let keys: Vec<i64> = rows.iter().map(OutboxRow::ordering_key).collect();
-    let first = if keys.is_empty() { BTreeMap::new() } else { store.first_postponed(&keys).await? };
-    let is_all = (rows.len() as i64) < window;
+    let mut first = if keys.is_empty() { BTreeMap::new() } else { store.first_postponed(&keys).await? };
+    for (key, first) in &mut first {
+        *first = (*first).min(ready.first_of(*key));
+    }
+    let is_all = (rows.len() as i64) < ready.window;
     Ok(Page { rows, first, is_all })
 }
 

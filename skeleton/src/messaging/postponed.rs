@@ -127,6 +127,12 @@ impl Postponed {
         self.apart.contains(&route) || self.routes.get(&route).is_some_and(|state| state.is_blocked)
     }
 
+    /// Whether a message is the retry of one whose route had no queue.
+    pub(super) fn is_on_trial(&self, row: &OutboxRow) -> bool {
+        let state = self.routes.get(&row.route());
+        state.is_some_and(|state| state.was_blocked && row.position <= state.readmitted_through)
+    }
+
     /// The routes to retry now.
     pub(super) fn due(&self, now: DateTime<Utc>) -> Vec<Route> {
         let is_due = |state: &State| (state.messages > 0 || state.is_blocked) && state.is_due(now);

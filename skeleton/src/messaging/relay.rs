@@ -17,7 +17,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
-use super::{Outcome, Outgoing, Publisher, apart::Apart, postponed::Postponed};
+use super::{
+    Outcome, Outgoing, Publisher,
+    apart::{Apart, Ready},
+    postponed::Postponed,
+};
 use crate::{
     environment::Environment,
     failure::StoreError,
@@ -134,7 +138,8 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
             apart.clear();
             return Ok(PassResult::Elsewhere);
         };
-        apart.go_on(&self.store, &self.publisher, self.window, postponed, self.environment.now()).await?;
+        let ready = Ready::new(&rows, self.window);
+        apart.go_on(&self.store, &self.publisher, &ready, postponed, self.environment.now()).await?;
         if self.readmit(postponed).await? {
             // Messages that are ready again go before those just read.
             return Ok(PassResult::Sent);
@@ -147,7 +152,7 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         let sent = self.send(&ready).await;
         self.settle(&sent, &waiting, postponed).await?;
         apart.add(&sent.unconfirmed, &self.store, postponed, self.environment.now()).await?;
-        Ok(if sent.unknown == 0 { PassResult::Sent } else { PassResult::Stuck })
+        Ok(if sent.unknown == 0 || sent.has_moved() { PassResult::Sent } else { PassResult::Stuck })
     }
 
     /// Makes messages ready whose route is due for a retry. Returns whether there are any.
@@ -192,6 +197,9 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
             let overtakes = first.get(&key).is_some_and(|first| *first < row.position);
             if overtakes || postponed.is_blocked(row) {
                 waiting.insert(row.position);
+                first.entry(key).or_insert(row.position);
+            } else if postponed.is_on_trial(row) {
+                // Whether its route has a queue again is not known: those behind it wait for its outcome.
                 first.entry(key).or_insert(row.position);
             }
         }
@@ -293,6 +301,14 @@ struct Sent<'a> {
     unconfirmed: Vec<&'a OutboxRow>,
     /// The number of messages without a confirm: the broker may have them or not.
     unknown: usize,
+}
+
+impl Sent<'_> {
+    /// Whether any message has an outcome.
+    fn has_moved(&self) -> bool {
+        let Self { done, unroutable, refused, unconfirmed, .. } = self;
+        !(done.is_empty() && unroutable.is_empty() && refused.is_empty() && unconfirmed.is_empty())
+    }
 }
 
 fn by_route(rows: &[&OutboxRow]) -> BTreeMap<Route, u64> {

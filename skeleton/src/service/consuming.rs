@@ -87,7 +87,10 @@ impl Phase {
                             Err(error) => warn!(%error, "failed to look for queues of former partitions; retrying"),
                         },
                     }
-                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                    tokio::select! {
+                        () = stop.stopped() => return,
+                        () = tokio::time::sleep(BETWEEN_LOOKS) => {}
+                    }
                 };
                 join_all(former.into_iter().map(|name| {
                     let deliveries = RabbitDeliveries::until_gone(link.clone(), name, prefetch);

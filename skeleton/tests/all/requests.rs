@@ -122,14 +122,16 @@ async fn replies_go_out_again_after_the_connection_that_sends_them_alone_is_lost
 
 /// Makes the broker close the connection with this name: it lists new ones some seconds late.
 async fn close_connection(world: &World, name: &str) {
-    let (admin, list) = (world.admin(), format!("vhosts/{}/connections", world.vhost()));
-    eventually("the connection to be listed", async || {
-        let connections = admin.get(&list).await.map_err(|error| error.to_string())?;
-        let found = connections.as_array().into_iter().flatten().find(|one| one["user_provided_name"] == name);
-        let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not listed")?;
-        admin.delete(&format!("connections/{}", encoded(place))).await.map_err(|error| error.to_string())
-    })
-    .await;
+    eventually("the connection to be listed", async || try_to_close(world, name).await).await;
+}
+
+/// Makes the broker close the connection with this name, if it is listed.
+pub async fn try_to_close(world: &World, name: &str) -> Result<(), String> {
+    let connections = world.admin().get("connections").await.map_err(|error| error.to_string())?;
+    let is_it = |one: &&serde_json::Value| one["vhost"] == world.vhost() && one["user_provided_name"] == name;
+    let found = connections.as_array().into_iter().flatten().find(is_it);
+    let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not listed")?;
+    world.admin().delete(&format!("connections/{}", encoded(place))).await.map_err(|error| error.to_string())
 }
 
 #[tokio::test]

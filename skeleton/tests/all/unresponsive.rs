@@ -26,7 +26,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::{conformance::bench::postgres, probe, relaying::subscribes};
+use crate::{conformance::bench::postgres, probe, relaying::subscribes, requests::try_to_close};
 
 /// More messages than one subject has, and fewer than the broker's connection accepts for a channel that waits.
 const MANY: usize = 100;
@@ -244,6 +244,35 @@ async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_no
     let outcomes = publisher.publish(window()).await;
 
     assert_eq!(outcomes, [Outcome::Unconfirmed], "the relay would send it with the others again");
+    world.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_connection_for_messages_apart_says_nothing_about_them() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    let publisher = Arc::new(RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5)));
+    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let message = Outgoing {
+        exchange: "events.contacts".to_owned(),
+        routing_key: ContactRemoved::KEY.to_owned(),
+        envelope: world.envelope_for(&event),
+        body: serde_json::to_vec(&event).unwrap().into(),
+    };
+    let suspended = Suspended::queue(&world, "network.events");
+
+    let publishing = tokio::spawn(async move { publisher.publish_apart(vec![message]).await });
+    // The broker may close it and report an error: one of its queues does not respond.
+    eventually("the connection has ended", async || {
+        let closed = try_to_close(&world, "contacts publishing apart").await;
+        if publishing.is_finished() { Ok(()) } else { Err(format!("{closed:?}")) }
+    })
+    .await;
+
+    // `Unroutable` would end the publishing of an older version.
+    assert_eq!(publishing.await.unwrap(), [Outcome::Unknown]);
+    drop(suspended);
     world.remove().await;
 }
 

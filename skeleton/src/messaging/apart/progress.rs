@@ -130,8 +130,11 @@ impl Progress {
 
     /// What to do next.
     pub(super) fn step(&mut self, now: DateTime<Utc>) -> Step {
+        self.end_round_without_stuck(now);
         if self.failed.is_empty() && self.again.in_flight.is_empty() {
-            let is_through = self.sweep.is_read && (self.sweep.has_tried || !self.sweep.has_left);
+            // What waits behind a message that was left to the relay is left to it, too.
+            let is_read_whole = self.sweep.has_tried || !self.sweep.has_left || !self.left.is_empty();
+            let is_through = self.sweep.is_read && is_read_whole;
             let is_well = self.confirmed >= WIDTH;
             if self.in_flight.is_empty() && (is_well || is_through) {
                 return Step::Confirmed;
@@ -158,13 +161,29 @@ impl Progress {
         Step::Sweep(self.sweep.through)
     }
 
+    /// Ends a round of which only attempts are left that wait for a queue that does not respond: those whose queues
+    /// respond again must not wait for them.
+    fn end_round_without_stuck(&mut self, now: DateTime<Utc>) {
+        let is_stuck = |position: &i64| self.in_flight.get(position).is_some_and(|since| is_long_ago(*since, now));
+        if self.again.confirmed > 0 && !self.again.in_flight.is_empty() && self.again.in_flight.iter().all(is_stuck) {
+            self.again.failed += self.again.in_flight.len();
+            self.again.in_flight.clear();
+            self.again.judge(now);
+        }
+    }
+
+    /// The number of messages being published.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// Whether the sweep has reached the end of what there is.
     pub(super) fn is_read(&self) -> bool {
         self.sweep.is_read
     }
 
     fn stuck(&self, now: DateTime<Utc>) -> usize {
-        self.in_flight.values().filter(|since| (now - **since).abs() > STUCK_AFTER).count()
+        self.in_flight.values().filter(|since| is_long_ago(**since, now)).count()
     }
 
     /// How many more messages may be in flight.
@@ -305,6 +324,11 @@ impl Subjects {
         }
         true
     }
+}
+
+/// Whether an attempt that began then waits for a queue that does not respond.
+fn is_long_ago(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - since).abs() > STUCK_AFTER
 }
 
 fn span(length: Duration) -> TimeDelta {

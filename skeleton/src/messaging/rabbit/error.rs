@@ -70,7 +70,9 @@ impl From<lapin::Error> for BrokerError {
                 AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Self::NotFound(text),
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::AccessRefused(text),
                 AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Self::NotAllowed(text),
-                AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Self::Refused(text),
+                AMQPErrorKind::Soft(_) => Self::Refused(text),
+                // The end of a connection says nothing about a message.
+                AMQPErrorKind::Hard(_) => Self::Connection(text),
             },
             _ => Self::Connection(text),
         }

@@ -258,8 +258,8 @@ impl RabbitPublisher {
     /// Publishes a message over a channel of its own.
     async fn publish_over(&self, link: &Link, message: &Outgoing) -> Result<Outcome, BrokerError> {
         let properties = lasting(message, link.user());
-        if names_fit(message).and_then(|()| headers_fit(&properties)).is_err() {
-            return Ok(Outcome::Unroutable); // Left to the relay, which sets it aside.
+        if let Err(reason) = names_fit(message).and_then(|()| headers_fit(&properties)) {
+            return Ok(Outcome::Refused(reason));
         }
         let (channel, _) = link.channel().await?;
         answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
@@ -275,9 +275,8 @@ impl RabbitPublisher {
         match tokio::time::timeout(APART_TIMEOUT, self.publish_over(link, message)).await {
             Ok(Ok(outcome)) => outcome,
             // Not because of a queue: left to the relay.
-            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_) | BrokerError::Refused(_))) => {
-                Outcome::Unroutable
-            }
+            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_))) => Outcome::Unroutable,
+            Ok(Err(BrokerError::Refused(reason))) => Outcome::Refused(reason),
             Ok(Err(_)) => Outcome::Unknown,
             Err(_) => Outcome::Unconfirmed,
         }

@@ -34,6 +34,9 @@ use crate::{
 /// Prefetch does not apply without acknowledgements.
 const UNLIMITED: u16 = 0;
 
+/// The broker confirms a message within 65 s, even for a queue that does not respond.
+const LONGEST_CONFIRM: Duration = Duration::from_secs(75);
+
 /// The queue of this instance's replies; a new one after each reconnect.
 type ReplyQueue = Arc<str>;
 
@@ -175,9 +178,10 @@ impl Requests {
         // The reply is the actual confirm; this one only reports early that the request is unroutable.
         let open = self.open.clone();
         tokio::spawn(async move {
-            let confirm = confirm.await;
+            // The client's future may never end if the connection is lost.
+            let confirm = tokio::time::timeout(LONGEST_CONFIRM, confirm).await;
             drop(unconfirmed);
-            if let Ok(Confirmation::Ack(Some(returned))) = confirm {
+            if let Ok(Ok(Confirmation::Ack(Some(returned)))) = confirm {
                 let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
                 let missing = Err(Problem::unavailable("the service that serves this request is not available"));
                 id.into_iter().for_each(|id| open.finish(id, R::SERVICE, &missing));
