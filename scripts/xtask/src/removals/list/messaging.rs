@@ -116,14 +116,6 @@ pub const REMOVALS: &[Removal] = &[
         test: "unreadable::in_postgres_a_message_with_unreadable_headers_can_be_listed_and_attempted",
     },
     Removal {
-        name: "end-of-the-connection-apart",
-        without: "an older version in flight when a connection ends counts as unroutable and is lost",
-        file: "skeleton/src/messaging/rabbit/error.rs",
-        find: "AMQPErrorKind::Hard(_) => Self::Connection(text),",
-        replace: "AMQPErrorKind::Hard(_) => Self::NotFound(text),",
-        test: "unresponsive::the_end_of_the_connection_for_messages_apart_says_nothing_about_them",
-    },
-    Removal {
         name: "publishing-apart",
         without: "a queue that does not respond stops all publishing",
         file: "skeleton/src/messaging/relay.rs",
