@@ -1,6 +1,6 @@
 //! Tests of unroutable messages at the relay, on a real broker and a real Postgres.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use events::{
     Message,
@@ -8,13 +8,11 @@ use events::{
     samples,
 };
 use skeleton::{
-    Postgres, Publish,
+    Publish,
     messaging::{
         Deliveries,
         rabbit::{RabbitDeliveries, RabbitPublisher},
-        relay::Relay,
     },
-    stop::channel,
     store::{Outbox, Store, Transaction},
     testing::{TestApp, World, eventually},
 };
@@ -23,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     conformance::bench::{postgres, removed},
     probe,
-    relaying::{are_done_once_the_topology_is_applied, subscribes},
+    relaying::{Relaying, are_done_once_the_topology_is_applied, subscribes},
 };
 
 /// More than the relay's window.
@@ -68,12 +66,10 @@ async fn listens_to(world: &World, keys: &[&str]) {
 async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_others_do() {
     let world = World::new().await;
     listens_to(&world, &[ImportProgressed::KEY]).await;
-    let bench = postgres().await;
-    let store = bench.store.clone();
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
-    let (stop, stopped) = channel();
-    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
-    let begin = async || bench.begin(&[]).await;
+    let relaying = Relaying::start(world, postgres().await, publisher);
+    let world = &relaying.world;
+    let begin = async || relaying.bench.begin(&[]).await;
     let (import_id, other) = (Uuid::new_v4(), Uuid::new_v4());
     let started = ImportStarted { import_id, ..samples::contacts::import_started() };
     let progressed = |import_id| ImportProgressed { import_id, ..samples::contacts::import_progressed() };
@@ -82,7 +78,7 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     tx.publish(started).unwrap();
     tx.commit().await.unwrap();
     // The broker has reported the event as unroutable; later events of that route are postponed too.
-    eventually("the first event is postponed", async || match postponed(&store).await {
+    eventually("the first event is postponed", async || match relaying.postponed().await {
         1 => Ok(()),
         seen => Err(format!("{seen} messages are postponed")),
     })
@@ -93,23 +89,19 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     tx.commit().await.unwrap();
     let mut deliveries = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
     let mut seen = next(&mut deliveries, 1).await;
-    eventually("the event of the same subject waits", async || match postponed(&store).await {
+    eventually("the event of the same subject waits", async || match relaying.postponed().await {
         2 => Ok(()),
         seen => Err(format!("{seen} messages are postponed")),
     })
     .await;
-    listens_to(&world, &[ImportProgressed::KEY, ImportStarted::KEY]).await;
+    listens_to(world, &[ImportProgressed::KEY, ImportStarted::KEY]).await;
     seen.extend(next(&mut deliveries, 2).await);
 
     let one = |subject: Uuid, key: &str| (subject.to_string(), format!("contacts.{key}"));
     let expected =
         [one(other, ImportProgressed::KEY), one(import_id, ImportStarted::KEY), one(import_id, ImportProgressed::KEY)];
     assert_eq!(seen, expected);
-    stop.stop();
-    relay.await.unwrap();
-    drop(store);
-    bench.done().await;
-    world.remove().await;
+    relaying.end().await;
 }
 
 #[tokio::test]
@@ -117,31 +109,22 @@ async fn an_event_whose_older_version_no_queue_takes_is_sent_once() {
     let world = World::new().await;
     listens_to(&world, &[ContactAddedV2::KEY]).await;
     let bench = postgres().await;
-    let store = bench.store.clone();
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
     let mut tx = bench.begin(&[]).await;
     let added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() };
     tx.publish(added.clone()).unwrap();
     tx.commit().await.unwrap();
 
-    let (stop, stopped) = channel();
-    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
+    let relaying = Relaying::start(world, bench, publisher);
 
-    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
-        0 => Ok(()),
-        seen => Err(format!("{seen} messages, {} postponed", postponed(&store).await)),
-    })
-    .await;
-    let mut deliveries = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
+    relaying.has_sent_everything().await;
+    let link = relaying.world.link("network", "consuming");
+    let mut deliveries = RabbitDeliveries::new(link, "network.events".to_owned(), 10);
     let seen = next(&mut deliveries, 1).await;
     assert_eq!(seen, [(added.contact_id.to_string(), ContactAddedV2::NAME.to_owned())]);
     let more = tokio::time::timeout(Duration::from_secs(1), deliveries.next(1)).await;
     assert!(more.is_err(), "it was published again: {more:?}");
-    stop.stop();
-    relay.await.unwrap();
-    drop(store);
-    bench.done().await;
-    world.remove().await;
+    relaying.end().await;
 }
 
 /// The subjects and names of the next `many` messages.
@@ -156,11 +139,6 @@ async fn next(deliveries: &mut impl Deliveries, many: usize) -> Vec<(String, Str
         }
     }
     seen
-}
-
-async fn postponed(store: &Postgres) -> i64 {
-    let sql = "select count(*) from skeleton.outbox where postponed_at is not null";
-    store.query(sql, &[]).await.unwrap()[0].get(0)
 }
 
 #[tokio::test]

@@ -17,22 +17,19 @@ use lapin::{
 };
 use serde_json::json;
 use skeleton::{
-    Postgres, Publish,
+    Publish,
     messaging::{
         Deliveries,
         rabbit::{RabbitDeliveries, RabbitPublisher},
-        relay::Relay,
     },
-    stop::{StopSender, channel},
-    store::{Store, Transaction},
+    store::Transaction,
     testing::{World, eventually},
 };
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{
-    conformance::bench::{Bench, postgres},
-    relaying::subscribes,
+    conformance::bench::postgres,
+    relaying::{Relaying, subscribes},
     unresponsive::administrator,
 };
 
@@ -98,55 +95,28 @@ fn policy_in(world: &World) -> String {
     format!("policies/{}/full", world.vhost())
 }
 
-/// A relay over the real broker, in a world in which network and search consume the same events.
-struct Relaying {
-    world: World,
-    bench: Bench<Postgres>,
-    stop: StopSender,
-    relay: JoinHandle<()>,
+/// A relay in a world in which network and search consume the same events.
+async fn relaying() -> Relaying {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    for service in ["network", "search"] {
+        subscribes(&world, service, &[ImportStarted::KEY, ImportProgressed::KEY]).await;
+    }
+    limit(&world).await;
+    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5));
+    Relaying::start(world, postgres().await, publisher)
 }
 
-impl Relaying {
-    async fn start() -> Self {
-        let world = World::new().await;
-        subscribes(&world, "contacts", &[]).await;
-        for service in ["network", "search"] {
-            subscribes(&world, service, &[ImportStarted::KEY, ImportProgressed::KEY]).await;
-        }
-        limit(&world).await;
-        let bench = postgres().await;
-        let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5));
-        let (stop, stopped) = channel();
-        let relay = tokio::spawn(Relay::new(bench.store.clone(), Arc::new(publisher), 256).run(stopped));
-        Self { world, bench, stop, relay }
+/// Publishes two events about each of these subjects, in one transaction.
+async fn publish(relaying: &Relaying, subjects: &[Uuid]) {
+    let mut tx = relaying.bench.begin(&[]).await;
+    for import_id in subjects.iter().copied() {
+        tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
     }
-
-    /// Publishes two events about each of these subjects, in one transaction.
-    async fn publish(&self, subjects: &[Uuid]) {
-        let mut tx = self.bench.begin(&[]).await;
-        for import_id in subjects.iter().copied() {
-            tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
-        }
-        for import_id in subjects.iter().copied() {
-            tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
-        }
-        tx.commit().await.unwrap();
+    for import_id in subjects.iter().copied() {
+        tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
     }
-
-    async fn has_sent_everything(&self) {
-        eventually("the outbox is empty", async || match self.bench.store.counts().await.unwrap().outbox {
-            0 => Ok(()),
-            seen => Err(format!("{seen} messages")),
-        })
-        .await;
-    }
-
-    async fn end(self) {
-        self.stop.stop();
-        self.relay.await.unwrap();
-        self.bench.done().await;
-        self.world.remove().await;
-    }
+    tx.commit().await.unwrap();
 }
 
 fn subjects(many: usize) -> Vec<Uuid> {
@@ -155,10 +125,10 @@ fn subjects(many: usize) -> Vec<Uuid> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_full_queue_rejects_reaches_other_queues_few_times_and_goes_out_once_there_is_room() {
-    let relaying = Relaying::start().await;
+    let relaying = relaying().await;
     let other = arrivals(&relaying.world, "search");
     let subjects = subjects(MANY);
-    relaying.publish(&subjects).await;
+    publish(&relaying, &subjects).await;
     eventually("the first event of each subject arrives in the other queue", async || {
         match other.lock().unwrap().order.len() {
             MANY => Ok(()),
@@ -195,15 +165,12 @@ async fn what_a_full_queue_rejects_reaches_other_queues_few_times_and_goes_out_o
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_a_queue_has_no_limit_any_more_new_messages_are_published_once() {
-    let relaying = Relaying::start().await;
+    let relaying = relaying().await;
     let other = arrivals(&relaying.world, "search");
-    relaying.publish(&subjects(30)).await;
-    eventually("the first messages are postponed", async || {
-        let sql = "select count(*) from skeleton.outbox where postponed_at is not null";
-        match relaying.bench.store.query(sql, &[]).await.unwrap()[0].get::<_, i64>(0) {
-            0 => Err("none is".to_owned()),
-            _ => Ok(()),
-        }
+    publish(&relaying, &subjects(30)).await;
+    eventually("the first messages are postponed", async || match relaying.postponed().await {
+        0 => Err("none is".to_owned()),
+        _ => Ok(()),
     })
     .await;
     relaying.world.admin().delete(&policy_in(&relaying.world)).await.unwrap();
@@ -212,7 +179,7 @@ async fn once_a_queue_has_no_limit_any_more_new_messages_are_published_once() {
 
     let new = subjects(10);
     for subject in &new {
-        relaying.publish(std::slice::from_ref(subject)).await;
+        publish(&relaying, std::slice::from_ref(subject)).await;
         relaying.has_sent_everything().await;
     }
 

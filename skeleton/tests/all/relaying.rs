@@ -1,15 +1,58 @@
 //! What tests of the relay share.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use skeleton::{
     Postgres,
-    messaging::{handlers::Binding, topology::TopologySpec},
-    testing::{TestApp, World, broker_password},
+    messaging::{handlers::Binding, rabbit::RabbitPublisher, relay::Relay, topology::TopologySpec},
+    stop::{StopSender, channel},
+    store::Store,
+    testing::{TestApp, World, broker_password, eventually},
 };
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::probe;
+use crate::{conformance::bench::Bench, probe};
+
+/// The window of the relay.
+pub const WINDOW: usize = 256;
+
+/// A relay that publishes the outbox of a Postgres over the real broker.
+pub struct Relaying {
+    pub world: World,
+    pub bench: Bench<Postgres>,
+    stop: StopSender,
+    relay: JoinHandle<()>,
+}
+
+impl Relaying {
+    pub fn start(world: World, bench: Bench<Postgres>, publisher: RabbitPublisher) -> Self {
+        let (stop, stopped) = channel();
+        let relay = Relay::new(bench.store.clone(), Arc::new(publisher), WINDOW as i64);
+        Self { world, bench, stop, relay: tokio::spawn(relay.run(stopped)) }
+    }
+
+    pub async fn has_sent_everything(&self) {
+        eventually("the outbox is empty", async || match self.bench.store.counts().await.unwrap().outbox {
+            0 => Ok(()),
+            seen => Err(format!("{seen} messages, {} postponed", self.postponed().await)),
+        })
+        .await;
+    }
+
+    /// The number of postponed messages.
+    pub async fn postponed(&self) -> i64 {
+        let sql = "select count(*) from skeleton.outbox where postponed_at is not null";
+        self.bench.store.query(sql, &[]).await.unwrap()[0].get(0)
+    }
+
+    pub async fn end(self) {
+        self.stop.stop();
+        self.relay.await.unwrap();
+        self.bench.done().await;
+        self.world.remove().await;
+    }
+}
 
 /// Applies the topology of a service that consumes these events of contacts.
 pub async fn subscribes(world: &World, service: &str, keys: &[&str]) {

@@ -17,7 +17,6 @@ use skeleton::{
         Deliveries,
         handlers::Binding,
         rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
-        relay::Relay,
         topology::TopologySpec,
     },
     stop::channel,
@@ -26,14 +25,15 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::{conformance::bench::postgres, probe, relaying::subscribes, requests::try_to_close};
+use crate::{
+    conformance::bench::postgres,
+    probe,
+    relaying::{Relaying, WINDOW, subscribes},
+    requests::try_to_close,
+};
 
 /// More messages than one subject has, and fewer than the broker's connection accepts for a channel that waits.
 const MANY: usize = 100;
-
-/// A whole window of the relay. In two versions, these are more messages than the broker's connection accepts for a
-/// channel that waits.
-const WINDOW: usize = 256;
 
 /// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user. Blocks its thread
 /// for seconds on a busy machine: the tests have a second one, which sends heartbeats.
@@ -110,27 +110,25 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     subscribes(&world, "network", &[ContactRemoved::KEY]).await;
     subscribes(&world, "search", &[ImportStarted::KEY, ImportProgressed::KEY]).await;
     let bench = postgres().await;
-    let store = bench.store.clone();
     let link = world.link("contacts", "publishing");
     let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
     let admin = administrator(&world).await;
     send(&admin, "contacts.dead", Uuid::new_v4()).await;
     let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
     let held = beside.next(10).await;
-    let (stop, stopped) = channel();
-    let begin = async || bench.begin(&[]).await;
-    let mut tx = begin().await;
+    let mut tx = bench.begin(&[]).await;
     for _ in 0..MANY {
         tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
     }
     tx.commit().await.unwrap();
 
     let suspended = Suspended::queue(&world, "network.events");
-    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), 256).run(stopped));
+    let relaying = Relaying::start(world, bench, publisher);
+    let world = &relaying.world;
     let mut imports = Vec::new();
     for _ in 0..20 {
         let import_id = Uuid::new_v4();
-        let mut tx = begin().await;
+        let mut tx = relaying.bench.begin(&[]).await;
         tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
         tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
         tx.commit().await.unwrap();
@@ -145,7 +143,7 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     assert!(imports.iter().all(|import| seen[import] == in_order), "{seen:?}");
     // A consumer may have a message before the relay has its confirm.
     eventually("only messages to the unresponsive queue are left", async || {
-        match store.counts().await.unwrap().outbox {
+        match relaying.bench.store.counts().await.unwrap().outbox {
             left if left == MANY as i64 => Ok(()),
             left => Err(format!("{left} messages")),
         }
@@ -156,16 +154,8 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     drop(suspended);
     let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
     assert_eq!(next(&mut ill, MANY).await.len(), MANY);
-    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
-        0 => Ok(()),
-        seen => Err(format!("{seen} messages")),
-    })
-    .await;
-    stop.stop();
-    relay.await.unwrap();
-    drop(store);
-    bench.done().await;
-    world.remove().await;
+    relaying.has_sent_everything().await;
+    relaying.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,7 +165,6 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     subscribes(&world, "network", &[ContactAddedV2::KEY, ContactAdded::KEY]).await;
     subscribes(&world, "search", &[ContactRemoved::KEY]).await;
     let bench = postgres().await;
-    let store = bench.store.clone();
     let link = world.link("contacts", "publishing");
     let publisher = RabbitPublisher::new(link.clone(), Duration::from_secs(5));
     let admin = administrator(&world).await;
@@ -183,6 +172,7 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     let mut beside = RabbitDeliveries::new(link, "contacts.dead".to_owned(), 10);
     let held = beside.next(10).await;
     let mut tx = bench.begin(&[]).await;
+    // In two versions, these are more messages than the broker's connection accepts for a channel that waits.
     for _ in 0..WINDOW {
         tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() }).unwrap();
     }
@@ -192,8 +182,8 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     tx.commit().await.unwrap();
 
     let suspended = Suspended::queue(&world, "network.events");
-    let (stop, stopped) = channel();
-    let relay = tokio::spawn(Relay::new(store.clone(), Arc::new(publisher), WINDOW as i64).run(stopped));
+    let relaying = Relaying::start(world, bench, publisher);
+    let world = &relaying.world;
     let mut well = RabbitDeliveries::new(world.link("search", "consuming"), "search.events".to_owned(), 10);
     assert_eq!(next(&mut well, MANY).await.len(), MANY);
     send(&admin, "contacts.dead", Uuid::new_v4()).await;
@@ -204,16 +194,8 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     drop(suspended);
     let mut ill = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 10);
     assert_eq!(next(&mut ill, 2 * WINDOW).await.len(), WINDOW);
-    eventually("the outbox is empty", async || match store.counts().await.unwrap().outbox {
-        0 => Ok(()),
-        seen => Err(format!("{seen} messages")),
-    })
-    .await;
-    stop.stop();
-    relay.await.unwrap();
-    drop(store);
-    bench.done().await;
-    world.remove().await;
+    relaying.has_sent_everything().await;
+    relaying.end().await;
 }
 
 #[tokio::test]

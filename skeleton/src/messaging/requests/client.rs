@@ -74,15 +74,7 @@ impl Requests {
         stop: Stop,
     ) -> Self {
         let (announce, receiving) = watch::channel(None);
-        let requests = Self {
-            service: service.into(),
-            publisher,
-            open: PendingReplies::default(),
-            unconfirmed: Unconfirmed::default(),
-            receiving,
-            timeout,
-            environment,
-        };
+        let requests = Self { receiving, ..Self::of_nobody(service, publisher, timeout, environment) };
         let (receiver, announce) = (requests.clone(), Arc::new(announce));
         tokio::spawn(supervised("replies", Failing::default(), stop.clone(), move || {
             receive(receiver.clone(), replies.clone(), announce.clone(), stop.clone())
