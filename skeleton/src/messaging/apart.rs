@@ -128,7 +128,7 @@ impl Apart {
         Ok(())
     }
 
-    /// Waits for the end of an attempt; for ever, if there is none.
+    /// Waits for the end of an attempt. Never returns if there is none.
     pub(super) async fn one_ends(&mut self) {
         match self.in_flight.next().await {
             Some(attempt) => self.ended.push(attempt),

@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 
-use super::Service;
+use super::{Service, waiting::connected};
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},
     environment::Environment,
@@ -20,7 +20,7 @@ use crate::{
     store::{JobRecords, JobSteps, Mended, SentJob, ServiceContext, Store, Transaction},
 };
 
-/// The time limit for connecting to the broker.
+/// The time limit for the broker's answer about a queue.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The criteria for lost jobs.
@@ -97,11 +97,12 @@ async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendErr
     let (_open, opened) = stop::channel();
     let login = Login::of_service(service, &broker)?;
     let link = Link::open(login, format!("{service} mending"), Environment::system(), opened);
-    let queue = format!("{service}.jobs");
-    match tokio::time::timeout(TIMEOUT, waiting_in(&link, &queue)).await {
-        Ok(waiting) => Ok(waiting.map_err(MendError::Broker)?.unwrap_or(0)),
-        Err(_) => Err(MendError::Broker(BrokerError::Timeout(TIMEOUT))),
-    }
+    let found = async {
+        connected(&link).await?;
+        let waiting = waiting_in(&link, &format!("{service}.jobs"));
+        tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or(Err(BrokerError::Timeout(TIMEOUT)))
+    };
+    Ok(found.await.map_err(MendError::Broker)?.unwrap_or(0))
 }
 
 pub(super) async fn mend<S: JobRecords>(

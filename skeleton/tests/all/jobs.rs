@@ -483,6 +483,19 @@ async fn a_store_that_was_not_migrated_yet_has_no_lost_jobs() {
 }
 
 #[tokio::test]
+async fn a_login_that_the_broker_refuses_is_reported_and_nothing_is_mended() {
+    let (app, _, job) = with_a_lost_job().await;
+    let mut settings = app.settings().clone();
+    settings.set("broker", "password", "wrong");
+
+    let refused = limited().mend_jobs(&settings, at_once()).await.unwrap_err().to_string();
+
+    assert!(refused.contains("ACCESS_REFUSED"), "{refused}");
+    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_whose_message_is_there_after_all_is_done_once() {
     let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
     app.apply_topology(limited(), &[]).await;

@@ -1,6 +1,10 @@
 //! Tests of unroutable messages at the relay, on a real broker and a real Postgres.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use events::{
     Message,
@@ -13,7 +17,7 @@ use skeleton::{
         Deliveries,
         rabbit::{RabbitDeliveries, RabbitPublisher},
     },
-    store::{Outbox, Store, Transaction},
+    store::{Outbox, Outcome, Outgoing, Publisher, Store, Transaction},
     testing::{TestApp, World, eventually},
 };
 use uuid::Uuid;
@@ -124,6 +128,58 @@ async fn an_event_whose_older_version_no_queue_takes_is_sent_once() {
     assert_eq!(seen, [(added.contact_id.to_string(), ContactAddedV2::NAME.to_owned())]);
     let more = tokio::time::timeout(Duration::from_secs(1), deliveries.next(1)).await;
     assert!(more.is_err(), "it was published again: {more:?}");
+    relaying.end().await;
+}
+
+/// Records the keys of published messages, of which some have no queue.
+#[derive(Clone, Default)]
+struct Recording {
+    published: Arc<Mutex<Vec<String>>>,
+    unroutable: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+impl Recording {
+    fn published(&self) -> Vec<String> {
+        self.published.lock().unwrap().clone()
+    }
+}
+
+impl Publisher for Recording {
+    async fn publish(&self, window: Vec<Outgoing>) -> Vec<Outcome> {
+        let unroutable = self.unroutable.lock().unwrap();
+        self.published.lock().unwrap().extend(window.iter().map(|message| message.routing_key.clone()));
+        let has_no_queue = |message: &Outgoing| unroutable.contains(message.routing_key.as_str());
+        window.iter().map(|it| if has_no_queue(it) { Outcome::Unroutable } else { Outcome::Confirmed }).collect()
+    }
+}
+
+#[tokio::test]
+async fn while_a_message_without_a_queue_is_retried_none_of_its_subject_overtakes_it() {
+    let publisher = Recording::default();
+    publisher.unroutable.lock().unwrap().insert(ImportStarted::KEY);
+    let relaying = Relaying::start(World::new().await, postgres().await, publisher.clone());
+    let import_id = Uuid::new_v4();
+    let mut tx = relaying.bench.begin(&[]).await;
+    tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
+    tx.commit().await.unwrap();
+    eventually("the first event is postponed", async || match relaying.postponed().await {
+        1 => Ok(()),
+        seen => Err(format!("{seen} messages are postponed")),
+    })
+    .await;
+
+    // Each commit wakes the relay, so that retries are in one window with an event that was just committed.
+    let is_started = |key: &&String| *key == ImportStarted::KEY;
+    while publisher.published().iter().filter(is_started).count() < 5 {
+        let mut tx = relaying.bench.begin(&[]).await;
+        tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
+        tx.commit().await.unwrap();
+    }
+    let before = publisher.published();
+    publisher.unroutable.lock().unwrap().clear();
+
+    relaying.has_sent_everything().await;
+    assert!(before.iter().all(|key| key == ImportStarted::KEY), "it was overtaken: {before:?}");
     relaying.end().await;
 }
 

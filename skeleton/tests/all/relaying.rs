@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use skeleton::{
     Postgres,
-    messaging::{handlers::Binding, rabbit::RabbitPublisher, relay::Relay, topology::TopologySpec},
+    messaging::{handlers::Binding, relay::Relay, topology::TopologySpec},
     stop::{StopSender, channel},
-    store::Store,
+    store::{Publisher, Store},
     testing::{TestApp, World, broker_password, eventually},
 };
 use tokio::task::JoinHandle;
@@ -17,7 +17,7 @@ use crate::{conformance::bench::Bench, probe};
 /// The window of the relay.
 pub const WINDOW: usize = 256;
 
-/// A relay that publishes the outbox of a Postgres over the real broker.
+/// A relay that publishes the outbox of a Postgres.
 pub struct Relaying {
     pub world: World,
     pub bench: Bench<Postgres>,
@@ -26,7 +26,7 @@ pub struct Relaying {
 }
 
 impl Relaying {
-    pub fn start(world: World, bench: Bench<Postgres>, publisher: RabbitPublisher) -> Self {
+    pub fn start(world: World, bench: Bench<Postgres>, publisher: impl Publisher + 'static) -> Self {
         let (stop, stopped) = channel();
         let relay = Relay::new(bench.store.clone(), Arc::new(publisher), WINDOW as i64);
         Self { world, bench, stop, relay: tokio::spawn(relay.run(stopped)) }

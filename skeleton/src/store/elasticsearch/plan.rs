@@ -118,6 +118,9 @@ fn everything() -> Value {
 
 /// Copies the documents that match a query, with their versions. Each status check has a time limit; the whole copy has
 /// none.
+///
+/// # Errors
+/// Fails with status 404 if the source was deleted meanwhile, whatever error the copy itself ended with.
 pub async fn copy(client: &Client, from: &str, to: &str, query: &Value) -> Result<(), CallError> {
     client.refresh(from).await?;
     let order = json!({ "conflicts": "proceed", "source": { "index": from, "query": query }, "dest": { "index": to, "version_type": "external" } });
@@ -128,6 +131,9 @@ pub async fn copy(client: &Client, from: &str, to: &str, query: &Value) -> Resul
         if state["completed"] == json!(true) {
             let failure = state["response"]["failures"].get(0).map(|failure| &failure["cause"]);
             let Some(error) = failure.or_else(|| state.get("error")) else { return Ok(()) };
+            // The server reports a source that is deleted during a copy in many ways, such as
+            // `search_context_missing_exception`.
+            client.get(&format!("{from}/_alias")).await?;
             return Err(CallError::Refused(Refused::new(400, error, to)));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

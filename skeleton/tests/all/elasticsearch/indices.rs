@@ -12,12 +12,16 @@ use uuid::Uuid;
 use super::bench::{Bench, FIRST, SECOND, Thing, begin, open};
 
 async fn three_at_once(store: &Elasticsearch) {
-    let mut replicas = JoinSet::new();
-    for _ in 0..3 {
+    migrate_at_once(3, store).await;
+}
+
+async fn migrate_at_once(replicas: usize, store: &Elasticsearch) {
+    let mut running = JoinSet::new();
+    for _ in 0..replicas {
         let store = store.clone();
-        replicas.spawn(async move { store.migrate().await.unwrap() });
+        running.spawn(async move { store.migrate().await.unwrap() });
     }
-    replicas.join_all().await;
+    running.join_all().await;
 }
 
 async fn versions(bench: &Bench) -> Vec<String> {
@@ -61,6 +65,26 @@ async fn a_new_version_takes_over_with_documents_versions_and_tombstones() {
     assert_eq!(bench.found(bench.owner).await, ["alive"]);
     let mapping = bench.raw(reqwest::Method::GET, "things/_mapping", Value::Null).await;
     assert_eq!(mapping.as_object().unwrap().values().next().unwrap()["mappings"]["properties"]["size"]["type"], "long");
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_still_copies_when_another_deletes_the_old_version_goes_on() {
+    let bench = Bench::new().await;
+    for _ in 0..4 {
+        let mut index = bench.begin().await;
+        for _ in 0..5000 {
+            index.put(Uuid::new_v4(), 1, &bench.thing("copied")).unwrap();
+        }
+        index.commit().await.unwrap();
+    }
+
+    migrate_at_once(12, &open(&bench.provisioned, SECOND, &[])).await;
+
+    assert_eq!(versions(&bench).await, ["v2 1"]);
+    bench.raw(reqwest::Method::POST, "things/_refresh", Value::Null).await;
+    let counted = bench.raw(reqwest::Method::GET, "things/_count", Value::Null).await;
+    assert_eq!(counted["count"], json!(20_000));
     bench.done().await;
 }
 

@@ -132,6 +132,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "unresponsive::a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues",
     },
     Removal {
+        name: "retries-on-trial",
+        without: "a message overtakes the retry of one of its subject that has no queue",
+        file: "skeleton/src/messaging/relay.rs",
+        find: "} else if postponed.is_on_trial(row) {",
+        replace: "} else if postponed.is_on_trial(row) && row.position < 0 {",
+        test: "postponed::while_a_message_without_a_queue_is_retried_none_of_its_subject_overtakes_it",
+    },
+    Removal {
         name: "late-stays-late",
         without: "the relay sends messages again and again with the others if their queue blocks the connection",
         file: "skeleton/src/messaging/rabbit/publisher.rs",

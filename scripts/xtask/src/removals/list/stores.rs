@@ -68,6 +68,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "elasticsearch::set_aside::when_a_message_is_due_does_not_depend_on_the_clock_of_the_service",
     },
     Removal {
+        name: "source-of-a-copy-gone",
+        without: "of several replicas that start with a new version of an index, some end with an error",
+        file: "skeleton/src/store/elasticsearch/plan.rs",
+        find: "client.get(&format!(\"{from}/_alias\")).await?;",
+        replace: "",
+        test: "elasticsearch::indices::a_replica_that_still_copies_when_another_deletes_the_old_version_goes_on",
+    },
+    Removal {
         name: "migration-without-time-limit",
         without: "a migration that takes longer than the role's statements never completes",
         file: "skeleton/src/store/postgres/migrations.rs",
