@@ -37,6 +37,8 @@ struct State {
     /// The last message was unroutable: until the next retry, the route's messages are not sent at all.
     is_blocked: bool,
     was_blocked: bool,
+    /// The route may have no queue: it had none, or it is not known why its messages were postponed.
+    is_uncertain: bool,
     pause: Duration,
     retry_at: DateTime<Utc>,
     readmitted_through: i64,
@@ -49,6 +51,7 @@ impl State {
             is_capped: false,
             is_blocked: false,
             was_blocked: false,
+            is_uncertain: false,
             pause: FIRST_PAUSE,
             retry_at: now,
             readmitted_through: 0,
@@ -83,12 +86,15 @@ impl Postponed {
     pub(super) fn refresh(&mut self, mut found: BTreeMap<Route, u64>, now: DateTime<Utc>) {
         (self.refreshed, self.is_complete) = (Some(now), true);
         found.retain(|route, _| !self.apart.contains(route));
-        self.routes.retain(|route, state| state.is_blocked || found.contains_key(route));
+        // The messages of a route may all have been made ready just now, and be on trial.
+        let is_on_trial = |state: &State| state.is_uncertain && !state.is_due(now);
+        self.routes.retain(|route, state| state.is_blocked || is_on_trial(state) || found.contains_key(route));
         for state in self.routes.values_mut() {
             (state.messages, state.is_capped) = (0, false);
         }
         while let Some((route, messages)) = found.pop_first() {
-            let state = self.routes.entry(route).or_insert_with(|| State::new(now));
+            let unknown = || State { is_uncertain: true, ..State::new(now) };
+            let state = self.routes.entry(route).or_insert_with(unknown);
             (state.messages, state.is_capped) = (messages, messages > COUNTED);
         }
         self.show();
@@ -127,10 +133,10 @@ impl Postponed {
         self.apart.contains(&route) || self.routes.get(&route).is_some_and(|state| state.is_blocked)
     }
 
-    /// Whether a message is the retry of one whose route had no queue.
+    /// Whether a message is the retry of one whose route may have no queue.
     pub(super) fn is_on_trial(&self, row: &OutboxRow) -> bool {
         let state = self.routes.get(&row.route());
-        state.is_some_and(|state| state.was_blocked && row.position <= state.readmitted_through)
+        state.is_some_and(|state| state.is_uncertain && row.position <= state.readmitted_through)
     }
 
     /// The routes to retry now.
@@ -174,6 +180,7 @@ impl Postponed {
         state.messages += messages;
         state.is_blocked |= is_blocked;
         state.was_blocked |= is_blocked;
+        state.is_uncertain |= is_blocked;
         self.show();
         is_first
     }
@@ -185,6 +192,7 @@ impl Postponed {
             return false;
         }
         let Some(state) = self.routes.get_mut(&row.route()) else { return false };
+        state.is_uncertain = false;
         if row.position <= state.readmitted_through {
             (state.pause, state.retry_at) = (FIRST_PAUSE, now);
         }
@@ -314,5 +322,24 @@ mod tests {
         postponed.postponed(route.clone(), 1, true, now);
 
         assert_eq!(postponed.due(now - TimeDelta::minutes(30)), [route]);
+    }
+
+    #[test]
+    fn a_retry_is_on_trial_until_its_route_is_confirmed_also_after_a_refresh_and_in_another_relay() {
+        let (now, route) = (DateTime::UNIX_EPOCH, row(1).route());
+        let mut postponed = Postponed::default();
+        postponed.postponed(route.clone(), 1, true, now);
+        let later = now + span(FIRST_PAUSE);
+        postponed.readmitted(&route, &[1], later);
+        assert!(postponed.is_on_trial(&row(1)) && !postponed.is_on_trial(&row(2)));
+        postponed.refresh(BTreeMap::new(), later);
+        assert!(postponed.is_on_trial(&row(1)), "none of its route is postponed at the moment");
+
+        let mut successor = Postponed::default();
+        successor.refresh(BTreeMap::from([(route.clone(), 1)]), later);
+        successor.readmitted(&route, &[1], later);
+        assert!(successor.is_on_trial(&row(1)));
+        assert!(!successor.sent(&row(1), later), "it is not known that it had no queue");
+        assert!(!successor.is_on_trial(&row(1)));
     }
 }

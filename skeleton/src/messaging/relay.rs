@@ -195,12 +195,15 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         let mut waiting = BTreeSet::new();
         for (row, key) in rows.iter().zip(keys) {
             let overtakes = first.get(&key).is_some_and(|first| *first < row.position);
-            if overtakes || postponed.is_blocked(row) {
+            let waits = overtakes || postponed.is_blocked(row);
+            if waits {
                 waiting.insert(row.position);
-                first.entry(key).or_insert(row.position);
-            } else if postponed.is_on_trial(row) {
-                // Whether its route has a queue again is not known: those behind it wait for its outcome.
-                first.entry(key).or_insert(row.position);
+            }
+            // Of a message on trial it is not known whether its route has a queue again. Those behind it wait for the
+            // outcome, even if another of the subject is postponed farther behind.
+            if waits || postponed.is_on_trial(row) {
+                let first = first.entry(key).or_insert(row.position);
+                *first = row.position.min(*first);
             }
         }
         Ok(waiting)

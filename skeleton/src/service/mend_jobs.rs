@@ -97,10 +97,10 @@ async fn waiting_jobs(service: &str, settings: &Settings) -> Result<u32, MendErr
     let (_open, opened) = stop::channel();
     let login = Login::of_service(service, &broker)?;
     let link = Link::open(login, format!("{service} mending"), Environment::system(), opened);
+    let queue = format!("{service}.jobs");
     let found = async {
         connected(&link).await?;
-        let waiting = waiting_in(&link, &format!("{service}.jobs"));
-        tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or(Err(BrokerError::Timeout(TIMEOUT)))
+        tokio::time::timeout(TIMEOUT, waiting_in(&link, &queue)).await.unwrap_or(Err(BrokerError::Timeout(TIMEOUT)))
     };
     Ok(found.await.map_err(MendError::Broker)?.unwrap_or(0))
 }

@@ -1,7 +1,7 @@
 //! Publishing with confirms.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use lapin::{
     message::Delivery,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
+use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -141,29 +142,12 @@ impl RabbitPublisher {
         &self.sender
     }
 
+    /// The answers for the messages that were sent: up to the first that has to be sent again, and those in flight then.
     async fn try_publish(&self, window: &[Outgoing]) -> Result<Vec<Answer>, BrokerError> {
         let (channel, generation) = tokio::time::timeout(self.confirm_timeout, self.sender.channel())
             .await
             .map_err(|_| BrokerError::Timeout(self.confirm_timeout))??;
-        let mut confirms = Vec::with_capacity(window.len());
-        let sending = async {
-            for message in window {
-                let sent = self.send(&channel, message).await;
-                let is_last = matches!(sent, Err(Answer::Closed(_) | Answer::Unknown));
-                confirms.push(sent);
-                if is_last {
-                    break;
-                }
-            }
-        };
-        // One limit for all: after a message that was not sent, none is.
-        let _ = tokio::time::timeout(self.confirm_timeout, sending).await;
-        let mut answers = join_all(confirms.into_iter().map(async |sent| match sent {
-            Ok(confirm) => self.answer(confirm).await,
-            Err(answer) => answer,
-        }))
-        .await;
-        answers.resize_with(window.len(), || Answer::Unknown);
+        let answers = self.publish_on(&channel, window).await;
         let any = |is: fn(&Answer) -> bool| answers.iter().any(is);
         drop(channel);
         if any(|answer| matches!(answer, Answer::Closed(_))) {
@@ -180,41 +164,41 @@ impl RabbitPublisher {
         Ok(answers)
     }
 
+    async fn publish_on(&self, channel: &Channel, window: &[Outgoing]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(window.len());
+        let mut in_flight = VecDeque::with_capacity(window.len().min(IN_FLIGHT));
+        for message in window {
+            if in_flight.len() >= IN_FLIGHT
+                && let Some(oldest) = in_flight.pop_front()
+            {
+                let answer = oldest.await;
+                let is_last = has_to_be_sent_again(&answer, window);
+                answers.push(answer);
+                if is_last {
+                    break;
+                }
+            }
+            let sent = self.send(channel, message).await;
+            // After a message that was not sent, none is.
+            let is_last = matches!(sent, Err(Answer::Closed(_) | Answer::Unknown));
+            in_flight.push_back(answer(sent, Instant::now() + self.confirm_timeout));
+            if is_last {
+                break;
+            }
+        }
+        answers.extend(join_all(in_flight).await);
+        answers
+    }
+
     async fn send(&self, channel: &Channel, message: &Outgoing) -> Result<PublisherConfirm, Answer> {
         names_fit(message).map_err(Answer::TooLarge)?;
         let properties = lasting(message, self.link().user());
         headers_fit(&properties).map_err(Answer::TooLarge)?;
-        let sent = send(channel, &message.exchange, &message.routing_key, &message.body, properties);
-        sent.await.map_err(Answer::from)
-    }
-
-    async fn answer(&self, confirm: PublisherConfirm) -> Answer {
-        match tokio::time::timeout(self.confirm_timeout, confirm).await {
-            Ok(Ok(Confirmation::Ack(returned))) => {
-                Answer::Confirmed { returned: returned.and_then(|it| returned_in(&it.delivery)) }
-            }
-            Ok(Ok(_)) => Answer::Rejected,
-            Ok(Err(error)) => error.into(),
-            Err(_) => Answer::Late,
+        let sending = send(channel, &message.exchange, &message.routing_key, &message.body, properties);
+        match tokio::time::timeout(self.confirm_timeout, sending).await {
+            Ok(sent) => sent.map_err(Answer::from),
+            Err(_) => Err(Answer::Unknown),
         }
-    }
-
-    /// Publishes messages, and waits for their confirms.
-    async fn publish_chunk(&self, chunk: &[Outgoing]) -> Vec<Outcome> {
-        let answers = match self.try_publish(chunk).await {
-            Ok(answers) => answers,
-            Err(error) => {
-                warn!(%error, "failed to publish; retrying");
-                return vec![Outcome::Unknown; chunk.len()];
-            }
-        };
-        let returned = returned(&answers);
-        let outcome = |(message, answer)| outcome_of(message, answer, &returned);
-        let mut outcomes: Vec<Outcome> = chunk.iter().zip(&answers).map(outcome).collect();
-        if answers.iter().any(|answer| matches!(answer, Answer::Closed(_))) {
-            self.publish_singly(chunk, &mut outcomes).await;
-        }
-        outcomes
     }
 
     /// Publishes the messages of a window without a definite outcome one by one, up to the first without an answer.
@@ -285,12 +269,15 @@ impl RabbitPublisher {
 
 impl Publisher for RabbitPublisher {
     async fn publish(&self, window: Vec<Outgoing>) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(window.len());
-        for chunk in window.chunks(IN_FLIGHT) {
-            outcomes.extend(self.publish_chunk(chunk).await);
-            if must_wait(&window, &outcomes) {
-                break;
-            }
+        let answers = self.try_publish(&window).await.unwrap_or_else(|error| {
+            warn!(%error, "failed to publish; retrying");
+            Vec::new()
+        });
+        let returned = returned(&answers);
+        let outcome = |(message, answer)| outcome_of(message, answer, &returned);
+        let mut outcomes: Vec<Outcome> = window.iter().zip(&answers).map(outcome).collect();
+        if answers.iter().any(|answer| matches!(answer, Answer::Closed(_))) {
+            self.publish_singly(&window[..answers.len()], &mut outcomes).await;
         }
         outcomes.resize(window.len(), Outcome::Unknown);
         outcomes
@@ -303,13 +290,33 @@ impl Publisher for RabbitPublisher {
     }
 }
 
-/// Whether a message has to be published again before any after these: they must not overtake it.
-fn must_wait(window: &[Outgoing], outcomes: &[Outcome]) -> bool {
-    let mut before = None;
-    window.iter().zip(outcomes).any(|(message, outcome)| {
-        let is_older_version = before.replace(message.envelope.id) == Some(message.envelope.id);
-        !matches!(outcome, Outcome::Refused(_)) && !outcome.is_done(is_older_version.into())
-    })
+/// The answer for a message that was sent.
+async fn answer(sent: Result<PublisherConfirm, Answer>, until: Instant) -> Answer {
+    let confirm = match sent {
+        Ok(confirm) => confirm,
+        Err(answer) => return answer,
+    };
+    match tokio::time::timeout_at(until, confirm).await {
+        Ok(Ok(Confirmation::Ack(returned))) => {
+            Answer::Confirmed { returned: returned.and_then(|it| returned_in(&it.delivery)) }
+        }
+        Ok(Ok(_)) => Answer::Rejected,
+        Ok(Err(error)) => error.into(),
+        Err(_) => Answer::Late,
+    }
+}
+
+/// Whether a message of a window has to be sent again: those that follow must not overtake it. An older version that no
+/// queue takes is not sent again.
+fn has_to_be_sent_again(answer: &Answer, window: &[Outgoing]) -> bool {
+    match answer {
+        Answer::Confirmed { returned: Some((id, routing_key)) } => {
+            let newest = window.iter().find(|message| message.envelope.id == *id);
+            newest.is_some_and(|message| message.routing_key == *routing_key)
+        }
+        Answer::Confirmed { returned: None } | Answer::TooLarge(_) => false,
+        Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::Unknown => true,
+    }
 }
 
 fn returned(answers: &[Answer]) -> HashSet<&Returned> {

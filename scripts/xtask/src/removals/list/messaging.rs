@@ -124,7 +124,7 @@ pub const REMOVALS: &[Removal] = &[
         test: "unresponsive::a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues",
     },
     Removal {
-        name: "publishing-in-chunks",
+        name: "limit-in-flight",
         without: "a window for a queue that does not respond blocks the connection that publishes",
         file: "skeleton/src/messaging/rabbit/publisher.rs",
         find: "const IN_FLIGHT: usize = 200;",
@@ -135,8 +135,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "retries-on-trial",
         without: "a message overtakes the retry of one of its subject that has no queue",
         file: "skeleton/src/messaging/relay.rs",
-        find: "} else if postponed.is_on_trial(row) {",
-        replace: "} else if postponed.is_on_trial(row) && row.position < 0 {",
+        find: "if waits || postponed.is_on_trial(row) {",
+        replace: "if waits || postponed.is_on_trial(row) && row.position < 0 {",
         test: "postponed::while_a_message_without_a_queue_is_retried_none_of_its_subject_overtakes_it",
     },
     Removal {
