@@ -5,8 +5,12 @@
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)"
 NATIVE="$REPOSITORY/deploy/native"
 KITH_RUN="$(realpath -m "${KITH_RUN:-$REPOSITORY/.run}")"
-# The ports are those of the first start, unless KITH_PORT_BASE is set.
-KITH_PORT_BASE="${KITH_PORT_BASE:-$(cat "$KITH_RUN/port-base" 2>/dev/null || echo 20000)}"
+# remembered FILE DEFAULT
+remembered() { cat "$KITH_RUN/$1" 2>/dev/null || echo "$2"; }
+# The ports are those of the last start, unless they are set.
+KITH_PORT_BASE="${KITH_PORT_BASE:-$(remembered port-base 20000)}"
+KITH_HTTP_PORT="${KITH_HTTP_PORT:-$(remembered http-port 8080)}"
+KITH_ADMIN_PORT_BASE="${KITH_ADMIN_PORT_BASE:-$(remembered admin-port-base 9100)}"
 # Servers started by root run as nobody, which cannot access root's home.
 if ((EUID == 0)); then default_cache=/var/cache/kith; else default_cache="${XDG_CACHE_HOME:-$HOME/.cache}/kith"; fi
 KITH_CACHE="$(realpath -m "${KITH_CACHE:-$default_cache}")"
@@ -25,6 +29,18 @@ port_of() {
     local -A offset=([mail]=25 [mail-tls]=26 [postgres]=32 [epmd]=69 [rabbitmq-tls]=70 [rabbitmq-api-tls]=71 [rabbitmq]=72 [rabbitmq-api]=73 [erlang]=74
         [rabbitmq-metrics]=75 [neo4j]=87 [elasticsearch]=92 [elasticsearch-transport]=93)
     echo $((KITH_PORT_BASE + offset[$1]))
+}
+
+# remember FILE VARIABLE NAME...: keeps the variable's value in the run folder. It must not change while one of these runs.
+remember() {
+    local file="$1" variable="$2" before name
+    before="$(remembered "$file" "${!variable}")"
+    if [[ "$before" != "${!variable}" ]]; then
+        for name in "${@:3}"; do
+            ! running "$name" || die "$name is running with $variable=$before: stop it before you change this"
+        done
+    fi
+    echo "${!variable}" >"$KITH_RUN/$file"
 }
 
 # The unprivileged user of a server if root starts it. Services run as the user who may read the secrets.
@@ -170,15 +186,19 @@ keep_log_short() {
     if [[ -e "$1" ]] && (($(stat -c %s "$1") > 20000000)); then mv "$1" "$1.1"; fi
 }
 
+# The names of all servers and services of this folder that have a running process. Folders inside it are others.
+names_running() {
+    { grep -hozP "^KITH_PROCESS=\Q$KITH_RUN\E/\K[^/]+$" /proc/[0-9]*/environ 2>/dev/null || true; } | tr '\0' '\n' | sort -u
+}
+
 kill_leftovers() {
     local pid
     for pid in $(members "$1"); do kill -KILL "$pid" 2>/dev/null || true; done
 }
 
-# stop_one NAME SIGNAL LIMIT-IN-SECONDS
+# stop_one NAME SIGNAL LIMIT-IN-SECONDS: also stops processes whose pid file is lost.
 stop_one() {
     local name="$1" limit="$3" deadline=$((SECONDS + $3))
-    [[ -e "$PIDS/$name" ]] || return 0
     if running "$name"; then
         say "$name: stopping"
         kill "-$2" "$(main_pid "$name")" 2>/dev/null || true

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # servers.env contains these variables; it is written by their names
 # Users and databases on our own or on external servers; each service can access only its own.
 
 POSTGRES_SERVICES=(gateway accounts contacts notifications)
@@ -52,11 +53,8 @@ write_addresses() {
     local name
     (
         umask 077
-        for name in KITH_POSTGRES_URL KITH_AMQP_URL KITH_RABBIT_API KITH_NEO4J_URL KITH_ELASTICSEARCH_URL KITH_MAIL_URL KITH_TLS_CA \
-            KITH_TEST_TLS KITH_TEST_AMQPS_PORT KITH_TEST_RABBIT_API_PORT KITH_TEST_SMTPS_PORT; do
-            printf '%s=%q\n' "$name" "${!name}"
-        done >"$KITH_RUN/servers.env.new"
-        printf 'KITH_RUN=%q\nKITH_SECRETS=%q\n' "$KITH_RUN" "$SECRETS" >>"$KITH_RUN/servers.env.new"
+        KITH_SECRETS="$SECRETS"
+        for name in "${SERVERS_ENV[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$KITH_RUN/servers.env.new"
         mv "$KITH_RUN/servers.env.new" "$KITH_RUN/servers.env"
     )
 }
