@@ -78,7 +78,7 @@ impl Settings {
         let unknown = self.sections.keys().filter(|name| !known.contains(&name.as_str()));
         let text = |name: &String| {
             let hint = suggestion(name, known.iter().copied());
-            let (variables, file) = (self.variable(name, "..."), self.in_file(name));
+            let (variables, file) = (format!("{}...", self.variable(name, "")), self.in_file(name));
             let sections = known.join(", ");
             format!(
                 "[{name}] is not a section of this service{hint}; the sections are {sections} (remove {variables}, or {file})"

@@ -41,14 +41,14 @@ pub struct Rebuilt {
 impl fmt::Display for Rebuilt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, slices, of_slices, things, found, .. } = self;
-        write!(formatter, "{step}: {slices} of {of_slices} slices, {things} things so far")?;
-        if *found == Found::default() { Ok(()) } else { write!(formatter, "; {found}") }
+        write!(formatter, "{step}: {slices} of {of_slices} slices, {things} items compared")?;
+        write!(formatter, ": {found}")
     }
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { missing, different, surplus } = self;
-        write!(formatter, "{missing} missing, {different} different, {surplus} too many")
+        write!(formatter, "{missing} missing, {different} different, {surplus} surplus")
     }
 }

@@ -91,10 +91,10 @@ impl<S: Store> Service<S> {
         }
         match self.recover_sequences(&settings, dry_run).await {
             Ok(Recovered { behind, subjects, ignored }) => {
-                let done = if dry_run { "would continue" } else { "continue" };
-                println!("{behind} of {subjects} subjects were behind the events published, and {done} after them");
+                let done = if dry_run { "dry run: nothing was changed" } else { "they continue after it" };
+                println!("{subjects} subjects checked, {behind} behind the history ({done})");
                 if ignored > 0 {
-                    println!("{ignored} messages of the history were ignored: this service cannot have published them");
+                    println!("ignored messages of the history, which this service cannot have published: {ignored}");
                 }
                 Exit::well()
             }

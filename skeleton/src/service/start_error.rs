@@ -13,8 +13,8 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("the store cannot be used: {0}")]
     Store(StoreError),
-    /// The broker refuses the login.
-    #[error("the broker refuses the login: {0}")]
+    /// The broker cannot be used: it refuses the login, or a command does not reach it.
+    #[error("the broker cannot be used: {0}")]
     Broker(BrokerError),
     /// A port cannot be listened on.
     #[error("cannot listen on {address}: {error}: change {setting}")]

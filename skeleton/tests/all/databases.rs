@@ -175,7 +175,7 @@ async fn a_database_that_does_not_answer_holds_nobody_up_and_is_used_again_when_
 
 #[tokio::test]
 async fn a_transaction_that_is_left_open_is_cut_and_holds_nobody_up() {
-    let scene = Scene::start(&[("store", "idle_transaction_ms", "500")]).await;
+    let scene = Scene::start(&[("retry", "handler_timeout_ms", "400"), ("store", "idle_transaction_ms", "500")]).await;
     let (store, service) = (scene.app.parts().store.clone(), scene.app.parts().service.clone());
     let id = Uuid::new_v4();
     let count = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1";

@@ -67,6 +67,15 @@ async fn postgres_refuses_a_wrong_password_and_a_missing_database_with_its_own_w
 }
 
 #[tokio::test]
+async fn a_transaction_that_may_be_idle_for_less_than_a_handler_takes_is_refused() {
+    for section in ["retry", "retry_events", "retry_jobs"] {
+        let wrong = settings(&[(section, "handler_timeout_ms", "90000")]);
+        let why = why_not_started(probe::service(), wrong).await;
+        says(&why, &["[store] idle_transaction_ms: must be longer than every handler_timeout_ms"]);
+    }
+}
+
+#[tokio::test]
 async fn a_query_to_postgres_that_gets_no_connection_names_the_cause_and_the_server() {
     let (url, _) = Servers::without_password(&Servers::from_env().postgres);
     let store = Postgres::migrated_by(&[]);
@@ -157,8 +166,8 @@ async fn the_broker_refuses_a_wrong_password_and_a_missing_virtual_host() {
     let host = with_broker(&store, &format!("{place}/nowhere"), &broker_password("contacts"));
     let host = why_not_started(probe::service(), host).await;
 
-    says(&login, &["the broker refuses the login", "ACCESS_REFUSED", place_of(&url), "broker.url and broker.password"]);
-    says(&host, &["the broker refuses the login", "NOT_ALLOWED", "virtual host nowhere", "check broker.url"]);
+    says(&login, &["the broker cannot be used", "ACCESS_REFUSED", place_of(&url), "broker.url and broker.password"]);
+    says(&host, &["the broker cannot be used", "NOT_ALLOWED", "virtual host nowhere", "check broker.url"]);
     Postgres::remove(store).await;
     world.remove().await;
 }

@@ -55,6 +55,10 @@ async fn an_event_delivered_three_times_has_one_effect() {
 
     assert_eq!(effects(&app, added.account_id).await, 1);
     app.published_once::<ContactRemoved>(|event| event.contact_id == added.account_id).await;
+    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let is_duplicate =
+        |line: &str| line.starts_with("messages_handled_total") && line.contains("outcome=\"duplicate\"");
+    assert!(metrics.lines().any(is_duplicate), "{metrics}");
     app.finish().await;
 }
 

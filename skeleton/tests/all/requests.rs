@@ -1,6 +1,6 @@
 //! Tests of requests, on a real broker and a real Postgres.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use events::{
     contacts::{AddContact, ChangeContact, GetContact},
@@ -14,7 +14,8 @@ use skeleton::{
     Environment, RequestOptions,
     config::BrokerSettings,
     messaging::{
-        rabbit::{Link, Login},
+        rabbit::{Link, Login, RabbitPublisher},
+        requests::Requests,
         topology::{TopologySpec, encoded},
     },
     stop,
@@ -48,6 +49,30 @@ async fn a_client_that_has_only_just_started_gets_its_replies() {
         assert_eq!(asked.unwrap_err().status, 404);
     }
     app.finish().await;
+}
+
+#[tokio::test]
+async fn without_the_broker_a_request_is_refused_as_not_sent() {
+    let world = World::new().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("amqp://gateway@127.0.0.1:{port}/nowhere");
+    let (_stop, stopped) = stop::channel();
+    let link = |purpose: &str| {
+        let login = Login::new(&BrokerSettings { url: url.clone(), ..world.broker_settings("gateway") }).unwrap();
+        Link::open(login, format!("gateway {purpose}"), Environment::system(), stopped.clone())
+    };
+    let timeout = Duration::from_secs(30);
+    let publisher = Arc::new(RabbitPublisher::new(link("asking"), timeout));
+    let requests =
+        Requests::start("gateway", link("replies"), publisher, timeout, Environment::system(), stopped.clone());
+    let id = Uuid::new_v4();
+
+    let asked = requests.call(&GetContact { contact_id: id, account_id: id }, RequestOptions::default()).await;
+
+    let problem = asked.unwrap_err();
+    // 504 would mean that it may have been carried out.
+    assert_eq!((problem.status, problem.retry_after), (503, Some(1)), "{problem:?}");
+    world.remove().await;
 }
 
 #[tokio::test]

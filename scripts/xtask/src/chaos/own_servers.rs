@@ -37,8 +37,12 @@ pub async fn run_again_on_them(keeps: bool) -> Result<()> {
 
 fn place() -> Vec<(String, String)> {
     let given = |(name, value): (&str, &str)| (name.to_owned(), env::var(name).unwrap_or_else(|_| value.to_owned()));
+    // A sourced servers.env names the folder of another system.
+    let run = env::var("KITH_RUN").unwrap_or_default();
+    let is_sourced = env::var("KITH_SECRETS").is_ok_and(|secrets| secrets == format!("{run}/secrets"));
     let folder = |name: &str, folder: PathBuf| {
-        (name.to_owned(), env::var(name).unwrap_or_else(|_| folder.to_string_lossy().into_owned()))
+        let given = env::var(name).ok().filter(|_| !(is_sourced && name == "KITH_RUN"));
+        (name.to_owned(), given.unwrap_or_else(|| folder.to_string_lossy().into_owned()))
     };
     let programs = env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
     let mut place: Vec<_> = PLACE.map(given).into();

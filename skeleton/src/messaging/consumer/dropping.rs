@@ -4,7 +4,11 @@ use events::Envelope;
 use metrics::counter;
 use tracing::info;
 
-use super::{Queue, aside::Raw, handling::Ended};
+use super::{
+    Queue,
+    aside::Raw,
+    handling::{Ended, Outcomes},
+};
 use crate::{
     failure::{Failure, Problem},
     store::{Store, Transaction},
@@ -22,7 +26,7 @@ impl<S: Store> Queue<S> {
         let mut tx = self.store.begin(&self.service, &[envelope.id]).await?;
         tx.unit_of_work_mut().drop_messages();
         tx.take_waiting(message.id).await?;
-        match self.handle_in(&mut tx, &[(&envelope, &message.body[..])]).await {
+        match self.handle_in(&mut tx, &[(&envelope, &message.body[..])], &mut Outcomes::new()).await {
             Ok(Ended::Done) => self.commit(tx).await?,
             other => {
                 tx.rollback().await;

@@ -31,6 +31,9 @@ pub(super) enum Ended {
     Early { missing: i64 },
 }
 
+/// The number of messages by name and outcome.
+pub(super) type Outcomes<'a> = BTreeMap<(&'a str, &'static str), u64>;
+
 /// A message to handle, and its sequence position if its handler depends on order.
 struct Call<'a> {
     envelope: &'a Envelope,
@@ -45,20 +48,19 @@ impl<S: Store> Queue<S> {
     pub(super) async fn handle(&self, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
         let ids: Vec<Uuid> = messages.iter().map(|(envelope, _)| envelope.id).collect();
         let mut tx = self.store.begin(&self.service, &ids).await?;
-        match self.handle_in(&mut tx, messages).await {
+        let mut outcomes = Outcomes::new();
+        match self.handle_in(&mut tx, messages, &mut outcomes).await {
             Ok(Ended::Done) => self.commit(tx).await?,
             other => {
                 tx.rollback().await;
                 return other;
             }
         }
-        let mut done: BTreeMap<&str, u64> = BTreeMap::new();
         for (envelope, _) in messages {
-            *done.entry(&envelope.name).or_default() += 1;
             self.service.ended(envelope.id, "done", None);
         }
-        for (name, count) in done {
-            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name.to_owned(), "outcome" => "done")
+        for ((name, outcome), count) in outcomes {
+            counter!("messages_handled_total", "queue" => self.name.clone(), "name" => name.to_owned(), "outcome" => outcome)
                 .increment(count);
         }
         Ok(Ended::Done)
@@ -72,20 +74,29 @@ impl<S: Store> Queue<S> {
         outcome
     }
 
-    pub(super) async fn handle_in(&self, tx: &mut S::Tx, messages: &[(&Envelope, &[u8])]) -> Result<Ended, Failure> {
+    /// Handles messages in a transaction that the caller commits, and counts their outcomes.
+    pub(super) async fn handle_in<'a>(
+        &self,
+        tx: &mut S::Tx,
+        messages: &[(&'a Envelope, &'a [u8])],
+        outcomes: &mut Outcomes<'a>,
+    ) -> Result<Ended, Failure> {
         let calls = self.in_line(messages);
         let mut lines = SubjectCursors::locked(tx, calls.iter().filter_map(|call| call.place.as_ref())).await?;
         let mut seen = HashSet::with_capacity(calls.len());
         let mut due = Vec::with_capacity(calls.len());
         for call in calls {
+            let mut count = |outcome| *outcomes.entry((&*call.envelope.name, outcome)).or_default() += 1;
             if !tx.is_new(call.envelope.id) || !seen.insert(call.envelope.id) {
                 counter!("inbox_duplicates_total", "queue" => self.name.clone()).increment(1);
+                count("duplicate");
                 continue;
             }
             match call.place.as_ref().map_or(SequenceCheck::Now, |place| lines.turn(call.order, place)) {
                 SequenceCheck::Now => {}
                 SequenceCheck::Passed if !self.is_to_be_handled(tx, &mut lines, &call).await? => {
                     counter!("messages_passed_over_total", "queue" => self.name.clone()).increment(1);
+                    count("passed-over");
                     continue;
                 }
                 SequenceCheck::Passed => {}
@@ -95,6 +106,7 @@ impl<S: Store> Queue<S> {
             if let Some(place) = &call.place {
                 lines.advance(place, call.envelope.time);
             }
+            count("done");
             due.push(call);
         }
         self.call_all(&due, tx).await?;

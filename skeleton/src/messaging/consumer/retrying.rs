@@ -7,7 +7,13 @@ use metrics::counter;
 use tracing::{Instrument, warn};
 use uuid::Uuid;
 
-use super::{LONGEST_PAUSE, Queue, absences::Absences, aside::Raw, handling::Ended, progress::Looks};
+use super::{
+    LONGEST_PAUSE, Queue,
+    absences::Absences,
+    aside::Raw,
+    handling::{Ended, Outcomes},
+    progress::Looks,
+};
 use crate::{
     failure::{Failure, Problem},
     messaging::sender,
@@ -157,7 +163,9 @@ impl<S: Store> Queue<S> {
         let envelope = waiting.envelope().map(|envelope| Envelope { id, ..envelope });
         let outcome = match (&envelope, sender::check_kept(&waiting.name, &waiting.headers)) {
             // The inbox has recorded the row's id, which differs if another sender uses the same one.
-            (Ok(envelope), Ok(())) => self.handle_in(&mut tx, &[(envelope, &waiting.body[..])]).await,
+            (Ok(envelope), Ok(())) => {
+                self.handle_in(&mut tx, &[(envelope, &waiting.body[..])], &mut Outcomes::new()).await
+            }
             (Err(error), _) => Err(Problem::new(400, "malformed-message", error.to_string()).into()),
             (_, Err(forged)) => Err(forged.into()),
         };

@@ -47,7 +47,9 @@ impl BrokerError {
     /// Adds the server to the error of an attempt to connect.
     pub(crate) fn located(self, place: &str) -> Self {
         match self {
-            Self::AccessRefused(why) => Self::AccessRefused(format!("{why}: {place} and broker.password")),
+            Self::AccessRefused(why) => Self::AccessRefused(format!(
+                "{why}: {place} and broker.password; `topology apply` creates the user before the first start"
+            )),
             Self::NotAllowed(why) => Self::NotAllowed(format!("{why}: {place}")),
             Self::Refused(why) => Self::Refused(format!("{why}: {place}")),
             Self::Connection(why) => Self::Connection(format!("{why}: {place}")),

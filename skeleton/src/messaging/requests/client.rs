@@ -37,6 +37,10 @@ const UNLIMITED: u16 = 0;
 /// The broker confirms a message within 65 s, even for a queue that does not respond.
 const LONGEST_CONFIRM: Duration = Duration::from_secs(75);
 
+/// How long a request waits for a connection to the broker. A lost one is usually replaced within a second; a longer
+/// wait would only fill the service with requests that cannot be sent.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
+
 /// The queue of this instance's replies; a new one after each reconnect.
 type ReplyQueue = Arc<str>;
 
@@ -104,7 +108,8 @@ impl Requests {
     /// Sends a request, and waits for the reply.
     ///
     /// # Errors
-    /// The called service's problem; 503 if the request is unroutable, 504 if no reply comes in time.
+    /// The called service's problem; 503 if the broker is unreachable or the request unroutable, 504 if no reply comes in
+    /// time.
     pub async fn call<R: Request>(&self, request: &R, asking: RequestOptions) -> Result<R::Reply, Problem> {
         let asked_at = Instant::now();
         let reply = self.exchange(request, asking).await;
@@ -143,11 +148,8 @@ impl Requests {
             .with_expiration(self.timeout.as_millis().to_string().into());
         let mut pending = self.open.wait_for(id, R::SERVICE);
         let asked = async {
-            // A reply that arrives before its queue exists is lost.
-            let mut receiving = self.receiving.clone();
-            let queue = receiving.wait_for(Option::is_some).await.map(|queue| queue.clone().unwrap_or_default());
-            let queue =
-                queue.map_err(|_| Problem::unavailable("the service is stopping, or must not call other services"))?;
+            let connected = tokio::time::timeout(CONNECTS_WITHIN, self.connected()).await;
+            let queue = connected.unwrap_or_else(|_| Err(Problem::unavailable(NOT_CONNECTED)))?;
             self.publish::<R>(&body, properties.with_reply_to((*queue).into())).await?;
             pending.reply().await
         };
@@ -157,10 +159,20 @@ impl Requests {
         }
     }
 
+    /// Waits for both connections. A reply that arrives before its queue exists is lost.
+    async fn connected(&self) -> Result<ReplyQueue, Problem> {
+        let mut receiving = self.receiving.clone();
+        let queue = receiving.wait_for(Option::is_some).await.map(|queue| queue.clone().unwrap_or_default());
+        let queue =
+            queue.map_err(|_| Problem::unavailable("the service is stopping, or must not call other services"))?;
+        self.publisher.sender().channel().await.map_err(|_| unreachable())?;
+        Ok(queue)
+    }
+
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
         // A queue that does not respond must not hold up requests to other services.
         let unconfirmed = self.unconfirmed.one_more(R::SERVICE).await;
-        let (sender, unreachable) = (self.publisher.sender(), || Problem::unavailable("the broker is unreachable"));
+        let sender = self.publisher.sender();
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let sent = send(&channel, &format!("requests.{}", R::SERVICE), R::KEY, body, properties).await;
         let Ok(confirm) = sent else {
@@ -181,6 +193,15 @@ impl Requests {
         });
         Ok(())
     }
+}
+
+/// The text of a problem: see [`CONNECTS_WITHIN`].
+const NOT_CONNECTED: &str =
+    "there is no connection to the broker, or no free queue for replies: the request was not sent";
+
+/// The problem of a request that was not sent.
+fn unreachable() -> Problem {
+    Problem::unavailable("the broker is unreachable: the request was not sent")
 }
 
 /// The problem of a request that must not be sent.

@@ -40,13 +40,19 @@ pub struct ReplayArguments {
 }
 
 pub(super) async fn replay<S: Rebuildable>(service: Service<S>, settings: Settings, asked: ReplayArguments) -> Exit {
+    if asked.until.is_some_and(|until| until <= asked.from) {
+        return Exit::failed(2, "--until must be later than --from");
+    }
+    if asked.from > Utc::now() {
+        return Exit::failed(2, "--from is in the future: there are no such events");
+    }
     let names: BTreeSet<String> = asked.name.into_iter().collect();
     let range = Range { from: asked.from, until: asked.until, names };
     let began = Instant::now();
     let text = move |replayed: &Replayed| {
         let rate = replayed.read as f64 / began.elapsed().as_secs_f64();
         let Replayed { read, handled, remaining, .. } = replayed;
-        format!("{read} events read ({rate:.0} a second), {handled} of them selected and handled, {remaining} to go")
+        format!("{read} events read ({rate:.0} per second), {handled} selected, {remaining} to go")
     };
     let done =
         told(text, async |progress, stop| service.replay(settings, range, asked.restart, progress, stop).await).await;

@@ -62,7 +62,7 @@ use super::{
     names_of, target::Target,
 };
 use crate::{
-    config::{Secret, Settings, SettingsError, range},
+    config::{RetryOverrides, RetrySettings, Secret, Settings, SettingsError, range},
     failure::StoreError,
     tls::Tls,
 };
@@ -219,6 +219,16 @@ impl Postgres {
     }
 }
 
+/// The longest time limit of a handler in milliseconds, if these settings are valid.
+fn longest_handler(settings: &Settings) -> Option<u64> {
+    let retry: RetrySettings = settings.section("retry").ok()?;
+    let of = |section| {
+        let overrides: RetryOverrides = settings.section(section).ok()?;
+        overrides.handler_timeout_ms
+    };
+    [Some(retry.handler_timeout_ms), of("retry_events"), of("retry_jobs")].into_iter().flatten().max()
+}
+
 impl StoreBuilder for PostgresBuilder {
     type Store = Postgres;
 
@@ -237,6 +247,11 @@ impl StoreBuilder for PostgresBuilder {
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
+        let longest = longest_handler(settings);
+        if longest.is_some_and(|longest| longest >= section.idle_transaction_ms) {
+            let why = "must be longer than every handler_timeout_ms: a handler that is cut off has no outcome";
+            return Err(settings.unusable("store", "idle_transaction_ms", why));
+        }
         let sessions = limited(&config, section.statement_timeout_ms, section.idle_transaction_ms);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(sessions, tls.clone(), recycling);
