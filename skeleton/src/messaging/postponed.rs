@@ -211,7 +211,8 @@ impl Postponed {
     }
 }
 
-fn span(wait: Duration) -> TimeDelta {
+/// A duration of the clock.
+pub(super) fn span(wait: Duration) -> TimeDelta {
     TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
 }
 

@@ -86,6 +86,9 @@ impl<E: Excerpt> Reader<E> {
     fn misfit(&self, body: &[u8]) -> Option<String> {
         let data: Value = serde_json::from_slice(body).ok()?;
         let places = whole_numbers_in(&data);
+        if places.len() > PROBED {
+            return None;
+        }
         let is_readable_with = |kept: &str| {
             let mut probe = data.clone();
             for place in places.iter().filter(|place| *place != kept) {
@@ -99,6 +102,10 @@ impl<E: Excerpt> Reader<E> {
         is_readable_with("none").then(|| places.iter().find(|place| !is_readable_with(place)).cloned())?
     }
 }
+
+/// The maximum number of whole numbers among which the one is found that its field cannot hold: each costs a reading of
+/// the data.
+const PROBED: usize = 64;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -122,5 +129,17 @@ mod tests {
             let refused = read(written).unwrap_err().to_string();
             assert!(refused.contains("/position"), "{written}: {refused}");
         }
+    }
+
+    #[test]
+    fn among_many_whole_numbers_the_one_that_is_too_large_is_not_looked_for() {
+        let reader = Reader::<ImportFile>::of_its_version();
+        let id = "7c0f3c1e-3b1f-4f0e-9d0a-5b8f6a1d2c33";
+        let others = vec!["1"; 100_000].join(",");
+        let body = format!("{{\"import_id\":\"{id}\",\"position\":5000000000,\"others\":[{others}]}}");
+
+        let refused = reader.read(body.as_bytes()).unwrap_err().to_string();
+
+        assert!(refused.contains("fits the schema of contacts.import-file.v1, but not its type"), "{refused}");
     }
 }

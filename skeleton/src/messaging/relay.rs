@@ -13,14 +13,14 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
 use super::{
     Outcome, Outgoing, Publisher,
     apart::{Apart, Ready},
-    postponed::Postponed,
+    postponed::{Postponed, span},
 };
 use crate::{
     environment::Environment,
@@ -345,8 +345,4 @@ fn is_done(row: &OutboxRow, nth: usize, outcome: &Outcome) -> bool {
         counter!("messages_unroutable_total", "name" => row.envelope.name.clone()).increment(1);
     }
     outcome.is_done(nth)
-}
-
-fn span(length: Duration) -> TimeDelta {
-    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }

@@ -43,11 +43,14 @@ pub(super) async fn store_ready<S: Store>(store: &S, life: &LifeSettings) -> Res
 /// Waits until the store responds, for `life.startup_timeout_s` at most.
 async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
     let deadline = Instant::now() + Duration::from_secs(life.startup_timeout_s);
-    let mut told = false;
+    let (mut told, mut refused_since) = (false, None);
     loop {
         let Err(error) = store.ping().await else { return Ok(()) };
-        // The server has responded: waiting does not change its answer.
-        if error.is_refused() || Instant::now() >= deadline {
+        let now = Instant::now();
+        refused_since = if error.is_refused() { refused_since.or(Some(now)) } else { None };
+        // The server has responded: waiting does not change its answer any more.
+        let is_final = refused_since.is_some_and(|since| now.duration_since(since) >= S::REFUSES_FOR);
+        if is_final || now >= deadline {
             return Err(StartError::Store(error));
         }
         if !std::mem::replace(&mut told, true) {

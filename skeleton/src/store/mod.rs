@@ -89,6 +89,9 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// names are those used in metrics.
     const EXPIRING: &'static [&'static str];
 
+    /// How long the server may refuse a correct login while it starts. A start waits as long before it ends.
+    const REFUSES_FOR: Duration = Duration::ZERO;
+
     /// Begins a transaction and records these messages in the inbox: each is handled in this transaction or not at all.
     /// [`Transaction::is_new`] reports which of them are new.
     fn begin(

@@ -23,7 +23,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::probe;
+use crate::{probe, unresponsive::administrator};
 
 /// The handler's fault, until it is fixed.
 #[derive(Clone, Default)]
@@ -323,6 +323,47 @@ async fn a_message_beyond_the_limit_of_another_publisher_is_parked_without_its_d
     assert_eq!((attempts, parked.body.len()), (1, 0));
     assert!(parked.reason.contains("300 kB is too large: the limit is 256 kB"), "{}", parked.reason);
     assert_eq!(effects(&app, registered.account_id).await, 0);
+    assert_goes_on(&app).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_name_of_an_unknown_message_is_no_label_of_a_metric() {
+    let app = start().await;
+    let mut endings = app.parts().service.endings();
+    let registered = account("Zoë");
+    let name = format!("accounts.made-up-{}.v1", Uuid::new_v4().simple());
+    let envelope = Envelope { name: name.clone(), ..app.world().envelope_for(&registered) };
+
+    app.world().publish(&registered, &envelope).await;
+
+    assert_eq!(endings.recv().await.unwrap().outcome, "parked");
+    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    assert!(!metrics.contains(&name) && metrics.contains("name=\"(unknown)\""), "{metrics}");
+    app.stop().await;
+}
+
+/// Lists in lists: a header of a few kilobytes that costs the client's parser a stack frame for each level.
+fn nested(levels: usize) -> AMQPValue {
+    (0..levels).fold(AMQPValue::Void, |inner, _| AMQPValue::FieldArray(vec![inner].into()))
+}
+
+#[tokio::test]
+async fn a_message_with_a_deeply_nested_header_is_parked_and_its_neighbours_go_on() {
+    assert!(std::env::var_os("RUST_MIN_STACK").is_some(), "set RUST_MIN_STACK as .cargo/config.toml does");
+    let app = start().await;
+    let mut endings = app.parts().service.endings();
+    let mut headers = FieldTable::default();
+    headers.insert("deep".into(), nested(3_000));
+    let properties = BasicProperties::default().with_headers(headers);
+    let channel = administrator(app.world()).await.create_channel().await.unwrap();
+
+    let options = BasicPublishOptions::default();
+    channel.basic_publish("events.accounts".into(), Registered::KEY.into(), options, b"{}", properties).await.unwrap();
+
+    assert_eq!(endings.recv().await.unwrap().outcome, "parked");
+    let parked = app.parked().await;
+    assert!(parked[0].headers["deep"].contains("nested too deeply"), "{:?}", parked[0].headers);
     assert_goes_on(&app).await;
     app.finish().await;
 }

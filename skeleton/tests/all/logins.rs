@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::{probe, relaying::subscribes};
 
 /// Much shorter than `life.startup_timeout_s`, 300 by default.
-const AT_ONCE: Duration = Duration::from_secs(30);
+const AT_ONCE: Duration = Duration::from_secs(60);
 
 const WRONG: &str = "a-wrong-password";
 
@@ -69,7 +69,8 @@ async fn postgres_refuses_a_wrong_password_and_a_missing_database_with_its_own_w
 #[tokio::test]
 async fn a_transaction_that_may_be_idle_for_less_than_a_handler_takes_is_refused() {
     for section in ["retry", "retry_events", "retry_jobs"] {
-        let wrong = settings(&[(section, "handler_timeout_ms", "90000")]);
+        let (url, _) = Servers::without_password(&Servers::from_env().postgres);
+        let wrong = settings(&[("store", "url", &url), (section, "handler_timeout_ms", "90000")]);
         let why = why_not_started(probe::service(), wrong).await;
         says(&why, &["[store] idle_transaction_ms: must be longer than every handler_timeout_ms"]);
     }
@@ -121,6 +122,36 @@ async fn elasticsearch_refuses_a_wrong_password() {
 
     says(&login, &["elasticsearch: the login is refused: security_exception (401)", place_of(&url)]);
     says(&login, &["store.url (CONTACTS__STORE__URL)", "store.password (CONTACTS__STORE__PASSWORD)"]);
+}
+
+#[tokio::test]
+async fn a_login_that_elasticsearch_refuses_at_first_may_be_accepted_later() {
+    let admin = Servers::from_env().elasticsearch;
+    let provisioned = Elasticsearch::provision(&uuid::Uuid::new_v4().simple().to_string()[..12]).await;
+    let mut settings = settings(&[]);
+    provisioned.settings.iter().for_each(|(key, value)| settings.set("store", key, value.as_str()));
+    settings.set("store", "password", "accepted-later");
+    let service = Service::named("contacts").read_model_store(Elasticsearch::indexed_by(&[]));
+    let http = reqwest::Client::new();
+    let (user, password) = (provisioned.name.clone(), serde_json::json!({ "password": "accepted-later" }));
+
+    let starting = Box::pin(service.start(settings, Environment::system()));
+    let accepting = async {
+        let (url, _) = Servers::without_password(&admin);
+        let place = format!("http://{}", place_of(&url));
+        let refused = http.get(&place).basic_auth(&user, Some("accepted-later")).send().await.unwrap();
+        assert_eq!(refused.status(), 401);
+        let changed =
+            http.put(format!("{admin}/_security/user/{user}/_password")).json(&password).send().await.unwrap();
+        assert!(changed.status().is_success(), "{changed:?}");
+    };
+    let (started, ()) = tokio::join!(starting, accepting);
+
+    // It has no queue and no broker, but the store was accepted.
+    if let Err(error) = started {
+        assert!(!error.to_string().contains("elasticsearch"), "{error}");
+    }
+    <Elasticsearch as TestStore>::remove(provisioned).await;
 }
 
 #[tokio::test]

@@ -52,6 +52,23 @@ async fn a_client_that_has_only_just_started_gets_its_replies() {
 }
 
 #[tokio::test]
+async fn a_request_to_an_exchange_that_does_not_exist_fails_as_not_sent() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let requests = app.world().requests_of("gateway", &["contacts"]).await;
+    let id = Uuid::new_v4();
+    let ask = async || {
+        let asked = requests.call(&GetContact { contact_id: id, account_id: id }, RequestOptions::default()).await;
+        asked.unwrap_err().status
+    };
+    assert_eq!(ask().await, 404);
+
+    app.world().admin().delete(&format!("exchanges/{}/requests.contacts", app.world().vhost())).await.unwrap();
+
+    assert_eq!(ask().await, 503, "504 would mean that it may have been carried out");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn without_the_broker_a_request_is_refused_as_not_sent() {
     let world = World::new().await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Attempt;
-use crate::store::OutboxRow;
+use crate::{messaging::postponed::span, store::OutboxRow};
 
 /// The maximum number of subjects of one route that are published at a time, and of those whose queue does not respond.
 /// The latter take 65 s and do not count towards the former.
@@ -329,8 +329,4 @@ impl Subjects {
 /// Whether an attempt that began then waits for a queue that does not respond.
 fn is_long_ago(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     (now - since).abs() > STUCK_AFTER
-}
-
-fn span(length: Duration) -> TimeDelta {
-    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }

@@ -67,7 +67,7 @@ impl<S: Store> Queue<S> {
         self.put_aside(&entry).await?;
         self.progress.note(entry.place.iter().map(|place| place.line.clone()));
         self.service.ended(entry.message, "behind", Some(&entry.reason));
-        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => "behind").increment(1);
+        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => self.label(&entry.name), "outcome" => "behind").increment(1);
         debug!(message.id = %entry.message, message.name = entry.name, reason = entry.reason, "message waits for its predecessor");
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<S: Store> Queue<S> {
         };
         self.put_aside(&entry).await?;
         self.service.ended(entry.message, outcome, Some(&entry.reason));
-        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => entry.name.clone(), "outcome" => outcome).increment(1);
+        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => self.label(&entry.name), "outcome" => outcome).increment(1);
         let (message, name, reason) = (entry.message, &entry.name, &entry.reason);
         match failure {
             Failure::Bug(bug) => {

@@ -35,7 +35,7 @@ impl<S: Store> Queue<S> {
         }
         self.store.forget_waiting(message.id).await?;
         self.service.ended(message.id, "dropped", Some(reason));
-        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => message.name.clone(), "outcome" => "dropped")
+        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => self.label(&message.name), "outcome" => "dropped")
             .increment(1);
         info!(message.id = %message.id, message.name = message.name, reason, "message dropped");
         Ok(())

@@ -203,6 +203,11 @@ impl<S: Store> Queue<S> {
         handling.instrument(span).await
     }
 
+    /// The name of a message as a label of metrics, which keep each label forever: a sender may have made it up.
+    pub(super) fn label(&self, name: &str) -> String {
+        if self.handlers.contains_key(name) { name.to_owned() } else { "(unknown)".to_owned() }
+    }
+
     /// The failure of a message without a handler.
     fn unknown(&self, name: &str) -> Failure {
         let detail = format!("this version of {} does not know {name}", self.service.name);

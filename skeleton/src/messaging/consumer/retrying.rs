@@ -177,7 +177,7 @@ impl<S: Store> Queue<S> {
             return Ok(Some(Attempt { waiting, envelope, outcome: Err(error.into()) }));
         }
         self.service.ended(id, "done", None);
-        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => waiting.name.clone(), "outcome" => "retried")
+        counter!("messages_handled_total", "queue" => self.name.clone(), "name" => self.label(&waiting.name), "outcome" => "retried")
             .increment(1);
         Ok(Some(Attempt { waiting, envelope, outcome }))
     }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat};
 use lapin::{
     BasicProperties,
-    types::{AMQPValue, DecimalValue, FieldTable},
+    types::{AMQPValue, DecimalValue, FieldTable, ShortString},
 };
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ fn text_of(value: &AMQPValue) -> Option<Cow<'_, str>> {
         AMQPValue::LongLongInt(value) => value.to_string().into(),
         AMQPValue::Float(value) => value.to_string().into(),
         AMQPValue::Double(value) => value.to_string().into(),
-        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) => json_of(value).to_string().into(),
+        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) => json_of(value, DEEPEST).to_string().into(),
         AMQPValue::Void => return None,
     })
 }
@@ -103,12 +103,18 @@ fn bytes_of(value: &AMQPValue) -> Option<&[u8]> {
     }
 }
 
-/// Lists and tables as JSON; nested bytes that are not UTF-8 are base64.
-fn json_of(value: &AMQPValue) -> Value {
+/// The number of levels of lists and tables that are shown.
+const DEEPEST: usize = 32;
+
+/// Lists and tables as JSON, down to a number of levels; nested bytes that are not UTF-8 are base64.
+fn json_of(value: &AMQPValue, levels: usize) -> Value {
     match value {
-        AMQPValue::FieldArray(items) => items.as_slice().iter().map(json_of).collect(),
+        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) if levels == 0 => "(nested too deeply)".into(),
+        AMQPValue::FieldArray(items) => items.as_slice().iter().map(|item| json_of(item, levels - 1)).collect(),
         AMQPValue::FieldTable(fields) => {
-            fields.inner().iter().map(|(name, value)| (name.as_str().to_owned(), json_of(value))).collect()
+            let field =
+                |(name, value): (&ShortString, &AMQPValue)| (name.as_str().to_owned(), json_of(value, levels - 1));
+            fields.inner().iter().map(field).collect()
         }
         AMQPValue::Boolean(value) => (*value).into(),
         AMQPValue::LongString(_) | AMQPValue::ByteArray(_) => {

@@ -1,8 +1,9 @@
 //! One connection to the broker, reconnected whenever it is lost.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,9 +27,9 @@ use crate::{
     supervision::{Failing, supervised},
 };
 
-/// The broker responds within 65 s, if only with an error, even if a quorum queue does not. After this time no response
-/// is expected.
-const LONGEST_RESPONSE: Duration = Duration::from_secs(120);
+/// How often it is checked whether the channel of a late consumer is still open. For a quorum queue that does not
+/// respond the broker answers within 65 s, if only with an error; for a classic queue it does not answer at all.
+const WATCHES: Duration = Duration::from_secs(5);
 
 /// One connection to the broker. Clones share the connection.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub struct Link {
     current: watch::Receiver<Option<Live>>,
     broken: mpsc::Sender<u64>,
     failure: watch::Receiver<Option<BrokerError>>,
+    /// The attempts to consume a queue that the broker has not answered in time, until they end.
+    late: Arc<std::sync::Mutex<HashMap<String, watch::Receiver<()>>>>,
 }
 
 /// A connection that works, as far as is known.
@@ -75,7 +78,7 @@ impl Link {
             move || keep_up(keeper.clone(), stop.clone())
         };
         tokio::spawn(supervised("broker connection", Failing::default(), stop, start));
-        Self { login, name: name.into(), environment, current, broken, failure }
+        Self { login, name: name.into(), environment, current, broken, failure, late: Arc::default() }
     }
 
     /// Opens another connection with the same login. It is closed when the result is dropped.
@@ -130,7 +133,8 @@ impl Link {
 
     /// Starts to consume a queue over a new channel, within a time limit for the broker's response.
     ///
-    /// If the limit passes, only this channel is abandoned: a consumer that starts later is cancelled.
+    /// If the limit passes, only this channel is abandoned: a consumer that starts later is cancelled. Until then the
+    /// queue is not consumed again over this link: each attempt would leave a channel.
     ///
     /// # Errors
     /// If the broker refuses, or does not respond in time.
@@ -142,12 +146,25 @@ impl Link {
         arguments: FieldTable,
         within: Duration,
     ) -> Result<(Channel, Consumer), BrokerError> {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned();
+        if let Some(mut late) = late {
+            // An error means that the attempt has ended.
+            let ended = tokio::time::timeout(within, late.changed()).await;
+            ended.map(drop).map_err(|_| BrokerError::Timeout(within))?;
+        }
         let (channel, _) = self.channel().await?;
         let mut consuming = Box::pin(start_consumer(channel.clone(), queue.to_owned(), prefetch, options, arguments));
         match tokio::time::timeout(within, &mut consuming).await {
             Ok(consumer) => Ok((channel, consumer?)),
             Err(_) => {
-                tokio::spawn(abandon(channel, consuming));
+                let (attempt, late) = watch::channel(());
+                self.late.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.to_owned(), late);
+                let (queue, all) = (queue.to_owned(), self.late.clone());
+                tokio::spawn(async move {
+                    abandon(channel, consuming).await;
+                    all.lock().unwrap_or_else(PoisonError::into_inner).remove(&queue);
+                    drop(attempt);
+                });
                 Err(BrokerError::Timeout(within))
             }
         }
@@ -203,7 +220,18 @@ async fn start_consumer(
 /// Cancels a consumer that starts too late, so that it holds no messages. The channel is closed after the cancellation:
 /// lapin drops the whole connection if a message arrives on a channel that is being closed.
 async fn abandon(channel: Channel, consuming: impl Future<Output = lapin::Result<Consumer>>) {
-    if let Ok(Ok(consumer)) = tokio::time::timeout(LONGEST_RESPONSE, consuming).await {
+    let is_closed = async {
+        // The client's future may never end if the connection is lost.
+        while channel.status().connected() {
+            tokio::time::sleep(WATCHES).await;
+        }
+    };
+    let started = tokio::select! {
+        biased;
+        started = consuming => started,
+        () = is_closed => return,
+    };
+    if let Ok(consumer) = started {
         let _ = answered(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
         let _ = answered(channel.close(200, "bye".into())).await;
     }

@@ -5,6 +5,7 @@
 //! publishes, and acknowledgements must continue. Requests and replies have a third one. A queue that does not respond
 //! is served over further connections.
 
+mod answers;
 mod deliveries;
 mod error;
 mod frames;

@@ -34,8 +34,8 @@ use crate::{
 /// Prefetch does not apply without acknowledgements.
 const UNLIMITED: u16 = 0;
 
-/// The broker confirms a message within 65 s, even for a queue that does not respond.
-const LONGEST_CONFIRM: Duration = Duration::from_secs(75);
+/// How often it is checked whether the channel of an unconfirmed request is still open.
+const WATCHES: Duration = Duration::from_secs(5);
 
 /// How long a request waits for a connection to the broker. A lost one is usually replaced within a second; a longer
 /// wait would only fill the service with requests that cannot be sent.
@@ -171,10 +171,13 @@ impl Requests {
 
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
         // A queue that does not respond must not hold up requests to other services.
-        let unconfirmed = self.unconfirmed.one_more(R::SERVICE).await;
+        let unconfirmed = tokio::time::timeout(CONNECTS_WITHIN, self.unconfirmed.one_more(R::SERVICE)).await;
+        let unconfirmed = unconfirmed.map_err(|_| Problem::unavailable(NOT_TAKEN))?;
         let sender = self.publisher.sender();
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
-        let sent = send(&channel, &format!("requests.{}", R::SERVICE), R::KEY, body, properties).await;
+        let exchange = format!("requests.{}", R::SERVICE);
+        let id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+        let sent = send(&channel, &exchange, R::KEY, body, properties).await;
         let Ok(confirm) = sent else {
             sender.give_up(generation).await;
             return Err(unreachable());
@@ -182,13 +185,34 @@ impl Requests {
         // The reply is the actual confirm; this one only reports early that the request is unroutable.
         let open = self.open.clone();
         tokio::spawn(async move {
-            // The client's future may never end if the connection is lost.
-            let confirm = tokio::time::timeout(LONGEST_CONFIRM, confirm).await;
+            let is_closed = async {
+                // The client's future may never end if the connection is lost.
+                while channel.status().connected() {
+                    tokio::time::sleep(WATCHES).await;
+                }
+            };
+            // Not limited in time: the broker has the request until then, and its queue may never respond.
+            let confirm = tokio::select! {
+                biased;
+                confirm = confirm => confirm,
+                () = is_closed => return,
+            };
             drop(unconfirmed);
-            if let Ok(Ok(Confirmation::Ack(Some(returned)))) = confirm {
-                let id = returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+            let is_missing = match &confirm {
+                Ok(Confirmation::Ack(returned)) => returned.is_some(),
+                Ok(_) => false,
+                // Other requests on the channel fail with the same error.
+                Err(error) => error.to_string().contains(&format!("no exchange '{exchange}'")),
+            };
+            let returned = match confirm {
+                Ok(Confirmation::Ack(Some(returned))) => {
+                    returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok())
+                }
+                _ => id,
+            };
+            if let Some(id) = returned.filter(|_| is_missing) {
                 let missing = Err(Problem::unavailable("the service that serves this request is not available"));
-                id.into_iter().for_each(|id| open.finish(id, R::SERVICE, &missing));
+                open.finish(id, R::SERVICE, &missing);
             }
         });
         Ok(())
@@ -198,6 +222,9 @@ impl Requests {
 /// The text of a problem: see [`CONNECTS_WITHIN`].
 const NOT_CONNECTED: &str =
     "there is no connection to the broker, or no free queue for replies: the request was not sent";
+
+/// The text of a problem: too many requests to the service have no confirm of the broker.
+const NOT_TAKEN: &str = "the queue of the service that serves this request does not respond: the request was not sent";
 
 /// The problem of a request that was not sent.
 fn unreachable() -> Problem {

@@ -20,6 +20,9 @@ impl Store for Elasticsearch {
 
     const EXPIRING: &'static [&'static str] = &["tombstones"];
 
+    /// While it starts, it answers 401 to every login for some seconds.
+    const REFUSES_FOR: Duration = Duration::from_secs(20);
+
     async fn begin(&self, service: &Arc<ServiceContext>, _: &[Uuid]) -> Result<Index, StoreError> {
         Ok(Index::new(self.clone(), UnitOfWork::new(service.clone())))
     }

@@ -68,6 +68,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "elasticsearch::set_aside::when_a_message_is_due_does_not_depend_on_the_clock_of_the_service",
     },
     Removal {
+        name: "refused-while-starting",
+        without: "search ends if Elasticsearch starts at the same time",
+        file: "skeleton/src/store/elasticsearch/store.rs",
+        find: "const REFUSES_FOR: Duration = Duration::from_secs(20);",
+        replace: "const REFUSES_FOR: Duration = Duration::ZERO;",
+        test: "logins::a_login_that_elasticsearch_refuses_at_first_may_be_accepted_later",
+    },
+    Removal {
         name: "source-of-a-copy-gone",
         without: "of several replicas that start with a new version of an index, some end with an error",
         file: "skeleton/src/store/elasticsearch/plan.rs",

@@ -194,7 +194,7 @@ impl OpenCard {
             }
             "FN" => draft.name(&property.text(), line, findings),
             "N" => {
-                let mut parts = property.parts().into_iter();
+                let mut parts = property.parts(3).into_iter();
                 draft.family_name(&parts.next().unwrap_or_default(), line, findings);
                 draft.given_name(&parts.next().unwrap_or_default(), line, findings);
                 draft.middle_name(&parts.next().unwrap_or_default(), line, findings);
@@ -202,7 +202,7 @@ impl OpenCard {
             "NICKNAME" => draft.nickname(&property.text(), line, findings),
             "EMAIL" => draft.emails(&property.text(), line, findings),
             "TEL" => draft.phones(&property.text(), line, findings),
-            "ORG" => draft.company(&property.parts().into_iter().next().unwrap_or_default(), line, findings),
+            "ORG" => draft.company(&property.parts(1).into_iter().next().unwrap_or_default(), line, findings),
             "TITLE" => draft.title(&property.text(), line, findings),
             "NOTE" => draft.note(&property.text()),
             "URL" => draft.urls(&property.text(), line, findings),
@@ -265,8 +265,8 @@ impl<'a> Property<'a> {
         self.decode(&unescaped(&self.raw()))
     }
 
-    /// The components of a structured value, separated by semicolons.
-    fn parts(&self) -> Vec<String> {
+    /// The first components of a structured value, separated by semicolons. There may be millions.
+    fn parts(&self, most: usize) -> Vec<String> {
         let raw = self.raw();
         let mut escaped = false;
         let parts = raw.split(|byte| {
@@ -274,7 +274,7 @@ impl<'a> Property<'a> {
             escaped = *byte == b'\\' && !escaped;
             parts_here
         });
-        parts.map(|part| self.decode(&unescaped(part))).collect()
+        parts.take(most).map(|part| self.decode(&unescaped(part))).collect()
     }
 
     /// UTF-8, in which escapes can be found safely; quoted-printable is ASCII and keeps its own bytes until it is
