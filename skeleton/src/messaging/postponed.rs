@@ -133,10 +133,9 @@ impl Postponed {
         self.apart.contains(&route) || self.routes.get(&route).is_some_and(|state| state.is_blocked)
     }
 
-    /// Whether a message is the retry of one whose route may have no queue.
+    /// Whether a message's route is retried and may have no queue.
     pub(super) fn is_on_trial(&self, row: &OutboxRow) -> bool {
-        let state = self.routes.get(&row.route());
-        state.is_some_and(|state| state.is_uncertain && row.position <= state.readmitted_through)
+        self.routes.get(&row.route()).is_some_and(|state| state.is_uncertain)
     }
 
     /// The routes to retry now.
@@ -332,7 +331,7 @@ mod tests {
         postponed.postponed(route.clone(), 1, true, now);
         let later = now + span(FIRST_PAUSE);
         postponed.readmitted(&route, &[1], later);
-        assert!(postponed.is_on_trial(&row(1)) && !postponed.is_on_trial(&row(2)));
+        assert!(postponed.is_on_trial(&row(1)) && postponed.is_on_trial(&row(2)), "also one that is new");
         postponed.refresh(BTreeMap::new(), later);
         assert!(postponed.is_on_trial(&row(1)), "none of its route is postponed at the moment");
 

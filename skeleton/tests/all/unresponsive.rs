@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command, sync::Arc, time::Duration};
 
 use events::{
-    Message,
+    Event, Message,
     contacts::{ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportProgressed, ImportStarted},
     network::GetDegrees,
     samples,
@@ -197,6 +197,42 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     relaying.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_larger_than_a_connection_accepts_does_not_block_the_connection() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    subscribes(&world, "search", &[ImportStarted::KEY]).await;
+    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5));
+    let removed = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let started = samples::contacts::import_started();
+    assert_eq!(publisher.publish(vec![outgoing(&world, &started)]).await, [Outcome::Confirmed]);
+    let before = eventually("it is shown", async || match connections(&world, "contacts publishing").await {
+        none if none.is_empty() => Err("no connection".to_owned()),
+        connections => Ok(connections),
+    })
+    .await;
+    let suspended = Suspended::queue(&world, "network.events");
+
+    let outcomes = publisher.publish((0..3_000).map(|_| outgoing(&world, &removed)).collect()).await;
+    let after = publisher.publish(vec![outgoing(&world, &started)]).await;
+
+    let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Unconfirmed).count();
+    assert_eq!((late, outcomes.len(), after), (200, 3_000, vec![Outcome::Confirmed]));
+    assert_eq!(connections(&world, "contacts publishing").await, before, "the connection that publishes was replaced");
+    drop(suspended);
+    world.remove().await;
+}
+
+fn outgoing<E: Event + serde::Serialize>(world: &World, event: &E) -> Outgoing {
+    Outgoing {
+        exchange: "events.contacts".to_owned(),
+        routing_key: E::KEY.to_owned(),
+        envelope: world.envelope_for(event),
+        body: serde_json::to_vec(event).unwrap().into(),
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_not_work_either() {
     let world = World::new().await;
@@ -211,14 +247,7 @@ async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_no
     let link = Link::open(login, "contacts publishing".to_owned(), Environment::system(), stopped);
     let publisher = RabbitPublisher::new(link, Duration::from_secs(2));
     let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
-    let window = || {
-        vec![Outgoing {
-            exchange: "events.contacts".to_owned(),
-            routing_key: ContactRemoved::KEY.to_owned(),
-            envelope: world.envelope_for(&event),
-            body: serde_json::to_vec(&event).unwrap().into(),
-        }]
-    };
+    let window = || vec![outgoing(&world, &event)];
     assert_eq!(publisher.publish(window()).await, [Outcome::Confirmed]);
 
     proxy.fault(Fault::Timeout);
@@ -235,12 +264,7 @@ async fn the_end_of_the_connection_for_messages_apart_says_nothing_about_them() 
     subscribes(&world, "network", &[ContactRemoved::KEY]).await;
     let publisher = Arc::new(RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5)));
     let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
-    let message = Outgoing {
-        exchange: "events.contacts".to_owned(),
-        routing_key: ContactRemoved::KEY.to_owned(),
-        envelope: world.envelope_for(&event),
-        body: serde_json::to_vec(&event).unwrap().into(),
-    };
+    let message = outgoing(&world, &event);
     let suspended = Suspended::queue(&world, "network.events");
 
     let publishing = tokio::spawn(async move { publisher.publish_apart(vec![message]).await });

@@ -87,8 +87,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "unconfirmed-requests",
         without: "a service that does not respond stops requests to all others",
         file: "skeleton/src/messaging/requests/client.rs",
-        find: "let unconfirmed = self.unconfirmed.one_more(R::SERVICE).await;",
-        replace: "let unconfirmed = ();",
+        find: "self.unconfirmed.one_more(R::SERVICE)",
+        replace: "async { Some(()) }",
         test: "unresponsive::requests_to_a_service_that_does_not_respond_hold_up_none_to_others",
     },
     Removal {

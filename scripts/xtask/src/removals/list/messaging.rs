@@ -31,8 +31,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "overtaking",
         without: "an event overtakes an unroutable event of its subject",
         file: "skeleton/src/messaging/relay.rs",
-        find: "if overtakes || postponed.is_blocked(row) {",
-        replace: "if (overtakes && key == 0) || postponed.is_blocked(row) {",
+        find: "let waits = overtakes || postponed.is_blocked(row);",
+        replace: "let waits = (overtakes && key == 0) || postponed.is_blocked(row);",
         test: "postponed::an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_others_do",
     },
     Removal {
@@ -63,7 +63,7 @@ pub const REMOVALS: &[Removal] = &[
         name: "giving-up-who-answers-late",
         without: "an abandoned consumer holds messages",
         file: "skeleton/src/messaging/rabbit/link.rs",
-        find: "tokio::spawn(abandon(channel, consuming));",
+        find: "abandon(channel, consuming).await;",
         replace: "let _ = abandon(channel.clone(), std::future::pending());\n                std::mem::forget((channel, consuming));",
         test: "requests::what_the_broker_answers_too_late_leaves_no_consumer_that_nobody_reads",
     },
@@ -129,7 +129,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/messaging/rabbit/publisher.rs",
         find: "const IN_FLIGHT: usize = 200;",
         replace: "const IN_FLIGHT: usize = usize::MAX;",
-        test: "unresponsive::a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues",
+        test: "unresponsive::a_window_larger_than_a_connection_accepts_does_not_block_the_connection",
     },
     Removal {
         name: "retries-on-trial",
@@ -137,7 +137,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/messaging/relay.rs",
         find: "if waits || postponed.is_on_trial(row) {",
         replace: "if waits || postponed.is_on_trial(row) && row.position < 0 {",
-        test: "postponed::while_a_message_without_a_queue_is_retried_none_of_its_subject_overtakes_it",
+        test: "postponed::while_messages_without_a_queue_are_retried_none_of_their_subjects_overtakes_them",
     },
     Removal {
         name: "labels-of-metrics",
