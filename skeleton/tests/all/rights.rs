@@ -240,6 +240,7 @@ async fn as_many_instances_ask_at_the_same_time_as_there_are_queues_for_replies(
     let one_more = scene.world.requests_of("gateway", &["contacts"]).await;
     let asked = GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() };
     let problem = one_more.call(&asked, RequestOptions::default()).await.unwrap_err();
-    assert_eq!(problem.status, 504);
+    assert_eq!(problem.status, 503);
+    assert!(problem.detail.contains("no free queue for replies"), "{problem:?}");
     scene.end().await;
 }
