@@ -109,3 +109,8 @@ pub(crate) fn report_bug_in(text: &str, trace: Option<TraceParent>) {
     };
     sentry::with_scope(tagged, || sentry::capture_message(text, sentry::Level::Error));
 }
+
+/// The name of a message as a label of metrics, which keep each label forever: a sender may have made up an unknown one.
+pub(crate) fn label(name: &str, is_known: bool) -> &str {
+    if is_known { name } else { "(unknown)" }
+}

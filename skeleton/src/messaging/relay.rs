@@ -4,8 +4,9 @@
 //! deleted before its own confirm. An unroutable message is counted and kept: the history stores every event, with or
 //! without consumers, and a job has its queue, so part of the topology is missing. Such a message is postponed with
 //! those that must not overtake it, and retried after a growing pause; the messages behind it are sent. An older version
-//! of an event that no queue takes has no reader, and is not missed. A message that a queue does not confirm in time is postponed likewise, and its route is published apart from the others. A message
-//! that the broker cannot take as it is, such as one with headers larger than a frame, is set aside.
+//! of an event that no queue takes has no reader, and is not missed. A message that a queue does not confirm in time is
+//! postponed likewise, and its route is published apart from the others. A message that the broker cannot take as it is,
+//! such as one with headers larger than a frame, is set aside.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -108,11 +109,11 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
             }
             // Commits of this replica do not concern it while another relays.
             let (wait, is_standby) = match turn {
-                Ok(PassResult::Sent) if !self.is_over(&stop, &mut last) => continue,
+                Ok(PassResult::Moved) if !self.is_over(&stop, &mut last) => continue,
                 _ if stop.is_stopped() => return,
                 Ok(PassResult::Empty) => (POLL, false),
                 Ok(PassResult::Elsewhere) => (POLL, true),
-                Ok(PassResult::Sent | PassResult::Stuck) | Err(_) => (PAUSE, false),
+                Ok(PassResult::Moved | PassResult::Stuck) | Err(_) => (PAUSE, false),
             };
             tokio::select! {
                 biased;
@@ -142,7 +143,7 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         apart.go_on(&self.store, &self.publisher, &ready, postponed, self.environment.now()).await?;
         if self.readmit(postponed).await? {
             // Messages that are ready again go before those just read.
-            return Ok(PassResult::Sent);
+            return Ok(PassResult::Moved);
         }
         if rows.is_empty() {
             return Ok(PassResult::Empty);
@@ -152,7 +153,7 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
         let sent = self.send(&ready).await;
         self.settle(&sent, &waiting, postponed).await?;
         apart.add(&sent.unconfirmed, &self.store, postponed, self.environment.now()).await?;
-        Ok(if sent.unknown == 0 || sent.has_moved() { PassResult::Sent } else { PassResult::Stuck })
+        Ok(if sent.unknown == 0 || sent.has_moved() { PassResult::Moved } else { PassResult::Stuck })
     }
 
     /// Makes messages ready whose route is due for a retry. Returns whether there are any.
@@ -202,8 +203,8 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
             // Of a message on trial it is not known whether its route has a queue again. Those behind it wait for the
             // outcome, even if another of the subject is postponed farther behind.
             if waits || postponed.is_on_trial(row) {
-                let first = first.entry(key).or_insert(row.position);
-                *first = row.position.min(*first);
+                let earliest = first.entry(key).or_insert(row.position);
+                *earliest = row.position.min(*earliest);
             }
         }
         Ok(waiting)
@@ -323,9 +324,9 @@ fn by_route(rows: &[&OutboxRow]) -> BTreeMap<Route, u64> {
 }
 
 enum PassResult {
-    /// All of the window was sent.
-    Sent,
-    /// Some of it was not confirmed.
+    /// Messages were sent or made ready.
+    Moved,
+    /// No message of the window has an outcome.
     Stuck,
     /// There was nothing to send.
     Empty,

@@ -39,7 +39,8 @@ impl TopologyWatch {
         }
     }
 
-    /// The queues that do not exist; for a queue without an answer, what was reported before. `None` if the broker does not respond, which other checks report.
+    /// The queues that do not exist; for a queue without an answer, what was reported before. `None` if the broker does
+    /// not respond, which other checks report.
     async fn missing(&self, reported: &[String]) -> Option<Vec<String>> {
         let (mut missing, mut has_answer) = (Vec::new(), false);
         for queue in &self.queues {

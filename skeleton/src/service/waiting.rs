@@ -43,7 +43,7 @@ pub(super) async fn store_ready<S: Store>(store: &S, life: &LifeSettings) -> Res
 /// Waits until the store responds, for `life.startup_timeout_s` at most.
 async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
     let deadline = Instant::now() + Duration::from_secs(life.startup_timeout_s);
-    let (mut told, mut refused_since) = (false, None);
+    let (mut is_logged, mut refused_since) = (false, None);
     loop {
         let Err(error) = store.ping().await else { return Ok(()) };
         let now = Instant::now();
@@ -53,7 +53,7 @@ async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartE
         if is_final || now >= deadline {
             return Err(StartError::Store(error));
         }
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut is_logged, true) {
             warn!(%error, startup_timeout_s = life.startup_timeout_s, "the store does not respond yet; waiting for it");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::{probe, relaying::subscribes};
 
 /// Much shorter than `life.startup_timeout_s`, 300 by default.
-const AT_ONCE: Duration = Duration::from_secs(60);
+const AT_ONCE: Duration = Duration::from_secs(30);
 
 const WRONG: &str = "a-wrong-password";
 
@@ -30,10 +30,11 @@ fn unused_port() -> u16 {
 
 async fn why_not_started<S: Store>(service: Service<S>, settings: Settings) -> String {
     let starting = Box::pin(service.start(settings, Environment::system()));
-    match timeout(AT_ONCE, starting).await {
+    let limit = AT_ONCE + S::REFUSES_FOR;
+    match timeout(limit, starting).await {
         Ok(Ok(_)) => panic!("the service started"),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => panic!("the start still waits after {AT_ONCE:?}"),
+        Err(_) => panic!("the start still waits after {limit:?}"),
     }
 }
 

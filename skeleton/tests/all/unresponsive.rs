@@ -166,11 +166,7 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     subscribes(&world, "search", &[ContactRemoved::KEY]).await;
     let bench = postgres().await;
     let link = world.link("contacts", "publishing");
-    let before = eventually("it is connected", async || match connections(&world, "contacts publishing").await {
-        none if none.is_empty() => Err("no connection".to_owned()),
-        connections => Ok(connections),
-    })
-    .await;
+    let before = connected(&world, "contacts publishing").await;
     let publisher = RabbitPublisher::new(link, Duration::from_secs(5));
     let mut tx = bench.begin(&[]).await;
     // In two versions, these are more messages than the broker's connection accepts for a channel that waits.
@@ -207,11 +203,7 @@ async fn a_window_larger_than_a_connection_accepts_does_not_block_the_connection
     let removed = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
     let started = samples::contacts::import_started();
     assert_eq!(publisher.publish(vec![outgoing(&world, &started)]).await, [Outcome::Confirmed]);
-    let before = eventually("it is shown", async || match connections(&world, "contacts publishing").await {
-        none if none.is_empty() => Err("no connection".to_owned()),
-        connections => Ok(connections),
-    })
-    .await;
+    let before = connected(&world, "contacts publishing").await;
     let suspended = Suspended::queue(&world, "network.events");
 
     let outcomes = publisher.publish((0..3_000).map(|_| outgoing(&world, &removed)).collect()).await;
@@ -291,6 +283,15 @@ async fn connections(world: &World, name: &str) -> Vec<String> {
     meant.map(|connection| connection["name"].to_string()).collect()
 }
 
+/// The same, as soon as there is one: the broker lists new ones some seconds late.
+async fn connected(world: &World, name: &str) -> Vec<String> {
+    eventually("a connection is listed", async || match connections(world, name).await {
+        none if none.is_empty() => Err(format!("none is named {name}")),
+        connections => Ok(connections),
+    })
+    .await
+}
+
 /// A connection of the broker's administrator.
 pub async fn administrator(world: &World) -> Connection {
     let servers = Servers::from_env();
@@ -322,13 +323,7 @@ async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     let suspended = Suspended::queue(world, "network.events");
     let mut ill = RabbitDeliveries::new(link, "network.events".to_owned(), 10);
     let waiting = tokio::spawn(async move { ill.next(10).await });
-    eventually("the queue has a connection of its own", async || {
-        if connections(world, "network consuming network.events").await.is_empty() {
-            return Err("it has none".to_owned());
-        }
-        Ok(())
-    })
-    .await;
+    connected(world, "network consuming network.events").await;
     send(&admin, "network.dead", second).await;
     let after = tokio::time::timeout(Duration::from_secs(30), well.next(10)).await.unwrap();
 

@@ -37,17 +37,16 @@ pub async fn run_again_on_them(keeps: bool) -> Result<()> {
 
 fn place() -> Vec<(String, String)> {
     let given = |(name, value): (&str, &str)| (name.to_owned(), env::var(name).unwrap_or_else(|_| value.to_owned()));
-    // A sourced servers.env names the folder of another system.
-    let run = env::var("KITH_RUN").unwrap_or_default();
-    let is_sourced = env::var("KITH_SECRETS").is_ok_and(|secrets| secrets == format!("{run}/secrets"));
-    let folder = |name: &str, folder: PathBuf| {
-        let given = env::var(name).ok().filter(|_| !(is_sourced && name == "KITH_RUN"));
+    let folder = |name: &str, given: Option<String>, folder: PathBuf| {
         (name.to_owned(), given.unwrap_or_else(|| folder.to_string_lossy().into_owned()))
     };
+    // A sourced servers.env names the folder of another system.
+    let is_sourced = |run: &str| env::var("KITH_SECRETS").is_ok_and(|secrets| secrets == format!("{run}/secrets"));
+    let run = env::var("KITH_RUN").ok().filter(|run| !is_sourced(run));
     let programs = env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
     let mut place: Vec<_> = PLACE.map(given).into();
-    place.push(folder("KITH_RUN", native::repository().join(".run/chaos")));
-    place.extend(programs.map(|programs| folder("KITH_BIN", programs)));
+    place.push(folder("KITH_RUN", run, native::repository().join(".run/chaos")));
+    place.extend(programs.map(|programs| folder("KITH_BIN", env::var("KITH_BIN").ok(), programs)));
     place
 }
 

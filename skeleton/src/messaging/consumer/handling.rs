@@ -203,9 +203,9 @@ impl<S: Store> Queue<S> {
         handling.instrument(span).await
     }
 
-    /// The name of a message as a label of metrics, which keep each label forever: a sender may have made it up.
+    /// The name of a message as a label of metrics.
     pub(super) fn label(&self, name: &str) -> String {
-        if self.handlers.contains_key(name) { name.to_owned() } else { "(unknown)".to_owned() }
+        telemetry::label(name, self.handlers.contains_key(name)).to_owned()
     }
 
     /// The failure of a message without a handler.

@@ -20,16 +20,12 @@ use metrics::{counter, gauge};
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{info, warn};
 
-use super::{BrokerError, Login, answered};
+use super::{BrokerError, Login, answered, answered_while_open};
 use crate::{
     environment::Environment,
     stop::{self, Stop, StopSender},
     supervision::{Failing, supervised},
 };
-
-/// How often it is checked whether the channel of a late consumer is still open. For a quorum queue that does not
-/// respond the broker answers within 65 s, if only with an error; for a classic queue it does not answer at all.
-const WATCHES: Duration = Duration::from_secs(5);
 
 /// One connection to the broker. Clones share the connection.
 #[derive(Clone)]
@@ -220,18 +216,7 @@ async fn start_consumer(
 /// Cancels a consumer that starts too late, so that it holds no messages. The channel is closed after the cancellation:
 /// lapin drops the whole connection if a message arrives on a channel that is being closed.
 async fn abandon(channel: Channel, consuming: impl Future<Output = lapin::Result<Consumer>>) {
-    let is_closed = async {
-        // The client's future may never end if the connection is lost.
-        while channel.status().connected() {
-            tokio::time::sleep(WATCHES).await;
-        }
-    };
-    let started = tokio::select! {
-        biased;
-        started = consuming => started,
-        () = is_closed => return,
-    };
-    if let Ok(consumer) = started {
+    if let Some(Ok(consumer)) = answered_while_open(&channel, consuming).await {
         let _ = answered(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
         let _ = answered(channel.close(200, "bye".into())).await;
     }

@@ -21,7 +21,7 @@ use std::{borrow::Cow, time::Duration};
 use bytes::Bytes;
 use events::Envelope;
 use lapin::{
-    BasicProperties,
+    BasicProperties, Channel,
     message::Delivery,
     types::{AMQPValue, FieldTable, ShortString},
 };
@@ -53,6 +53,24 @@ pub(crate) async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -
 /// The same with another limit.
 async fn answered_within<T>(limit: Duration, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
     Ok(tokio::time::timeout(limit, asked).await.map_err(|_| BrokerError::Timeout(limit))??)
+}
+
+/// How often it is checked whether a channel is still open.
+const LOOKS: Duration = Duration::from_secs(5);
+
+/// Waits for a response without a time limit; `None` once the channel is closed. lapin's futures may never end then, and
+/// a classic queue whose process does not respond never causes one.
+pub(crate) async fn answered_while_open<T>(channel: &Channel, asked: impl Future<Output = T>) -> Option<T> {
+    let is_closed = async {
+        while channel.status().connected() {
+            tokio::time::sleep(LOOKS).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = asked => Some(answer),
+        () = is_closed => None,
+    }
 }
 
 /// The AMQP properties of a message.

@@ -22,7 +22,7 @@ use crate::{
     environment::Environment,
     failure::{Failure, Problem},
     messaging::{
-        rabbit::{BrokerError, Link, RabbitPublisher, TIMEOUT, properties, send},
+        rabbit::{BrokerError, Link, RabbitPublisher, TIMEOUT, answered_while_open, properties, send},
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
@@ -33,9 +33,6 @@ use crate::{
 
 /// Prefetch does not apply without acknowledgements.
 const UNLIMITED: u16 = 0;
-
-/// How often it is checked whether the channel of an unconfirmed request is still open.
-const WATCHES: Duration = Duration::from_secs(5);
 
 /// How long a request waits for a connection to the broker. A lost one is usually replaced within a second; a longer
 /// wait would only fill the service with requests that cannot be sent.
@@ -176,7 +173,7 @@ impl Requests {
         let sender = self.publisher.sender();
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let exchange = format!("requests.{}", R::SERVICE);
-        let id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+        let id = id_in(&properties);
         let sent = send(&channel, &exchange, R::KEY, body, properties).await;
         let Ok(confirm) = sent else {
             sender.give_up(generation).await;
@@ -185,32 +182,16 @@ impl Requests {
         // The reply is the actual confirm; this one only reports early that the request is unroutable.
         let open = self.open.clone();
         tokio::spawn(async move {
-            let is_closed = async {
-                // The client's future may never end if the connection is lost.
-                while channel.status().connected() {
-                    tokio::time::sleep(WATCHES).await;
-                }
-            };
             // Not limited in time: the broker has the request until then, and its queue may never respond.
-            let confirm = tokio::select! {
-                biased;
-                confirm = confirm => confirm,
-                () = is_closed => return,
-            };
+            let Some(confirm) = answered_while_open(&channel, confirm).await else { return };
             drop(unconfirmed);
-            let is_missing = match &confirm {
-                Ok(Confirmation::Ack(returned)) => returned.is_some(),
-                Ok(_) => false,
+            let missing = match confirm {
+                Ok(Confirmation::Ack(Some(returned))) => id_in(&returned.delivery.properties),
                 // Other requests on the channel fail with the same error.
-                Err(error) => error.to_string().contains(&format!("no exchange '{exchange}'")),
+                Err(error) if error.to_string().contains(&format!("no exchange '{exchange}'")) => id,
+                Ok(_) | Err(_) => None,
             };
-            let returned = match confirm {
-                Ok(Confirmation::Ack(Some(returned))) => {
-                    returned.delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok())
-                }
-                _ => id,
-            };
-            if let Some(id) = returned.filter(|_| is_missing) {
+            if let Some(id) = missing {
                 let missing = Err(Problem::unavailable("the service that serves this request is not available"));
                 open.finish(id, R::SERVICE, &missing);
             }
@@ -308,6 +289,10 @@ fn receive_reply(open: &PendingReplies, delivery: Delivery) {
     };
     let too_large = checks::reply_size(delivery.data.len());
     open.finish(id, sender, &too_large.and_then(|()| read_reply(delivery)));
+}
+
+fn id_in(properties: &BasicProperties) -> Option<Uuid> {
+    properties.message_id().as_ref()?.as_str().parse().ok()
 }
 
 fn answered_request(delivery: &Delivery) -> Option<Uuid> {

@@ -195,8 +195,7 @@ impl<S: Store> Server<S> {
     /// Counts a request that gets no reply, and logs it unless a similar one was logged recently.
     fn count_dropped(&self, message: &Incoming, reason: &'static str) {
         let name = message.envelope.as_ref().map_or("", |envelope| envelope.name.as_str());
-        // Any other name is the caller's invention, and a metric keeps each label forever.
-        let name = if self.answers.handlers.contains_key(name) { name } else { "(unknown)" };
+        let name = telemetry::label(name, self.answers.handlers.contains_key(name));
         counter!("requests_dropped_total", "name" => name.to_owned(), "reason" => reason).increment(1);
         if self.drop_logs.check_key(&(name.to_owned(), reason)).is_ok() {
             let (queue, caller) = (&self.queue, message.user.as_deref());

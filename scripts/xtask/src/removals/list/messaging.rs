@@ -143,8 +143,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "labels-of-metrics",
         without: "a sender's made-up names stay in the metrics of another service",
         file: "skeleton/src/messaging/consumer/handling.rs",
-        find: "if self.handlers.contains_key(name) { name.to_owned() }",
-        replace: "if !name.is_empty() { name.to_owned() }",
+        find: "telemetry::label(name, self.handlers.contains_key(name))",
+        replace: "telemetry::label(name, !name.is_empty())",
         test: "hostile::the_name_of_an_unknown_message_is_no_label_of_a_metric",
     },
     Removal {
