@@ -75,7 +75,8 @@ async fn a_migration_that_waits_for_a_lock_does_not_block_writers() {
     tokio::spawn(connection);
     reader.batch_execute(held).await.unwrap();
     let migrating = tokio::spawn(async move { newer.migrate().await });
-    let waits = "select count(*) from pg_locks where not granted and relation = 'notes'::regclass";
+    let waits = "select count(*) from pg_locks where not granted and relation = 'notes'::regclass
+        and database = (select oid from pg_database where datname = current_database())";
     eventually("the migration waits for the reader", async || match count(&older, waits).await {
         1 => Ok(()),
         seen => Err(seen.to_string()),
