@@ -59,7 +59,7 @@ impl Validator {
             let mut path = error.instance_path().to_string();
             // Its name is in the schema and not the sender's.
             if let ValidationErrorKind::Required { property: Value::String(missing) } = error.kind() {
-                path = format!("{path}/{missing}");
+                path = format!("{path}/{}", missing.replace('~', "~0").replace('/', "~1"));
             }
             Violation { name: self.name.to_owned(), path, rule: error.kind().keyword().to_owned() }
         })

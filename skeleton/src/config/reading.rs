@@ -46,6 +46,11 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let failed = |error: String| SettingsError { service: service.to_owned(), errors: vec![error] };
         let prefix = service.to_uppercase();
+        let mut misspelt: Vec<String> = variables.keys().filter_map(|name| misspelling(name, &prefix)).collect();
+        if !misspelt.is_empty() {
+            misspelt.sort_unstable();
+            return Err(SettingsError { service: service.to_owned(), errors: misspelt });
+        }
         let mut sources = Config::builder()
             .add_source(File::from_str(SHARED_DEFAULTS, FileFormat::Toml))
             .add_source(File::from_str(defaults, FileFormat::Toml));
@@ -62,6 +67,13 @@ impl Settings {
         settings.take_in_secret_files().map_err(|errors| SettingsError { service: service.to_owned(), errors })?;
         Ok(settings)
     }
+}
+
+/// The error of a variable with one underscore after the service's name and two later. Other programs set variables with
+/// single ones: Kubernetes has `CONTACTS_SERVICE_HOST` for a service of that name.
+fn misspelling(variable: &str, prefix: &str) -> Option<String> {
+    let rest = variable.strip_prefix(prefix)?.strip_prefix('_').filter(|rest| !rest.starts_with('_'))?;
+    rest.contains("__").then(|| format!("{variable} is not a setting: did you mean {prefix}__{rest}?"))
 }
 
 /// The error of a file without the lines that quote it: they may hold a password.

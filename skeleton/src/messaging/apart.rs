@@ -118,8 +118,13 @@ impl Apart {
         while let Some(Some(attempt)) = self.in_flight.next().now_or_never() {
             self.ended.push(attempt);
         }
-        while let Some(attempt) = self.ended.pop() {
-            self.settle(attempt, store, now).await?;
+        while let Some(attempt) = self.ended.last() {
+            // If this fails, it is settled once the store is back: what was confirmed must not be published again.
+            remove_done(attempt, store).await?;
+            let Some(attempt) = self.ended.pop() else { break };
+            if let Some(progress) = self.routes.get_mut(&attempt.route) {
+                progress.ended(&attempt, now);
+            }
         }
         let routes: Vec<Route> = self.routes.keys().cloned().collect();
         for route in routes {
@@ -176,18 +181,6 @@ impl Apart {
         Ok(())
     }
 
-    async fn settle<S: Outbox>(&mut self, attempt: Attempt, store: &S, now: DateTime<Utc>) -> Result<(), StoreError> {
-        if let Some(progress) = self.routes.get_mut(&attempt.route) {
-            progress.ended(&attempt, now);
-        }
-        if attempt.done.is_empty() {
-            return Ok(());
-        }
-        counter!("outbox_relayed_total").increment(attempt.done.len() as u64);
-        let positions: Vec<i64> = attempt.done.iter().map(|row| row.position).collect();
-        store.remove(&positions).await
-    }
-
     /// Clears the state: another replica relays.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
@@ -197,6 +190,17 @@ impl Apart {
     fn show(&self) {
         gauge!("outbox_routes_apart").set(self.routes.len() as f64);
     }
+}
+
+/// Removes what an attempt has published.
+async fn remove_done<S: Outbox>(attempt: &Attempt, store: &S) -> Result<(), StoreError> {
+    if attempt.done.is_empty() {
+        return Ok(());
+    }
+    let positions: Vec<i64> = attempt.done.iter().map(|row| row.position).collect();
+    store.remove(&positions).await?;
+    counter!("outbox_relayed_total").increment(positions.len() as u64);
+    Ok(())
 }
 
 /// Reads postponed messages of a route.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use events::{Envelope, Message};
+use events::{Envelope, Message, Request};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -225,6 +225,13 @@ impl World {
         let body = serde_json::to_vec(message).expect("a message can be serialized");
         self.publish_data(&format!("{kind}.{}", M::SERVICE), M::KEY, envelope, &body).await;
         envelope.id
+    }
+
+    /// Sends a request in the name of a caller, with any address for the reply, and does not wait for it.
+    pub async fn ask<R: Request>(&self, caller: &str, reply_to: &str, request: &R) {
+        let body = serde_json::to_vec(request).expect("a request can be serialized");
+        let properties = properties(&self.envelope_for(request), caller).with_reply_to(reply_to.into());
+        self.publish_raw(&format!("requests.{}", R::SERVICE), R::KEY, &body, properties).await;
     }
 
     /// Publishes arbitrary data in an envelope.

@@ -73,14 +73,14 @@ async fn nothing_is_left(app: &TestApp<Postgres>) {
 async fn a_job_is_handled_when_it_is_due_and_not_before() {
     let app = TestApp::start(service(), &[]).await;
     let import = Uuid::new_v4();
-    let due = soon(700);
+    let due = soon(2_000);
 
     enqueue_at(&app, import, due).await;
 
     assert_eq!(app.parts().store.delayed().await.unwrap(), 1);
     let handled = handled_are(&app, 1).await;
     let late = handled[0].1 - due;
-    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(2), "the job was {late} late");
+    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(10), "the job was {late} late");
     app.finish().await;
 }
 
@@ -180,7 +180,7 @@ async fn of_a_cancel_and_a_move_at_the_same_moment_one_wins() {
 async fn what_is_not_committed_is_neither_delayed_nor_cancelled() {
     let app = TestApp::start(service(), &[]).await;
     let kept = Uuid::new_v4();
-    let kept_id = enqueue_at(&app, kept, soon(800)).await;
+    let kept_id = enqueue_at(&app, kept, soon(3_000)).await;
 
     let mut tx = begin(&app).await;
     tx.enqueue_at(job(Uuid::new_v4()), soon(0)).await.unwrap();

@@ -16,6 +16,7 @@ use events::{
 use skeleton::{
     Failure, HandlerResult, JobSteps, Jobs, Postgres, Progress, Publish, RequestHandlers, Service, Subscriptions,
     store::{JobRecords, JobState, Store, Transaction, postgres::Tx},
+    telemetry::metrics_text,
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -99,7 +100,7 @@ async fn a_dropped_event_has_no_effect_is_counted_is_not_parked_and_holds_up_not
     assert_eq!(effects(&app, import).await, 2, "the writes of the second handler are rolled back");
     assert_eq!(app.receives_in(&second, &envelope).await.outcome, "done");
     assert_eq!(calls.0.load(Relaxed), 3, "a copy of a dropped event is not handled");
-    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let metrics = metrics_text();
     let counted = |line: &&str| line.starts_with("messages_handled_total") && line.contains("outcome=\"dropped\"");
     assert!(metrics.lines().any(|line| counted(&line) && line.contains("contacts.import-progressed.v1")), "{metrics}");
     assert!(app.parked().await.is_empty());

@@ -9,7 +9,10 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use serde_json::json;
-use skeleton::testing::{TestApp, broker_password, eventually};
+use skeleton::{
+    telemetry::metrics_text,
+    testing::{TestApp, broker_password, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -59,8 +62,8 @@ async fn send_unreadable(app: &TestApp<skeleton::Postgres>) {
     let _ = connection.close(200, "bye".into()).await;
 }
 
-async fn connections(app: &TestApp<skeleton::Postgres>) -> f64 {
-    let text = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+fn connections() -> f64 {
+    let text = metrics_text();
     let line = text.lines().find(|line| line.starts_with("broker_connections_total") && line.contains("consuming"));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
 }
@@ -69,7 +72,7 @@ async fn connections(app: &TestApp<skeleton::Postgres>) -> f64 {
 async fn the_policy_of_the_operations_page_removes_a_message_whose_header_name_is_not_utf_8() {
     let app = TestApp::start(probe::service(), &[]).await;
     send_unreadable(&app).await;
-    eventually("the connection is lost again and again", async || match connections(&app).await {
+    eventually("the connection is lost again and again", async || match connections() {
         many if many >= 5.0 => Ok(()),
         few => Err(format!("{few} connections")),
     })
@@ -83,7 +86,7 @@ async fn the_policy_of_the_operations_page_removes_a_message_whose_header_name_i
     app.world().admin().put(&format!("policies/{}/unreadable", app.world().vhost()), &policy).await.unwrap();
 
     eventually("the connection stays", async || {
-        let before = connections(&app).await;
+        let before = connections();
         let job = ImportFile { import_id: Uuid::new_v4(), position: 9 };
         let registered = samples::accounts::registered();
         let registered = Registered { account_id: Uuid::new_v4(), ..registered };
@@ -91,7 +94,7 @@ async fn the_policy_of_the_operations_page_removes_a_message_whose_header_name_i
         let mut endings = app.parts().service.endings();
         let event = app.world().publish(&registered, &app.world().envelope_for(&registered)).await;
         while let Ok(Ok(ending)) = tokio::time::timeout(std::time::Duration::from_secs(2), endings.recv()).await {
-            if ending.message == event && connections(&app).await == before {
+            if ending.message == event && connections() == before {
                 return Ok(());
             }
         }

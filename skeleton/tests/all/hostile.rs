@@ -19,6 +19,7 @@ use lapin::{
 use skeleton::{
     Failure, HandlerResult, Postgres, Publish, RequestHandlers, Service, Subscriptions,
     store::{Decisions, SetAside, postgres::Tx},
+    telemetry::metrics_text,
     testing::{TestApp, broker_password, eventually, somebody},
 };
 use uuid::Uuid;
@@ -338,7 +339,7 @@ async fn the_name_of_an_unknown_message_is_no_label_of_a_metric() {
     app.world().publish(&registered, &envelope).await;
 
     assert_eq!(endings.recv().await.unwrap().outcome, "parked");
-    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let metrics = metrics_text();
     assert!(!metrics.contains(&name) && metrics.contains("name=\"(unknown)\""), "{metrics}");
     app.stop().await;
 }

@@ -12,6 +12,7 @@ use events::{Envelope, accounts::Registered, samples};
 use skeleton::{
     App, HandlerResult, Housekeeping, Postgres, Problem, Publish, Service, Subscriptions,
     store::postgres::Tx,
+    telemetry::metrics_text,
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -50,7 +51,7 @@ async fn a_task_runs_at_the_start_and_again_after_each_period_even_if_a_run_fail
     })
     .await;
 
-    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let metrics = metrics_text();
     let count = |outcome: &str| {
         let line = metrics.lines().find(|line| line.contains("task=\"sweep\"") && line.contains(outcome)).unwrap();
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()

@@ -57,7 +57,7 @@ async fn delayed_jobs_go_out_once_over_replicas_and_cancelled_ones_never() {
     let mut tx = begin(&app).await;
     for number in 0..60 {
         let import = Uuid::new_v4();
-        let id = tx.enqueue_at(job(import), soon(500 + number)).await.unwrap();
+        let id = tx.enqueue_at(job(import), soon(4_000 + number)).await.unwrap();
         if number % 3 == 0 {
             cancelled.push(id);
         } else {
@@ -108,7 +108,7 @@ async fn what_is_not_committed_is_neither_delayed_nor_cancelled() {
     let app = TestApp::start(service(), &[]).await;
     let kept = Uuid::new_v4();
     let mut tx = begin(&app).await;
-    let kept_id = tx.enqueue_at(job(kept), soon(1000)).await.unwrap();
+    let kept_id = tx.enqueue_at(job(kept), soon(4_000)).await.unwrap();
     tx.commit().await.unwrap();
 
     let mut tx = begin(&app).await;

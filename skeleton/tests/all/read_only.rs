@@ -4,6 +4,7 @@ use events::{accounts::Registered, contacts::ChangeContact, samples};
 use skeleton::{
     HandlerResult, Postgres, Service, Subscriptions,
     store::{Store, StoreBuilder, postgres::Tx},
+    telemetry::metrics_text,
     testing::{TestApp, eventually},
 };
 use uuid::Uuid;
@@ -53,7 +54,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
     let problem = app.call(&asked).await.unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (503, Some(1)));
     eventually("a consumer that pauses", async || {
-        let text = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+        let text = metrics_text();
         match text.lines().any(|line| line.starts_with("consumer_paused{queue=\"contacts.events\"} 1")) {
             true => Ok(()),
             false => Err("it does not pause".to_owned()),

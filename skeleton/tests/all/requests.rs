@@ -19,6 +19,7 @@ use skeleton::{
         topology::{TopologySpec, encoded},
     },
     stop,
+    telemetry::metrics_text,
     testing::{Fault, Proxy, TestApp, World, broker_password, eventually},
 };
 use uuid::Uuid;
@@ -174,6 +175,24 @@ pub async fn try_to_close(world: &World, name: &str) -> Result<(), String> {
     let found = connections.as_array().into_iter().flatten().find(is_it);
     let place = found.and_then(|one| one["name"].as_str()).ok_or("it is not listed")?;
     world.admin().delete(&format!("connections/{}", encoded(place))).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_request_whose_reply_would_go_to_no_reply_queue_of_its_caller_is_dropped_and_counted() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+
+    for queue in ["gateway.events", "gateway.replies.0", "contacts.replies.1", ""] {
+        world.ask("gateway", queue, &samples::contacts::get_contact()).await;
+    }
+
+    let counted = r#"requests_dropped_total{name="contacts.get-contact.v1",reason="unknown-reply-queue"} 4"#;
+    eventually("four dropped requests", async || {
+        let metrics = metrics_text();
+        if metrics.contains(counted) { Ok(()) } else { Err(metrics) }
+    })
+    .await;
+    app.finish().await;
 }
 
 #[tokio::test]

@@ -228,7 +228,7 @@ async fn a_time_out_comes_once_and_the_log_names_the_message() {
     let app = TestApp::start(service(), &[]).await;
     let id = begun(&app).await;
     let mut tx = begin(&app).await;
-    find(&mut tx, id).await.time_out(&mut tx, time_out(id), soon(300)).await.unwrap();
+    find(&mut tx, id).await.time_out(&mut tx, time_out(id), soon(2_000)).await.unwrap();
     tx.commit().await.unwrap();
     let planned = row(&app, id).await.timeout.unwrap();
 

@@ -55,6 +55,35 @@ impl Spoil for Neo4j {
     }
 }
 
+async fn comes_in_no_page_of_postponed_messages<S: Spoil>(bench: Bench<S>) {
+    let mut tx = bench.begin(&[]).await;
+    for _ in 0..3 {
+        tx.publish(removed()).unwrap();
+    }
+    tx.enqueue_at(ImportFile { import_id: Uuid::new_v4(), position: 0 }, Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let rows = bench.store.next(10).await.unwrap().unwrap();
+    bench.store.postpone(&rows.iter().collect::<Vec<_>>()).await.unwrap();
+    bench.store.spoil().await;
+
+    let page = bench.store.postponed_of(&rows[0].route(), 0, 2).await.unwrap();
+
+    let positions: Vec<i64> = page.iter().map(|row| row.position).collect();
+    assert_eq!(positions, [rows[1].position, rows[2].position], "a page that is not full would count as the last");
+    assert_eq!(bench.store.unreadable().await.unwrap(), 1);
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_row_comes_in_no_page_of_postponed_messages() {
+    comes_in_no_page_of_postponed_messages(postgres().await).await;
+}
+
+#[tokio::test]
+async fn an_unreadable_node_comes_in_no_page_of_postponed_messages() {
+    comes_in_no_page_of_postponed_messages(neo4j().await).await;
+}
+
 async fn goes_on_behind_it<S: Spoil>(bench: Bench<S>) {
     let now = Utc::now();
     let mut tx = bench.begin(&[]).await;

@@ -9,7 +9,11 @@ use events::{
     samples,
 };
 use futures::future::join_all;
-use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
 use skeleton::{
     Environment, Publish,
     config::BrokerSettings,
@@ -17,10 +21,11 @@ use skeleton::{
         Deliveries,
         handlers::Binding,
         rabbit::{Link, Login, RabbitDeliveries, RabbitPublisher},
-        topology::TopologySpec,
+        topology::{TopologySpec, reply_queues},
     },
     stop::channel,
     store::{Outcome, Outgoing, Publisher, Store, Transaction},
+    telemetry::metrics_text,
     testing::{Fault, Proxy, Servers, TestApp, World, broker_password, eventually},
 };
 use uuid::Uuid;
@@ -225,6 +230,71 @@ fn outgoing<E: Event + serde::Serialize>(world: &World, event: &E) -> Outgoing {
     }
 }
 
+/// An alarm of the broker, as the connections of one virtual host see it, until this is dropped.
+struct Alarmed(String);
+
+impl Alarmed {
+    fn raise(world: &World) -> Self {
+        Self::tell(world.vhost(), true);
+        Self(world.vhost().to_owned())
+    }
+
+    /// What the broker tells each of its connections when its memory runs low.
+    fn tell(vhost: &str, is_raised: bool) {
+        evaluate(&format!(
+            "[Pid ! {{conserve_resources, memory, {is_raised}}} || [{{pid, Pid}}, {{vhost, <<\"{vhost}\">>}}] \
+             <- rabbit_networking:connection_info_all([pid, vhost])]."
+        ));
+    }
+}
+
+impl Drop for Alarmed {
+    fn drop(&mut self) {
+        Self::tell(&self.0, false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice() {
+    let world = World::new().await;
+    subscribes(&world, "contacts", &[]).await;
+    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
+    let link = world.link("contacts", "publishing");
+    let publisher = RabbitPublisher::new(link, Duration::from_secs(1));
+    let event = || ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    assert_eq!(publisher.publish(vec![outgoing(&world, &event())]).await, [Outcome::Confirmed]);
+    let before = connected(&world, "contacts publishing").await;
+    let window: Vec<Outgoing> = (0..MANY).map(|_| outgoing(&world, &event())).collect();
+
+    let alarmed = Alarmed::raise(&world);
+    let mut publishing = tokio::spawn(async move { publisher.publish(window).await });
+    eventually("the connection is blocked", async || {
+        match metrics_text().contains("broker_blocked{connection=\"contacts publishing\"} 1") {
+            true => Ok(()),
+            false => Err("it is not".to_owned()),
+        }
+    })
+    .await;
+    // Several times the limit for a confirm.
+    let ended = tokio::time::timeout(Duration::from_secs(4), &mut publishing).await;
+    assert!(ended.is_err(), "the messages count as unconfirmed: {ended:?}");
+    drop(alarmed);
+
+    assert_eq!(publishing.await.unwrap(), vec![Outcome::Confirmed; MANY]);
+    assert_eq!(connections(&world, "contacts publishing").await, before, "the connection was replaced");
+    let mut arrived = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 200);
+    let mut count = 0;
+    while count < MANY + 1 {
+        for message in arrived.next(MANY).await {
+            arrived.acknowledge_through(&message).await;
+            count += 1;
+        }
+    }
+    let more = tokio::time::timeout(Duration::from_secs(1), arrived.next(MANY)).await;
+    assert!(more.is_err() && count == MANY + 1, "a message was sent twice");
+    world.remove().await;
+}
+
 #[tokio::test]
 async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_not_work_either() {
     let world = World::new().await;
@@ -332,7 +402,7 @@ async fn a_queue_that_does_not_respond_costs_no_other_queue_its_consumer() {
     drop(suspended);
     let arrived = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
     assert_eq!(arrived.len(), 1);
-    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let metrics = metrics_text();
     let of_its_own = "broker_connected{connection=\"network consuming network.events\"}";
     assert!(!metrics.contains(of_its_own), "an alert would show a connection that is no longer needed");
     app.stop().await;
@@ -370,4 +440,39 @@ async fn requests_to_a_service_that_does_not_respond_hold_up_none_to_others() {
     }
     drop(suspended);
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_queue_that_does_not_respond_holds_up_no_replies_to_others() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+    let requests = world.requests_of("gateway", &["contacts"]).await;
+    let asked = GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() };
+    assert_eq!(requests.call(&asked, Default::default()).await.unwrap_err().status, 404);
+    let ill = queue_without_consumer(world).await;
+    let suspended = Suspended::classic(world, &ill);
+
+    // Twice what the broker accepts from a connection for a queue that does not take it.
+    for _ in 0..800 {
+        world.ask("gateway", &ill, &asked).await;
+    }
+
+    for _ in 0..20 {
+        assert_eq!(requests.call(&asked, Default::default()).await.unwrap_err().status, 404);
+    }
+    drop(suspended);
+    app.finish().await;
+}
+
+/// The name of one of the gateway's reply queues that no instance has claimed.
+async fn queue_without_consumer(world: &World) -> String {
+    let channel = administrator(world).await.create_channel().await.unwrap();
+    for queue in reply_queues("gateway") {
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        let declared = channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
+        if declared.consumer_count() == 0 {
+            return queue;
+        }
+    }
+    panic!("every reply queue has a consumer");
 }

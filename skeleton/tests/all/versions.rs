@@ -12,6 +12,7 @@ use skeleton::{
     HandlerResult, Postgres, Publish, Service, Subscriptions,
     parked::{Checked, Edit, Refused},
     store::{Decisions, SetAside, State, Store, postgres::Tx},
+    telemetry::metrics_text,
     testing::{TestApp, eventually, somebody},
 };
 use uuid::Uuid;
@@ -85,7 +86,7 @@ async fn who_reads_a_version_that_retires_is_told_so() {
 
     let contract = older_build().contract(app.settings()).unwrap();
     let newest = newer_build().contract(app.settings()).unwrap();
-    let metrics = reqwest::get(format!("{}/metrics", app.admin_url())).await.unwrap().text().await.unwrap();
+    let metrics = metrics_text();
 
     let retires = catalogue::retires(ContactAdded::NAME).unwrap();
     assert_eq!(contract["consumes"][0]["retires"], retires.to_string());

@@ -70,6 +70,18 @@ fn an_unknown_name_comes_with_the_valid_ones_and_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_variable_with_one_underscore_after_the_name_of_the_service_is_reported() {
+    let variables = |name: &str| [(name.to_owned(), "x".to_owned())].into_iter().collect();
+
+    let error = Settings::read_with("contacts", "", variables("CONTACTS_BROKER__URL")).unwrap_err().to_string();
+
+    assert!(error.contains("CONTACTS_BROKER__URL is not a setting: did you mean CONTACTS__BROKER__URL?"), "{error}");
+    for of_others in ["CONTACTS_SERVICE_HOST", "CONTACTS_PORT_8080_TCP", "CONTACTSBOOK_A__B", "CONTACTS"] {
+        assert!(Settings::read_with("contacts", "", variables(of_others)).is_ok());
+    }
+}
+
+#[test]
 fn a_secret_that_is_set_twice_or_missing_is_reported() {
     let path = std::env::temp_dir().join(format!("twice-{}", std::process::id()));
     std::fs::write(&path, "secret").unwrap();

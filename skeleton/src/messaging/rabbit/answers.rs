@@ -1,12 +1,12 @@
 //! The broker's answers to published messages, and what they mean for each message.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use lapin::{Confirmation, PublisherConfirm, message::Delivery};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{BrokerError, link::closes_a_channel};
+use super::{BrokerError, Link, keeper::closes_a_channel};
 use crate::messaging::{Outcome, Outgoing};
 
 /// A message that the broker returned: its id and its routing key. All versions of an event have the same id.
@@ -17,8 +17,8 @@ pub(super) enum Answer {
     /// The confirm, and the message that was returned with it. lapin may attach a returned message to another one's
     /// confirm, so the returned message itself is decisive.
     Confirmed { returned: Option<Returned> },
-    /// A queue rejected it.
-    Rejected,
+    /// A queue rejected it; and the message that was returned, as above.
+    Rejected { returned: Option<Returned> },
     /// There is no answer yet.
     Late,
     /// The broker closed the channel because of this message, or of another one on the same channel.
@@ -37,18 +37,22 @@ impl From<lapin::Error> for Answer {
 }
 
 /// The answer for a message that was sent.
-pub(super) async fn answer(sent: Result<PublisherConfirm, Answer>, until: Instant) -> Answer {
+pub(super) async fn answer(
+    link: &Link,
+    sent: Result<PublisherConfirm, Answer>,
+    until: Instant,
+    limit: Duration,
+) -> Answer {
     let confirm = match sent {
         Ok(confirm) => confirm,
         Err(answer) => return answer,
     };
-    match tokio::time::timeout_at(until, confirm).await {
-        Ok(Ok(Confirmation::Ack(returned))) => {
-            Answer::Confirmed { returned: returned.and_then(|it| returned_in(&it.delivery)) }
-        }
-        Ok(Ok(_)) => Answer::Rejected,
-        Ok(Err(error)) => error.into(),
-        Err(_) => Answer::Late,
+    match link.responded(until, limit, confirm).await {
+        Some(Ok(Confirmation::Ack(it))) => Answer::Confirmed { returned: it.and_then(|it| returned_in(&it.delivery)) },
+        Some(Ok(Confirmation::Nack(it))) => Answer::Rejected { returned: it.and_then(|it| returned_in(&it.delivery)) },
+        Some(Ok(Confirmation::NotRequested)) => Answer::Unknown,
+        Some(Err(error)) => error.into(),
+        None => Answer::Late,
     }
 }
 
@@ -61,14 +65,14 @@ pub(super) fn has_to_be_sent_again(answer: &Answer, window: &[Outgoing]) -> bool
             newest.is_some_and(|message| message.routing_key == *routing_key)
         }
         Answer::Confirmed { returned: None } | Answer::TooLarge(_) => false,
-        Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::Unknown => true,
+        Answer::Rejected { .. } | Answer::Late | Answer::Closed(_) | Answer::Unknown => true,
     }
 }
 
 pub(super) fn returned(answers: &[Answer]) -> HashSet<&Returned> {
     let returned = answers.iter().filter_map(|answer| match answer {
-        Answer::Confirmed { returned } => returned.as_ref(),
-        Answer::Rejected | Answer::Late | Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
+        Answer::Confirmed { returned } | Answer::Rejected { returned } => returned.as_ref(),
+        Answer::Late | Answer::Closed(_) | Answer::TooLarge(_) | Answer::Unknown => None,
     });
     returned.collect()
 }
@@ -78,7 +82,7 @@ pub(super) fn outcome_of(message: &Outgoing, answer: &Answer, returned: &HashSet
     match answer {
         Answer::Confirmed { .. } if !returned.is_empty() && is_returned() => Outcome::Unroutable,
         Answer::Confirmed { .. } => Outcome::Confirmed,
-        Answer::Rejected | Answer::Late => Outcome::Unconfirmed,
+        Answer::Rejected { .. } | Answer::Late => Outcome::Unconfirmed,
         Answer::TooLarge(reason) => Outcome::Refused(reason.clone()),
         Answer::Closed(_) | Answer::Unknown => Outcome::Unknown,
     }

@@ -2,25 +2,25 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use futures::StreamExt;
 use lapin::{
-    Channel, Connection, Consumer, ErrorKind, Event,
+    Channel, Consumer,
     options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
-    protocol::AMQPErrorKind,
     types::FieldTable,
 };
-use metrics::{counter, gauge};
-use tokio::sync::{Mutex, mpsc, watch};
-use tracing::{info, warn};
+use metrics::gauge;
+use tokio::{
+    sync::{Mutex, mpsc, watch},
+    time::Instant,
+};
 
-use super::{BrokerError, Login, answered, answered_while_open};
+use super::{
+    BrokerError, Login, answered, answered_while_open,
+    keeper::{Alarm, Keeper, Live, keep_up},
+};
 use crate::{
     environment::Environment,
     stop::{self, Stop, StopSender},
@@ -36,15 +36,9 @@ pub struct Link {
     current: watch::Receiver<Option<Live>>,
     broken: mpsc::Sender<u64>,
     failure: watch::Receiver<Option<BrokerError>>,
+    alarm: watch::Receiver<Alarm>,
     /// The attempts to consume a queue that the broker has not answered in time, until they end.
     late: Arc<std::sync::Mutex<HashMap<String, watch::Receiver<()>>>>,
-}
-
-/// A connection that works, as far as is known.
-#[derive(Clone)]
-struct Live {
-    connection: Arc<Connection>,
-    generation: u64,
 }
 
 impl Link {
@@ -59,12 +53,14 @@ impl Link {
         let (publish, current) = watch::channel(None);
         let (broken, reports) = mpsc::channel(16);
         let (failed, failure) = watch::channel(None);
+        let (announce, alarm) = watch::channel(Alarm::None);
         let keeper = Arc::new(Keeper {
             login: login.clone(),
             name: name.clone(),
             environment: environment.clone(),
             publish,
             failed,
+            alarm: announce,
             reports: Mutex::new(reports),
             generation: AtomicU64::new(0),
             is_measured,
@@ -74,7 +70,7 @@ impl Link {
             move || keep_up(keeper.clone(), stop.clone())
         };
         tokio::spawn(supervised("broker connection", Failing::default(), stop, start));
-        Self { login, name: name.into(), environment, current, broken, failure, late: Arc::default() }
+        Self { login, name: name.into(), environment, current, broken, failure, alarm, late: Arc::default() }
     }
 
     /// Opens another connection with the same login. It is closed when the result is dropped.
@@ -93,6 +89,35 @@ impl Link {
     /// Whether there is a connection now.
     pub fn is_up(&self) -> bool {
         self.current.borrow().is_some()
+    }
+
+    /// Whether the broker has raised an alarm: it reads nothing from a connection that publishes until the alarm ends.
+    pub(crate) fn is_blocked(&self) -> bool {
+        matches!(*self.alarm.borrow(), Alarm::Raised)
+    }
+
+    /// Waits for the broker's response to a message until a point in time. The time of an alarm does not count: after
+    /// its end, the broker has the whole limit again.
+    pub(super) async fn responded<T>(
+        &self,
+        mut until: Instant,
+        limit: Duration,
+        asked: impl Future<Output = T>,
+    ) -> Option<T> {
+        let (mut asked, mut alarm) = (std::pin::pin!(asked), self.alarm.clone());
+        loop {
+            if let Ok(response) = tokio::time::timeout_at(until, &mut asked).await {
+                return Some(response);
+            }
+            tokio::select! {
+                biased;
+                response = &mut asked => return Some(response),
+                ended = alarm.wait_for(|alarm| !matches!(alarm, Alarm::Raised)) => match ended.as_deref() {
+                    Ok(Alarm::Ended(at)) if *at + limit > until => until = *at + limit,
+                    _ => return None,
+                },
+            }
+        }
     }
 
     /// Why there is no connection: the error of the last attempt.
@@ -220,113 +245,4 @@ async fn abandon(channel: Channel, consuming: impl Future<Output = lapin::Result
         let _ = answered(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
         let _ = answered(channel.close(200, "bye".into())).await;
     }
-}
-
-/// Keeps a connection up.
-struct Keeper {
-    login: Arc<Login>,
-    name: String,
-    environment: Environment,
-    publish: watch::Sender<Option<Live>>,
-    failed: watch::Sender<Option<BrokerError>>,
-    reports: Mutex<mpsc::Receiver<u64>>,
-    generation: AtomicU64,
-    /// Whether the metric `broker_connected` shows it. A temporary connection would stay there as lost for ever.
-    is_measured: bool,
-}
-
-impl Keeper {
-    fn measure(&self, is_connected: bool) {
-        if self.is_measured {
-            gauge!("broker_connected", "connection" => self.name.clone()).set(f64::from(u8::from(is_connected)));
-        }
-    }
-}
-
-async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
-    let Keeper { login, name, environment, publish, failed, reports, generation, .. } = &*keeper;
-    let mut reports = reports.lock().await;
-    publish.send_replace(None);
-    let mut failures = 0u32;
-    while !stop.is_stopped() {
-        match login.connect(name).await {
-            Ok(connection) => {
-                if failures > 0 {
-                    info!(connection = name, failures, "connected to the broker again");
-                }
-                failures = 0;
-                failed.send_replace(None);
-                let generation = generation.fetch_add(1, Ordering::Relaxed) + 1;
-                counter!("broker_connections_total", "connection" => name.clone()).increment(1);
-                keeper.measure(true);
-                let connection = Arc::new(connection);
-                publish.send_replace(Some(Live { connection: connection.clone(), generation }));
-                let why = lost(&connection, generation, &mut reports, &stop).await;
-                publish.send_replace(None);
-                keeper.measure(false);
-                let _ = tokio::time::timeout(Duration::from_secs(1), connection.close(200, "bye".into())).await;
-                if !stop.is_stopped() {
-                    warn!(connection = name, why, "lost the connection to the broker");
-                }
-            }
-            Err(error) => {
-                failures = failures.saturating_add(1);
-                if is_told(failures) {
-                    warn!(connection = name, %error, failures, "failed to connect to the broker; retrying");
-                }
-                failed.send_replace(Some(error));
-            }
-        }
-        let wait = back_off(failures, login.longest_wait, environment);
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = stop.stopped() => {}
-        }
-    }
-}
-
-/// Whether this failure in a row is logged: the first, the second, the fourth and so on, and later every 256th, so that
-/// the cause is never far up in the log.
-fn is_told(failures: u32) -> bool {
-    failures.is_power_of_two() || failures.is_multiple_of(256)
-}
-
-/// Whether an error ends only a channel.
-pub(super) fn closes_a_channel(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
-}
-
-/// Waits until a connection is lost, and returns the reason.
-async fn lost(connection: &Connection, generation: u64, reports: &mut mpsc::Receiver<u64>, stop: &Stop) -> String {
-    let mut events = std::pin::pin!(connection.events_listener());
-    loop {
-        tokio::select! {
-            () = stop.stopped() => return "stopping".to_owned(),
-            event = events.next() => match event {
-                // Left to the channel's user.
-                Some(Event::Error(error)) if closes_a_channel(&error) => {}
-                Some(Event::Error(error)) => return error.to_string(),
-                None => return "the connection ended".to_owned(),
-                Some(Event::ConnectionBlocked(reason)) => warn!(reason, "the broker raised an alarm: it accepts no messages"),
-                Some(_) => {}
-            },
-            Some(reported) = reports.recv() => {
-                if reported == generation {
-                    return "a channel failed".to_owned();
-                }
-            }
-            // There is no event for a connection that was dropped silently.
-            () = tokio::time::sleep(Duration::from_secs(1)) => {
-                if !connection.status().connected() {
-                    return "the connection is closed".to_owned();
-                }
-            }
-        }
-    }
-}
-
-/// Exponential back-off with full jitter, so that replicas do not reconnect at the same time.
-fn back_off(failures: u32, longest: Duration, environment: &Environment) -> Duration {
-    let full = Duration::from_millis(100).saturating_mul(1 << failures.min(10)).min(longest);
-    full.mul_f64(environment.fraction())
 }

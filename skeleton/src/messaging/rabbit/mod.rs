@@ -11,6 +11,7 @@ mod error;
 mod frames;
 mod headers;
 mod history;
+mod keeper;
 mod link;
 mod login;
 mod partitions;

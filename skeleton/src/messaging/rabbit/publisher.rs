@@ -23,22 +23,17 @@ use super::{
 };
 use crate::messaging::{Outcome, Outgoing, Publisher};
 
-/// A channel for sending: the present one, or a new one once that is closed. The sending connection may be replaced
-/// while the consuming one stays.
+/// A channel in confirm mode for sending: the present one, or a new one once that is closed. The sending connection may
+/// be replaced while the consuming one stays.
 pub(crate) struct Sender {
     link: Link,
-    confirms: bool,
     held: tokio::sync::Mutex<Option<(Channel, u64)>>,
 }
 
 impl Sender {
-    /// A sender without publisher confirms.
+    /// A sender over a link.
     pub(crate) fn new(link: Link) -> Self {
-        Self { link, confirms: false, held: tokio::sync::Mutex::new(None) }
-    }
-
-    fn with_confirms(link: Link) -> Self {
-        Self { confirms: true, ..Self::new(link) }
+        Self { link, held: tokio::sync::Mutex::new(None) }
     }
 
     /// The user at the broker.
@@ -55,9 +50,7 @@ impl Sender {
             return Ok((channel.clone(), *generation));
         }
         let (channel, generation) = self.link.channel().await?;
-        if self.confirms {
-            answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        }
+        answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
         *held = Some((channel.clone(), generation));
         Ok((channel, generation))
     }
@@ -101,7 +94,7 @@ pub struct RabbitPublisher {
 impl RabbitPublisher {
     /// A publisher on a link; a confirm that takes longer than this counts as unknown.
     pub fn new(link: Link, confirm_timeout: Duration) -> Self {
-        Self { sender: Sender::with_confirms(link), confirm_timeout, apart: Mutex::default() }
+        Self { sender: Sender::new(link), confirm_timeout, apart: Mutex::default() }
     }
 
     /// The link that it publishes over.
@@ -109,7 +102,7 @@ impl RabbitPublisher {
         &self.sender.link
     }
 
-    /// Its sender: a channel in confirm mode.
+    /// Its sender.
     pub(crate) fn sender(&self) -> &Sender {
         &self.sender
     }
@@ -126,7 +119,7 @@ impl RabbitPublisher {
             return Ok(answers); // The connection works, and the next message gets another channel.
         }
         // For each channel, the broker remembers that a quorum queue rejects, even without the limit.
-        let needs_channel = |answer: &Answer| matches!(answer, Answer::Late | Answer::Rejected);
+        let needs_channel = |answer: &Answer| matches!(answer, Answer::Late | Answer::Rejected { .. });
         if any(|answer| matches!(answer, Answer::Unknown))
             || (any(needs_channel) && !self.sender.replace(generation, self.confirm_timeout).await)
         {
@@ -153,7 +146,7 @@ impl RabbitPublisher {
             let sent = self.send(channel, message).await;
             // After a message that was not sent, none is.
             let is_last = matches!(sent, Err(Answer::Closed(_) | Answer::Unknown));
-            in_flight.push_back(answer(sent, Instant::now() + self.confirm_timeout));
+            in_flight.push_back(answer(self.link(), sent, Instant::now() + self.confirm_timeout, self.confirm_timeout));
             if is_last {
                 break;
             }
@@ -167,9 +160,10 @@ impl RabbitPublisher {
         let properties = lasting(message, self.link().user());
         headers_fit(&properties).map_err(Answer::TooLarge)?;
         let sending = send(channel, &message.exchange, &message.routing_key, &message.body, properties);
-        match tokio::time::timeout(self.confirm_timeout, sending).await {
-            Ok(sent) => sent.map_err(Answer::from),
-            Err(_) => Err(Answer::Unknown),
+        let until = Instant::now() + self.confirm_timeout;
+        match self.link().responded(until, self.confirm_timeout, sending).await {
+            Some(sent) => sent.map_err(Answer::from),
+            None => Err(Answer::Unknown),
         }
     }
 
@@ -228,13 +222,14 @@ impl RabbitPublisher {
     }
 
     async fn publish_one_apart(&self, link: &Link, message: &Outgoing) -> Outcome {
-        match tokio::time::timeout(APART_TIMEOUT, self.publish_over(link, message)).await {
-            Ok(Ok(outcome)) => outcome,
+        let publishing = self.publish_over(link, message);
+        match link.responded(Instant::now() + APART_TIMEOUT, APART_TIMEOUT, publishing).await {
+            Some(Ok(outcome)) => outcome,
             // Not because of a queue: left to the relay.
-            Ok(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_))) => Outcome::Unroutable,
-            Ok(Err(BrokerError::Refused(reason))) => Outcome::Refused(reason),
-            Ok(Err(_)) => Outcome::Unknown,
-            Err(_) => Outcome::Unconfirmed,
+            Some(Err(BrokerError::NotFound(_) | BrokerError::AccessRefused(_))) => Outcome::Unroutable,
+            Some(Err(BrokerError::Refused(reason))) => Outcome::Refused(reason),
+            Some(Err(_)) => Outcome::Unknown,
+            None => Outcome::Unconfirmed,
         }
     }
 }

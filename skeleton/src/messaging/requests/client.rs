@@ -22,7 +22,7 @@ use crate::{
     environment::Environment,
     failure::{Failure, Problem},
     messaging::{
-        rabbit::{BrokerError, Link, RabbitPublisher, TIMEOUT, answered_while_open, properties, send},
+        rabbit::{BrokerError, Link, RabbitPublisher, TIMEOUT, properties, send},
         topology::{REPLY_QUEUES, reply_queues},
     },
     stop::Stop,
@@ -167,9 +167,12 @@ impl Requests {
     }
 
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
+        if self.publisher.link().is_blocked() {
+            return Err(Problem::unavailable(BLOCKED));
+        }
         // A queue that does not respond must not hold up requests to other services.
         let unconfirmed = tokio::time::timeout(CONNECTS_WITHIN, self.unconfirmed.one_more(R::SERVICE)).await;
-        let unconfirmed = unconfirmed.map_err(|_| Problem::unavailable(NOT_TAKEN))?;
+        let Ok(Some(unconfirmed)) = unconfirmed else { return Err(Problem::unavailable(NOT_TAKEN)) };
         let sender = self.publisher.sender();
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let exchange = format!("requests.{}", R::SERVICE);
@@ -182,9 +185,7 @@ impl Requests {
         // The reply is the actual confirm; this one only reports early that the request is unroutable.
         let open = self.open.clone();
         tokio::spawn(async move {
-            // Not limited in time: the broker has the request until then, and its queue may never respond.
-            let Some(confirm) = answered_while_open(&channel, confirm).await else { return };
-            drop(unconfirmed);
+            let Some(confirm) = unconfirmed.confirmed(&channel, confirm).await else { return };
             let missing = match confirm {
                 Ok(Confirmation::Ack(Some(returned))) => id_in(&returned.delivery.properties),
                 // Other requests on the channel fail with the same error.
@@ -206,6 +207,9 @@ const NOT_CONNECTED: &str =
 
 /// The text of a problem: too many requests to the service have no confirm of the broker.
 const NOT_TAKEN: &str = "the queue of the service that serves this request does not respond: the request was not sent";
+
+/// The text of a problem: the broker has raised an alarm.
+const BLOCKED: &str = "the broker accepts no messages, because its memory or disk runs low: the request was not sent";
 
 /// The problem of a request that was not sent.
 fn unreachable() -> Problem {

@@ -8,21 +8,22 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use lapin::{
     Acker, Channel, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicRejectOptions},
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicRejectOptions},
     types::FieldTable,
 };
 use metrics::{counter, histogram};
 use tokio::{sync::Semaphore, time::Instant};
 use tracing::{Instrument, error, warn};
 
-use super::{reply_exchange, reply_properties};
+use super::{replies::Replies, reply_properties};
 use crate::{
     config::RequestSettings,
     failure::{Failure, HandlerResult, Problem},
     messaging::{
         Incoming,
         handlers::{Answer, Prepared, ReadContext, RequestHandlers},
-        rabbit::{BrokerError, Link, Sender, TIMEOUT, answered, incoming},
+        rabbit::{BrokerError, Link, TIMEOUT, answered, incoming},
+        topology::is_reply_queue,
     },
     panics,
     stop::Stop,
@@ -92,7 +93,7 @@ impl<S: Store> Server<S> {
 /// Serves requests until the service stops, and then finishes those in progress.
 pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: Link, stop: Stop) {
     let slots = Arc::new(Semaphore::new(server.settings.concurrency));
-    let replies = Arc::new(Sender::new(replying));
+    let replies = Arc::new(Replies::new(replying));
     let mut pause = PAUSE;
     let mut last = None;
     while !stop.is_stopped() {
@@ -168,7 +169,7 @@ async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel
 
 impl<S: Store> Server<S> {
     /// Handles a request and sends the reply, unless the request must be dropped.
-    async fn answer(&self, received: &Received, replies: &Sender) {
+    async fn answer(&self, received: &Received, replies: &Replies) {
         let message = &received.message;
         let (Ok(envelope), Some(caller), Some(reply_to)) = (&message.envelope, &message.user, &message.reply_to) else {
             return self.count_dropped(message, "unreadable");
@@ -177,6 +178,9 @@ impl<S: Store> Server<S> {
             if !self.callers.contains(caller) {
                 // The caller is not declared, so its reply exchange is not writable: trying would cost the connection.
                 return self.count_dropped(message, "undeclared-caller");
+            }
+            if !is_reply_queue(caller, reply_to) {
+                return self.count_dropped(message, "unknown-reply-queue");
             }
             let began = Instant::now();
             let answered = match received.time_left() {
@@ -290,7 +294,7 @@ impl<S: Store> Server<S> {
         caller: &str,
         reply_to: &str,
         answered: HandlerResult<Vec<u8>>,
-        replies: &Sender,
+        replies: &Replies,
     ) -> u16 {
         let within_limit = |body: Vec<u8>| checks::reply_size(body.len()).map(|()| body).map_err(Failure::from);
         let (body, status) = match answered.and_then(within_limit) {
@@ -311,18 +315,11 @@ impl<S: Store> Server<S> {
             }
         };
         let properties = reply_properties(&request.id.to_string(), replies.user(), status != 200);
-        let sending = async {
-            let (channel, generation) = replies.channel().await.ok()?;
-            let (exchange, options) = (reply_exchange(caller), BasicPublishOptions::default());
-            let sent = channel.basic_publish(exchange.into(), reply_to.into(), options, &body, properties).await;
-            if sent.is_err() {
-                replies.give_up(generation).await;
-            }
-            sent.ok()
-        };
-        // The caller does not wait longer.
-        if tokio::time::timeout(TIMEOUT, sending).await.ok().flatten().is_none() {
+        if let Err(error) = replies.send(caller, reply_to, &body, properties).await {
             counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
+            if self.drop_logs.check_key(&(reply_to.to_owned(), "lost")).is_ok() {
+                warn!(queue = reply_to, %error, "failed to send a reply");
+            }
         }
         status
     }

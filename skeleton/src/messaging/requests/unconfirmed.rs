@@ -1,30 +1,51 @@
-//! Limits the requests that the broker has not confirmed, for each called service.
+//! Limits the messages that the broker has not confirmed, for each destination.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use lapin::{Channel, Confirmation, PublisherConfirm};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The maximum number of unconfirmed requests to one service. The broker stops reading from a connection after about
-/// 400 messages that a queue does not take, and with it the requests to all other services.
+use crate::messaging::rabbit::answered_while_open;
+
+/// The maximum number of unconfirmed messages to one destination. The broker stops reading from a connection after about
+/// 400 messages that a queue does not take, and with it the messages to all other queues.
 const MOST: usize = 100;
 
-/// The requests that the broker has not confirmed. Clones share their state.
+/// The messages that the broker has not confirmed. Clones share their state.
 #[derive(Clone, Default)]
 pub(super) struct Unconfirmed {
-    by_service: Arc<Mutex<HashMap<&'static str, Arc<Semaphore>>>>,
+    by_destination: Arc<Mutex<HashMap<Cow<'static, str>, Arc<Semaphore>>>>,
 }
 
+/// One message counted as unconfirmed.
+pub(super) struct OneMore(OwnedSemaphorePermit);
+
 impl Unconfirmed {
-    /// Waits until one more request may be sent to a service. It counts as unconfirmed until the result is dropped.
-    pub(super) async fn one_more(&self, service: &'static str) -> Option<OwnedSemaphorePermit> {
+    /// Waits until one more message may be sent to a destination. It counts as unconfirmed until the result is dropped.
+    pub(super) async fn one_more(&self, destination: impl Into<Cow<'static, str>>) -> Option<OneMore> {
         let limit = {
-            let mut by_service = self.by_service.lock().unwrap_or_else(PoisonError::into_inner);
-            by_service.entry(service).or_insert_with(|| Arc::new(Semaphore::new(MOST))).clone()
+            let mut all = self.by_destination.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry(destination.into()).or_insert_with(|| Arc::new(Semaphore::new(MOST))).clone()
         };
         // It is never closed.
-        limit.acquire_owned().await.ok()
+        limit.acquire_owned().await.ok().map(OneMore)
+    }
+}
+
+impl OneMore {
+    /// Waits for the confirm, however long it takes: the broker has the message until then, and the queue may never
+    /// respond. `None` if the channel was closed.
+    pub(super) async fn confirmed(
+        self,
+        channel: &Channel,
+        confirm: PublisherConfirm,
+    ) -> Option<lapin::Result<Confirmation>> {
+        let answer = answered_while_open(channel, confirm).await;
+        drop(self.0);
+        answer
     }
 }

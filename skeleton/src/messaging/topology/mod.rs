@@ -30,6 +30,11 @@ pub fn reply_queues(service: &str) -> impl Iterator<Item = String> + Clone {
     (1..=REPLY_QUEUES).map(move |number| format!("{service}.replies.{number}"))
 }
 
+/// Whether a queue is one of a service's reply queues.
+pub(crate) fn is_reply_queue(service: &str, queue: &str) -> bool {
+    reply_queues(service).any(|its| its == queue)
+}
+
 /// A queue and its bindings.
 #[derive(Clone, Debug, Serialize)]
 pub struct QueuePlan {

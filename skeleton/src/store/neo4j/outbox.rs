@@ -37,6 +37,9 @@ const SET_ASIDE: &str = "MATCH (message:Outbox {position: $position})
     REMOVE message:Outbox
     SET message:Unreadable, message.origin = 'outbox', message.reason = $reason, message.found_at = datetime()";
 
+/// Why a relay whose lease has ended changes nothing.
+const LOST: &str = "another replica is now the relay";
+
 impl Outbox for Neo4j {
     async fn next(&self, limit: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {
         let mut held = self.relay.held.lock().await;
@@ -56,7 +59,7 @@ impl Outbox for Neo4j {
         let checked: Vec<i64> = self.write(remove).await?;
         if checked.first().is_none_or(|checked| *checked == 0) {
             held.renewed = None;
-            return Err(unavailable("another replica is now the relay"));
+            return Err(unavailable(LOST));
         }
         Ok(())
     }
@@ -69,7 +72,7 @@ impl Outbox for Neo4j {
         let mut held = self.relay.held.lock().await;
         if !self.postpone_rows(rows).await? {
             held.renewed = None;
-            return Err(unavailable("another replica is now the relay"));
+            return Err(unavailable(LOST));
         }
         Ok(())
     }
@@ -89,12 +92,21 @@ impl Outbox for Neo4j {
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
         let readmitted = self.readmit_postponed(route, limit).await;
         let mut held = self.relay.held.lock().await;
-        match &readmitted {
-            Ok(positions) => held.window.readmitted(positions),
-            // They may be ready all the same: read from the start.
-            Err(_) => held.window = Default::default(),
+        match readmitted {
+            Ok(Some(positions)) => {
+                held.window.readmitted(&positions);
+                Ok(positions)
+            }
+            Ok(None) => {
+                held.renewed = None;
+                Err(unavailable(LOST))
+            }
+            Err(error) => {
+                // They may be ready all the same: read from the start.
+                held.window = Default::default();
+                Err(error)
+            }
         }
-        readmitted
     }
 
     async fn set_outbox_row_aside(&self, position: i64, reason: &str) -> Result<(), StoreError> {

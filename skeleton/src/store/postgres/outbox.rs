@@ -169,9 +169,20 @@ impl Outbox for Postgres {
     }
 
     async fn postponed_of(&self, route: &Route, after: i64, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = self.relayed(POSTPONED_OF, &[&route.exchange, &route.routing_key, &after, &limit]).await?;
-        // An unreadable row is set aside when it is read to be sent.
-        Ok(rows.iter().filter_map(|row| outbox_row(row).ok()).collect())
+        loop {
+            let found = self.relayed(POSTPONED_OF, &[&route.exchange, &route.routing_key, &after, &limit]).await?;
+            let mut rows = Vec::with_capacity(found.len());
+            for row in &found {
+                match outbox_row(row) {
+                    Ok(row) => rows.push(row),
+                    Err(reason) => self.set_outbox_row_aside(row.get(0), &reason).await?,
+                }
+            }
+            // Unreadable ones are set aside now: without them, more fit into the limit.
+            if rows.len() == found.len() {
+                return Ok(rows);
+            }
+        }
     }
 
     async fn readmit(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {

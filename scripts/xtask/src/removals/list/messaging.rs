@@ -132,6 +132,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "unresponsive::a_window_larger_than_a_connection_accepts_does_not_block_the_connection",
     },
     Removal {
+        name: "alarms-waited-out",
+        without: "an alarm of the broker makes messages be sent twice",
+        file: "skeleton/src/messaging/rabbit/link.rs",
+        find: "Ok(Alarm::Ended(at)) if *at + limit > until => until = *at + limit,",
+        replace: "Ok(Alarm::Ended(at)) if *at < Instant::now() - limit * 1000 => until = *at + limit,",
+        test: "unresponsive::an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice",
+    },
+    Removal {
         name: "retries-on-trial",
         without: "a message overtakes the retry of one of its subject that has no queue",
         file: "skeleton/src/messaging/relay.rs",

@@ -66,16 +66,20 @@ const POSTPONED_OF: &str = "MATCH (message:Outbox)
         message.sequence AS sequence, message.envelope AS envelope, message.body AS body
     ORDER BY position";
 
+/// No row if the relay has lost its lease.
 const READMIT: &str = "MATCH (lease:Lease {name: 'relay'})
     SET lease.is_taken = true
     WITH lease WHERE lease.holder = $holder AND lease.expires_at >= datetime()
-    MATCH (message:Outbox)
-    USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
-    WHERE message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > 0
-        AND message.ordering_key IS NOT NULL
-    WITH message ORDER BY message.exchange, message.routing_key, message.position LIMIT $limit
-    REMOVE message.postponed_at, message.ordering_key
-    RETURN message.position AS position";
+    CALL {
+        MATCH (message:Outbox)
+        USING INDEX message:Outbox(exchange, routing_key, position, ordering_key)
+        WHERE message.exchange = $exchange AND message.routing_key = $routing_key AND message.position > 0
+            AND message.ordering_key IS NOT NULL
+        WITH message ORDER BY message.exchange, message.routing_key, message.position LIMIT $limit
+        REMOVE message.postponed_at, message.ordering_key
+        RETURN collect(message.position) AS positions
+    }
+    RETURN positions";
 
 #[derive(Deserialize)]
 struct First {
@@ -131,23 +135,30 @@ impl Neo4j {
         after: i64,
         limit: i64,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        let postponed = query(POSTPONED_OF)
-            .param("exchange", route.exchange.as_str())
-            .param("routing_key", route.routing_key.as_str())
-            .param("after", after)
-            .param("limit", limit);
-        let messages: Vec<Message> = self.query(postponed).await?;
-        // An unreadable row is set aside when it is read to be sent.
-        Ok(messages.into_iter().filter_map(|message| OutboxRow::try_from(message).ok()).collect())
+        loop {
+            let postponed = query(POSTPONED_OF)
+                .param("exchange", route.exchange.as_str())
+                .param("routing_key", route.routing_key.as_str())
+                .param("after", after)
+                .param("limit", limit);
+            let found: Vec<Message> = self.query(postponed).await?;
+            let count = found.len();
+            let rows = self.readable(found).await?;
+            // Unreadable ones are set aside now: without them, more fit into the limit.
+            if rows.len() == count {
+                return Ok(rows);
+            }
+        }
     }
 
-    /// Puts the first postponed messages of a route back. Returns their positions.
-    pub(super) async fn readmit_postponed(&self, route: &Route, limit: i64) -> Result<Vec<i64>, StoreError> {
+    /// Puts the first postponed messages of a route back. Returns their positions; `None` if another replica relays.
+    pub(super) async fn readmit_postponed(&self, route: &Route, limit: i64) -> Result<Option<Vec<i64>>, StoreError> {
         let readmit = query(READMIT)
             .param("holder", self.relay.holder.as_str())
             .param("exchange", route.exchange.as_str())
             .param("routing_key", route.routing_key.as_str())
             .param("limit", limit);
-        self.write(readmit).await
+        let readmitted: Vec<Vec<i64>> = self.write(readmit).await?;
+        Ok(readmitted.into_iter().next())
     }
 }
