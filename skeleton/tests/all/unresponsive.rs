@@ -242,8 +242,8 @@ impl Alarmed {
     /// What the broker tells each of its connections when its memory runs low.
     fn tell(vhost: &str, is_raised: bool) {
         evaluate(&format!(
-            "[Pid ! {{conserve_resources, memory, {is_raised}}} || [{{pid, Pid}}, {{vhost, <<\"{vhost}\">>}}] \
-             <- rabbit_networking:connection_info_all([pid, vhost])]."
+            "[Pid ! {{conserve_resources, memory, {is_raised}}} || Pid <- rabbit_networking:local_connections(), \
+             (catch rabbit_reader:info(Pid, [vhost])) =:= [{{vhost, <<\"{vhost}\">>}}]]."
         ));
     }
 }

@@ -52,9 +52,10 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    fn measure(&self, gauge: &'static str, is: bool) {
+    fn show(&self, is_connected: bool, is_blocked: bool) {
         if self.is_measured {
-            gauge!(gauge, "connection" => self.name.clone()).set(f64::from(u8::from(is)));
+            gauge!("broker_connected", "connection" => self.name.clone()).set(f64::from(u8::from(is_connected)));
+            gauge!("broker_blocked", "connection" => self.name.clone()).set(f64::from(u8::from(is_blocked)));
         }
     }
 
@@ -72,12 +73,12 @@ impl Keeper {
                     Some(Event::ConnectionBlocked(reason)) => {
                         warn!(connection = self.name, reason, "the broker raised an alarm: it accepts no messages");
                         self.alarm.send_replace(Alarm::Raised);
-                        self.measure("broker_blocked", true);
+                        self.show(true, true);
                     }
                     Some(Event::ConnectionUnblocked) => {
                         info!(connection = self.name, "the broker accepts messages again");
                         self.alarm.send_replace(Alarm::Ended(Instant::now()));
-                        self.measure("broker_blocked", false);
+                        self.show(true, false);
                     }
                     Some(_) => {}
                 },
@@ -112,14 +113,13 @@ pub(super) async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                 failed.send_replace(None);
                 let generation = generation.fetch_add(1, Ordering::Relaxed) + 1;
                 counter!("broker_connections_total", "connection" => name.clone()).increment(1);
-                keeper.measure("broker_connected", true);
+                keeper.show(true, false);
                 let live = Live { connection: Arc::new(connection), generation };
                 publish.send_replace(Some(live.clone()));
                 let why = keeper.lost(&live, &mut reports, &stop).await;
                 publish.send_replace(None);
-                keeper.measure("broker_connected", false);
                 keeper.alarm.send_replace(Alarm::None);
-                keeper.measure("broker_blocked", false);
+                keeper.show(false, false);
                 let _ = tokio::time::timeout(Duration::from_secs(1), live.connection.close(200, "bye".into())).await;
                 if !stop.is_stopped() {
                     warn!(connection = name, why, "lost the connection to the broker");
