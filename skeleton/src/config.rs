@@ -36,6 +36,8 @@ pub struct Settings {
     service: String,
     sections: BTreeMap<String, Value>,
     known: Vec<String>,
+    /// Variables that no setting has, and the section that each seems to mean.
+    misspelt: Vec<(String, String)>,
 }
 
 impl Settings {

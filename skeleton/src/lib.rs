@@ -30,6 +30,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tls;
+mod trouble;
 
 pub use config::{Secret, Settings, SettingsError};
 pub use environment::{Clock, Environment, Rng};

@@ -34,9 +34,10 @@ pub fn start(service: &str, settings: &LogSettings) -> Telemetry {
 
 /// The log filter: the settings' filter, without the broker's client. It logs returned messages with their data, and as
 /// errors: each channel that the broker closes, even if that only means that a queue does not exist, and each failed
-/// attempt to connect, without the cause. Its callers get every error, and log it if it is one.
+/// attempt to connect, without the cause. Its callers get every error, and log it if it is one. So do those of the pool of
+/// connections to Postgres.
 pub fn filter(wanted: &str) -> EnvFilter {
-    const QUIET: &str = "lapin=off";
+    const QUIET: &str = "lapin=off,deadpool.postgres=off";
     EnvFilter::try_new(format!("{wanted},{QUIET}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{QUIET}")))
 }
 

@@ -91,10 +91,13 @@ elastic_api() { call_with_login "$KITH_ELASTICSEARCH_URL" "$@"; }
 
 # --- users and rights --------------------------------------------------------------------------
 
+# Of the servers that run: others may be started later.
 provision_all() {
-    provision_postgres || die "could not create the databases; see $LOG/postgres.log"
-    provision_elasticsearch || die "could not create the search user; see $LOG/elasticsearch.log"
+    ! is_there postgres || provision_postgres || die "could not create the databases; see $LOG/postgres.log"
+    ! is_there elasticsearch || provision_elasticsearch || die "could not create the search user; see $LOG/elasticsearch.log"
 }
+
+is_there() { brought "$1" || running "$1"; }
 
 # One role and one database per service; no other service may connect to it.
 provision_postgres() {

@@ -70,7 +70,7 @@ impl Settings {
         }
     }
 
-    /// The sections that the service does not have: misspelt ones.
+    /// The sections that the service does not have, and variables with one underscore after its name: misspelt ones.
     pub fn unknown_sections(&self) -> Vec<String> {
         let mut known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         known.sort_unstable();
@@ -84,6 +84,15 @@ impl Settings {
                 "[{name}] is not a section of this service{hint}; the sections are {sections} (remove {variables}, or {file})"
             )
         };
-        unknown.map(text).collect()
+        let mut errors: Vec<String> = unknown.map(text).collect();
+        // Others may be those of another program, or of a service whose name begins like this one's.
+        let misspelt = self.misspelt.iter().filter(|(_, section)| known.contains(&section.as_str()));
+        errors.extend(misspelt.map(|(variable, section)| {
+            let prefix = format!("{}_", self.service.to_uppercase());
+            let rest = variable.strip_prefix(&prefix).unwrap_or(variable);
+            format!("[{section}] {variable} is not a setting: did you mean {prefix}_{rest}?")
+        }));
+        errors.sort_unstable();
+        errors
     }
 }

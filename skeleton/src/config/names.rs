@@ -8,7 +8,12 @@ const SIMILAR: f64 = 0.8;
 impl Settings {
     /// Settings of a section with their variables: `store.url (CONTACTS__STORE__URL)`.
     pub(crate) fn names(&self, section: &str, keys: &[&str]) -> String {
-        let named = keys.iter().map(|key| format!("{section}.{key} ({})", self.variable(section, key)));
+        let of = |key: &str| match self.variable(section, key) {
+            // Whichever sets it: both would be refused.
+            variable if key == "password" => format!("{section}.{key} ({variable} or {variable}_FILE)"),
+            variable => format!("{section}.{key} ({variable})"),
+        };
+        let named = keys.iter().map(|key| of(key));
         named.collect::<Vec<_>>().join(" and ")
     }
 

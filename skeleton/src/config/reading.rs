@@ -46,11 +46,7 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let failed = |error: String| SettingsError { service: service.to_owned(), errors: vec![error] };
         let prefix = service.to_uppercase();
-        let mut misspelt: Vec<String> = variables.keys().filter_map(|name| misspelling(name, &prefix)).collect();
-        if !misspelt.is_empty() {
-            misspelt.sort_unstable();
-            return Err(SettingsError { service: service.to_owned(), errors: misspelt });
-        }
+        let misspelt = variables.keys().filter_map(|name| misspelling(name, &prefix)).collect();
         let mut sources = Config::builder()
             .add_source(File::from_str(SHARED_DEFAULTS, FileFormat::Toml))
             .add_source(File::from_str(defaults, FileFormat::Toml));
@@ -63,17 +59,17 @@ impl Settings {
             sources.add_source(environment).build().map_err(|error| failed(without_source(&error.to_string())))?;
         let mut sections: BTreeMap<String, Value> = all.try_deserialize().map_err(|error| failed(error.to_string()))?;
         lift_partners(&mut sections);
-        let mut settings = Self { service: service.to_owned(), sections, known: Vec::new() };
+        let mut settings = Self { service: service.to_owned(), sections, known: Vec::new(), misspelt };
         settings.take_in_secret_files().map_err(|errors| SettingsError { service: service.to_owned(), errors })?;
         Ok(settings)
     }
 }
 
-/// The error of a variable with one underscore after the service's name and two later. Other programs set variables with
-/// single ones: Kubernetes has `CONTACTS_SERVICE_HOST` for a service of that name.
-fn misspelling(variable: &str, prefix: &str) -> Option<String> {
+/// A variable with one underscore after the service's name and two later, and the section that it seems to mean.
+fn misspelling(variable: &str, prefix: &str) -> Option<(String, String)> {
     let rest = variable.strip_prefix(prefix)?.strip_prefix('_').filter(|rest| !rest.starts_with('_'))?;
-    rest.contains("__").then(|| format!("{variable} is not a setting: did you mean {prefix}__{rest}?"))
+    let (section, _) = rest.split_once("__")?;
+    Some((variable.to_owned(), section.to_lowercase()))
 }
 
 /// The error of a file without the lines that quote it: they may hold a password.

@@ -8,12 +8,12 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
-use tracing::{info, warn};
 
 use crate::{
     failure::StoreError,
     stop::Stop,
     store::{Delay, Delays, ServiceContext, Transaction},
+    trouble::Trouble,
 };
 
 /// How long the loop sleeps if nothing is due before; also the maximum lateness of a job that another process has
@@ -31,15 +31,10 @@ const WINDOW: i64 = 256;
 
 /// Moves due jobs until the service stops.
 pub async fn release_due<S: Delays>(store: S, service: Arc<ServiceContext>, stop: Stop) {
-    let (mut troubled, mut counted) = (false, None::<DateTime<Utc>>);
+    let (mut trouble, mut counted) = (Trouble::of("moving delayed jobs"), None::<DateTime<Utc>>);
     while !stop.is_stopped() {
         let turn = turn(&store, &service).await;
-        match &turn {
-            Err(error) if !troubled => warn!(%error, "failed to move delayed jobs; retrying"),
-            Ok(_) if troubled => info!("moving delayed jobs works again"),
-            _ => {}
-        }
-        troubled = turn.is_err();
+        trouble.note(&turn);
         if counted.is_none_or(|at| service.environment.now() - at > COUNT)
             && let Ok(delayed) = store.delayed().await
         {

@@ -6,7 +6,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use events::Job;
-use tracing::warn;
 
 use super::{
     handlers::{Binding, Boxed, ByName, Handler, Reads},
@@ -20,6 +19,7 @@ use crate::{
         JobRecords, JobState, JobSteps, ServiceContext, Transaction,
         jobs::{StepAdmission, job_name},
     },
+    trouble::Trouble,
 };
 
 /// The interval at which waiting jobs are polled, in case the end of another job did not admit them.
@@ -214,7 +214,7 @@ where
     if limits.0.is_empty() {
         return stop.stopped().await;
     }
-    let mut are_open = false;
+    let (mut are_open, mut trouble) = (false, Trouble::of("polling waiting jobs"));
     while !stop.is_stopped() {
         let looked = async {
             if !are_open {
@@ -222,10 +222,9 @@ where
             }
             admit(&store, &service, &limits).await
         };
-        match looked.await {
-            Ok(()) => are_open = true,
-            Err(error) => warn!(%error, "failed to poll waiting jobs; retrying"),
-        }
+        let looked = looked.await;
+        trouble.note(&looked);
+        are_open |= looked.is_ok();
         tokio::select! {
             () = stop.stopped() => {}
             () = tokio::time::sleep(BETWEEN_LOOKS) => {}

@@ -28,6 +28,7 @@ use crate::{
     failure::StoreError,
     stop::Stop,
     store::{Outbox, OutboxRow, Route, in_all_versions},
+    trouble::Trouble,
 };
 
 /// How long the relay sleeps without a wakeup; also how soon a replica takes over from one that died.
@@ -93,20 +94,13 @@ impl<S: Outbox, P: Publisher + 'static> Relay<S, P> {
     }
 
     async fn relay_until(&self, stop: Stop) {
-        let mut troubled = false;
+        let mut trouble = Trouble::of("reading the outbox");
         let mut postponed = Postponed::default();
         let mut apart = Apart::default();
         let mut last = None;
         loop {
             let turn = self.turn(&mut postponed, &mut apart).await;
-            if let Err(error) = &turn
-                && !std::mem::replace(&mut troubled, true)
-            {
-                warn!(%error, "failed to read the outbox; retrying");
-            }
-            if turn.is_ok() && std::mem::take(&mut troubled) {
-                info!("reading the outbox works again");
-            }
+            trouble.note(&turn);
             // Commits of this replica do not concern it while another relays.
             let (wait, is_standby) = match turn {
                 Ok(PassResult::Moved) if !self.is_over(&stop, &mut last) => continue,

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use metrics::gauge;
 use tokio::sync::watch;
-use tracing::{info, warn};
 
 use crate::{
     http::admin::{Finding, Health},
@@ -12,6 +11,7 @@ use crate::{
     stop::Stop,
     store::{Counts, Store},
     telemetry,
+    trouble::Trouble,
 };
 
 /// The interval between two checks.
@@ -51,16 +51,12 @@ impl<S: Store> Checks<S> {
     /// Counts waiting messages, until the service stops. This is separate from the check of the store: it takes longer,
     /// and competes with requests.
     pub(super) async fn count(self: Arc<Self>, stop: Stop) {
-        let mut is_failing = false;
+        let mut trouble = Trouble::of("counting waiting messages");
         while !stop.is_stopped() {
             let counted = self.store.counts().await;
-            match &counted {
-                Ok(counts) => show(counts),
-                Err(error) if !is_failing => warn!(%error, "failed to count waiting messages; retrying"),
-                Err(_) => {}
-            }
-            if std::mem::replace(&mut is_failing, counted.is_err()) && counted.is_ok() {
-                info!("counting waiting messages works again");
+            trouble.note(&counted);
+            if let Ok(counts) = &counted {
+                show(counts);
             }
             pause(&stop).await;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::error;
 
 use super::{
     Service, StartError,
@@ -85,7 +86,8 @@ enum Command {
 impl<S: Rebuildable> Service<S> {
     /// Runs the command line. Without a command: runs the service until it is stopped.
     pub async fn run(self) -> Exit {
-        let arguments = CommandLine::command().name(self.name()).get_matches();
+        let about = format!("{}, a service of Kith.", self.name());
+        let arguments = CommandLine::command().name(self.name()).about(about).get_matches();
         let asked = CommandLine::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
         let command = asked.command.unwrap_or(Command::Run);
         let settings = match Settings::read(self.name(), self.defaults()) {
@@ -147,8 +149,7 @@ impl<S: Rebuildable> Service<S> {
         let running = tokio::select! {
             started = starting => match started {
                 Ok(running) => running,
-                Err(error @ StartError::Settings(_)) => return Exit::failed(WRONG_SETTINGS, error),
-                Err(error) => return Exit::failed(1, error),
+                Err(error) => return not_started(&error),
             },
             _ = terminate.recv() => return Exit::well(),
             _ = interrupt.recv() => return Exit::well(),
@@ -167,6 +168,15 @@ impl<S: Rebuildable> Service<S> {
     fn show_settings(mut self, settings: Settings) -> Exit {
         println!("{}", settings.to_text());
         self.checked(settings).map_or_else(|exit| exit, |_| Exit::well())
+    }
+}
+
+/// Logs why the service does not start. Wrong settings also go to standard error, where each is on a line of its own.
+fn not_started(error: &StartError) -> Exit {
+    error!(%error, "the service cannot start");
+    match error {
+        StartError::Settings(_) => Exit::failed(WRONG_SETTINGS, error),
+        _ => Exit::with(1),
     }
 }
 

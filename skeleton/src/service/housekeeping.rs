@@ -7,7 +7,6 @@ use futures::{
     future::{BoxFuture, Either, select},
 };
 use metrics::counter;
-use tracing::warn;
 use uuid::Uuid;
 
 use super::{App, Service};
@@ -16,6 +15,7 @@ use crate::{
     failure::StoreError,
     stop::Stop,
     store::Store,
+    trouble::Trouble,
 };
 
 type Work<S> = Arc<dyn Fn(App<S>, Stop) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -48,7 +48,7 @@ impl<S: Store> Housekeeping<S> {
     }
 
     /// Runs a task at the start and then after each period: `async fn(App<S>) -> Result<(), E>`. A failed
-    /// run is logged and counted (`housekeeping_runs_total`), and the next one follows after the same period. A run that
+    /// run is logged, if it is the first one in a row, and counted (`housekeeping_runs_total`), and the next one follows after the same period. A run that
     /// panics is restarted by the service's supervision.
     pub fn every<Out, E>(
         mut self,
@@ -121,22 +121,15 @@ impl<S: Store> Task<S> {
 
     /// Runs it at once and then after each period, until the service stops.
     pub(super) async fn repeat(self, app: App<S>, stop: Stop) {
+        let mut trouble = Trouble::of(self.name);
         while !stop.is_stopped() {
-            let outcome = self.run(app.clone(), stop.clone()).await;
+            let ran = (self.work)(app.clone(), stop.clone()).await;
+            trouble.note(&ran);
+            let outcome = if ran.is_ok() { "done" } else { "failed" };
             counter!("housekeeping_runs_total", "task" => self.name, "outcome" => outcome).increment(1);
             let stopped = std::pin::pin!(stop.stopped());
             if let Either::Left(_) = select(stopped, app.service.environment.sleep(self.period)).await {
                 return;
-            }
-        }
-    }
-
-    async fn run(&self, app: App<S>, stop: Stop) -> &'static str {
-        match (self.work)(app, stop).await {
-            Ok(()) => "done",
-            Err(error) => {
-                warn!(task = self.name, %error, "housekeeping failed; retrying after the period");
-                "failed"
             }
         }
     }

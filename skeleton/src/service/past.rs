@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::{Service, StartError, assembly::Assembled, waiting::connected};
+use super::{Service, StartError, assembly::Assembled, sequences::SequencesError, waiting::connected};
 use crate::{
     config::Settings,
     environment::Environment,
@@ -33,6 +33,9 @@ pub enum TaskError {
     /// The rebuild failed.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// The service has to recover its sequence numbers first.
+    #[error(transparent)]
+    Sequences(#[from] SequencesError),
     /// The service has no handler for some of the named events.
     #[error("{service} does not consume {names}: `{service} contract` lists what it consumes")]
     Unheard {
@@ -91,7 +94,8 @@ impl<S: Rebuildable> Service<S> {
         Ok(replayed)
     }
 
-    /// Rebuilds the service's read model, or only reports its errors.
+    /// Rebuilds the service's read model, or only reports its errors. Stops before it changes anything if the service
+    /// would number its events behind its history.
     ///
     /// # Errors
     /// If settings are invalid, an owner or the store does not respond, or both sides keep differing.
@@ -103,11 +107,14 @@ impl<S: Rebuildable> Service<S> {
         stop: Stop,
     ) -> Result<Rebuilt, TaskError> {
         let projections = self.projections.take().ok_or(RebuildError::NothingToDo)?;
-        let parts = self.assemble(settings, &Environment::system())?;
+        let parts = self.assemble(settings.clone(), &Environment::system())?;
         parts.store.migrate().await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
         connected(&consuming).await.map_err(StartError::Broker)?;
+        if !options.dry_run {
+            self.check_numbers(&parts.store, &settings).await?;
+        }
         parts.publisher(&publishing);
         let rebuilding = Rebuilding {
             store: parts.store.clone(),

@@ -55,12 +55,23 @@ pub enum SequencesError {
     /// A setting is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The service publishes no events.
-    #[error("this service publishes no events")]
-    PublishesNothing,
+    /// The store of the service has no outbox, so its events have no numbers.
+    #[error("the events of this service have no sequence numbers: its store has no outbox")]
+    NotNumbered,
     /// The store does not respond, or refuses.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
+    /// The service would use numbers a second time.
+    #[error(
+        "{behind} subjects are numbered behind the history, as after the loss of the store: stop the service, and run \
+         `{service} sequences recover` before it runs again"
+    )]
+    Behind {
+        /// The service.
+        service: &'static str,
+        /// The number of such subjects.
+        behind: u64,
+    },
     /// The history cannot be read.
     #[error("the history cannot be read: {0}")]
     History(BrokerError),
@@ -72,9 +83,27 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// If settings are invalid, or the broker or the store does not respond.
     pub async fn recover_sequences(&self, settings: &Settings, dry_run: bool) -> Result<Recovered, SequencesError> {
-        let raise = self.sequencing.ok_or(SequencesError::PublishesNothing)?;
+        let raise = self.sequencing.ok_or(SequencesError::NotNumbered)?;
         let store = self.open_store(settings)?;
         store.migrate().await?;
+        self.raise_to_history(raise, &store, settings, dry_run).await
+    }
+
+    /// Stops a task that would publish events under numbers that were used before: the store was lost, or restored from
+    /// a backup.
+    pub(super) async fn check_numbers(&self, store: &S, settings: &Settings) -> Result<(), SequencesError> {
+        let Some(raise) = self.sequencing else { return Ok(()) };
+        let Recovered { behind, .. } = self.raise_to_history(raise, store, settings, true).await?;
+        if behind == 0 { Ok(()) } else { Err(SequencesError::Behind { service: self.name, behind }) }
+    }
+
+    async fn raise_to_history(
+        &self,
+        raise: Raise<S>,
+        store: &S,
+        settings: &Settings,
+        dry_run: bool,
+    ) -> Result<Recovered, SequencesError> {
         let LastNumbers { numbers, ignored } = published_numbers(self.name, settings).await?;
         let numbers: Vec<(String, i64)> = numbers.into_iter().collect();
         let mut behind = 0;
@@ -99,6 +128,7 @@ impl<S: Store> Service<S> {
                 Exit::well()
             }
             Err(SequencesError::Settings(error)) => Exit::failed(WRONG_SETTINGS, error),
+            Err(error @ SequencesError::NotNumbered) => Exit::failed(2, error),
             Err(error) => Exit::failed(1, error),
         }
     }

@@ -67,7 +67,10 @@ impl<S: Store> Service<S> {
             }
             TopologyCommand::Apply { api } => {
                 if broker.password.reveal().is_empty() {
-                    let text = "broker.password is not set: set it to the password for the service's user";
+                    let text = format!(
+                        "{} is not set: set it to the password for the service's user",
+                        settings.names("broker", &["password"])
+                    );
                     return Exit::failed(WRONG_SETTINGS, text);
                 }
                 let applying = async { administrator(&api)?.apply(&topology, broker.password.reveal()).await };

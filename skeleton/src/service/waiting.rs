@@ -54,7 +54,13 @@ async fn wait_for<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartE
             return Err(StartError::Store(error));
         }
         if !std::mem::replace(&mut is_logged, true) {
-            warn!(%error, startup_timeout_s = life.startup_timeout_s, "the store does not respond yet; waiting for it");
+            if refused_since.is_some() {
+                let seconds = S::REFUSES_FOR.as_secs();
+                warn!(%error, seconds, "the store refuses the login; it may still be starting: waiting for it");
+            } else {
+                let seconds = life.startup_timeout_s;
+                warn!(%error, seconds, "the store does not respond yet; waiting for it");
+            }
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -42,7 +42,7 @@ pub(crate) fn received_size(bytes: usize) -> Result<(), Problem> {
 }
 
 /// The maximum size of a reply: pages of many entries are larger than an event. Also the broker's `max_message_size`.
-const MAX_REPLY: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_REPLY: usize = 4 * 1024 * 1024;
 
 /// Checks the size of a reply. Beyond it, the broker would close the channel that other replies share.
 pub(crate) fn reply_size(bytes: usize) -> Result<(), Problem> {

@@ -1,6 +1,6 @@
 //! Neo4j for tests: the free edition has one database, so its tests take turns.
 
-use std::{env, fs::File};
+use std::{env, fs::File, path::Path};
 
 use chrono::TimeDelta;
 use neo4rs::{Graph, query};
@@ -13,6 +13,7 @@ const TURN: &str = "kith-neo4j.lock";
 
 impl TestStore for Neo4j {
     async fn provision(name: &str) -> Provisioned {
+        check_may_be_emptied();
         let turn = tokio::task::spawn_blocking(take_turn).await.expect("waiting for a turn does not panic");
         let (url, password) = Servers::without_password(&Servers::from_env().neo4j);
         empty(&url, &password).await;
@@ -30,6 +31,16 @@ impl TestStore for Neo4j {
     async fn remove(provisioned: Provisioned) {
         drop(provisioned);
     }
+}
+
+/// Stops a test that would delete the graph of a system in use: its `servers.env` may be sourced in the shell.
+fn check_may_be_emptied() {
+    let of_tests = env::var_os("KITH_RUN").is_some_and(|run| Path::new(&run).join("for-tests").exists());
+    assert!(
+        of_tests || env::var_os("KITH_NEO4J_MAY_BE_EMPTIED").is_some(),
+        "this test would delete everything in the Neo4j of KITH_NEO4J_URL, which scripts/test has not started. Run \
+         `scripts/test --servers` and source .run/test/servers.env. For a Neo4j of your own: set KITH_NEO4J_MAY_BE_EMPTIED=1"
+    );
 }
 
 fn take_turn() -> File {

@@ -25,7 +25,7 @@ impl Servers {
     pub fn from_env() -> Self {
         let read = |name: &str| {
             env::var(name).unwrap_or_else(|_| {
-                panic!("{name} is not set: run scripts/test, or start the servers and source their servers.env")
+                panic!("{name} is not set: run `scripts/test --servers` and source .run/test/servers.env")
             })
         };
         Self {

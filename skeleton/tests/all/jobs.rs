@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use events::contacts::ImportFile;
 use skeleton::{
     Failure, HandlerResult, JobSteps, Jobs, Postgres, Problem, Progress, Service,
-    service::MendOptions,
-    store::{Decisions, JobRecord, JobRecords, JobState, Mended, Outbox, Signed, Store, Transaction, postgres::Tx},
-    testing::{TestApp, TestStore, eventually},
+    store::{Decisions, JobRecord, JobRecords, JobState, Outbox, Signed, Store, Transaction, postgres::Tx},
+    testing::{TestApp, eventually},
 };
 use uuid::Uuid;
 
-const MIGRATIONS: &[(&str, &str)] = &[(
+pub const MIGRATIONS: &[(&str, &str)] = &[(
     "V1__steps",
     "create table orders (import_id uuid primary key, what text not null);
      create table steps (import_id uuid not null, step bigint not null, position bigint generated always as identity);
@@ -29,7 +28,7 @@ fn service() -> Service<Postgres> {
     Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)).jobs(jobs)
 }
 
-fn limited() -> Service<Postgres> {
+pub fn limited() -> Service<Postgres> {
     let jobs = Jobs::new().on_cancellable(step, clean_up).at_most::<ImportFile>(1);
     Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)).jobs(jobs)
 }
@@ -60,7 +59,7 @@ async fn clean_up(job: ImportFile, tx: &mut Tx) -> HandlerResult {
 }
 
 /// Enqueues a job for a new import, with an order about it. Returns the ids of the import and the job.
-async fn enqueue(app: &TestApp<Postgres>, order: Option<&str>) -> (Uuid, Uuid) {
+pub async fn enqueue(app: &TestApp<Postgres>, order: Option<&str>) -> (Uuid, Uuid) {
     let import = Uuid::new_v4();
     if let Some(order) = order {
         let sql = "insert into orders (import_id, what) values ($1, $2)";
@@ -69,7 +68,7 @@ async fn enqueue(app: &TestApp<Postgres>, order: Option<&str>) -> (Uuid, Uuid) {
     (import, enqueue_again(app, import).await)
 }
 
-async fn enqueue_again(app: &TestApp<Postgres>, import: Uuid) -> Uuid {
+pub async fn enqueue_again(app: &TestApp<Postgres>, import: Uuid) -> Uuid {
     let mut tx = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
     let id = tx.enqueue_once(&import.to_string(), ImportFile { import_id: import, position: 0 }).await.unwrap();
     tx.commit().await.unwrap();
@@ -80,18 +79,18 @@ async fn forget_orders(app: &TestApp<Postgres>) {
     app.parts().store.execute("delete from orders", &[]).await.unwrap();
 }
 
-async fn cancel(app: &TestApp<Postgres>, job: Uuid) -> bool {
+pub async fn cancel(app: &TestApp<Postgres>, job: Uuid) -> bool {
     let mut tx = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
     let is_to_stop = tx.cancel_job(job).await.unwrap();
     tx.commit().await.unwrap();
     is_to_stop
 }
 
-async fn record(app: &TestApp<Postgres>, job: Uuid) -> JobRecord {
+pub async fn record(app: &TestApp<Postgres>, job: Uuid) -> JobRecord {
     app.parts().store.find_job(job).await.unwrap().expect("the job is recorded")
 }
 
-async fn is(app: &TestApp<Postgres>, job: Uuid, state: JobState) -> JobRecord {
+pub async fn is(app: &TestApp<Postgres>, job: Uuid, state: JobState) -> JobRecord {
     eventually(&format!("a job that is {state:?}"), async || match record(app, job).await {
         seen if seen.state == state => Ok(seen),
         seen => Err(format!("{seen:?}")),
@@ -107,12 +106,12 @@ async fn has_begun(app: &TestApp<Postgres>, import: Uuid) {
     .await;
 }
 
-async fn steps(app: &TestApp<Postgres>) -> Vec<(Uuid, i64)> {
+pub async fn steps(app: &TestApp<Postgres>) -> Vec<(Uuid, i64)> {
     let rows = app.parts().store.query("select import_id, step from steps order by position", &[]).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-async fn cleaned(app: &TestApp<Postgres>) -> Vec<Uuid> {
+pub async fn cleaned(app: &TestApp<Postgres>) -> Vec<Uuid> {
     let rows = app.parts().store.query("select import_id from cleaned", &[]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
@@ -386,180 +385,6 @@ async fn a_parked_copy_of_a_job_that_is_done_meanwhile_is_redriven_without_an_ef
     assert_eq!(record(&app, job).await.state, JobState::Done);
     assert_ne!(enqueue_again(&app, import).await, job, "its key is still taken");
     app.finish().await;
-}
-
-/// Deletes the service's queue with its messages on the broker, and declares it again.
-async fn lose_the_queue(app: &TestApp<Postgres>) {
-    let world = app.world();
-    world.admin().delete(&format!("queues/{}/contacts.jobs", world.vhost())).await.unwrap();
-    app.apply_topology(limited(), &[]).await;
-}
-
-fn at_once() -> MendOptions {
-    MendOptions { older_than_minutes: 0, dry_run: false, force: false }
-}
-
-async fn mend(app: &TestApp<Postgres>, options: MendOptions) -> Vec<(Uuid, Option<Mended>)> {
-    let mended = limited().mend_jobs(app.settings(), options).await.unwrap();
-    mended.into_iter().map(|(job, mended)| (job.id, mended)).collect()
-}
-
-/// An app that runs no jobs, and one job that was lost with its queue.
-async fn with_a_lost_job() -> (TestApp<Postgres>, Uuid, Uuid) {
-    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
-    app.apply_topology(limited(), &[]).await;
-    let (import, job) = enqueue(&app, None).await;
-    app.sent_everything().await;
-    lose_the_queue(&app).await;
-    (app, import, job)
-}
-
-#[tokio::test]
-async fn a_job_that_was_lost_with_its_queue_is_found_and_done() {
-    let (app, import, job) = with_a_lost_job().await;
-
-    assert_eq!(mend(&app, MendOptions { older_than_minutes: 10, ..at_once() }).await, [], "it may be in transit");
-    assert_eq!(mend(&app, MendOptions { dry_run: true, ..at_once() }).await, [(job, None)]);
-    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
-
-    let worker = app.replica(limited()).await;
-    let done = is(&app, job, JobState::Done).await;
-    assert_eq!(done.done, Some(5));
-    assert_eq!(steps(&app).await.len(), 5);
-    assert_eq!(mend(&app, at_once()).await, []);
-    assert_ne!(enqueue_again(&app, import).await, job, "its key is free");
-    assert!(worker.stop().await);
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn lost_jobs_behind_many_that_are_not_lost_are_found() {
-    let (app, _, job) = with_a_lost_job().await;
-    // Their messages have just been written: they are on their way.
-    let others = "insert into skeleton.jobs (job_id, name, state, step, queued_at)
-        select gen_random_uuid(), 'import-file', 'running', step, now() - interval '1 day' from unnest($1::uuid[]) as step";
-    let steps: Vec<Uuid> = (0..1500).map(|_| Uuid::now_v7()).collect();
-    app.parts().store.execute(others, &[&steps]).await.unwrap();
-    let some_time_ago = (chrono::Utc::now() - chrono::TimeDelta::minutes(11)).timestamp_millis();
-    let step = uuid::Builder::from_unix_timestamp_millis(some_time_ago.unsigned_abs(), &[7; 10]).into_uuid();
-    app.parts().store.execute("update skeleton.jobs set step = $1 where job_id = $2", &[&step, &job]).await.unwrap();
-
-    let found = mend(&app, MendOptions { older_than_minutes: 10, dry_run: true, force: true }).await;
-
-    assert_eq!(found, [(job, None)]);
-    let all = mend(&app, MendOptions { dry_run: true, force: true, ..at_once() }).await;
-    assert_eq!((all.len(), all.last()), (1501, Some(&(job, None))));
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_lost_job_that_was_noted_as_suspect_is_sent_again() {
-    let (app, _, job) = with_a_lost_job().await;
-    let store = &app.parts().store;
-    // As the consumer notes a message that was delivered without an outcome, and removes the note.
-    let noted = "insert into skeleton.set_aside (message_id, queue, name, headers, body, state, attempts, due_at, reason, first_failed_at, last_failed_at)
-        values ($1, 'contacts.jobs', 'contacts.import-file.v1', '{}', '', 'waiting', 1, now(), 'it was delivered without an outcome', now(), now())";
-    store.execute(noted, &[&job]).await.unwrap();
-    store.forget_waiting(job).await.unwrap();
-
-    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
-
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_store_that_was_not_migrated_yet_has_no_lost_jobs() {
-    let name = format!("unmigrated-{}", &Uuid::new_v4().simple().to_string()[..12]);
-    let provisioned = Postgres::provision(&name).await;
-    let mut settings = skeleton::Settings::read_with("contacts", "", Default::default()).unwrap();
-    for (key, value) in &provisioned.settings {
-        settings.set("store", key, value.as_str());
-    }
-
-    let lost = limited().mend_jobs(&settings, MendOptions { force: true, ..at_once() }).await.unwrap();
-
-    assert_eq!(lost, []);
-    <Postgres as TestStore>::remove(provisioned).await;
-}
-
-#[tokio::test]
-async fn a_login_that_the_broker_refuses_is_reported_and_nothing_is_mended() {
-    let (app, _, job) = with_a_lost_job().await;
-    let mut settings = app.settings().clone();
-    settings.set("broker", "password", "wrong");
-
-    let refused = limited().mend_jobs(&settings, at_once()).await.unwrap_err().to_string();
-
-    assert!(refused.contains("ACCESS_REFUSED"), "{refused}");
-    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Sent))]);
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_job_whose_message_is_there_after_all_is_done_once() {
-    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
-    app.apply_topology(limited(), &[]).await;
-    let (_, job) = enqueue(&app, None).await;
-    app.sent_everything().await;
-
-    let refused = limited().mend_jobs(app.settings(), at_once()).await.unwrap_err().to_string();
-    assert!(refused.contains("1 messages wait in contacts.jobs"), "{refused}");
-    assert_eq!(mend(&app, MendOptions { force: true, ..at_once() }).await, [(job, Some(Mended::Sent))]);
-
-    let worker = app.replica(limited()).await;
-    is(&app, job, JobState::Done).await;
-    app.sent_everything().await;
-    assert_eq!(steps(&app).await.len(), 5);
-    assert!(worker.stop().await);
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_lost_job_of_which_the_message_is_not_known_fails_and_gives_key_and_place_back() {
-    let (app, import, job) = with_a_lost_job().await;
-    // The state that an older build leaves between its first and second step.
-    let store = &app.parts().store;
-    store.execute("update skeleton.jobs set step_envelope = null, state = 'running'", &[]).await.unwrap();
-    store.execute("insert into skeleton.job_slots values ('import-file', 1, $1)", &[&job]).await.unwrap();
-
-    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Failed))]);
-
-    let failed = record(&app, job).await;
-    assert_eq!(failed.state, JobState::Failed);
-    assert!(failed.error.unwrap().contains("its message was lost"));
-    let worker = app.replica(limited()).await;
-    let next = enqueue_again(&app, import).await;
-    is(&app, next, JobState::Done).await;
-    assert!(worker.stop().await);
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_lost_job_that_is_cancelled_comes_to_its_end_and_cleans_up() {
-    let (app, import, job) = with_a_lost_job().await;
-    let worker = app.replica(limited()).await;
-
-    assert!(cancel(&app, job).await);
-
-    is(&app, job, JobState::Cancelled).await;
-    assert_eq!(cleaned(&app).await, [import]);
-    assert!(worker.stop().await);
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_job_that_an_older_build_left_waiting_after_its_end_is_done() {
-    let app = TestApp::start(limited(), &[]).await;
-    let (import, job) = enqueue(&app, None).await;
-    is(&app, job, JobState::Done).await;
-    let left = "update skeleton.jobs set state = 'waiting', ended_at = null where job_id = $1";
-    app.parts().store.execute(left, &[&job]).await.unwrap();
-    assert_eq!(enqueue_again(&app, import).await, job);
-
-    assert_eq!(mend(&app, at_once()).await, [(job, Some(Mended::Done))]);
-
-    assert_ne!(enqueue_again(&app, import).await, job);
-    app.stop().await;
 }
 
 #[tokio::test]

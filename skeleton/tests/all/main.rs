@@ -28,6 +28,7 @@ mod jobs;
 mod large_outbox;
 mod leases;
 mod logins;
+mod lost_jobs;
 mod messaging;
 mod migrations;
 mod neo4j;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command
 
 use events::{
     Event, Message,
-    contacts::{ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportProgressed, ImportStarted},
+    contacts::{ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportFile, ImportProgressed, ImportStarted},
     network::GetDegrees,
     samples,
 };
@@ -293,6 +293,32 @@ async fn an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice() {
     let more = tokio::time::timeout(Duration::from_secs(1), arrived.next(MANY)).await;
     assert!(more.is_err() && count == MANY + 1, "a message was sent twice");
     world.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_one_kind_go_out_together_again_once_their_queue_responds() {
+    let world = World::new().await;
+    world.admin().apply(&probe::service().topology_spec(1).topology(), &broker_password("contacts")).await.unwrap();
+    let bench = postgres().await;
+    let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(2));
+    let mut tx = bench.begin(&[]).await;
+    for position in 0..5_000 {
+        tx.enqueue(ImportFile { import_id: Uuid::new_v4(), position }).unwrap();
+    }
+    tx.commit().await.unwrap();
+    let suspended = Suspended::queue(&world, "contacts.jobs");
+    let relaying = Relaying::start(world, bench, publisher);
+    eventually("the jobs go apart", async || match relaying.postponed().await {
+        0 => Err("none is postponed".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+
+    drop(suspended);
+
+    // One after the other, they would take minutes.
+    relaying.has_sent_everything().await;
+    relaying.end().await;
 }
 
 #[tokio::test]

@@ -179,6 +179,25 @@ async fn an_empty_graph_is_made_from_the_owners_alone_and_a_sound_one_stays_as_i
 }
 
 #[tokio::test]
+async fn a_lost_graph_is_not_rebuilt_before_its_numbers_are_recovered() {
+    let app = start().await;
+    let members = ["Ada", "Bob"].map(registered);
+    Owners::of(&app, &members, &[added(&members[0], &["Bob"])]).await;
+    rebuild(&app, RebuildOptions::default()).await;
+    app.sent_everything().await;
+    damage(&app, "MATCH (lost) WHERE lost:Sequence OR lost:Contact DETACH DELETE lost").await;
+
+    let refused = app.rebuild(network::service(), RebuildOptions::default()).await.unwrap_err().to_string();
+    assert!(refused.contains("`network sequences recover`"), "{refused}");
+    assert_eq!(rebuild(&app, DRY_RUN).await.missing, 1, "something was changed");
+
+    network::service().recover_sequences(app.settings(), false).await.unwrap();
+    rebuild(&app, RebuildOptions::default()).await;
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn contacts_that_change_while_the_graph_is_made_are_in_the_end_as_they_are() {
     let app = start().await;
     let members = members(&app, ["Ada", "Bob"]).await;

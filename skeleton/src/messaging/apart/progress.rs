@@ -43,7 +43,7 @@ pub(super) struct Progress {
     left: BTreeSet<i64>,
     sweep: Sweep,
     again: Again,
-    /// The number of confirmed attempts since the last failure.
+    /// The number of confirmed messages since the last failure.
     confirmed: usize,
 }
 
@@ -266,7 +266,7 @@ impl Progress {
     pub(super) fn ended(&mut self, attempt: &Attempt, now: DateTime<Utc>) {
         self.in_flight.remove(&attempt.first);
         let is_unconfirmed = attempt.is_unconfirmed;
-        self.confirmed = if is_unconfirmed { 0 } else { self.confirmed + 1 };
+        self.confirmed = if is_unconfirmed { 0 } else { self.confirmed + attempt.done.len().max(1) };
         if let Some(stopped_at) = attempt.stopped_at {
             let positions = if is_unconfirmed { &mut self.failed } else { &mut self.left };
             positions.insert(stopped_at);
@@ -311,14 +311,15 @@ struct Subjects(BTreeMap<i64, Vec<OutboxRow>>);
 
 impl Subjects {
     /// Adds a message, if it is the next of its subject, or follows one that was added. Of a subject, whose order spans
-    /// several routes, only the first is added; the relay publishes the others in their order.
+    /// several routes, only the first is added; the relay publishes the others in their order. Jobs of a kind have one key:
+    /// of these, as many are added as prove that the queue is well.
     fn add(&mut self, row: OutboxRow, is_next: bool) -> bool {
         let key = row.ordering_key();
         if is_next {
             self.0.insert(key, vec![row]);
             return true;
         }
-        match self.0.get_mut(&key).filter(|_| row.envelope.sequence.is_none()) {
+        match self.0.get_mut(&key).filter(|rows| row.envelope.sequence.is_none() && rows.len() < WIDTH) {
             Some(rows) => rows.push(row),
             None => return false,
         }

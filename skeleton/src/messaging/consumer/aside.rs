@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use metrics::counter;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::Queue;
@@ -114,7 +114,7 @@ impl<S: Store> Queue<S> {
                 error!(message.id = %message, message.name = name, attempts, outcome, reason, "handler failed with a bug");
             }
             Failure::Reject(_) | Failure::Drop(_) => {
-                info!(message.id = %message, message.name = name, attempts, outcome, reason, "message refused")
+                warn!(message.id = %message, message.name = name, attempts, outcome, reason, "message refused")
             }
             Failure::Retry(_) => {
                 warn!(message.id = %message, message.name = name, attempts, outcome, reason, "message failed")

@@ -10,7 +10,7 @@ use lapin::{
     types::FieldTable,
 };
 use metrics::counter;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{BrokerError, Link, Partition, TIMEOUT, answered, incoming, link::OwnLink, partitions::responds};
 use crate::messaging::{Deliveries, Incoming};
@@ -36,6 +36,8 @@ pub struct RabbitDeliveries {
     may_go: bool,
     own_link: Option<OwnLink>,
     open: Option<OpenChannel>,
+    /// Whether a consumer has ended, and there is no other one yet.
+    was_lost: bool,
 }
 
 struct OpenChannel {
@@ -48,7 +50,8 @@ struct OpenChannel {
 impl RabbitDeliveries {
     /// The messages of a queue, at most `prefetch` of them unacknowledged.
     pub fn new(link: Link, queue: impl Into<String>, prefetch: u16) -> Self {
-        Self { link, queue: queue.into(), prefetch, partition: None, may_go: false, own_link: None, open: None }
+        let queue = queue.into();
+        Self { link, queue, prefetch, partition: None, may_go: false, own_link: None, open: None, was_lost: false }
     }
 
     /// The messages of a partition, which this replica releases if it has more than its share.
@@ -66,8 +69,13 @@ impl RabbitDeliveries {
         let (mut told, mut pause) = (None, PAUSE);
         while self.open.is_none() {
             match self.try_open().await {
-                Ok(open) => self.open = Some(open),
-                Err(BrokerError::NotFound(_)) if self.may_go => return None,
+                Ok(open) => {
+                    self.open = Some(open);
+                    if std::mem::take(&mut self.was_lost) || told.is_some() {
+                        info!(queue = self.queue, "consuming the queue again");
+                    }
+                }
+                Err(error) if self.may_go && error.is_missing() => return None,
                 Err(error) => {
                     if told.as_ref() != Some(&error) {
                         self.tell(&error);
@@ -156,6 +164,7 @@ impl RabbitDeliveries {
                     let why =
                         ended.and_then(Result::err).map_or("the broker ended it".to_owned(), |error| error.to_string());
                     warn!(queue = self.queue, why, "the consumer ended; opening another");
+                    self.was_lost = true;
                     counter!("consumer_restarts_total", "queue" => self.queue.clone()).increment(1);
                     self.forget();
                 }

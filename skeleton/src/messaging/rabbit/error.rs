@@ -45,11 +45,15 @@ impl BrokerError {
     }
 
     /// Adds the server to the error of an attempt to connect.
-    pub(crate) fn located(self, place: &str) -> Self {
+    pub(crate) fn located(self, place: &str, user: &str) -> Self {
         match self {
-            Self::AccessRefused(why) => Self::AccessRefused(format!(
-                "{why}: {place} and broker.password; `topology apply` creates the user before the first start"
-            )),
+            Self::AccessRefused(why) => {
+                let variable = format!("{}__BROKER__PASSWORD", user.to_uppercase());
+                Self::AccessRefused(format!(
+                    "{why}: {place} and broker.password ({variable} or {variable}_FILE); `topology apply` creates the user \
+                     before the first start"
+                ))
+            }
             Self::NotAllowed(why) => Self::NotAllowed(format!("{why}: {place}")),
             Self::Refused(why) => Self::Refused(format!("{why}: {place}")),
             Self::Connection(why) => Self::Connection(format!("{why}: {place}")),
@@ -58,9 +62,15 @@ impl BrokerError {
         }
     }
 
+    /// Whether the named resource does not exist. The broker answers with the same code for a classic queue whose node
+    /// is down: that queue exists, and applying the topology fails.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::NotFound(why) if !why.contains("is down or inaccessible"))
+    }
+
     /// Whether an operator has to apply the topology before it can work.
     pub(crate) fn needs_topology(&self) -> bool {
-        matches!(self, Self::NotFound(_) | Self::AccessRefused(_))
+        matches!(self, Self::AccessRefused(_)) || self.is_missing()
     }
 }
 

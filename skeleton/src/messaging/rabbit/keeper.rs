@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use lapin::{Connection, ErrorKind, Event, protocol::AMQPErrorKind};
 use metrics::{counter, gauge};
 use tokio::{
@@ -60,8 +60,13 @@ impl Keeper {
     }
 
     /// Waits until a connection is lost, and returns the reason.
-    async fn lost(&self, live: &Live, reports: &mut mpsc::Receiver<u64>, stop: &Stop) -> String {
-        let mut events = std::pin::pin!(live.connection.events_listener());
+    async fn lost(
+        &self,
+        live: &Live,
+        mut events: impl Stream<Item = Event> + Unpin,
+        reports: &mut mpsc::Receiver<u64>,
+        stop: &Stop,
+    ) -> String {
         loop {
             tokio::select! {
                 () = stop.stopped() => return "stopping".to_owned(),
@@ -112,11 +117,15 @@ pub(super) async fn keep_up(keeper: Arc<Keeper>, stop: Stop) {
                 failures = 0;
                 failed.send_replace(None);
                 let generation = generation.fetch_add(1, Ordering::Relaxed) + 1;
-                counter!("broker_connections_total", "connection" => name.clone()).increment(1);
+                if keeper.is_measured {
+                    counter!("broker_connections_total", "connection" => name.clone()).increment(1);
+                }
                 keeper.show(true, false);
                 let live = Live { connection: Arc::new(connection), generation };
+                // Before anybody publishes: an alarm is raised at the first message.
+                let events = std::pin::pin!(live.connection.events_listener());
                 publish.send_replace(Some(live.clone()));
-                let why = keeper.lost(&live, &mut reports, &stop).await;
+                let why = keeper.lost(&live, events, &mut reports, &stop).await;
                 publish.send_replace(None);
                 keeper.alarm.send_replace(Alarm::None);
                 keeper.show(false, false);

@@ -96,6 +96,12 @@ impl Link {
         matches!(*self.alarm.borrow(), Alarm::Raised)
     }
 
+    /// Waits for the end of an alarm.
+    pub(super) async fn unblocked(&self) {
+        // An error means that the process is stopping.
+        let _ = self.alarm.clone().wait_for(|alarm| !matches!(alarm, Alarm::Raised)).await;
+    }
+
     /// Waits for the broker's response to a message until a point in time. The time of an alarm does not count: after
     /// its end, the broker has the whole limit again.
     pub(super) async fn responded<T>(

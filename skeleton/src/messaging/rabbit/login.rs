@@ -90,13 +90,16 @@ impl Login {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(|error| BrokerError::Connection(error.to_string()))?;
         let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls.clone(), runtime);
-        answered_within(Duration::from_secs(10), connecting).await.map_err(|error| error.located(&self.place()))
+        answered_within(Duration::from_secs(10), connecting)
+            .await
+            .map_err(|error| error.located(&self.place(), self.user()))
     }
 
     /// The server, as errors show it: without the password.
     fn place(&self) -> String {
         let AMQPUri { authority, vhost, .. } = &self.uri;
         let (host, port, user) = (&authority.host, authority.port, &authority.userinfo.username);
-        format!("{host}:{port}, virtual host {vhost}, user {user}: check broker.url")
+        let prefix = user.to_uppercase();
+        format!("{host}:{port}, virtual host {vhost}, user {user}: check broker.url ({prefix}__BROKER__URL)")
     }
 }

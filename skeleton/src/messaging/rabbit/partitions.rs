@@ -71,7 +71,7 @@ async fn look_at(link: &Link, queue: &str) -> Result<Option<Queue>, BrokerError>
     let (channel, _) = link.channel().await?;
     match look_over(&channel, queue).await {
         Ok(found) => Ok(Some(found)),
-        Err(BrokerError::NotFound(_)) => Ok(None),
+        Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -10,7 +10,7 @@ use lapin::{
 };
 use metrics::{counter, histogram};
 use tokio::{sync::watch, time::Instant};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{
@@ -95,7 +95,7 @@ impl Requests {
             service: service.into(),
             publisher,
             open: PendingReplies::default(),
-            unconfirmed: Unconfirmed::default(),
+            unconfirmed: Unconfirmed::new(),
             receiving,
             timeout,
             environment,
@@ -190,6 +190,8 @@ impl Requests {
                 Ok(Confirmation::Ack(Some(returned))) => id_in(&returned.delivery.properties),
                 // Other requests on the channel fail with the same error.
                 Err(error) if error.to_string().contains(&format!("no exchange '{exchange}'")) => id,
+                // Its queue has rejected it, or has died.
+                Ok(Confirmation::Nack(_)) => id,
                 Ok(_) | Err(_) => None,
             };
             if let Some(id) = missing {
@@ -229,10 +231,14 @@ fn refused(failure: Failure) -> Problem {
 async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Option<ReplyQueue>>>, stop: Stop) {
     announce.send_replace(None);
     let replies = async {
+        let mut told = None;
         loop {
             let first = (requests.environment.fraction() * REPLY_QUEUES as f64) as usize;
             match claim(&requests.service, first, &link).await {
                 Ok((_channel, queue, mut consumer)) => {
+                    if told.take().is_some() {
+                        info!("receiving replies works again");
+                    }
                     announce.send_replace(Some(queue));
                     while let Some(Ok(delivery)) = consumer.next().await {
                         receive_reply(&requests.open, delivery);
@@ -240,7 +246,11 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                     announce.send_replace(None);
                 }
                 Err(error) => {
-                    warn!(%error, "failed to receive replies; retrying");
+                    let text = error.to_string();
+                    if told.as_ref() != Some(&text) {
+                        warn!(%error, "failed to receive replies; retrying");
+                        told = Some(text);
+                    }
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
@@ -261,7 +271,7 @@ async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, Rep
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
         match link.consume(&queue, UNLIMITED, options, FieldTable::default(), TIMEOUT).await {
             Ok((channel, consumer)) => return Ok((channel, queue.into(), consumer)),
-            Err(missing @ BrokerError::NotFound(_)) => {
+            Err(missing) if missing.is_missing() => {
                 return Err(ClaimError::Missing { service: service.to_owned(), missing });
             }
             Err(error) => refused = Some(error),

@@ -1,34 +1,66 @@
 //! Sending replies.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use lapin::BasicProperties;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use lapin::{BasicProperties, Confirmation};
+use metrics::counter;
+use tracing::warn;
 
-use super::{reply_exchange, unconfirmed::Unconfirmed};
-use crate::messaging::rabbit::{BrokerError, Link, Sender, TIMEOUT, send};
+use super::{
+    reply_exchange,
+    unconfirmed::{OneMore, Permits, Unconfirmed},
+};
+use crate::{
+    messaging::rabbit::{BrokerError, Link, Sender, TIMEOUT, send},
+    store::checks::MAX_REPLY,
+};
 
-/// How long a reply waits while too many to its queue are unconfirmed. It occupies one of the places for requests in
-/// progress meanwhile, so that it must be short: a queue that responds confirms within milliseconds.
-const CONFIRMS_WITHIN: Duration = Duration::from_millis(200);
+/// Lost replies to one queue are logged at most once in this time.
+const BETWEEN_LOGS: Duration = Duration::from_secs(60);
 
-/// Sends replies over one channel. A reply queue that does not respond loses its own replies, and holds up no others.
+/// Sends replies over one channel. A reply queue that does not respond holds up no replies to others: at most 100 to it
+/// are unconfirmed. Further ones wait, at most as many as fit into the largest reply; the rest is lost.
 pub(super) struct Replies {
     sender: Sender,
     unconfirmed: Unconfirmed,
+    /// The bytes of replies that may wait.
+    waiting: Permits,
+    logs: DefaultKeyedRateLimiter<String>,
 }
 
-/// Why a reply was not sent.
+/// A reply, and where it goes.
+pub(super) struct ReplyTo {
+    /// The name of the request.
+    pub(super) request: String,
+    pub(super) caller: String,
+    pub(super) queue: String,
+    pub(super) body: Vec<u8>,
+    pub(super) properties: BasicProperties,
+    /// The time that the caller waits for it.
+    pub(super) time_left: Duration,
+}
+
+/// Why a reply was lost.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotSent {
+enum Lost {
     #[error("the reply queue does not respond: too many replies to it are unconfirmed")]
     NotTaken,
+    #[error("the queue has rejected it, or does not exist")]
+    Rejected,
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
 
 impl Replies {
     pub(super) fn new(link: Link) -> Self {
-        Self { sender: Sender::new(link), unconfirmed: Unconfirmed::default() }
+        let quota = Quota::with_period(BETWEEN_LOGS).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
+        Self {
+            sender: Sender::new(link),
+            unconfirmed: Unconfirmed::new(),
+            waiting: Permits::new(MAX_REPLY),
+            logs: RateLimiter::keyed(quota),
+        }
     }
 
     /// The user at the broker.
@@ -36,20 +68,40 @@ impl Replies {
         self.sender.user()
     }
 
-    /// Sends a reply to one of the caller's reply queues, without waiting for the confirm: the caller would not get the
-    /// reply again.
-    pub(super) async fn send(
-        &self,
-        caller: &str,
-        queue: &str,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<(), NotSent> {
-        let unconfirmed = tokio::time::timeout(CONFIRMS_WITHIN, self.unconfirmed.one_more(queue.to_owned())).await;
-        let Ok(Some(unconfirmed)) = unconfirmed else { return Err(NotSent::NotTaken) };
+    /// Sends a reply. Does not wait for its confirm, nor for those before it.
+    pub(super) async fn send(self: &Arc<Self>, reply: ReplyTo) {
+        let Some(unconfirmed) = self.unconfirmed.one_more_now(reply.queue.clone()) else {
+            return self.send_later(reply);
+        };
+        if let Err(why) = self.publish(&reply, unconfirmed).await {
+            self.lost(&reply.request, &reply.queue, &why);
+        }
+    }
+
+    fn send_later(self: &Arc<Self>, reply: ReplyTo) {
+        let bytes = u32::try_from(reply.body.len()).unwrap_or(u32::MAX).max(1);
+        let Ok(waiting) = self.waiting.of(reply.queue.clone()).try_acquire_many_owned(bytes) else {
+            return self.lost(&reply.request, &reply.queue, &Lost::NotTaken);
+        };
+        let replies = self.clone();
+        tokio::spawn(async move {
+            let unconfirmed = replies.unconfirmed.one_more(reply.queue.clone());
+            let sent = match tokio::time::timeout(reply.time_left, unconfirmed).await {
+                Ok(Some(unconfirmed)) => replies.publish(&reply, unconfirmed).await,
+                _ => Err(Lost::NotTaken),
+            };
+            drop(waiting);
+            if let Err(why) = sent {
+                replies.lost(&reply.request, &reply.queue, &why);
+            }
+        });
+    }
+
+    async fn publish(self: &Arc<Self>, reply: &ReplyTo, unconfirmed: OneMore) -> Result<(), Lost> {
+        let ReplyTo { caller, queue, body, properties, .. } = reply;
         let sending = async {
             let (channel, generation) = self.sender.channel().await?;
-            match send(&channel, &reply_exchange(caller), queue, body, properties).await {
+            match send(&channel, &reply_exchange(caller), queue, body, properties.clone()).await {
                 Ok(confirm) => Ok((channel, confirm)),
                 Err(error) => {
                     self.sender.give_up(generation).await;
@@ -60,7 +112,24 @@ impl Replies {
         // The caller does not wait longer.
         let sent = tokio::time::timeout(TIMEOUT, sending).await;
         let (channel, confirm) = sent.map_err(|_| BrokerError::Timeout(TIMEOUT))??;
-        tokio::spawn(async move { unconfirmed.confirmed(&channel, confirm).await.map(drop) });
+        let (replies, request, queue) = (self.clone(), reply.request.clone(), queue.clone());
+        tokio::spawn(async move {
+            match unconfirmed.confirmed(&channel, confirm).await {
+                Some(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(_))) => {
+                    replies.lost(&request, &queue, &Lost::Rejected)
+                }
+                Some(Err(error)) => replies.lost(&request, &queue, &Lost::Broker(error.into())),
+                // Whether the caller has it is not known if the channel was closed.
+                Some(Ok(Confirmation::Ack(None) | Confirmation::NotRequested)) | None => {}
+            }
+        });
         Ok(())
+    }
+
+    fn lost(&self, request: &str, queue: &str, why: &Lost) {
+        counter!("replies_lost_total", "name" => request.to_owned()).increment(1);
+        if self.logs.check_key(&queue.to_owned()).is_ok() {
+            warn!(queue, message.name = request, %why, "a reply was lost");
+        }
     }
 }

@@ -15,7 +15,10 @@ use metrics::{counter, histogram};
 use tokio::{sync::Semaphore, time::Instant};
 use tracing::{Instrument, error, warn};
 
-use super::{replies::Replies, reply_properties};
+use super::{
+    replies::{Replies, ReplyTo},
+    reply_properties,
+};
 use crate::{
     config::RequestSettings,
     failure::{Failure, HandlerResult, Problem},
@@ -169,7 +172,7 @@ async fn open<S: Store>(server: &Server<S>, consuming: &Link) -> Result<(Channel
 
 impl<S: Store> Server<S> {
     /// Handles a request and sends the reply, unless the request must be dropped.
-    async fn answer(&self, received: &Received, replies: &Replies) {
+    async fn answer(&self, received: &Received, replies: &Arc<Replies>) {
         let message = &received.message;
         let (Ok(envelope), Some(caller), Some(reply_to)) = (&message.envelope, &message.user, &message.reply_to) else {
             return self.count_dropped(message, "unreadable");
@@ -188,7 +191,16 @@ impl<S: Store> Server<S> {
                 _ if self.limits.check_key(caller).is_err() => Err(slow_down().into()),
                 time_left => self.work_out(envelope, caller, &message.body, time_left).await,
             };
-            let status = self.send(envelope, caller, reply_to, answered, replies).await;
+            let (body, status) = to_body(envelope, answered);
+            let reply = ReplyTo {
+                request: envelope.name.clone(),
+                caller: caller.clone(),
+                queue: reply_to.clone(),
+                body,
+                properties: reply_properties(&envelope.id.to_string(), replies.user(), status != 200),
+                time_left: received.time_left(),
+            };
+            replies.send(reply).await;
             let name = || envelope.name.clone();
             histogram!("request_handling_seconds", "name" => name()).record(began.elapsed().as_secs_f64());
             counter!("requests_answered_total", "name" => name(), "status" => status.to_string()).increment(1);
@@ -287,42 +299,27 @@ impl<S: Store> Server<S> {
     fn reading(&self) -> ReadContext<S> {
         ReadContext::new(self.store.clone(), self.service.clone())
     }
+}
 
-    async fn send(
-        &self,
-        request: &Envelope,
-        caller: &str,
-        reply_to: &str,
-        answered: HandlerResult<Vec<u8>>,
-        replies: &Replies,
-    ) -> u16 {
-        let within_limit = |body: Vec<u8>| checks::reply_size(body.len()).map(|()| body).map_err(Failure::from);
-        let (body, status) = match answered.and_then(within_limit) {
-            Ok(body) => (body, 200),
-            Err(failure) => {
-                match &failure {
-                    Failure::Bug(bug) => {
-                        telemetry::report_bug_in(&bug.text, request.trace);
-                        error!(message.name = request.name, message.id = %request.id, reason = bug.text, stack = bug.stack, "request failed with a bug");
-                    }
-                    Failure::Retry(reason) => {
-                        warn!(message.name = request.name, message.id = %request.id, %reason, "request failed")
-                    }
-                    Failure::Reject(_) | Failure::Drop(_) => {}
-                }
-                let problem = failure.into_problem();
-                (serde_json::to_vec(&problem).unwrap_or_default(), problem.status)
-            }
-        };
-        let properties = reply_properties(&request.id.to_string(), replies.user(), status != 200);
-        if let Err(error) = replies.send(caller, reply_to, &body, properties).await {
-            counter!("replies_lost_total", "name" => request.name.clone()).increment(1);
-            if self.drop_logs.check_key(&(reply_to.to_owned(), "lost")).is_ok() {
-                warn!(queue = reply_to, %error, "failed to send a reply");
-            }
+/// The body of a reply, and its status.
+fn to_body(request: &Envelope, answered: HandlerResult<Vec<u8>>) -> (Vec<u8>, u16) {
+    let within_limit = |body: Vec<u8>| checks::reply_size(body.len()).map(|()| body).map_err(Failure::from);
+    let failure = match answered.and_then(within_limit) {
+        Ok(body) => return (body, 200),
+        Err(failure) => failure,
+    };
+    match &failure {
+        Failure::Bug(bug) => {
+            telemetry::report_bug_in(&bug.text, request.trace);
+            error!(message.name = request.name, message.id = %request.id, reason = bug.text, stack = bug.stack, "request failed with a bug");
         }
-        status
+        Failure::Retry(reason) => {
+            warn!(message.name = request.name, message.id = %request.id, %reason, "request failed")
+        }
+        Failure::Reject(_) | Failure::Drop(_) => {}
     }
+    let problem = failure.into_problem();
+    (serde_json::to_vec(&problem).unwrap_or_default(), problem.status)
 }
 
 fn slow_down() -> Problem {

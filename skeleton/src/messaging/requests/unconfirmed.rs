@@ -15,24 +15,45 @@ use crate::messaging::rabbit::answered_while_open;
 /// 400 messages that a queue does not take, and with it the messages to all other queues.
 const MOST: usize = 100;
 
-/// The messages that the broker has not confirmed. Clones share their state.
-#[derive(Clone, Default)]
-pub(super) struct Unconfirmed {
+/// Permits for each destination. Clones share their state.
+#[derive(Clone)]
+pub(super) struct Permits {
+    of_each: usize,
     by_destination: Arc<Mutex<HashMap<Cow<'static, str>, Arc<Semaphore>>>>,
 }
+
+/// The messages that the broker has not confirmed. Clones share their state.
+#[derive(Clone)]
+pub(super) struct Unconfirmed(Permits);
 
 /// One message counted as unconfirmed.
 pub(super) struct OneMore(OwnedSemaphorePermit);
 
+impl Permits {
+    pub(super) fn new(of_each: usize) -> Self {
+        Self { of_each, by_destination: Arc::default() }
+    }
+
+    pub(super) fn of(&self, destination: impl Into<Cow<'static, str>>) -> Arc<Semaphore> {
+        let mut all = self.by_destination.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(destination.into()).or_insert_with(|| Arc::new(Semaphore::new(self.of_each))).clone()
+    }
+}
+
 impl Unconfirmed {
+    pub(super) fn new() -> Self {
+        Self(Permits::new(MOST))
+    }
+
     /// Waits until one more message may be sent to a destination. It counts as unconfirmed until the result is dropped.
     pub(super) async fn one_more(&self, destination: impl Into<Cow<'static, str>>) -> Option<OneMore> {
-        let limit = {
-            let mut all = self.by_destination.lock().unwrap_or_else(PoisonError::into_inner);
-            all.entry(destination.into()).or_insert_with(|| Arc::new(Semaphore::new(MOST))).clone()
-        };
         // It is never closed.
-        limit.acquire_owned().await.ok().map(OneMore)
+        self.0.of(destination).acquire_owned().await.ok().map(OneMore)
+    }
+
+    /// The same, without waiting.
+    pub(super) fn one_more_now(&self, destination: impl Into<Cow<'static, str>>) -> Option<OneMore> {
+        self.0.of(destination).try_acquire_owned().ok().map(OneMore)
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
     Change, Clash, Destination, Difference, Rights, Topology,
     compare::{OnBroker, difference},
 };
-use crate::tls::{Tls, TlsError};
+use crate::{
+    causes::with_causes,
+    tls::{Tls, TlsError},
+};
 
 /// The management API updates message counts only every five seconds.
 const COUNTS_ARE_NEW_AFTER: Duration = Duration::from_secs(6);
@@ -23,7 +26,7 @@ const NOT_IN_A_NAME: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remov
 #[derive(Debug, thiserror::Error)]
 pub enum TopologyError {
     /// The management API does not respond.
-    #[error("the broker's management API does not respond: {0}")]
+    #[error("the broker's management API does not respond: {}; check its address (--api or KITH_RABBIT_API)", with_causes(.0))]
     Unreachable(#[from] reqwest::Error),
     /// The management API must not be called.
     #[error("the broker's management API: {0}")]

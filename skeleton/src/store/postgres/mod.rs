@@ -248,8 +248,12 @@ impl StoreBuilder for PostgresBuilder {
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
         let longest = longest_handler(settings);
-        if longest.is_some_and(|longest| longest >= section.idle_transaction_ms) {
-            let why = "must be longer than every handler_timeout_ms: a handler that is cut off has no outcome";
+        if let Some(longest) = longest.filter(|longest| *longest >= section.idle_transaction_ms) {
+            let why = format!(
+                "is {}, and must be longer than every handler_timeout_ms (one is {longest}): a handler that is cut off has \
+                 no outcome",
+                section.idle_transaction_ms
+            );
             return Err(settings.unusable("store", "idle_transaction_ms", why));
         }
         let sessions = limited(&config, section.statement_timeout_ms, section.idle_transaction_ms);

@@ -88,15 +88,15 @@ pub const REMOVALS: &[Removal] = &[
         without: "a service that does not respond stops requests to all others",
         file: "skeleton/src/messaging/requests/client.rs",
         find: "self.unconfirmed.one_more(R::SERVICE)",
-        replace: "Unconfirmed::default().one_more(R::SERVICE)",
+        replace: "Unconfirmed::new().one_more(R::SERVICE)",
         test: "unresponsive::requests_to_a_service_that_does_not_respond_hold_up_none_to_others",
     },
     Removal {
         name: "unconfirmed-replies",
         without: "a reply queue that does not respond stops the replies of its service to all callers",
         file: "skeleton/src/messaging/requests/replies.rs",
-        find: "self.unconfirmed.one_more(queue.to_owned())",
-        replace: "Unconfirmed::default().one_more(queue.to_owned())",
+        find: "self.unconfirmed.one_more_now(reply.queue.clone())",
+        replace: "Unconfirmed::new().one_more_now(reply.queue.clone())",
         test: "unresponsive::a_reply_queue_that_does_not_respond_holds_up_no_replies_to_others",
     },
     Removal {

@@ -195,7 +195,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/store/postgres/jobs.rs",
         find: "None => lost_jobs::send_cancelled(self, id).await?,",
         replace: "None => {}",
-        test: "jobs::a_lost_job_that_is_cancelled_comes_to_its_end_and_cleans_up",
+        test: "lost_jobs::a_lost_job_that_is_cancelled_comes_to_its_end_and_cleans_up",
     },
     Removal {
         name: "cancel-over-tls",

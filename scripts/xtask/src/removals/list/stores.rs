@@ -121,7 +121,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/store/postgres/V15__ready_messages.sql",
         find: "step_envelope = case new.state when 'parked' then null else step_envelope end",
         replace: "step_envelope = null",
-        test: "jobs::a_lost_job_that_was_noted_as_suspect_is_sent_again",
+        test: "lost_jobs::a_lost_job_that_was_noted_as_suspect_is_sent_again",
     },
     Removal {
         name: "pages-of-lost-jobs",
@@ -129,7 +129,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/service/mend_jobs.rs",
         find: "        if page.is_empty() {",
         replace: "        if page.is_empty() || !lost.is_empty() {",
-        test: "jobs::lost_jobs_behind_many_that_are_not_lost_are_found",
+        test: "lost_jobs::lost_jobs_behind_many_that_are_not_lost_are_found",
     },
     Removal {
         name: "neo4j-library-limit",
