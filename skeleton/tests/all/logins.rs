@@ -222,7 +222,15 @@ async fn the_broker_refuses_a_wrong_password_and_a_missing_virtual_host() {
     let host = with_broker(&store, &format!("{place}/nowhere"), &broker_password("contacts"));
     let host = why_not_started(probe::service(), host).await;
 
-    says(&login, &["the broker cannot be used", "ACCESS_REFUSED", place_of(&url), "broker.url and broker.password"]);
+    says(
+        &login,
+        &[
+            "the broker cannot be used",
+            "ACCESS_REFUSED",
+            place_of(&url),
+            "broker.url (CONTACTS__BROKER__URL) and broker.password",
+        ],
+    );
     says(&host, &["the broker cannot be used", "NOT_ALLOWED", "virtual host nowhere", "check broker.url"]);
     Postgres::remove(store).await;
     world.remove().await;

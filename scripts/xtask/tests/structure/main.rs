@@ -80,7 +80,7 @@ fn events_depend_on_nothing_of_ours_and_the_skeleton_on_events_alone() {
 
 /// The skeleton's modules in layers, from the bottom up. A file may import from its own module and from lower layers.
 const LAYERS: [&[&str]; 10] = [
-    &["causes"],
+    &["causes", "trouble"],
     &["config", "environment", "failure", "stop"],
     &["paging", "panics", "telemetry", "tls"],
     &["store", "supervision"],

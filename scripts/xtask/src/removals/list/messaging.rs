@@ -132,6 +132,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "unresponsive::a_window_larger_than_a_connection_accepts_does_not_block_the_connection",
     },
     Removal {
+        name: "confirmed-messages-count",
+        without: "jobs of one kind go out one after the other for minutes after their queue did not respond",
+        file: "skeleton/src/messaging/apart/progress.rs",
+        find: "self.confirmed + attempt.done.len().max(1)",
+        replace: "self.confirmed + 1",
+        test: "unresponsive::jobs_of_one_kind_go_out_together_again_once_their_queue_responds",
+    },
+    Removal {
         name: "alarms-waited-out",
         without: "an alarm of the broker makes messages be sent twice",
         file: "skeleton/src/messaging/rabbit/link.rs",
