@@ -1,6 +1,15 @@
 //! A queue whose process at the broker does not respond affects only the messages for it.
 
-use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    os::unix::process::CommandExt,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use events::{
     Event, Message,
@@ -295,12 +304,31 @@ async fn an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice() {
     world.remove().await;
 }
 
+/// Counts the messages that are published apart.
+struct Counting {
+    publisher: RabbitPublisher,
+    apart: Arc<AtomicUsize>,
+}
+
+impl Publisher for Counting {
+    async fn publish(&self, window: Vec<Outgoing>) -> Vec<Outcome> {
+        self.publisher.publish(window).await
+    }
+
+    async fn publish_apart(&self, messages: Vec<Outgoing>) -> Vec<Outcome> {
+        self.apart.fetch_add(messages.len(), Ordering::Relaxed);
+        self.publisher.publish_apart(messages).await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_one_kind_go_out_together_again_once_their_queue_responds() {
     let world = World::new().await;
     world.admin().apply(&probe::service().topology_spec(1).topology(), &broker_password("contacts")).await.unwrap();
     let bench = postgres().await;
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(2));
+    let apart = Arc::new(AtomicUsize::new(0));
+    let publisher = Counting { publisher, apart: apart.clone() };
     let mut tx = bench.begin(&[]).await;
     for position in 0..5_000 {
         tx.enqueue(ImportFile { import_id: Uuid::new_v4(), position }).unwrap();
@@ -315,9 +343,10 @@ async fn jobs_of_one_kind_go_out_together_again_once_their_queue_responds() {
     .await;
 
     drop(suspended);
-
-    // One after the other, they would take minutes.
     relaying.has_sent_everything().await;
+
+    let apart = apart.load(Ordering::Relaxed);
+    assert!(apart < 1_000, "{apart} were published apart, one after the other");
     relaying.end().await;
 }
 
