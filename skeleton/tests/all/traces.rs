@@ -32,7 +32,7 @@ async fn how_a_message_fails_is_logged_with_its_trace_at_the_first_and_at_later_
     let logs = Logs::captured();
     let settings = [("retry", "waits_ms", "[50]"), ("retry", "jitter", "0")];
     let app = TestApp::start(probe::service(), &settings).await;
-    for (name, level, lines) in [("refuse", "INFO", 1), ("fail", "WARN", 2), ("panic", "ERROR", 2)] {
+    for (name, level, lines) in [("refuse", "WARN", 1), ("fail", "WARN", 2), ("panic", "ERROR", 2)] {
         let event = registered(name);
         let envelope = app.world().envelope_for(&event);
 
