@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::broker::BrokerSettings;
 pub use self::error::SettingsError;
+pub(crate) use self::names::setting_name;
 pub use self::retry::{RetryOverrides, RetrySettings};
 pub use self::secret::Secret;
 pub use self::sections::{AdminSettings, LifeSettings, LogSettings, RequestSettings};
@@ -36,7 +37,7 @@ pub struct Settings {
     service: String,
     sections: BTreeMap<String, Value>,
     known: Vec<String>,
-    /// Variables that no setting has, and the section that each seems to mean.
+    /// The sections that misspelt variables seem to mean, and the errors to report if the service has them.
     misspelt: Vec<(String, String)>,
 }
 

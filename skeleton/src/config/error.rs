@@ -86,12 +86,8 @@ impl Settings {
         };
         let mut errors: Vec<String> = unknown.map(text).collect();
         // Others may be those of another program, or of a service whose name begins like this one's.
-        let misspelt = self.misspelt.iter().filter(|(_, section)| known.contains(&section.as_str()));
-        errors.extend(misspelt.map(|(variable, section)| {
-            let prefix = format!("{}_", self.service.to_uppercase());
-            let rest = variable.strip_prefix(&prefix).unwrap_or(variable);
-            format!("[{section}] {variable} is not a setting: did you mean {prefix}_{rest}?")
-        }));
+        let misspelt = self.misspelt.iter().filter(|(section, _)| known.contains(&section.as_str()));
+        errors.extend(misspelt.map(|(_, error)| error.clone()));
         errors.sort_unstable();
         errors
     }

@@ -8,24 +8,32 @@ const SIMILAR: f64 = 0.8;
 impl Settings {
     /// Settings of a section with their variables: `store.url (CONTACTS__STORE__URL)`.
     pub(crate) fn names(&self, section: &str, keys: &[&str]) -> String {
-        let of = |key: &str| match self.variable(section, key) {
-            // Whichever sets it: both would be refused.
-            variable if key == "password" => format!("{section}.{key} ({variable} or {variable}_FILE)"),
-            variable => format!("{section}.{key} ({variable})"),
-        };
-        let named = keys.iter().map(|key| of(key));
+        let named = keys.iter().map(|key| setting_name(&self.service, section, key));
         named.collect::<Vec<_>>().join(" and ")
     }
 
     /// The environment variable that sets a value.
     pub(crate) fn variable(&self, section: &str, key: &str) -> String {
-        format!("{}__{section}__{key}", self.service).to_uppercase().replace('.', "__")
+        variable(&self.service, section, key)
     }
 
     /// Where a section is set besides its variables.
     pub(super) fn in_file(&self, section: &str) -> String {
         format!("the section [{section}] in the file that {}_CONFIG names", self.service.to_uppercase())
     }
+}
+
+/// A setting of a service with its variables, as in [`Settings::names`].
+pub(crate) fn setting_name(service: &str, section: &str, key: &str) -> String {
+    match variable(service, section, key) {
+        // Whichever sets it: both would be refused.
+        variable if key == "password" => format!("{section}.{key} ({variable} or {variable}_FILE)"),
+        variable => format!("{section}.{key} ({variable})"),
+    }
+}
+
+fn variable(service: &str, section: &str, key: &str) -> String {
+    format!("{service}__{section}__{key}").to_uppercase().replace('.', "__")
 }
 
 /// A question after a name that does not exist: `, did you mean ...?`. Empty if no known name is similar.

@@ -65,11 +65,14 @@ impl Settings {
     }
 }
 
-/// A variable with one underscore after the service's name and two later, and the section that it seems to mean.
+/// For a variable with one underscore after the service's name and two later: the section that it seems to mean, and the
+/// error.
 fn misspelling(variable: &str, prefix: &str) -> Option<(String, String)> {
     let rest = variable.strip_prefix(prefix)?.strip_prefix('_').filter(|rest| !rest.starts_with('_'))?;
     let (section, _) = rest.split_once("__")?;
-    Some((variable.to_owned(), section.to_lowercase()))
+    let section = section.to_lowercase();
+    let error = format!("[{section}] {variable} is not a setting: did you mean {prefix}__{rest}?");
+    Some((section, error))
 }
 
 /// The error of a file without the lines that quote it: they may hold a password.

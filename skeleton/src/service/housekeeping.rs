@@ -47,9 +47,9 @@ impl<S: Store> Housekeeping<S> {
         Self { tasks: Vec::new() }
     }
 
-    /// Runs a task at the start and then after each period: `async fn(App<S>) -> Result<(), E>`. A failed
-    /// run is logged, if it is the first one in a row, and counted (`housekeeping_runs_total`), and the next one follows after the same period. A run that
-    /// panics is restarted by the service's supervision.
+    /// Runs a task at the start and then after each period: `async fn(App<S>) -> Result<(), E>`. A failed run is counted
+    /// (`housekeeping_runs_total`) and, if it is the first one in a row, logged; the next one follows after the same
+    /// period. A run that panics is restarted by the service's supervision.
     pub fn every<Out, E>(
         mut self,
         period: Duration,

@@ -107,13 +107,13 @@ impl<S: Rebuildable> Service<S> {
         stop: Stop,
     ) -> Result<Rebuilt, TaskError> {
         let projections = self.projections.take().ok_or(RebuildError::NothingToDo)?;
-        let parts = self.assemble(settings.clone(), &Environment::system())?;
+        let parts = self.assemble(settings, &Environment::system())?;
         parts.store.migrate().await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
         connected(&consuming).await.map_err(StartError::Broker)?;
         if !options.dry_run {
-            self.check_numbers(&parts.store, &settings).await?;
+            self.check_numbers(&parts.store, &consuming).await?;
         }
         parts.publisher(&publishing);
         let rebuilding = Rebuilding {

@@ -86,14 +86,19 @@ impl<S: Store> Service<S> {
         let raise = self.sequencing.ok_or(SequencesError::NotNumbered)?;
         let store = self.open_store(settings)?;
         store.migrate().await?;
-        self.raise_to_history(raise, &store, settings, dry_run).await
+        let broker: BrokerSettings = settings.section("broker")?;
+        let (_open, opened) = stop::channel();
+        let login = Login::of_service(self.name, &broker)?;
+        let link = Link::open(login, format!("{} recovering", self.name), Environment::system(), opened);
+        connected(&link).await.map_err(SequencesError::History)?;
+        self.raise_to_history(raise, &store, &link, dry_run).await
     }
 
     /// Stops a task that would publish events under numbers that were used before: the store was lost, or restored from
     /// a backup.
-    pub(super) async fn check_numbers(&self, store: &S, settings: &Settings) -> Result<(), SequencesError> {
+    pub(super) async fn check_numbers(&self, store: &S, link: &Link) -> Result<(), SequencesError> {
         let Some(raise) = self.sequencing else { return Ok(()) };
-        let Recovered { behind, .. } = self.raise_to_history(raise, store, settings, true).await?;
+        let Recovered { behind, .. } = self.raise_to_history(raise, store, link, true).await?;
         if behind == 0 { Ok(()) } else { Err(SequencesError::Behind { service: self.name, behind }) }
     }
 
@@ -101,10 +106,11 @@ impl<S: Store> Service<S> {
         &self,
         raise: Raise<S>,
         store: &S,
-        settings: &Settings,
+        link: &Link,
         dry_run: bool,
     ) -> Result<Recovered, SequencesError> {
-        let LastNumbers { numbers, ignored } = published_numbers(self.name, settings).await?;
+        let last = last_numbers(link, self.name).await;
+        let LastNumbers { numbers, ignored } = last.map_err(SequencesError::History)?;
         let numbers: Vec<(String, i64)> = numbers.into_iter().collect();
         let mut behind = 0;
         for some in numbers.chunks(WINDOW) {
@@ -132,13 +138,4 @@ impl<S: Store> Service<S> {
             Err(error) => Exit::failed(1, error),
         }
     }
-}
-
-async fn published_numbers(service: &str, settings: &Settings) -> Result<LastNumbers, SequencesError> {
-    let broker: BrokerSettings = settings.section("broker")?;
-    let (_open, opened) = stop::channel();
-    let login = Login::of_service(service, &broker)?;
-    let link = Link::open(login, format!("{service} recovering"), Environment::system(), opened);
-    connected(&link).await.map_err(SequencesError::History)?;
-    last_numbers(&link, service).await.map_err(SequencesError::History)
 }

@@ -10,7 +10,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-pub const MIGRATIONS: &[(&str, &str)] = &[(
+const MIGRATIONS: &[(&str, &str)] = &[(
     "V1__steps",
     "create table orders (import_id uuid primary key, what text not null);
      create table steps (import_id uuid not null, step bigint not null, position bigint generated always as identity);
@@ -77,6 +77,15 @@ pub async fn enqueue_again(app: &TestApp<Postgres>, import: Uuid) -> Uuid {
 
 async fn forget_orders(app: &TestApp<Postgres>) {
     app.parts().store.execute("delete from orders", &[]).await.unwrap();
+}
+
+/// An app that runs no jobs, and one job of the given service, which waits in its queue.
+pub async fn with_a_waiting_job(service: Service<Postgres>) -> (TestApp<Postgres>, Uuid, Uuid) {
+    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
+    app.apply_topology(service, &[]).await;
+    let (import, job) = enqueue(&app, None).await;
+    app.sent_everything().await;
+    (app, import, job)
 }
 
 pub async fn cancel(app: &TestApp<Postgres>, job: Uuid) -> bool {
@@ -323,10 +332,7 @@ async fn step_that_kills(_: ImportFile, _: &mut Tx) -> Result<Progress<ImportFil
 
 #[tokio::test]
 async fn a_keyed_job_that_has_killed_its_process_three_times_is_done_in_the_end_and_its_key_is_free() {
-    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
-    app.apply_topology(deadly(), &[]).await;
-    let (import, job) = enqueue(&app, None).await;
-    app.sent_everything().await;
+    let (app, import, job) = with_a_waiting_job(deadly()).await;
     let process = |deaths: u32| {
         let mut command = app.command(std::env::current_exe().unwrap());
         command.args(["jobs::the_process_that_dies", "--exact", "--ignored"]).env("DEATHS", deaths.to_string());

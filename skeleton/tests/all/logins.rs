@@ -15,6 +15,7 @@ use crate::{probe, relaying::subscribes};
 /// Much shorter than `life.startup_timeout_s`, 300 by default.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
+const PASSWORD_SETTING: &str = "store.password (CONTACTS__STORE__PASSWORD or CONTACTS__STORE__PASSWORD_FILE)";
 const WRONG: &str = "a-wrong-password";
 
 fn settings(values: &[(&str, &str, &str)]) -> Settings {
@@ -60,11 +61,7 @@ async fn postgres_refuses_a_wrong_password_and_a_missing_database_with_its_own_w
     let database = settings(&[("store", "url", &format!("{place}/nowhere")), ("store", "password", &password)]);
     let database = why_not_started(probe::service(), database).await;
 
-    let settings = [
-        "store.url (CONTACTS__STORE__URL)",
-        "store.password (CONTACTS__STORE__PASSWORD or CONTACTS__STORE__PASSWORD_FILE)",
-        place_of(&url),
-    ];
+    let settings = ["store.url (CONTACTS__STORE__URL)", PASSWORD_SETTING, place_of(&url)];
     says(&login, &["password authentication failed for user", "(28P01)", "database postgres"]);
     says(&login, &settings);
     says(&database, &["database \"nowhere\" does not exist (3D000)", "database nowhere"]);
@@ -103,24 +100,10 @@ async fn neo4j_refuses_a_wrong_password_and_is_not_asked_until_it_locks_the_user
     let store = Neo4j::migrated_by(&[]).open(&wrong).unwrap();
     for _ in 0..10 {
         let error = store.ping().await.unwrap_err().to_string();
-        says(
-            &error,
-            &[
-                "neo4j: the login is refused",
-                place_of(&url),
-                "store.password (CONTACTS__STORE__PASSWORD or CONTACTS__STORE__PASSWORD_FILE)",
-            ],
-        );
+        says(&error, &["neo4j: the login is refused", place_of(&url), PASSWORD_SETTING]);
     }
 
-    says(
-        &login,
-        &[
-            "neo4j: the login is refused",
-            place_of(&url),
-            "store.password (CONTACTS__STORE__PASSWORD or CONTACTS__STORE__PASSWORD_FILE)",
-        ],
-    );
+    says(&login, &["neo4j: the login is refused", place_of(&url), PASSWORD_SETTING]);
     let right = settings(&[("store", "url", &url), ("store", "password", &password)]);
     let right = Neo4j::migrated_by(&[]).open(&right).unwrap();
     eventually("the right password is accepted", async || {
@@ -140,13 +123,7 @@ async fn elasticsearch_refuses_a_wrong_password() {
     let login = why_not_started(service, settings(&[("store", "url", &url), ("store", "password", WRONG)])).await;
 
     says(&login, &["elasticsearch: the login is refused: security_exception (401)", place_of(&url)]);
-    says(
-        &login,
-        &[
-            "store.url (CONTACTS__STORE__URL)",
-            "store.password (CONTACTS__STORE__PASSWORD or CONTACTS__STORE__PASSWORD_FILE)",
-        ],
-    );
+    says(&login, &["store.url (CONTACTS__STORE__URL)", PASSWORD_SETTING]);
 }
 
 #[tokio::test]

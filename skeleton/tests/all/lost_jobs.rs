@@ -1,14 +1,14 @@
 //! Jobs whose messages were lost with their queue: found, and sent again or ended.
 
 use skeleton::{
-    Postgres, Service,
+    Postgres,
     service::MendOptions,
     store::{JobState, Mended, Store},
     testing::{TestApp, TestStore},
 };
 use uuid::Uuid;
 
-use crate::jobs::{MIGRATIONS, cancel, cleaned, enqueue, enqueue_again, is, limited, record, steps};
+use crate::jobs::{cancel, cleaned, enqueue, enqueue_again, is, limited, record, steps, with_a_waiting_job};
 
 /// Deletes the service's queue with its messages on the broker, and declares it again.
 async fn lose_the_queue(app: &TestApp<Postgres>) {
@@ -28,10 +28,7 @@ async fn mend(app: &TestApp<Postgres>, options: MendOptions) -> Vec<(Uuid, Optio
 
 /// An app that runs no jobs, and one job that was lost with its queue.
 async fn with_a_lost_job() -> (TestApp<Postgres>, Uuid, Uuid) {
-    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
-    app.apply_topology(limited(), &[]).await;
-    let (import, job) = enqueue(&app, None).await;
-    app.sent_everything().await;
+    let (app, import, job) = with_a_waiting_job(limited()).await;
     lose_the_queue(&app).await;
     (app, import, job)
 }
@@ -119,10 +116,7 @@ async fn a_login_that_the_broker_refuses_is_reported_and_nothing_is_mended() {
 
 #[tokio::test]
 async fn a_job_whose_message_is_there_after_all_is_done_once() {
-    let app = TestApp::start(Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS)), &[]).await;
-    app.apply_topology(limited(), &[]).await;
-    let (_, job) = enqueue(&app, None).await;
-    app.sent_everything().await;
+    let (app, _, job) = with_a_waiting_job(limited()).await;
 
     let refused = limited().mend_jobs(app.settings(), at_once()).await.unwrap_err().to_string();
     assert!(refused.contains("1 messages wait in contacts.jobs"), "{refused}");

@@ -6,6 +6,7 @@ mod abandoned;
 mod ahead;
 mod alerts;
 mod auth;
+mod broker_alarm;
 mod clocks;
 mod conformance;
 mod databases;

@@ -47,11 +47,11 @@ use crate::{
 };
 
 /// More messages than one subject has, and fewer than the broker's connection accepts for a channel that waits.
-const MANY: usize = 100;
+pub const MANY: usize = 100;
 
 /// Evaluates an Erlang expression in the broker that `deploy/native` has started, as the broker's user. Blocks its thread
 /// for seconds on a busy machine: the tests have a second one, which sends heartbeats.
-fn evaluate(expression: &str) {
+pub fn evaluate(expression: &str) {
     let run = std::env::var("KITH_RUN").unwrap();
     let pid = std::fs::read_to_string(format!("{run}/pid/rabbitmq")).unwrap();
     let process = format!("/proc/{}", pid.split_whitespace().next().unwrap());
@@ -230,78 +230,13 @@ async fn a_window_larger_than_a_connection_accepts_does_not_block_the_connection
     world.remove().await;
 }
 
-fn outgoing<E: Event + serde::Serialize>(world: &World, event: &E) -> Outgoing {
+pub fn outgoing<E: Event + serde::Serialize>(world: &World, event: &E) -> Outgoing {
     Outgoing {
         exchange: "events.contacts".to_owned(),
         routing_key: E::KEY.to_owned(),
         envelope: world.envelope_for(event),
         body: serde_json::to_vec(event).unwrap().into(),
     }
-}
-
-/// An alarm of the broker, as the connections of one virtual host see it, until this is dropped.
-struct Alarmed(String);
-
-impl Alarmed {
-    fn raise(world: &World) -> Self {
-        Self::tell(world.vhost(), true);
-        Self(world.vhost().to_owned())
-    }
-
-    /// What the broker tells each of its connections when its memory runs low.
-    fn tell(vhost: &str, is_raised: bool) {
-        evaluate(&format!(
-            "[Pid ! {{conserve_resources, memory, {is_raised}}} || Pid <- rabbit_networking:local_connections(), \
-             (catch rabbit_reader:info(Pid, [vhost])) =:= [{{vhost, <<\"{vhost}\">>}}]]."
-        ));
-    }
-}
-
-impl Drop for Alarmed {
-    fn drop(&mut self) {
-        Self::tell(&self.0, false);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice() {
-    let world = World::new().await;
-    subscribes(&world, "contacts", &[]).await;
-    subscribes(&world, "network", &[ContactRemoved::KEY]).await;
-    let link = world.link("contacts", "publishing");
-    let publisher = RabbitPublisher::new(link, Duration::from_secs(1));
-    let event = || ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
-    assert_eq!(publisher.publish(vec![outgoing(&world, &event())]).await, [Outcome::Confirmed]);
-    let before = connected(&world, "contacts publishing").await;
-    let window: Vec<Outgoing> = (0..MANY).map(|_| outgoing(&world, &event())).collect();
-
-    let alarmed = Alarmed::raise(&world);
-    let mut publishing = tokio::spawn(async move { publisher.publish(window).await });
-    eventually("the connection is blocked", async || {
-        match metrics_text().contains("broker_blocked{connection=\"contacts publishing\"} 1") {
-            true => Ok(()),
-            false => Err("it is not".to_owned()),
-        }
-    })
-    .await;
-    // Several times the limit for a confirm.
-    let ended = tokio::time::timeout(Duration::from_secs(4), &mut publishing).await;
-    assert!(ended.is_err(), "the messages count as unconfirmed: {ended:?}");
-    drop(alarmed);
-
-    assert_eq!(publishing.await.unwrap(), vec![Outcome::Confirmed; MANY]);
-    assert_eq!(connections(&world, "contacts publishing").await, before, "the connection was replaced");
-    let mut arrived = RabbitDeliveries::new(world.link("network", "consuming"), "network.events".to_owned(), 200);
-    let mut count = 0;
-    while count < MANY + 1 {
-        for message in arrived.next(MANY).await {
-            arrived.acknowledge_through(&message).await;
-            count += 1;
-        }
-    }
-    let more = tokio::time::timeout(Duration::from_secs(1), arrived.next(MANY)).await;
-    assert!(more.is_err() && count == MANY + 1, "a message was sent twice");
-    world.remove().await;
 }
 
 /// Counts the messages that are published apart, and is as slow with each as a broker under load.
@@ -400,7 +335,7 @@ async fn the_end_of_the_connection_for_messages_apart_says_nothing_about_them() 
 }
 
 /// The connections with this name, each with its ports.
-async fn connections(world: &World, name: &str) -> Vec<String> {
+pub async fn connections(world: &World, name: &str) -> Vec<String> {
     let connections = world.admin().get("connections").await.unwrap();
     let is_meant = |connection: &&serde_json::Value| {
         connection["vhost"] == world.vhost() && connection["client_properties"]["connection_name"] == name
@@ -410,7 +345,7 @@ async fn connections(world: &World, name: &str) -> Vec<String> {
 }
 
 /// The same, as soon as there is one: the broker lists new ones some seconds late.
-async fn connected(world: &World, name: &str) -> Vec<String> {
+pub async fn connected(world: &World, name: &str) -> Vec<String> {
     eventually("a connection is listed", async || match connections(world, name).await {
         none if none.is_empty() => Err(format!("none is named {name}")),
         connections => Ok(connections),

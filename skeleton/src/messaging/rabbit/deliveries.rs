@@ -66,20 +66,20 @@ impl RabbitDeliveries {
 
     /// Waits for a consumer. `None` if the queue was deleted, where that is expected.
     async fn opened(&mut self) -> Option<&mut OpenChannel> {
-        let (mut told, mut pause) = (None, PAUSE);
+        let (mut reported, mut pause) = (None, PAUSE);
         while self.open.is_none() {
             match self.try_open().await {
                 Ok(open) => {
                     self.open = Some(open);
-                    if std::mem::take(&mut self.was_lost) || told.is_some() {
+                    if std::mem::take(&mut self.was_lost) || reported.is_some() {
                         info!(queue = self.queue, "consuming the queue again");
                     }
                 }
                 Err(error) if self.may_go && error.is_missing() => return None,
                 Err(error) => {
-                    if told.as_ref() != Some(&error) {
+                    if reported.as_ref() != Some(&error) {
                         self.tell(&error);
-                        told = Some(error);
+                        reported = Some(error);
                     }
                     tokio::time::sleep(pause).await;
                     if self.own_link.is_some() {

@@ -7,7 +7,7 @@ use lapin::{
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
 };
 
-use crate::causes::with_causes;
+use crate::{causes::with_causes, config::setting_name};
 
 /// Why a call to the broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,13 +47,10 @@ impl BrokerError {
     /// Adds the server to the error of an attempt to connect.
     pub(crate) fn located(self, place: &str, user: &str) -> Self {
         match self {
-            Self::AccessRefused(why) => {
-                let variable = format!("{}__BROKER__PASSWORD", user.to_uppercase());
-                Self::AccessRefused(format!(
-                    "{why}: {place} and broker.password ({variable} or {variable}_FILE); `topology apply` creates the user \
-                     before the first start"
-                ))
-            }
+            Self::AccessRefused(why) => Self::AccessRefused(format!(
+                "{why}: {place} and {}; `topology apply` creates the user before the first start",
+                setting_name(user, "broker", "password")
+            )),
             Self::NotAllowed(why) => Self::NotAllowed(format!("{why}: {place}")),
             Self::Refused(why) => Self::Refused(format!("{why}: {place}")),
             Self::Connection(why) => Self::Connection(format!("{why}: {place}")),

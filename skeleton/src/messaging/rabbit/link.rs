@@ -97,7 +97,7 @@ impl Link {
     }
 
     /// Waits for the end of an alarm.
-    pub(super) async fn unblocked(&self) {
+    async fn unblocked(&self) {
         // An error means that the process is stopping.
         let _ = self.alarm.clone().wait_for(|alarm| !matches!(alarm, Alarm::Raised)).await;
     }
@@ -143,11 +143,13 @@ impl Link {
         }
     }
 
-    /// Waits for a connection and opens a channel on it. The number is the connection's generation.
+    /// Waits for a connection, and for the end of an alarm, and opens a channel on it. The number is the connection's generation.
     ///
     /// # Errors
     /// If the broker refuses the channel, or the link was stopped.
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), BrokerError> {
+        // The broker would not open it.
+        self.unblocked().await;
         let live = self.live().await?;
         match answered(live.connection.create_channel()).await {
             Ok(channel) => Ok((channel, live.generation)),

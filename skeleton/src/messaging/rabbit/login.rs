@@ -9,7 +9,11 @@ use lapin::{
 };
 
 use super::{BrokerError, answered_within};
-use crate::{config::BrokerSettings, failure::StoreError, tls::Tls};
+use crate::{
+    config::{BrokerSettings, setting_name},
+    failure::StoreError,
+    tls::Tls,
+};
 
 /// The maximum frame size on connections that only send. lapin keeps room for 32 frames in each direction of each
 /// connection: with the broker's own 128 kB that would be 8 MB more, touched again and again. Connections that receive
@@ -99,7 +103,7 @@ impl Login {
     fn place(&self) -> String {
         let AMQPUri { authority, vhost, .. } = &self.uri;
         let (host, port, user) = (&authority.host, authority.port, &authority.userinfo.username);
-        let prefix = user.to_uppercase();
-        format!("{host}:{port}, virtual host {vhost}, user {user}: check broker.url ({prefix}__BROKER__URL)")
+        let setting = setting_name(user, "broker", "url");
+        format!("{host}:{port}, virtual host {vhost}, user {user}: check {setting}")
     }
 }

@@ -222,8 +222,6 @@ impl RabbitPublisher {
     }
 
     async fn publish_one_apart(&self, link: &Link, message: &Outgoing) -> Outcome {
-        // The broker would not open the channel.
-        link.unblocked().await;
         let publishing = self.publish_over(link, message);
         match link.responded(Instant::now() + APART_TIMEOUT, APART_TIMEOUT, publishing).await {
             Some(Ok(outcome)) => outcome,

@@ -231,12 +231,12 @@ fn refused(failure: Failure) -> Problem {
 async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Option<ReplyQueue>>>, stop: Stop) {
     announce.send_replace(None);
     let replies = async {
-        let mut told = None;
+        let mut reported = None;
         loop {
             let first = (requests.environment.fraction() * REPLY_QUEUES as f64) as usize;
             match claim(&requests.service, first, &link).await {
                 Ok((_channel, queue, mut consumer)) => {
-                    if told.take().is_some() {
+                    if reported.take().is_some() {
                         info!("receiving replies works again");
                     }
                     announce.send_replace(Some(queue));
@@ -247,9 +247,9 @@ async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Opt
                 }
                 Err(error) => {
                     let text = error.to_string();
-                    if told.as_ref() != Some(&text) {
+                    if reported.as_ref() != Some(&text) {
                         warn!(%error, "failed to receive replies; retrying");
-                        told = Some(text);
+                        reported = Some(text);
                     }
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }

@@ -14,6 +14,9 @@ mod replies;
 mod server;
 mod unconfirmed;
 
+use std::{hash::Hash, num::NonZeroU32};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use lapin::{BasicProperties, types::ShortString};
 
 pub use client::{RequestOptions, Requests};
@@ -27,6 +30,11 @@ const PROBLEM_JSON: &str = "application/problem+json";
 /// The exchange of a service's replies.
 pub(crate) fn reply_exchange(caller: &str) -> String {
     format!("replies.{caller}")
+}
+
+/// Limits log lines about one thing to one a minute.
+fn once_a_minute<K: Clone + Eq + Hash>() -> DefaultKeyedRateLimiter<K> {
+    RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN))
 }
 
 /// The properties of a reply: the request id, the user, and the content type. No envelope: it would not be read, and the broker

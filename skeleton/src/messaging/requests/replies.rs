@@ -1,23 +1,20 @@
 //! Sending replies.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::DefaultKeyedRateLimiter;
 use lapin::{BasicProperties, Confirmation};
 use metrics::counter;
 use tracing::warn;
 
 use super::{
-    reply_exchange,
+    once_a_minute, reply_exchange,
     unconfirmed::{OneMore, Permits, Unconfirmed},
 };
 use crate::{
     messaging::rabbit::{BrokerError, Link, Sender, TIMEOUT, send},
     store::checks::MAX_REPLY,
 };
-
-/// Lost replies to one queue are logged at most once in this time.
-const BETWEEN_LOGS: Duration = Duration::from_secs(60);
 
 /// Sends replies over one channel. A reply queue that does not respond holds up no replies to others: at most 100 to it
 /// are unconfirmed. Further ones wait, at most as many as fit into the largest reply; the rest is lost.
@@ -26,6 +23,7 @@ pub(super) struct Replies {
     unconfirmed: Unconfirmed,
     /// The bytes of replies that may wait.
     waiting: Permits,
+    /// Limits the log lines about each queue.
     logs: DefaultKeyedRateLimiter<String>,
 }
 
@@ -54,12 +52,11 @@ enum Lost {
 
 impl Replies {
     pub(super) fn new(link: Link) -> Self {
-        let quota = Quota::with_period(BETWEEN_LOGS).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
         Self {
             sender: Sender::new(link),
             unconfirmed: Unconfirmed::new(),
             waiting: Permits::new(MAX_REPLY),
-            logs: RateLimiter::keyed(quota),
+            logs: once_a_minute(),
         }
     }
 
@@ -70,11 +67,9 @@ impl Replies {
 
     /// Sends a reply. Does not wait for its confirm, nor for those before it.
     pub(super) async fn send(self: &Arc<Self>, reply: ReplyTo) {
-        let Some(unconfirmed) = self.unconfirmed.one_more_now(reply.queue.clone()) else {
-            return self.send_later(reply);
-        };
-        if let Err(why) = self.publish(&reply, unconfirmed).await {
-            self.lost(&reply.request, &reply.queue, &why);
+        match self.unconfirmed.one_more_now(reply.queue.clone()) {
+            Some(unconfirmed) => self.publish(reply, unconfirmed).await,
+            None => self.send_later(reply),
         }
     }
 
@@ -86,22 +81,19 @@ impl Replies {
         let replies = self.clone();
         tokio::spawn(async move {
             let unconfirmed = replies.unconfirmed.one_more(reply.queue.clone());
-            let sent = match tokio::time::timeout(reply.time_left, unconfirmed).await {
-                Ok(Some(unconfirmed)) => replies.publish(&reply, unconfirmed).await,
-                _ => Err(Lost::NotTaken),
-            };
-            drop(waiting);
-            if let Err(why) = sent {
-                replies.lost(&reply.request, &reply.queue, &why);
+            match tokio::time::timeout(reply.time_left, unconfirmed).await {
+                Ok(Some(unconfirmed)) => replies.publish(reply, unconfirmed).await,
+                _ => replies.lost(&reply.request, &reply.queue, &Lost::NotTaken),
             }
+            drop(waiting);
         });
     }
 
-    async fn publish(self: &Arc<Self>, reply: &ReplyTo, unconfirmed: OneMore) -> Result<(), Lost> {
-        let ReplyTo { caller, queue, body, properties, .. } = reply;
+    async fn publish(self: &Arc<Self>, reply: ReplyTo, unconfirmed: OneMore) {
+        let ReplyTo { request, caller, queue, body, properties, .. } = reply;
         let sending = async {
             let (channel, generation) = self.sender.channel().await?;
-            match send(&channel, &reply_exchange(caller), queue, body, properties.clone()).await {
+            match send(&channel, &reply_exchange(&caller), &queue, &body, properties).await {
                 Ok(confirm) => Ok((channel, confirm)),
                 Err(error) => {
                     self.sender.give_up(generation).await;
@@ -110,9 +102,12 @@ impl Replies {
             }
         };
         // The caller does not wait longer.
-        let sent = tokio::time::timeout(TIMEOUT, sending).await;
-        let (channel, confirm) = sent.map_err(|_| BrokerError::Timeout(TIMEOUT))??;
-        let (replies, request, queue) = (self.clone(), reply.request.clone(), queue.clone());
+        let sent = tokio::time::timeout(TIMEOUT, sending).await.unwrap_or(Err(BrokerError::Timeout(TIMEOUT)));
+        let (channel, confirm) = match sent {
+            Ok(sent) => sent,
+            Err(error) => return self.lost(&request, &queue, &Lost::Broker(error)),
+        };
+        let replies = self.clone();
         tokio::spawn(async move {
             match unconfirmed.confirmed(&channel, confirm).await {
                 Some(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(_))) => {
@@ -123,7 +118,6 @@ impl Replies {
                 Some(Ok(Confirmation::Ack(None) | Confirmation::NotRequested)) | None => {}
             }
         });
-        Ok(())
     }
 
     fn lost(&self, request: &str, queue: &str, why: &Lost) {

@@ -16,6 +16,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tracing::{Instrument, error, warn};
 
 use super::{
+    once_a_minute,
     replies::{Replies, ReplyTo},
     reply_properties,
 };
@@ -41,15 +42,13 @@ const DEFAULT_TIME: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Dropped requests of one name are logged at most once in this time, for each reason.
-const BETWEEN_DROP_LOGS: Duration = Duration::from_secs(60);
-
 /// Serves the requests of one service.
 pub struct Server<S: Store> {
     service: Arc<ServiceContext>,
     store: S,
     answers: RequestHandlers<S>,
     limits: DefaultKeyedRateLimiter<String>,
+    /// Limits the log lines about dropped requests of each name and reason.
     drop_logs: DefaultKeyedRateLimiter<(String, &'static str)>,
     settings: RequestSettings,
     callers: Vec<String>,
@@ -79,14 +78,13 @@ impl<S: Store> Server<S> {
     pub fn new(service: Arc<ServiceContext>, store: S, answers: RequestHandlers<S>, settings: RequestSettings) -> Self {
         let per_second = NonZeroU32::new(settings.per_caller_per_second).unwrap_or(NonZeroU32::MIN);
         let queue = format!("{}.requests", service.name);
-        let drop_logs = Quota::with_period(BETWEEN_DROP_LOGS).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
         Self {
             service,
             store,
             callers: answers.callers(),
             answers,
             limits: RateLimiter::keyed(Quota::per_second(per_second)),
-            drop_logs: RateLimiter::keyed(drop_logs),
+            drop_logs: once_a_minute(),
             settings,
             queue,
         }

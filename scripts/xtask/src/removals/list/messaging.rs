@@ -145,7 +145,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/messaging/rabbit/link.rs",
         find: "Ok(Alarm::Ended(at)) if *at + limit > until => until = *at + limit,",
         replace: "Ok(Alarm::Ended(at)) if *at < Instant::now() - limit * 1000 => until = *at + limit,",
-        test: "unresponsive::an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice",
+        test: "broker_alarm::an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice",
     },
     Removal {
         name: "retries-on-trial",
