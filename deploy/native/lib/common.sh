@@ -4,6 +4,8 @@
 
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)"
 NATIVE="$REPOSITORY/deploy/native"
+# shellcheck source=/dev/null # generated
+source "$NATIVE/lib/services_table.sh"
 KITH_RUN="$(realpath -m "${KITH_RUN:-$REPOSITORY/.run}")"
 # remembered FILE DEFAULT
 remembered() { cat "$KITH_RUN/$1" 2>/dev/null || echo "$2"; }
@@ -111,19 +113,34 @@ with_lock() {
     "$@"
 }
 
+# The services whose store is of this kind.
+services_on() {
+    local service
+    for service in "${SERVICES[@]}"; do
+        [[ "${STORE_OF[$service]}" != "$1" ]] || echo "$service"
+    done
+}
+
 # --- secrets ---------------------------------------------------------------------------------
 
 secret() { cat "$SECRETS/$1"; }
 
 make_secrets() {
-    local service name names=(postgres.admin rabbitmq.admin neo4j elastic demo.broker network.pepper)
-    for service in gateway accounts contacts network search notifications; do
+    local service secret name names=(postgres.admin rabbitmq.admin neo4j elastic demo.broker)
+    for service in "${SERVICES[@]}"; do
         names+=("$service.store" "$service.broker")
+        for secret in ${SECRETS_OF[$service]:-}; do
+            name="$service.${secret%:*}"
+            case "${secret#*:}" in
+                random) names+=("$name") ;;
+                ed25519) [[ -s "$SECRETS/$name" ]] || openssl genpkey -algorithm ed25519 | write_secret "$name" ;;
+                *) die "services/$service/service.toml: this script cannot make a secret of the kind ${secret#*:}" ;;
+            esac
+        done
     done
     for name in "${names[@]}"; do
         [[ -s "$SECRETS/$name" ]] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' | write_secret "$name"
     done
-    [[ -s "$SECRETS/accounts.signing_key" ]] || openssl genpkey -algorithm ed25519 | write_secret accounts.signing_key
 }
 
 write_secret() {

@@ -2,8 +2,6 @@
 # shellcheck disable=SC2034 # servers.env contains these variables; it is written by their names
 # Users and databases on our own or on external servers; each service can access only its own.
 
-POSTGRES_SERVICES=(gateway accounts contacts notifications)
-
 # The external servers, recorded before our own addresses fill the gaps. Our own, from a sourced servers.env, are
 # skipped.
 given() { [[ "$(url_place "$2")" == "127.0.0.1:$(port_of "$1")" ]] || echo "$2"; }
@@ -16,7 +14,7 @@ brought() { [[ -n "${GIVEN[$1]}" ]]; }
 
 # The address of each server, and the passwords of users that belong to a service.
 set_addresses() {
-    local host=127.0.0.1
+    local service host=127.0.0.1
     brought postgres || KITH_POSTGRES_URL="postgres://kith_admin:$(secret postgres.admin)@$host:$(port_of postgres)/postgres"
     brought rabbitmq || KITH_AMQP_URL="amqp://kith-admin:$(secret rabbitmq.admin)@$host:$(port_of rabbitmq)/%2f"
     brought rabbitmq || KITH_RABBIT_API="http://kith-admin:$(secret rabbitmq.admin)@$host:$(port_of rabbitmq-api)"
@@ -26,8 +24,8 @@ set_addresses() {
     set_test_addresses
     # The authorities of external servers whose certificates no public authority has signed.
     KITH_TLS_CA="${KITH_TLS_CA:-}"
-    # Neo4j Community has no roles: the service network is its only user.
-    url_password "$KITH_NEO4J_URL" | write_secret network.store
+    # Neo4j Community has no roles: its service is its only user.
+    for service in $(services_on neo4j); do url_password "$KITH_NEO4J_URL" | write_secret "$service.store"; done
 }
 
 # Our own servers with TLS, for the tests. The certificate names localhost, not the address.
@@ -94,7 +92,7 @@ elastic_api() { call_with_login "$KITH_ELASTICSEARCH_URL" "$@"; }
 # Of the servers that run: others may be started later.
 provision_all() {
     ! is_there postgres || provision_postgres || die "could not create the databases; see $LOG/postgres.log"
-    ! is_there elasticsearch || provision_elasticsearch || die "could not create the search user; see $LOG/elasticsearch.log"
+    ! is_there elasticsearch || provision_elasticsearch || die "could not create the users of the indices; see $LOG/elasticsearch.log"
 }
 
 is_there() { brought "$1" || running "$1"; }
@@ -104,7 +102,7 @@ provision_postgres() {
     local service
     {
         echo "revoke connect on database postgres, template1 from public;"
-        for service in "${POSTGRES_SERVICES[@]}"; do
+        for service in $(services_on postgres); do
             cat <<SQL
 select 'create role $service login' where not exists (select from pg_roles where rolname = '$service') \\gexec
 alter role $service nosuperuser nocreatedb nocreaterole password '$(secret "$service.store")';
@@ -122,8 +120,11 @@ SQL
 
 # The service has all rights on its own indices, and none on others.
 provision_elasticsearch() {
-    elastic_put role/search '{"cluster":["monitor"],"indices":[{"names":["search-*"],"privileges":["manage","read","write"]}]}' &&
-        elastic_put user/search "{\"password\":\"$(secret search.store)\",\"roles\":[\"search\"]}"
+    local service
+    for service in $(services_on elasticsearch); do
+        elastic_put "role/$service" '{"cluster":["monitor"],"indices":[{"names":["'"$service"'-*"],"privileges":["manage","read","write"]}]}' &&
+            elastic_put "user/$service" "{\"password\":\"$(secret "$service.store")\",\"roles\":[\"$service\"]}" || return
+    done
 }
 
 # After the first start, the index that holds users may still be opening.

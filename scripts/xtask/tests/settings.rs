@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test should fail on an unexpected value")]
 
+#[macro_use]
+mod every_service;
+
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
@@ -63,12 +66,12 @@ fn shows_no_password<S: Store>(service: &Service<S>) {
 
 #[test]
 fn the_settings_of_every_service_are_displayed_without_passwords() {
-    shows_no_password(&accounts::service());
-    shows_no_password(&contacts::service());
-    shows_no_password(&gateway::service());
-    shows_no_password(&network::service());
-    shows_no_password(&notifications::service());
-    shows_no_password(&search::service());
+    macro_rules! check {
+        ($service:ident) => {
+            shows_no_password(&$service::service())
+        };
+    }
+    every_service!(check);
 }
 
 #[test]
@@ -157,12 +160,12 @@ async fn tells_no_password<S: Store>(service: fn() -> Service<S>) {
 async fn errors_and_logs_of_a_wrong_url_do_not_have_its_password() {
     let logs = Logs::captured();
 
-    tells_no_password(accounts::service).await;
-    tells_no_password(contacts::service).await;
-    tells_no_password(gateway::service).await;
-    tells_no_password(network::service).await;
-    tells_no_password(notifications::service).await;
-    tells_no_password(search::service).await;
+    macro_rules! check {
+        ($service:ident) => {
+            tells_no_password($service::service).await
+        };
+    }
+    every_service!(check);
 
     let lines = logs.containing(PASSWORD);
     assert!(lines.is_empty(), "{lines:?}");

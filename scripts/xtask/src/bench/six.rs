@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{load, programs, report::Report};
 use crate::{
-    native::{self, SERVICES},
+    native::{self, service_names},
     public::{Session, good, id_of, known_to_network, sign_up},
     usage::memory,
 };
@@ -24,7 +24,8 @@ pub struct Six;
 impl Six {
     /// Starts them. Returns `None` and adds a note if they are not built.
     pub async fn start(row: &str, report: &mut Report) -> Result<Option<Self>> {
-        let missing: Vec<_> = SERVICES.into_iter().filter(|service| !programs().join(service).exists()).collect();
+        let missing: Vec<_> =
+            service_names()?.into_iter().filter(|service| !programs().join(service).exists()).collect();
         if !missing.is_empty() {
             let (folder, missing) = (programs(), missing.join(", "));
             report.notes.push(format!("{row}: skipped, not built in {}: {missing}", folder.display()));
@@ -44,7 +45,7 @@ impl Six {
     /// The current or peak memory of each service (`VmRSS:`, `VmHWM:`), in megabytes.
     pub fn memory(&self, line: &str) -> Result<Vec<(&'static str, f64)>> {
         let of = |service: &&str| memory(native::pid_of(&run_folder(), service)?.parse()?, line);
-        SERVICES.into_iter().map(|service| Ok((service, of(&service)?))).collect()
+        service_names()?.into_iter().map(|service| Ok((service, of(&service)?))).collect()
     }
 
     /// Signs up a member with one contact, and waits until all services know them.

@@ -14,7 +14,7 @@ use super::{
     stage::Stage,
 };
 use crate::{
-    native::SERVICES,
+    native::service_names,
     trial::{Flow, TALLY, processes},
     wait::until,
 };
@@ -216,14 +216,14 @@ async fn closed_by_force(stage: &mut Stage) -> Result<Played> {
     let after = held.last().context("no connections were closed")?;
     ensure!(closed > CLOSINGS, "only {closed} connections were closed");
     // Load may have enlarged a pool; a leak grows with each closing, in seven processes.
-    let most = before + 10 * SERVICES.len();
+    let most = before + 10 * service_names()?.len();
     ensure!(*after < most, "open files and threads of the services have grown: {before} before, then {held:?}");
     Ok(played.with(format!("{closed} connections closed; files and threads {before} before, {after} after")))
 }
 
 fn files_and_threads(stage: &Stage) -> Result<usize> {
     let mut count = 0;
-    for service in SERVICES {
+    for service in service_names()? {
         let pid = stage.system.pid(service)?;
         for folder in ["fd", "task"] {
             count += std::fs::read_dir(format!("/proc/{pid}/{folder}"))?.count();

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use futures::FutureExt;
+use kith_cli::Store;
 use rand::{RngExt, rngs::StdRng};
 
 use super::{
     callers::asking, database_tests, full_disk, parked, played::Played, row::Row, server::Server, stage::Stage,
 };
 use crate::{
-    native,
-    trial::{connect, processes},
+    native::{self, services_on},
+    trial::{TALLY, connect, processes},
 };
 
 /// How long sessions are terminated in row 40, once a second.
@@ -63,10 +64,10 @@ async fn sessions_cut(stage: &mut Stage) -> Result<Played> {
 
 /// Terminates a random third of the services' sessions.
 async fn cut_some(client: &tokio_postgres::Client, rng: &mut StdRng) -> Result<()> {
+    let databases = [services_on(Store::Postgres)?, vec![TALLY]].concat();
     let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-        where datname in ('accounts', 'contacts', 'gateway', 'notifications', 'tally')
-            and hashint4(pid + $1) % 3 = 0 and pid <> pg_backend_pid()";
-    client.query_one(sql, &[&rng.random_range(0..1000i32)]).await?;
+        where datname = any($1) and hashint4(pid + $2) % 3 = 0 and pid <> pg_backend_pid()";
+    client.query_one(sql, &[&databases, &rng.random_range(0..1000i32)]).await?;
     Ok(())
 }
 

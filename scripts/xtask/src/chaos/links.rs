@@ -6,7 +6,7 @@ use skeleton::testing::{Fault, Proxy};
 
 use super::{server::Server, stage::Stage};
 use crate::{
-    native::{SERVICES, ServiceProgram},
+    native::{ServiceProgram, service_names},
     trial::processes,
 };
 
@@ -19,7 +19,7 @@ impl Links {
         let links = Self::set(stage).await?;
         let outcome = run(stage, &links).await;
         links.heal();
-        for service in SERVICES {
+        for service in service_names()? {
             start_anew(stage, service, &[]).await?;
         }
         outcome
@@ -27,7 +27,7 @@ impl Links {
 
     async fn set(stage: &mut Stage) -> Result<Self> {
         let mut links = Vec::new();
-        for service in SERVICES {
+        for service in service_names()? {
             let program = ServiceProgram::of(service).await?;
             let mut settings = Vec::new();
             for (server, section) in [(Server::Broker, "BROKER__URL"), (Server::of_store(service), "STORE__URL")] {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::{played::Played, stage::Stage};
-use crate::native::{SERVICES, ServiceProgram};
+use crate::native::{ServiceProgram, service_names};
 
 /// Runs `play`; afterwards no additional message may be parked.
 pub async fn none_more(stage: &mut Stage, play: impl AsyncFnOnce(&mut Stage) -> Result<Played>) -> Result<Played> {
@@ -21,7 +21,7 @@ pub async fn none_more(stage: &mut Stage, play: impl AsyncFnOnce(&mut Stage) -> 
 /// The ids of the parked messages of all six services.
 async fn parked() -> Result<HashSet<String>> {
     let mut ids = HashSet::new();
-    for service in SERVICES {
+    for service in service_names()? {
         let said = ServiceProgram::of(service).await?.run(&["parked", "list", "--json", "--limit", "1000"]).await?;
         let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         ids.extend(

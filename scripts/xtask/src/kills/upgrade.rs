@@ -14,7 +14,7 @@ use serde::Serialize;
 use skeleton::messaging::topology::Admin;
 
 use crate::{
-    native::{self, SERVICES, ServiceProgram},
+    native::{self, ServiceProgram, service_names},
     trial::{Counting, Flow, Ledger, flow::BOOK},
 };
 
@@ -68,7 +68,7 @@ impl Upgrade {
     /// Upgrades each service, in random order and at random moments.
     async fn upgrade(&self, to: &Path) -> Result<Vec<&'static str>> {
         let mut rng = StdRng::seed_from_u64(self.seed);
-        let mut order = SERVICES.to_vec();
+        let mut order = service_names()?;
         order.shuffle(&mut rng);
         for service in &order {
             tokio::time::sleep(Duration::from_millis(rng.random_range(500..3000))).await;
@@ -82,12 +82,12 @@ impl Upgrade {
 /// Starts the previous build as on a fresh system: without the next build's bindings and parked messages.
 async fn begin_with(build: &Path) -> Result<()> {
     let admin = Admin::new(&native::setting("KITH_RABBIT_API")?, "/");
-    for service in SERVICES {
+    for service in service_names()? {
         native::run(native::script("services").args(["stop", service])).await?;
         admin.delete(&format!("queues/%2F/{service}.events")).await?;
         ServiceProgram::of(service).await?.run(&["parked", "drop", "--all", "--yes", "--by", "upgrade"]).await?;
     }
-    for service in SERVICES {
+    for service in service_names()? {
         replace(service, build).await?;
     }
     Ok(())
@@ -104,7 +104,7 @@ async fn replace(service: &str, build: &Path) -> Result<()> {
 
 async fn parked() -> Result<usize> {
     let mut count = 0;
-    for service in SERVICES {
+    for service in service_names()? {
         let list = ServiceProgram::of(service).await?.run(&["parked", "list", "--json"]).await?;
         print!("{list}");
         count += list.lines().filter(|line| line.starts_with('{')).count();

@@ -6,9 +6,11 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
+use kith_cli::{Service, Store};
 use tokio::process::Command;
 
 pub use service_program::{ServiceProgram, program};
@@ -76,5 +78,23 @@ pub async fn run(script: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The six services.
-pub const SERVICES: [&str; 6] = ["accounts", "contacts", "network", "search", "notifications", "gateway"];
+/// The services of this repository, in the order of their admin ports.
+pub fn services() -> Result<&'static [Service]> {
+    static SERVICES: OnceLock<Vec<Service>> = OnceLock::new();
+    if let Some(services) = SERVICES.get() {
+        return Ok(services);
+    }
+    let services = kith_cli::services(&repository())?;
+    Ok(SERVICES.get_or_init(|| services))
+}
+
+/// Their names.
+pub fn service_names() -> Result<Vec<&'static str>> {
+    Ok(services()?.iter().map(|service| service.name.as_str()).collect())
+}
+
+/// The names of those whose store is of this kind.
+pub fn services_on(store: Store) -> Result<Vec<&'static str>> {
+    let chosen = services()?.iter().filter(|service| service.store == store);
+    Ok(chosen.map(|service| service.name.as_str()).collect())
+}

@@ -15,7 +15,7 @@ use lapin::{
 use skeleton::messaging::{rabbit::BrokerError, topology::Admin};
 
 use super::{address, secret};
-use crate::native::{SERVICES, repository, setting};
+use crate::native::{repository, service_names, setting};
 
 /// Every queue and exchange of another service.
 pub async fn refuses(service: &str) -> Result<usize> {
@@ -24,7 +24,7 @@ pub async fn refuses(service: &str) -> Result<usize> {
         .await
         .with_context(|| format!("{service} cannot sign in to the broker"))?;
     let mut refused = 0;
-    for other in SERVICES.into_iter().filter(|other| *other != service) {
+    for other in service_names()?.into_iter().filter(|other| *other != service) {
         for exchange in [format!("events.{other}"), format!("jobs.{other}")] {
             let published = publishing(&connection, &exchange).await;
             ensure!(is_refusal(published, &exchange)?, "{service} can publish to {exchange}");

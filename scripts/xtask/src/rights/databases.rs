@@ -1,12 +1,11 @@
 //! Postgres and Elasticsearch: databases and indices of other services.
 
 use anyhow::{Context, Result, anyhow, ensure};
+use kith_cli::Store;
 use tokio_postgres::{NoTls, error::SqlState};
 
 use super::{address, secret};
-
-/// The services whose store is Postgres.
-const ON_POSTGRES: [&str; 4] = ["gateway", "accounts", "contacts", "notifications"];
+use crate::native::services_on;
 
 /// Every database of another service.
 pub async fn refuse(service: &str) -> Result<usize> {
@@ -14,7 +13,7 @@ pub async fn refuse(service: &str) -> Result<usize> {
     let mut refused = 0;
     let url = address("KITH_POSTGRES_URL", service, &password)?;
     let (place, _) = url.rsplit_once('/').ok_or_else(|| anyhow!("KITH_POSTGRES_URL names no database"))?;
-    for database in ON_POSTGRES {
+    for database in services_on(Store::Postgres)? {
         let opened = tokio_postgres::connect(&format!("{place}/{database}"), NoTls).await;
         if database == service {
             drop(opened.with_context(|| format!("{service} cannot open its own database"))?);
@@ -23,18 +22,14 @@ pub async fn refuse(service: &str) -> Result<usize> {
             refused += 1;
         }
     }
-    if service != "search" {
-        let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
-        let answer = reqwest::get(format!("{url}/search-contacts/_count")).await?;
-        ensure!(answer.status() == 401, "{service} can sign in to Elasticsearch: {}", answer.status());
-        refused += 1;
+    let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
+    let status = reqwest::get(format!("{url}/of-another-service/_count")).await?.status();
+    if services_on(Store::Elasticsearch)?.contains(&service) {
+        ensure!(status == 403, "{service} can read an index that is not its own: {status}");
     } else {
-        let url = address("KITH_ELASTICSEARCH_URL", service, &password)?;
-        let answer = reqwest::get(format!("{url}/accounts/_count")).await?;
-        ensure!(answer.status() == 403, "search can read an index that is not its own: {}", answer.status());
-        refused += 1;
+        ensure!(status == 401, "{service} can sign in to Elasticsearch: {status}");
     }
-    Ok(refused)
+    Ok(refused + 1)
 }
 
 /// Whether Postgres refused to open a database for lack of rights. A database that does not exist, or a server that does

@@ -9,7 +9,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 
-use crate::native::{SERVICES, setting};
+use crate::native::{service_names, setting};
 
 /// Attempt forbidden actions with each service's credentials: all must be refused.
 #[derive(Args)]
@@ -19,7 +19,7 @@ impl Rights {
     /// Makes all attempts. Fails at the first one that succeeds.
     pub async fn run(self) -> Result<()> {
         let mut refused = 0;
-        for service in SERVICES {
+        for service in service_names()? {
             refused += databases::refuse(service).await?;
             refused += broker::refuses(service).await?;
         }

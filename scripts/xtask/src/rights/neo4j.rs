@@ -1,16 +1,14 @@
-//! Neo4j: the Community edition has one user, whose password only the service network has. All other logins are
+//! Neo4j: the Community edition has one user, whose password only the service that owns it has. All other logins are
 //! refused.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use kith_cli::Store;
 use neo4rs::{ConfigBuilder, Graph, query};
 
 use super::secret;
-use crate::native::{SERVICES, setting};
-
-/// The service that owns the server.
-const OWNER: &str = "network";
+use crate::native::{service_names, services_on, setting};
 
 /// How long the server may take to respond.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,15 +19,16 @@ pub async fn refuses() -> Result<usize> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("KITH_NEO4J_URL is not a URL"))?;
     let (login, place) = rest.split_once('@').ok_or_else(|| anyhow!("KITH_NEO4J_URL has no user"))?;
     let (user, place) = (login.split(':').next().unwrap_or_default(), format!("{scheme}://{place}"));
-    let owners = secret(&format!("{OWNER}.store"))?;
-    ask(&place, user, &owners).await.with_context(|| format!("{OWNER} cannot open its own database"))?;
+    let [owner] = services_on(Store::Neo4j)?[..] else { bail!("one service has its store on Neo4j, not more or none") };
+    let owners = secret(&format!("{owner}.store"))?;
+    ask(&place, user, &owners).await.with_context(|| format!("{owner} cannot open its own database"))?;
 
-    let others = SERVICES.into_iter().filter(|service| *service != OWNER);
+    let others = service_names()?.into_iter().filter(|service| *service != owner);
     let mut logins: Vec<(String, String)> = vec![(String::new(), String::new()), (user.to_owned(), String::new())];
     for service in others {
         logins.push((service.to_owned(), secret(&format!("{service}.store"))?));
     }
-    logins.push((OWNER.to_owned(), owners));
+    logins.push((owner.to_owned(), owners));
     for (user, password) in &logins {
         let refused = ask(&place, user, password).await;
         ensure!(is_refusal(refused)?, "Neo4j accepts the user {user:?}");

@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    native::{SERVICES, ServiceProgram},
+    native::{ServiceProgram, service_names},
     trial::{Counting, Expected, settled},
 };
 use answers::{Answer, Kind, failed, percentile, print_table};
@@ -142,7 +142,7 @@ impl Rolling {
     async fn restart_in_turn(&self, replicas: &mut Replicas) -> Result<(usize, usize)> {
         let (began, mut restarts, mut cut_off) = (Instant::now(), 0, 0);
         while restarts == 0 || began.elapsed() < Duration::from_secs(self.seconds) {
-            for service in SERVICES {
+            for service in service_names()? {
                 tokio::time::sleep(PAUSE).await;
                 let since = Instant::now();
                 let has_finished = replicas.restart(service).await?;
@@ -161,7 +161,7 @@ impl Rolling {
 /// up their attempts since.
 async fn parked_since(moment: chrono::DateTime<chrono::Utc>) -> Result<usize> {
     let (mut count, since) = (0, moment.to_rfc3339());
-    for service in SERVICES {
+    for service in service_names()? {
         let list = ["parked", "list", "--json", "--limit", "100000", "--since", since.as_str()];
         let list = ServiceProgram::of(service).await?.run(&list).await?;
         count += list.lines().filter(|line| line.starts_with('{')).count();

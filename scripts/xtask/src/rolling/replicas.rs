@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use super::{balancer::Balancer, place::Place};
 use crate::{
-    native::{self, SERVICES, ServiceProgram},
+    native::{self, ServiceProgram, service_names},
     wait::until,
 };
 
@@ -40,7 +40,7 @@ impl Replicas {
 
     /// Starts a replica of each service.
     pub async fn start_all(&mut self) -> Result<()> {
-        for service in SERVICES {
+        for service in service_names()? {
             self.begin(service).await?;
         }
         Ok(())

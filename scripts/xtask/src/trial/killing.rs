@@ -7,7 +7,7 @@ use clap::Args;
 use rand::{RngExt, rngs::StdRng};
 use tokio::sync::watch;
 
-use super::{Flow, Ledger, System, flow::BOOK, processes, system::SERVICES};
+use super::{Flow, Ledger, System, flow::BOOK, processes, system::services_of_trial};
 
 /// How long the broker hangs before it is killed: messages sent to it meanwhile are lost, unless the sender waits for
 /// the confirm.
@@ -44,7 +44,7 @@ impl Killing {
     /// and no more of them are filled before it. So every kill hits events in flight, however fast the machine is.
     pub async fn run(&self, system: &mut System, rng: &mut StdRng) -> Result<Ledger> {
         let books = self.events.div_ceil(BOOK);
-        let victims = self.victims();
+        let victims = self.victims()?;
         let flow = Flow::start(books).await?;
         let made = watch::Sender::new(0_usize);
         let goes_on = async |book: usize| {
@@ -70,19 +70,20 @@ impl Killing {
     }
 
     /// Each service in turn, with the broker spread between them.
-    fn victims(&self) -> Vec<Victim> {
+    fn victims(&self) -> Result<Vec<Victim>> {
+        let services = services_of_trial()?;
         let every = self.services / (self.broker + 1);
         let mut victims = Vec::with_capacity(self.services + self.broker);
         let mut broker_left = self.broker;
         for turn in 0..self.services {
-            victims.push(Victim::Service(SERVICES[turn % SERVICES.len()]));
+            victims.push(Victim::Service(services[turn % services.len()]));
             if broker_left > 0 && every > 0 && (turn + 1).is_multiple_of(every) {
                 victims.push(Victim::Broker);
                 broker_left -= 1;
             }
         }
         victims.extend(std::iter::repeat_n(Victim::Broker, broker_left));
-        victims
+        Ok(victims)
     }
 }
 

@@ -5,10 +5,14 @@ use anyhow::Result;
 use super::{Counting, TALLY, processes};
 use crate::native;
 
-/// All services of a trial, each after those it needs.
-pub const SERVICES: [&str; 7] = ["accounts", "contacts", TALLY, "network", "search", "notifications", "gateway"];
+/// All services of a trial: those of this repository and the tally.
+pub fn services_of_trial() -> Result<Vec<&'static str>> {
+    let mut names = native::service_names()?;
+    names.push(TALLY);
+    Ok(names)
+}
 
-/// The six services that `deploy/native` runs, and the tally beside them.
+/// The services that `deploy/native` runs, and the tally beside them.
 pub struct System {
     settings: Vec<(String, String)>,
     counting: Counting,
@@ -38,7 +42,7 @@ impl System {
 
     /// Resumes all, and starts those that are not running.
     pub async fn mend(&mut self) -> Result<()> {
-        for service in SERVICES {
+        for service in services_of_trial()? {
             // A stopped one is started below.
             let _ = self.resume(service).await;
             self.start_again(service).await?;

@@ -1,0 +1,57 @@
+//! The files that are generated from `services/*/service.toml`.
+
+mod compose;
+mod native;
+mod tests;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use crate::Service;
+
+/// A generated file, or a file with generated regions.
+#[derive(Debug)]
+pub struct Generated {
+    /// Relative to the repository.
+    pub path: &'static str,
+    text: String,
+}
+
+impl Generated {
+    /// All of them, for these services.
+    ///
+    /// # Errors
+    /// If a file that has generated regions is missing, or one of the regions.
+    pub fn all(repository: &Path, services: &[Service]) -> Result<Vec<Self>> {
+        let compose = read(repository, compose::PATH)?;
+        let manifest = read(repository, tests::MANIFEST)?;
+        Ok(vec![
+            Self { path: native::PATH, text: native::table(services) },
+            Self { path: compose::PATH, text: compose::replace(&compose, services).context(compose::PATH)? },
+            Self { path: tests::MACRO, text: tests::every_service(services) },
+            Self { path: tests::MANIFEST, text: tests::dependencies(&manifest, services).context(tests::MANIFEST)? },
+        ])
+    }
+
+    /// Whether the file has this text.
+    pub fn is_current(&self, repository: &Path) -> bool {
+        fs::read_to_string(repository.join(self.path)).is_ok_and(|text| text == self.text)
+    }
+
+    /// Writes it unless it is current. Returns whether it was written.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, repository: &Path) -> Result<bool> {
+        if self.is_current(repository) {
+            return Ok(false);
+        }
+        fs::write(repository.join(self.path), &self.text).with_context(|| format!("cannot write {}", self.path))?;
+        Ok(true)
+    }
+}
+
+fn read(repository: &Path, path: &str) -> Result<String> {
+    fs::read_to_string(repository.join(path)).with_context(|| format!("cannot read {path}"))
+}
