@@ -86,7 +86,8 @@ impl Settings {
         };
         let mut errors: Vec<String> = unknown.map(text).collect();
         // Others may be those of another program, or of a service whose name begins like this one's.
-        let misspelt = self.misspelt.iter().filter(|(section, _)| known.contains(&section.as_str()));
+        let is_known = |section: &str| known.iter().any(|known| known.split('.').next() == Some(section));
+        let misspelt = self.misspelt.iter().filter(|(section, _)| is_known(section));
         errors.extend(misspelt.map(|(_, error)| error.clone()));
         errors.sort_unstable();
         errors

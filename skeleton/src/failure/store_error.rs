@@ -48,6 +48,14 @@ impl StoreError {
         Self { is_refused: true, ..Self::unavailable(message) }
     }
 
+    /// The server responds, but has nothing of the service.
+    pub(crate) fn unmigrated(server: &str) -> Self {
+        Self::unavailable(format_args!(
+            "{server}: the structure of this service is missing. If the server was emptied or replaced while the service \
+             ran, stop the service and follow docs/backups.md"
+        ))
+    }
+
     /// Whether the store refuses the login or the database.
     pub fn is_refused(&self) -> bool {
         self.is_refused

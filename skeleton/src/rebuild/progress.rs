@@ -40,9 +40,13 @@ pub struct Rebuilt {
 
 impl fmt::Display for Rebuilt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, slices, of_slices, things, found, .. } = self;
-        write!(formatter, "{step}: {slices} of {of_slices} slices, {things} items compared")?;
-        write!(formatter, ": {found}")
+        let Self { step, slices, of_slices, things, found, finished } = self;
+        formatter.write_str(step)?;
+        if *of_slices == 0 && !finished {
+            // Nothing was compared yet.
+            return Ok(());
+        }
+        write!(formatter, ": {slices} of {of_slices} slices, {things} items compared: {found}")
     }
 }
 

@@ -36,7 +36,7 @@ impl<S: Store> Checks<S> {
     /// Checks the store and the broker, until the service stops.
     pub(super) async fn ask(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
-            let finding = match tokio::time::timeout(LIMIT, self.store.ping()).await {
+            let finding = match tokio::time::timeout(LIMIT, self.store.check()).await {
                 Ok(answer) => answer.map_err(|error| error.to_string()),
                 Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
             };

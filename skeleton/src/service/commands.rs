@@ -176,6 +176,8 @@ fn not_started(error: &StartError) -> Exit {
     error!(%error, "the service cannot start");
     match error {
         StartError::Settings(_) => Exit::failed(WRONG_SETTINGS, error),
+        // The log may be off.
+        _ if !tracing::enabled!(tracing::Level::ERROR) => Exit::failed(1, error),
         _ => Exit::with(1),
     }
 }

@@ -113,6 +113,8 @@ impl<S: Rebuildable> Service<S> {
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
         connected(&consuming).await.map_err(StartError::Broker)?;
         if !options.dry_run {
+            progress
+                .send_modify(|rebuilt| "comparing the sequence numbers with the history".clone_into(&mut rebuilt.step));
             self.check_numbers(&parts.store, &consuming).await?;
         }
         parts.publisher(&publishing);

@@ -100,8 +100,12 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
         inbox_ids: &[Uuid],
     ) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
 
-    /// Checks that the store responds.
+    /// Checks that the store responds. It may be empty.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Checks that the store responds and has the structure that [`migrate`](Self::migrate) has made: a server that was
+    /// emptied or replaced meanwhile has not, and is unavailable until the service starts again.
+    fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Migrates the store's structure. If several replicas start at once, each migration runs once.
     fn migrate(&self) -> impl Future<Output = Result<(), StoreError>> + Send;

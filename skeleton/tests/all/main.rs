@@ -13,6 +13,7 @@ mod databases;
 mod delays;
 mod dropping;
 mod elasticsearch;
+mod emptied;
 mod expiry;
 mod failures;
 mod forged;

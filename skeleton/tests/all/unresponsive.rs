@@ -440,7 +440,7 @@ async fn a_reply_queue_that_does_not_respond_holds_up_no_replies_to_others() {
     let requests = world.requests_of("gateway", &["contacts"]).await;
     let asked = GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() };
     assert_eq!(requests.call(&asked, Default::default()).await.unwrap_err().status, 404);
-    let ill = queue_without_consumer(world).await;
+    let ill = reply_queues_with(world, |consumers| consumers == 0).await.remove(0);
     let suspended = Suspended::classic(world, &ill);
 
     // Twice what the broker accepts from a connection for a queue that does not take it.
@@ -455,15 +455,38 @@ async fn a_reply_queue_that_does_not_respond_holds_up_no_replies_to_others() {
     app.finish().await;
 }
 
-/// The name of one of the gateway's reply queues that no instance has claimed.
-async fn queue_without_consumer(world: &World) -> String {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_whose_own_reply_queue_does_not_respond_takes_another() {
+    let app = TestApp::start(probe::service(), &[]).await;
+    let world = app.world();
+    let requests = world.requests_of("gateway", &["contacts"]).await;
+    let asked = GetContact { contact_id: Uuid::new_v4(), account_id: Uuid::new_v4() };
+    assert_eq!(requests.call(&asked, Default::default()).await.unwrap_err().status, 404);
+    // The test's application has claimed one as well.
+    let claimed = reply_queues_with(world, |consumers| consumers > 0).await;
+    let suspended: Vec<_> = claimed.iter().map(|queue| Suspended::classic(world, queue)).collect();
+
+    assert_eq!(requests.call(&asked, Default::default()).await.unwrap_err().status, 504);
+    eventually("a reply", async || match requests.call(&asked, Default::default()).await.unwrap_err().status {
+        404 => Ok(()),
+        status => Err(status.to_string()),
+    })
+    .await;
+
+    drop(suspended);
+    app.finish().await;
+}
+
+/// The gateway's reply queues with such a number of consumers.
+async fn reply_queues_with(world: &World, is_it: impl Fn(u32) -> bool) -> Vec<String> {
     let channel = administrator(world).await.create_channel().await.unwrap();
+    let mut found = Vec::new();
     for queue in reply_queues("gateway") {
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let declared = channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
-        if declared.consumer_count() == 0 {
-            return queue;
+        if is_it(declared.consumer_count()) {
+            found.push(queue);
         }
     }
-    panic!("every reply queue has a consumer");
+    found
 }

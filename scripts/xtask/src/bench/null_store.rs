@@ -41,6 +41,10 @@ impl Store for NullStore {
         Ok(())
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn migrate(&self) -> Result<(), StoreError> {
         Ok(())
     }

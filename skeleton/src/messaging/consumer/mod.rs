@@ -219,7 +219,7 @@ impl<S: Store> Queue<S> {
                 () = self.service.environment.sleep(*pause) => {}
             }
             *pause = (*pause * 2).min(LONGEST_PAUSE);
-            if self.store.ping().await.is_ok() {
+            if self.store.check().await.is_ok() {
                 return true;
             }
         }

@@ -184,7 +184,7 @@ impl<S: Store> Queue<S> {
 
     /// What has to pause: messages of this name, or all if the store itself does not respond.
     async fn paused(&self, name: Option<String>, failure: &Failure) -> Paused {
-        let name = if self.store.ping().await.is_ok() { name } else { None };
+        let name = if self.store.check().await.is_ok() { name } else { None };
         warn!(queue = self.name, message.name = name, error = %failure, "a dependency of the handlers is unavailable; pausing retries");
         name.map_or(Paused::Store, Paused::Handler)
     }

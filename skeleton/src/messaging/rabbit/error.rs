@@ -59,10 +59,12 @@ impl BrokerError {
         }
     }
 
-    /// Whether the named resource does not exist. The broker answers with the same code for a classic queue whose node
-    /// is down: that queue exists, and applying the topology fails.
+    /// Whether the named resource does not exist. The broker answers with the same code for a queue whose node is down,
+    /// whose process has crashed or is stopped, or that does not respond to it: such a queue exists, and applying the
+    /// topology fails.
     pub(crate) fn is_missing(&self) -> bool {
-        matches!(self, Self::NotFound(why) if !why.contains("is down or inaccessible"))
+        let absent = |why: &str| ["no queue '", "no exchange '"].iter().any(|text| why.contains(text));
+        matches!(self, Self::NotFound(why) if absent(why))
     }
 
     /// Whether an operator has to apply the topology before it can work.
@@ -84,6 +86,27 @@ impl From<lapin::Error> for BrokerError {
                 AMQPErrorKind::Hard(_) => Self::Connection(text),
             },
             _ => Self::Connection(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BrokerError;
+
+    #[test]
+    fn only_what_does_not_exist_is_missing() {
+        // The texts of RabbitMQ 3.10, `rabbit_amqqueue:absent` and `rabbit_misc:not_found`.
+        let queue = "queue 'contacts.requests' in vhost '/'";
+        for (text, is_missing) in [
+            (format!("NOT_FOUND - no {queue}"), true),
+            ("NOT_FOUND - no exchange 'requests.contacts' in vhost '/'".to_owned(), true),
+            (format!("NOT_FOUND - home node 'rabbit@b' of durable {queue} is down or inaccessible"), false),
+            (format!("NOT_FOUND - {queue} has crashed and failed to restart"), false),
+            (format!("NOT_FOUND - {queue} process is stopped by supervisor"), false),
+            (format!("NOT_FOUND - failed to perform operation on {queue} due to timeout"), false),
+        ] {
+            assert_eq!(BrokerError::NotFound(text.clone()).is_missing(), is_missing, "{text}");
         }
     }
 }

@@ -3,43 +3,30 @@
 use std::{sync::Arc, time::Duration};
 
 use events::{Envelope, Request, TraceParent};
-use futures::StreamExt;
-use lapin::{
-    BasicProperties, Channel, Confirmation, Consumer, message::Delivery, options::BasicConsumeOptions,
-    types::FieldTable,
-};
+use lapin::{BasicProperties, Confirmation, message::BasicReturnMessage};
 use metrics::{counter, histogram};
 use tokio::{sync::watch, time::Instant};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::{
-    PROBLEM_JSON,
     pending::{PendingReplies, Reply},
+    receiving::{Receiving, ReplyQueue},
     unconfirmed::Unconfirmed,
 };
 use crate::{
     environment::Environment,
     failure::{Failure, Problem},
-    messaging::{
-        rabbit::{BrokerError, Link, RabbitPublisher, TIMEOUT, properties, send},
-        topology::{REPLY_QUEUES, reply_queues},
-    },
+    messaging::rabbit::{Link, RabbitPublisher, properties, send},
     stop::Stop,
     store::checks,
     supervision::{Failing, supervised},
     telemetry::report_bug,
 };
 
-/// Prefetch does not apply without acknowledgements.
-const UNLIMITED: u16 = 0;
-
 /// How long a request waits for a connection to the broker. A lost one is usually replaced within a second; a longer
 /// wait would only fill the service with requests that cannot be sent.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
-
-/// The queue of this instance's replies; a new one after each reconnect.
-type ReplyQueue = Arc<str>;
 
 /// Sends requests to other services and waits for their replies. Clones share a reply queue.
 #[derive(Clone)]
@@ -75,10 +62,11 @@ impl Requests {
         stop: Stop,
     ) -> Self {
         let (announce, receiving) = watch::channel(None);
-        let requests = Self { receiving, ..Self::of_nobody(service, publisher, timeout, environment) };
-        let (receiver, announce) = (requests.clone(), Arc::new(announce));
+        let requests = Self { receiving, ..Self::of_nobody(service, publisher, timeout, environment.clone()) };
+        let (service, open) = (requests.service.clone(), requests.open.clone());
+        let receiving = Receiving { service, environment, open, timeout, announce: Arc::new(announce) };
         tokio::spawn(supervised("replies", Failing::default(), stop.clone(), move || {
-            receive(receiver.clone(), replies.clone(), announce.clone(), stop.clone())
+            receiving.clone().run(replies.clone(), stop.clone())
         }));
         requests
     }
@@ -144,6 +132,7 @@ impl Requests {
             // The effective limit: the broker drops requests that wait longer, and the server counts from its receipt.
             .with_expiration(self.timeout.as_millis().to_string().into());
         let mut pending = self.open.wait_for(id, R::SERVICE);
+        let asked_at = Instant::now();
         let asked = async {
             let connected = tokio::time::timeout(CONNECTS_WITHIN, self.connected()).await;
             let queue = connected.unwrap_or_else(|_| Err(Problem::unavailable(NOT_CONNECTED)))?;
@@ -152,7 +141,10 @@ impl Requests {
         };
         match tokio::time::timeout(self.timeout, asked).await {
             Ok(reply) => reply,
-            Err(_) => Err(Problem::new(504, "no-reply", format!("{} did not respond in time: try again", R::SERVICE))),
+            Err(_) => {
+                self.open.timed_out(asked_at);
+                Err(no_reply(R::SERVICE))
+            }
         }
     }
 
@@ -167,12 +159,13 @@ impl Requests {
     }
 
     async fn publish<R: Request>(&self, body: &[u8], properties: BasicProperties) -> Result<(), Problem> {
-        if self.publisher.link().is_blocked() {
-            return Err(Problem::unavailable(BLOCKED));
-        }
         // A queue that does not respond must not hold up requests to other services.
         let unconfirmed = tokio::time::timeout(CONNECTS_WITHIN, self.unconfirmed.one_more(R::SERVICE)).await;
         let Ok(Some(unconfirmed)) = unconfirmed else { return Err(Problem::unavailable(NOT_TAKEN)) };
+        // An alarm may have been raised meanwhile. What is sent in an alarm goes out after it.
+        if self.publisher.link().is_blocked() {
+            return Err(Problem::unavailable(BLOCKED));
+        }
         let sender = self.publisher.sender();
         let (channel, generation) = sender.channel().await.map_err(|_| unreachable())?;
         let exchange = format!("requests.{}", R::SERVICE);
@@ -182,26 +175,47 @@ impl Requests {
             sender.give_up(generation).await;
             return Err(unreachable());
         };
-        // The reply is the actual confirm; this one only reports early that the request is unroutable.
+        // The reply is the actual confirm; this one only reports early that no reply will come.
         let open = self.open.clone();
         tokio::spawn(async move {
-            let Some(confirm) = unconfirmed.confirmed(&channel, confirm).await else { return };
-            let missing = match confirm {
-                Ok(Confirmation::Ack(Some(returned))) => id_in(&returned.delivery.properties),
-                // Other requests on the channel fail with the same error.
-                Err(error) if error.to_string().contains(&format!("no exchange '{exchange}'")) => id,
-                // Its queue has rejected it, or has died.
-                Ok(Confirmation::Nack(_)) => id,
-                Ok(_) | Err(_) => None,
+            let fail = |id: Option<Uuid>, asked: &str, problem| {
+                if let Some(id) = id {
+                    open.finish(id, asked, &Err(problem));
+                }
             };
-            if let Some(id) = missing {
-                let missing = Err(Problem::unavailable("the service that serves this request is not available"));
-                open.finish(id, R::SERVICE, &missing);
+            match unconfirmed.confirmed(&channel, confirm).await {
+                Some(Ok(Confirmation::Nack(returned))) => {
+                    // Its queue has rejected it, or has died after the service had received it.
+                    fail(id, R::SERVICE, no_reply(R::SERVICE));
+                    fail_returned(returned, fail);
+                }
+                Some(Ok(Confirmation::Ack(returned))) => fail_returned(returned, fail),
+                // Other requests on the channel fail with the same error.
+                Some(Err(error)) if error.to_string().contains(&format!("no exchange '{exchange}'")) => {
+                    fail(id, R::SERVICE, Problem::unavailable(UNROUTABLE));
+                }
+                Some(Ok(Confirmation::NotRequested) | Err(_)) | None => {}
             }
         });
         Ok(())
     }
 }
+
+/// Fails the request that the broker returned with a confirm: any on the same channel, to any service.
+fn fail_returned(returned: Option<BasicReturnMessage>, fail: impl Fn(Option<Uuid>, &str, Problem)) {
+    let Some(returned) = returned else { return };
+    let exchange = returned.delivery.exchange.as_str();
+    let asked = exchange.strip_prefix("requests.").unwrap_or(exchange);
+    fail(id_in(&returned.delivery.properties), asked, Problem::unavailable(UNROUTABLE));
+}
+
+/// The problem of a request that may have been executed.
+fn no_reply(service: &str) -> Problem {
+    Problem::new(504, "no-reply", format!("{service} did not respond in time: try again"))
+}
+
+/// The text of a problem: no queue takes the request.
+const UNROUTABLE: &str = "the service that serves this request is not available";
 
 /// The text of a problem: see [`CONNECTS_WITHIN`].
 const NOT_CONNECTED: &str =
@@ -227,97 +241,6 @@ fn refused(failure: Failure) -> Problem {
     failure.into_problem()
 }
 
-/// Receives replies for the lifetime of the process. Announces its queue.
-async fn receive(requests: Requests, link: Link, announce: Arc<watch::Sender<Option<ReplyQueue>>>, stop: Stop) {
-    announce.send_replace(None);
-    let replies = async {
-        let mut reported = None;
-        loop {
-            let first = (requests.environment.fraction() * REPLY_QUEUES as f64) as usize;
-            match claim(&requests.service, first, &link).await {
-                Ok((_channel, queue, mut consumer)) => {
-                    if reported.take().is_some() {
-                        info!("receiving replies works again");
-                    }
-                    announce.send_replace(Some(queue));
-                    while let Some(Ok(delivery)) = consumer.next().await {
-                        receive_reply(&requests.open, delivery);
-                    }
-                    announce.send_replace(None);
-                }
-                Err(error) => {
-                    let text = error.to_string();
-                    if reported.as_ref() != Some(&text) {
-                        warn!(%error, "failed to receive replies; retrying");
-                        reported = Some(text);
-                    }
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = stop.stopped() => {}
-        () = replies => {}
-    }
-}
-
-/// Claims the first free one of the service's reply queues. The broker ensures that it has no other consumer; it is
-/// free again when the connection is closed. The search starts anywhere, so that instances rarely collide.
-async fn claim(service: &str, first: usize, link: &Link) -> Result<(Channel, ReplyQueue, Consumer), ClaimError> {
-    let mut refused = None;
-    for queue in reply_queues(service).cycle().skip(first).take(REPLY_QUEUES) {
-        // A refusal closes the channel.
-        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
-        match link.consume(&queue, UNLIMITED, options, FieldTable::default(), TIMEOUT).await {
-            Ok((channel, consumer)) => return Ok((channel, queue.into(), consumer)),
-            Err(missing) if missing.is_missing() => {
-                return Err(ClaimError::Missing { service: service.to_owned(), missing });
-            }
-            Err(error) => refused = Some(error),
-        }
-    }
-    Err(ClaimError::NoneFree(refused.unwrap_or(BrokerError::Closed)))
-}
-
-/// Why no reply queue was claimed.
-#[derive(Debug, thiserror::Error)]
-enum ClaimError {
-    #[error("{missing}: run `{service} topology apply` as the broker's administrator")]
-    Missing { service: String, missing: BrokerError },
-    #[error("none of the {REPLY_QUEUES} queues for replies is free: {0}")]
-    NoneFree(BrokerError),
-}
-
-/// Passes a reply on, if the service that was asked has sent it.
-fn receive_reply(open: &PendingReplies, delivery: Delivery) {
-    let Some(id) = answered_request(&delivery) else { return };
-    // If the caller no longer waits, the reply is not needed.
-    let asked = open.asked(id);
-    let Some(first) = asked.first() else { return };
-    let sender = delivery.properties.user_id().as_ref().map(|user| user.as_str().to_owned());
-    let Some(sender) = sender.as_deref().filter(|sender| asked.contains(sender)) else {
-        counter!("replies_forged_total", "asked" => *first).increment(1);
-        warn!(message.id = %id, asked = first, sender, "dropped a reply that another service than the one asked has sent");
-        return;
-    };
-    let too_large = checks::reply_size(delivery.data.len());
-    open.finish(id, sender, &too_large.and_then(|()| read_reply(delivery)));
-}
-
 fn id_in(properties: &BasicProperties) -> Option<Uuid> {
     properties.message_id().as_ref()?.as_str().parse().ok()
-}
-
-fn answered_request(delivery: &Delivery) -> Option<Uuid> {
-    delivery.properties.correlation_id().as_ref().and_then(|id| id.as_str().parse().ok())
-}
-
-fn read_reply(delivery: Delivery) -> Reply {
-    let is_problem = delivery.properties.content_type().as_ref().is_some_and(|form| form.as_str() == PROBLEM_JSON);
-    if !is_problem {
-        return Ok(delivery.data);
-    }
-    Err(serde_json::from_slice(&delivery.data)
-        .unwrap_or_else(|_| Problem::new(502, "unreadable-reply", "the service sent an unreadable reply")))
 }

@@ -10,6 +10,7 @@
 
 mod client;
 mod pending;
+mod receiving;
 mod replies;
 mod server;
 mod unconfirmed;

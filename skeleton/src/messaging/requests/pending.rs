@@ -6,9 +6,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use crate::failure::Problem;
@@ -22,6 +26,8 @@ pub(super) type Reply = Result<Vec<u8>, Problem>;
 pub(super) struct PendingReplies {
     calls: Arc<Mutex<HashMap<Uuid, Vec<Waiting>>>>,
     last: Arc<AtomicU64>,
+    /// When the first of the calls was made that have timed out since the last reply.
+    unanswered: Arc<watch::Sender<Option<Instant>>>,
 }
 
 /// One call.
@@ -48,6 +54,35 @@ impl PendingReplies {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.entry(id).or_default().push(Waiting { call, asked, answer });
         Pending { replies: self.clone(), id, call, reply }
+    }
+
+    /// Notes that a call made at this time got no reply.
+    pub(super) fn timed_out(&self, asked_at: Instant) {
+        self.unanswered.send_if_modified(|first| first.is_none() && first.replace(asked_at).is_none());
+    }
+
+    /// Notes that a reply has arrived.
+    pub(super) fn replied(&self) {
+        self.unanswered.send_if_modified(|first| first.take().is_some());
+    }
+
+    /// Waits until a call has timed out, no reply has arrived since it was made, and this was so long ago.
+    pub(super) async fn is_silent(&self, long: Duration) {
+        let mut unanswered = self.unanswered.subscribe();
+        loop {
+            let first = *unanswered.borrow_and_update();
+            let wait = async {
+                match first {
+                    Some(first) => tokio::time::sleep_until(first + long).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = wait => return,
+                // It is never closed: `self` has the sender.
+                _ = unanswered.changed() => {}
+            }
+        }
     }
 
     /// The services that were asked, of the calls that still wait.

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use governor::DefaultKeyedRateLimiter;
-use lapin::{BasicProperties, Confirmation};
+use lapin::{BasicProperties, Confirmation, message::BasicReturnMessage};
 use metrics::counter;
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::{
@@ -16,6 +17,12 @@ use crate::{
     store::checks::MAX_REPLY,
 };
 
+/// What a waiting reply takes besides its body, in bytes: its properties and its task.
+const OVERHEAD: u32 = 1024;
+
+/// The request's name where it is not known.
+const OTHER: &str = "unknown";
+
 /// Sends replies over one channel. A reply queue that does not respond holds up no replies to others: at most 100 to it
 /// are unconfirmed. Further ones wait, at most as many as fit into the largest reply; the rest is lost.
 pub(super) struct Replies {
@@ -23,6 +30,8 @@ pub(super) struct Replies {
     unconfirmed: Unconfirmed,
     /// The bytes of replies that may wait.
     waiting: Permits,
+    /// Has a receiver for each reply that waits.
+    later: watch::Sender<()>,
     /// Limits the log lines about each queue.
     logs: DefaultKeyedRateLimiter<String>,
 }
@@ -55,7 +64,8 @@ impl Replies {
         Self {
             sender: Sender::new(link),
             unconfirmed: Unconfirmed::new(),
-            waiting: Permits::new(MAX_REPLY),
+            waiting: Permits::new(MAX_REPLY + OVERHEAD as usize),
+            later: watch::Sender::new(()),
             logs: once_a_minute(),
         }
     }
@@ -73,19 +83,24 @@ impl Replies {
         }
     }
 
+    /// Waits until no reply waits to be sent any more.
+    pub(super) async fn finish(&self) {
+        self.later.closed().await;
+    }
+
     fn send_later(self: &Arc<Self>, reply: ReplyTo) {
-        let bytes = u32::try_from(reply.body.len()).unwrap_or(u32::MAX).max(1);
+        let bytes = u32::try_from(reply.body.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD);
         let Ok(waiting) = self.waiting.of(reply.queue.clone()).try_acquire_many_owned(bytes) else {
             return self.lost(&reply.request, &reply.queue, &Lost::NotTaken);
         };
-        let replies = self.clone();
+        let (replies, counted) = (self.clone(), self.later.subscribe());
         tokio::spawn(async move {
             let unconfirmed = replies.unconfirmed.one_more(reply.queue.clone());
             match tokio::time::timeout(reply.time_left, unconfirmed).await {
                 Ok(Some(unconfirmed)) => replies.publish(reply, unconfirmed).await,
                 _ => replies.lost(&reply.request, &reply.queue, &Lost::NotTaken),
             }
-            drop(waiting);
+            drop((waiting, counted));
         });
     }
 
@@ -110,14 +125,22 @@ impl Replies {
         let replies = self.clone();
         tokio::spawn(async move {
             match unconfirmed.confirmed(&channel, confirm).await {
-                Some(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(_))) => {
-                    replies.lost(&request, &queue, &Lost::Rejected)
+                Some(Ok(Confirmation::Nack(returned))) => {
+                    replies.lost(&request, &queue, &Lost::Rejected);
+                    replies.returned(returned, &request, &queue);
                 }
-                Some(Err(error)) => replies.lost(&request, &queue, &Lost::Broker(error.into())),
+                Some(Ok(Confirmation::Ack(returned))) => replies.returned(returned, &request, &queue),
                 // Whether the caller has it is not known if the channel was closed.
-                Some(Ok(Confirmation::Ack(None) | Confirmation::NotRequested)) | None => {}
+                Some(Ok(Confirmation::NotRequested) | Err(_)) | None => {}
             }
         });
+    }
+
+    /// Reports the reply that the broker returned with a confirm: any on the same channel.
+    fn returned(&self, returned: Option<BasicReturnMessage>, request: &str, queue: &str) {
+        let Some(returned) = returned else { return };
+        let to = returned.delivery.routing_key.as_str();
+        self.lost(if to == queue { request } else { OTHER }, to, &Lost::Rejected);
     }
 
     fn lost(&self, request: &str, queue: &str, why: &Lost) {

@@ -140,6 +140,7 @@ pub async fn serve<S: Store>(server: Arc<Server<S>>, consuming: Link, replying: 
     // Every slot is free again: all requests in progress are answered.
     let all = u32::try_from(server.settings.concurrency).unwrap_or(u32::MAX);
     let _ = slots.acquire_many(all).await;
+    replies.finish().await;
     if let Some(channel) = last {
         let _ = answered(channel.close(200, "bye".into())).await;
     }

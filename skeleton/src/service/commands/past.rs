@@ -92,17 +92,24 @@ where
     let mut task = Box::pin(task(progress, stop));
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return task.await };
+    let tell = || {
+        if *seen.borrow() != P::default() {
+            eprintln!("{}", text(&seen.borrow()));
+        }
+    };
     let done = loop {
         tokio::select! {
             done = &mut task => break done,
             _ = terminate.recv() => sender.stop(),
             _ = interrupt.recv() => sender.stop(),
-            () = tokio::time::sleep(TELL) => eprintln!("{}", text(&seen.borrow())),
+            () = tokio::time::sleep(TELL) => tell(),
         }
     };
     // A refusal says all: nothing was done yet.
-    if done.is_ok() || *seen.borrow() != P::default() {
+    if done.is_ok() {
         eprintln!("{}", text(&seen.borrow()));
+    } else {
+        tell();
     }
     done
 }

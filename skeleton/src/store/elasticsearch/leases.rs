@@ -42,7 +42,7 @@ impl Leases for Elasticsearch {
             "upsert": { "holder": "", "fence": 0, "expires_at": 0 },
             "script": { "source": CLAIM, "params": { "holder": holder, "lasts": lasts } },
         });
-        let path = format!("{}/_update/{name}?retry_on_conflict=5", self.names.alias(LEASES));
+        let path = format!("{}/_update/{name}?retry_on_conflict=5&require_alias=true", self.names.alias(LEASES));
         if self.client.post(&path, body).await?["result"] == json!("noop") {
             return Ok(None);
         }
@@ -54,7 +54,8 @@ impl Leases for Elasticsearch {
         let body = json!({
             "script": { "source": RELEASE, "params": { "holder": lease.holder, "fence": lease.fence } },
         });
-        let path = format!("{}/_update/{}?retry_on_conflict=5", self.names.alias(LEASES), lease.name);
+        let path =
+            format!("{}/_update/{}?retry_on_conflict=5&require_alias=true", self.names.alias(LEASES), lease.name);
         Ok(self.client.post(&path, body).await.map(drop)?)
     }
 }

@@ -39,6 +39,16 @@ impl Store for Elasticsearch {
         Ok(())
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        self.ping().await?;
+        let aliases: Vec<String> = OWN.iter().chain(self.plans).map(|plan| self.names.alias(plan.name)).collect();
+        match self.client.get(&format!("_alias/{}", aliases.join(","))).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.has_status(404) => Err(StoreError::unmigrated("elasticsearch")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn migrate(&self) -> Result<(), StoreError> {
         for plan in &OWN {
             let body = plan::body_of(plan, self.replicas, &Value::Null)?;

@@ -33,7 +33,11 @@ impl Store for Neo4j {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.lanes.ping().await
+        self.lanes.is_migrated().await.map(drop)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        if self.lanes.is_migrated().await? { Ok(()) } else { Err(StoreError::unmigrated("neo4j")) }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

@@ -297,7 +297,11 @@ impl Store for Postgres {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        probe::ping(self).await
+        probe::is_migrated(self).await.map(drop)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        if probe::is_migrated(self).await? { Ok(()) } else { Err(StoreError::unmigrated("postgres")) }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

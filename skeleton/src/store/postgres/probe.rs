@@ -10,7 +10,7 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{Postgres, error::unavailable, timeouts::within};
 use crate::failure::StoreError;
@@ -26,10 +26,11 @@ pub(super) struct Probe {
     running: Mutex<Option<Check>>,
 }
 
-type Check = Shared<BoxFuture<'static, Result<(), StoreError>>>;
+type Check = Shared<BoxFuture<'static, Result<bool, StoreError>>>;
 
-/// Checks whether the server responds. Callers at the same time share one check, so that none waits for another's.
-pub(super) async fn ping(store: &Postgres) -> Result<(), StoreError> {
+/// Whether a migration has run, if the server responds. Callers at the same time share one check, so that none waits for
+/// another's.
+pub(super) async fn is_migrated(store: &Postgres) -> Result<bool, StoreError> {
     let check = {
         let mut running = store.probe.running.lock().unwrap_or_else(PoisonError::into_inner);
         match running.as_ref().filter(|check| check.peek().is_none()) {
@@ -46,19 +47,21 @@ fn start(store: Postgres) -> Check {
     let checking = tokio::spawn(async move {
         let probe = Arc::clone(&store.probe);
         let checked = tokio::time::timeout(LIMIT, check(&store)).await;
-        let client = checked.map_err(|_| unavailable(format!("no answer within {} s", LIMIT.as_secs())))??;
+        let (client, is_migrated) =
+            checked.map_err(|_| unavailable(format!("no answer within {} s", LIMIT.as_secs())))??;
         *probe.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
-        Ok(())
+        Ok(is_migrated)
     });
     checking.map(|checked| checked.map_err(unavailable)?).boxed().shared()
 }
 
-async fn check(store: &Postgres) -> Result<Client, StoreError> {
+async fn check(store: &Postgres) -> Result<(Client, bool), StoreError> {
     let kept = store.probe.client.lock().unwrap_or_else(PoisonError::into_inner).take();
     let client = match kept.filter(|client| !client.is_closed()) {
         Some(client) => client,
         None => store.connect().await?,
     };
-    within(LIMIT, client.batch_execute("select 1")).await?;
-    Ok(client)
+    let sql = "select 1 where to_regclass('skeleton.skeleton_migrations') is not null";
+    let answer = within(LIMIT, client.simple_query(sql)).await?;
+    Ok((client, answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_)))))
 }

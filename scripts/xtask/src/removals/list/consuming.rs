@@ -39,7 +39,7 @@ pub const REMOVALS: &[Removal] = &[
         name: "pausing-by-name",
         without: "one message whose partner is away stops all retries of its queue",
         file: "skeleton/src/messaging/consumer/retrying.rs",
-        find: "let name = if self.store.ping().await.is_ok() { name } else { None };",
+        find: "let name = if self.store.check().await.is_ok() { name } else { None };",
         replace: "let name = name.filter(|_| self.retry.poll_ms == 0);",
         test: "pauses::while_a_partner_is_away_retries_of_what_does_not_need_it_go_on",
     },
@@ -78,7 +78,7 @@ pub const REMOVALS: &[Removal] = &[
     Removal {
         name: "sender-of-a-reply",
         without: "a service that was not asked replies",
-        file: "skeleton/src/messaging/requests/client.rs",
+        file: "skeleton/src/messaging/requests/receiving.rs",
         find: "sender.as_deref().filter(|sender| asked.contains(sender)) else {",
         replace: "sender.as_deref().map(|_| *first) else {",
         test: "forged::a_reply_of_another_service_than_the_one_asked_is_ignored",

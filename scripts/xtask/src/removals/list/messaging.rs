@@ -235,4 +235,12 @@ pub const REMOVALS: &[Removal] = &[
         replace: "let _ = Link::beside;",
         test: "unresponsive::a_queue_that_does_not_respond_costs_no_other_queue_its_consumer",
     },
+    Removal {
+        name: "another-reply-queue",
+        without: "an instance whose reply queue does not respond gets no replies until it reconnects",
+        file: "skeleton/src/messaging/requests/receiving.rs",
+        find: "() = self.open.is_silent(SILENT_TIMEOUTS * self.timeout) => return true,",
+        replace: "() = std::future::pending() => return self.timeout.is_zero() && SILENT_TIMEOUTS == 0,",
+        test: "unresponsive::an_instance_whose_own_reply_queue_does_not_respond_takes_another",
+    },
 ];

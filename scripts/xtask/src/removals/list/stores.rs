@@ -163,4 +163,28 @@ pub const REMOVALS: &[Removal] = &[
         replace: "Some((at, error)) if at.elapsed() > Duration::MAX => Err(error),",
         test: "logins::neo4j_refuses_a_wrong_password_and_is_not_asked_until_it_locks_the_user",
     },
+    Removal {
+        name: "emptied-postgres",
+        without: "a replica whose database was emptied stays ready",
+        file: "skeleton/src/store/postgres/mod.rs",
+        find: "if probe::is_migrated(self).await? {",
+        replace: "if probe::is_migrated(self).await.is_ok() {",
+        test: "emptied::an_emptied_postgres_counts_as_unavailable",
+    },
+    Removal {
+        name: "emptied-neo4j",
+        without: "a replica whose graph was emptied stays ready, and writes without constraints",
+        file: "skeleton/src/store/neo4j/store.rs",
+        find: "if self.lanes.is_migrated().await? {",
+        replace: "if self.lanes.is_migrated().await.is_ok() {",
+        test: "emptied::an_emptied_neo4j_counts_as_unavailable",
+    },
+    Removal {
+        name: "lease-needs-its-alias",
+        without: "a lease on an emptied server makes an index that prevents the next start",
+        file: "skeleton/src/store/elasticsearch/leases.rs",
+        find: "_update/{name}?retry_on_conflict=5&require_alias=true",
+        replace: "_update/{name}?retry_on_conflict=5",
+        test: "emptied::an_emptied_elasticsearch_counts_as_unavailable_and_a_lease_makes_no_index",
+    },
 ];

@@ -163,6 +163,10 @@ impl Store for Memory {
         self.ask("asks whether the store answers").await
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        self.ping().await
+    }
+
     async fn migrate(&self) -> Result<(), StoreError> {
         self.ask("has no migrations to run").await
     }
