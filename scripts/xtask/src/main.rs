@@ -47,7 +47,7 @@ enum Command {
     /// Inject faults into servers and services while events flow, and count what was lost, doubled or out of order.
     Chaos(chaos::Chaos),
     /// Upgrade the services one by one while events flow, and count what was lost, doubled or parked.
-    Upgrade(kills::Upgrade),
+    Rollout(kills::Rollout),
     /// Restart all six services, replica by replica, under a steady load, and count what failed, was lost or doubled.
     Rolling(rolling::Rolling),
     /// Remove each safety mechanism, one at a time, from a copy of the repository: a named test must fail.
@@ -84,7 +84,7 @@ async fn main() -> ExitCode {
         Command::Guide(guide) => guide.run().await,
         Command::Kills(kills) => kills.run().await,
         Command::Chaos(chaos) => chaos.run().await,
-        Command::Upgrade(upgrade) => upgrade.run().await,
+        Command::Rollout(rollout) => rollout.run().await,
         Command::Rolling(rolling) => rolling.run().await,
         Command::Removals(removals) => removals.run().await,
         Command::Tally(tally) => tally.run().await,

@@ -3,7 +3,7 @@
 //! [`crate::trial`] defines the flow, the counts and the moments of the kills; `cargo xtask chaos` plays the same as
 //! row 6.
 
-mod upgrade;
+mod rollout;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::trial::{Killing, Ledger, System};
 
-pub use upgrade::Upgrade;
+pub use rollout::Rollout;
 
 /// Kill services and the broker while events flow, and count what was lost, doubled or out of order.
 ///

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// The servers must be up (deploy/native) and hold nothing of value.
 #[derive(Args)]
-pub struct Upgrade {
+pub struct Rollout {
     /// The folder with the programs of the previous build.
     #[arg(long)]
     from: PathBuf,
@@ -46,7 +46,7 @@ struct Outcome {
     ledger: Ledger,
 }
 
-impl Upgrade {
+impl Rollout {
     /// Runs it. Fails if anything was lost, doubled or parked.
     pub async fn run(self) -> Result<()> {
         let own = env::current_exe()?;
@@ -56,9 +56,9 @@ impl Upgrade {
         let flow = Flow::start(books).await?;
         // The tally reads version 1 of the event, in both builds.
         let mut counting = Counting::start(&[]).await?;
-        let (flowing, upgrading) = tokio::join!(flow.run(async |book| book < books), self.upgrade(&to));
+        let (flowing, rolling_out) = tokio::join!(flow.run(async |book| book < books), self.roll_out(&to));
         flowing?;
-        let outcome = Outcome { upgraded: upgrading?, ledger: flow.settled().await?, parked: parked().await? };
+        let outcome = Outcome { upgraded: rolling_out?, ledger: flow.settled().await?, parked: parked().await? };
         counting.finish().await?;
         println!("{}", serde_json::to_string(&outcome)?);
         ensure!(outcome.ledger.is_clean() && outcome.parked == 0, "{}, {} parked", outcome.ledger, outcome.parked);
@@ -66,7 +66,7 @@ impl Upgrade {
     }
 
     /// Upgrades each service, in random order and at random moments.
-    async fn upgrade(&self, to: &Path) -> Result<Vec<&'static str>> {
+    async fn roll_out(&self, to: &Path) -> Result<Vec<&'static str>> {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut order = service_names()?;
         order.shuffle(&mut rng);
@@ -85,7 +85,7 @@ async fn begin_with(build: &Path) -> Result<()> {
     for service in service_names()? {
         native::run(native::script("services").args(["stop", service])).await?;
         admin.delete(&format!("queues/%2F/{service}.events")).await?;
-        ServiceProgram::of(service).await?.run(&["parked", "drop", "--all", "--yes", "--by", "upgrade"]).await?;
+        ServiceProgram::of(service).await?.run(&["parked", "drop", "--all", "--yes", "--by", "rollout"]).await?;
     }
     for service in service_names()? {
         replace(service, build).await?;
