@@ -5,6 +5,11 @@
 //!
 //! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.
 
+#![cfg_attr(
+    not(all(feature = "elasticsearch", feature = "neo4j", feature = "postgres")),
+    allow(dead_code, unused_imports, reason = "some parts are used by one store only")
+)]
+
 mod causes;
 pub mod config;
 mod environment;

@@ -13,6 +13,7 @@ mod quotes;
 mod services;
 mod settings;
 mod sizes;
+mod stores;
 mod tables;
 
 use std::{
