@@ -12,6 +12,7 @@ pub struct StoreError {
     message: String,
     constraint: Option<String>,
     is_refused: bool,
+    is_unmigrated: bool,
 }
 
 /// The effect of a store error on the work in progress.
@@ -30,7 +31,7 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error of the given kind.
     pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), constraint: None, is_refused: false }
+        Self { kind, message: message.to_string(), constraint: None, is_refused: false, is_unmigrated: false }
     }
 
     /// The query or its result is invalid.
@@ -50,10 +51,16 @@ impl StoreError {
 
     /// The server responds, but has nothing of the service.
     pub(crate) fn unmigrated(server: &str) -> Self {
-        Self::unavailable(format_args!(
-            "{server}: the structure of this service is missing. If the server was emptied or replaced while the service \
-             ran, stop the service and follow docs/backups.md"
-        ))
+        let error = Self::unavailable(format_args!(
+            "{server}: the structure of this service is missing, or is not the one that it was started with. If the server \
+             was emptied or replaced while the service ran, stop the service and follow docs/backups.md"
+        ));
+        Self { is_unmigrated: true, ..error }
+    }
+
+    /// Whether the server has nothing of the service, or another store than the one that it was started with.
+    pub(crate) fn is_unmigrated(&self) -> bool {
+        self.is_unmigrated
     }
 
     /// Whether the store refuses the login or the database.

@@ -5,18 +5,19 @@ use std::fmt::Write as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use crate::store::{Decision, SetAside};
+use crate::store::{Decision, SetAside, State};
 
 /// A time, to the second.
 pub(super) fn time(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// The message in one line of a list; its id comes first.
+/// The message in one line of a list; its id comes first. Its state is shown unless it is parked.
 pub(super) fn line(message: &SetAside) -> String {
-    let SetAside { message: id, name, attempts, first_failed_at, reason, .. } = message;
+    let SetAside { message: id, name, state, attempts, first_failed_at, reason, .. } = message;
+    let state = if *state == State::Parked { String::new() } else { format!("{}, ", state.as_str()) };
     let attempts = if *attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
-    format!("{id}  {name}  {attempts} since {}  {}", time(*first_failed_at), one_line(reason))
+    format!("{id}  {name}  {state}{attempts} since {}  {}", time(*first_failed_at), one_line(reason))
 }
 
 /// The message without its data, for programs.

@@ -6,10 +6,11 @@ use metrics::gauge;
 use tokio::sync::watch;
 
 use crate::{
+    failure::StoreError,
     http::admin::{Finding, Health},
     messaging::rabbit::Link,
     stop::Stop,
-    store::{Counts, Store},
+    store::{Counts, ServiceContext, Store},
     telemetry,
     trouble::Trouble,
 };
@@ -23,21 +24,31 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Checks the dependencies of the service.
 pub(super) struct Checks<S> {
     store: S,
+    service: Arc<ServiceContext>,
     links: Vec<Link>,
     store_check: watch::Sender<Finding>,
     broker_check: watch::Sender<Finding>,
 }
 
 impl<S: Store> Checks<S> {
-    pub(super) fn new(health: &Health, store: S, links: Vec<Link>) -> Self {
-        Self { store, links, store_check: health.check("store", true), broker_check: health.check("broker", false) }
+    pub(super) fn new(health: &Health, store: S, service: Arc<ServiceContext>, links: Vec<Link>) -> Self {
+        Self {
+            store,
+            service,
+            links,
+            store_check: health.check("store", true),
+            broker_check: health.check("broker", false),
+        }
     }
 
     /// Checks the store and the broker, until the service stops.
     pub(super) async fn ask(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             let finding = match tokio::time::timeout(LIMIT, self.store.check()).await {
-                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Ok(answer) => {
+                    self.service.note_lost_store(answer.as_ref().is_err_and(StoreError::is_unmigrated));
+                    answer.map_err(|error| error.to_string())
+                }
                 Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
             };
             drop(self.store_check.send_replace(finding));

@@ -150,7 +150,7 @@ impl Phase {
         self.supervise("start", stop.clone(), move || {
             start_is_over(started.clone(), connected.clone(), stopping.clone())
         });
-        let checks = Arc::new(Checks::new(health, app.store.clone(), links));
+        let checks = Arc::new(Checks::new(health, app.store.clone(), app.service.clone(), links));
         let (asking, stopping) = (checks.clone(), stop.clone());
         self.supervise("checks", stop.clone(), move || asking.clone().ask(stopping.clone()));
         let stopping = stop.clone();

@@ -12,6 +12,8 @@ pub mod elasticsearch;
 pub mod jobs;
 pub mod leases;
 pub mod limits;
+#[cfg(any(feature = "postgres", feature = "neo4j"))]
+mod migrated;
 #[cfg(feature = "neo4j")]
 pub mod neo4j;
 mod outbox;
@@ -103,8 +105,8 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// Checks that the store responds. It may be empty.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Checks that the store responds and has the structure that [`migrate`](Self::migrate) has made: a server that was
-    /// emptied or replaced meanwhile has not, and is unavailable until the service starts again.
+    /// Checks that the store responds and is the one that [`migrate`](Self::migrate) has migrated: one that was emptied or
+    /// replaced meanwhile is unavailable until the service starts again, even if another process has migrated it.
     fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Migrates the store's structure. If several replicas start at once, each migration runs once.

@@ -3,7 +3,10 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use events::{Envelope, Job, Message, TraceParent};
@@ -29,6 +32,7 @@ pub struct ServiceContext {
     sender: OnceLock<Sender>,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     endings: broadcast::Sender<Ending>,
+    store_is_lost: AtomicBool,
 }
 
 /// Sends messages without the outbox; true after the broker has confirmed all of them.
@@ -57,7 +61,19 @@ impl ServiceContext {
             sender: OnceLock::new(),
             resources: HashMap::new(),
             endings,
+            store_is_lost: AtomicBool::new(false),
         }
+    }
+
+    /// Notes whether the store was emptied or replaced since the start.
+    pub(crate) fn note_lost_store(&self, is_lost: bool) {
+        self.store_is_lost.store(is_lost, Relaxed);
+    }
+
+    /// Whether the store was emptied or replaced since the start, by the last check: it may accept what is written to it
+    /// all the same.
+    pub(crate) fn is_store_lost(&self) -> bool {
+        self.store_is_lost.load(Relaxed)
     }
 
     /// Sets the publisher for messages that bypass the outbox; called once, at startup.

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use events::{accounts::Registered, samples};
 use serde_json::Value;
 use skeleton::{
-    Leases, Neo4j, Postgres, Service,
+    HandlerResult, Leases, Neo4j, Postgres, Service, StoreError, Subscriptions,
     failure::StoreErrorKind,
-    store::{Store, neo4j::query},
+    store::{
+        Store, StoreBuilder,
+        neo4j::{Tx, query},
+    },
     testing::{Servers, TestApp, TestStore, eventually},
 };
+use uuid::Uuid;
 
 use crate::{elasticsearch::bench::Bench, probe};
 
@@ -40,20 +45,48 @@ async fn an_emptied_postgres_counts_as_unavailable() {
 
     counts_as_unavailable(store).await;
     readiness_is_off(&app).await;
+    // Such as another replica, or a command.
+    let other = Postgres::migrated_by(&[]).open(app.settings()).unwrap();
+    other.migrate().await.unwrap();
+    other.check().await.unwrap();
+    counts_as_unavailable(store).await;
     app.stop().await;
 }
 
 #[tokio::test]
 async fn an_emptied_neo4j_counts_as_unavailable() {
-    let app = TestApp::start(Service::named("contacts").store(Neo4j::migrated_by(&[("V1", "RETURN 1")])), &[]).await;
+    let service = Service::named("contacts").store(Neo4j::migrated_by(&[("V1", "RETURN 1")]));
+    let app = TestApp::start(service.consumes(Subscriptions::new().on(on_registered)), &[]).await;
     let store = &app.parts().store;
     store.check().await.unwrap();
 
     store.execute(query("MATCH (node) DETACH DELETE node")).await.unwrap();
-
     counts_as_unavailable(store).await;
     readiness_is_off(&app).await;
+    let mut endings = app.parts().service.endings();
+    for name in ["fails", "works"] {
+        let event = registered(name);
+        app.world().publish(&event, &app.world().envelope_for(&event)).await;
+    }
+
+    let ended = tokio::time::timeout(Duration::from_secs(3), endings.recv()).await;
+    assert!(ended.is_err(), "the empty store accepts a message: {ended:?}");
+    let written = "MATCH (node) WHERE node:SetAside OR node:Inbox OR node:Handled RETURN count(node)";
+    assert_eq!(store.query_opt::<i64>(query(written)).await.unwrap(), Some(0));
     app.stop().await;
+}
+
+fn registered(name: &str) -> Registered {
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+}
+
+async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {
+    tx.execute(query("CREATE (:Handled)")).await?;
+    if registered.name == "fails" {
+        Err(StoreError::new(StoreErrorKind::Conflict, "not known yet").into())
+    } else {
+        Ok(())
+    }
 }
 
 #[tokio::test]

@@ -143,7 +143,8 @@ impl Link {
         }
     }
 
-    /// Waits for a connection, and for the end of an alarm, and opens a channel on it. The number is the connection's generation.
+    /// Waits for a connection, and for the end of an alarm, and opens a channel on it. The number is the connection's
+    /// generation.
     ///
     /// # Errors
     /// If the broker refuses the channel, or the link was stopped.

@@ -28,6 +28,8 @@ pub(super) struct PendingReplies {
     last: Arc<AtomicU64>,
     /// When the first of the calls was made that have timed out since the last reply.
     unanswered: Arc<watch::Sender<Option<Instant>>>,
+    /// When the reply queue was claimed: earlier calls say nothing about it.
+    claimed_at: Arc<Mutex<Option<Instant>>>,
 }
 
 /// One call.
@@ -58,7 +60,17 @@ impl PendingReplies {
 
     /// Notes that a call made at this time got no reply.
     pub(super) fn timed_out(&self, asked_at: Instant) {
+        let claimed_at = *self.claimed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if claimed_at.is_some_and(|claimed_at| asked_at < claimed_at) {
+            return;
+        }
         self.unanswered.send_if_modified(|first| first.is_none() && first.replace(asked_at).is_none());
+    }
+
+    /// Notes that a reply queue was claimed.
+    pub(super) fn claimed(&self) {
+        *self.claimed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.replied();
     }
 
     /// Notes that a reply has arrived.
@@ -131,6 +143,24 @@ impl Drop for Pending {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_calls_made_since_the_queue_was_claimed_say_that_it_is_silent() {
+        let (replies, long) = (PendingReplies::default(), Duration::from_millis(20));
+        let before = Instant::now();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        replies.claimed();
+
+        replies.timed_out(before);
+        assert!(tokio::time::timeout(10 * long, replies.is_silent(long)).await.is_err(), "an earlier call");
+        replies.timed_out(Instant::now());
+        replies.replied();
+        assert!(tokio::time::timeout(10 * long, replies.is_silent(long)).await.is_err(), "a reply has arrived since");
+        let asked_at = Instant::now();
+        replies.timed_out(asked_at);
+        replies.is_silent(long).await;
+        assert!(asked_at.elapsed() >= long);
+    }
 
     #[tokio::test]
     async fn all_calls_under_one_id_get_the_reply_and_one_that_gives_up_takes_it_from_nobody() {

@@ -87,7 +87,7 @@ impl Receiving {
 
     /// Receives replies until the consumer ends, or none arrives while requests time out. Returns whether that is so.
     async fn receive_from(&self, consumer: &mut Consumer) -> bool {
-        self.open.replied();
+        self.open.claimed();
         loop {
             tokio::select! {
                 next = consumer.next() => match next {

@@ -87,26 +87,27 @@ impl Lanes {
         Err(self.located(StoreError::new(kind, text)))
     }
 
-    /// Whether a migration has run, if the server responds. Asks over a separate connection: if queries use all others,
+    /// The time of the first migration, if one has run and the server responds. Asks over a separate connection: if queries use all others,
     /// the server does not appear to be unavailable. A connection without a response is closed.
-    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+    pub async fn first_migration(&self) -> Result<Option<String>, StoreError> {
         let kept = self.probe.lock().unwrap_or_else(PoisonError::into_inner).take();
         let graph = match kept {
             Some(graph) => graph,
             None => self.connect()?,
         };
         let asking = Box::pin(async {
-            let mut rows = graph.execute(query("MATCH (done:Migration) RETURN 1 LIMIT 1")).await?;
-            Ok(rows.next().await?.is_some())
+            let first = "MATCH (done:Migration) RETURN toString(done.applied_at) AS first ORDER BY first LIMIT 1";
+            let mut rows = graph.execute(query(first)).await?;
+            Ok(rows.next().await?.and_then(|row| row.get::<String>("first").ok()))
         });
         let asked = tokio::time::timeout(self.limit, asking).await;
         let answer = match asked {
             Ok(answer) => answer.map_err(store_error),
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
         };
-        let is_migrated = answer.map_err(|error| self.located(error))?;
+        let first = answer.map_err(|error| self.located(error))?;
         *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(graph);
-        Ok(is_migrated)
+        Ok(first)
     }
 
     /// Prepares a connection; it is made with the first query. After a refused login, no attempt is made for a while: the

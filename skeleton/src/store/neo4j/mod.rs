@@ -31,7 +31,7 @@ pub use neo4rs::{BoltType, Query, query};
 pub use tx::Tx;
 
 use self::{lanes::Lanes, outbox::Relay, settings::StoreSettings};
-use super::{StoreBuilder, target::Target};
+use super::{StoreBuilder, migrated::Migrated, target::Target};
 use crate::config::{Settings, SettingsError};
 
 /// The time limit of a migration statement, if the server does not respond: creating a constraint over many nodes takes
@@ -50,6 +50,7 @@ pub struct Neo4j {
     migrations: &'static [(&'static str, &'static str)],
     wakeup: Arc<Notify>,
     relay: Arc<Relay>,
+    migrated: Migrated,
 }
 
 /// Opens a Neo4j store.
@@ -79,6 +80,7 @@ impl StoreBuilder for Neo4jBuilder {
             migrations: self.migrations,
             wakeup: Arc::default(),
             relay: Arc::new(Relay::new()),
+            migrated: Migrated::default(),
         })
     }
 }

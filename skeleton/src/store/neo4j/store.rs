@@ -33,15 +33,17 @@ impl Store for Neo4j {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.lanes.is_migrated().await.map(drop)
+        self.lanes.first_migration().await.map(drop)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        if self.lanes.is_migrated().await? { Ok(()) } else { Err(StoreError::unmigrated("neo4j")) }
+        self.migrated.check("neo4j", self.lanes.first_migration().await?.as_deref())
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        migrations::migrate(&self.patient, self.migrations).await
+        migrations::migrate(&self.patient, self.migrations).await?;
+        self.migrated.note(self.lanes.first_migration().await?);
+        Ok(())
     }
 
     async fn failures_of(&self, message: Uuid) -> Result<u32, StoreError> {

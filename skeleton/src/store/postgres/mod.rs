@@ -59,7 +59,7 @@ use self::{
 };
 use super::{
     CLEAN_UP_LEASE, Counts, CursorsToCheck, Filter, Leases, ServiceContext, SetAside, Store, StoreBuilder, UnitOfWork,
-    names_of, target::Target,
+    migrated::Migrated, names_of, target::Target,
 };
 use crate::{
     config::{RetryOverrides, RetrySettings, Secret, Settings, SettingsError, range},
@@ -109,6 +109,7 @@ pub struct Postgres {
     relay: Arc<Relay>,
     standby: Arc<Standby>,
     probe: Arc<Probe>,
+    migrated: Migrated,
 }
 
 /// Opens a Postgres store.
@@ -276,6 +277,7 @@ impl StoreBuilder for PostgresBuilder {
             relay: Arc::default(),
             standby: Arc::default(),
             probe: Arc::default(),
+            migrated: Migrated::default(),
         })
     }
 }
@@ -297,11 +299,11 @@ impl Store for Postgres {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        probe::is_migrated(self).await.map(drop)
+        probe::first_migration(self).await.map(drop)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        if probe::is_migrated(self).await? { Ok(()) } else { Err(StoreError::unmigrated("postgres")) }
+        self.migrated.check("postgres", probe::first_migration(self).await?.as_deref())
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -309,7 +311,9 @@ impl Store for Postgres {
         migrations::lock(&client).await?;
         client.batch_execute("create schema if not exists skeleton").await.map_err(store_error)?;
         migrations::run(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
-        migrations::run(&mut client, "skeleton.service_migrations", self.migrations).await
+        migrations::run(&mut client, "skeleton.service_migrations", self.migrations).await?;
+        self.migrated.note(probe::first_migration_over(&client).await?);
+        Ok(())
     }
 
     async fn failures_of(&self, message: Uuid) -> Result<u32, StoreError> {

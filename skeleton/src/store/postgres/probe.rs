@@ -26,11 +26,11 @@ pub(super) struct Probe {
     running: Mutex<Option<Check>>,
 }
 
-type Check = Shared<BoxFuture<'static, Result<bool, StoreError>>>;
+type Check = Shared<BoxFuture<'static, Result<Option<String>, StoreError>>>;
 
-/// Whether a migration has run, if the server responds. Callers at the same time share one check, so that none waits for
-/// another's.
-pub(super) async fn is_migrated(store: &Postgres) -> Result<bool, StoreError> {
+/// The time of the first migration, if one has run and the server responds. Callers at the same time share one check, so
+/// that none waits for another's.
+pub(super) async fn first_migration(store: &Postgres) -> Result<Option<String>, StoreError> {
     let check = {
         let mut running = store.probe.running.lock().unwrap_or_else(PoisonError::into_inner);
         match running.as_ref().filter(|check| check.peek().is_none()) {
@@ -47,21 +47,38 @@ fn start(store: Postgres) -> Check {
     let checking = tokio::spawn(async move {
         let probe = Arc::clone(&store.probe);
         let checked = tokio::time::timeout(LIMIT, check(&store)).await;
-        let (client, is_migrated) =
-            checked.map_err(|_| unavailable(format!("no answer within {} s", LIMIT.as_secs())))??;
+        let (client, first) = checked.map_err(|_| unavailable(format!("no answer within {} s", LIMIT.as_secs())))??;
         *probe.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
-        Ok(is_migrated)
+        Ok(first)
     });
     checking.map(|checked| checked.map_err(unavailable)?).boxed().shared()
 }
 
-async fn check(store: &Postgres) -> Result<(Client, bool), StoreError> {
+async fn check(store: &Postgres) -> Result<(Client, Option<String>), StoreError> {
     let kept = store.probe.client.lock().unwrap_or_else(PoisonError::into_inner).take();
     let client = match kept.filter(|client| !client.is_closed()) {
         Some(client) => client,
         None => store.connect().await?,
     };
-    let sql = "select 1 where to_regclass('skeleton.skeleton_migrations') is not null";
-    let answer = within(LIMIT, client.simple_query(sql)).await?;
-    Ok((client, answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_)))))
+    let first = first_migration_over(&client).await?;
+    Ok((client, first))
+}
+
+/// The same over this connection.
+pub(super) async fn first_migration_over(client: &Client) -> Result<Option<String>, StoreError> {
+    // Where the table does not exist, a query of it would be an error.
+    let exists = "select 1 where to_regclass('skeleton.skeleton_migrations') is not null";
+    if first_value(&within(LIMIT, client.simple_query(exists)).await?).is_none() {
+        return Ok(None);
+    }
+    let first = "select applied_on from skeleton.skeleton_migrations order by version limit 1";
+    Ok(first_value(&within(LIMIT, client.simple_query(first)).await?))
+}
+
+fn first_value(answer: &[SimpleQueryMessage]) -> Option<String> {
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    row?.get(0).map(str::to_owned)
 }

@@ -71,6 +71,9 @@ async fn a_list_shows_what_is_parked_unless_it_is_told_otherwise() {
     assert_eq!(ids("list").await, named(&[&first, &second]));
     assert_eq!(ids("list --limit 1").await, named(&[&first]));
     assert_eq!(ids("list --state waiting").await, named(&[&waiting]));
+    let all = says(&bench, "list --state all").await.unwrap();
+    let in_other_states: Vec<&str> = all.lines().filter(|line| line.contains("  waiting, 5 attempts")).collect();
+    assert!(in_other_states.len() == 1 && in_other_states[0].starts_with(&waiting.message.to_string()), "{all}");
     assert_eq!(ids("list --state all --since 2020-01-01 --attempts 5").await.len(), 3);
     assert_eq!(says(&bench, "list --queue contacts.dead").await.unwrap(), "no parked messages match\n");
 

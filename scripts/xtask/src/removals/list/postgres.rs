@@ -153,7 +153,7 @@ pub const REMOVALS: &[Removal] = &[
         name: "own-connection-for-readiness",
         without: "requests that exhaust the pool make the replica unready",
         file: "skeleton/src/store/postgres/mod.rs",
-        find: "probe::is_migrated(self).await.map(drop)",
+        find: "probe::first_migration(self).await.map(drop)",
         replace: "self.query(\"select 1\", &[]).await.map(drop)",
         test: "readiness::a_large_backlog_and_a_pool_in_full_use_do_not_take_a_replica_out",
     },
