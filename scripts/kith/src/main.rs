@@ -1,10 +1,12 @@
 //! `cargo kith`: the daily command line of a team that owns a service.
 
+mod commands;
+
 use std::{env, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use kith_cli::{Generated, repository, services};
+use kith_cli::repository;
 
 /// The daily command line of a team that owns a service.
 #[derive(Parser)]
@@ -22,6 +24,8 @@ enum Command {
     Generate,
     /// Fail if a generated file is out of date.
     Check,
+    /// Print the log lines of all services in the order of their times.
+    Logs(commands::Logs),
 }
 
 fn main() -> ExitCode {
@@ -41,33 +45,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     let root = repository(&env::current_dir()?)?;
-    let services = services(&root)?;
     match command {
-        Command::Services => {
-            for service in services {
-                println!("{:<16} {:<14} {}", service.name, service.store.name(), service.admin_port);
-            }
-        }
-        Command::Generate => {
-            for file in Generated::all(&root, &services)? {
-                if file.write(&root)? {
-                    println!("wrote {}", file.path);
-                }
-            }
-        }
-        Command::Check => {
-            let mut stale = Vec::new();
-            for file in Generated::all(&root, &services)? {
-                if !file.is_current(&root) {
-                    stale.push(file.path);
-                }
-            }
-            if !stale.is_empty() {
-                eprintln!("error: out of date: {}; run `cargo kith generate`", stale.join(", "));
-                return Ok(ExitCode::FAILURE);
-            }
-            println!("generated files are up to date");
-        }
+        Command::Services => commands::list(&root),
+        Command::Generate => commands::generate(&root),
+        Command::Check => commands::check(&root),
+        Command::Logs(logs) => logs.run(&root),
     }
-    Ok(ExitCode::SUCCESS)
 }

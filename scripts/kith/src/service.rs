@@ -5,6 +5,106 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+/// Names of servers, of users and of processes of the scripts, and those that PostgreSQL reserves (appendix C of its
+/// manual): databases and users are named like services.
+const TAKEN: [&str; 95] = [
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "binary",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_user",
+    "default",
+    "deferrable",
+    "demo",
+    "desc",
+    "distinct",
+    "do",
+    "elastic",
+    "elasticsearch",
+    "else",
+    "end",
+    "epmd",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "inner",
+    "intersect",
+    "into",
+    "is",
+    "join",
+    "kith_admin",
+    "lateral",
+    "leading",
+    "left",
+    "like",
+    "limit",
+    "mail",
+    "natural",
+    "neo4j",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "outer",
+    "placing",
+    "postgres",
+    "primary",
+    "rabbitmq",
+    "references",
+    "returning",
+    "right",
+    "select",
+    "session_user",
+    "similar",
+    "some",
+    "symmetric",
+    "table",
+    "template1",
+    "then",
+    "to",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "when",
+    "where",
+    "with",
+];
+
 /// A service, as its `service.toml` describes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +119,9 @@ pub struct Service {
     /// Whether its HTTP port is published. At most one service's is.
     #[serde(default)]
     pub public: bool,
+    /// Whether it is compiled with optimization for local use as well: what it does would be too slow without.
+    #[serde(default)]
+    pub optimized: bool,
     /// Whether it sends mail.
     #[serde(default)]
     pub mail: bool,
@@ -132,6 +235,15 @@ impl Service {
     }
 
     fn validate(&self) -> Result<()> {
+        let name = &self.name;
+        ensure!(is_plain(name), "{name}: a service is named by lower-case letters, digits and underscores only");
+        ensure!(
+            !TAKEN.contains(&name.as_str()),
+            "{name} is the name of a server, a user or a word of SQL: choose another"
+        );
+        if let Some(folder) = &self.web {
+            ensure!(is_passed_on(folder), "web: {folder:?} has characters that the scripts cannot pass on");
+        }
         ensure!((1..=99).contains(&self.admin_port), "admin_port is {}: choose one from 1 to 99", self.admin_port);
         for (name, secret) in &self.secrets {
             ensure!(
@@ -144,7 +256,7 @@ impl Service {
         }
         for (setting, value) in self.local_settings() {
             ensure!(
-                value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.,:/+-".contains(&byte)),
+                is_passed_on(&value) && setting.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
                 "local setting {setting}: {value:?} has characters that the scripts cannot pass on"
             );
         }
@@ -155,6 +267,11 @@ impl Service {
 /// The variable of a setting, without prefix: `RATES__BURST` for `rates.burst`.
 pub(crate) fn variable(setting: &str) -> String {
     setting.to_uppercase().replace('.', "__")
+}
+
+/// Whether bash takes a text as one word, and as it is.
+fn is_passed_on(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.,:/+-".contains(&byte))
 }
 
 fn is_plain(name: &str) -> bool {

@@ -2,13 +2,14 @@
 
 mod compose;
 mod native;
+mod profiles;
 mod tests;
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-use crate::Service;
+use crate::{Service, services};
 
 /// A generated file, or a file with generated regions.
 #[derive(Debug)]
@@ -26,12 +27,23 @@ impl Generated {
     pub fn all(repository: &Path, services: &[Service]) -> Result<Vec<Self>> {
         let compose = read(repository, compose::PATH)?;
         let manifest = read(repository, tests::MANIFEST)?;
+        let workspace = read(repository, profiles::PATH)?;
         Ok(vec![
             Self { path: native::PATH, text: native::table(services) },
             Self { path: compose::PATH, text: compose::replace(&compose, services).context(compose::PATH)? },
+            Self { path: profiles::PATH, text: profiles::replace(&workspace, services).context(profiles::PATH)? },
             Self { path: tests::MACRO, text: tests::every_service(services) },
             Self { path: tests::MANIFEST, text: tests::dependencies(&manifest, services).context(tests::MANIFEST)? },
         ])
+    }
+
+    /// The paths of those that are out of date.
+    ///
+    /// # Errors
+    /// As [`all`](Self::all), and if a `service.toml` is wrong.
+    pub fn stale(repository: &Path) -> Result<Vec<&'static str>> {
+        let all = Self::all(repository, &services(repository)?)?;
+        Ok(all.into_iter().filter(|file| !file.is_current(repository)).map(|file| file.path).collect())
     }
 
     /// Whether the file has this text.

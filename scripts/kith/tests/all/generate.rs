@@ -1,70 +1,8 @@
-//! `cargo kith generate` and `check` with a seventh service, in a copy of the files that they read and write.
+//! `cargo kith generate` and `check` with a seventh service.
 
-#![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
+use std::{fs, process::Command};
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
-
-use tempfile::TempDir;
-
-/// What the command needs, and what it writes.
-const FILES: [&str; 5] = [
-    "deploy/compose/compose.yaml",
-    "deploy/native/lib/common.sh",
-    "deploy/native/lib/services_table.sh",
-    "scripts/xtask/Cargo.toml",
-    "scripts/xtask/tests/every_service/mod.rs",
-];
-
-struct Copy(TempDir);
-
-impl Copy {
-    fn new() -> Self {
-        let copy = Self(TempDir::new().unwrap());
-        for file in FILES {
-            copy.take(Path::new(file));
-        }
-        for folder in fs::read_dir(repository().join("services")).unwrap() {
-            let folder = PathBuf::from("services").join(folder.unwrap().file_name());
-            copy.take(&folder.join("Cargo.toml"));
-            copy.take(&folder.join("service.toml"));
-        }
-        copy
-    }
-
-    fn take(&self, file: &Path) {
-        fs::create_dir_all(self.0.path().join(file).parent().unwrap()).unwrap();
-        fs::copy(repository().join(file), self.0.path().join(file)).unwrap();
-    }
-
-    fn add(&self, name: &str, service: &str) {
-        let folder = self.0.path().join("services").join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("Cargo.toml"), "").unwrap();
-        fs::write(folder.join("service.toml"), service).unwrap();
-    }
-
-    fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.0.path().join(file)).unwrap()
-    }
-
-    fn kith(&self, command: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_cargo-kith")).arg(command).current_dir(self.0.path()).output().unwrap()
-    }
-
-    fn refuses(&self, text: &str) {
-        let output = self.kith("generate");
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && error.contains(text), "{error}");
-    }
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::copy::Copy;
 
 const SEVENTH: &str = "store = \"postgres\"\nadmin_port = 7\nmail = true\n\
     [secrets.api_key]\nsetting = \"bank.api_key\"\nkind = \"random\"\n[local.bank]\nlimit = 3\n";
@@ -110,7 +48,7 @@ fn the_scripts_read_the_seventh_service_from_the_table() {
         echo \"${ADMIN_PORT_OF[billing]} ${SECRET_SETTINGS_OF[billing]} ${LOCAL_SETTINGS_OF[billing]} ${MAIL_SERVICES[*]}\"
         mkdir -p \"$SECRETS\"; make_secrets; ls \"$SECRETS\"";
     let run =
-        Command::new("bash").args(["-c", script]).current_dir(copy.0.path()).env_remove("KITH_RUN").output().unwrap();
+        Command::new("bash").args(["-c", script]).current_dir(copy.path()).env_remove("KITH_RUN").output().unwrap();
     let text = String::from_utf8(run.stdout).unwrap();
 
     assert!(run.status.success(), "{text}{}", String::from_utf8_lossy(&run.stderr));
@@ -128,6 +66,11 @@ fn the_scripts_read_the_seventh_service_from_the_table() {
 #[test]
 fn a_wrong_service_file_is_refused_by_its_line() {
     for (text, error) in [
+        ("store = \"postgres\"\nadmin_port = 7\nweb = \"$(rm)\"\n", "has characters that the scripts cannot pass on"),
+        (
+            "store = \"postgres\"\nadmin_port = 7\n[local.a]\n\"b c\" = 1\n",
+            "has characters that the scripts cannot pass on",
+        ),
         ("store = \"oracle\"\nadmin_port = 7\n", "unknown variant `oracle`"),
         ("store = \"postgres\"\nadmin_prot = 7\n", "unknown field `admin_prot`"),
         ("store = \"postgres\"\nadmin_port = 100\n", "choose one from 1 to 99"),
@@ -151,9 +94,18 @@ fn a_wrong_service_file_is_refused_by_its_line() {
 }
 
 #[test]
+fn a_name_that_a_server_or_sql_has_is_refused() {
+    for name in ["order-desk", "Billing", "user", "mail", "postgres", "9lives"] {
+        let copy = Copy::new();
+        copy.add(name, "store = \"postgres\"\nadmin_port = 7\n");
+        copy.refuses(name);
+    }
+}
+
+#[test]
 fn a_service_without_its_file_is_refused() {
     let copy = Copy::new();
-    let folder = copy.0.path().join("services/billing");
+    let folder = copy.path().join("services/billing");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("Cargo.toml"), "").unwrap();
 
