@@ -87,8 +87,8 @@ impl Lanes {
         Err(self.located(StoreError::new(kind, text)))
     }
 
-    /// The time of the first migration, if one has run and the server responds. Asks over a separate connection: if queries use all others,
-    /// the server does not appear to be unavailable. A connection without a response is closed.
+    /// The time of the first migration, if one has run and the server responds. Asks over a separate connection: if
+    /// queries use all others, the server does not appear to be unavailable. A connection without a response is closed.
     pub async fn first_migration(&self) -> Result<Option<String>, StoreError> {
         let kept = self.probe.lock().unwrap_or_else(PoisonError::into_inner).take();
         let graph = match kept {
