@@ -14,7 +14,7 @@ pub use service::{Secret, SecretKind, Service, Store, services};
 /// The repository around a folder.
 ///
 /// # Errors
-/// If there is none.
+/// If no folder above is one.
 pub fn repository(folder: &Path) -> Result<PathBuf> {
     let around = folder.ancestors().find(|folder| folder.join("services").is_dir() && folder.join("deploy").is_dir());
     around.map(Path::to_path_buf).context("not in a repository of Kith: no folder above has services/ and deploy/")

@@ -306,7 +306,12 @@ pub fn services(repository: &Path) -> Result<Vec<Service>> {
 }
 
 fn at_most_one(services: &[Service], what: &str, is: impl Fn(&Service) -> bool) -> Result<()> {
-    let found: Vec<&str> = services.iter().filter(|service| is(service)).map(|service| service.name.as_str()).collect();
+    let found = names_of(services, is);
     ensure!(found.len() <= 1, "only one service can {what}, not {}", found.join(" and "));
     Ok(())
+}
+
+/// The names of those services of which it is true.
+pub(crate) fn names_of(services: &[Service], is: impl Fn(&Service) -> bool) -> Vec<&str> {
+    services.iter().filter(|service| is(service)).map(|service| service.name.as_str()).collect()
 }

@@ -61,16 +61,18 @@ impl Logs {
     pub fn run(self, root: &Path) -> Result<ExitCode> {
         let folder = env::var_os("KITH_RUN").map_or_else(|| root.join(".run"), PathBuf::from).join("log");
         let mut logs = self.chosen(root, &folder)?;
+        let from = self.from();
+        let is_needed = |line: &LogLine| self.may_be_printed(line, &from);
         let mut lines = Vec::new();
         for log in &mut logs {
             // What was there before the last start.
             let before = log.path.with_extension("log.1");
             let mut before = Log { path: before, read: 0, service: log.service.clone(), last_time: String::new() };
-            before.read_on(&mut lines, |line| self.may_be_printed(line))?;
-            log.read_on(&mut lines, |line| self.may_be_printed(line))?;
+            before.read_on(&mut lines, is_needed)?;
+            log.read_on(&mut lines, is_needed)?;
         }
         let mut traces = BTreeSet::from_iter(self.trace.clone());
-        if self.print(lines, &mut traces)? == 0 && !self.follow {
+        if self.print(lines, &from, &mut traces)? == 0 && !self.follow {
             eprintln!("no such lines in {}", folder.display());
         }
         if !self.follow {
@@ -80,9 +82,9 @@ impl Logs {
             thread::sleep(FOLLOW);
             let mut lines = Vec::new();
             for log in &mut logs {
-                log.read_on(&mut lines, |line| self.may_be_printed(line))?;
+                log.read_on(&mut lines, is_needed)?;
             }
-            self.print(lines, &mut traces)?;
+            self.print(lines, &from, &mut traces)?;
         }
     }
 
@@ -111,11 +113,13 @@ impl Logs {
     }
 
     /// Whether a line is kept until it can be printed in order. Of an event, all are: each may be of its trace.
-    fn may_be_printed(&self, line: &LogLine) -> bool {
-        self.event.is_some()
-            || (line.level() <= self.level
-                && line.time >= self.from()
-                && self.trace.as_deref().is_none_or(|trace| line.trace() == Some(trace)))
+    fn may_be_printed(&self, line: &LogLine, from: &str) -> bool {
+        let is_of_trace = || self.trace.as_deref().is_none_or(|trace| line.trace() == Some(trace));
+        self.event.is_some() || (self.is_recent_and_important(line, from) && is_of_trace())
+    }
+
+    fn is_recent_and_important(&self, line: &LogLine, from: &str) -> bool {
+        line.level() <= self.level && line.time.as_str() >= from
     }
 
     /// The earliest time, as in the lines.
@@ -125,19 +129,18 @@ impl Logs {
     }
 
     /// Prints those that were asked for. Returns how many.
-    fn print(&self, mut lines: Vec<LogLine>, traces: &mut BTreeSet<String>) -> Result<usize> {
+    fn print(&self, mut lines: Vec<LogLine>, from: &str, traces: &mut BTreeSet<String>) -> Result<usize> {
         lines.sort_by(|a, b| a.time.cmp(&b.time));
         let is_asked_for = |line: &LogLine| self.event.is_some() && line.message_id() == self.event.as_deref();
         traces
             .extend(lines.iter().filter(|line| is_asked_for(line)).filter_map(|line| line.trace().map(str::to_owned)));
-        let from = self.from();
         let has_ids = self.event.is_some() || self.trace.is_some();
         let is_in_flow =
             |line: &LogLine| is_asked_for(line) || line.trace().is_some_and(|trace| traces.contains(trace));
         let mut out = io::stdout().lock();
         let mut count = 0;
         for line in &lines {
-            if line.time < from || line.level() > self.level || (has_ids && !is_in_flow(line)) {
+            if !self.is_recent_and_important(line, from) || (has_ids && !is_in_flow(line)) {
                 continue;
             }
             let printed = if self.json { writeln!(out, "{}", line.raw) } else { writeln!(out, "{line}") };

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::{Service, service::variable};
+use crate::{
+    Service,
+    service::{names_of, variable},
+};
 
 /// The table's file.
 pub const PATH: &str = "deploy/native/lib/services_table.sh";
@@ -17,9 +20,9 @@ const HEAD: &str = "\
 /// The table, as arrays of bash.
 pub fn table(services: &[Service]) -> String {
     let mut text = HEAD.to_owned();
-    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-    let public = services.iter().find(|service| service.public).map_or("", |service| service.name.as_str());
-    let mail: Vec<&str> = services.iter().filter(|service| service.mail).map(|service| service.name.as_str()).collect();
+    let names = names_of(services, |_| true);
+    let public = names_of(services, |service| service.public).concat();
+    let mail = names_of(services, |service| service.mail);
     let secrets = |service: &Service| {
         service.secrets.iter().map(|(name, secret)| format!("{name}:{}", secret.kind.name())).collect()
     };

@@ -2,15 +2,14 @@
 
 use anyhow::Result;
 
-use crate::{Service, region};
+use crate::{Service, region, service::names_of};
 
 /// The file.
 pub const PATH: &str = "Cargo.toml";
 
 /// The file with its region for these services.
 pub fn replace(text: &str, services: &[Service]) -> Result<String> {
-    let mut names: Vec<&str> =
-        services.iter().filter(|service| !service.optimized).map(|service| service.name.as_str()).collect();
+    let mut names = names_of(services, |service| !service.optimized);
     names.sort_unstable();
     let lines: String =
         names.into_iter().map(|name| format!("[profile.dev.package.{name}]\nopt-level = 0\n")).collect();

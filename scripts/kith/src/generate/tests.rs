@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{Service, region};
+use crate::{Service, region, service::names_of};
 
 /// The macro's file.
 pub const MACRO: &str = "scripts/xtask/tests/every_service/mod.rs";
@@ -26,7 +26,7 @@ pub fn every_service(services: &[Service]) -> String {
 
 /// The manifest with its region for these services.
 pub fn dependencies(text: &str, services: &[Service]) -> Result<String> {
-    let mut names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    let mut names = names_of(services, |_| true);
     names.sort_unstable();
     let lines: String =
         names.into_iter().map(|name| format!("{name} = {{ path = \"../../services/{name}\" }}\n")).collect();

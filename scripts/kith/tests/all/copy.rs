@@ -1,7 +1,7 @@
 //! A copy of what the command line reads and writes in a repository.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -56,14 +56,10 @@ impl Copy {
         self.0.path()
     }
 
-    /// The command line, to be run in the copy. `cargo kith` is this program as well.
+    /// The command line, to be run in the copy.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let program = Path::new(env!("CARGO_BIN_EXE_cargo-kith"));
-        let folders = env::split_paths(&env::var_os("PATH").unwrap()).collect::<Vec<_>>();
-        let path = env::join_paths([program.parent().unwrap().to_owned()].into_iter().chain(folders)).unwrap();
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.path()).env("PATH", path);
-        command.env_remove("KITH_RUN").env_remove("KITH_BIN").env_remove("KITH_SECRETS");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-kith"));
+        command.args(arguments).current_dir(self.path()).env_remove("KITH_RUN");
         command
     }
 
