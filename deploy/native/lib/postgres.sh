@@ -46,9 +46,14 @@ postgres_create() {
     mv "$data.new" "$data"
 }
 
-# Durable everywhere: tests that kill it rely on that.
+# With KITH_POSTGRES_FSYNC=off nothing is flushed to the disk: of a server that is killed nothing is lost, as the
+# operating system has everything, but a machine that stops loses data. Only for tests.
 postgres_settings() {
+    local fsync="${KITH_POSTGRES_FSYNC:-on}"
+    [[ "$fsync" == on || "$fsync" == off ]] || die "KITH_POSTGRES_FSYNC must be on or off, not '$fsync'"
     cat <<TEXT
+fsync = $fsync
+full_page_writes = $fsync
 listen_addresses = '127.0.0.1'
 port = $(port_of postgres)
 unix_socket_directories = ''

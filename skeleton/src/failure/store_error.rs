@@ -11,8 +11,18 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     message: String,
     constraint: Option<String>,
-    is_refused: bool,
-    is_unmigrated: bool,
+    remedy: Remedy,
+}
+
+/// Who ends the error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// Time, or a change to the code.
+    None,
+    /// Whoever changes the login or the database.
+    Login,
+    /// Whoever recovers the store, or starts the service.
+    Recovery,
 }
 
 /// The effect of a store error on the work in progress.
@@ -31,7 +41,7 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error of the given kind.
     pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), constraint: None, is_refused: false, is_unmigrated: false }
+        Self { kind, message: message.to_string(), constraint: None, remedy: Remedy::None }
     }
 
     /// The query or its result is invalid.
@@ -46,7 +56,7 @@ impl StoreError {
 
     /// The store refuses the login or the database: it is unavailable until a person changes something.
     pub fn refused(message: impl fmt::Display) -> Self {
-        Self { is_refused: true, ..Self::unavailable(message) }
+        Self { remedy: Remedy::Login, ..Self::unavailable(message) }
     }
 
     /// The server responds, but has nothing of the service.
@@ -55,17 +65,17 @@ impl StoreError {
             "{server}: the structure of this service is missing, or is not the one that it was started with. If the server \
              was emptied or replaced while the service ran, stop the service and follow docs/backups.md"
         ));
-        Self { is_unmigrated: true, ..error }
+        Self { remedy: Remedy::Recovery, ..error }
     }
 
     /// Whether the server has nothing of the service, or another store than the one that it was started with.
     pub(crate) fn is_unmigrated(&self) -> bool {
-        self.is_unmigrated
+        self.remedy == Remedy::Recovery
     }
 
     /// Whether the store refuses the login or the database.
     pub fn is_refused(&self) -> bool {
-        self.is_refused
+        self.remedy == Remedy::Login
     }
 
     /// Adds to the message.

@@ -6,7 +6,6 @@ use metrics::gauge;
 use tokio::sync::watch;
 
 use crate::{
-    failure::StoreError,
     http::admin::{Finding, Health},
     messaging::rabbit::Link,
     stop::Stop,
@@ -46,7 +45,12 @@ impl<S: Store> Checks<S> {
         while !stop.is_stopped() {
             let finding = match tokio::time::timeout(LIMIT, self.store.check()).await {
                 Ok(answer) => {
-                    self.service.note_lost_store(answer.as_ref().is_err_and(StoreError::is_unmigrated));
+                    match &answer {
+                        Ok(()) => self.service.note_lost_store(false),
+                        Err(error) if error.is_unmigrated() => self.service.note_lost_store(true),
+                        // A store that does not respond may still be a lost one.
+                        Err(_) => {}
+                    }
                     answer.map_err(|error| error.to_string())
                 }
                 Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),

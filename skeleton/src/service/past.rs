@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::{Service, StartError, assembly::Assembled, sequences::SequencesError, waiting::connected};
+use super::{
+    Service, StartError,
+    assembly::Assembled,
+    sequences::SequencesError,
+    waiting::{connected, prepare_store},
+};
 use crate::{
     config::Settings,
     environment::Environment,
@@ -108,7 +113,7 @@ impl<S: Rebuildable> Service<S> {
     ) -> Result<Rebuilt, TaskError> {
         let projections = self.projections.take().ok_or(RebuildError::NothingToDo)?;
         let parts = self.assemble(settings, &Environment::system())?;
-        parts.store.migrate().await.map_err(StartError::Store)?;
+        prepare_store(&parts.store, options.dry_run).await.map_err(StartError::Store)?;
         let (_open, opened) = stop::channel();
         let (consuming, publishing) = (parts.link("rebuilding", &opened), parts.sending_link("asking", &opened));
         connected(&consuming).await.map_err(StartError::Broker)?;

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::{
     Service,
     exit::{Exit, WRONG_SETTINGS},
-    waiting::connected,
+    waiting::{connected, prepare_store},
 };
 use crate::{
     config::{BrokerSettings, Settings, SettingsError},
@@ -85,7 +85,7 @@ impl<S: Store> Service<S> {
     pub async fn recover_sequences(&self, settings: &Settings, dry_run: bool) -> Result<Recovered, SequencesError> {
         let raise = self.sequencing.ok_or(SequencesError::NotNumbered)?;
         let store = self.open_store(settings)?;
-        store.migrate().await?;
+        prepare_store(&store, dry_run).await?;
         let broker: BrokerSettings = settings.section("broker")?;
         let (_open, opened) = stop::channel();
         let login = Login::of_service(self.name, &broker)?;

@@ -8,6 +8,7 @@ use tracing::warn;
 use super::StartError;
 use crate::{
     config::LifeSettings,
+    failure::StoreError,
     http::admin::Health,
     messaging::rabbit::{BrokerError, Link},
     stop::Stop,
@@ -19,6 +20,9 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// How long a command waits for the broker.
 const COMMAND_WAITS: Duration = Duration::from_secs(15);
+
+const EMPTY: &str = "it has nothing of this service yet, and a dry run changes nothing: a start of the service, or this \
+                     command without --dry-run, prepares it";
 
 /// Checks that the broker does not refuse the login. A broker that cannot be reached is not waited for.
 pub(super) async fn accepted_by_broker(link: &Link) -> Result<(), StartError> {
@@ -38,6 +42,15 @@ pub(super) async fn connected(link: &Link) -> Result<(), BrokerError> {
 pub(super) async fn store_ready<S: Store>(store: &S, life: &LifeSettings) -> Result<(), StartError> {
     wait_for(store, life).await?;
     store.migrate().await.map_err(StartError::Store)
+}
+
+/// Migrates the store for a command. A dry run changes nothing: it fails if the store has nothing of the service.
+pub(super) async fn prepare_store<S: Store>(store: &S, dry_run: bool) -> Result<(), StoreError> {
+    if !dry_run {
+        return store.migrate().await;
+    }
+    let checked = store.check().await;
+    checked.map_err(|error| if error.is_unmigrated() { StoreError::unavailable(EMPTY) } else { error })
 }
 
 /// Waits until the store responds, for `life.startup_timeout_s` at most.

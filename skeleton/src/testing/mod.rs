@@ -21,6 +21,8 @@ mod neighbour;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod past;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod process;
 mod proxy;
 mod servers;

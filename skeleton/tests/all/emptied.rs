@@ -54,6 +54,21 @@ async fn an_emptied_postgres_counts_as_unavailable() {
 }
 
 #[tokio::test]
+async fn a_dry_run_of_a_command_does_not_prepare_an_empty_store() {
+    let service = || Service::named("contacts").store(Postgres::migrated_by(&[]));
+    let app = TestApp::start(service(), &[]).await;
+    let store = &app.parts().store;
+    store.execute("drop schema skeleton cascade", &[]).await.unwrap();
+
+    let refused = service().recover_sequences(app.settings(), true).await.unwrap_err().to_string();
+
+    assert!(refused.contains("a dry run changes nothing"), "{refused}");
+    let found = store.query_one("select count(*) from pg_namespace where nspname = 'skeleton'", &[]).await.unwrap();
+    assert_eq!(found.get::<_, i64>(0), 0);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn an_emptied_neo4j_counts_as_unavailable() {
     let service = Service::named("contacts").store(Neo4j::migrated_by(&[("V1", "RETURN 1")]));
     let app = TestApp::start(service.consumes(Subscriptions::new().on(on_registered)), &[]).await;

@@ -136,7 +136,7 @@ impl Bench {
             telemetry::start("bench", &LogSettings { filter: LOG_FILTER.to_owned(), sentry_dsn: "".into() });
         let all = || Row::value_variants().iter().copied().filter(|row| self.write || *row != Row::Peers).collect();
         let rows: Vec<Row> = if self.rows.is_empty() { all() } else { self.rows };
-        let mut report = Report { notes: vec![environment().await?], ..Report::default() };
+        let mut report = Report { notes: vec![environment(self.quick).await?], ..Report::default() };
         let mut failed = Vec::new();
         for row in rows {
             let name = row.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
@@ -167,14 +167,22 @@ pub fn programs() -> PathBuf {
     std::env::var_os("KITH_BIN").map(PathBuf::from).or_else(beside).unwrap_or_default()
 }
 
-/// The date, the machine, its load and the versions of the servers.
-async fn environment() -> Result<String> {
+/// The date, the machine, its load and the versions of the servers. Refuses a Postgres that flushes nothing to the disk,
+/// unless the figures do not count.
+async fn environment(quick: bool) -> Result<String> {
     let world = World::new().await;
     let overview = world.admin().get("overview").await;
     world.remove().await;
     let (client, connection) = tokio_postgres::connect(&Servers::from_env().postgres, NoTls).await?;
     tokio::spawn(connection);
     let postgres: String = client.query_one("show server_version", &[]).await?.get(0);
+    let fsync: String = client.query_one("show fsync", &[]).await?.get(0);
+    if fsync != "on" && !quick {
+        bail!(
+            "this Postgres runs without fsync, as scripts/test starts it. Stop it with `KITH_RUN=.run/test \
+             deploy/native/servers stop postgres`, and run this again: it starts it with fsync"
+        );
+    }
     let rabbit = overview?["rabbitmq_version"].as_str().unwrap_or("of an unknown version").to_owned();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();

@@ -198,6 +198,19 @@ async fn a_lost_graph_is_not_rebuilt_before_its_numbers_are_recovered() {
 }
 
 #[tokio::test]
+async fn a_dry_run_does_not_prepare_an_empty_graph() {
+    let app = start().await;
+    damage(&app, "MATCH (node) DETACH DELETE node").await;
+
+    let refused = app.rebuild(network::service(), DRY_RUN).await.unwrap_err().to_string();
+
+    assert!(refused.contains("a dry run changes nothing"), "{refused}");
+    let migrations = query("MATCH (node:Migration) RETURN count(node)");
+    assert_eq!(app.parts().store.query_opt::<i64>(migrations).await.unwrap(), Some(0));
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn contacts_that_change_while_the_graph_is_made_are_in_the_end_as_they_are() {
     let app = start().await;
     let members = members(&app, ["Ada", "Bob"]).await;

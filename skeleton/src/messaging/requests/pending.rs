@@ -26,10 +26,16 @@ pub(super) type Reply = Result<Vec<u8>, Problem>;
 pub(super) struct PendingReplies {
     calls: Arc<Mutex<HashMap<Uuid, Vec<Waiting>>>>,
     last: Arc<AtomicU64>,
+    silence: Arc<watch::Sender<Silence>>,
+}
+
+/// Whether the reply queue responds.
+#[derive(Default)]
+struct Silence {
+    /// When the queue was claimed: earlier calls say nothing about it.
+    claimed_at: Option<Instant>,
     /// When the first of the calls was made that have timed out since the last reply.
-    unanswered: Arc<watch::Sender<Option<Instant>>>,
-    /// When the reply queue was claimed: earlier calls say nothing about it.
-    claimed_at: Arc<Mutex<Option<Instant>>>,
+    unanswered: Option<Instant>,
 }
 
 /// One call.
@@ -60,29 +66,31 @@ impl PendingReplies {
 
     /// Notes that a call made at this time got no reply.
     pub(super) fn timed_out(&self, asked_at: Instant) {
-        let claimed_at = *self.claimed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if claimed_at.is_some_and(|claimed_at| asked_at < claimed_at) {
-            return;
-        }
-        self.unanswered.send_if_modified(|first| first.is_none() && first.replace(asked_at).is_none());
+        self.silence.send_if_modified(|silence| {
+            let is_earlier = silence.claimed_at.is_some_and(|claimed_at| asked_at < claimed_at);
+            if is_earlier || silence.unanswered.is_some() {
+                return false;
+            }
+            silence.unanswered = Some(asked_at);
+            true
+        });
     }
 
     /// Notes that a reply queue was claimed.
     pub(super) fn claimed(&self) {
-        *self.claimed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.replied();
+        self.silence.send_replace(Silence { claimed_at: Some(Instant::now()), unanswered: None });
     }
 
     /// Notes that a reply has arrived.
     pub(super) fn replied(&self) {
-        self.unanswered.send_if_modified(|first| first.take().is_some());
+        self.silence.send_if_modified(|silence| silence.unanswered.take().is_some());
     }
 
     /// Waits until a call has timed out, no reply has arrived since it was made, and this was so long ago.
     pub(super) async fn is_silent(&self, long: Duration) {
-        let mut unanswered = self.unanswered.subscribe();
+        let mut silence = self.silence.subscribe();
         loop {
-            let first = *unanswered.borrow_and_update();
+            let first = silence.borrow_and_update().unanswered;
             let wait = async {
                 match first {
                     Some(first) => tokio::time::sleep_until(first + long).await,
@@ -92,7 +100,7 @@ impl PendingReplies {
             tokio::select! {
                 () = wait => return,
                 // It is never closed: `self` has the sender.
-                _ = unanswered.changed() => {}
+                _ = silence.changed() => {}
             }
         }
     }

@@ -68,7 +68,11 @@ impl Receiving {
                     let is_silent = self.receive_from(&mut consumer).await;
                     self.announce.send_replace(None);
                     if is_silent {
-                        warn!(queue = &*queue, "requests time out and no reply arrives; using another reply queue");
+                        warn!(
+                            queue = &*queue,
+                            "requests time out and no reply arrives: the called services or the reply queue do not respond; using another \
+                             reply queue"
+                        );
                         // The queue may not respond to this either.
                         tokio::spawn(async move { answered(channel.close(200, "bye".into())).await });
                     }

@@ -3,7 +3,10 @@
 //! A migration may take as long as it needs, and the other replicas wait for it. It never waits long for a lock: other
 //! statements that need the table queue behind it. So it is rolled back after a short wait, and retried.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
 
 use refinery::{Migration, Runner, error::Kind};
 use tokio::time::{Instant, sleep};
@@ -12,6 +15,25 @@ use tracing::{info, warn};
 
 use super::error::{store_error, text_of, unavailable};
 use crate::failure::StoreError;
+
+/// The migrations of the skeleton's own tables, in order.
+const OWN: &[(&str, &str)] = &[
+    ("V1__messaging", include_str!("V1__messaging.sql")),
+    ("V2__order", include_str!("V2__order.sql")),
+    ("V3__decisions", include_str!("V3__decisions.sql")),
+    ("V4__delays", include_str!("V4__delays.sql")),
+    ("V5__sagas", include_str!("V5__sagas.sql")),
+    ("V6__schedules", include_str!("V6__schedules.sql")),
+    ("V7__limits", include_str!("V7__limits.sql")),
+    ("V8__history", include_str!("V8__history.sql")),
+    ("V9__relay", include_str!("V9__relay.sql")),
+    ("V10__expiry", include_str!("V10__expiry.sql")),
+    ("V11__set_aside", include_str!("V11__set_aside.sql")),
+    ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
+    ("V13__idempotency", include_str!("V13__idempotency.sql")),
+    ("V14__jobs_and_decisions", include_str!("V14__jobs_and_decisions.sql")),
+    ("V15__ready_messages", include_str!("V15__ready_messages.sql")),
+];
 
 /// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.
 const LOCK: i64 = 0x6b69_7468_0001;
@@ -29,9 +51,23 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// How long migrations are retried for locks that other transactions hold.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Runs the pending migrations of the skeleton's own tables. The session keeps the lock around migrations.
+pub(crate) async fn run_own(client: &mut Client) -> Result<(), StoreError> {
+    lock(client).await?;
+    client.batch_execute("create schema if not exists skeleton").await.map_err(store_error)?;
+    run(client, "skeleton.skeleton_migrations", OWN).await
+}
+
+/// A text that differs for builds whose migrations of the skeleton's own tables differ.
+pub(crate) fn checksum_of_own() -> String {
+    let mut hash = DefaultHasher::new();
+    OWN.hash(&mut hash);
+    format!("{:016x}", hash.finish())
+}
+
 /// Takes the lock around migrations; it is released with the session. Waits as long as another replica migrates: if
 /// that one dies, its session ends. Polls: a statement that waits would be ended by its time limit.
-pub(super) async fn lock(client: &Client) -> Result<(), StoreError> {
+async fn lock(client: &Client) -> Result<(), StoreError> {
     let mut is_waiting = false;
     loop {
         let claimed = client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(store_error)?;

@@ -22,7 +22,7 @@ mod later;
 mod leases;
 mod limits;
 mod lost_jobs;
-mod migrations;
+pub(crate) mod migrations;
 mod outbox;
 mod probe;
 mod replies;
@@ -49,7 +49,6 @@ use uuid::Uuid;
 
 pub use self::tx::Tx;
 use self::{
-    error::store_error,
     in_flight::InFlight,
     outbox::{Relay, Standby},
     probe::Probe,
@@ -66,25 +65,6 @@ use crate::{
     failure::StoreError,
     tls::Tls,
 };
-
-/// The migrations of the skeleton's own tables, in order.
-const MESSAGING: &[(&str, &str)] = &[
-    ("V1__messaging", include_str!("V1__messaging.sql")),
-    ("V2__order", include_str!("V2__order.sql")),
-    ("V3__decisions", include_str!("V3__decisions.sql")),
-    ("V4__delays", include_str!("V4__delays.sql")),
-    ("V5__sagas", include_str!("V5__sagas.sql")),
-    ("V6__schedules", include_str!("V6__schedules.sql")),
-    ("V7__limits", include_str!("V7__limits.sql")),
-    ("V8__history", include_str!("V8__history.sql")),
-    ("V9__relay", include_str!("V9__relay.sql")),
-    ("V10__expiry", include_str!("V10__expiry.sql")),
-    ("V11__set_aside", include_str!("V11__set_aside.sql")),
-    ("V12__jobs_that_end", include_str!("V12__jobs_that_end.sql")),
-    ("V13__idempotency", include_str!("V13__idempotency.sql")),
-    ("V14__jobs_and_decisions", include_str!("V14__jobs_and_decisions.sql")),
-    ("V15__ready_messages", include_str!("V15__ready_messages.sql")),
-];
 
 /// The kinds of entries that expire, and the statement that deletes at most `$1` of each. The server's clock decides,
 /// since it has written the times.
@@ -308,9 +288,7 @@ impl Store for Postgres {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut client = self.connect().await?;
-        migrations::lock(&client).await?;
-        client.batch_execute("create schema if not exists skeleton").await.map_err(store_error)?;
-        migrations::run(&mut client, "skeleton.skeleton_migrations", MESSAGING).await?;
+        migrations::run_own(&mut client).await?;
         migrations::run(&mut client, "skeleton.service_migrations", self.migrations).await?;
         self.migrated.note(probe::first_migration_over(&client).await?);
         Ok(())

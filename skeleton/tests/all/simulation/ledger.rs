@@ -19,6 +19,9 @@ use super::{
     time::locked,
 };
 
+/// How often a message is taken out at most in a run, with all the attempts that faults interrupt.
+const MOST_ATTEMPTS: u32 = 1000;
+
 /// A committed message and the service that committed it.
 #[derive(Clone, Debug)]
 pub struct Committed {
@@ -36,6 +39,7 @@ struct Book {
     kept: BTreeSet<(String, Uuid)>,
     unreadable: BTreeSet<Uuid>,
     dropped: BTreeSet<Uuid>,
+    taken_out: BTreeMap<Uuid, u32>,
     broken: Vec<String>,
 }
 
@@ -98,6 +102,16 @@ impl Ledger {
     /// A person has dropped a parked message.
     pub fn dropped(&self, id: Uuid) {
         locked(&self.0).dropped.insert(id);
+    }
+
+    /// A transaction takes out a message that was set aside.
+    pub fn taken_out(&self, id: Uuid) {
+        let mut book = locked(&self.0);
+        let times = book.taken_out.entry(id).or_default();
+        *times += 1;
+        if *times == MOST_ATTEMPTS {
+            book.broken.push(format!("{id} is taken out over and over"));
+        }
     }
 
     /// A service has committed the handling of a message, or has set it aside.

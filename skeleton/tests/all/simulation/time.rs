@@ -179,7 +179,7 @@ impl Run {
     pub fn until(&self, limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         let mut tasks: BTreeMap<u64, Task> = BTreeMap::new();
         while !is_so() {
-            self.inbox_ids(&mut tasks);
+            self.update_tasks(&mut tasks);
             let next = self.next_ready();
             let Some(task) = next else {
                 if self.elapsed() > limit || !self.skip_to_next_timer() {
@@ -201,7 +201,7 @@ impl Run {
     }
 
     /// Removes the tasks of crashed replicas, and adds the started ones.
-    fn inbox_ids(&self, tasks: &mut BTreeMap<u64, Task>) {
+    fn update_tasks(&self, tasks: &mut BTreeMap<u64, Task>) {
         let (crashed, started) = {
             let mut state = locked(&self.state);
             (std::mem::take(&mut state.to_crash), std::mem::take(&mut state.started))
@@ -211,8 +211,10 @@ impl Run {
             locked(&self.ready).push(number);
             tasks.insert(number, Task { owner, bell, work });
         }
-        // Dropping a task releases what it holds, which may wake others.
-        tasks.retain(|_, task| task.owner.is_none_or(|owner| !crashed.contains(&owner)));
+        if !crashed.is_empty() {
+            // Dropping a task releases what it holds, which may wake others.
+            tasks.retain(|_, task| task.owner.is_none_or(|owner| !crashed.contains(&owner)));
+        }
     }
 
     fn next_ready(&self) -> Option<u64> {

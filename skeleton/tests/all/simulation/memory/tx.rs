@@ -180,6 +180,7 @@ impl Transaction for Tx {
         if !tables.try_lock(&Lock::SetAside(message), self.number) {
             return Ok(None);
         }
+        self.store.database.ledger().taken_out(message);
         if !self.store.has(Bug::WaitingNotTakenOut) {
             self.changes.taken_out.push(message);
         }
