@@ -1,21 +1,33 @@
-//! Confirmations by other services that they have erased their part of an account.
+//! Confirmations by other services that they have erased their part of an account; and erasures that a restore has undone.
 
-use ::events::{contacts, gateway, network, notifications, search};
+use ::events::{accounts, contacts, gateway, network, notifications, search};
 use skeleton::{HandlerResult, Subscriptions, store::postgres::Tx};
 
 use crate::{
     domain::{Confirmed, Part},
     jobs::erasing::confirm,
+    requests::erase,
+    store,
 };
 
 /// The events that accounts subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
+        .on(on_erased)
         .on(on_contacts_erased)
         .on(on_gateway_erased)
         .on(on_network_erased)
         .on(on_notifications_erased)
         .on(on_search_erased)
+}
+
+/// This service has erased the account. If the account exists all the same, a restore from an older backup has brought it
+/// back, and a replay repeats the erasure.
+async fn on_erased(erased: accounts::Erased, tx: &mut Tx) -> HandlerResult {
+    match store::find_account_to_change(tx, erased.account_id).await? {
+        Some(account) => erase(tx, &account).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Contacts has erased the address book.

@@ -243,11 +243,16 @@ async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView
 async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> HandlerResult<ErasureBegun> {
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(ErasureBegun { receipt_id: erase(tx, &account).await? })
+}
+
+/// Erases an account here, and begins its erasure in the other services. Returns the receipt's id.
+pub async fn erase(tx: &mut Tx, account: &Account) -> HandlerResult<Uuid> {
     let sessions = end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
     store::forget_failures(tx, &address_digest(account.email.as_str())).await?;
     tx.forget_replies_to(account.id).await?;
     let removed = sessions + store::delete_account(tx, account.id).await?;
-    Ok(ErasureBegun { receipt_id: erasing::begin(tx, account.id, removed).await? })
+    erasing::begin(tx, account.id, removed).await
 }
 
 /// Handles version 1 of `erase-account`, for a gateway of the previous release that has no receipts.

@@ -1,15 +1,23 @@
 //! Periodic checks: whether the store and the broker are available, and how many messages wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use metrics::gauge;
 use tokio::sync::watch;
+use tracing::error;
 
 use crate::{
+    failure::StoreError,
     http::admin::{Finding, Health},
     messaging::rabbit::Link,
-    stop::Stop,
-    store::{Counts, ServiceContext, Store},
+    stop::{Stop, StopSender},
+    store::{Counts, Store},
     telemetry,
     trouble::Trouble,
 };
@@ -23,18 +31,23 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Checks the dependencies of the service.
 pub(super) struct Checks<S> {
     store: S,
-    service: Arc<ServiceContext>,
     links: Vec<Link>,
+    /// Stop everything that uses the store.
+    work: Vec<StopSender>,
+    /// Whether the store was emptied or replaced since the start.
+    is_lost: AtomicBool,
     store_check: watch::Sender<Finding>,
     broker_check: watch::Sender<Finding>,
 }
 
 impl<S: Store> Checks<S> {
-    pub(super) fn new(health: &Health, store: S, service: Arc<ServiceContext>, links: Vec<Link>) -> Self {
+    pub(super) fn new(health: &Health, store: S, links: Vec<Link>, work: Vec<StopSender>) -> Self {
+        gauge!("store_lost").set(0.0);
         Self {
             store,
-            service,
             links,
+            work,
+            is_lost: false.into(),
             store_check: health.check("store", true),
             broker_check: health.check("broker", false),
         }
@@ -43,24 +56,31 @@ impl<S: Store> Checks<S> {
     /// Checks the store and the broker, until the service stops.
     pub(super) async fn ask(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
-            let finding = match tokio::time::timeout(LIMIT, self.store.check()).await {
-                Ok(answer) => {
-                    match &answer {
-                        Ok(()) => self.service.note_lost_store(false),
-                        Err(error) if error.is_unmigrated() => self.service.note_lost_store(true),
-                        // A store that does not respond may still be a lost one.
-                        Err(_) => {}
-                    }
-                    answer.map_err(|error| error.to_string())
-                }
-                Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
-            };
-            drop(self.store_check.send_replace(finding));
+            if !self.is_lost.load(Relaxed) {
+                self.ask_store().await;
+            }
             let down = self.links.iter().find(|link| !link.is_up());
             drop(self.broker_check.send_replace(down.map_or(Ok(()), |link| Err(link.why_down()))));
             telemetry::tidy_metrics();
             pause(&stop).await;
         }
+    }
+
+    /// Checks the store. If it was emptied or replaced since the start, all work stops, and readiness stays off: numbers
+    /// would be used again, and effects would be lost in it. Only a start prepares a store.
+    async fn ask_store(&self) {
+        let answer = tokio::time::timeout(LIMIT, self.store.check()).await;
+        let answer = answer
+            .unwrap_or_else(|_| Err(StoreError::unavailable(format_args!("no answer within {} s", LIMIT.as_secs()))));
+        if let Err(error) = &answer
+            && error.is_unmigrated()
+        {
+            error!(%error, "the store is lost; stopping all work until the service is started again");
+            gauge!("store_lost").set(1.0);
+            self.is_lost.store(true, Relaxed);
+            self.work.iter().for_each(StopSender::stop);
+        }
+        drop(self.store_check.send_replace(answer.map_err(|error| error.to_string())));
     }
 
     /// Counts waiting messages, until the service stops. This is separate from the check of the store: it takes longer,

@@ -144,19 +144,30 @@ impl Phase {
         });
     }
 
-    /// Watches the connections and the store, counts what waits, and removes what has expired.
-    fn watch<S: Store>(&mut self, app: &App<S>, health: &Arc<Health>, links: Vec<Link>, stop: &Stop) {
+    /// Removes what has expired.
+    fn clean_up<S: Store>(&mut self, app: &App<S>, stop: &Stop) {
+        let (clean_up, app, stopping) = (Task::clean_up(), app.clone(), stop.clone());
+        self.supervise("clean-up", stop.clone(), move || clean_up.clone().repeat(app.clone(), stopping.clone()));
+    }
+
+    /// Watches the connections and the store, on which this work depends, and counts what waits.
+    fn watch<S: Store>(
+        &mut self,
+        app: &App<S>,
+        health: &Arc<Health>,
+        links: Vec<Link>,
+        work: Vec<StopSender>,
+        stop: &Stop,
+    ) {
         let (started, connected, stopping) = (health.clone(), links.clone(), stop.clone());
         self.supervise("start", stop.clone(), move || {
             start_is_over(started.clone(), connected.clone(), stopping.clone())
         });
-        let checks = Arc::new(Checks::new(health, app.store.clone(), app.service.clone(), links));
+        let checks = Arc::new(Checks::new(health, app.store.clone(), links, work));
         let (asking, stopping) = (checks.clone(), stop.clone());
         self.supervise("checks", stop.clone(), move || asking.clone().ask(stopping.clone()));
         let stopping = stop.clone();
         self.supervise("counts", stop.clone(), move || checks.clone().count(stopping.clone()));
-        let (clean_up, app, stopping) = (Task::clean_up(), app.clone(), stop.clone());
-        self.supervise("clean-up", stop.clone(), move || clean_up.clone().repeat(app.clone(), stopping.clone()));
     }
 
     /// Serves the service's routes on its public port.
@@ -246,8 +257,9 @@ impl<S: Store> Service<S> {
             let server = Server::new(service.clone(), store.clone(), self.answers, common.requests.clone());
             doors.answer_requests(server, &links.consuming, links.asking(), &doors_stop);
         }
+        doors.clean_up(&app, &doors_stop);
         last.watch_topology(&topology_spec, &health, &links.consuming, &last_stop);
-        last.watch(&app, &health, links.all(), &last_stop);
+        last.watch(&app, &health, links.all(), vec![doors.stop.clone(), sending.stop.clone()], &last_stop);
 
         info!(service = self.name, admin = %admin_address, http = http_address.map(tracing::field::display), build = build(), "started");
         let phases = vec![doors, sending, last];

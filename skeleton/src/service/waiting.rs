@@ -21,8 +21,8 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
 /// How long a command waits for the broker.
 const COMMAND_WAITS: Duration = Duration::from_secs(15);
 
-const EMPTY: &str = "it has nothing of this service yet, and a dry run changes nothing: a start of the service, or this \
-                     command without --dry-run, prepares it";
+const EMPTY: &str = "it has nothing of this service, and a dry run changes nothing. If the server was emptied or replaced, \
+                     follow docs/backups.md before the service starts; if it is new, the first start prepares it";
 
 /// Checks that the broker does not refuse the login. A broker that cannot be reached is not waited for.
 pub(super) async fn accepted_by_broker(link: &Link) -> Result<(), StartError> {

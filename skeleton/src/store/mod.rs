@@ -105,8 +105,8 @@ pub trait Store: Decisions + Clone + Send + Sync + 'static {
     /// Checks that the store responds. It may be empty.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Checks that the store responds and is the one that [`migrate`](Self::migrate) has migrated: one that was emptied or
-    /// replaced meanwhile is unavailable until the service starts again, even if another process has migrated it.
+    /// Checks that the store responds and is the one that [`migrate`](Self::migrate) has migrated. One that was emptied or
+    /// replaced since is unavailable, on Postgres and Neo4j even if another process has migrated it.
     fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Migrates the store's structure. If several replicas start at once, each migration runs once.

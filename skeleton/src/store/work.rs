@@ -3,10 +3,7 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use events::{Envelope, Job, Message, TraceParent};
@@ -32,7 +29,6 @@ pub struct ServiceContext {
     sender: OnceLock<Sender>,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     endings: broadcast::Sender<Ending>,
-    store_is_lost: AtomicBool,
 }
 
 /// Sends messages without the outbox; true after the broker has confirmed all of them.
@@ -61,19 +57,7 @@ impl ServiceContext {
             sender: OnceLock::new(),
             resources: HashMap::new(),
             endings,
-            store_is_lost: AtomicBool::new(false),
         }
-    }
-
-    /// Notes whether the store was emptied or replaced since the start.
-    pub(crate) fn note_lost_store(&self, is_lost: bool) {
-        self.store_is_lost.store(is_lost, Relaxed);
-    }
-
-    /// Whether the store was emptied or replaced since the start, by the last check: it may accept what is written to it
-    /// all the same.
-    pub(crate) fn is_store_lost(&self) -> bool {
-        self.store_is_lost.load(Relaxed)
     }
 
     /// Sets the publisher for messages that bypass the outbox; called once, at startup.

@@ -1,19 +1,23 @@
-//! A store that was emptied or replaced while the service runs: the server responds, but nothing may be written to it.
+//! A store that was emptied or replaced while the service runs: the server responds, but the service may not use it.
 
 use std::time::Duration;
 
 use events::{accounts::Registered, samples};
 use serde_json::Value;
 use skeleton::{
-    HandlerResult, Leases, Neo4j, Postgres, Service, StoreError, Subscriptions,
+    Elasticsearch, HandlerResult, Leases, Neo4j, Postgres, Service, StoreError, Subscriptions,
     failure::StoreErrorKind,
+    http::group,
     store::{
         Store, StoreBuilder,
+        elasticsearch::Index,
         neo4j::{Tx, query},
     },
     testing::{Servers, TestApp, TestStore, eventually},
 };
+use tokio::{net::TcpStream, time::Instant};
 use uuid::Uuid;
+use warp::Filter as _;
 
 use crate::{elasticsearch::bench::Bench, probe};
 
@@ -34,9 +38,30 @@ async fn readiness_is_off<S: TestStore>(app: &TestApp<S>) {
     .await;
 }
 
+/// Nothing uses the store any more: the public port is closed, and the queues have no consumer.
+async fn all_work_ends<S: TestStore>(app: &TestApp<S>) {
+    readiness_is_off(app).await;
+    let port = app.running().http_address.unwrap();
+    eventually("the public port is closed", async || match TcpStream::connect(port).await {
+        Ok(_) => Err("it is open".to_owned()),
+        Err(_) => Ok(()),
+    })
+    .await;
+    let queue = format!("queues/{}/contacts.events", app.world().vhost());
+    eventually("nothing is consumed", async || match &app.world().admin().get(&queue).await.unwrap()["consumers"] {
+        none if *none == 0 => Ok(()),
+        consumers => Err(format!("{consumers} consumers")),
+    })
+    .await;
+}
+
+fn with_a_port<S: Store>(service: Service<S>) -> Service<S> {
+    service.settings("[http]\naddress = \"127.0.0.1:0\"\n").routes(|_| group(warp::path!("hello").map(|| "hello")), &[])
+}
+
 #[tokio::test]
-async fn an_emptied_postgres_counts_as_unavailable() {
-    let service = Service::named("contacts").store(Postgres::migrated_by(probe::MIGRATIONS));
+async fn an_emptied_postgres_is_not_used_until_the_service_starts_again() {
+    let service = with_a_port(probe::service());
     let app = TestApp::start(service, &[]).await;
     let store = &app.parts().store;
     store.check().await.unwrap();
@@ -44,7 +69,7 @@ async fn an_emptied_postgres_counts_as_unavailable() {
     store.execute("drop schema skeleton cascade", &[]).await.unwrap();
 
     counts_as_unavailable(store).await;
-    readiness_is_off(&app).await;
+    all_work_ends(&app).await;
     // Such as another replica, or a command.
     let other = Postgres::migrated_by(&[]).open(app.settings()).unwrap();
     other.migrate().await.unwrap();
@@ -69,15 +94,37 @@ async fn a_dry_run_of_a_command_does_not_prepare_an_empty_store() {
 }
 
 #[tokio::test]
-async fn an_emptied_neo4j_counts_as_unavailable() {
+async fn a_database_that_comes_back_after_it_was_lost_is_not_used_until_the_service_starts_again() {
+    let app = TestApp::start(with_a_port(probe::service()), &[]).await;
+    let store = &app.parts().store;
+
+    store.execute("alter schema skeleton rename to gone", &[]).await.unwrap();
+    all_work_ends(&app).await;
+    store.execute("alter schema gone rename to skeleton", &[]).await.unwrap();
+
+    // Such as a backup that was restored: the events since then would get numbers that were used before.
+    store.check().await.unwrap();
+    // Longer than between two checks.
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        assert_ne!(app.running().health().ready().status, "ready");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    all_work_ends(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_emptied_neo4j_is_not_used_until_the_service_starts_again() {
     let service = Service::named("contacts").store(Neo4j::migrated_by(&[("V1", "RETURN 1")]));
-    let app = TestApp::start(service.consumes(Subscriptions::new().on(on_registered)), &[]).await;
+    let service = with_a_port(service.consumes(Subscriptions::new().on(on_registered)));
+    let app = TestApp::start(service, &[]).await;
     let store = &app.parts().store;
     store.check().await.unwrap();
 
     store.execute(query("MATCH (node) DETACH DELETE node")).await.unwrap();
     counts_as_unavailable(store).await;
-    readiness_is_off(&app).await;
+    all_work_ends(&app).await;
     let mut endings = app.parts().service.endings();
     for name in ["fails", "works"] {
         let event = registered(name);
@@ -110,21 +157,45 @@ async fn an_emptied_elasticsearch_counts_as_unavailable_and_a_lease_makes_no_ind
     let store = &bench.store;
     store.check().await.unwrap();
 
-    for index in indices(&bench).await {
-        let url = format!("{}/{index}", Servers::from_env().elasticsearch);
-        assert!(reqwest::Client::new().delete(url).send().await.unwrap().status().is_success());
-    }
+    delete_indices(&bench.provisioned.name).await;
 
     counts_as_unavailable(store).await;
     store.claim("clean-up", "a", Duration::from_secs(1)).await.unwrap_err();
-    assert_eq!(indices(&bench).await, [""; 0], "an index in place of the alias would prevent the next start");
+    assert_eq!(
+        indices(&bench.provisioned.name).await,
+        [""; 0],
+        "an index in place of the alias would prevent the next start"
+    );
     store.migrate().await.unwrap();
     store.check().await.unwrap();
     bench.done().await;
 }
 
-async fn indices(bench: &Bench) -> Vec<String> {
-    let url = format!("{}/{}-*/_alias", Servers::from_env().elasticsearch, bench.provisioned.name);
+#[tokio::test]
+async fn an_emptied_elasticsearch_is_not_used_until_the_service_starts_again() {
+    let service = Service::named("contacts").read_model_store(Elasticsearch::indexed_by(&[]));
+    let service = with_a_port(service.consumes(Subscriptions::new().on(index_registered)));
+    let app = TestApp::start(service, &[]).await;
+
+    delete_indices(&format!("search-{}-contacts", app.world().vhost())).await;
+
+    all_work_ends(&app).await;
+    app.stop().await;
+}
+
+async fn index_registered(_: Registered, _: &mut Index) -> HandlerResult {
+    Ok(())
+}
+
+async fn delete_indices(prefix: &str) {
+    for index in indices(prefix).await {
+        let url = format!("{}/{index}", Servers::from_env().elasticsearch);
+        assert!(reqwest::Client::new().delete(url).send().await.unwrap().status().is_success());
+    }
+}
+
+async fn indices(prefix: &str) -> Vec<String> {
+    let url = format!("{}/{prefix}-*/_alias", Servers::from_env().elasticsearch);
     let found: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     found.as_object().unwrap().keys().cloned().collect()
 }

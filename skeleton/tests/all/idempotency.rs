@@ -46,7 +46,7 @@ fn account_of(name: &str) -> Uuid {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct SequencePosition {
+struct Purchase {
     what: String,
 }
 
@@ -60,7 +60,7 @@ struct Shop {
 
 impl Shop {
     /// Does what the text of the request says.
-    async fn place(self, caller: Caller, order: SequencePosition) -> Result<skeleton::http::Response, Problem> {
+    async fn place(self, caller: Caller, order: Purchase) -> Result<skeleton::http::Response, Problem> {
         let number = {
             let mut runs = self.runs.lock().unwrap();
             runs.push(caller.request_id);
@@ -104,7 +104,7 @@ async fn start() -> Scene {
 
 fn routes(store: &Postgres, shop: Shop) -> Routes {
     let caller = warp::header::<String>("x-caller").map(|name| Caller { name, request_id: None }).boxed();
-    let place = move |request: IdempotentRequest<Caller, SequencePosition>| {
+    let place = move |request: IdempotentRequest<Caller, Purchase>| {
         let shop = shop.clone();
         async move { request.run(|caller, order| shop.place(caller, order)).await }
     };
@@ -118,7 +118,7 @@ impl Scene {
     async fn send(&self, method: Method, path: &str, caller: &str, key: Option<&str>, what: &str) -> Response {
         let request = self.http.request(method, format!("{}{path}", self.app.http_url())).header("x-caller", caller);
         let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
-        request.json(&SequencePosition { what: what.to_owned() }).send().await.unwrap()
+        request.json(&Purchase { what: what.to_owned() }).send().await.unwrap()
     }
 
     async fn order(&self, key: &str, what: &str) -> (u16, Value) {

@@ -59,9 +59,13 @@ impl LogLine {
     }
 }
 
-/// Without characters that would forge a line or steer the terminal.
+/// Without characters that would forge a line, steer the terminal, or change the direction of the text.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    let steers = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if steers(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
 impl fmt::Display for LogLine {
@@ -80,7 +84,7 @@ impl fmt::Display for LogLine {
                 Value::String(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                     write!(formatter, "  {name}={text}")?
                 }
-                other => write!(formatter, "  {name}={other}")?,
+                other => write!(formatter, "  {name}={}", printable(&other.to_string()))?,
             }
         }
         Ok(())
@@ -105,9 +109,10 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        let line = r#"{"timestamp":"t","level":"INFO","message":"a\nb","path":"\u001b[31m"}"#;
+        let line = r#"{"timestamp":"t","level":"INFO","message":"a\nb","path":"\u001b[31m","name":"\u202etxt"}"#;
         let shown = LogLine::read(line, "network", "").to_string();
         assert!(!shown.contains(char::is_control) && shown.contains(r#"path="\u001b[31m""#), "{shown}");
+        assert!(!shown.contains('\u{202e}'), "{shown}");
     }
 
     #[test]

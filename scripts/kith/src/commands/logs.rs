@@ -68,8 +68,8 @@ impl Logs {
             // What was there before the last start.
             let before = log.path.with_extension("log.1");
             let mut before = Log { path: before, read: 0, service: log.service.clone(), last_time: String::new() };
-            before.read_on(&mut lines, is_needed)?;
-            log.read_on(&mut lines, is_needed)?;
+            before.read_on(&mut lines, is_needed, true)?;
+            log.read_on(&mut lines, is_needed, !self.follow)?;
         }
         let mut traces = BTreeSet::from_iter(self.trace.clone());
         if self.print(lines, &from, &mut traces)? == 0 && !self.follow {
@@ -82,7 +82,7 @@ impl Logs {
             thread::sleep(FOLLOW);
             let mut lines = Vec::new();
             for log in &mut logs {
-                log.read_on(&mut lines, is_needed)?;
+                log.read_on(&mut lines, is_needed, false)?;
             }
             self.print(lines, &from, &mut traces)?;
         }
@@ -125,6 +125,7 @@ impl Logs {
     /// The earliest time, as in the lines.
     fn from(&self) -> String {
         let from = self.since.and_then(|since| SystemTime::now().checked_sub(since));
+        let from = from.filter(|from| *from > SystemTime::UNIX_EPOCH);
         from.map_or_else(String::new, |from| humantime::format_rfc3339_micros(from).to_string())
     }
 
@@ -156,8 +157,14 @@ impl Logs {
 }
 
 impl Log {
-    /// Reads the whole lines since the last time. A log that became shorter is read from its beginning.
-    fn read_on(&mut self, lines: &mut Vec<LogLine>, is_needed: impl Fn(&LogLine) -> bool) -> Result<()> {
+    /// Reads the lines since the last time. A last line without its end may still be written: it is read only if nothing
+    /// more is expected. A log that became shorter is read from its beginning.
+    fn read_on(
+        &mut self,
+        lines: &mut Vec<LogLine>,
+        is_needed: impl Fn(&LogLine) -> bool,
+        is_complete: bool,
+    ) -> Result<()> {
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             file => file.with_context(|| format!("cannot read {}", self.path.display()))?,
@@ -168,7 +175,7 @@ impl Log {
         file.seek(SeekFrom::Start(self.read))?;
         let mut reader = BufReader::new(file);
         let mut bytes = Vec::new();
-        while reader.read_until(b'\n', &mut bytes)? > 0 && bytes.ends_with(b"\n") {
+        while reader.read_until(b'\n', &mut bytes)? > 0 && (is_complete || bytes.ends_with(b"\n")) {
             self.read += bytes.len() as u64;
             let line = LogLine::read(String::from_utf8_lossy(&bytes).trim_end(), &self.service, &self.last_time);
             self.last_time.clone_from(&line.time);

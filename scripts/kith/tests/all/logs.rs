@@ -55,6 +55,15 @@ impl Logs {
 }
 
 #[test]
+fn a_last_line_without_its_end_is_printed_and_any_time_is_accepted() {
+    let logs = Logs::new();
+    logs.write("search.log", line(1, "ERROR", "the last words", "m5", "t5").trim_end());
+
+    assert_eq!(logs.shown(&["search"]), ["the last words"]);
+    assert_eq!(logs.shown(&["search", "--since", "99999999999d"]), ["the last words"]);
+}
+
+#[test]
 fn lines_of_all_services_are_in_the_order_of_their_times() {
     let logs = Logs::new();
 

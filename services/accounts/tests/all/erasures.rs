@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use events::{
     Event,
-    accounts::{EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetErasure},
+    accounts::{EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetAccount, GetErasure},
     contacts, gateway, network, notifications, samples, search,
 };
 use skeleton::{
@@ -212,5 +212,24 @@ async fn a_person_sees_how_far_an_erasure_is_and_what_comes_next() {
         ended.contains("all services have erased their part") && ended.contains("search has erased its part"),
         "{ended}"
     );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_account_that_a_restore_has_brought_back_is_erased_again_when_its_erasure_is_replayed() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let account_id = register(&app).await.account_id;
+    let erased = Erased { account_id, ..samples::accounts::erased() };
+
+    // The second time, as for each erasure that no restore has undone, there is nothing to erase.
+    for _ in 0..2 {
+        assert_eq!(app.receives(&erased).await.outcome, "done");
+    }
+
+    assert_eq!(app.call(&GetAccount { account_id }).await.unwrap_err().status, 404);
+    app.published_once::<Erased>(|event| event.account_id == account_id && *event != erased).await;
+    all_but_search_confirm(&app, account_id).await;
+    search_confirms(&app, account_id).await;
+    app.published_once::<ErasureFinished>(|event| event.account_id == account_id).await;
     app.finish().await;
 }

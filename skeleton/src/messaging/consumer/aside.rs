@@ -82,8 +82,6 @@ impl<S: Store> Queue<S> {
         if let Failure::Drop(reason) = failure {
             return self.drop_message(&message, reason).await;
         }
-        // Of a store that was emptied, a failure says nothing.
-        self.store.check().await?;
         let (message, attempts) = match before {
             Some((attempts, _)) => (message, attempts),
             None => self.apart_from_other_senders(message).await?,

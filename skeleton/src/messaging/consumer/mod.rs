@@ -99,13 +99,6 @@ impl<S: Store> Queue<S> {
     /// Handles messages and acknowledges them. False if the service stops before the end.
     async fn work_off(&self, messages: &[Incoming], deliveries: &mut impl Deliveries, stop: &Stop) -> bool {
         let Some(last) = messages.last() else { return true };
-        if self.service.is_store_lost() {
-            // It would accept the effects: the messages have to wait for its recovery.
-            let mut pause = LONGEST_PAUSE;
-            if !self.is_over(&mut pause, stop).await {
-                return false;
-            }
-        }
         let is_plain = |message: &Incoming| !self.park_all && message.deliveries_before < self.retry.suspect_after;
         if messages.len() > 1 && messages.iter().all(is_plain) {
             let (readable, refused): (Vec<_>, Vec<_>) =

@@ -11,7 +11,7 @@ mod range;
 mod replay;
 
 pub use numbers::{InHistory, LastNumbers, Published, last_numbers, published};
-pub use range::{Range, RangeError};
+pub use range::Range;
 pub use replay::{Replay, ReplayError, Replayed};
 
 /// The stream that keeps a producer's events.

@@ -42,9 +42,6 @@ const DEFAULT_TIME: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The text of a problem: replies from an empty store would be wrong.
-const STORE_LOST: &str = "the store was emptied or replaced, and is not recovered yet: the request was not executed";
-
 /// Serves the requests of one service.
 pub struct Server<S: Store> {
     service: Arc<ServiceContext>,
@@ -191,7 +188,6 @@ impl<S: Store> Server<S> {
             let answered = match received.time_left() {
                 Duration::ZERO => return self.count_dropped(message, "expired"),
                 _ if self.limits.check_key(caller).is_err() => Err(slow_down().into()),
-                _ if self.service.is_store_lost() => Err(Problem::unavailable(STORE_LOST).into()),
                 time_left => self.work_out(envelope, caller, &message.body, time_left).await,
             };
             let (body, status) = to_body(envelope, answered);

@@ -17,6 +17,7 @@ use crate::{
     rebuild::{Found, RebuildError, Rebuildable, Rebuilt},
     service::{RebuildOptions, Service, StartError, TaskError},
     stop::{self, Stop},
+    store::moment,
 };
 
 /// The interval between two progress reports.
@@ -25,11 +26,11 @@ const TELL: Duration = Duration::from_secs(1);
 /// The selection of past events.
 #[derive(Args)]
 pub struct ReplayArguments {
-    /// Events written at this time or later: 2026-11-01T09:30:00Z, or 2026-11-01.
-    #[arg(long, value_parser = Range::time)]
+    /// Events written at this time or later: `2026-11-01` or `2026-11-01T09:30` (UTC).
+    #[arg(long, value_parser = moment)]
     from: DateTime<Utc>,
     /// Events written before this time.
-    #[arg(long, value_parser = Range::time)]
+    #[arg(long, value_parser = moment)]
     until: Option<DateTime<Utc>>,
     /// Events of this name, `contacts.contact-added.v2`; may be given several times.
     #[arg(long)]

@@ -13,7 +13,10 @@ use futures::future::BoxFuture;
 use neo4rs::{Config, Graph, query};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::{store_error, unavailable};
+use super::{
+    error::{store_error, unavailable},
+    migrations,
+};
 use crate::{
     failure::{StoreError, StoreErrorKind},
     store::target::Target,
@@ -96,9 +99,9 @@ impl Lanes {
             None => self.connect()?,
         };
         let asking = Box::pin(async {
-            let first = "MATCH (done:Migration) RETURN toString(done.applied_at) AS first ORDER BY first LIMIT 1";
-            let mut rows = graph.execute(query(first)).await?;
-            Ok(rows.next().await?.and_then(|row| row.get::<String>("first").ok()))
+            let first = "MATCH (done:Migration {name: $name}) RETURN toString(done.applied_at) AS first";
+            let mut rows = graph.execute(query(first).param("name", migrations::first())).await?;
+            rows.next().await?.map(|row| row.get("first")).transpose().map_err(neo4rs::Error::from)
         });
         let asked = tokio::time::timeout(self.limit, asking).await;
         let answer = match asked {

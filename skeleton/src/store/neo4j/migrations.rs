@@ -20,7 +20,7 @@ use super::error::store_error;
 use crate::failure::{StoreError, StoreErrorKind};
 
 /// The migrations of the skeleton's own nodes, in order.
-const MESSAGING: &[(&str, &str)] = &[
+const OWN: &[(&str, &str)] = &[
     ("V1__messaging", include_str!("V1__messaging.cypher")),
     ("V2__order", include_str!("V2__order.cypher")),
     ("V3__decisions", include_str!("V3__decisions.cypher")),
@@ -44,12 +44,21 @@ const LOCK: &str = "MERGE (lock:Lock {name: 'migrations'}) SET lock.is_taken = t
 
 const NOTE: &str = "CREATE (:Migration {name: $name, checksum: $checksum, applied_at: datetime()})";
 
+/// The name under which the first migration of every store is noted.
+pub(super) fn first() -> String {
+    name_of("skeleton", OWN[0].0)
+}
+
+fn name_of(owner: &str, migration: &str) -> String {
+    format!("{owner} {migration}")
+}
+
 /// Runs the pending migrations of the skeleton and the service.
 pub(super) async fn migrate(config: &Config, service: &[(&str, &str)]) -> Result<(), StoreError> {
     retried(|| Box::pin(make_lock(config))).await?;
-    for (owner, migrations) in [("skeleton", MESSAGING), ("service", service)] {
+    for (owner, migrations) in [("skeleton", OWN), ("service", service)] {
         for (name, text) in migrations {
-            let name = format!("{owner} {name}");
+            let name = name_of(owner, name);
             let checksum = retried(|| Box::pin(apply(config, &name, text))).await?;
             if checksum != checksum_of(text) {
                 let text = format!("migration {name} has changed since it ran: revert it and add a new one");

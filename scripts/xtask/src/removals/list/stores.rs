@@ -169,7 +169,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/store/postgres/mod.rs",
         find: "self.migrated.check(\"postgres\", probe::first_migration(self).await?.as_deref())",
         replace: "probe::first_migration(self).await.map(drop)",
-        test: "emptied::an_emptied_postgres_counts_as_unavailable",
+        test: "emptied::an_emptied_postgres_is_not_used_until_the_service_starts_again",
     },
     Removal {
         name: "emptied-neo4j",
@@ -177,7 +177,7 @@ pub const REMOVALS: &[Removal] = &[
         file: "skeleton/src/store/neo4j/store.rs",
         find: "self.migrated.check(\"neo4j\", self.lanes.first_migration().await?.as_deref())",
         replace: "self.lanes.first_migration().await.map(drop)",
-        test: "emptied::an_emptied_neo4j_counts_as_unavailable",
+        test: "emptied::an_emptied_neo4j_is_not_used_until_the_service_starts_again",
     },
     Removal {
         name: "lease-needs-its-alias",

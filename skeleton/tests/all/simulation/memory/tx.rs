@@ -50,7 +50,7 @@ impl Tx {
             }
         }
         if tx.store.has(Bug::InboxOutsideOfTheTransaction) {
-            tx.inbox_ids();
+            tx.fill_inbox();
         }
         Ok(tx)
     }
@@ -80,7 +80,7 @@ impl Tx {
         &mut self.changes
     }
 
-    fn inbox_ids(&self) {
+    fn fill_inbox(&self) {
         let taken_in_at = self.store.life.environment.now();
         let mut tables = self.store.database.tables();
         for message in &self.new {
@@ -91,7 +91,7 @@ impl Tx {
     /// Commits atomically. Returns whether there is something to send.
     fn make_so(&mut self) -> bool {
         let (database, now) = (self.store.database.clone(), self.store.life.environment.now());
-        self.inbox_ids();
+        self.fill_inbox();
         let staged = self.work.take_pending();
         let changes = std::mem::take(&mut self.changes);
         let mut tables = database.tables();
