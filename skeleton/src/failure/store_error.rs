@@ -14,14 +14,14 @@ pub struct StoreError {
     remedy: Remedy,
 }
 
-/// Who ends the error.
+/// What ends the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     /// Time, or a change to the code.
     None,
-    /// Whoever changes the login or the database.
+    /// A change of the login or the database.
     Login,
-    /// Whoever recovers the store, or starts the service.
+    /// A recovery of the store, or a start of the service.
     Recovery,
 }
 

@@ -180,6 +180,14 @@ pub const REMOVALS: &[Removal] = &[
         test: "emptied::an_emptied_neo4j_is_not_used_until_the_service_starts_again",
     },
     Removal {
+        name: "lost-store-stops-work",
+        without: "a service resumes on a store that was lost and restored, and uses sequences a second time",
+        file: "skeleton/src/service/checks.rs",
+        find: "self.work.iter().for_each(StopSender::stop);",
+        replace: "",
+        test: "emptied::a_database_that_comes_back_after_it_was_lost_is_not_used_until_the_service_starts_again",
+    },
+    Removal {
         name: "lease-needs-its-alias",
         without: "a lease on an emptied server makes an index that prevents the next start",
         file: "skeleton/src/store/elasticsearch/leases.rs",
