@@ -19,8 +19,10 @@ pub struct StoreError {
 enum Remedy {
     /// Time, or a change to the code.
     None,
-    /// A change of the login or the database.
+    /// A change of the login.
     Login,
+    /// A new database, or its restore.
+    Database,
     /// A recovery of the store, or a start of the service.
     Recovery,
 }
@@ -59,10 +61,22 @@ impl StoreError {
         Self { remedy: Remedy::Login, ..Self::unavailable(message) }
     }
 
+    /// The server has no such database.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn no_database(message: impl fmt::Display) -> Self {
+        Self { remedy: Remedy::Database, ..Self::unavailable(message) }
+    }
+
+    /// Whether the server has no such database.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_without_database(&self) -> bool {
+        self.remedy == Remedy::Database
+    }
+
     /// The server responds, but has nothing of the service.
     pub(crate) fn unmigrated(server: &str) -> Self {
         let error = Self::unavailable(format_args!(
-            "{server}: the structure of this service is missing, or is not the one that it was started with. If the server \
+            "{server}: the database or the structure of this service is missing, or is not the one that it was started with. If the server \
              was emptied or replaced while the service ran, stop the service and follow docs/backups.md"
         ));
         Self { remedy: Remedy::Recovery, ..error }
@@ -75,7 +89,7 @@ impl StoreError {
 
     /// Whether the store refuses the login or the database.
     pub fn is_refused(&self) -> bool {
-        self.remedy == Remedy::Login
+        matches!(self.remedy, Remedy::Login | Remedy::Database)
     }
 
     /// Adds to the message.

@@ -16,6 +16,12 @@ impl Migrated {
         }
     }
 
+    /// Whether this process has migrated the store.
+    #[cfg(feature = "postgres")]
+    pub(super) fn is_noted(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// Compares it with that of the store now.
     pub(super) fn check(&self, server: &str, now: Option<&str>) -> Result<(), StoreError> {
         let is_known = now.is_some_and(|now| self.0.get().is_none_or(|first| first == now));

@@ -16,6 +16,7 @@ use skeleton::{
     testing::{Servers, TestApp, TestStore, eventually},
 };
 use tokio::{net::TcpStream, time::Instant};
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 use warp::Filter as _;
 
@@ -23,10 +24,14 @@ use crate::{elasticsearch::bench::Bench, probe};
 
 /// The check fails, and the server responds: a start would migrate it.
 async fn counts_as_unavailable<S: Store>(store: &S) {
+    counts_as_unmigrated(store).await;
+    store.ping().await.unwrap();
+}
+
+async fn counts_as_unmigrated<S: Store>(store: &S) {
     let error = store.check().await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Unavailable);
     assert!(error.to_string().contains("the structure of this service is missing"), "{error}");
-    store.ping().await.unwrap();
 }
 
 /// The replica is not ready, from the next check on.
@@ -110,6 +115,20 @@ async fn a_database_that_comes_back_after_it_was_lost_is_not_used_until_the_serv
         assert_ne!(app.running().health().ready().status, "ready");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    all_work_ends(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_dropped_database_is_lost_and_not_waited_for() {
+    let app = TestApp::start(with_a_port(probe::service()), &[]).await;
+    let name: String = app.parts().store.query_one("select current_database()", &[]).await.unwrap().get(0);
+
+    let (admin, connection) = tokio_postgres::connect(&Servers::from_env().postgres, NoTls).await.unwrap();
+    drop(tokio::spawn(connection));
+    admin.batch_execute(&format!("drop database {name} with (force)")).await.unwrap();
+
+    counts_as_unmigrated(&app.parts().store).await;
     all_work_ends(&app).await;
     app.stop().await;
 }

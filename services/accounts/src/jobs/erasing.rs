@@ -33,10 +33,14 @@ pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Fai
     Ok(receipt)
 }
 
+/// A confirmation that is older than the erasure by more than this belongs to an earlier erasure of the account, which a
+/// restore has undone. The clocks of two services may differ by as much; a reminder brings a new confirmation.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
 /// Records a service's confirmation. The last one ends the erasure.
 pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirmed) -> HandlerResult {
     let Some(mut erasure) = Saga::<Erasure>::find(tx, account).await? else { return Ok(()) };
-    if !erasure.state.confirm(part, confirmed) {
+    if confirmed.erased_at + CLOCKS_DIFFER < erasure.state.begun_at || !erasure.state.confirm(part, confirmed) {
         return Ok(());
     }
     erasure.step(tx, part.step()).await?;

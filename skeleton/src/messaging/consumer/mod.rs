@@ -157,6 +157,7 @@ impl<S: Store> Queue<S> {
             gauge!("consumer_paused", "queue" => self.name.clone()).set(1.0);
             warn!(queue = self.name, error = %trouble, "a dependency of the handlers is unavailable; pausing the consumer");
             if !self.is_over(&mut pause, stop).await {
+                gauge!("consumer_paused", "queue" => self.name.clone()).set(0.0);
                 return false;
             }
         }

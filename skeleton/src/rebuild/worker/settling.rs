@@ -15,7 +15,7 @@ const LOOKS: u32 = 12;
 /// The longest wait between two comparisons.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-const NO_REASON: &str = "no write failed. An owner that was restored from a backup may have items that were erased here: repeat \
+const HINT: &str = "An owner that was restored from a backup may have items that were erased here: repeat \
                          these erasures at the owner first (docs/backups.md)";
 
 impl<S: Rebuildable> Worker<'_, S> {
@@ -35,7 +35,8 @@ impl<S: Rebuildable> Worker<'_, S> {
             }
             look += 1;
             if look == LOOKS {
-                let reason = if reason.is_empty() { NO_REASON.to_owned() } else { reason };
+                let reason = if reason.is_empty() { "no write failed".to_owned() } else { reason };
+                let reason = format!("{reason}. {HINT}");
                 return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });
             }
             tokio::time::sleep(wait).await;

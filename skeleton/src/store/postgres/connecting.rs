@@ -15,7 +15,8 @@ impl Target {
     pub(super) fn connect_error(&self, error: &Error) -> StoreError {
         let why = text_of(error);
         if is_refusal(error) {
-            return StoreError::refused(format!("postgres: {why}: {}", self.login()));
+            let text = format!("postgres: {why}: {}", self.login());
+            return if is_without_database(error) { StoreError::no_database(text) } else { StoreError::refused(text) };
         }
         unavailable(format!("{why}: {}", self.address()))
     }
@@ -36,12 +37,18 @@ impl Target {
     }
 }
 
+fn is_without_database(error: &Error) -> bool {
+    let codes = [SqlState::INVALID_CATALOG_NAME, SqlState::UNDEFINED_DATABASE];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
 /// Whether the server refuses the login or the database: another attempt gets the same answer until a person changes
 /// something.
 fn is_refusal(error: &Error) -> bool {
-    let codes = [SqlState::INVALID_CATALOG_NAME, SqlState::UNDEFINED_DATABASE, SqlState::INSUFFICIENT_PRIVILEGE];
     match error.code() {
-        Some(code) => code.code().starts_with("28") || codes.contains(code),
+        Some(code) => {
+            code.code().starts_with("28") || *code == SqlState::INSUFFICIENT_PRIVILEGE || is_without_database(error)
+        }
         // Found by the client: the server asks for a password, and none is set.
         None => text_of(error).contains("password missing"),
     }

@@ -283,7 +283,13 @@ impl Store for Postgres {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.migrated.check("postgres", probe::first_migration(self).await?.as_deref())
+        match probe::first_migration(self).await {
+            // It was dropped. Another one in its place is a store that was emptied or replaced.
+            Err(error) if error.is_without_database() && self.migrated.is_noted() => {
+                Err(StoreError::unmigrated("postgres"))
+            }
+            first => self.migrated.check("postgres", first?.as_deref()),
+        }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

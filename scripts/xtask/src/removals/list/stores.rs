@@ -167,8 +167,8 @@ pub const REMOVALS: &[Removal] = &[
         name: "emptied-postgres",
         without: "a replica whose database was emptied stays ready",
         file: "skeleton/src/store/postgres/mod.rs",
-        find: "self.migrated.check(\"postgres\", probe::first_migration(self).await?.as_deref())",
-        replace: "probe::first_migration(self).await.map(drop)",
+        find: "first => self.migrated.check(\"postgres\", first?.as_deref()),",
+        replace: "first => first.map(drop),",
         test: "emptied::an_emptied_postgres_is_not_used_until_the_service_starts_again",
     },
     Removal {
