@@ -22,6 +22,7 @@ enum Remedy {
     /// A change of the login.
     Login,
     /// A new database, or its restore.
+    #[cfg(feature = "postgres")]
     Database,
     /// A recovery of the store, or a start of the service.
     Recovery,
@@ -89,7 +90,7 @@ impl StoreError {
 
     /// Whether the store refuses the login or the database.
     pub fn is_refused(&self) -> bool {
-        matches!(self.remedy, Remedy::Login | Remedy::Database)
+        !matches!(self.remedy, Remedy::None | Remedy::Recovery)
     }
 
     /// Adds to the message.
