@@ -7,6 +7,7 @@
 use ::events::accounts::RemindErasure;
 use chrono::TimeDelta;
 use skeleton::{Failure, HandlerResult, Progress, Publish, Saga, SagaState, store::postgres::Tx};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
@@ -34,13 +35,19 @@ pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Fai
 }
 
 /// A confirmation that is older than the erasure by more than this belongs to an earlier erasure of the account, which a
-/// restore has undone. The clocks of two services may differ by as much; a reminder brings a new confirmation.
-const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+/// restore has undone. The clocks of two services may differ by as much, as the gateway assumes of tokens.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(15);
 
 /// Records a service's confirmation. The last one ends the erasure.
 pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirmed) -> HandlerResult {
     let Some(mut erasure) = Saga::<Erasure>::find(tx, account).await? else { return Ok(()) };
-    if confirmed.erased_at + CLOCKS_DIFFER < erasure.state.begun_at || !erasure.state.confirm(part, confirmed) {
+    let begun_at = erasure.state.begun_at;
+    if confirmed.erased_at + CLOCK_SKEW < begun_at {
+        let (service, erased_at) = (part.as_str(), confirmed.erased_at);
+        warn!(%account, service, %erased_at, %begun_at, "ignored a confirmation that is older than the erasure; if it is new, the clock of that service is wrong");
+        return Ok(());
+    }
+    if !erasure.state.confirm(part, confirmed) {
         return Ok(());
     }
     erasure.step(tx, part.step()).await?;
