@@ -10,7 +10,7 @@ use generator::{Random, change, document, schema};
 use schema_compat::{Verdict, compare};
 use serde_json::{Value, json};
 
-const PAIRS: u64 = 1_000;
+const PAIRS: u64 = 3_000;
 const DOCUMENTS: usize = 20;
 
 fn validator(schema: &Value) -> jsonschema::Validator {

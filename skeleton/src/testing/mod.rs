@@ -37,6 +37,8 @@ pub use clock::TestClock;
 pub use links::Links;
 pub use logs::Logs;
 pub use neighbour::Neighbour;
+#[cfg(feature = "postgres")]
+pub use postgres::{MAINTENANCE, connect_as_admin};
 pub use process::Process;
 pub use proxy::{Fault, Proxy};
 pub use servers::Servers;

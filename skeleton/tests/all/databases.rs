@@ -8,10 +8,10 @@ use skeleton::{
     HandlerResult, Postgres, RequestOptions, Service, Subscriptions,
     failure::StoreErrorKind,
     store::{Store, Transaction, postgres::Tx},
-    testing::{Fault, Proxy, Servers, TestApp, TestClock, World, eventually},
+    testing::{Fault, Proxy, Servers, TestApp, TestClock, World, connect_as_admin, eventually},
 };
 use tokio::time::Instant;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::probe;
@@ -33,7 +33,7 @@ impl Scene {
         let url = format!("{user}@{}/{database}", proxy.address());
         let settings = [settings, &[("store", "url", url.as_str()), ("retry", "waits_ms", "[10]")]].concat();
         let app = world.start(probe::service(), &settings).await;
-        Self { app, proxy, direct: connect(&database).await }
+        Self { app, proxy, direct: connect_as_admin(&database).await }
     }
 
     async fn count(&self, sql: &str) -> i64 {
@@ -78,14 +78,6 @@ impl Scene {
         drop(self.direct);
         self.app.finish().await;
     }
-}
-
-async fn connect(database: &str) -> Client {
-    let url = Servers::from_env().postgres;
-    let (place, _) = url.rsplit_once('/').unwrap();
-    let (client, connection) = tokio_postgres::connect(&format!("{place}/{database}"), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 fn account() -> Registered {

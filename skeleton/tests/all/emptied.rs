@@ -13,10 +13,9 @@ use skeleton::{
         elasticsearch::Index,
         neo4j::{Tx, query},
     },
-    testing::{Servers, TestApp, TestStore, eventually},
+    testing::{MAINTENANCE, Servers, TestApp, TestStore, connect_as_admin, eventually},
 };
 use tokio::{net::TcpStream, time::Instant};
-use tokio_postgres::NoTls;
 use uuid::Uuid;
 use warp::Filter as _;
 
@@ -134,8 +133,7 @@ async fn a_dropped_database_is_lost_and_not_waited_for() {
     let app = TestApp::start(with_a_port(probe::service()), &[]).await;
     let name: String = app.parts().store.query_one("select current_database()", &[]).await.unwrap().get(0);
 
-    let (admin, connection) = tokio_postgres::connect(&Servers::from_env().postgres, NoTls).await.unwrap();
-    drop(tokio::spawn(connection));
+    let admin = connect_as_admin(MAINTENANCE).await;
     admin.batch_execute(&format!("drop database {name} with (force)")).await.unwrap();
 
     counts_as_unmigrated(&app.parts().store).await;

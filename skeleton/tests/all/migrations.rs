@@ -5,7 +5,7 @@ use std::time::Duration;
 use skeleton::{
     Postgres, Settings,
     store::{Store, StoreBuilder},
-    testing::{Provisioned, TestStore, eventually},
+    testing::{Provisioned, TestStore, connect_as_admin, eventually},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -71,8 +71,7 @@ async fn a_migration_that_waits_for_a_lock_does_not_block_writers() {
     let (older, newer) = (open(&provisioned, OLDER), open(&provisioned, NEWER));
     older.migrate().await.unwrap();
     let held = "begin; select count(*) from notes";
-    let (reader, connection) = tokio_postgres::connect(&admin_url(&provisioned), tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let reader = connect_as_admin(&provisioned.name).await;
     reader.batch_execute(held).await.unwrap();
     let migrating = tokio::spawn(async move { newer.migrate().await });
     let waits = "select count(*) from pg_locks where not granted and relation = 'notes'::regclass
@@ -96,10 +95,4 @@ async fn a_migration_that_waits_for_a_lock_does_not_block_writers() {
     migrating.await.unwrap().unwrap();
     assert_eq!(count(&older, "select count(*) from notes where times is null").await, 3);
     Postgres::remove(provisioned).await;
-}
-
-fn admin_url(provisioned: &Provisioned) -> String {
-    let url = skeleton::testing::Servers::from_env().postgres;
-    let (place, _) = url.rsplit_once('/').unwrap();
-    format!("{place}/{}", provisioned.name)
 }

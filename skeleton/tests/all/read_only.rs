@@ -5,7 +5,7 @@ use skeleton::{
     HandlerResult, Postgres, Service, Subscriptions,
     store::{Store, StoreBuilder, postgres::Tx},
     telemetry::metrics_text,
-    testing::{TestApp, eventually},
+    testing::{TestApp, connect_as_admin, eventually},
 };
 use uuid::Uuid;
 
@@ -20,17 +20,11 @@ async fn set(app: &TestApp<Postgres>, setting: &str) {
     let store = &app.parts().store;
     let database: String = store.query("select current_database()::text", &[]).await.unwrap()[0].get(0);
     let sql = format!("begin; set transaction read write; alter database \"{database}\" set {setting}; commit");
-    let (client, connection) = tokio_postgres::connect(&admin_url(&database), tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let client = connect_as_admin(&database).await;
     client.batch_execute(&sql).await.unwrap();
     let others = "select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid()";
     client.batch_execute(others).await.unwrap();
-}
-
-fn admin_url(database: &str) -> String {
-    let url = skeleton::testing::Servers::from_env().postgres;
-    format!("{}/{database}", url.rsplit_once('/').unwrap().0)
 }
 
 #[tokio::test]

@@ -15,8 +15,9 @@ const LOOKS: u32 = 12;
 /// The longest wait between two comparisons.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-const HINT: &str = "An owner that was restored from a backup may have items that were erased here: repeat \
-                         these erasures at the owner first (docs/backups.md)";
+/// What else may be the reason.
+const HINT: &str = "An owner that was restored from a backup may have items that were erased here: repeat these erasures at \
+                    the owner first (docs/backups.md)";
 
 impl<S: Rebuildable> Worker<'_, S> {
     /// Copies a slice until both sides agree.
