@@ -16,6 +16,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__accounts", include_str!("../migrations/V1__accounts.sql")),
     ("V2__erasures", include_str!("../migrations/V2__erasures.sql")),
     ("V3__ended_sessions", include_str!("../migrations/V3__ended_sessions.sql")),
+    ("V4__sequences", include_str!("../migrations/V4__sequences.sql")),
 ];
 
 /// How many days the receipt of a finished erasure is kept.
@@ -53,10 +54,10 @@ pub async fn find_account(store: &Postgres, account: Uuid) -> Result<Option<Acco
     store.query_opt(sql, &[&account]).await?.map(read_account).transpose()
 }
 
-/// The accounts of a slice after the given one, ordered by id, each with the sequence of its newest event.
+/// The accounts of a slice after the given one, ordered by id, each with the sequence of the event that its state is from.
 pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Account, i64)>, StoreError> {
     let SnapshotPage { within, after, limit } = page;
-    let sql = "select account_id, email, name, discoverable, nameable, created_at, skeleton.sequence_of(account_id)
+    let sql = "select account_id, email, name, discoverable, nameable, created_at, sequence
         from accounts where account_id between $1 and $2 and ($3::uuid is null or account_id > $3)
         order by account_id limit $4";
     let rows = store.query(sql, &[&within.first(), &within.last(), after, limit]).await?;
@@ -69,7 +70,8 @@ pub async fn snapshots(store: &Postgres, page: &SnapshotPage) -> Result<Vec<(Acc
 
 /// The number of accounts in a slice, and their checksum.
 pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
-    let sql = "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(account_id)), 0::bit(64))), count(*)
+    let sql =
+        "select skeleton.checksum(coalesce(bit_xor(skeleton.mark_of(account_id, sequence)), 0::bit(64))), count(*)
         from accounts where account_id between $1 and $2";
     let row = store.query_one(sql, &[&slice.first(), &slice.last()]).await?;
     Ok(Sum { count: row.get(1), checksum: row.get(0) })
@@ -81,10 +83,12 @@ pub async fn find_account_to_change(tx: &mut Tx, account: Uuid) -> Result<Option
     tx.query_opt(sql, &[&account]).await?.map(read_account).transpose()
 }
 
-/// Updates the values that an owner may change.
+/// Updates the values that an owner may change. The first event about the account that the transaction publishes must
+/// tell them.
 pub async fn update_account(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
-    let sql = "update accounts set name = $2, discoverable = $3, nameable = $4 where account_id = $1";
-    tx.execute(sql, &[&account.id, &account.name.as_str(), &account.discoverable, &account.nameable]).await.map(drop)
+    let sql = "update accounts set name = $2, discoverable = $3, nameable = $4, sequence = $5 where account_id = $1";
+    let (name, sequence) = (account.name.as_str(), tx.next_sequence(account.id).await?);
+    tx.execute(sql, &[&account.id, &name, &account.discoverable, &account.nameable, &sequence]).await.map(drop)
 }
 
 /// Deletes an account with all its data except the count of failed sign-ins. Returns the number of deleted devices,

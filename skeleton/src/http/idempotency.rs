@@ -25,14 +25,15 @@ use warp::http::{HeaderMap, Method};
 pub use self::filter::{ReadBody, idempotent, no_body, read_json};
 pub use self::key::request_id_in;
 pub use self::request::IdempotentRequest;
-pub use self::stored::LARGEST_STORED;
+pub use self::stored::{BelongsTo, LARGEST_STORED};
 
 /// The caller that a key belongs to.
 pub trait Principal: Sized {
     /// Distinguishes this principal from all others: `account 7c0f…`, `address 192.0.2.7`.
     fn scope(&self) -> String;
 
-    /// The principal's account, if it has one: its stored responses are removed when it is erased.
+    /// The principal's account, if it has one: its stored responses are removed when it is erased. Without one, a
+    /// response may name its account: see [`BelongsTo`].
     fn account_id(&self) -> Option<Uuid>;
 
     /// Adds the request id, for the handler's own requests and writes.

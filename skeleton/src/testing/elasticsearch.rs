@@ -24,6 +24,8 @@ impl TestStore for Elasticsearch {
             ("url", format!("http://{name}@{place}")),
             ("password", PASSWORD.to_owned()),
             ("prefix", name.clone()),
+            // Many tests share the server: while it creates indices for some, others wait.
+            ("timeout_ms", "20000".to_owned()),
         ];
         Provisioned { settings, guard: None, name }
     }

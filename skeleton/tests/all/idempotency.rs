@@ -9,7 +9,7 @@ use skeleton::{
     Postgres, Problem, Service,
     http::{
         Created, IntoResponse, Routes, group,
-        idempotency::{IdempotentRequest, LARGEST_STORED, Principal, idempotent, read_json},
+        idempotency::{BelongsTo, IdempotentRequest, LARGEST_STORED, Principal, idempotent, read_json},
     },
     store::{Store, Transaction},
     testing::{TestApp, eventually},
@@ -20,7 +20,7 @@ use warp::Filter;
 
 use crate::probe::MIGRATIONS;
 
-/// A caller with a name.
+/// A caller with a name; a visitor has no account.
 struct Caller {
     name: String,
     request_id: Option<Uuid>,
@@ -32,7 +32,7 @@ impl Principal for Caller {
     }
 
     fn account_id(&self) -> Option<Uuid> {
-        Some(account_of(&self.name))
+        (self.name != "a visitor").then(|| account_of(&self.name))
     }
 
     fn with_request_id(self, id: Uuid) -> Self {
@@ -71,6 +71,10 @@ impl Shop {
             "signed out" => Err(Problem::new(401, "unauthorized", "sign in")),
             "too many" => Err(Problem::new(429, "too-many-requests", "later")),
             "away" => Err(Problem::unavailable("not now")),
+            "join" => {
+                let response = Created(json!({ "run": number }));
+                Ok(BelongsTo { account_id: account_of("ada"), response }.into_response())
+            }
             "large" => Ok(Created(json!({ "run": number, "text": "x".repeat(LARGEST_STORED) })).into_response()),
             "slow" => {
                 self.begun.add_permits(1);
@@ -322,12 +326,13 @@ async fn an_erased_account_leaves_no_responses() {
     scene.order("k1", "book").await;
     scene.order("k2", "book").await;
     scene.send(Method::POST, "/orders", "bob", Some("k1"), "book").await;
+    scene.send(Method::POST, "/orders", "a visitor", Some("k1"), "join").await;
 
     let mut tx = scene.app.parts().store.begin(&scene.app.parts().service, &[]).await.unwrap();
     let removed = tx.forget_responses_to(account_of("ada")).await.unwrap();
     tx.commit().await.unwrap();
 
-    assert_eq!(removed, 2);
+    assert_eq!(removed, 3);
     let sql = "select account_id from skeleton.idempotency_keys";
     let left: Uuid = scene.app.parts().store.query_one(sql, &[]).await.unwrap().get(0);
     assert_eq!(left, account_of("bob"));

@@ -336,9 +336,15 @@ async fn an_ended_saga_is_kept_for_its_time_and_then_forgotten_with_its_log() {
     let aged = "update skeleton.sagas set keep_until = keep_until - interval '31 days' where saga_id = $1";
     store.execute(aged, &[&old]).await.unwrap();
 
-    store.clean_up("sagas", 1000).await.unwrap();
-
-    assert!(store.sagas_of(old).await.unwrap().is_empty());
+    // The service's own clean-up may be removing it, and this one skips it then.
+    eventually("the old saga is forgotten", async || {
+        store.clean_up("sagas", 1000).await.unwrap();
+        match store.sagas_of(old).await.unwrap() {
+            left if left.is_empty() => Ok(()),
+            left => Err(format!("{left:?}")),
+        }
+    })
+    .await;
     assert_eq!(store.sagas_of(young).await.unwrap().len(), 1);
     let steps = store.query("select 1 from skeleton.saga_steps where saga_id = $1", &[&old]).await.unwrap();
     assert!(steps.is_empty());

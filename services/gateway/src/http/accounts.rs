@@ -4,7 +4,11 @@ use events::accounts;
 use serde::Deserialize;
 use skeleton::{
     Problem,
-    http::{Accepted, Created, Json, NoContent, Response, Routes, group, idempotency::IdempotentRequest, reply},
+    http::{
+        Accepted, Created, Json, NoContent, Response, Routes, group,
+        idempotency::{BelongsTo, IdempotentRequest},
+        reply,
+    },
 };
 use uuid::Uuid;
 use warp::Filter;
@@ -84,7 +88,8 @@ struct ChangePassword {
 async fn register(request: IdempotentRequest<Visitor, RegisterAccount>) -> Response {
     let register = |visitor: Visitor, RegisterAccount { email, password, name }| async move {
         let request = accounts::RegisterAccount { email, password, name, discoverable: None, nameable: None };
-        Ok(Created(AccountView::from(visitor.call(&request).await?)))
+        let account = visitor.call(&request).await?;
+        Ok(BelongsTo { account_id: account.account_id, response: Created(AccountView::from(account)) })
     };
     request.run(register).await
 }

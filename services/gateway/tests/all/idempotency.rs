@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::{contacts::AddContact, samples};
+use events::{accounts::Erased, contacts::AddContact, samples};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -179,6 +179,22 @@ async fn a_key_must_be_one_and_nothing_of_a_password_can_be_tried_out() {
     let rows = gateway.app.parts().store.query("select k::text from idempotency_keys k", &[]).await.unwrap();
     let row: String = rows[0].get(0);
     assert!(rows.len() == 1 && !row.contains("correct") && !row.contains("k1") && !row.contains("127.0.0.1"), "{row}");
+    gateway.app.finish().await;
+}
+
+#[tokio::test]
+async fn of_an_erased_account_its_registration_is_forgotten_too() {
+    let gateway = Gateway::start().await;
+    let ada = json!({ "email": "ada@example.org", "password": "correct horse battery", "name": "Ada" });
+    let request = gateway.ask(Method::POST, "/api/v1/accounts").header("idempotency-key", "k1");
+    let (status, registered) = told(request.json(&ada).send().await.unwrap()).await;
+    let account_id = serde_json::from_value(registered["id"].clone()).unwrap();
+    let stored = async || gateway.app.parts().store.query("select 1 from idempotency_keys", &[]).await.unwrap().len();
+    assert_eq!((status, stored().await), (201, 1));
+
+    gateway.app.receives(&Erased { account_id, ..samples::accounts::erased() }).await;
+
+    assert_eq!(stored().await, 0);
     gateway.app.finish().await;
 }
 

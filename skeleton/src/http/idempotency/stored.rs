@@ -10,11 +10,34 @@ use warp::http::{
 
 use super::key::Key;
 use crate::failure::Failure;
-use crate::http::{Response, reply};
+use crate::http::{IntoResponse, Response, reply};
 use crate::store::postgres::idempotency::StoredResponse;
 
 /// The largest response body that is stored.
 pub const LARGEST_STORED: usize = 256 * 1024;
+
+/// A response that belongs to an account which its principal did not have yet, such as the account that it created.
+/// Erasing the account removes the stored response: see
+/// [`Tx::forget_responses_to`](crate::store::postgres::Tx::forget_responses_to).
+#[derive(Debug)]
+pub struct BelongsTo<R> {
+    /// The account.
+    pub account_id: Uuid,
+    /// The response.
+    pub response: R,
+}
+
+/// The extension of a response that names its account.
+#[derive(Clone)]
+struct AccountId(Uuid);
+
+impl<R: IntoResponse> IntoResponse for BelongsTo<R> {
+    fn into_response(self) -> Response {
+        let mut response = self.response.into_response();
+        response.extensions_mut().insert(AccountId(self.account_id));
+        response
+    }
+}
 
 impl Key {
     /// Stores a response if it may be replayed, and returns it in any case.
@@ -26,7 +49,9 @@ impl Key {
         let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let kept = if is_final(head.status) && body.len() <= LARGEST_STORED {
             let (location, content_type) = (text(LOCATION), text(CONTENT_TYPE));
-            let stored = StoredResponse { status: head.status.as_u16(), location, content_type, body: body.to_vec() };
+            let account_id = head.extensions.get::<AccountId>().map(|AccountId(id)| *id);
+            let (status, body) = (head.status.as_u16(), body.to_vec());
+            let stored = StoredResponse { account_id, status, location, content_type, body };
             self.store.store_response(&self.request.key_hash, id, &stored).await
         } else {
             self.store.release_key(&self.request.key_hash, id).await

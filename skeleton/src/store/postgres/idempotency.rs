@@ -17,7 +17,7 @@ const CLAIM: &str = "insert into skeleton.idempotency_keys as k
     where k.expires_at < now()
     returning request_id";
 
-const FIND: &str = "select method, path, body_hash, status, location, content_type, body
+const FIND: &str = "select method, path, body_hash, status, location, content_type, body, account_id
     from skeleton.idempotency_keys where key_hash = $1";
 
 /// Claims a key whose request was abandoned. The request id stays the same.
@@ -26,7 +26,7 @@ const TAKE_OVER: &str = "update skeleton.idempotency_keys set locked_until = now
 
 /// Stores the first response: a request that was taken over, or that expired and was claimed anew, stores nothing.
 const STORE: &str = "update skeleton.idempotency_keys
-    set locked_until = null, status = $3, location = $4, content_type = $5, body = $6
+    set locked_until = null, account_id = coalesce(account_id, $3), status = $4, location = $5, content_type = $6, body = $7
     where key_hash = $1 and request_id = $2 and status is null";
 
 const RELEASE: &str = "update skeleton.idempotency_keys set locked_until = '-infinity'
@@ -55,6 +55,8 @@ pub(crate) struct KeyedRequest {
 
 /// The first response to a keyed request.
 pub(crate) struct StoredResponse {
+    /// The account that it belongs to, if its principal has none.
+    pub account_id: Option<Uuid>,
     /// The HTTP status.
     pub status: u16,
     /// The `location` header.
@@ -107,8 +109,9 @@ impl Postgres {
         id: Uuid,
         response: &StoredResponse,
     ) -> Result<(), StoreError> {
-        let StoredResponse { status, location, content_type, body } = response;
-        self.execute(STORE, &[&key_hash, &id, &i32::from(*status), location, content_type, body]).await.map(drop)
+        let StoredResponse { account_id, status, location, content_type, body } = response;
+        let status = i32::from(*status);
+        self.execute(STORE, &[&key_hash, &id, account_id, &status, location, content_type, body]).await.map(drop)
     }
 
     /// Lets the same request run again at once.
@@ -134,5 +137,6 @@ fn stored_response(row: &Row) -> Option<StoredResponse> {
         location: row.get(4),
         content_type: row.get(5),
         body: row.get::<_, Option<Vec<u8>>>(6).unwrap_or_default(),
+        account_id: row.get(7),
     })
 }

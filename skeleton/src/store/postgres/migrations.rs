@@ -33,6 +33,7 @@ const OWN: &[(&str, &str)] = &[
     ("V13__idempotency", include_str!("V13__idempotency.sql")),
     ("V14__jobs_and_decisions", include_str!("V14__jobs_and_decisions.sql")),
     ("V15__ready_messages", include_str!("V15__ready_messages.sql")),
+    ("V16__marks", include_str!("V16__marks.sql")),
 ];
 
 /// The advisory lock around migrations: an arbitrary number, the same in every replica. The relay has another.

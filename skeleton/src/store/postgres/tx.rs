@@ -57,6 +57,10 @@ const STAGE_ONE: &str = "with head as (
 const LOCK_LINES: &str = "insert into skeleton.lines as l (line, last) select line, 0 from unnest($1::text[]) as line
     on conflict (line) do update set last = l.last returning line, last";
 
+/// Locks the counter of a subject and returns its next number.
+const NEXT_SEQUENCE: &str = "insert into skeleton.sequences as h (subject, last) values ($1, 0)
+    on conflict (subject) do update set last = h.last returning last + 1";
+
 const GIVEN_UP: &str = "select line, number from skeleton.given_up where line = any($1) order by number";
 
 const ADVANCE_LINES: &str = "update skeleton.lines as l set last = reached.last, last_time = coalesce(at, last_time)
@@ -159,6 +163,18 @@ impl Tx {
         before.push(later);
         *self.later.lock().unwrap_or_else(PoisonError::into_inner) = before;
         Ok(())
+    }
+
+    /// The sequence of the first event about a subject that this transaction publishes. Other events about it wait until
+    /// the transaction ends. Keep it in a row if events that do not change the row have the same subject: a snapshot of
+    /// the row has this sequence then, and `skeleton.mark_of(uuid, bigint)` its mark.
+    ///
+    /// To avoid deadlocks, ask for one subject in a transaction, and publish only about this one.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn next_sequence(&mut self, subject: Uuid) -> Result<i64, StoreError> {
+        Ok(self.query_one(NEXT_SEQUENCE, &[&subject.to_string()]).await?.get(0))
     }
 
     /// Runs an action in this process after the transaction has committed, and only then. Use it as a hint for waiting

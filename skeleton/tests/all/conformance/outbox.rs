@@ -5,14 +5,14 @@ use chrono::{TimeDelta, Utc};
 use events::contacts::{ContactRemoved, ImportFile};
 use skeleton::{
     Publish,
-    store::{Delay, Delays, Outbox, OutboxRow, Transaction},
+    store::{Delay, Delays, Outbox, OutboxRow, Store, Transaction},
     testing::eventually,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    bench::{Bench, numbers_of, removed},
+    bench::{Bench, numbers_of, postgres, removed},
     on_each_store,
 };
 
@@ -118,6 +118,34 @@ async fn eight_writers_of_one_event_each_give_one_subject_its_numbers_in_the_ord
     assert!(rows.is_sorted_by_key(|row| row.position));
     assert!(rows.len() >= 320, "{}", rows.len());
     assert_eq!(numbers_of(&rows, subject), (1..=rows.len() as i64).collect::<Vec<_>>());
+    bench.done().await;
+}
+
+#[tokio::test]
+async fn the_next_sequence_is_that_of_the_first_event_of_the_transaction() {
+    let (bench, subject) = (postgres().await, Uuid::new_v4());
+    let mut writers = JoinSet::new();
+    for _ in 0..8 {
+        let (store, service) = (bench.store.clone(), bench.service.clone());
+        writers.spawn(async move {
+            for _ in 0..20 {
+                let mut tx = store.begin(&service, &[]).await.unwrap();
+                let next = tx.next_sequence(subject).await.unwrap();
+                for number in [next, next + 1] {
+                    let owner_id = Uuid::from_u128(number.unsigned_abs().into());
+                    tx.publish(ContactRemoved { owner_id, ..removed(subject) }).unwrap();
+                }
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+
+    let rows = bench.store.next(1000).await.unwrap().unwrap();
+
+    let told = |row: &OutboxRow| serde_json::from_slice::<ContactRemoved>(&row.body).unwrap().owner_id.as_u128();
+    assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), (1..=320).collect::<Vec<_>>());
+    assert_eq!(numbers_of(&rows, subject), (1..=320).collect::<Vec<_>>());
     bench.done().await;
 }
 

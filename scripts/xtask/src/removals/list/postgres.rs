@@ -198,6 +198,22 @@ pub const REMOVALS: &[Removal] = &[
         test: "lost_jobs::a_lost_job_that_is_cancelled_comes_to_its_end_and_cleans_up",
     },
     Removal {
+        name: "account-of-a-response",
+        without: "the stored response to a registration survives the account's erasure",
+        file: "skeleton/src/http/idempotency/stored.rs",
+        find: "response.extensions_mut().insert(AccountId(self.account_id));",
+        replace: "response.extensions_mut().insert(self.account_id);",
+        test: "idempotency::an_erased_account_leaves_no_responses",
+    },
+    Removal {
+        name: "next-sequence",
+        without: "a row keeps the sequence of another event",
+        file: "skeleton/src/store/postgres/tx.rs",
+        find: "\"insert into skeleton.sequences as h (subject, last) values ($1, 0)\n    on conflict (subject) do update set last = h.last returning last + 1\";",
+        replace: "\"select coalesce((select last from skeleton.sequences where subject = $1), 0) + 1\";",
+        test: "conformance::outbox::the_next_sequence_is_that_of_the_first_event_of_the_transaction",
+    },
+    Removal {
         name: "cancel-over-tls",
         without: "an abandoned statement keeps running if the connection to Postgres uses TLS",
         file: "skeleton/src/store/postgres/session.rs",
