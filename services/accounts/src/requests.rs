@@ -226,8 +226,8 @@ async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView
     let account = store::find_account_to_change(tx, asked.account_id).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
     let changed = account.clone().with(asked.changes);
-    if changed != account {
-        store::update_account(tx, &changed).await?;
+    let is_changed = changed != account;
+    if is_changed {
         tx.publish(profile_changed(&changed, tx.now()))?;
     }
     if let Some(password) = asked.password {
@@ -235,6 +235,10 @@ async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView
             return Err(AccountRefusal::CurrentPassword.into());
         }
         end_sessions(tx, changed.id, asked.session_id, SessionEndedReason::PasswordChanged).await?;
+    }
+    if is_changed {
+        // Last: it locks the account's sequence, for which others wait with their sessions locked.
+        store::update_account(tx, &changed).await?;
     }
     Ok(changed.into())
 }

@@ -5,7 +5,11 @@ use events::accounts::{
     ChangeAccount, EraseAccount, Erased, GetAccount, PasswordChange, ProfileChanged, RefreshSession, RegisterAccount,
     Registered, SessionEnded, SessionEndedReason,
 };
-use skeleton::RequestOptions;
+use skeleton::{
+    RequestOptions,
+    store::{Store, Transaction},
+    testing::eventually,
+};
 use uuid::Uuid;
 
 fn change(account_id: Uuid) -> ChangeAccount {
@@ -139,6 +143,36 @@ async fn a_new_password_ends_all_other_sessions() {
     assert_eq!(app.call(&sign_in(&account)).await.unwrap_err().status, 401);
     app.call(&RefreshSession { refresh_token: own.refresh_token }).await.unwrap();
     assert_eq!(app.call(&RefreshSession { refresh_token: other.refresh_token }).await.unwrap_err().status, 401);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_change_that_waits_for_a_session_does_not_hold_the_sequence_that_the_sessions_transaction_will_need() {
+    let app = start().await;
+    let (account, _) = signed_in(&app).await;
+    let (store, service) = (&app.parts().store, &app.parts().service);
+    let mut ending = store.begin(service, &[]).await.unwrap();
+    ending.query("select from sessions for update", &[]).await.unwrap();
+    let (name, password) = (Some("Ada King".to_owned()), new_password(PASSWORD, "another horse battery"));
+    let asked = ChangeAccount { name, password, ..change(account.account_id) };
+
+    let finding = async {
+        eventually("the change to wait for the session", async || {
+            let sql = "select count(*) from pg_stat_activity where datname = current_database()
+                and wait_event_type = 'Lock' and query like '%delete from sessions%'";
+            match store.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) {
+                0 => Err("it does not wait".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        let sequence = "select from skeleton.sequences where subject = $1 for update nowait";
+        ending.query(sequence, &[&account.account_id.to_string()]).await.unwrap();
+        ending.commit().await.unwrap();
+    };
+    let (changed, ()) = tokio::join!(app.call(&asked), finding);
+
+    assert_eq!(changed.unwrap().name, "Ada King");
     app.finish().await;
 }
 

@@ -169,7 +169,8 @@ impl Tx {
     /// the transaction ends. Keep it in a row if events that do not change the row have the same subject: a snapshot of
     /// the row has this sequence then, and `skeleton.mark_of(uuid, bigint)` its mark.
     ///
-    /// To avoid deadlocks, ask for one subject in a transaction, and publish only about this one.
+    /// To avoid deadlocks, make this the last lock of the transaction, as it is of others that publish: they lock the
+    /// counters with their commit. For the same reason, ask for one subject, and publish only about this one.
     ///
     /// # Errors
     /// As [`Tx::query`].
