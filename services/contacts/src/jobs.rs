@@ -135,7 +135,9 @@ async fn save_cards(mut import: Import, cards: Vec<(String, Card)>, tx: &mut Tx)
             Some(contact) => changed.extend(contact.updated_from(&card, now)),
         }
     }
-    store::insert_all(tx, &new).await?;
+    if store::insert_all(tx, &new).await? < new.len() as u64 {
+        return Err(Failure::retry("contacts of the file were added by hand meanwhile"));
+    }
     store::update_all(tx, &changed).await?;
     for contact in &new {
         tx.publish(events::added(contact))?;

@@ -174,10 +174,9 @@ async fn add_contact(asked: AddContact, tx: &mut Tx) -> HandlerResult<ContactVie
         urls: Some(asked.urls),
     };
     let contact = Contact::written(tx.new_id(), asked.account_id, details, tx.now())?;
-    if !store::contacts_by_key(tx, contact.owner_id, &[contact.source_key.as_str()]).await?.is_empty() {
+    if store::insert_all(tx, std::slice::from_ref(&contact)).await? == 0 {
         return Err(ContactRefusal::Exists.into());
     }
-    store::insert_all(tx, std::slice::from_ref(&contact)).await?;
     tx.publish(events::added(&contact))?;
     Ok(contact_view(contact))
 }

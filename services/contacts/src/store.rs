@@ -88,19 +88,20 @@ pub fn sort_key(contact: &Contact) -> String {
     contact.card.name.to_lowercase()
 }
 
-/// Inserts contacts.
-pub async fn insert_all(tx: &mut Tx, contacts: &[Contact]) -> Result<(), StoreError> {
+/// Inserts contacts, unless the owner has one with the same key meanwhile. Returns their number.
+pub async fn insert_all(tx: &mut Tx, contacts: &[Contact]) -> Result<u64, StoreError> {
     if contacts.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let sql =
         "insert into contacts (contact_id, owner_id, source_key, card, imported, sort_key, created_at, changed_at)
         select id, $2, key, card, imported, sort, $7, $7
-        from unnest($1::uuid[], $3::text[], $4::jsonb[], $5::jsonb[], $6::text[]) as c (id, key, card, imported, sort)";
+        from unnest($1::uuid[], $3::text[], $4::jsonb[], $5::jsonb[], $6::text[]) as c (id, key, card, imported, sort)
+        on conflict (owner_id, source_key) do nothing";
     let Columns { ids, cards, imported, sort_keys } = Columns::of(contacts);
     let keys: Vec<&str> = contacts.iter().map(|contact| contact.source_key.as_str()).collect();
     let (owner, at) = (contacts[0].owner_id, contacts[0].created_at);
-    tx.execute(sql, &[&ids, &owner, &keys, &cards, &imported, &sort_keys, &at]).await.map(drop)
+    tx.execute(sql, &[&ids, &owner, &keys, &cards, &imported, &sort_keys, &at]).await
 }
 
 /// Updates contacts.

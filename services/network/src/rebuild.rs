@@ -51,6 +51,10 @@ impl Source<Neo4j> for Members {
         // An account's id is never reused, so the erasure is final.
         Ok(store::erase(tx, account).await.map(drop)?)
     }
+
+    async fn reset(account: Uuid, tx: &mut Tx) -> HandlerResult {
+        Ok(store::forget_sequence(tx, account).await?)
+    }
 }
 
 struct Contacts;

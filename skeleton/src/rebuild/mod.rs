@@ -17,7 +17,7 @@ mod source;
 mod work;
 mod worker;
 
-pub use progress::{Found, Rebuilt};
+pub use progress::{Difference, Found, Rebuilt};
 pub use projections::Projections;
 pub use rebuilding::{CatchingUp, RebuildError, Rebuilding};
 pub use snapshots::SnapshotPage;

@@ -30,6 +30,13 @@ pub trait Source<S: Rebuildable>: Send + Sync + 'static {
     /// Removes an entity that the owner does not have. Nothing older than this sequence may bring it back.
     fn remove(id: Uuid, sequence: i64, tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send;
 
+    /// Makes [`Source::place`] write an entity whose state here is from a later event than the owner's: the owner was
+    /// restored from a backup, or has changed the entity in a build that does not keep its sequence. By default, the
+    /// entity is removed; override this where a removal is final.
+    fn reset(id: Uuid, tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send {
+        Self::remove(id, 0, tx)
+    }
+
     /// Repairs the data derived from these entities and others, once all of them are present.
     fn mend(_slice: &Slice, _tx: &mut S::Tx) -> impl Future<Output = HandlerResult> + Send {
         ready(Ok(()))

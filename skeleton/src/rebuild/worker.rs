@@ -43,7 +43,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
                 return Err(RebuildError::Stopped);
             }
             match task {
-                Task::Look => self.bring_over::<P>(slice, Writing::Nothing, true).await.map(drop)?,
+                Task::Look => self.look::<P>(slice).await?,
                 Task::Fill => self.settle::<P>(slice, Writing::Everything).await?,
                 Task::Compare => self.settle::<P>(slice, Writing::Differences).await?,
                 Task::Mend => self.mend::<P>(slice).await?,

@@ -33,6 +33,20 @@ async fn a_contact_is_added_once_even_if_asked_twice() {
 }
 
 #[tokio::test]
+async fn of_equal_contacts_that_are_added_at_once_one_is_added_and_the_others_are_refused() {
+    let app = app().await;
+    let account = Uuid::new_v4();
+
+    let asked = zoe(account);
+    let all = futures::future::join_all((0..8).map(|_| app.call(&asked))).await;
+
+    let refused: Vec<_> = all.iter().filter_map(|one| one.as_ref().err().map(|problem| problem.status)).collect();
+    assert_eq!(refused, [409; 7]);
+    app.published_once::<ContactAddedV2>(|event| event.owner_id == account).await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_contact_is_changed_and_removed_by_its_owner_alone() {
     let app = app().await;
     let (owner, stranger) = (Uuid::new_v4(), Uuid::new_v4());

@@ -139,6 +139,7 @@ test('search is worked with arrows and enter', async () => {
 
 test('a contact is changed, and stays changed', async () => {
   await at('contact-edit').click()
+  await eventually(async () => assert.equal(await focused(page), colleague.name))
   await at('company').fill('Lighthouse Ltd')
   await at('save').click()
   await page.getByText('Lighthouse Ltd').waitFor()
@@ -187,6 +188,9 @@ test('a contact is added and removed again', async () => {
   await at('save').click()
   await heading('Short Lived').waitFor()
 
+  await at('contact-remove').click()
+  await page.keyboard.press('Escape')
+  await eventually(async () => assert.equal(await focused(page), 'contact-remove'))
   await at('contact-remove').click()
   await at('confirm').click()
   await heading('Contacts').waitFor()

@@ -75,6 +75,12 @@ pub async fn enrol(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<(), S
     tx.execute(enrol).await
 }
 
+/// Lets any state of the owner replace a member's state.
+pub async fn forget_sequence(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
+    let forget = "MATCH (person:Person {account_id: $account}) SET person.sequence = 0";
+    tx.execute(query(forget).param("account", account.to_string())).await
+}
+
 /// Moves contacts that have a member's address and are linked to a non-member. Returns them.
 pub async fn move_to_member(tx: &mut Tx, profile: &Profile, person: Uuid) -> Result<Vec<Listed>, StoreError> {
     let take = "MATCH (:Identifier {key: $key})<-[:GIVES]-(contact:Contact) SET contact.is_taken = true";

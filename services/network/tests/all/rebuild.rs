@@ -7,7 +7,9 @@ use std::{
 
 use crate::people::*;
 use events::{
-    accounts::{AccountSnapshot, AccountSnapshots, AccountsSum, ListAccountSnapshots, Registered, SumAccounts},
+    accounts::{
+        AccountSnapshot, AccountSnapshots, AccountsSum, ListAccountSnapshots, ProfileChanged, Registered, SumAccounts,
+    },
     contacts::{ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
     network::IdentityLinked,
 };
@@ -194,6 +196,49 @@ async fn a_lost_graph_is_not_rebuilt_before_its_numbers_are_recovered() {
     network::service().recover_sequences(app.settings(), false).await.unwrap();
     rebuild(&app, RebuildOptions::default()).await;
     assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_member_gets_the_state_of_an_owner_that_is_behind_and_is_not_erased() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob"]).await;
+    let named = |name: &str| ProfileChanged { name: name.to_owned(), ..profile_changed(&members[0]) };
+    app.receives_as(&named("Ada King"), 3).await;
+    Owners::of(&app, &members, &[]).await;
+
+    let found = rebuild(&app, RebuildOptions::default()).await;
+
+    assert_eq!(found, Found { missing: 0, different: 1, surplus: 0 });
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    let name =
+        || query("MATCH (ada:Person {account_id: $id}) RETURN ada.name").param("id", members[0].account_id.to_string());
+    let seen = async || app.parts().store.query_opt::<String>(name()).await.unwrap();
+    assert_eq!(seen().await.as_deref(), Some("Ada"));
+    app.receives_as(&named("Countess"), 4).await;
+    assert_eq!(seen().await.as_deref(), Some("Countess"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_differs_is_named() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob", "Cyd"]).await;
+    let (ada, bob, cyd) = (members[0].account_id, members[1].account_id, members[2].account_id);
+    app.receives_as(&ProfileChanged { name: "Robert".to_owned(), ..profile_changed(&members[1]) }, 5).await;
+    Owners::of(&app, &members[..2], &[]).await;
+    damage(&app, &format!("MATCH (ada:Person {{account_id: '{ada}'}}) REMOVE ada.account_id")).await;
+
+    let seen = app.rebuild(network::service(), DRY_RUN).await.unwrap();
+
+    let mut told: Vec<_> = seen.differences.iter().map(ToString::to_string).collect();
+    told.sort();
+    let expected = [
+        format!("different: members {bob}, after event 5 here, after event 1 at the owner"),
+        format!("missing here: members {ada}"),
+        format!("surplus here: members {cyd}"),
+    ];
+    assert_eq!(told, expected);
     app.finish().await;
 }
 

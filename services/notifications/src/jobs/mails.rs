@@ -33,8 +33,8 @@ fn advice(kind: Kind) -> &'static str {
         Kind::ImportFailed => "Your contacts have not changed. Sign in to Kith to try another file.",
         Kind::ContactJoined => "Sign in to Kith to see how you are connected.",
         Kind::NewDevice => {
-            "If this was you, you can ignore this e-mail.
-If not, sign in to Kith, open your profile and choose a new password. All other devices will be signed out."
+            "To change it, sign in to Kith and open your profile. All other devices will be signed out.
+If this was you, you can ignore this e-mail."
         }
     }
 }

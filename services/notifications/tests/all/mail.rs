@@ -29,7 +29,7 @@ async fn a_new_device_is_mailed_with_what_to_do() {
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].to, ["ada@example.org"]);
     let id = format!("Message-ID: <{}@kith>", delivered.notification_id);
-    for text in ["Subject: New sign-in to your account", "From: Kith <kith@localhost>", &id, "choose a new password"] {
+    for text in ["Subject: New sign-in to your account", "From: Kith <kith@localhost>", &id, "open your profile"] {
         assert!(mails[0].raw.contains(text), "{text} is missing from:\n{}", mails[0].raw);
     }
     scene.app.finish().await;

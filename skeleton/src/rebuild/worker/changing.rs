@@ -15,8 +15,8 @@ use crate::{
 /// An entity to write.
 #[derive(Clone)]
 pub(super) struct Change<T> {
-    /// The local sequence, if it is beyond those its owner has assigned.
-    pub(super) instead_of: Option<i64>,
+    /// Whether the local sequence is beyond the owner's: the owner decides all the same.
+    pub(super) is_ahead: bool,
     pub(super) thing: T,
 }
 
@@ -38,11 +38,8 @@ impl<S: Rebuildable> Worker<'_, S> {
 
     async fn in_one<P: Source<S>>(&self, changes: &[Change<P::Snapshot>]) -> Result<Option<String>, RebuildError> {
         let mut tx = self.begin().await?;
-        for Change { instead_of, thing } in changes {
-            // The sequence is beyond those the owner has assigned: no event could ever replace this state.
-            if instead_of.is_some()
-                && let Err(failure) = P::remove(thing.state().0, 0, &mut tx).await
-            {
+        for Change { is_ahead, thing } in changes {
+            if *is_ahead && let Err(failure) = P::reset(thing.state().0, &mut tx).await {
                 return undone(tx, failure).await;
             }
             if let Err(failure) = P::place(thing.clone(), &mut tx).await {

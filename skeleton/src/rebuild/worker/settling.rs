@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Worker, copying::Writing};
+use super::{
+    Worker,
+    copying::{REPORTED, Writing},
+};
 use crate::{
     failure::{Failure, HandlerResult},
     rebuild::{RebuildError, Rebuildable, Slice, Source, Sum},
@@ -17,27 +20,41 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What else may be the reason.
 const HINT: &str = "An owner that was restored from a backup may have items that were erased here: repeat these erasures at \
-                    the owner first (docs/backups.md)";
+                    the owner of the items first (docs/backups.md). The steps after this one were not run";
 
 impl<S: Rebuildable> Worker<'_, S> {
+    /// Reports the differences of a slice.
+    pub(super) async fn look<P: Source<S>>(&self, slice: &Slice) -> Result<(), RebuildError> {
+        let seen = self.bring_over::<P>(slice, Writing::Nothing, true).await?;
+        self.tell(|rebuilt| {
+            let reported = rebuilt.differences.iter().filter(|one| one.things == P::THINGS).count();
+            rebuilt.differences.extend(seen.differences.into_iter().take(REPORTED.saturating_sub(reported)));
+        });
+        Ok(())
+    }
+
     /// Copies a slice until both sides agree.
     pub(super) async fn settle<P: Source<S>>(&self, slice: &Slice, writing: Writing) -> Result<(), RebuildError> {
         let (mut wait, mut reason) = (Duration::from_millis(50), String::new());
         let mut look = 0;
         loop {
+            self.tell(|rebuilt| rebuilt.attempts = look);
             let writing = if look == 0 { writing } else { Writing::Differences };
-            if let Some(trouble) = self.bring_over::<P>(slice, writing, look == 0).await? {
+            let copied = self.bring_over::<P>(slice, writing, look == 0).await?;
+            if let Some(trouble) = copied.trouble {
                 reason = trouble;
             }
             let here = Sum::of(P::here(&self.site, slice).await?);
             let there = self.there::<P>(slice).await?;
             if here == there {
+                self.tell(|rebuilt| rebuilt.attempts = 0);
                 return Ok(());
             }
             look += 1;
             if look == LOOKS {
                 let reason = if reason.is_empty() { "no write failed".to_owned() } else { reason };
-                let reason = format!("{reason}. {HINT}");
+                let differences: String = copied.differences.iter().map(|one| format!("{one}. ")).collect();
+                let reason = format!("{reason}. {differences}{HINT}");
                 return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });
             }
             tokio::time::sleep(wait).await;

@@ -72,7 +72,16 @@ pub(super) async fn rebuild<S: Rebuildable>(service: Service<S>, settings: Setti
     let done =
         told(Rebuilt::to_string, async |progress, stop| service.rebuild(settings, options, progress, stop).await).await;
     match done {
-        Ok(Rebuilt { found, .. }) if options.dry_run && found != Found::default() => Exit::failed(1, found),
+        Ok(Rebuilt { found, differences, .. }) if options.dry_run && found != Found::default() => {
+            for difference in differences {
+                eprintln!("{difference}");
+            }
+            Exit::failed(1, found)
+        }
+        Ok(Rebuilt { finished: true, .. }) if options.dry_run => {
+            eprintln!("no differences");
+            Exit::well()
+        }
         done => ended(done.map(|rebuilt| rebuilt.finished)),
     }
 }
