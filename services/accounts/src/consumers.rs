@@ -1,11 +1,12 @@
-//! Confirmations by other services that they have erased their part of an account; and erasures that a restore has undone.
+//! Confirmations by other services that they have erased their part of an account; and what a restore has undone.
 
 use ::events::{accounts, contacts, gateway, network, notifications, search};
-use skeleton::{HandlerResult, Subscriptions, store::postgres::Tx};
+use chrono::TimeDelta;
+use skeleton::{HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::{
     domain::{Confirmed, Part},
-    jobs::erasing::confirm,
+    jobs::erasing::{begin_unless_erased, confirm},
     requests::erase,
     store,
 };
@@ -13,6 +14,7 @@ use crate::{
 /// The events that accounts subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new()
+        .on(on_registered)
         .on(on_erased)
         .on(on_contacts_erased)
         .on(on_gateway_erased)
@@ -21,13 +23,26 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .on(on_search_erased)
 }
 
+/// The age of an event that no replica receives for the first time: it comes from a replay.
+const SURELY_REPLAYED: TimeDelta = TimeDelta::hours(1);
+
+/// This service has created the account. If it does not exist, and was never erased, it was created after the backup that
+/// this service was restored from. The other services have its data, which nobody could erase any more: a replay begins
+/// the erasure.
+///
+/// Only a replay does: a replica on a wrong database must not erase accounts that others have just created.
+async fn on_registered(registered: accounts::Registered, tx: &mut Tx) -> HandlerResult {
+    let is_replayed = tx.message_time().is_some_and(|at| at < tx.now() - SURELY_REPLAYED);
+    if is_replayed && store::email_of(tx, registered.account_id).await?.is_none() {
+        begin_unless_erased(tx, registered.account_id, 0).await?;
+    }
+    Ok(())
+}
+
 /// This service has erased the account. If the account exists all the same, a restore from an older backup has brought it
 /// back, and a replay repeats the erasure.
 async fn on_erased(erased: accounts::Erased, tx: &mut Tx) -> HandlerResult {
-    match store::find_account_to_change(tx, erased.account_id).await? {
-        Some(account) => erase(tx, &account).await.map(drop),
-        None => Ok(()),
-    }
+    erase(tx, erased.account_id).await.map(drop)
 }
 
 /// Contacts has erased the address book.

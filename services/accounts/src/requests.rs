@@ -245,18 +245,23 @@ async fn change_account(asked: Change, tx: &mut Tx) -> HandlerResult<AccountView
 
 /// Handles `erase-account`: erases the account here, and begins its erasure in the other services.
 async fn erase_account(asked: EraseAccountV2, tx: &mut Tx) -> HandlerResult<ErasureBegun> {
-    let account = store::find_account_to_change(tx, asked.account_id).await?;
-    let account = account.ok_or_else(|| Problem::not_found("account"))?;
-    Ok(ErasureBegun { receipt_id: erase(tx, &account).await? })
+    let receipt_id = erase(tx, asked.account_id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(ErasureBegun { receipt_id })
 }
 
-/// Erases an account here, and begins its erasure in the other services. Returns the receipt's id.
-pub async fn erase(tx: &mut Tx, account: &Account) -> HandlerResult<Uuid> {
-    let sessions = end_sessions(tx, account.id, None, SessionEndedReason::Erased).await?;
-    store::forget_failures(tx, &address_digest(account.email.as_str())).await?;
-    tx.forget_replies_to(account.id).await?;
-    let removed = sessions + store::delete_account(tx, account.id).await?;
-    erasing::begin(tx, account.id, removed).await
+/// Erases an account here, and begins its erasure in the other services. Returns the receipt's id; `None` if there is no
+/// such account.
+pub async fn erase(tx: &mut Tx, account: Uuid) -> HandlerResult<Option<Uuid>> {
+    let Some(email) = store::email_of(tx, account).await? else { return Ok(None) };
+    // Locked in the order of a sign-in: first the failures, then the account.
+    store::forget_failures(tx, &address_digest(&email)).await?;
+    if store::find_account_to_change(tx, account).await?.is_none() {
+        return Ok(None);
+    }
+    let sessions = end_sessions(tx, account, None, SessionEndedReason::Erased).await?;
+    tx.forget_replies_to(account).await?;
+    let removed = sessions + store::delete_account(tx, account).await?;
+    erasing::begin(tx, account, removed).await.map(Some)
 }
 
 /// Handles version 1 of `erase-account`, for a gateway of the previous release that has no receipts.

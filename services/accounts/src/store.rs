@@ -77,6 +77,12 @@ pub async fn sum(store: &Postgres, slice: &Slice) -> Result<Sum, StoreError> {
     Ok(Sum { count: row.get(1), checksum: row.get(0) })
 }
 
+/// The e-mail address of an account, if it exists. An account keeps its address.
+pub async fn email_of(tx: &mut Tx, account: Uuid) -> Result<Option<String>, StoreError> {
+    let row = tx.query_opt("select email from accounts where account_id = $1", &[&account]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// An account, locked until the transaction ends.
 pub async fn find_account_to_change(tx: &mut Tx, account: Uuid) -> Result<Option<Account>, StoreError> {
     let sql = "select account_id, email, name, discoverable, nameable, created_at from accounts where account_id = $1 for update";

@@ -26,11 +26,11 @@ impl Source<Elasticsearch> for Contacts {
 
     async fn place(contact: ContactSnapshot, index: &mut Index) -> HandlerResult {
         let (id, version) = contact.state();
-        index.put(id, version, &ContactDocument::from(contact))
+        index.put_state(id, version, &ContactDocument::from(contact))
     }
 
     async fn remove(contact: Uuid, version: i64, index: &mut Index) -> HandlerResult {
-        index.bury::<ContactDocument>(contact, version + 1);
+        index.bury_state::<ContactDocument>(contact, version);
         Ok(())
     }
 }

@@ -50,18 +50,30 @@ impl<S: Rebuildable> Rebuilding<S> {
             Some(swap) if place.step <= swap => self.store.lay_out(place.step == 0 && place.done == 0).await?,
             _ => self.store.clone(),
         };
+        let mut differs = None;
         while let Some(step) = steps.get(place.step) {
             let site = if swap.is_some_and(|swap| place.step > swap) { &self.store } else { &site };
             match step {
                 Step::Slices(doing, task) => {
-                    doing(&Worker::new(&self, site.clone(), place.clone(), &stop), *task).await?;
+                    match doing(&Worker::new(&self, site.clone(), place.clone(), &stop), *task).await {
+                        // In place, what can be rebuilt is. Beside, the data in use is the better one.
+                        Err(error @ RebuildError::Differs { .. }) if !S::IS_BESIDE => {
+                            differs.get_or_insert(error);
+                        }
+                        outcome => outcome?,
+                    }
                 }
                 Step::CatchUp => self.catch_up(site, place.began_at, &stop).await?,
                 Step::Swap => self.store.swap().await?,
                 Step::ClearAway => self.store.clear_away().await?,
             }
             place = RebuildPosition { step: place.step + 1, slices: 0, done: 0, ..place };
-            keep(&self.store, &place).await?;
+            if differs.is_none() {
+                keep(&self.store, &place).await?;
+            }
+        }
+        if let Some(differs) = differs {
+            return Err(differs);
         }
         self.store.drop_bookmark(BOOKMARK).await?;
         self.store.drop_bookmark(CATCHING_UP).await?;

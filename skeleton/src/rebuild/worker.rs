@@ -38,23 +38,29 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
             (rebuilt.slices, rebuilt.of_slices) = (done, slices.len());
             rebuilt.step = format!("{doing} {}", P::THINGS);
         });
+        let mut differs = None;
         for (number, slice) in slices.iter().enumerate().skip(done) {
             if self.stop.is_stopped() {
                 return Err(RebuildError::Stopped);
             }
-            match task {
-                Task::Look => self.look::<P>(slice).await?,
-                Task::Fill => self.settle::<P>(slice, Writing::Everything).await?,
-                Task::Compare => self.settle::<P>(slice, Writing::Differences).await?,
-                Task::Mend => self.mend::<P>(slice).await?,
+            let outcome = match task {
+                Task::Look => self.look::<P>(slice).await,
+                Task::Fill => self.settle::<P>(slice, Writing::Everything).await,
+                Task::Compare => self.settle::<P>(slice, Writing::Differences).await,
+                Task::Mend => self.mend::<P>(slice).await,
+            };
+            match outcome {
+                Err(error @ RebuildError::Differs { .. }) => drop(differs.get_or_insert(error)),
+                outcome => outcome?,
             }
             self.tell(|rebuilt| rebuilt.slices = number + 1);
-            if task != Task::Look {
+            // The next run tries the first slice that differs again.
+            if task != Task::Look && differs.is_none() {
                 let place = RebuildPosition { slices: slices.len(), done: number + 1, ..self.place.clone() };
                 keep(&self.rebuilding.store, &place).await?;
             }
         }
-        Ok(())
+        differs.map_or(Ok(()), Err)
     }
 
     /// All slices, and how many are done. They are computed once, so that a continued rebuild has the same ones.

@@ -2,18 +2,21 @@
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use events::{
-    Event,
-    accounts::{EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetAccount, GetErasure},
+    Envelope, Event,
+    accounts::{
+        EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetAccount, GetErasure, OpenSession,
+        Registered,
+    },
     contacts, gateway, network, notifications, samples, search,
 };
 use skeleton::{
     Postgres,
-    store::{Delays, SagaPhase, Sagas},
+    store::{Delays, SagaPhase, Sagas, Store, Transaction},
     testing::{TestApp, TestClock, eventually},
 };
 use uuid::Uuid;
 
-use crate::common::{register, signing_key, start, start_in_time_of, start_with};
+use crate::common::{register, sign_in, signing_key, start, start_in_time_of, start_with};
 
 /// Long enough that no service is reminded during a test.
 const PATIENT: &str = "[60000]";
@@ -221,6 +224,57 @@ async fn a_person_sees_how_far_an_erasure_is_and_what_comes_next() {
         ended.contains("all services have erased their part") && ended.contains("search has erased its part"),
         "{ended}"
     );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_account_that_a_restore_has_lost_is_erased_everywhere_when_its_registration_is_replayed() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let (there, lost, gone) = (register(&app).await.account_id, Uuid::new_v4(), register(&app).await.account_id);
+    app.call(&EraseAccountV2 { account_id: gone }).await.unwrap();
+    app.published_once::<Erased>(|event| event.account_id == gone).await;
+
+    for (account_id, minutes) in [(there, 61), (gone, 61), (lost, 59), (lost, 61), (lost, 61)] {
+        let event = Registered { account_id, ..samples::accounts::registered() };
+        let envelope = Envelope { time: now() - TimeDelta::minutes(minutes), ..app.world().envelope_for(&event) };
+        assert_eq!(app.receives_in(&event, &envelope).await.outcome, "done");
+        let erased = app.published::<Erased>().await.into_iter().filter(|erased| erased.account_id == lost).count();
+        assert_eq!(erased, usize::from(account_id == lost && minutes > 60));
+    }
+
+    assert_eq!(app.published::<Erased>().await.len(), 2, "one of those that are there or were erased is erased again");
+    app.call(&GetAccount { account_id: there }).await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_erasure_that_waits_for_a_sign_in_does_not_hold_the_account_that_the_sign_in_will_need() {
+    let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
+    let account = register(&app).await;
+    let wrong = OpenSession { password: "a wrong password".to_owned(), ..sign_in(&account) };
+    app.call(&wrong).await.unwrap_err();
+    let (store, service, account_id) = (&app.parts().store, &app.parts().service, account.account_id);
+    let mut signing_in = store.begin(service, &[]).await.unwrap();
+    signing_in.query("select from failed_sign_ins for update", &[]).await.unwrap();
+
+    let meanwhile = async {
+        eventually("the erasure to wait for the sign-in", async || {
+            let sql = "select count(*) from pg_stat_activity where datname = current_database()
+                and wait_event_type = 'Lock' and query like '%failed_sign_ins%'";
+            match store.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) {
+                0 => Err("it does not wait".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        let proven = "select from accounts where account_id = $1 for share nowait";
+        signing_in.query(proven, &[&account_id]).await.unwrap();
+        signing_in.commit().await.unwrap();
+    };
+    let asked = EraseAccountV2 { account_id };
+    let (erased, ()) = tokio::join!(app.call(&asked), meanwhile);
+
+    erased.unwrap();
     app.finish().await;
 }
 

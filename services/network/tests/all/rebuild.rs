@@ -8,10 +8,12 @@ use std::{
 use crate::people::*;
 use events::{
     accounts::{
-        AccountSnapshot, AccountSnapshots, AccountsSum, ListAccountSnapshots, ProfileChanged, Registered, SumAccounts,
+        AccountSnapshot, AccountSnapshots, AccountsSum, Erased, ListAccountSnapshots, ProfileChanged, Registered,
+        SumAccounts,
     },
     contacts::{ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
     network::IdentityLinked,
+    samples,
 };
 use skeleton::{
     Neo4j, RequestHandlers,
@@ -217,6 +219,26 @@ async fn a_member_gets_the_state_of_an_owner_that_is_behind_and_is_not_erased() 
     assert_eq!(seen().await.as_deref(), Some("Ada"));
     app.receives_as(&named("Countess"), 4).await;
     assert_eq!(seen().await.as_deref(), Some("Countess"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_rebuilt_is_named_and_everything_else_is_rebuilt() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob"]).await;
+    let theirs = added(&members[0], &["Cyd"]);
+    let stray = added(&members[1], &["Dee"]);
+    app.receives(&Erased { account_id: members[1].account_id, ..samples::accounts::erased() }).await;
+    let owners = Owners::of(&app, &members[..1], &[theirs.clone(), stray.clone()]).await;
+    damage(&app, "MATCH (contact:Contact) DETACH DELETE contact").await;
+
+    let failed = app.rebuild(network::service(), RebuildOptions::default()).await.unwrap_err().to_string();
+
+    assert!(failed.contains(&format!("missing here: contacts {}", stray.contact_id)), "{failed}");
+    assert!(failed.contains("the erasure of their account"), "{failed}");
+    assert_eq!(degrees(&app, &members[0]).await[0], 1);
+    owners.contacts.lock().unwrap().remove(&stray.contact_id);
+    assert_eq!(rebuild(&app, RebuildOptions::default()).await, Found::default());
     app.finish().await;
 }
 

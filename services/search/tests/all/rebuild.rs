@@ -156,6 +156,26 @@ async fn a_damaged_index_is_mended() {
 }
 
 #[tokio::test]
+async fn a_contact_that_a_restored_owner_has_again_is_found_again() {
+    let (app, owner) = (start().await, Uuid::new_v4());
+    let (kept, removed_later) = (contact(owner, "Ada Miller"), contact(owner, "Bob Miller"));
+    filled_with(&app, &[kept.clone(), removed_later.clone()]).await;
+    app.receives_as(&removed(&removed_later), 2).await;
+    let books = Books::of(std::slice::from_ref(&kept));
+    // The owner's next number is after that of the removal: its state has this one.
+    books.put(&removed_later, 2);
+    app.answered_by("contacts", books.answers()).await;
+
+    assert!(app.rebuild(search::service(), RebuildOptions::default()).await.unwrap().finished);
+
+    assert_eq!(people(&app, owner, "miller").await, ["Ada Miller", "Bob Miller"]);
+    assert_eq!(app.rebuild(search::service(), DRY_RUN).await.unwrap().found, Found::default());
+    app.receives_as(&removed(&removed_later), 2).await;
+    assert_eq!(people(&app, owner, "miller").await, ["Ada Miller", "Bob Miller"]);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn contacts_that_change_while_the_index_is_made_are_found_as_they_are_in_the_end() {
     let (app, owner, leaving) = (start().await, Uuid::new_v4(), Uuid::new_v4());
     let mut contacts: Vec<_> = (0..60).map(|number| contact(owner, &format!("Person{number:02} Miller"))).collect();

@@ -18,9 +18,9 @@ const LOOKS: u32 = 12;
 /// The longest wait between two comparisons.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// What else may be the reason.
-const HINT: &str = "An owner that was restored from a backup may have items that were erased here: repeat these erasures at \
-                    the owner of the items first (docs/backups.md). The steps after this one were not run";
+/// What may be the reason if no write fails.
+const NOT_TAKEN: &str = "the service knows a later state of the items, their removal, or the erasure of their account. If an \
+                         owner was restored from a backup, repeat the erasures first (docs/backups.md)";
 
 impl<S: Rebuildable> Worker<'_, S> {
     /// Reports the differences of a slice.
@@ -52,9 +52,9 @@ impl<S: Rebuildable> Worker<'_, S> {
             }
             look += 1;
             if look == LOOKS {
-                let reason = if reason.is_empty() { "no write failed".to_owned() } else { reason };
-                let differences: String = copied.differences.iter().map(|one| format!("{one}. ")).collect();
-                let reason = format!("{reason}. {differences}{HINT}");
+                let reason = if reason.is_empty() { NOT_TAKEN } else { &reason };
+                let differences: String = copied.differences.iter().map(|one| format!("{one}; ")).collect();
+                let reason = format!("{differences}{reason}");
                 return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });
             }
             tokio::time::sleep(wait).await;

@@ -27,6 +27,12 @@ impl Write {
         Self { index: index.to_owned(), action, document: Some(document) }
     }
 
+    /// Writes a document unless the existing one is newer: what an owner says of a version replaces what an event said.
+    pub fn restated(index: &str, id: Uuid, version: i64, document: Value) -> Self {
+        let action = json!({ "index": { "_index": index, "_id": id, "version": version, "version_type": "external_gte", "require_alias": true } });
+        Self { index: index.to_owned(), action, document: Some(document) }
+    }
+
     /// Writes a document and overwrites an existing one.
     pub fn plain(index: &str, id: Uuid, document: Value) -> Self {
         let action = json!({ "index": { "_index": index, "_id": id, "require_alias": true } });

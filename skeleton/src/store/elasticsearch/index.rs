@@ -73,11 +73,30 @@ impl Index {
     /// # Errors
     /// Fails if the document is not a JSON object.
     pub fn put<D: Document>(&mut self, id: Uuid, version: i64, document: &D) -> Result<(), Failure> {
+        self.write(Write::versioned, id, version, document)
+    }
+
+    /// Writes a document in its owner's state, for a rebuild: unless a newer version of it or its tombstone exists. An
+    /// equal one is replaced, because an owner that was restored may have what it removed under the same number.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_state<D: Document>(&mut self, id: Uuid, version: i64, document: &D) -> Result<(), Failure> {
+        self.write(Write::restated, id, version, document)
+    }
+
+    fn write<D: Document>(
+        &mut self,
+        write: fn(&str, Uuid, i64, Value) -> Write,
+        id: Uuid,
+        version: i64,
+        document: &D,
+    ) -> Result<(), Failure> {
         let Value::Object(mut fields) = serde_json::to_value(document).map_err(Failure::bug)? else {
             return Err(Failure::bug(format!("a document of {} is not a JSON object", D::INDEX)));
         };
         fields.insert("owner_id".to_owned(), json!(document.owner()));
-        self.writes.push(Write::versioned(&self.store.names.alias(D::INDEX), id, version, Value::Object(fields)));
+        self.writes.push(write(&self.store.names.alias(D::INDEX), id, version, Value::Object(fields)));
         self.written.entry(document.owner()).or_default().push((D::INDEX, id));
         Ok(())
     }
@@ -86,6 +105,12 @@ impl Index {
     pub fn bury<D: Document>(&mut self, id: Uuid, version: i64) {
         let tombstone = owners::tombstone(self.now());
         self.writes.push(Write::versioned(&self.store.names.alias(D::INDEX), id, version, tombstone));
+    }
+
+    /// The same for a rebuild: an equal version is replaced.
+    pub fn bury_state<D: Document>(&mut self, id: Uuid, version: i64) {
+        let tombstone = owners::tombstone(self.now());
+        self.writes.push(Write::restated(&self.store.names.alias(D::INDEX), id, version, tombstone));
     }
 
     /// Replaces all documents of an account with tombstones, permanently: no event restores one.
