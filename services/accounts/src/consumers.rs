@@ -1,8 +1,7 @@
 //! Confirmations by other services that they have erased their part of an account; and what a restore has undone.
 
 use ::events::{accounts, contacts, gateway, network, notifications, search};
-use chrono::TimeDelta;
-use skeleton::{HandlerResult, Publish, Subscriptions, store::postgres::Tx};
+use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::{
     domain::{Confirmed, Part},
@@ -23,21 +22,26 @@ pub fn subscriptions() -> Subscriptions<Tx> {
         .on(on_search_erased)
 }
 
-/// The age of an event that no replica receives for the first time: it comes from a replay.
-const SURELY_REPLAYED: TimeDelta = TimeDelta::hours(1);
-
 /// This service has created the account. If it does not exist, and was never erased, it was created after the backup that
 /// this service was restored from. The other services have its data, which nobody could erase any more: a replay begins
 /// the erasure.
 ///
-/// Only a replay does: a replica on a wrong database must not erase accounts that others have just created.
+/// Only a replay does, because an operator has decided on it: a replica on a wrong database must not erase accounts that
+/// others have created.
 async fn on_registered(registered: accounts::Registered, tx: &mut Tx) -> HandlerResult {
-    let is_replayed = tx.message_time().is_some_and(|at| at < tx.now() - SURELY_REPLAYED);
-    if is_replayed && store::email_of(tx, registered.account_id).await?.is_none() {
-        begin_unless_erased(tx, registered.account_id, 0).await?;
+    let account = registered.account_id;
+    if store::email_of(tx, account).await?.is_some() || store::was_erased(tx, account).await? {
+        return Ok(());
     }
-    Ok(())
+    if !tx.is_replay() {
+        return Err(Failure::retry(LOST));
+    }
+    begin_unless_erased(tx, account, 0).await.map(drop)
 }
+
+/// Why a registration waits, and is parked in the end.
+const LOST: &str = "the account does not exist and was never erased: after a restore of accounts, replay accounts.registered.v1 \
+                    (docs/backups.md); otherwise, check store.url";
 
 /// This service has erased the account. If the account exists all the same, a restore from an older backup has brought it
 /// back, and a replay repeats the erasure.

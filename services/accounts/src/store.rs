@@ -83,6 +83,12 @@ pub async fn email_of(tx: &mut Tx, account: Uuid) -> Result<Option<String>, Stor
     Ok(row.map(|row| row.get(0)))
 }
 
+/// Whether an account was erased, in the last [`RECEIPT_DAYS`].
+pub async fn was_erased(tx: &mut Tx, account: Uuid) -> Result<bool, StoreError> {
+    let found = tx.query_opt("select from erasure_receipts where account_id = $1 limit 1", &[&account]).await?;
+    Ok(found.is_some())
+}
+
 /// An account, locked until the transaction ends.
 pub async fn find_account_to_change(tx: &mut Tx, account: Uuid) -> Result<Option<Account>, StoreError> {
     let sql = "select account_id, email, name, discoverable, nameable, created_at from accounts where account_id = $1 for update";

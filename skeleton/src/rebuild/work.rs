@@ -50,12 +50,15 @@ impl<S: Rebuildable> Rebuilding<S> {
             Some(swap) if place.step <= swap => self.store.lay_out(place.step == 0 && place.done == 0).await?,
             _ => self.store.clone(),
         };
-        let mut differs = None;
+        let mut differs: Option<RebuildError> = None;
         while let Some(step) = steps.get(place.step) {
             let site = if swap.is_some_and(|swap| place.step > swap) { &self.store } else { &site };
             match step {
                 Step::Slices(doing, task) => {
-                    match doing(&Worker::new(&self, site.clone(), place.clone(), &stop), *task).await {
+                    let worker = Worker::new(&self, site.clone(), place.clone(), &stop);
+                    // The next run begins with what differs: nothing behind it counts as done.
+                    let worker = if differs.is_some() { worker.without_keeping() } else { worker };
+                    match doing(&worker, *task).await {
                         // In place, what can be rebuilt is. Beside, the data in use is the better one.
                         Err(error @ RebuildError::Differs { .. }) if !S::IS_BESIDE => {
                             differs.get_or_insert(error);

@@ -18,11 +18,17 @@ pub(super) struct Worker<'r, S> {
     site: S,
     place: RebuildPosition,
     stop: &'r Stop,
+    keeps: bool,
 }
 
 impl<'r, S: Rebuildable> Worker<'r, S> {
     pub fn new(rebuilding: &'r Rebuilding<S>, site: S, place: RebuildPosition, stop: &'r Stop) -> Self {
-        Self { rebuilding, site, place, stop }
+        Self { rebuilding, site, place, stop, keeps: true }
+    }
+
+    /// The same, but it does not keep its position.
+    pub fn without_keeping(self) -> Self {
+        Self { keeps: false, ..self }
     }
 
     /// Runs one task over all slices, from the last position on.
@@ -55,7 +61,7 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
             }
             self.tell(|rebuilt| rebuilt.slices = number + 1);
             // The next run tries the first slice that differs again.
-            if task != Task::Look && differs.is_none() {
+            if self.keeps && task != Task::Look && differs.is_none() {
                 let place = RebuildPosition { slices: slices.len(), done: number + 1, ..self.place.clone() };
                 keep(&self.rebuilding.store, &place).await?;
             }

@@ -91,6 +91,7 @@ impl<S: Rebuildable> Service<S> {
         let link = parts.link("replaying", &opened);
         connected(&link).await.map_err(StartError::Broker)?;
         parts.publisher(&parts.sending_link("publishing", &opened));
+        parts.service.begin_replay();
         let past = self.past(&parts, link);
         let replayed = past.replay(parts.store.clone(), range, REPLAY, progress).run(stop).await?;
         if replayed.finished {

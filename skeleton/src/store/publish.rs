@@ -50,6 +50,11 @@ pub trait Publish: Transaction {
         self.unit_of_work().cause().map(|message| message.time)
     }
 
+    /// Whether the current event comes from a replay: an operator has decided to handle past events again.
+    fn is_replay(&self) -> bool {
+        self.unit_of_work().service().is_replay()
+    }
+
     /// The sequence of the current event, among those of its subject.
     ///
     /// # Errors

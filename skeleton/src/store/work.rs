@@ -3,7 +3,10 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use events::{Envelope, Job, Message, TraceParent};
@@ -29,6 +32,7 @@ pub struct ServiceContext {
     sender: OnceLock<Sender>,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     endings: broadcast::Sender<Ending>,
+    replays: AtomicBool,
 }
 
 /// Sends messages without the outbox; true after the broker has confirmed all of them.
@@ -56,6 +60,7 @@ impl ServiceContext {
             delays: Notify::new(),
             sender: OnceLock::new(),
             resources: HashMap::new(),
+            replays: AtomicBool::new(false),
             endings,
         }
     }
@@ -89,6 +94,16 @@ impl ServiceContext {
             Some(send) => send(messages).await,
             None => false,
         }
+    }
+
+    /// Marks everything that this process handles from here on as a replay of past events.
+    pub(crate) fn begin_replay(&self) {
+        self.replays.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process handles past events again.
+    pub(crate) fn is_replay(&self) -> bool {
+        self.replays.load(Ordering::Relaxed)
     }
 
     /// Subscribes to the outcomes of handled messages.
