@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::catalogue::{Entry, find};
+use crate::catalogue::{Entry, Package};
 
 /// The fields of a message by pointer; `*` stands for every item of a list and every key of a map. The value says
 /// whether the field holds personal data.
@@ -36,21 +36,22 @@ pub(crate) fn field_in(path: &str, field: &str) -> String {
 
 /// A schema file in memory.
 struct Document {
-    service: &'static str,
+    package: &'static Package,
     root: Value,
 }
 
 impl Document {
     fn of(entry: &Entry) -> Self {
         // The build script has parsed every schema, so this is valid JSON.
-        Self { service: entry.service, root: serde_json::from_str(entry.schema).unwrap_or_default() }
+        Self { package: entry.package(), root: serde_json::from_str(entry.schema).unwrap_or_default() }
     }
 
     /// Returns the document that a reference names, and the pointer within it.
     fn at<'a>(&self, reference: &'a str) -> Option<(Option<Self>, &'a str)> {
         let (file, place) = reference.split_once('#').unwrap_or((reference, ""));
         let Some(key) = file.strip_suffix(".json") else { return Some((None, place)) };
-        Some((Some(Self::of(find(&format!("{}.{key}", self.service))?)), place))
+        let entry = self.package.find(&format!("{}.{key}", self.package.service))?;
+        Some((Some(Self::of(entry)), place))
     }
 }
 

@@ -1,16 +1,18 @@
-//! The messages of Kith: the types generated from the schema files, and the CloudEvents envelope.
+//! What all messages have in common: the CloudEvents envelope, validation, versions.
 //!
-//! The files under `schemas/` are authoritative. This crate depends on nothing else of Kith, so a service in another
-//! repository or another language needs only this folder.
+//! The messages themselves are in packages, one for each producer: `schemas/accounts` has the schema files of accounts,
+//! which are authoritative, and the types that are generated from them. A service depends on its own package and on
+//! those of the services that it listens to or calls. This crate and the packages depend on nothing else of Kith.
 
 pub mod catalogue;
+mod entry;
 mod envelope;
 mod excerpt;
 mod fields;
 mod numbers;
 mod personal;
 mod snapshots;
-mod superseding;
+pub mod testing;
 mod validation;
 pub mod versions;
 
@@ -25,8 +27,6 @@ pub use validation::{Validator, Violation};
 #[doc(hidden)]
 pub use serde;
 use serde::{Serialize, de::DeserializeOwned};
-
-include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
 /// The kind of a message; it determines the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,11 @@ pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: Kind;
     /// The schema (JSON Schema 2020-12), verbatim.
     const SCHEMA: &'static str;
+    /// These properties in one value, for what does not know the type.
+    const ENTRY: &'static catalogue::Entry;
+
+    /// Returns the package that it belongs to.
+    fn package() -> &'static catalogue::Package;
 
     /// Returns the thing that the message is about; messages of one subject keep their order.
     fn subject(&self) -> Option<String>;
@@ -72,16 +77,13 @@ pub trait Request: Message {
     type Reply: Serialize + DeserializeOwned + Send + Sync + 'static;
 }
 
-/// Messages for tests, made from the first example of each schema.
-pub mod samples {
-    use crate::Message;
-
-    fn first_example<M: Message>() -> M {
-        let schema: serde_json::Value =
-            serde_json::from_str(M::SCHEMA).expect("schemas are valid JSON: the build script parsed them");
-        let example = schema["examples"][0].clone();
-        serde_json::from_value(example).unwrap_or_else(|error| panic!("{}: the first example: {error}", M::NAME))
-    }
-
-    include!(concat!(env!("OUT_DIR"), "/samples.rs"));
+/// Returns a message made from the first example of its schema, for tests.
+///
+/// # Panics
+/// If there is no example, or it does not fit the type; the tests of the packages check both.
+pub fn first_example<M: Message>() -> M {
+    let schema: serde_json::Value =
+        serde_json::from_str(M::SCHEMA).expect("schemas are valid JSON: the build script parsed them");
+    let example = schema["examples"][0].clone();
+    serde_json::from_value(example).unwrap_or_else(|error| panic!("{}: the first example: {error}", M::NAME))
 }

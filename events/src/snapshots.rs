@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::{Request, accounts, contacts};
+use crate::Request;
 
 /// The present state of one entity at its owner.
 pub trait Snapshot: Clone + Send + Sync + 'static {
@@ -40,51 +40,53 @@ pub trait Snapshot: Clone + Send + Sync + 'static {
     fn state(&self) -> (Uuid, i64);
 }
 
-/// Implements [`Snapshot`] for entities identified by id: their messages differ only in names.
+/// Implements [`Snapshot`] for entities identified by id, whose messages differ only in names: in the owner's package.
+///
+/// ```ignore
+/// events::snapshots!(contacts: ContactSnapshot by contact_id, ListContactSnapshots ContactSnapshots, SumContacts ContactsSum);
+/// ```
+#[macro_export]
 macro_rules! snapshots {
-    ($owner:ident, $things:ident: $snapshot:ident by $id:ident, $list:ident $page:ident, $sum:ident $total:ident) => {
-        impl Snapshot for $owner::$snapshot {
-            type List = $owner::$list;
-            type Sum = $owner::$sum;
+    ($things:ident: $snapshot:ident by $id:ident, $list:ident $page:ident, $sum:ident $total:ident) => {
+        impl $crate::Snapshot for $snapshot {
+            type List = $list;
+            type Sum = $sum;
 
-            fn list(within: &str, after: Option<Uuid>, limit: Option<u32>) -> Self::List {
-                $owner::$list { within: within.to_owned(), after, limit }
+            fn list(within: &str, after: Option<uuid::Uuid>, limit: Option<u32>) -> $list {
+                $list { within: within.to_owned(), after, limit }
             }
 
-            fn asked(list: &Self::List) -> (&str, Option<Uuid>, Option<u32>) {
+            fn asked(list: &$list) -> (&str, Option<uuid::Uuid>, Option<u32>) {
                 (&list.within, list.after, list.limit)
             }
 
-            fn page($things: Vec<Self>, next: Option<Uuid>) -> <Self::List as Request>::Reply {
-                $owner::$page { $things, next }
+            fn page($things: Vec<Self>, next: Option<uuid::Uuid>) -> $page {
+                $page { $things, next }
             }
 
-            fn listed(page: <Self::List as Request>::Reply) -> (Vec<Self>, Option<Uuid>) {
+            fn listed(page: $page) -> (Vec<Self>, Option<uuid::Uuid>) {
                 (page.$things, page.next)
             }
 
-            fn sum(within: &str) -> Self::Sum {
-                $owner::$sum { within: within.to_owned() }
+            fn sum(within: &str) -> $sum {
+                $sum { within: within.to_owned() }
             }
 
-            fn asked_sum(sum: &Self::Sum) -> &str {
+            fn asked_sum(sum: &$sum) -> &str {
                 &sum.within
             }
 
-            fn total(count: i64, checksum: String) -> <Self::Sum as Request>::Reply {
-                $owner::$total { count, checksum }
+            fn total(count: i64, checksum: String) -> $total {
+                $total { count, checksum }
             }
 
-            fn summed(sum: <Self::Sum as Request>::Reply) -> (i64, String) {
+            fn summed(sum: $total) -> (i64, String) {
                 (sum.count, sum.checksum)
             }
 
-            fn state(&self) -> (Uuid, i64) {
+            fn state(&self) -> (uuid::Uuid, i64) {
                 (self.$id, self.sequence)
             }
         }
     };
 }
-
-snapshots!(accounts, accounts: AccountSnapshot by account_id, ListAccountSnapshots AccountSnapshots, SumAccounts AccountsSum);
-snapshots!(contacts, contacts: ContactSnapshot by contact_id, ListContactSnapshots ContactSnapshots, SumContacts ContactsSum);

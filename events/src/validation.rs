@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use jsonschema::{Retrieve, Uri, error::ValidationErrorKind};
 use serde_json::Value;
 
-use crate::catalogue::{Entry, find};
+use crate::catalogue::{Entry, Package};
 
 /// The base URI for references between schemas: each is resolved next to the referring one, as the files are.
 const ROOT: &str = "kith:///";
@@ -43,7 +43,7 @@ impl Validator {
     pub fn of(entry: &Entry) -> Self {
         let compiled = jsonschema::draft202012::options()
             .with_base_uri(format!("{ROOT}{}/{}.json", entry.service, entry.key))
-            .with_retriever(Neighbours)
+            .with_retriever(Neighbours(entry.package()))
             .should_validate_formats(true)
             .build(&schema_of(entry))
             .unwrap_or_else(|error| panic!("{}: {error}", entry.name));
@@ -75,13 +75,13 @@ fn schema_of(entry: &Entry) -> Value {
     schema
 }
 
-/// Resolves references to other schemas.
-struct Neighbours;
+/// Resolves references to other schemas of the package.
+struct Neighbours(&'static Package);
 
 impl Retrieve for Neighbours {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
         let place = uri.as_str().strip_prefix(ROOT).and_then(|file| file.strip_suffix(".json"));
-        let entry = place.and_then(|place| find(&place.replacen('/', ".", 1)));
+        let entry = place.and_then(|place| self.0.find(&place.replacen('/', ".", 1)));
         Ok(schema_of(entry.ok_or_else(|| format!("there is no schema {uri}"))?))
     }
 }

@@ -1,6 +1,6 @@
 //! What every service of Kith shares, so that a service contains only its domain.
 //!
-//! A service is an assembly: `Service::named("contacts").store(..).consumes(..).answers(..).jobs(..)`. From that the
+//! A service is an assembly: `Service::of(&PACKAGE).store(..).consumes(..).answers(..).jobs(..)`. From that the
 //! skeleton derives the queues it needs, its rights on the broker, its settings and its commands.
 //!
 //! Data flows one way: `http | consumers | requests | jobs → domain → store → outbox → broker`.

@@ -26,7 +26,7 @@ def main() -> None:
 def bundled(owner: Path) -> dict:
     """Returns all schemas of an owner by type name, together with the entries of their `$defs`."""
     definitions: dict[str, dict] = {}
-    for path in sorted(owner.glob("*.json")):
+    for path in sorted(owner.glob("*.v*.json")):
         schema = json.loads(path.read_text())
         schema.pop("$id", None)
         schema["x-kith"]["name"] = f"{owner.name}.{path.stem}"

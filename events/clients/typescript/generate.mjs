@@ -29,7 +29,7 @@ function withLocalReferences(value) {
 async function bundled(owner) {
   const folder = new URL(`${owner}/`, SCHEMAS)
   const definitions = {}
-  for (const fileName of (await readdir(folder)).filter((name) => name.endsWith('.json')).sort()) {
+  for (const fileName of (await readdir(folder)).filter((name) => /\.v\d+\.json$/.test(name)).sort()) {
     const { $id, $schema, $defs = {}, title, ...schema } = JSON.parse(await readFile(new URL(fileName, folder), 'utf8'))
     schema['x-kith'].name = `${owner}.${fileName.replace(/\.json$/, '')}`
     for (const [name, definition] of Object.entries({ ...$defs, [typeName(fileName)]: schema })) {

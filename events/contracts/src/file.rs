@@ -1,6 +1,10 @@
 //! A schema file, loaded together with the files that it refers to.
 
-use std::{cell::RefCell, fs, io, path::Path};
+use std::{
+    cell::RefCell,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use schema_compat::bundled;
 use serde_json::Value;
@@ -55,4 +59,20 @@ fn text_of(path: &Path) -> Result<String, ContractError> {
 
 fn json(path: &Path, text: &str) -> Result<Value, ContractError> {
     serde_json::from_str(text).map_err(|error| ContractError::malformed(path, format!("it is not JSON: {error}")))
+}
+
+/// The file with the end dates of old versions, in the folder of the owner's schemas.
+pub(crate) const RETIREMENTS: &str = "retirements.json";
+
+/// Whether a file of a package is a schema: the package has its code and its end dates beside them.
+pub(crate) fn is_schema(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "json") && !file.ends_with(RETIREMENTS)
+}
+
+pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
+    let unreadable = |error| ContractError::Unreadable { path: folder.to_path_buf(), error };
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    paths.sort();
+    Ok(paths)
 }

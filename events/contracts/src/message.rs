@@ -2,14 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ContractError, file::SchemaFile, name::MessageName, upcasters::Upcasters};
+use crate::{
+    ContractError,
+    file::{SchemaFile, is_schema, sorted},
+    name::MessageName,
+    upcasters::Upcasters,
+};
 
 /// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -69,20 +73,12 @@ pub(crate) fn read_all(repository: &Path) -> Result<BTreeMap<MessageName, Messag
     for folder in sorted(&repository.join("events/schemas"))? {
         let owner = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let upcasters = Upcasters::read(repository, owner)?;
-        for file in sorted(&folder)? {
+        for file in sorted(&folder)?.into_iter().filter(|file| is_schema(file)) {
             let message = read(&file, &upcasters)?;
             found.insert(message.name.clone(), message);
         }
     }
     Ok(found)
-}
-
-pub(crate) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, ContractError> {
-    let unreadable = |error| ContractError::Unreadable { path: folder.to_path_buf(), error };
-    let entries = fs::read_dir(folder).map_err(unreadable)?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    paths.sort();
-    Ok(paths)
 }
 
 fn read(path: &Path, upcasters: &Upcasters) -> Result<Message, ContractError> {

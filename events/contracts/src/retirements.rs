@@ -1,26 +1,35 @@
-//! `events/retirements.json`: the end-of-support dates of old versions.
+//! `events/schemas/<owner>/retirements.json`: the end-of-support dates of old versions.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use chrono::NaiveDate;
 
-use crate::{ContractError, Contracts, MessageName, Remark, Report};
+use crate::{
+    ContractError, Contracts, MessageName, Remark, Report,
+    file::{RETIREMENTS, sorted},
+};
 
-/// The path of the end dates in a repository.
-const FILE: &str = "events/retirements.json";
-
-/// Reads the end dates of a repository; empty if there is no file.
+/// Reads the end dates of a repository.
 pub(crate) fn read(repository: &Path) -> Result<BTreeMap<MessageName, NaiveDate>, ContractError> {
-    let path = repository.join(FILE);
+    let mut all = BTreeMap::new();
+    for folder in sorted(&repository.join("events/schemas"))? {
+        all.extend(read_of(&folder)?);
+    }
+    Ok(all)
+}
+
+/// Reads the end dates of one owner's messages; empty if there is no file.
+fn read_of(folder: &Path) -> Result<BTreeMap<MessageName, NaiveDate>, ContractError> {
+    let (owner, path) = (folder.file_name().unwrap_or_default().to_string_lossy(), folder.join(RETIREMENTS));
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(ContractError::Unreadable { path, error }),
     };
     let dates: BTreeMap<String, NaiveDate> = serde_json::from_str(&text).map_err(|error| {
-        ContractError::malformed(&path, format!("{error}; write {{\"contacts.contact-added.v1\": \"2027-06-30\"}}"))
+        ContractError::malformed(&path, format!("{error}; write {{\"contact-added.v1\": \"2027-06-30\"}}"))
     })?;
-    let named = dates.into_iter().map(|(name, date)| Ok((name.parse()?, date)));
+    let named = dates.into_iter().map(|(key, date)| Ok((format!("{owner}.{key}").parse()?, date)));
     named.collect::<Result<_, String>>().map_err(|why| ContractError::malformed(&path, why))
 }
 
@@ -29,7 +38,7 @@ pub(crate) fn check(contracts: &Contracts, today: NaiveDate, report: &mut Report
     for (name, date) in &contracts.retirements {
         let newest = contracts.versions_of(name).map(|message| message.name.version).max();
         if !contracts.messages.contains_key(name) || newest <= Some(name.version) {
-            let says = format!("{FILE} sets an end date, but the version does not exist or has no newer one");
+            let says = format!("{RETIREMENTS} sets an end date, but the version does not exist or has no newer one");
             report
                 .problems
                 .push(Remark::new("retires-unknown", name, says).todo("remove the entry, or add the newer version"));

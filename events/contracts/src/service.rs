@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContractError, MessageName, message::sorted, topology::Topology};
+use crate::{ContractError, MessageName, file::sorted, topology::Topology};
 
 /// The contract of a service, as `<service> contract` prints it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

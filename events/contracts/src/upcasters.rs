@@ -1,4 +1,4 @@
-//! Upcasters: the code that reads a version of a message as the next one, `events/src/versions/<owner>.rs`.
+//! Upcasters: the code that reads a version of a message as the next one, `events/schemas/<owner>/src/versions.rs`.
 
 use std::{fs, io, path::Path};
 
@@ -6,7 +6,7 @@ use crate::{ContractError, MessageName};
 
 /// Returns the path of the upcasters of a service's messages.
 pub(crate) fn file_of(owner: &str) -> String {
-    format!("events/src/versions/{owner}.rs")
+    format!("events/schemas/{owner}/src/versions.rs")
 }
 
 /// The upcasters of the messages of one service.

@@ -7,13 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use accounts_events::{OpenSession, RegisterAccount};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use events::{
-    accounts::{OpenSession, RegisterAccount},
-    contacts::{AddImportPart, GetImport, ImportViewStatus, StartImport, SubmitImport},
-    network::GetDegrees,
-};
+use contacts_events::{AddImportPart, GetImport, ImportViewStatus, StartImport, SubmitImport};
+use network_events::GetDegrees;
 use skeleton::{
     Environment, Problem, RequestOptions, Requests, Secret,
     config::BrokerSettings,

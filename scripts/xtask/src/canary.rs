@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     native::{ServiceProgram, repository, setting},
+    packages::PACKAGES,
     trial::connect,
 };
 
@@ -35,6 +36,7 @@ impl Canary {
         let word = format!("canary{}", &Uuid::new_v4().simple().to_string()[..12]);
         a_persons_day(&self.url, &word).await?;
         let contracts = Contracts::read(&repository())?;
+        PACKAGES.iter().for_each(|package| events::catalogue::register(package));
         let (mut sent, mut leaks) = (0, Vec::new());
         let api = setting("KITH_RABBIT_API")?;
         let admin = Admin::new(&api, "/");

@@ -12,6 +12,7 @@ mod events;
 mod guide;
 mod kills;
 mod native;
+mod packages;
 mod page_table;
 mod progress;
 mod public;

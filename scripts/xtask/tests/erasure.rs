@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use accounts_events::{Erased, ErasureFinished};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use events::accounts::{Erased, ErasureFinished};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use skeleton::{

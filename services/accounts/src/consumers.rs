@@ -1,6 +1,11 @@
 //! Confirmations by other services that they have erased their part of an account; and what a restore has undone.
 
-use ::events::{accounts, contacts, gateway, network, notifications, search};
+use accounts_events as accounts;
+use contacts_events as contacts;
+use gateway_events as gateway;
+use network_events as network;
+use notifications_events as notifications;
+use search_events as search;
 use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::{
@@ -23,7 +28,7 @@ pub fn subscriptions() -> Subscriptions<Tx> {
 }
 
 /// This service has created the account. If it does not exist, and was never erased, it was created after the backup that
-/// this service was restored from. The other services have its data, which nobody could erase any more: a replay begins
+/// this service was restored from. The other services have its data, which no request could erase any more: a replay begins
 /// the erasure.
 ///
 /// Only a replay does, because an operator has decided on it: a replica on a wrong database must not erase accounts that

@@ -1,9 +1,9 @@
 //! Conversion of accounts and sessions to events.
 
-use chrono::{DateTime, Utc};
-use events::accounts::{
+use accounts_events::{
     Erased, ErasedPart, ErasureFinished, ProfileChanged, Registered, SessionEnded, SessionEndedReason, SignedIn,
 };
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::{Account, Confirmed, Device, Erasure, Part, Session};

@@ -12,7 +12,7 @@ use skeleton::{Postgres, Service};
 
 /// Assembles the service.
 pub fn service() -> Service<Postgres> {
-    Service::named("accounts")
+    Service::of(&accounts_events::PACKAGE)
         .settings(resources::settings())
         .store(Postgres::migrated_by(store::MIGRATIONS))
         .consumes(consumers::subscriptions())

@@ -3,7 +3,7 @@
 mod audit;
 pub mod snapshots;
 
-use events::accounts::{
+use accounts_events::{
     AccountView, ChangeAccount, CloseSession, EraseAccount, EraseAccountV2, ErasureBegun, ErasurePart, ErasureView,
     GetAccount, GetErasure, GetSigningKeys, OpenSession, RefreshSession, RegisterAccount, Registered,
     SessionEndedReason, SessionView, SigningKeysView,

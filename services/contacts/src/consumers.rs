@@ -1,6 +1,8 @@
 //! The events of other services that change address books.
 
-use ::events::{accounts::Erased, contacts::AccountDataErased, network::IdentityLinked};
+use accounts_events::Erased;
+use contacts_events::AccountDataErased;
+use network_events::IdentityLinked;
 use skeleton::{HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
 use crate::store;

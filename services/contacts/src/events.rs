@@ -1,10 +1,10 @@
 //! Conversion of contacts and imports to events.
 
-use ::events::contacts::{
+use chrono::{DateTime, Utc};
+use contacts_events::{
     ContactAddedV2, ContactChangedV2, ContactRemoved, ImportCancelled, ImportFailed, ImportFinished, ImportProgressed,
     ImportStarted, PersonName, Work,
 };
-use chrono::{DateTime, Utc};
 
 use crate::domain::{Contact, Import, files::Card};
 

@@ -2,7 +2,7 @@
 
 pub mod housekeeping;
 
-use ::events::contacts::ImportFile;
+use contacts_events::ImportFile;
 use serde::Deserialize;
 use skeleton::{Failure, HandlerResult, Jobs, Progress, Publish, store::postgres::Tx};
 

@@ -12,7 +12,7 @@ use skeleton::{Postgres, Service};
 
 /// Assembles the service.
 pub fn service() -> Service<Postgres> {
-    Service::named("contacts")
+    Service::of(&contacts_events::PACKAGE)
         .settings(include_str!("../config/default.toml"))
         .section::<jobs::ImportSettings>("imports")
         .store(Postgres::migrated_by(store::MIGRATIONS))

@@ -2,12 +2,12 @@
 
 pub mod snapshots;
 
-use ::events::contacts::{
+use base64::{Engine, engine::general_purpose::STANDARD};
+use contacts_events::{
     AddContact, AddImportPart, CancelImport, ChangeContact, ContactExport, ContactPage, ContactView, ExportContacts,
     GetContact, GetImport, GetImportV2, ImportFile, ImportView, ImportViewV2, ListContacts, RemoveContact, StartImport,
     SubmitImport,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use skeleton::{
     Failure, HandlerResult, JobSteps, Postgres, Problem, Publish, ReadContext, RequestHandlers, paging::PageRequest,
     store::postgres::Tx,

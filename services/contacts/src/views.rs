@@ -1,6 +1,6 @@
 //! Conversion of contacts and imports to views.
 
-use ::events::contacts::{ContactView, ImportProblem, ImportView, ImportViewStatus, ImportViewV2, ImportViewV2Status};
+use contacts_events::{ContactView, ImportProblem, ImportView, ImportViewStatus, ImportViewV2, ImportViewV2Status};
 
 use crate::domain::{Contact, Import, Status, files};
 

@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
+use accounts_events::{GetSigningKeys, SigningKey};
 use chrono::{DateTime, Utc};
-use events::{
-    Request, TraceParent,
-    accounts::{GetSigningKeys, SigningKey},
-};
+use events::{Request, TraceParent};
 use serde_json::Map;
 use skeleton::{
     Problem, RequestOptions, Requests,

@@ -1,13 +1,11 @@
 //! The events that the gateway subscribes to: the ends of tokens, and events for browsers.
 
+use accounts_events::{Erased, SessionEnded};
 use chrono::TimeDelta;
-use events::{
-    accounts::{Erased, SessionEnded},
-    contacts::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
-    gateway::AccountDataErased,
-    network::IdentityLinked,
-    notifications::{Delivered, DeliveredChannel},
-};
+use contacts_events::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted};
+use gateway_events::AccountDataErased;
+use network_events::IdentityLinked;
+use notifications_events::{Delivered, DeliveredChannel};
 use serde::Serialize;
 use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 use uuid::Uuid;

@@ -14,7 +14,7 @@ use skeleton::{Postgres, Service};
 
 /// Assembles the gateway.
 pub fn service() -> Service<Postgres> {
-    Service::named("gateway")
+    Service::of(&gateway_events::PACKAGE)
         .settings(resources::settings())
         .store(Postgres::migrated_by(store::MIGRATIONS))
         .calls(&["accounts", "contacts", "network", "search", "notifications"])

@@ -1,7 +1,12 @@
 //! The views of the API, made from the services' replies and events.
 
+use accounts_events as accounts;
 use chrono::{DateTime, Utc};
-use events::{accounts, contacts, network, notifications, search, versions::Supersedes};
+use contacts_events as contacts;
+use events::versions::Supersedes;
+use network_events as network;
+use notifications_events as notifications;
+use search_events as search;
 use serde::Serialize;
 use uuid::Uuid;
 

@@ -1,6 +1,7 @@
 //! The events of other services that change the graph.
 
-use ::events::{accounts::Erased, network::AccountDataErased};
+use accounts_events::Erased;
+use network_events::AccountDataErased;
 use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::neo4j::Tx};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Conversion of changes in the network to events.
 
-use events::network::IdentityLinked;
+use network_events::IdentityLinked;
 use uuid::Uuid;
 
 use crate::{

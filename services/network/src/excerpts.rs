@@ -1,9 +1,7 @@
 //! The parts of other services' events that network reads.
 
-use ::events::{
-    accounts::{ProfileChanged, Registered},
-    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved},
-};
+use accounts_events::{ProfileChanged, Registered};
+use contacts_events::{ContactAddedV2, ContactChangedV2, ContactRemoved};
 use uuid::Uuid;
 
 ::events::excerpt! {

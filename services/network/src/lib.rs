@@ -12,7 +12,7 @@ use skeleton::{Neo4j, Service};
 
 /// Assembles the service.
 pub fn service() -> Service<Neo4j> {
-    Service::named("network")
+    Service::of(&network_events::PACKAGE)
         .settings(include_str!("../config/default.toml"))
         .provides("identity", domain::Pepper::from_settings)
         .store(Neo4j::migrated_by(store::MIGRATIONS))

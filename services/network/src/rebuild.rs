@@ -1,6 +1,7 @@
 //! Rebuilds the graph in place from the owners' snapshots of members and contacts.
 
-use ::events::{accounts::AccountSnapshot, contacts::ContactSnapshot};
+use accounts_events::AccountSnapshot;
+use contacts_events::ContactSnapshot;
 use skeleton::{
     Failure, HandlerResult, Neo4j, Publish, StoreError,
     rebuild::{Projections, Slice, Source},

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use events::network::{Degree, DegreesView, FindPaths, GetDegrees, Path, PathPerson, PathsView};
+use network_events::{Degree, DegreesView, FindPaths, GetDegrees, Path, PathPerson, PathsView};
 use skeleton::{HandlerResult, Neo4j, Problem, ReadContext, RequestHandlers, StoreError};
 use uuid::Uuid;
 

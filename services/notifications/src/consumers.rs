@@ -1,10 +1,8 @@
 //! The events of other services that notify members, or that provide data for notifications.
 
-use ::events::{
-    accounts::{Erased, SignedIn},
-    contacts::{ImportFailed, ImportFinished},
-    notifications::{AccountDataErased, DeliveredChannel, SendMail},
-};
+use accounts_events::{Erased, SignedIn};
+use contacts_events::{ImportFailed, ImportFinished};
+use notifications_events::{AccountDataErased, DeliveredChannel, SendMail};
 use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Conversion of notifications to events, jobs and views.
 
 use chrono::{DateTime, Utc};
-use events::notifications::{
+use notifications_events::{
     Delivered, DeliveredChannel, DeliveredKind, Failed, FailedChannel, FailedKind, NoticeKind, PreferenceKind, SendMail,
 };
 

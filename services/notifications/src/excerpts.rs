@@ -1,10 +1,8 @@
 //! The parts of other services' events that this service reads.
 
-use ::events::{
-    accounts::{ProfileChanged, Registered},
-    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved},
-    network::IdentityLinked,
-};
+use accounts_events::{ProfileChanged, Registered};
+use contacts_events::{ContactAddedV2, ContactChangedV2, ContactRemoved};
+use network_events::IdentityLinked;
 use uuid::Uuid;
 
 ::events::excerpt! {

@@ -4,7 +4,7 @@ pub mod digest;
 pub mod housekeeping;
 pub mod mails;
 
-use ::events::notifications::{DeliveredChannel, SendMail};
+use notifications_events::{DeliveredChannel, SendMail};
 use skeleton::{Failure, Jobs, Progress, Publish, mail::Mailer, store::postgres::Tx};
 
 use self::{

@@ -12,7 +12,7 @@ use skeleton::{Postgres, Service, mail::Mailer};
 
 /// Assembles the service.
 pub fn service() -> Service<Postgres> {
-    Service::named("notifications")
+    Service::of(&notifications_events::PACKAGE)
         .settings(include_str!("../config/default.toml"))
         .store(Postgres::migrated_by(store::MIGRATIONS))
         .partner("mail", Mailer::new)

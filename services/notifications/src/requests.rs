@@ -1,6 +1,6 @@
 //! The requests that the gateway sends to notifications.
 
-use ::events::notifications::{
+use notifications_events::{
     ChangePreferences, GetPreferences, ListNotifications, MarkRead, Notice, NotificationPage, Preference,
     PreferencesView,
 };

@@ -1,6 +1,7 @@
 //! The events that search subscribes to: changes of address books, and erasures.
 
-use events::{accounts::Erased, search::AccountDataErased};
+use accounts_events::Erased;
+use search_events::AccountDataErased;
 use skeleton::{HandlerResult, Index, Subscriptions};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use events::search::{Found, FoundKind, SearchKind};
+use search_events::{Found, FoundKind, SearchKind};
 use skeleton::Refusal;
 use uuid::Uuid;
 

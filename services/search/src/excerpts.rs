@@ -1,6 +1,6 @@
 //! The parts of other services' events that search reads.
 
-use events::contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved};
+use contacts_events::{ContactAddedV2, ContactChangedV2, ContactRemoved};
 use uuid::Uuid;
 
 events::excerpt! {

@@ -11,7 +11,7 @@ use skeleton::{Elasticsearch, Service};
 
 /// Assembles the service.
 pub fn service() -> Service<Elasticsearch> {
-    Service::named("search")
+    Service::of(&search_events::PACKAGE)
         .settings(include_str!("../config/default.toml"))
         .read_model_store(Elasticsearch::indexed_by(store::INDICES))
         .consumes(consumers::subscriptions())

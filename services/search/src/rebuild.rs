@@ -1,6 +1,7 @@
 //! Rebuilds the index from the owner's snapshots of contacts.
 
-use events::{Snapshot, contacts::ContactSnapshot};
+use contacts_events::ContactSnapshot;
+use events::Snapshot;
 use skeleton::{
     Elasticsearch, HandlerResult, Index, StoreError,
     rebuild::{Projections, Slice, Source},

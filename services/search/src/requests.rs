@@ -1,6 +1,6 @@
 //! The requests that other services send to search.
 
-use events::search::{Found, Search, SearchResults};
+use search_events::{Found, Search, SearchResults};
 use skeleton::{Elasticsearch, HandlerResult, ReadContext, RequestHandlers};
 
 use crate::{

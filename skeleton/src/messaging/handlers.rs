@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use events::{Event, Excerpt, Message, Request};
+use events::{Event, Excerpt, Message, Request, catalogue};
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
@@ -75,6 +75,7 @@ pub struct Reads {
 
 impl Reads {
     pub(super) fn of<E: Excerpt>() -> Self {
+        catalogue::register(E::Of::package());
         Self { message: E::Of::NAME, fields: events::fields_read::<E>, order: Order::Any }
     }
 }

@@ -104,10 +104,9 @@ impl Orders {
         if in_order.is_empty() {
             return errors;
         }
-        for entry in catalogue::CATALOGUE.iter().filter(|entry| entry.kind == Kind::Event) {
+        for entry in catalogue::all().filter(|entry| entry.kind == Kind::Event) {
             let Some(kind) = line_kind(entry.name) else { continue };
-            let is_newest =
-                !catalogue::CATALOGUE.iter().any(|newer| newer.older.is_some_and(|old| old.name == entry.name));
+            let is_newest = !catalogue::all().any(|newer| newer.older.is_some_and(|old| old.entry.name == entry.name));
             if is_newest && in_order.contains(&kind) && !self.hears_in_order(entry) {
                 let (producer, subject) = kind;
                 errors.push(format!(
@@ -122,7 +121,7 @@ impl Orders {
     /// Whether an event is handled in order, in its newest version or in an older one. Older versions are published
     /// beside it, as the same event with the same number.
     fn hears_in_order(&self, newest: &'static Entry) -> bool {
-        let older = |entry: &&'static Entry| entry.older.and_then(|older| catalogue::find(older.name));
+        let older = |entry: &&'static Entry| entry.older.map(|older| older.entry);
         successors(Some(newest), older).any(|entry| self.of(entry.name) == Order::InOrder)
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, iter, marker::PhantomData};
 
 use events::{
     Excerpt, Message, Validator,
-    catalogue::{Entry, entry_of},
+    catalogue::Entry,
     versions::{is_published_beside, older_than, read_as},
     whole_numbers_in, with_whole_numbers,
 };
@@ -30,12 +30,12 @@ impl<E> Clone for Reader<E> {
 impl<E: Excerpt> Reader<E> {
     /// A reader of the version that the type is written against.
     pub(super) fn of_its_version() -> Self {
-        Self::of(entry_of::<E::Of>())
+        Self::of(E::Of::ENTRY)
     }
 
     /// Readers of that version, and of every older one.
     pub(super) fn of_all_versions() -> impl Iterator<Item = Self> {
-        iter::once(Self::of_its_version()).chain(older_than(E::Of::NAME).map(Self::of))
+        iter::once(Self::of_its_version()).chain(older_than(E::Of::ENTRY).map(Self::of))
     }
 
     fn of(version: &'static Entry) -> Self {
@@ -44,7 +44,7 @@ impl<E: Excerpt> Reader<E> {
 
     /// Whether producers write this version.
     pub(super) fn is_published(&self) -> bool {
-        self.version.name == E::Of::NAME || is_published_beside(self.version.name)
+        self.version.name == E::Of::NAME || is_published_beside(E::Of::ENTRY, self.version)
     }
 
     /// Stores the handler of this version; a handler written against an older version takes precedence over an upcast.
@@ -77,7 +77,7 @@ impl<E: Excerpt> Reader<E> {
     }
 
     fn as_its_type(&self, data: Value) -> Result<serde_json::Result<E>, Failure> {
-        let newest = read_as(E::Of::NAME, self.version.name, with_whole_numbers(data)).map_err(Failure::bug)?;
+        let newest = read_as(E::Of::ENTRY, self.version, with_whole_numbers(data)).map_err(Failure::bug)?;
         Ok(E::deserialize(newest))
     }
 
@@ -110,7 +110,7 @@ const PROBED: usize = 64;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use events::contacts::ImportFile;
+    use contacts_events::ImportFile;
 
     use super::Reader;
 

@@ -3,7 +3,7 @@
 //! Derived from the types of its handlers. `contract.json` in the service's folder contains it, so that a change of a
 //! message can be checked against every reader without building any of them.
 
-use events::catalogue;
+use events::catalogue::{self, Entry};
 use serde_json::{Value, json};
 
 use super::Service;
@@ -44,7 +44,7 @@ fn reading(reads: &Reads) -> Value {
     if reads.order != Order::Any {
         reading["order"] = json!(reads.order);
     }
-    if let Some(date) = catalogue::retires(reads.message) {
+    if let Some(date) = catalogue::find(reads.message).and_then(Entry::retires) {
         reading["retires"] = json!(date);
     }
     reading

@@ -30,6 +30,8 @@ mod waiting;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
+use events::catalogue::{self, Package};
+
 use crate::{
     config::{Settings, SettingsError},
     http::{HttpSettings, Routes},
@@ -108,8 +110,14 @@ pub struct Service<S: Store> {
 }
 
 impl<S: Store> Service<S> {
-    /// Creates a service with a name: one plain word, which also names its queues, its user and its settings'
-    /// variables.
+    /// Creates the service that owns these messages. Its name is one plain word, which also names its queues, its user
+    /// and its settings' variables.
+    pub fn of(messages: &'static Package) -> Self {
+        catalogue::register(messages);
+        Self::named(messages.service)
+    }
+
+    /// Creates a service without messages of its own.
     pub fn named(name: &'static str) -> Self {
         Self {
             name,

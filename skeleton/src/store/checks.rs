@@ -6,11 +6,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use events::{
-    MAX_SUBJECT, Message, Request, Validator,
-    catalogue::{self, Entry},
-    versions,
-};
+use events::{MAX_SUBJECT, Message, Request, Validator, catalogue::Entry, versions};
 use serde_json::Value;
 
 use crate::failure::{Failure, Problem};
@@ -80,8 +76,8 @@ pub(crate) fn schema<M: Message>(body: &[u8]) -> Result<(), Failure> {
     if !cfg!(debug_assertions) {
         return Ok(());
     }
-    check(M::NAME, || catalogue::find(M::NAME), body)?;
-    for (older, body) in versions::beside(M::NAME, body).map_err(Failure::bug)? {
+    check(M::NAME, || Some(M::ENTRY), body)?;
+    for (older, body) in versions::beside(M::ENTRY, body).map_err(Failure::bug)? {
         check(older.name, || Some(older), &body)?;
     }
     Ok(())
@@ -94,7 +90,7 @@ pub(crate) fn reply<R: Request>(body: &[u8]) -> Result<(), Failure> {
     }
     let reply = || {
         let schema: Value = serde_json::from_str(R::SCHEMA).ok()?;
-        catalogue::find(&format!("{}.{}", R::SERVICE, schema["x-kith"]["reply"].as_str()?))
+        R::package().find(&format!("{}.{}", R::SERVICE, schema["x-kith"]["reply"].as_str()?))
     };
     let of_reply = format!("the reply to {}", R::NAME);
     check(&of_reply, reply, body)

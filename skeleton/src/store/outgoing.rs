@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use events::{Envelope, versions};
+use events::{Envelope, catalogue, versions};
 
 use super::OutboxRow;
 use crate::telemetry::report_bug;
@@ -69,7 +69,9 @@ pub trait Publisher: Send + Sync {
 /// A message as it is published: its own version first, then its downcast versions under the same id.
 pub(crate) fn in_all_versions(row: OutboxRow) -> Vec<Outgoing> {
     let newest = Outgoing::from(row);
-    let beside = versions::beside(&newest.envelope.name, &newest.body).unwrap_or_else(|error| {
+    let known = catalogue::find(&newest.envelope.name);
+    let beside = known.map_or_else(|| Ok(Vec::new()), |entry| versions::beside(entry, &newest.body));
+    let beside = beside.unwrap_or_else(|error| {
         // This service's own types wrote the message: only a row of a broken build gets here.
         report_bug(&format!("{} cannot be published in its older versions: {error}", newest.envelope.name));
         Vec::new()

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use events::{Envelope, Job, Message, TraceParent};
+use events::{Envelope, Job, Message, TraceParent, catalogue};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
@@ -295,6 +295,8 @@ impl UnitOfWork {
     }
 
     fn written<M: Message>(&self, exchange: String, message: &M) -> Result<PendingMessage, Failure> {
+        // Its older versions are published beside it, and operators see its data, by its name.
+        catalogue::register(M::package());
         let body = serde_json::to_string(message).map_err(Failure::bug)?;
         let subject = message.subject();
         checks::size(&body)?;

@@ -6,7 +6,7 @@
 //!
 //! ```ignore
 //! let app = TestApp::start(contacts::service(), &[]).await;
-//! app.receives(&samples::accounts::erased()).await;
+//! app.receives(&accounts_events::samples::erased()).await;
 //! app.published_once::<ContactRemoved>(|event| event.owner_id == owner).await;
 //! app.finish().await;
 //! ```

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events::{accounts::Registered, samples};
+use accounts_events::Registered;
 use skeleton::{
     Environment, HandlerResult, Neo4j, Postgres, Publish, Service, Settings, Subscriptions,
     failure::StoreErrorKind,
@@ -98,7 +98,7 @@ async fn a_message_whose_handler_abandoned_its_statement_is_tried_again_and_not_
     let app = TestApp::start(careless(), &[("retry", "waits_ms", "[50, 50, 50]")]).await;
     for name in ["slow", "wrong"] {
         let registered =
-            Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() };
+            Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() };
 
         let ending = app.receives(&registered).await;
 
@@ -129,7 +129,7 @@ async fn a_transaction_of_neo4j_with_an_abandoned_statement_is_not_committed() {
         let slow = "UNWIND range(1, 100000000) AS n WITH n WHERE n % 7 = 8 RETURN count(n)";
         give_up_after(200, tx.query::<i64>(query(slow))).await;
         if publishes {
-            tx.publish(samples::contacts::contact_removed()).unwrap();
+            tx.publish(contacts_events::samples::contact_removed()).unwrap();
         }
         let committed = tx.commit().await;
 

@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use events::{accounts::Registered, contacts::ContactRemoved, samples};
+use accounts_events::Registered;
+use contacts_events::ContactRemoved;
 use skeleton::{
     Failure, HandlerResult, Postgres, Publish, Service, Subscriptions,
     store::postgres::Tx,
@@ -62,7 +63,7 @@ fn backlog() -> Vec<Registered> {
     let accounts: Vec<_> = (0..7).map(|_| Uuid::new_v4()).collect();
     let about = |n: usize| if n + 1 == BACKLOG { Uuid::new_v4() } else { accounts[n * n % 7] };
     (0..BACKLOG)
-        .map(|n| Registered { account_id: about(n), name: n.to_string(), ..samples::accounts::registered() })
+        .map(|n| Registered { account_id: about(n), name: n.to_string(), ..accounts_events::samples::registered() })
         .collect()
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use events::{Message, contacts::ContactRemoved, samples};
+use contacts_events::ContactRemoved;
+use events::Message;
 use skeleton::{
     messaging::{
         Deliveries,
@@ -54,7 +55,7 @@ async fn an_alarm_of_the_broker_is_waited_out_and_no_message_is_sent_twice() {
     let name = format!("contacts {NAME}");
     let link = world.link("contacts", NAME);
     let publisher = RabbitPublisher::new(link, Duration::from_secs(1));
-    let event = || ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let event = || ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() };
     assert_eq!(publisher.publish(vec![outgoing(&world, &event())]).await, [Outcome::Confirmed]);
     let before = connected(&world, &name).await;
     let window: Vec<Outgoing> = (0..MANY).map(|_| outgoing(&world, &event())).collect();

@@ -9,10 +9,7 @@ use std::{
 };
 
 use chrono::{TimeDelta, Utc};
-use events::{
-    contacts::{ContactView, GetContact},
-    samples,
-};
+use contacts_events::{ContactView, GetContact};
 use skeleton::{
     Environment, HandlerResult, Postgres, ReadContext, RequestHandlers, RequestOptions, Requests, Service,
     messaging::rabbit::RabbitPublisher,
@@ -90,7 +87,7 @@ async fn once_let(_asked: GetContact, store: ReadContext<Postgres>) -> HandlerRe
     let gate = store.resource::<Gate>();
     gate.begun.fetch_add(1, Ordering::Relaxed);
     gate.open.acquire().await.unwrap().forget();
-    Ok(samples::contacts::contact_view())
+    Ok(contacts_events::samples::contact_view())
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use accounts_events::Registered;
 use chrono::{TimeDelta, Utc};
-use events::{accounts::Registered, contacts::ChangeContact, samples};
+use contacts_events::ChangeContact;
 use skeleton::{
     HandlerResult, Postgres, RequestOptions, Service, Subscriptions,
     failure::StoreErrorKind,
@@ -81,7 +82,7 @@ impl Scene {
 }
 
 fn account() -> Registered {
-    Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), ..accounts_events::samples::registered() }
 }
 
 async fn times(app: &TestApp<Postgres>, id: Uuid) -> i32 {
@@ -109,7 +110,7 @@ async fn an_event_whose_commit_was_never_answered_has_one_effect() {
 #[tokio::test]
 async fn an_order_whose_commit_was_never_answered_is_followed_once_when_it_is_given_again() {
     let scene = Scene::start(&[]).await;
-    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
     let asking = || RequestOptions { id: Some(asked.contact_id), ..RequestOptions::default() };
     scene.hold_commits().await;
 

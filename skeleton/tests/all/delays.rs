@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use events::contacts::ImportFile;
+use contacts_events::ImportFile;
 use skeleton::{
     Delay, Failure, Jobs, Postgres, Progress, Publish, Service,
     store::{Delays, Store, Transaction, postgres::Tx},

@@ -5,14 +5,11 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use events::{
-    Envelope,
-    contacts::{
-        ChangeContact, ContactView, ImportCancelled, ImportFailed, ImportFile, ImportFinished, ImportProgressed,
-        ImportStarted,
-    },
-    samples,
+use contacts_events::{
+    ChangeContact, ContactView, ImportCancelled, ImportFailed, ImportFile, ImportFinished, ImportProgressed,
+    ImportStarted,
 };
+use events::Envelope;
 use skeleton::{
     Failure, HandlerResult, JobSteps, Jobs, Postgres, Progress, Publish, RequestHandlers, Service, Subscriptions,
     store::{JobRecords, JobState, Store, Transaction, postgres::Tx},
@@ -77,7 +74,7 @@ async fn start() -> (TestApp<Postgres>, Calls) {
 }
 
 fn nth(import: Uuid, number: u32) -> ImportProgressed {
-    ImportProgressed { import_id: import, added: number, ..samples::contacts::import_progressed() }
+    ImportProgressed { import_id: import, added: number, ..contacts_events::samples::import_progressed() }
 }
 
 async fn effects(app: &TestApp<Postgres>, id: Uuid) -> i32 {
@@ -150,7 +147,7 @@ async fn a_job_whose_step_is_dropped_ends_as_cancelled_and_frees_its_key() {
 #[tokio::test]
 async fn a_request_is_answered_even_if_its_handler_drops_it() {
     let (app, _) = start().await;
-    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
 
     let problem = app.call(&asked).await.unwrap_err();
 

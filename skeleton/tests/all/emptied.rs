@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events::{accounts::Registered, samples};
+use accounts_events::Registered;
 use serde_json::Value;
 use skeleton::{
     Elasticsearch, HandlerResult, Leases, Neo4j, Postgres, Service, StoreError, Subscriptions,
@@ -166,7 +166,7 @@ async fn an_emptied_neo4j_is_not_used_until_the_service_starts_again() {
 }
 
 fn registered(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 async fn on_registered(registered: Registered, tx: &mut Tx) -> HandlerResult {

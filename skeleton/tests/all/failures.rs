@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use events::{accounts::Registered, contacts::ImportFile, samples};
+use accounts_events::Registered;
+use contacts_events::ImportFile;
 use skeleton::{
     Environment, Failure, HandlerResult, Jobs, Postgres, Progress, Publish, Service, Settings, StoreError,
     Subscriptions,
@@ -61,7 +62,7 @@ async fn effects(app: &TestApp<Postgres>) -> Vec<i32> {
 
 async fn register(app: &TestApp<Postgres>, count: u32) {
     for _ in 0..count {
-        let registered = Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() };
+        let registered = Registered { account_id: Uuid::new_v4(), ..accounts_events::samples::registered() };
         app.world().publish(&registered, &app.world().envelope_for(&registered)).await;
     }
 }
@@ -149,7 +150,7 @@ async fn a_message_that_kills_its_process_is_parked_while_its_neighbours_go_on()
     app.apply_topology(deadly(), &[]).await;
     register(&app, 5).await;
     let deadly =
-        Registered { name: "deadly".to_owned(), account_id: Uuid::new_v4(), ..samples::accounts::registered() };
+        Registered { name: "deadly".to_owned(), account_id: Uuid::new_v4(), ..accounts_events::samples::registered() };
     app.world().publish(&deadly, &app.world().envelope_for(&deadly)).await;
     register(&app, 5).await;
 

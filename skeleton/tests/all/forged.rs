@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use events::{
-    Envelope, Message,
-    accounts::Registered,
-    contacts::{ContactView, GetContact},
-    network::IdentityLinked,
-    samples,
-};
+use accounts_events::Registered;
+use contacts_events::{ContactView, GetContact};
+use events::{Envelope, Message};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable},
 };
+use network_events::IdentityLinked;
 use skeleton::{
     HandlerResult, Postgres, ReadContext, RequestHandlers, RequestOptions, Service, Subscriptions,
     messaging::{
@@ -51,7 +48,7 @@ async fn get_contact(asked: GetContact, context: ReadContext<Postgres>) -> Handl
     gate.0.0.notify_one();
     gate.0.1.notified().await;
     let name = if asked.contact_id.is_nil() { "x".repeat(5 * 1024 * 1024) } else { "honest".to_owned() };
-    Ok(ContactView { name, ..samples::contacts::contact_view() })
+    Ok(ContactView { name, ..contacts_events::samples::contact_view() })
 }
 
 fn service() -> Service<Postgres> {
@@ -133,7 +130,7 @@ impl Network {
 }
 
 fn account() -> Registered {
-    Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), ..accounts_events::samples::registered() }
 }
 
 #[tokio::test]
@@ -155,7 +152,7 @@ async fn an_event_that_another_service_than_its_owner_has_published_is_parked_wi
             reasons.iter().any(|reason| reason.contains(said) && reason.contains("only accounts may publish it"));
         assert!(found, "{said}: {reasons:?}");
     }
-    let honest = IdentityLinked { contact_id: Uuid::new_v4(), ..samples::network::identity_linked() };
+    let honest = IdentityLinked { contact_id: Uuid::new_v4(), ..network_events::samples::identity_linked() };
     network.publishes(&app.world().envelope_for(&honest), &honest, Some("network")).await;
     assert_eq!(endings.recv().await.unwrap().outcome, "done");
     assert_eq!(effects(&app, honest.contact_id).await, 1);
@@ -186,10 +183,10 @@ async fn a_reply_of_another_service_than_the_one_asked_is_ignored() {
     let app = TestApp::start(service(), &[]).await;
     let network = Network::in_world_of(&app).await;
     let gate = app.parts().service.get::<Gate>();
-    let forged = ContactView { name: "forged".to_owned(), ..samples::contacts::contact_view() };
+    let forged = ContactView { name: "forged".to_owned(), ..contacts_events::samples::contact_view() };
     let forged = serde_json::to_vec(&forged).unwrap();
     let id = Uuid::new_v4();
-    let question = GetContact { contact_id: Uuid::new_v4(), ..samples::contacts::get_contact() };
+    let question = GetContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::get_contact() };
 
     let options = RequestOptions { id: Some(id), ..RequestOptions::default() };
     let forging = async {
@@ -209,7 +206,7 @@ async fn a_reply_of_another_service_than_the_one_asked_is_ignored() {
 async fn a_reply_beyond_the_limit_becomes_a_problem_and_the_next_one_arrives() {
     let app = TestApp::start(service(), &[]).await;
     let gate = app.parts().service.get::<Gate>();
-    let question = |contact_id| GetContact { contact_id, ..samples::contacts::get_contact() };
+    let question = |contact_id| GetContact { contact_id, ..contacts_events::samples::get_contact() };
 
     gate.0.1.notify_one();
     let too_large = app.call(&question(Uuid::nil())).await.unwrap_err();
@@ -226,7 +223,7 @@ async fn a_refused_message_with_the_id_of_a_parked_one_of_another_sender_is_kept
     let network = Network::in_world_of(&app).await;
     let mut endings = app.parts().service.endings();
     let first = app.world().envelope_for(&account());
-    let linked = samples::network::identity_linked();
+    let linked = network_events::samples::identity_linked();
     let second = Envelope { id: first.id, ..app.world().envelope_for(&linked) };
 
     app.world().publish_data("events.accounts", Registered::KEY, &first, b"{}").await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::{contacts::ContactRemoved, samples};
+use contacts_events::ContactRemoved;
 use skeleton::{
     Environment, Postgres, Publish, ServiceContext, Settings,
     store::{Outbox, Store, StoreBuilder, Transaction},
@@ -59,7 +59,7 @@ async fn a_frozen_relay_is_replaced_within_15_seconds_and_stands_by_when_it_goes
     store.migrate().await.unwrap();
     let service = Arc::new(ServiceContext::new("contacts", Environment::system()));
     let mut tx = store.begin(&service, &[]).await.unwrap();
-    tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+    tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() }).unwrap();
     tx.commit().await.unwrap();
     let process = Process::start("frozen::relay_that_is_frozen", &variables);
     noted(&store, "has read").await;

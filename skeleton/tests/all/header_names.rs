@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use events::{Message, accounts::Registered, contacts::ImportFile, samples};
+use accounts_events::Registered;
+use contacts_events::ImportFile;
+use events::Message;
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -88,7 +90,7 @@ async fn the_policy_of_the_operations_page_removes_a_message_whose_header_name_i
     eventually("the connection stays", async || {
         let before = connections();
         let job = ImportFile { import_id: Uuid::new_v4(), position: 9 };
-        let registered = samples::accounts::registered();
+        let registered = accounts_events::samples::registered();
         let registered = Registered { account_id: Uuid::new_v4(), ..registered };
         app.world().publish(&job, &app.world().envelope_for(&job)).await;
         let mut endings = app.parts().service.endings();

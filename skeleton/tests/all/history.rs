@@ -8,8 +8,9 @@ use std::{
     },
 };
 
+use accounts_events::Registered;
 use chrono::TimeDelta;
-use events::{Envelope, Message, accounts::Registered, samples};
+use events::{Envelope, Message};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
     options::{BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions},
@@ -39,7 +40,7 @@ async fn world_with_history() -> World {
 }
 
 fn account(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 /// How many accounts have had an effect, and the total number of effects.

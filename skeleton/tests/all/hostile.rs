@@ -5,12 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use events::{
-    Envelope, Message,
-    accounts::{Registered, SessionEnded},
-    contacts::{ChangeContact, ContactAdded, ContactView},
-    samples,
-};
+use accounts_events::{Registered, SessionEnded};
+use contacts_events::{ChangeContact, ContactAdded, ContactView};
+use events::{Envelope, Message};
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -45,8 +42,8 @@ async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
 /// Writes, then publishes more than a message may hold.
 async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     count(tx, asked.contact_id).await?;
-    tx.publish(ContactAdded { name: "x".repeat(300 * 1024), ..samples::contacts::contact_added() })?;
-    Ok(samples::contacts::contact_view())
+    tx.publish(ContactAdded { name: "x".repeat(300 * 1024), ..contacts_events::samples::contact_added() })?;
+    Ok(contacts_events::samples::contact_view())
 }
 
 async fn count(tx: &mut Tx, id: Uuid) -> HandlerResult {
@@ -68,7 +65,7 @@ async fn start() -> TestApp<Postgres> {
 }
 
 fn account(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 async fn effects(app: &TestApp<Postgres>, id: Uuid) -> i32 {
@@ -168,12 +165,12 @@ async fn what_breaks_its_schema_is_parked_with_the_place_and_without_what_is_the
     let app = start().await;
     let mut without_address = serde_json::to_value(account("Zoë Secret")).unwrap();
     without_address.as_object_mut().unwrap().remove("email");
-    let mut wrong_reason = serde_json::to_value(samples::accounts::session_ended()).unwrap();
+    let mut wrong_reason = serde_json::to_value(accounts_events::samples::session_ended()).unwrap();
     wrong_reason["reason"] = "secret@example.org".into();
 
     let envelope = app.world().envelope_for(&account("Zoë"));
     let (missing, _) = parked_of(&app, &envelope, without_address.to_string().as_bytes()).await;
-    let envelope = app.world().envelope_for(&samples::accounts::session_ended());
+    let envelope = app.world().envelope_for(&accounts_events::samples::session_ended());
     let (no_choice, _) = parked_of(&app, &envelope, wrong_reason.to_string().as_bytes()).await;
 
     assert_eq!(missing.attempts, 1);
@@ -205,7 +202,7 @@ async fn a_version_of_tomorrow_waits_for_a_newer_build_and_what_nobody_knows_is_
 #[tokio::test]
 async fn who_wants_to_tell_more_than_a_message_holds_is_refused_and_nothing_is_written() {
     let app = start().await;
-    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
 
     let problem = app.call(&asked).await.unwrap_err();
 

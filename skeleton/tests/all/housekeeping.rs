@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use events::{Envelope, accounts::Registered, samples};
+use accounts_events::Registered;
+use events::Envelope;
 use skeleton::{
     App, HandlerResult, Housekeeping, Postgres, Problem, Publish, Service, Subscriptions,
     store::postgres::Tx,
@@ -81,7 +82,7 @@ async fn a_handler_is_told_the_id_and_the_sequence_of_its_message_and_one_withou
         .with(seen.clone())
         .consumes(Subscriptions::new().on(note));
     let app = TestApp::start(service, &[]).await;
-    let registered = samples::accounts::registered();
+    let registered = accounts_events::samples::registered();
     let numbered = Envelope { sequence: Some(7), ..app.world().envelope_for(&registered) };
 
     app.receives_in(&registered, &numbered).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use events::contacts::ImportFile;
+use contacts_events::ImportFile;
 use skeleton::{
     Failure, HandlerResult, JobSteps, Jobs, Postgres, Problem, Progress, Service,
     store::{Decisions, JobRecord, JobRecords, JobState, Outbox, Signed, Store, Transaction, postgres::Tx},

@@ -1,10 +1,7 @@
 //! Tests of events and jobs, on a real broker and a real Postgres.
 
-use events::{
-    accounts::Registered,
-    contacts::{ContactRemoved, ImportFile},
-    samples,
-};
+use accounts_events::Registered;
+use contacts_events::{ContactRemoved, ImportFile};
 use skeleton::{
     Environment, Postgres,
     store::{Decisions, Store},
@@ -15,7 +12,7 @@ use uuid::Uuid;
 use crate::probe;
 
 fn account(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 async fn effects(app: &TestApp<Postgres>, contact: Uuid) -> i32 {

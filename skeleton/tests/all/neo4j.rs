@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::{contacts::ContactRemoved, samples};
+use contacts_events::ContactRemoved;
 use skeleton::{
     Environment, Neo4j, Publish, Settings,
     failure::StoreErrorKind,
@@ -72,7 +72,7 @@ async fn without_structure(store: &Neo4j) {
 }
 
 fn removed(contact: Uuid) -> ContactRemoved {
-    ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }
+    ContactRemoved { contact_id: contact, ..contacts_events::samples::contact_removed() }
 }
 
 fn make(name: &str) -> skeleton::store::neo4j::Query {

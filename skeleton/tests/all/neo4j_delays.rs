@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use events::contacts::ImportFile;
+use contacts_events::ImportFile;
 use skeleton::{
     Delay, Failure, Jobs, Neo4j, Progress, Service,
     store::{

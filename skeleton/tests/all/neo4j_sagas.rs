@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use events::contacts::ImportFile;
+use contacts_events::ImportFile;
 use serde::{Deserialize, Serialize};
 use skeleton::{
     Failure, Jobs, Neo4j, Progress, Saga, SagaState, Service,

@@ -1,6 +1,6 @@
 //! Tests of the previous build on a schema that a newer one has migrated.
 
-use events::{accounts::Registered, samples};
+use accounts_events::Registered;
 use skeleton::{
     Neo4j, Postgres, Service, Settings, Subscriptions,
     store::{Store, StoreBuilder, neo4j::query},
@@ -30,7 +30,7 @@ fn build(migrations: &'static [(&'static str, &'static str)]) -> Service<Postgre
 }
 
 fn account() -> Registered {
-    Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), ..accounts_events::samples::registered() }
 }
 
 #[tokio::test]

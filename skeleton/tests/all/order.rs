@@ -5,11 +5,8 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use events::{
-    Envelope,
-    contacts::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
-    samples,
-};
+use contacts_events::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted};
+use events::Envelope;
 use skeleton::{
     HandlerResult, Neo4j, Postgres, Problem, Publish, Service, Subscriptions,
     store::{Filter, SetAside, State, Store, neo4j, postgres},
@@ -108,7 +105,7 @@ pub fn ordered_graph(refused: &Refused) -> Service<Neo4j> {
 }
 
 pub fn nth(import: Uuid, number: u32) -> ImportProgressed {
-    ImportProgressed { import_id: import, added: number, ..samples::contacts::import_progressed() }
+    ImportProgressed { import_id: import, added: number, ..contacts_events::samples::import_progressed() }
 }
 
 async fn send(world: &World, import: Uuid, number: u32) {

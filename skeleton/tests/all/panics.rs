@@ -5,7 +5,8 @@ use std::{
     time::Instant,
 };
 
-use events::{accounts::Registered, contacts::ContactRemoved, samples};
+use accounts_events::Registered;
+use contacts_events::ContactRemoved;
 use skeleton::{
     HandlerResult, Postgres, Publish, Service, Subscriptions,
     store::{Store, Transaction, postgres::Tx},
@@ -78,14 +79,14 @@ async fn a_relay_that_panics_is_started_again_and_loses_nothing() {
     let store = &app.parts().store;
     // No build of ours writes this: an unreadable row.
     store.execute("alter table skeleton.outbox alter body drop not null", &[]).await.unwrap();
-    let envelope = app.world().envelope_for(&samples::contacts::contact_removed());
+    let envelope = app.world().envelope_for(&contacts_events::samples::contact_removed());
     let envelope = serde_json::to_string(&envelope).unwrap();
     let broken = "insert into skeleton.outbox (exchange, routing_key, envelope) values ('events.contacts', 'contact-removed.v1', $1)";
     store.execute(broken, &[&envelope]).await.unwrap();
     let contact = Uuid::new_v4();
     let began = Instant::now();
     let mut tx = store.begin(&app.parts().service, &[]).await.unwrap();
-    tx.publish(ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }).unwrap();
+    tx.publish(ContactRemoved { contact_id: contact, ..contacts_events::samples::contact_removed() }).unwrap();
     tx.commit().await.unwrap();
 
     eventually("the relay to be started again twice", async || match restarts_of(&app, "relay").await {
@@ -113,7 +114,7 @@ async fn a_message_whose_handler_panicked_is_parked_with_the_masked_text_and_the
         .consumes(Subscriptions::new().on(on_registered));
     let app = TestApp::start(service, &[("retry", "waits_ms", "[]")]).await;
     let email = "zoe.secret@example.org".parse().unwrap();
-    let registered = Registered { account_id: Uuid::new_v4(), email, ..samples::accounts::registered() };
+    let registered = Registered { account_id: Uuid::new_v4(), email, ..accounts_events::samples::registered() };
 
     assert_eq!(app.receives(&registered).await.outcome, "parked");
 

@@ -6,11 +6,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
-use events::{
-    Envelope, Message,
-    accounts::{Registered, SessionEnded},
-    samples,
-};
+use accounts_events::{Registered, SessionEnded};
+use events::{Envelope, Message};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
@@ -61,7 +58,7 @@ fn service(partner: &Partner) -> Service<Postgres> {
 }
 
 fn account(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 async fn effects(app: &TestApp<Postgres>, id: Uuid) -> i32 {
@@ -190,7 +187,7 @@ async fn while_a_partner_is_away_retries_of_what_does_not_need_it_go_on() {
         let message = due(registered, &app.world().envelope_for(registered));
         app.parts().store.set_aside(&message).await.unwrap();
     }
-    let ended = SessionEnded { account_id: Uuid::new_v4(), ..samples::accounts::session_ended() };
+    let ended = SessionEnded { account_id: Uuid::new_v4(), ..accounts_events::samples::session_ended() };
     app.parts().store.set_aside(&due(&ended, &app.world().envelope_for(&ended))).await.unwrap();
 
     has_its_effect(&app, ended.account_id).await;

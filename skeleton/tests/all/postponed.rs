@@ -6,11 +6,8 @@ use std::{
     time::Duration,
 };
 
-use events::{
-    Message,
-    contacts::{ContactAddedV2, ContactRemoved, ImportFile, ImportProgressed, ImportStarted},
-    samples,
-};
+use contacts_events::{ContactAddedV2, ContactRemoved, ImportFile, ImportProgressed, ImportStarted};
+use events::Message;
 use skeleton::{
     Publish,
     messaging::{
@@ -75,8 +72,8 @@ async fn an_event_does_not_overtake_one_of_its_subject_that_no_queue_takes_and_o
     let world = &relaying.world;
     let begin = async || relaying.bench.begin(&[]).await;
     let (import_id, other) = (Uuid::new_v4(), Uuid::new_v4());
-    let started = ImportStarted { import_id, ..samples::contacts::import_started() };
-    let progressed = |import_id| ImportProgressed { import_id, ..samples::contacts::import_progressed() };
+    let started = ImportStarted { import_id, ..contacts_events::samples::import_started() };
+    let progressed = |import_id| ImportProgressed { import_id, ..contacts_events::samples::import_progressed() };
 
     let mut tx = begin().await;
     tx.publish(started).unwrap();
@@ -115,7 +112,7 @@ async fn an_event_whose_older_version_no_queue_takes_is_sent_once() {
     let bench = postgres().await;
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(10));
     let mut tx = bench.begin(&[]).await;
-    let added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() };
+    let added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_added_v2() };
     tx.publish(added.clone()).unwrap();
     tx.commit().await.unwrap();
 
@@ -162,7 +159,7 @@ async fn while_messages_without_a_queue_are_retried_none_of_their_subjects_overt
     let start = async || {
         let import_id = Uuid::new_v4();
         let mut tx = relaying.bench.begin(&[]).await;
-        tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
+        tx.publish(ImportStarted { import_id, ..contacts_events::samples::import_started() }).unwrap();
         tx.commit().await.unwrap();
         import_id
     };
@@ -179,7 +176,7 @@ async fn while_messages_without_a_queue_are_retried_none_of_their_subjects_overt
     while publisher.published().iter().filter(|published| **published == retry).count() < 6 {
         for import_id in [start().await, first] {
             let mut tx = relaying.bench.begin(&[]).await;
-            tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
+            tx.publish(ImportProgressed { import_id, ..contacts_events::samples::import_progressed() }).unwrap();
             tx.commit().await.unwrap();
         }
     }

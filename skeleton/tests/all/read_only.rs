@@ -1,6 +1,7 @@
 //! Tests of a read-only store, and of a statement that exceeds a configured limit.
 
-use events::{accounts::Registered, contacts::ChangeContact, samples};
+use accounts_events::Registered;
+use contacts_events::ChangeContact;
 use skeleton::{
     HandlerResult, Postgres, Service, Subscriptions,
     store::{Store, StoreBuilder, postgres::Tx},
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::probe;
 
 fn account() -> Registered {
-    Registered { account_id: Uuid::new_v4(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), ..accounts_events::samples::registered() }
 }
 
 /// Changes a setting of the database for all later sessions, and ends the current ones.
@@ -36,7 +37,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
 
     app.world().publish(&registered, &app.world().envelope_for(&registered)).await;
     eventually("a request that is refused with 503", async || {
-        let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+        let asked = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
         match app.call(&asked).await.map_err(|problem| (problem.status, problem.retry_after)) {
             Err((503, Some(1))) => Ok(()),
             // The first may use a connection that was just closed.
@@ -44,7 +45,7 @@ async fn a_store_that_takes_no_changes_is_waited_for_and_nothing_is_parked() {
         }
     })
     .await;
-    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let asked = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
     let problem = app.call(&asked).await.unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (503, Some(1)));
     eventually("a consumer that pauses", async || {

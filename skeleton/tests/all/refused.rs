@@ -3,10 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::{
-    Envelope, Message,
-    contacts::{ContactRemoved, ImportFile},
-};
+use contacts_events::{ContactRemoved, ImportFile};
+use events::{Envelope, Message};
 use skeleton::{
     Neo4j, Postgres, Publish,
     messaging::{

@@ -6,11 +6,8 @@ use std::{
     time::Duration,
 };
 
-use events::{
-    Message,
-    contacts::{ImportProgressed, ImportStarted},
-    samples,
-};
+use contacts_events::{ImportProgressed, ImportStarted};
+use events::Message;
 use lapin::{
     BasicProperties, Confirmation,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -111,10 +108,10 @@ async fn relaying() -> Relaying {
 async fn publish(relaying: &Relaying, subjects: &[Uuid]) {
     let mut tx = relaying.bench.begin(&[]).await;
     for import_id in subjects.iter().copied() {
-        tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
+        tx.publish(ImportStarted { import_id, ..contacts_events::samples::import_started() }).unwrap();
     }
     for import_id in subjects.iter().copied() {
-        tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
+        tx.publish(ImportProgressed { import_id, ..contacts_events::samples::import_progressed() }).unwrap();
     }
     tx.commit().await.unwrap();
 }

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use events::{
-    Message,
-    contacts::{ContactRemoved, ImportFile},
-    samples,
-};
+use contacts_events::{ContactRemoved, ImportFile};
+use events::Message;
 use skeleton::{
     Environment, Postgres, Publish, Settings,
     store::{Outbox, ServiceContext, Store, StoreBuilder, Transaction, postgres::Tx},
@@ -17,7 +14,7 @@ use uuid::Uuid;
 use crate::probe;
 
 fn removed(contact: Uuid) -> ContactRemoved {
-    ContactRemoved { contact_id: contact, ..samples::contacts::contact_removed() }
+    ContactRemoved { contact_id: contact, ..contacts_events::samples::contact_removed() }
 }
 
 async fn begin(app: &TestApp<Postgres>) -> Tx {

@@ -2,11 +2,8 @@
 
 use std::net::SocketAddr;
 
-use events::{
-    accounts::Registered,
-    contacts::{ChangeContact, GetContact},
-    samples,
-};
+use accounts_events::Registered;
+use contacts_events::{ChangeContact, GetContact};
 use lapin::{Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
 use skeleton::{
     Postgres, RequestOptions, Service,
@@ -42,7 +39,7 @@ async fn hold(app: &TestApp<Postgres>, contact: Uuid) -> Tx {
 }
 
 fn account(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 async fn effects(app: &TestApp<Postgres>, added: &Registered) -> i32 {
@@ -155,7 +152,7 @@ async fn a_request_in_hand_when_the_stop_comes_is_answered_and_those_behind_it_g
     let gateway = app.world().requests_of("gateway", &["contacts"]).await;
     let contact = Uuid::new_v4();
     let held = hold(&app, contact).await;
-    let order = ChangeContact { contact_id: contact, ..samples::contacts::change_contact() };
+    let order = ChangeContact { contact_id: contact, ..contacts_events::samples::change_contact() };
     let in_hand = tokio::spawn({
         let gateway = gateway.clone();
         async move { gateway.call(&order, RequestOptions::default()).await }

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::{
-    contacts::{AddContact, ChangeContact, GetContact},
-    samples,
-};
+use contacts_events::{AddContact, ChangeContact, GetContact};
 use lapin::{
     options::{BasicConsumeOptions, QueueDeclareOptions},
     types::FieldTable,
@@ -33,7 +30,7 @@ async fn a_question_gets_its_answer_or_a_problem() {
     let missing = app.call(&GetContact { contact_id: id, account_id: id }).await.unwrap_err();
     assert_eq!((missing.status, missing.detail.as_str()), (404, "there is no such contact"));
 
-    app.call(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
+    app.call(&ChangeContact { contact_id: id, ..contacts_events::samples::change_contact() }).await.unwrap();
 
     assert_eq!(app.call(&GetContact { contact_id: id, account_id: id }).await.unwrap().name, "1");
     app.finish().await;
@@ -96,7 +93,7 @@ async fn without_the_broker_a_request_is_refused_as_not_sent() {
 #[tokio::test]
 async fn an_order_given_twice_under_one_id_is_followed_once_and_gets_its_first_reply() {
     let app = TestApp::start(probe::service(), &[]).await;
-    let order = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let order = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
     let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
     let first = app.call_with(&order, asking).await.unwrap();
@@ -110,7 +107,7 @@ async fn an_order_given_twice_under_one_id_is_followed_once_and_gets_its_first_r
 #[tokio::test]
 async fn concurrent_calls_under_one_id_all_get_the_reply() {
     let app = TestApp::start(probe::service(), &[]).await;
-    let order = ChangeContact { contact_id: Uuid::new_v4(), ..samples::contacts::change_contact() };
+    let order = ChangeContact { contact_id: Uuid::new_v4(), ..contacts_events::samples::change_contact() };
     let requests = app.world().requests_of("gateway", &["contacts"]).await;
     let asking = RequestOptions { id: Some(Uuid::new_v4()), ..RequestOptions::default() };
 
@@ -125,7 +122,7 @@ async fn concurrent_calls_under_one_id_all_get_the_reply() {
 #[tokio::test]
 async fn a_request_that_nobody_answers_fails_at_once() {
     let app = TestApp::start(probe::service(), &[]).await;
-    let order: AddContact = samples::contacts::add_contact();
+    let order: AddContact = contacts_events::samples::add_contact();
     let asked = tokio::time::timeout(Duration::from_secs(5), app.call(&order));
 
     let problem = asked.await.expect("at once, not at the deadline").unwrap_err();
@@ -139,7 +136,7 @@ async fn many_questions_at_once_each_get_their_own_answer() {
     let app = TestApp::start(probe::service(), &[]).await;
     let ids: Vec<Uuid> = (0..50).map(|_| Uuid::new_v4()).collect();
     for id in &ids[..25] {
-        app.call(&ChangeContact { contact_id: *id, ..samples::contacts::change_contact() }).await.unwrap();
+        app.call(&ChangeContact { contact_id: *id, ..contacts_events::samples::change_contact() }).await.unwrap();
     }
 
     let questions: Vec<_> = ids.iter().map(|id| GetContact { contact_id: *id, account_id: *id }).collect();
@@ -154,7 +151,7 @@ async fn many_questions_at_once_each_get_their_own_answer() {
 async fn replies_go_out_again_after_the_connection_that_sends_them_alone_is_lost() {
     let app = TestApp::start(probe::service(), &[]).await;
     let id = Uuid::new_v4();
-    app.call(&ChangeContact { contact_id: id, ..samples::contacts::change_contact() }).await.unwrap();
+    app.call(&ChangeContact { contact_id: id, ..contacts_events::samples::change_contact() }).await.unwrap();
 
     close_connection(app.world(), "contacts publishing").await;
 
@@ -183,7 +180,7 @@ async fn a_request_whose_reply_would_go_to_no_reply_queue_of_its_caller_is_dropp
     let world = app.world();
 
     for queue in ["gateway.events", "gateway.replies.0", "contacts.replies.1", ""] {
-        world.ask("gateway", queue, &samples::contacts::get_contact()).await;
+        world.ask("gateway", queue, &contacts_events::samples::get_contact()).await;
     }
 
     let counted = r#"requests_dropped_total{name="contacts.get-contact.v1",reason="unknown-reply-queue"} 4"#;

@@ -1,7 +1,8 @@
 //! A producer that was restored from a backup reuses sequences: how its consumers react, and how to recover.
 
 use chrono::{TimeDelta, Utc};
-use events::{Envelope, Message, contacts::ImportStarted, samples};
+use contacts_events::ImportStarted;
+use events::{Envelope, Message};
 use skeleton::{
     Neo4j, Postgres, Publish, Service, Subscriptions,
     service::Recovered,
@@ -137,7 +138,7 @@ async fn it_goes_on_counting<S: Restored<Tx: Publish>>(service: fn() -> Service<
 
 async fn publish<S: Book<Tx: Publish>>(app: &TestApp<S>, import: Uuid) {
     let mut tx = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
-    tx.publish(ImportStarted { import_id: import, ..samples::contacts::import_started() }).unwrap();
+    tx.publish(ImportStarted { import_id: import, ..contacts_events::samples::import_started() }).unwrap();
     tx.commit().await.unwrap();
 }
 

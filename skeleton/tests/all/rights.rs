@@ -1,7 +1,7 @@
 //! Operations that the broker refuses to a service, tested with the users and rights of the topology: everything of
 //! another service, and any change of the topology.
 
-use events::contacts::GetContact;
+use contacts_events::GetContact;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use accounts_events::Registered;
 use chrono::{DateTime, TimeDelta, Utc};
-use events::{accounts::Registered, contacts::ImportFile, samples};
+use contacts_events::ImportFile;
 use serde::{Deserialize, Serialize};
 use skeleton::{
     Failure, HandlerResult, Jobs, Postgres, Progress, Saga, SagaState, Service, Subscriptions, saga,
@@ -75,7 +76,7 @@ fn soon(milliseconds: i64) -> DateTime<Utc> {
 }
 
 fn registered(account_id: Uuid) -> Registered {
-    Registered { account_id, ..samples::accounts::registered() }
+    Registered { account_id, ..accounts_events::samples::registered() }
 }
 
 async fn begin(app: &TestApp<Postgres>) -> Tx {

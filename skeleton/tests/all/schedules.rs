@@ -2,7 +2,7 @@
 
 use crate::processes::Process;
 use chrono::{DateTime, TimeDelta, Utc};
-use events::notifications::GatherDigests;
+use notifications_events::GatherDigests;
 use skeleton::{
     Environment, Failure, Jobs, Missed, Neo4j, Postgres, Progress, Schedules, Service, ServiceContext, Settings,
     store::{

@@ -1,6 +1,5 @@
 //! Tests of the topology: a plan lists all changes, and any conflict stops all of them.
 
-use events::samples;
 use serde_json::{Value, json};
 use skeleton::{
     Environment, Postgres,
@@ -159,7 +158,7 @@ async fn a_service_whose_queue_is_missing_goes_on_once_it_is_made() {
     assert!(planned.changes.iter().any(|change| matches!(change, Change::MakeQueue { .. })), "{planned}");
     world.admin().apply(&topology, &broker_password("contacts")).await.unwrap();
 
-    let ending = app.receives(&samples::accounts::registered()).await;
+    let ending = app.receives(&accounts_events::samples::registered()).await;
     assert_eq!(ending.outcome, "done");
     app.finish().await;
 }

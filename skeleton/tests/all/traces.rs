@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use events::{Envelope, accounts::Registered, samples};
+use accounts_events::Registered;
+use events::Envelope;
 use serde_json::Value;
 use skeleton::{
     Failure,
@@ -15,7 +16,7 @@ use warp::Filter;
 use crate::{http_client::Server, probe};
 
 fn registered(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 fn trace_of(envelope: &Envelope) -> String {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use events::{Envelope, Message, accounts::Registered, samples};
+use accounts_events::Registered;
+use events::{Envelope, Message};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, ByteArray, FieldTable},
@@ -35,7 +36,7 @@ async fn start() -> TestApp<Postgres> {
 }
 
 fn account(name: &str) -> Registered {
-    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id: Uuid::new_v4(), name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 fn headers_of(envelope: &Envelope) -> FieldTable {

@@ -1,10 +1,7 @@
 //! An unreadable row is set aside, and the rows behind it are processed.
 
 use chrono::{TimeDelta, Utc};
-use events::{
-    contacts::{ContactRemoved, ImportFile},
-    samples,
-};
+use contacts_events::{ContactRemoved, ImportFile};
 use skeleton::{
     Elasticsearch, Neo4j, Postgres, Publish,
     store::{
@@ -18,7 +15,7 @@ use uuid::Uuid;
 use crate::conformance::bench::{Bench, QUEUE, elasticsearch, neo4j, postgres, waiting};
 
 fn removed() -> ContactRemoved {
-    ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }
+    ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() }
 }
 
 /// Corrupts the envelopes of the first row of the outbox and of the first delayed job.

@@ -11,18 +11,17 @@ use std::{
     time::Duration,
 };
 
-use events::{
-    Event, Message,
-    contacts::{ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportFile, ImportProgressed, ImportStarted},
-    network::GetDegrees,
-    samples,
+use contacts_events::{
+    ContactAdded, ContactAddedV2, ContactRemoved, GetContact, ImportFile, ImportProgressed, ImportStarted,
 };
+use events::{Event, Message};
 use futures::future::join_all;
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
     options::{BasicPublishOptions, QueueDeclareOptions},
     types::FieldTable,
 };
+use network_events::GetDegrees;
 use skeleton::{
     Environment, Publish,
     config::BrokerSettings,
@@ -132,7 +131,8 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     let held = beside.next(10).await;
     let mut tx = bench.begin(&[]).await;
     for _ in 0..MANY {
-        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() })
+            .unwrap();
     }
     tx.commit().await.unwrap();
 
@@ -143,8 +143,8 @@ async fn a_queue_that_does_not_respond_holds_up_no_messages_for_other_queues() {
     for _ in 0..20 {
         let import_id = Uuid::new_v4();
         let mut tx = relaying.bench.begin(&[]).await;
-        tx.publish(ImportStarted { import_id, ..samples::contacts::import_started() }).unwrap();
-        tx.publish(ImportProgressed { import_id, ..samples::contacts::import_progressed() }).unwrap();
+        tx.publish(ImportStarted { import_id, ..contacts_events::samples::import_started() }).unwrap();
+        tx.publish(ImportProgressed { import_id, ..contacts_events::samples::import_progressed() }).unwrap();
         tx.commit().await.unwrap();
         imports.push(import_id.to_string());
     }
@@ -185,10 +185,12 @@ async fn a_window_in_two_versions_for_a_queue_that_does_not_respond_holds_up_no_
     let mut tx = bench.begin(&[]).await;
     // In two versions, these are more messages than the broker's connection accepts for a channel that waits.
     for _ in 0..WINDOW {
-        tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() }).unwrap();
+        tx.publish(ContactAddedV2 { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_added_v2() })
+            .unwrap();
     }
     for _ in 0..MANY {
-        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() }).unwrap();
+        tx.publish(ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() })
+            .unwrap();
     }
     tx.commit().await.unwrap();
 
@@ -214,8 +216,8 @@ async fn a_window_larger_than_a_connection_accepts_does_not_block_the_connection
     subscribes(&world, "network", &[ContactRemoved::KEY]).await;
     subscribes(&world, "search", &[ImportStarted::KEY]).await;
     let publisher = RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5));
-    let removed = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
-    let started = samples::contacts::import_started();
+    let removed = ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() };
+    let started = contacts_events::samples::import_started();
     assert_eq!(publisher.publish(vec![outgoing(&world, &started)]).await, [Outcome::Confirmed]);
     let before = connected(&world, "contacts publishing").await;
     let suspended = Suspended::queue(&world, "network.events");
@@ -299,7 +301,7 @@ async fn what_is_not_confirmed_in_time_goes_apart_even_if_the_connection_does_no
     let (_stop, stopped) = channel();
     let link = Link::open(login, "contacts publishing".to_owned(), Environment::system(), stopped);
     let publisher = RabbitPublisher::new(link, Duration::from_secs(2));
-    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() };
     let window = || vec![outgoing(&world, &event)];
     assert_eq!(publisher.publish(window()).await, [Outcome::Confirmed]);
 
@@ -316,7 +318,7 @@ async fn the_end_of_the_connection_for_messages_apart_says_nothing_about_them() 
     subscribes(&world, "contacts", &[]).await;
     subscribes(&world, "network", &[ContactRemoved::KEY]).await;
     let publisher = Arc::new(RabbitPublisher::new(world.link("contacts", "publishing"), Duration::from_secs(5)));
-    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..samples::contacts::contact_removed() };
+    let event = ContactRemoved { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_removed() };
     let message = outgoing(&world, &event);
     let suspended = Suspended::queue(&world, "network.events");
 
@@ -412,7 +414,7 @@ async fn requests_to_a_service_that_does_not_respond_hold_up_none_to_others() {
     world.admin().apply(&network.topology(), &broker_password("network")).await.unwrap();
     let requests = world.requests_of("gateway", &["contacts", "network"]).await;
     let suspended = Suspended::classic(world, "network.requests");
-    let degrees = samples::network::get_degrees();
+    let degrees = network_events::samples::get_degrees();
     // Twice what the broker accepts from a connection for a queue that does not take it.
     let to_network = join_all((0..800).map(|_| requests.call(&degrees, Default::default())));
     let (contact_id, account_id) = (Uuid::new_v4(), Uuid::new_v4());

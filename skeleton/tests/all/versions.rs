@@ -1,13 +1,8 @@
 //! Tests of several versions of an event side by side, on a real broker and a real Postgres.
 
-use events::{
-    Envelope, Message,
-    accounts::Registered,
-    catalogue,
-    contacts::{ContactAdded, ContactAddedV2},
-    samples,
-    versions::Supersedes,
-};
+use accounts_events::Registered;
+use contacts_events::{ContactAdded, ContactAddedV2};
+use events::{Envelope, Message, versions::Supersedes};
 use skeleton::{
     HandlerResult, Postgres, Publish, Service, Subscriptions,
     parked::{Checked, Edit, Refused},
@@ -55,7 +50,7 @@ async fn names(app: &TestApp<Postgres>) -> Vec<(String, i32)> {
 }
 
 fn contact(name: &str) -> ContactAddedV2 {
-    let mut added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..samples::contacts::contact_added_v2() };
+    let mut added = ContactAddedV2 { contact_id: Uuid::new_v4(), ..contacts_events::samples::contact_added_v2() };
     added.name.full = name.to_owned();
     added
 }
@@ -88,7 +83,7 @@ async fn who_reads_a_version_that_retires_is_told_so() {
     let newest = newer_build().contract(app.settings()).unwrap();
     let metrics = metrics_text();
 
-    let retires = catalogue::retires(ContactAdded::NAME).unwrap();
+    let retires = ContactAdded::ENTRY.retires().unwrap();
     assert_eq!(contract["consumes"][0]["retires"], retires.to_string());
     assert_eq!(newest["consumes"][0].get("retires"), None);
     let end = retires.succ_opt().unwrap().and_time(Default::default()).and_utc().timestamp();
@@ -126,7 +121,7 @@ async fn an_event_is_published_in_its_older_version_too_as_the_same_event() {
     }
     let producer = Service::named("contacts").store(Postgres::migrated_by(MIGRATIONS));
     let app = TestApp::start(producer.consumes(Subscriptions::new().on(on_registered)), &[]).await;
-    let registered = samples::accounts::registered();
+    let registered = accounts_events::samples::registered();
 
     app.receives(&registered).await;
 

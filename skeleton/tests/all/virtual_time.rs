@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+use accounts_events::Registered;
 use chrono::{TimeDelta, Utc};
-use events::{accounts::Registered, contacts::ImportFile, samples};
+use contacts_events::ImportFile;
 use neo4rs::query;
 use serde::{Deserialize, Serialize};
 use skeleton::{
@@ -138,7 +139,7 @@ async fn a_schedule_runs_each_night_that_passes() {
 async fn a_message_that_waits_ten_minutes_for_its_next_try_is_tried_when_they_have_passed() {
     let partner = Partner::default();
     let app = start(&TestClock::running(), &partner, &[("retry", "waits_ms", "[600000]")]).await;
-    assert_eq!(app.receives(&samples::accounts::registered()).await.outcome, "waiting");
+    assert_eq!(app.receives(&accounts_events::samples::registered()).await.outcome, "waiting");
     partner.0.store(true, Relaxed);
 
     app.advance(TimeDelta::minutes(15)).await;

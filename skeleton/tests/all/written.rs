@@ -1,10 +1,10 @@
 //! Checks of a message when it is written.
 
 use chrono::{DateTime, Utc};
+use contacts_events::{ContactRemoved, ContactView, GetContact, ImportFile};
 use events::{
     Event, MAX_SUBJECT, Message,
-    contacts::{ContactRemoved, ContactView, GetContact, ImportFile},
-    samples,
+    catalogue::{Entry, Package},
 };
 use serde::{Deserialize, Serialize};
 use skeleton::{
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::probe;
 
-/// An event about a subject with a long name. It has no schema.
+/// An event about a subject with a long name. Its schema allows everything.
 #[derive(Serialize, Deserialize)]
 struct LongEvent(String);
 
@@ -27,6 +27,11 @@ impl Message for LongEvent {
     const VERSION: u32 = 1;
     const KIND: events::Kind = events::Kind::Event;
     const SCHEMA: &'static str = "{}";
+    const ENTRY: &'static Entry = &Entry::of::<Self>();
+
+    fn package() -> &'static Package {
+        &contacts_events::PACKAGE
+    }
 
     fn subject(&self) -> Option<String> {
         Some(self.0.clone())
@@ -67,10 +72,10 @@ async fn what_breaks_its_schema_is_not_published_and_the_error_names_the_field_a
     let app = TestApp::start(probe::service(), &[]).await;
     let mut tx = app.parts().store.begin(&app.parts().service, &[]).await.unwrap();
     // Its year has too many digits for a date-time.
-    let broken = ContactRemoved { removed_at: DateTime::<Utc>::MAX_UTC, ..samples::contacts::contact_removed() };
+    let broken = ContactRemoved { removed_at: DateTime::<Utc>::MAX_UTC, ..contacts_events::samples::contact_removed() };
 
     let refused = tx.publish(broken).unwrap_err();
-    tx.publish(samples::contacts::contact_removed()).unwrap();
+    tx.publish(contacts_events::samples::contact_removed()).unwrap();
 
     let Failure::Bug(bug) = refused else { panic!("{refused:?}") };
     assert_eq!(
@@ -83,7 +88,7 @@ async fn what_breaks_its_schema_is_not_published_and_the_error_names_the_field_a
 
 /// A reply that violates its schema.
 async fn get_contact(_: GetContact, _: ReadContext<Postgres>) -> HandlerResult<ContactView> {
-    Ok(ContactView { created_at: DateTime::<Utc>::MAX_UTC, ..samples::contacts::contact_view() })
+    Ok(ContactView { created_at: DateTime::<Utc>::MAX_UTC, ..contacts_events::samples::contact_view() })
 }
 
 #[tokio::test]
@@ -93,7 +98,7 @@ async fn a_reply_that_breaks_its_schema_is_a_failure_of_the_service() {
         .answers(RequestHandlers::new().read(get_contact), &["gateway"]);
     let app = TestApp::start(service, &[]).await;
 
-    let problem = app.call(&samples::contacts::get_contact()).await.unwrap_err();
+    let problem = app.call(&contacts_events::samples::get_contact()).await.unwrap_err();
 
     assert_eq!(problem.status, 500);
     app.finish().await;

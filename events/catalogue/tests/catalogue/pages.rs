@@ -95,7 +95,7 @@ fn the_index_finds_fields_and_services() {
 #[test]
 fn the_page_of_an_event_says_when_it_was_last_seen_and_when_it_retires() {
     let folder = repository();
-    folder.write("events/retirements.json", &json!({ "orders.order-placed.v1": "2027-06-30" }));
+    folder.write("events/schemas/orders/retirements.json", &json!({ "order-placed.v1": "2027-06-30" }));
     folder.write(
         "seen.json",
         &json!({

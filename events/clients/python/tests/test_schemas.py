@@ -11,7 +11,7 @@ from kith_events import Envelope, EnvelopeError, InvalidData, UnknownMessage, me
 from kith_events.catalogue import catalogue
 from kith_events.messages.contacts import ContactAdded
 
-SCHEMAS = sorted((Path(__file__).parents[3] / "schemas").glob("*/*.json"))
+SCHEMAS = sorted((Path(__file__).parents[3] / "schemas").glob("*/*.v*.json"))
 
 
 def named(path: Path):

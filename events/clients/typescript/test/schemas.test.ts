@@ -12,7 +12,7 @@ const SCHEMAS = new URL('../../../../schemas/', import.meta.url)
 const byName: Record<string, Message<any>> = MESSAGES
 
 const files = readdirSync(SCHEMAS).flatMap((owner) =>
-  readdirSync(new URL(`${owner}/`, SCHEMAS)).map((file) => ({
+  readdirSync(new URL(`${owner}/`, SCHEMAS)).filter((file) => /\.v\d+\.json$/.test(file)).map((file) => ({
     name: `${owner}.${file.replace(/\.json$/, '')}`,
     schema: JSON.parse(readFileSync(new URL(`${owner}/${file}`, SCHEMAS), 'utf8')),
   })))

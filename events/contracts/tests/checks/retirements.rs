@@ -8,7 +8,7 @@ use crate::repository::{ADDED, Repository, contact_added, search};
 fn with_two_versions(date: &str) -> Repository {
     let made = Repository::new();
     made.schema("contacts/contact-added.v2.json", contact_added());
-    made.write("events/retirements.json", &json!({ "contacts.contact-added.v1": date }).to_string());
+    made.write("events/schemas/contacts/retirements.json", &json!({ "contact-added.v1": date }).to_string());
     assert!(made.release().ok(), "{}", made.release());
     made
 }
@@ -49,7 +49,7 @@ fn after_its_end_what_nobody_reads_can_go() {
 #[test]
 fn a_version_without_a_newer_one_does_not_retire() {
     let made = Repository::released();
-    made.write("events/retirements.json", r#"{"contacts.contact-added.v1": "2999-01-01"}"#);
+    made.write("events/schemas/contacts/retirements.json", r#"{"contact-added.v1": "2999-01-01"}"#);
 
     assert!(made.path().join("events/schemas").join(ADDED).exists());
     assert_eq!(told(&made), (vec!["retires-unknown"], vec![]));
@@ -58,7 +58,7 @@ fn a_version_without_a_newer_one_does_not_retire() {
 #[test]
 fn what_is_no_date_is_refused_with_the_form() {
     let made = Repository::released();
-    made.write("events/retirements.json", r#"{"contacts.contact-added.v1": "soon"}"#);
+    made.write("events/schemas/contacts/retirements.json", r#"{"contact-added.v1": "soon"}"#);
 
     let error = contracts::Contracts::read(made.path()).unwrap_err().to_string();
 

@@ -11,7 +11,7 @@ fn checked(versions: &[(u32, Value)], upcasters: &str) -> Report {
     for (version, schema) in versions {
         repository.schema(&format!("contacts/contact-added.v{version}.json"), schema.clone());
     }
-    repository.write("events/src/versions/contacts.rs", upcasters);
+    repository.write("events/schemas/contacts/src/versions.rs", upcasters);
     repository.check()
 }
 
@@ -46,7 +46,7 @@ fn a_version_that_breaks_needs_an_upcaster() {
 
     assert_eq!(rules(&report), ["old-messages-unread"]);
     assert!(report.problems[0].says.starts_with("breaks with v1"), "{report}");
-    assert_eq!(report.problems[0].todo, "write the upcasters from v1 on in events/src/versions/contacts.rs");
+    assert_eq!(report.problems[0].todo, "write the upcasters from v1 on in events/schemas/contacts/src/versions.rs");
 }
 
 #[test]

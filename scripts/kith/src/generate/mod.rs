@@ -33,6 +33,7 @@ impl Generated {
             Self { path: compose::PATH, text: compose::replace(&compose, services).context(compose::PATH)? },
             Self { path: profiles::PATH, text: profiles::replace(&workspace, services).context(profiles::PATH)? },
             Self { path: tests::MACRO, text: tests::every_service(services) },
+            Self { path: tests::PACKAGES, text: tests::packages(services) },
             Self { path: tests::MANIFEST, text: tests::dependencies(&manifest, services).context(tests::MANIFEST)? },
         ])
     }

@@ -1,4 +1,4 @@
-//! The services in the tests of all services together, in `scripts/xtask`.
+//! The services, and the packages of their messages, in the tools and tests of all services together: `scripts/xtask`.
 
 use anyhow::Result;
 
@@ -24,11 +24,31 @@ pub fn every_service(services: &[Service]) -> String {
     format!("{HEAD}{calls}    }};\n}}\n")
 }
 
-/// The manifest with its region for these services.
+/// The file that has a list of the packages.
+pub const PACKAGES: &str = "scripts/xtask/src/packages.rs";
+
+const PACKAGES_HEAD: &str = "\
+//! Generated from services/*/service.toml by `cargo kith generate`. Do not edit.
+
+use events::catalogue::Package;
+
+/// The messages of all services.
+pub const PACKAGES: &[&Package] = &[
+";
+
+/// The list of the packages.
+pub fn packages(services: &[Service]) -> String {
+    let package = |service: &Service| format!("    &{}_events::PACKAGE,\n", service.crate_name());
+    format!("{PACKAGES_HEAD}{}];\n", services.iter().map(package).collect::<String>())
+}
+
+/// The manifest with its regions for these services.
 pub fn dependencies(text: &str, services: &[Service]) -> Result<String> {
     let mut names = names_of(services, |_| true);
     names.sort_unstable();
-    let lines: String =
-        names.into_iter().map(|name| format!("{name} = {{ path = \"../../services/{name}\" }}\n")).collect();
-    region::replace(text, "services", &lines)
+    let packages: String = names.iter().map(|name| format!("{name}-events.workspace = true\n")).collect();
+    let services: String =
+        names.iter().map(|name| format!("{name} = {{ path = \"../../services/{name}\" }}\n")).collect();
+    let text = region::replace(text, "packages", &packages)?;
+    region::replace(&text, "services", &services)
 }

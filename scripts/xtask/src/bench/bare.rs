@@ -2,9 +2,10 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use accounts_events::Registered;
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
-use events::{Envelope, Message, accounts::Registered};
+use events::{Envelope, Message};
 use futures::StreamExt;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, PublisherConfirm,

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use accounts_events::Registered;
 use anyhow::{Context, Result, ensure};
-use events::{Message, accounts::Registered};
+use events::Message;
 use skeleton::{
     Postgres,
     testing::{TestStore, World, broker_password},

@@ -1,6 +1,7 @@
 //! The service that the consume rows measure: it counts registrations by subject and publishes an event for each.
 
-use events::{accounts::Registered, contacts::ContactAdded};
+use accounts_events::Registered;
+use contacts_events::ContactAdded;
 use skeleton::{HandlerResult, Postgres, Publish, Service, Subscriptions, store::postgres::Tx};
 
 use super::{

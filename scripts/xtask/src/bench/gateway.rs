@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use events::contacts::GetContact;
+use contacts_events::GetContact;
 use skeleton::stop;
 
 use super::{

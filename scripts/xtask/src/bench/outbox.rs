@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use events::{contacts::ContactRemoved, samples};
+use contacts_events::ContactRemoved;
 use futures::StreamExt;
 use lapin::{
     options::{BasicAckOptions, QueueBindOptions},
@@ -62,7 +62,7 @@ async fn latencies(count: usize) -> Result<Vec<f64>> {
     for _ in 0..count {
         tokio::time::sleep(REST).await;
         let mut tx = parts.store.begin(&parts.service, &[]).await?;
-        let removed: ContactRemoved = samples::contacts::contact_removed();
+        let removed: ContactRemoved = contacts_events::samples::contact_removed();
         tx.publish(removed).map_err(|failure| anyhow!("{failure}"))?;
         let began = Instant::now();
         tx.commit().await?;

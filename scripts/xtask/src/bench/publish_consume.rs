@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use accounts_events::Registered;
 use anyhow::{Result, ensure};
-use events::{Message, accounts::Registered};
+use events::Message;
 use lapin::{BasicProperties, Channel};
 use skeleton::{
     Environment, HandlerResult, Service, Subscriptions,

@@ -14,10 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use events::{
-    contacts::{ContactView, GetContact},
-    samples,
-};
+use contacts_events::{ContactView, GetContact};
 use futures::{StreamExt, future::try_join_all};
 use lapin::{
     BasicProperties, Channel, Connection, Consumer, ExchangeKind,
@@ -51,10 +48,10 @@ pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let service = Service::named("contacts")
         .read_model_store(NullStore)
         .answers(RequestHandlers::new().read(get_contact), &["gateway"])
-        .with(samples::contacts::contact_view());
+        .with(contacts_events::samples::contact_view());
     let app = TestApp::start(service, &[("requests", "per_caller_per_second", "1000000")]).await;
     let (direct, like_ours) = (Bare::start(Protocol::Direct).await?, Bare::start(Protocol::LikeOurs).await?);
-    let asked = samples::contacts::get_contact();
+    let asked = contacts_events::samples::get_contact();
     let ask_ours = async || {
         let answered: Result<ContactView, _> = app.call(&asked).await;
         answered.map(drop).map_err(|problem| anyhow!("{}", problem.detail))
@@ -156,7 +153,7 @@ impl Bare {
         let replies = channel.basic_consume(from.into(), "".into(), no_ack(), FieldTable::default()).await?;
         let open = Open::default();
         tokio::spawn(take_in(replies, open.clone()));
-        let body = serde_json::to_vec(&samples::contacts::get_contact())?;
+        let body = serde_json::to_vec(&contacts_events::samples::get_contact())?;
         let (connections, next) = ([asking, answering], AtomicU64::new(0));
         Ok(Self { protocol, world, connections, answerer, channel, body, envelope, open, next })
     }
@@ -204,7 +201,7 @@ async fn bind(channel: &Channel, queue: &str) -> Result<()> {
 }
 
 async fn answer(protocol: Protocol, channel: Channel, envelope: FieldTable) -> Result<()> {
-    let reply = serde_json::to_vec(&samples::contacts::contact_view())?;
+    let reply = serde_json::to_vec(&contacts_events::samples::contact_view())?;
     channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
     let like_ours = protocol == Protocol::LikeOurs;
     let options = BasicConsumeOptions { no_ack: !like_ours, ..Default::default() };

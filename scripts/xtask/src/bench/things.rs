@@ -1,6 +1,6 @@
 //! A service that stores things that arrive over HTTP and publishes each: the subject of the `http` row.
 
-use events::contacts::ContactAdded;
+use contacts_events::ContactAdded;
 use serde::Deserialize;
 use skeleton::{
     Failure, Postgres, Publish, Service,

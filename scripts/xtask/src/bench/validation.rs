@@ -3,7 +3,8 @@
 use std::{hint::black_box, time::Instant};
 
 use anyhow::{Context, Result};
-use events::{Message, Validator, catalogue::entry_of, contacts::ContactAddedV2, samples};
+use contacts_events::ContactAddedV2;
+use events::{Message, Validator};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,8 +16,8 @@ use super::{
 /// Deserializes the same event directly, and parsed, validated and then deserialized, as a consumer does.
 pub async fn measure(size: Size, report: &mut Report) -> Result<()> {
     let (rounds, count) = (size.choose(5, 1), size.choose(50_000, 1000));
-    let body = serde_json::to_vec(&samples::contacts::contact_added_v2())?;
-    let validator = Validator::of(entry_of::<ContactAddedV2>());
+    let body = serde_json::to_vec(&contacts_events::samples::contact_added_v2())?;
+    let validator = Validator::of(ContactAddedV2::ENTRY);
     let mut share = Finding::new("validation", "share of a consume under a backlog", "%", Aim::AtMost(10.0));
     let mut cost =
         Finding::new("validation", format!("parsing and validating {}", ContactAddedV2::NAME), "µs", Aim::None);

@@ -4,11 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chrono::Utc;
-use events::{
-    Envelope, Event,
-    contacts::{ContactAdded, ContactChanged},
-    samples,
-};
+use contacts_events::{ContactAdded, ContactChanged};
+use events::{Envelope, Event};
 use rand::seq::SliceRandom;
 use skeleton::{
     Environment, Secret,
@@ -127,8 +124,8 @@ fn outgoing((subject, number): (usize, usize)) -> Result<Outgoing> {
     let (contact_id, owner_id) = (contact, OWNER);
     // In the version that the tally reads: only a relay publishes both versions.
     match number {
-        1 => event(&ContactAdded { contact_id, owner_id, ..samples::contacts::contact_added() }, number),
-        _ => event(&ContactChanged { contact_id, owner_id, ..samples::contacts::contact_changed() }, number),
+        1 => event(&ContactAdded { contact_id, owner_id, ..contacts_events::samples::contact_added() }, number),
+        _ => event(&ContactChanged { contact_id, owner_id, ..contacts_events::samples::contact_changed() }, number),
     }
 }
 

@@ -72,7 +72,7 @@ fn of_other_versions() -> Vec<Row> {
             "an older version",
             &[
                 Test(SKELETON, "versions::an_older_version_is_read_by_a_newer_consumer"),
-                Test("versions", "every_older_version_is_read_as_the_newer_and_the_result_fits_its_schema"),
+                Test("messages", "schemas_types_examples_and_versions_agree"),
             ],
         ),
     ]

@@ -5,10 +5,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use events::{
-    contacts::{ContactAddedV2, ContactChangedV2},
-    samples,
-};
+use contacts_events::{ContactAddedV2, ContactChangedV2};
 use skeleton::{
     App, Failure, Postgres, Publish, Service,
     http::{NoContent, Routes, group, reply},
@@ -75,10 +72,10 @@ async fn publish(tx: &mut Tx, contact: Uuid) -> Result<(), Failure> {
 
 /// The first event of a contact.
 fn added(contact: Uuid) -> ContactAddedV2 {
-    ContactAddedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_added_v2() }
+    ContactAddedV2 { contact_id: contact, owner_id: OWNER, ..contacts_events::samples::contact_added_v2() }
 }
 
 /// A later event of a contact.
 fn changed(contact: Uuid) -> ContactChangedV2 {
-    ContactChangedV2 { contact_id: contact, owner_id: OWNER, ..samples::contacts::contact_changed_v2() }
+    ContactChangedV2 { contact_id: contact, owner_id: OWNER, ..contacts_events::samples::contact_changed_v2() }
 }

@@ -1,6 +1,6 @@
 //! What people do by hand: they add a contact, and change it.
 
-use events::contacts::{AddContact, ChangeContact};
+use contacts_events::{AddContact, ChangeContact};
 use uuid::Uuid;
 
 use crate::demo::Person;

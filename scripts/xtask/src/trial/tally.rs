@@ -5,13 +5,11 @@
 
 use anyhow::Result;
 use clap::Args;
-use events::{
-    contacts::{
-        ContactAdded, ContactChanged, ContactRemoved, ImportCancelled, ImportFailed, ImportFinished, ImportProgressed,
-        ImportStarted,
-    },
-    network::IdentityLinked,
+use contacts_events::{
+    ContactAdded, ContactChanged, ContactRemoved, ImportCancelled, ImportFailed, ImportFinished, ImportProgressed,
+    ImportStarted,
 };
+use network_events::IdentityLinked;
 use skeleton::{
     HandlerResult, Postgres, Service, Subscriptions,
     store::{Transaction, postgres::Tx},

@@ -1,8 +1,8 @@
 //! Checks that a service's page names what its contract and schemas say it consumes, answers and publishes.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{name, root, services};
+use super::{name, root, services, sources};
 
 /// The values of the lines `"key": "value"` in a JSON file with one per line.
 fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
@@ -32,7 +32,8 @@ fn names(page: &str, owner: &str, message: &str, version: &str) -> bool {
 fn events_of(service: &str) -> Vec<(String, String)> {
     let folder = root().join("events/schemas").join(service);
     let files = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let events = files.filter(|path| fs::read_to_string(path).unwrap().contains("\"kind\": \"event\""));
+    let schemas = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let events = schemas.filter(|path| fs::read_to_string(path).unwrap().contains("\"kind\": \"event\""));
     let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     events.filter_map(|path| stem(&path).rsplit_once(".v").map(|(name, v)| (name.to_owned(), v.to_owned()))).collect()
 }
@@ -61,4 +62,30 @@ fn the_page_of_a_service_names_its_messages_in_their_versions_and_its_callers() 
     }
 
     assert!(missing.is_empty(), "services/*/README.md does not name:\n{}", missing.join("\n"));
+}
+
+/// The packages of messages whose types are used in these folders of a service, `accounts` for `accounts_events`.
+fn packages_used(service: &Path, folders: &[&str]) -> BTreeSet<String> {
+    let sources = folders.iter().flat_map(|folder| sources(&service.join(folder)));
+    let text: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let words = text.split(|sign: char| !sign.is_alphanumeric() && sign != '_');
+    let owners: BTreeSet<String> = services().iter().map(|folder| name(folder)).collect();
+    let used = words.filter_map(|word| word.strip_suffix("_events")).map(str::to_owned);
+    used.filter(|owner| owners.contains(owner)).collect()
+}
+
+#[test]
+fn a_service_depends_on_the_packages_of_messages_that_it_uses_and_on_no_other() {
+    for folder in services() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let (normal, tests) = manifest.split_once("[dev-dependencies]").unwrap();
+        let listed = |section: &str| -> BTreeSet<String> {
+            let names = section.lines().filter_map(|line| line.strip_suffix("-events.workspace = true"));
+            names.map(str::to_owned).collect()
+        };
+        let (code, all) = (packages_used(&folder, &["src"]), packages_used(&folder, &["src", "tests"]));
+        let only_in_tests: BTreeSet<String> = all.difference(&code).cloned().collect();
+
+        assert_eq!((listed(normal), listed(tests)), (code, only_in_tests), "{}", folder.display());
+    }
 }

@@ -4,7 +4,7 @@
 //! An erasure's id is its account's id, because an account is erased once. There is no compensation, because an erasure
 //! is never undone.
 
-use ::events::accounts::RemindErasure;
+use accounts_events::RemindErasure;
 use chrono::TimeDelta;
 use skeleton::{Failure, HandlerResult, Progress, Publish, Saga, SagaState, store::postgres::Tx};
 use tracing::warn;

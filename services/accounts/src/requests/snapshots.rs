@@ -1,6 +1,6 @@
 //! Snapshots and checksums of accounts, for services that keep a read model of them.
 
-use events::accounts::AccountSnapshot;
+use accounts_events::AccountSnapshot;
 use skeleton::{
     HandlerResult, Postgres, ReadContext, RequestHandlers,
     rebuild::{Slice, SnapshotPage, Sum},

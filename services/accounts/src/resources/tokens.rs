@@ -3,9 +3,9 @@
 //! A refresh token's successor is derived from it with a secret key. So the same token presented twice returns the same
 //! successor, although no token is stored.
 
+use accounts_events::{SessionView, SigningKey, SigningKeysView};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use events::accounts::{SessionView, SigningKey, SigningKeysView};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, encode,

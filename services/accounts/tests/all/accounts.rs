@@ -1,7 +1,7 @@
 //! Accounts are created, shown, changed and erased.
 
 use crate::common::{PASSWORD, application, register, sign_in, signed_in, start};
-use events::accounts::{
+use accounts_events::{
     ChangeAccount, EraseAccount, Erased, GetAccount, PasswordChange, ProfileChanged, RefreshSession, RegisterAccount,
     Registered, SessionEnded, SessionEndedReason,
 };

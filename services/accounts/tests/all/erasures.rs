@@ -1,14 +1,15 @@
 //! An erasure runs until all six services have confirmed that they have erased their part.
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use events::{
-    Event,
-    accounts::{
-        EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetAccount, GetErasure, OpenSession,
-        Registered,
-    },
-    contacts, gateway, network, notifications, samples, search,
+use accounts_events::{
+    EraseAccount, EraseAccountV2, Erased, ErasureFinished, ErasureView, GetAccount, GetErasure, OpenSession, Registered,
 };
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use contacts_events as contacts;
+use events::Event;
+use gateway_events as gateway;
+use network_events as network;
+use notifications_events as notifications;
+use search_events as search;
 use skeleton::{
     Postgres,
     messaging::history::Range,
@@ -237,7 +238,7 @@ async fn an_account_that_a_restore_has_lost_is_erased_everywhere_when_its_regist
     app.published_once::<Erased>(|event| event.account_id == gone).await;
 
     // It may have waited in the queue until the restored service started. It is not lost.
-    let registered = Registered { account_id: lost, ..samples::accounts::registered() };
+    let registered = Registered { account_id: lost, ..accounts_events::samples::registered() };
     let waits = app.receives(&registered).await;
     assert_eq!(waits.outcome, "waiting");
     assert!(waits.reason.unwrap().contains("replay accounts.registered.v1"));
@@ -293,7 +294,7 @@ async fn an_erasure_that_waits_for_a_sign_in_does_not_hold_the_account_that_the_
 async fn an_account_that_a_restore_has_brought_back_is_erased_again_when_its_erasure_is_replayed() {
     let app = start_with(&[("erasure", "remind_after_ms", PATIENT)]).await;
     let account_id = register(&app).await.account_id;
-    let erased = Erased { account_id, ..samples::accounts::erased() };
+    let erased = Erased { account_id, ..accounts_events::samples::erased() };
 
     // The second time, as for each erasure that no restore has undone, there is nothing to erase.
     for _ in 0..2 {

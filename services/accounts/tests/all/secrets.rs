@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::common::{PASSWORD, sign_in, signed_in, start};
-use events::accounts::{OpenSession, RefreshSession};
+use accounts_events::{OpenSession, RefreshSession};
 use skeleton::Settings;
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -1,11 +1,11 @@
 //! Sessions are opened, refreshed and closed; stolen tokens end them.
 
 use crate::common::{register, sign_in, signed_in, signing_key, start, start_with};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use events::accounts::{
+use accounts_events::{
     AccountView, CloseSession, GetSigningKeys, OpenSession, RefreshSession, SessionEnded, SessionEndedReason,
     SessionView, SignedIn,
 };
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, decode, decode_header, jwk::Jwk};
 use serde_json::Value;
 use skeleton::{Postgres, Problem, RequestOptions, testing::TestApp};

@@ -2,7 +2,7 @@
 //! are refused.
 
 use crate::common::{register, sign_in, start};
-use events::accounts::{AccountView, ChangeAccount, ListAccountSnapshots, ProfileChanged, SumAccounts};
+use accounts_events::{AccountView, ChangeAccount, ListAccountSnapshots, ProfileChanged, SumAccounts};
 use skeleton::{RequestOptions, rebuild::Sum};
 
 #[tokio::test]

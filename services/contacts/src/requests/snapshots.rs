@@ -1,6 +1,6 @@
 //! Snapshots and checksums of contacts, for services that keep a read model of them.
 
-use ::events::contacts::{ContactSnapshot, PersonName, Work};
+use contacts_events::{ContactSnapshot, PersonName, Work};
 use skeleton::{
     HandlerResult, Postgres, ReadContext, RequestHandlers,
     rebuild::{Slice, SnapshotPage, Sum},

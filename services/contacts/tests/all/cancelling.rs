@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::book::{book, import, send};
-use events::contacts::{
+use contacts_events::{
     CancelImport, GetImport, GetImportV2, ImportCancelled, ImportFinished, ImportViewStatus, ImportViewV2,
     ImportViewV2Status,
 };

@@ -1,19 +1,16 @@
 //! Requests about contacts succeed, fail, and never reveal another account's contacts.
 
 use crate::book::{app, book, import};
-use events::{
-    contacts::{
-        AccountDataErased, AddContact, ChangeContact, ContactAddedV2, ContactChangedV2, ContactRemoved, ExportContacts,
-        GetContact, ListContacts, RemoveContact, StartImport, SubmitImport, Texts,
-    },
-    network::IdentityLinked,
-    samples,
+use contacts_events::{
+    AccountDataErased, AddContact, ChangeContact, ContactAddedV2, ContactChangedV2, ContactRemoved, ExportContacts,
+    GetContact, ListContacts, RemoveContact, StartImport, SubmitImport, Texts,
 };
+use network_events::IdentityLinked;
 use skeleton::RequestOptions;
 use uuid::Uuid;
 
 fn zoe(account: Uuid) -> AddContact {
-    AddContact { account_id: account, name: "Zoë Müller".to_owned(), ..samples::contacts::add_contact() }
+    AddContact { account_id: account, name: "Zoë Müller".to_owned(), ..contacts_events::samples::add_contact() }
 }
 
 #[tokio::test]
@@ -55,7 +52,7 @@ async fn a_contact_is_changed_and_removed_by_its_owner_alone() {
         contact_id: contact,
         account_id,
         emails: Some(Texts(vec!["Zoe@Example.ORG".to_owned()])),
-        ..samples::contacts::change_contact()
+        ..contacts_events::samples::change_contact()
     };
 
     assert_eq!(app.call(&change(stranger)).await.unwrap_err().status, 404);
@@ -102,7 +99,7 @@ async fn an_export_comes_back_as_the_same_contacts() {
     let done = import(&app, other, "kith.vcf", export.vcards.as_bytes()).await;
 
     assert_eq!((done.added, done.failed, export.next_cursor), (2, 0, None));
-    let details = |contacts: Vec<events::contacts::ContactView>| {
+    let details = |contacts: Vec<contacts_events::ContactView>| {
         contacts.into_iter().map(|contact| (contact.name, contact.emails, contact.notes)).collect::<Vec<_>>()
     };
     assert_eq!(details(book(&app, one).await), details(book(&app, other).await));
@@ -118,7 +115,7 @@ async fn the_newest_word_on_who_a_contact_is_counts() {
         contact_id: contact,
         owner_id: account,
         person_id,
-        ..samples::network::identity_linked()
+        ..network_events::samples::identity_linked()
     };
     let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
 
@@ -135,7 +132,7 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_more() {
     let app = app().await;
     let account = Uuid::new_v4();
     app.call(&zoe(account)).await.unwrap();
-    let erased = events::accounts::Erased { account_id: account, ..samples::accounts::erased() };
+    let erased = accounts_events::Erased { account_id: account, ..accounts_events::samples::erased() };
     let envelope = app.world().envelope_for(&erased);
 
     app.receives_in(&erased, &envelope).await;
@@ -157,7 +154,7 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_more() {
 async fn what_is_added_while_the_account_is_erased_is_erased_as_well() {
     let app = app().await;
     let account = Uuid::new_v4();
-    let erased = events::accounts::Erased { account_id: account, ..samples::accounts::erased() };
+    let erased = accounts_events::Erased { account_id: account, ..accounts_events::samples::erased() };
 
     let orders: Vec<_> = (0..40).map(|_| zoe(account)).collect();
     let adding = futures::future::join_all(orders.iter().map(|order| app.call(order)));

@@ -1,7 +1,7 @@
 //! Imports are kept for 90 days, and files that were never submitted for a day.
 
 use chrono::TimeDelta;
-use events::contacts::{GetImport, StartImport};
+use contacts_events::{GetImport, StartImport};
 use skeleton::{
     Postgres,
     testing::{TestApp, TestClock, World, eventually},

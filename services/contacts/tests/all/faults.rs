@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use events::{
-    accounts::Erased,
-    contacts::{AccountDataErased, AddContact, ContactAddedV2, ContactRemoved, GetContact, RemoveContact},
-    samples,
-};
+use accounts_events::Erased;
+use contacts_events::{AccountDataErased, AddContact, ContactAddedV2, ContactRemoved, GetContact, RemoveContact};
 use skeleton::{
     Postgres, RequestOptions,
     testing::{Fault, Links, TestApp, World, eventually},
@@ -22,7 +19,7 @@ async fn start() -> (TestApp<Postgres>, Links) {
 }
 
 fn contact(account_id: Uuid) -> AddContact {
-    AddContact { account_id, ..samples::contacts::add_contact() }
+    AddContact { account_id, ..contacts_events::samples::add_contact() }
 }
 
 #[tokio::test]
@@ -30,7 +27,7 @@ async fn while_the_database_is_silent_a_request_fails_in_time_and_an_event_waits
     let (app, links) = start().await;
     let owner = Uuid::new_v4();
     let kept = app.call(&contact(owner)).await.unwrap();
-    let erased = Erased { account_id: owner, ..samples::accounts::erased() };
+    let erased = Erased { account_id: owner, ..accounts_events::samples::erased() };
 
     links.store.fault(Fault::Timeout);
     let asked = Instant::now();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::book::{app, book, import};
-use events::contacts::{
+use contacts_events::{
     ContactAddedV2, ContactChangedV2, ImportFailed, ImportFinished, ImportProgressed, ImportViewStatus,
 };
 use skeleton::testing::test_data;

@@ -2,7 +2,7 @@
 //! are refused.
 
 use crate::book::app;
-use events::contacts::{AddContact, ChangeContact, ListContactSnapshots, SumContacts};
+use contacts_events::{AddContact, ChangeContact, ListContactSnapshots, SumContacts};
 use skeleton::{Postgres, RequestOptions, Requests, rebuild::Sum, testing::TestApp};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ fn page(after: Option<Uuid>) -> ListContactSnapshots {
 
 async fn added(app: &TestApp<Postgres>, name: &str) -> Uuid {
     let contact =
-        AddContact { account_id: Uuid::new_v4(), name: name.to_owned(), ..events::samples::contacts::add_contact() };
+        AddContact { account_id: Uuid::new_v4(), name: name.to_owned(), ..contacts_events::samples::add_contact() };
     app.call(&contact).await.unwrap().contact_id
 }
 
@@ -97,7 +97,7 @@ async fn who_keeps_no_copy_is_told_nothing_and_who_keeps_one_may_do_nothing_else
     let keeper = keeper(&app).await;
 
     let gateway = app.call(&page(None)).await.unwrap_err();
-    let adding = keeper.call(&events::samples::contacts::add_contact(), RequestOptions::default()).await.unwrap_err();
+    let adding = keeper.call(&contacts_events::samples::add_contact(), RequestOptions::default()).await.unwrap_err();
 
     assert_eq!((gateway.status, gateway.kind.as_str()), (403, "urn:kith:problem:not-for-you"));
     assert_eq!(adding.status, 403);

@@ -1,6 +1,6 @@
 //! Registering, signing in and out, and the caller's account.
 
-use events::accounts;
+use accounts_events as accounts;
 use serde::Deserialize;
 use skeleton::{
     Problem,

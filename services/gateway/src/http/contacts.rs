@@ -3,7 +3,8 @@
 use std::io;
 
 use bytes::Bytes;
-use events::contacts::{self, ExportContacts, GetContact, ListContacts, RemoveContact, Texts};
+use contacts_events as contacts;
+use contacts_events::{ExportContacts, GetContact, ListContacts, RemoveContact, Texts};
 use serde::{Deserialize, Deserializer};
 use skeleton::{
     Problem,

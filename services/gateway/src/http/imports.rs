@@ -4,7 +4,7 @@ use std::io;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes, BytesMut};
-use events::contacts::{AddImportPart, CancelImport, GetImportV2, StartImport, SubmitImport};
+use contacts_events::{AddImportPart, CancelImport, GetImportV2, StartImport, SubmitImport};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use multer::{Constraints, Multipart};
 use skeleton::{

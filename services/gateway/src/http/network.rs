@@ -1,6 +1,6 @@
 //! Distances between people, and paths of introductions.
 
-use events::network::{FindPaths, GetDegrees};
+use network_events::{FindPaths, GetDegrees};
 use skeleton::{
     Problem,
     http::{Json, Routes, group, reply},

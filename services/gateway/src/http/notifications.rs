@@ -1,6 +1,7 @@
 //! The caller's notifications and notification settings.
 
-use events::notifications::{self, GetDigest, GetPreferences, ListNotifications, MarkRead, PreferenceKind};
+use notifications_events as notifications;
+use notifications_events::{GetDigest, GetPreferences, ListNotifications, MarkRead, PreferenceKind};
 use serde::Deserialize;
 use skeleton::{
     Problem,

@@ -1,6 +1,6 @@
 //! Search in the caller's people, companies and notes.
 
-use events::search::Search;
+use search_events::Search;
 use skeleton::{
     Problem,
     http::{Json, Routes, group, reply},

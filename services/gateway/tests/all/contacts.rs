@@ -1,6 +1,6 @@
 //! The address book, the network, search and notifications, as forwarded from the services.
 
-use events::contacts::AddContact;
+use contacts_events::AddContact;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use events::{accounts, contacts, network, notifications, samples, search};
+use accounts_events as accounts;
+use contacts_events as contacts;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use network_events as network;
+use notifications_events as notifications;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use search_events as search;
 use serde_json::{Value, json};
 use skeleton::{HandlerResult, Postgres, Problem, RequestHandlers, testing::TestApp};
 use uuid::Uuid;
@@ -107,38 +111,38 @@ pub fn sign(header: &Header, claims: &Value) -> String {
 /// A stub of accounts: returns its keys, accepts every registration.
 pub fn accounts() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
-        .read(|_: accounts::GetSigningKeys, _| async { Ok(samples::accounts::signing_keys_view()) })
+        .read(|_: accounts::GetSigningKeys, _| async { Ok(accounts_events::samples::signing_keys_view()) })
         .read(|asked: accounts::RegisterAccount, _| async move {
             let accounts::RegisterAccount { email, name, .. } = asked;
-            Ok(accounts::AccountView { email, name, ..samples::accounts::account_view() })
+            Ok(accounts::AccountView { email, name, ..accounts_events::samples::account_view() })
         })
         .read(|asked: accounts::OpenSession, _| async move {
             match asked.password.as_str() {
-                "correct horse battery" => Ok(samples::accounts::session_view()),
+                "correct horse battery" => Ok(accounts_events::samples::session_view()),
                 _ => Err(Problem::new(401, "wrong-credentials", "the address or the password is wrong").into()),
             }
         })
-        .read(|_: accounts::RefreshSession, _| async { Ok(samples::accounts::session_view()) })
+        .read(|_: accounts::RefreshSession, _| async { Ok(accounts_events::samples::session_view()) })
         .read(|asked: accounts::GetAccount, _| async move {
             let accounts::GetAccount { account_id } = asked;
-            Ok(accounts::AccountView { account_id, ..samples::accounts::account_view() })
+            Ok(accounts::AccountView { account_id, ..accounts_events::samples::account_view() })
         })
         .read(|asked: accounts::ChangeAccount, _| async move {
-            let view = samples::accounts::account_view();
+            let view = accounts_events::samples::account_view();
             let name = asked.name.unwrap_or(view.name.clone());
             Ok(accounts::AccountView { name, ..view })
         })
         .read(|_: accounts::CloseSession, _| async { Ok(()) })
-        .read(|_: accounts::EraseAccountV2, _| async { Ok(samples::accounts::erasure_begun()) })
+        .read(|_: accounts::EraseAccountV2, _| async { Ok(accounts_events::samples::erasure_begun()) })
         .read(|asked: accounts::GetErasure, _| async move {
-            Ok(accounts::ErasureView { receipt_id: asked.receipt_id, ..samples::accounts::erasure_view() })
+            Ok(accounts::ErasureView { receipt_id: asked.receipt_id, ..accounts_events::samples::erasure_view() })
         })
 }
 
 /// A stub of contacts: has one contact of one owner, and records the contacts it is asked to add.
 pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> RequestHandlers<Postgres> {
     let view = move |asked: Uuid, contact_id: Uuid| -> HandlerResult<contacts::ContactView> {
-        let contact = contacts::ContactView { contact_id, owner_id: owner, ..samples::contacts::contact_view() };
+        let contact = contacts::ContactView { contact_id, owner_id: owner, ..contacts_events::samples::contact_view() };
         if asked == owner { Ok(contact) } else { Err(Problem::not_found("contact").into()) }
     };
     RequestHandlers::new()
@@ -147,20 +151,28 @@ pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> RequestHa
         .read(
             move |asked: contacts::RemoveContact, _| async move { view(asked.account_id, asked.contact_id).map(drop) },
         )
-        .read(|_: contacts::ListContacts, _| async { Ok(samples::contacts::contact_page()) })
+        .read(|_: contacts::ListContacts, _| async { Ok(contacts_events::samples::contact_page()) })
         .read(move |asked: contacts::AddContact, _| {
             let name = asked.name.clone();
             added.lock().unwrap().push(asked);
             async move {
-                Ok(contacts::ContactView { name, contact_id: Uuid::new_v4(), ..samples::contacts::contact_view() })
+                Ok(contacts::ContactView {
+                    name,
+                    contact_id: Uuid::new_v4(),
+                    ..contacts_events::samples::contact_view()
+                })
             }
         })
         .read(|asked: contacts::GetImportV2, _| async move {
-            Ok(contacts::ImportViewV2 { import_id: asked.import_id, ..samples::contacts::import_view_v2() })
+            Ok(contacts::ImportViewV2 { import_id: asked.import_id, ..contacts_events::samples::import_view_v2() })
         })
         .read(|asked: contacts::CancelImport, _| async move {
             let status = contacts::ImportViewV2Status::Cancelled;
-            Ok(contacts::ImportViewV2 { import_id: asked.import_id, status, ..samples::contacts::import_view_v2() })
+            Ok(contacts::ImportViewV2 {
+                import_id: asked.import_id,
+                status,
+                ..contacts_events::samples::import_view_v2()
+            })
         })
         .read(|asked: contacts::ExportContacts, _| async move {
             let vcards = |name: &str| format!("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:{name}\r\nEND:VCARD\r\n");
@@ -175,11 +187,11 @@ pub fn contacts_of(owner: Uuid, added: Heard<contacts::AddContact>) -> RequestHa
 
 /// A stub of network: returns the samples.
 pub fn network() -> RequestHandlers<Postgres> {
-    RequestHandlers::new().read(|_: network::GetDegrees, _| async { Ok(samples::network::degrees_view()) }).read(
+    RequestHandlers::new().read(|_: network::GetDegrees, _| async { Ok(network_events::samples::degrees_view()) }).read(
         |asked: network::FindPaths, _| async move {
             match asked.to.as_str() {
                 "nobody" => Err(Problem::not_found("path").into()),
-                _ => Ok(samples::network::paths_view()),
+                _ => Ok(network_events::samples::paths_view()),
             }
         },
     )
@@ -189,20 +201,20 @@ pub fn network() -> RequestHandlers<Postgres> {
 pub fn search(asked: Heard<search::Search>) -> RequestHandlers<Postgres> {
     RequestHandlers::new().read(move |question: search::Search, _| {
         asked.lock().unwrap().push(question);
-        async { Ok(samples::search::search_results()) }
+        async { Ok(search_events::samples::search_results()) }
     })
 }
 
 /// A stub of notifications: returns the samples.
 pub fn notifications() -> RequestHandlers<Postgres> {
     RequestHandlers::new()
-        .read(|_: notifications::ListNotifications, _| async { Ok(samples::notifications::notification_page()) })
+        .read(|_: notifications::ListNotifications, _| async { Ok(notifications_events::samples::notification_page()) })
         .read(|_: notifications::MarkRead, _| async { Ok(()) })
-        .read(|_: notifications::GetPreferences, _| async { Ok(samples::notifications::preferences_view()) })
+        .read(|_: notifications::GetPreferences, _| async { Ok(notifications_events::samples::preferences_view()) })
         .read(|asked: notifications::ChangePreferences, _| async move {
             Ok(notifications::PreferencesView { items: asked.items })
         })
-        .read(|_: notifications::GetDigest, _| async { Ok(samples::notifications::digest_view()) })
+        .read(|_: notifications::GetDigest, _| async { Ok(notifications_events::samples::digest_view()) })
         .read(|asked: notifications::ChooseDigest, _| async move {
             Ok(notifications::DigestView { wanted: asked.wanted })
         })

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use events::{accounts::Erased, contacts::AddContact, samples};
+use accounts_events::Erased;
+use contacts_events::AddContact;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -132,7 +133,10 @@ async fn after_trouble_the_same_order_is_given_again_under_the_same_id() {
     let member = Member::new();
     let failed = told(add(&gateway, &member, "k1", "Zoë").await).await;
     let once = RequestHandlers::new().write(|_: AddContact, _: &mut skeleton::store::postgres::Tx| async {
-        Ok(events::contacts::ContactView { contact_id: uuid::Uuid::new_v4(), ..samples::contacts::contact_view() })
+        Ok(contacts_events::ContactView {
+            contact_id: uuid::Uuid::new_v4(),
+            ..contacts_events::samples::contact_view()
+        })
     });
     gateway.app.answered_by("contacts", once).await;
 
@@ -192,7 +196,7 @@ async fn of_an_erased_account_its_registration_is_forgotten_too() {
     let stored = async || gateway.app.parts().store.query("select 1 from idempotency_keys", &[]).await.unwrap().len();
     assert_eq!((status, stored().await), (201, 1));
 
-    gateway.app.receives(&Erased { account_id, ..samples::accounts::erased() }).await;
+    gateway.app.receives(&Erased { account_id, ..accounts_events::samples::erased() }).await;
 
     assert_eq!(stored().await, 0);
     gateway.app.finish().await;
@@ -205,7 +209,7 @@ fn slow(come: Arc<Semaphore>, go: Arc<Semaphore>) -> RequestHandlers<Postgres> {
         async move {
             come.add_permits(1);
             go.acquire().await.map_err(skeleton::Failure::bug)?.forget();
-            Ok(samples::contacts::contact_view())
+            Ok(contacts_events::samples::contact_view())
         }
     })
 }

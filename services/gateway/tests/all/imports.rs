@@ -3,10 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use events::{
-    contacts::{AddImportPart, ImportView, StartImport, SubmitImport},
-    samples,
-};
+use contacts_events::{AddImportPart, ImportView, StartImport, SubmitImport};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use skeleton::{Postgres, Problem, RequestHandlers};
@@ -29,7 +26,7 @@ struct Received {
 
 fn taking(received: Arc<Mutex<Received>>, import_id: Uuid) -> RequestHandlers<Postgres> {
     let (starting, adding, submitting) = (received.clone(), received.clone(), received);
-    let view = move || ImportView { import_id, ..samples::contacts::import_view() };
+    let view = move || ImportView { import_id, ..contacts_events::samples::import_view() };
     RequestHandlers::new()
         .read(move |asked: StartImport, _| {
             starting.lock().unwrap().started.push(asked);

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use events::{
-    contacts::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted},
-    network::IdentityLinked,
-    notifications::{Delivered, DeliveredChannel},
-    samples,
-};
+use contacts_events::{ImportCancelled, ImportFailed, ImportFinished, ImportProgressed, ImportStarted};
+use network_events::IdentityLinked;
+use notifications_events::{Delivered, DeliveredChannel};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use skeleton::testing::TIMEOUT;
@@ -93,11 +90,19 @@ impl Stream {
 }
 
 fn delivered(member: &Member) -> Delivered {
-    Delivered { account_id: member.account_id, notification_id: Uuid::new_v4(), ..samples::notifications::delivered() }
+    Delivered {
+        account_id: member.account_id,
+        notification_id: Uuid::new_v4(),
+        ..notifications_events::samples::delivered()
+    }
 }
 
 fn linked(member: &Member) -> IdentityLinked {
-    IdentityLinked { owner_id: member.account_id, contact_id: Uuid::new_v4(), ..samples::network::identity_linked() }
+    IdentityLinked {
+        owner_id: member.account_id,
+        contact_id: Uuid::new_v4(),
+        ..network_events::samples::identity_linked()
+    }
 }
 
 #[tokio::test]
@@ -105,7 +110,7 @@ async fn a_browser_is_told_that_an_import_was_cancelled_and_what_is_in() {
     let gateway = Gateway::start().await;
     let member = Member::new();
     let mut stream = Stream::open(&gateway, &member, None).await;
-    let cancelled = ImportCancelled { account_id: member.account_id, ..samples::contacts::import_cancelled() };
+    let cancelled = ImportCancelled { account_id: member.account_id, ..contacts_events::samples::import_cancelled() };
 
     gateway.app.receives(&cancelled).await;
 
@@ -127,7 +132,7 @@ async fn a_browser_is_told_what_happens_to_its_account_and_to_no_other() {
     let mut stream = Stream::open(&gateway, &member, None).await;
 
     gateway.app.receives(&delivered(&other)).await;
-    let started = ImportStarted { account_id, import_id, ..samples::contacts::import_started() };
+    let started = ImportStarted { account_id, import_id, ..contacts_events::samples::import_started() };
     gateway.app.receives(&started).await;
     let import = stream.next().await;
     let notification = delivered(&member);
@@ -192,7 +197,7 @@ async fn of_one_import_and_of_the_network_only_the_newest_is_kept() {
     let member = Member::new();
     let (account_id, import_id) = (member.account_id, Uuid::new_v4());
     let progressed =
-        |added| ImportProgressed { account_id, import_id, added, ..samples::contacts::import_progressed() };
+        |added| ImportProgressed { account_id, import_id, added, ..contacts_events::samples::import_progressed() };
     let begin = Stream::open(&gateway, &member, None).await.last_id;
     let first = gateway.app.world().envelope_for(&progressed(10));
     gateway.app.receives_in(&progressed(10), &first).await;
@@ -200,7 +205,10 @@ async fn of_one_import_and_of_the_network_only_the_newest_is_kept() {
         gateway.app.receives(&linked(&member)).await;
         gateway.app.receives(&progressed(added)).await;
     }
-    gateway.app.receives(&ImportFinished { account_id, import_id, ..samples::contacts::import_finished() }).await;
+    gateway
+        .app
+        .receives(&ImportFinished { account_id, import_id, ..contacts_events::samples::import_finished() })
+        .await;
 
     let late = gateway.app.receives_in(&progressed(10), &first).await;
     gateway.app.receives(&delivered(&member)).await;
@@ -221,7 +229,7 @@ async fn a_failed_import_says_why_and_mail_is_not_told() {
     let mut stream = Stream::open(&gateway, &member, None).await;
 
     gateway.app.receives(&Delivered { channel: DeliveredChannel::Email, ..delivered(&member) }).await;
-    let failed = ImportFailed { account_id: member.account_id, ..samples::contacts::import_failed() };
+    let failed = ImportFailed { account_id: member.account_id, ..contacts_events::samples::import_failed() };
     gateway.app.receives(&failed).await;
     let import = stream.next().await;
 
@@ -276,11 +284,11 @@ async fn a_stream_ends_with_its_session_and_with_its_token() {
     };
 
     short.read_to_end().await;
-    let ended = events::accounts::SessionEnded {
+    let ended = accounts_events::SessionEnded {
         account_id: member.account_id,
         session_id: member.session_id,
         tokens_expire_at: chrono::Utc::now() + chrono::TimeDelta::minutes(15),
-        ..samples::accounts::session_ended()
+        ..accounts_events::samples::session_ended()
     };
     gateway.app.receives(&ended).await;
 

@@ -5,14 +5,11 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use accounts_events::{Erased, GetSigningKeys, SessionEnded, SigningKeysView};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{TimeDelta, Utc};
-use events::{
-    Envelope,
-    accounts::{Erased, GetSigningKeys, SessionEnded, SigningKeysView},
-    gateway::AccountDataErased,
-    samples,
-};
+use events::Envelope;
+use gateway_events::AccountDataErased;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -49,7 +46,7 @@ async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
         change(&mut header);
         sign(&header, &member.claims())
     };
-    let public_key = samples::accounts::signing_keys_view().keys.remove(0).x;
+    let public_key = accounts_events::samples::signing_keys_view().keys.remove(0).x;
     let hs256 = Header { alg: Algorithm::HS256, ..header() };
     let hs256_with = |secret: &[u8]| encode(&hs256, &member.claims(), &EncodingKey::from_secret(secret)).unwrap();
     let good = member.token();
@@ -137,7 +134,7 @@ async fn unknown_keys_are_asked_for_but_not_each_time() {
     let counted = asked.clone();
     let keys = RequestHandlers::new().read(move |_: GetSigningKeys, _| {
         counted.fetch_add(1, Ordering::Relaxed);
-        async { Ok(samples::accounts::signing_keys_view()) }
+        async { Ok(accounts_events::samples::signing_keys_view()) }
     });
     let gateway = Gateway::start_with(&[], keys).await;
     let unknown = Header { kid: Some("another".to_owned()), ..header() };
@@ -214,7 +211,10 @@ async fn an_erased_account_is_refused_on_all_devices_and_nothing_of_it_is_kept()
     let gateway = Gateway::start().await;
     let member = Member::new();
     let account_id = member.account_id;
-    gateway.app.receives(&events::contacts::ImportStarted { account_id, ..samples::contacts::import_started() }).await;
+    gateway
+        .app
+        .receives(&contacts_events::ImportStarted { account_id, ..contacts_events::samples::import_started() })
+        .await;
 
     let erased = Erased { account_id, erased_at: Utc::now() };
     gateway.app.receives(&erased).await;
@@ -342,6 +342,6 @@ fn ended(member: &Member) -> SessionEnded {
         account_id: member.account_id,
         session_id: member.session_id,
         tokens_expire_at: Utc::now() + TimeDelta::minutes(15),
-        ..samples::accounts::session_ended()
+        ..accounts_events::samples::session_ended()
     }
 }

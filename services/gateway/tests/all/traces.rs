@@ -1,7 +1,7 @@
 //! A failure can be traced from the response to the service that failed.
 
 use crate::gateway::{Gateway, told};
-use events::accounts::{GetSigningKeys, OpenSession, SessionView};
+use accounts_events::{GetSigningKeys, OpenSession, SessionView};
 use reqwest::Method;
 use serde_json::{Value, json};
 use skeleton::{Failure, RequestHandlers, testing::Logs};
@@ -13,7 +13,7 @@ const PASSWORD: &str = "a password that is never logged";
 async fn failed_sign_in(fail: fn() -> Failure) -> (Value, String, Vec<Value>) {
     let logs = Logs::captured();
     let accounts = RequestHandlers::new()
-        .read(|_: GetSigningKeys, _| async { Ok(events::samples::accounts::signing_keys_view()) })
+        .read(|_: GetSigningKeys, _| async { Ok(accounts_events::samples::signing_keys_view()) })
         .read(move |_: OpenSession, _| async move { Err::<SessionView, _>(fail()) });
     let gateway = Gateway::start_with(&[], accounts).await;
 

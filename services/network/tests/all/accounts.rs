@@ -1,10 +1,8 @@
 //! Accounts are created, changed and erased; their persons follow.
 
 use crate::people::*;
-use events::{
-    accounts::ProfileChanged,
-    network::{AccountDataErased, IdentityLinked},
-};
+use accounts_events::ProfileChanged;
+use network_events::{AccountDataErased, IdentityLinked};
 
 #[tokio::test]
 async fn who_joins_is_the_person_others_have_already_and_they_are_told() {

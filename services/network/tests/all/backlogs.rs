@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::people::*;
-use events::{
-    accounts::{Erased, Registered},
-    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved},
-};
+use accounts_events::{Erased, Registered};
+use contacts_events::{ContactAddedV2, ContactChangedV2, ContactRemoved};
 use skeleton::{
     Neo4j,
     store::{Filter, Store, Transaction, neo4j::query},

@@ -1,7 +1,7 @@
 //! Contacts are added, changed and removed; the ties follow.
 
 use crate::people::*;
-use events::network::IdentityLinked;
+use network_events::IdentityLinked;
 
 #[tokio::test]
 async fn a_contact_nobody_knows_makes_a_person_and_a_tie() {
@@ -165,7 +165,7 @@ async fn a_contact_that_changes_its_name_only_is_not_linked_again() {
     let app = start().await;
     let [ada] = members(&app, ["Ada"]).await;
     let contact = lists(&app, &ada, "Zoe").await;
-    let renamed = events::contacts::ContactChangedV2 { name: called("Zoë"), ..changed(&contact, &["Zoe"]) };
+    let renamed = contacts_events::ContactChangedV2 { name: called("Zoë"), ..changed(&contact, &["Zoe"]) };
     let envelope = app.world().envelope_for(&renamed);
 
     app.receives_in(&renamed, &envelope).await;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use crate::people::*;
-use events::accounts::Registered;
+use accounts_events::Registered;
 use futures::future::join_all;
 use serde_json::Value;
 use skeleton::{Neo4j, testing::TestApp, testing::test_data};
@@ -56,7 +56,7 @@ async fn load(app: &TestApp<Neo4j>, ties: &[(String, String)]) -> HashMap<String
     }
     for some in ties.chunks(256) {
         join_all(some.iter().map(async |(one, other)| {
-            let contact = events::contacts::ContactAddedV2 {
+            let contact = contacts_events::ContactAddedV2 {
                 emails: vec![members[other].email.clone()],
                 ..added(&members[one], &[])
             };

@@ -1,7 +1,8 @@
 //! Paths from a member to a person, and what they show of the people on them.
 
 use crate::people::*;
-use events::{accounts::ProfileChanged, network::PathsView};
+use accounts_events::ProfileChanged;
+use network_events::PathsView;
 use uuid::Uuid;
 
 fn names(view: &PathsView) -> Vec<Option<&str>> {

@@ -6,15 +6,14 @@ use std::{
 };
 
 use crate::people::*;
-use events::{
-    accounts::{
-        AccountSnapshot, AccountSnapshots, AccountsSum, Erased, ListAccountSnapshots, ProfileChanged, Registered,
-        SumAccounts,
-    },
-    contacts::{ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
-    network::IdentityLinked,
-    samples,
+use accounts_events::{
+    AccountSnapshot, AccountSnapshots, AccountsSum, Erased, ListAccountSnapshots, ProfileChanged, Registered,
+    SumAccounts,
 };
+use contacts_events::{
+    ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts,
+};
+use network_events::IdentityLinked;
 use skeleton::{
     Neo4j, RequestHandlers,
     rebuild::{Found, Slice, Sum},
@@ -228,7 +227,7 @@ async fn what_cannot_be_rebuilt_is_named_and_everything_else_is_rebuilt() {
     let members = members(&app, ["Ada", "Bob"]).await;
     let theirs = added(&members[0], &["Cyd"]);
     let stray = added(&members[1], &["Dee"]);
-    app.receives(&Erased { account_id: members[1].account_id, ..samples::accounts::erased() }).await;
+    app.receives(&Erased { account_id: members[1].account_id, ..accounts_events::samples::erased() }).await;
     let owners = Owners::of(&app, &members[..1], &[theirs.clone(), stray.clone()]).await;
     damage(&app, "MATCH (contact:Contact) DETACH DELETE contact").await;
 

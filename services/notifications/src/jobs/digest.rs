@@ -1,7 +1,7 @@
 //! The digest: a scheduled mail about unread notifications, to members who want it.
 
-use ::events::notifications::{ChooseDigest, DigestView, GatherDigests, GetDigest, MailDigest};
 use chrono::TimeDelta;
+use notifications_events::{ChooseDigest, DigestView, GatherDigests, GetDigest, MailDigest};
 use skeleton::{
     Failure, HandlerResult, Missed, Postgres, Progress, Publish, ReadContext, Schedules, mail::Mailer,
     store::postgres::Tx,

@@ -1,11 +1,8 @@
 //! The digest: one mail about unread notifications, to members who want it.
 
+use accounts_events::Erased;
 use chrono::TimeDelta;
-use events::{
-    accounts::Erased,
-    notifications::{ChooseDigest, GetDigest, ListNotifications, MarkRead},
-    samples,
-};
+use notifications_events::{ChooseDigest, GetDigest, ListNotifications, MarkRead};
 use skeleton::{
     Postgres,
     testing::{SmtpSink, TestApp, TestClock, World, eventually},
@@ -119,7 +116,7 @@ async fn who_wants_none_has_read_all_or_is_gone_gets_none() {
     let feed = ListNotifications { account_id: reader, cursor: None, limit: None };
     let read = weekend.app.call(&feed).await.unwrap().items[0].notification_id;
     weekend.app.call(&MarkRead { account_id: reader, notification_id: read }).await.unwrap();
-    weekend.app.receives(&Erased { account_id: gone, ..samples::accounts::erased() }).await;
+    weekend.app.receives(&Erased { account_id: gone, ..accounts_events::samples::erased() }).await;
 
     weekend.monday();
 

@@ -1,7 +1,7 @@
 //! Notifications are kept for 90 days.
 
 use chrono::TimeDelta;
-use events::notifications::ListNotifications;
+use notifications_events::ListNotifications;
 use skeleton::testing::{SmtpSink, TestClock, World, eventually};
 use uuid::Uuid;
 

@@ -1,10 +1,9 @@
 //! Mail is sent by SMTP: once, to the newest address, and only if the member wants it.
 
 use crate::common::{Scene, added, import_finished, joined, registered, signed_in, start, start_without_member};
-use events::{
-    accounts::Erased,
-    notifications::{ChangePreferences, Delivered, DeliveredChannel, Failed, Preference, PreferenceKind, SendMail},
-    samples,
+use accounts_events::Erased;
+use notifications_events::{
+    ChangePreferences, Delivered, DeliveredChannel, Failed, Preference, PreferenceKind, SendMail,
 };
 use skeleton::testing::eventually;
 use uuid::Uuid;
@@ -125,7 +124,7 @@ async fn a_mail_refused_for_now_is_sent_later() {
 #[tokio::test]
 async fn mail_for_an_erased_account_is_not_sent() {
     let scene = start().await;
-    scene.app.receives(&Erased { account_id: scene.member, ..samples::accounts::erased() }).await;
+    scene.app.receives(&Erased { account_id: scene.member, ..accounts_events::samples::erased() }).await;
     let job = SendMail { notification_id: Uuid::new_v4(), account_id: scene.member };
     let mut endings = scene.app.parts().service.endings();
 

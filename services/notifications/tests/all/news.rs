@@ -3,13 +3,10 @@
 use crate::common::{
     Scene, added, called, import_failed, import_finished, joined, registered, signed_in, start, start_without_member,
 };
-use events::{
-    accounts::{Erased, ProfileChanged},
-    contacts::{ContactChangedV2, ContactRemoved},
-    network::IdentityLinked,
-    notifications::{AccountDataErased, Delivered, DeliveredChannel, DeliveredKind},
-    samples,
-};
+use accounts_events::{Erased, ProfileChanged};
+use contacts_events::{ContactChangedV2, ContactRemoved};
+use network_events::IdentityLinked;
+use notifications_events::{AccountDataErased, Delivered, DeliveredChannel, DeliveredKind};
 use skeleton::testing::eventually;
 use uuid::Uuid;
 
@@ -81,7 +78,7 @@ async fn someone_imported_who_joins_is_told_once_by_their_newest_name() {
         contact_id: contact.contact_id,
         owner_id: scene.member,
         name: called("Zoe Miller"),
-        ..samples::contacts::contact_changed_v2()
+        ..contacts_events::samples::contact_changed_v2()
     };
     let linked = joined(contact.contact_id, scene.member);
 
@@ -115,7 +112,7 @@ async fn a_removed_contact_is_not_told_of_even_where_its_adding_comes_late() {
     let removed = ContactRemoved {
         contact_id: contact.contact_id,
         owner_id: scene.member,
-        ..samples::contacts::contact_removed()
+        ..contacts_events::samples::contact_removed()
     };
 
     scene.app.receives_as(&removed, 2).await;
@@ -161,7 +158,7 @@ async fn an_older_profile_does_not_undo_a_newer_one() {
     let changed = |email: &str| ProfileChanged {
         account_id: scene.member,
         email: email.to_owned(),
-        ..samples::accounts::profile_changed()
+        ..accounts_events::samples::profile_changed()
     };
 
     scene.app.receives_as(&changed("new@example.org"), 3).await;
@@ -179,7 +176,7 @@ async fn of_an_erased_account_nothing_is_kept_and_what_comes_late_is_dropped() {
     let contact = added(scene.member, "Zoe");
     scene.app.receives(&contact).await;
     scene.app.receives(&import_finished(scene.member)).await;
-    let erased = Erased { account_id: scene.member, ..samples::accounts::erased() };
+    let erased = Erased { account_id: scene.member, ..accounts_events::samples::erased() };
 
     scene.app.receives(&erased).await;
     scene.app.receives(&erased).await;
@@ -201,7 +198,7 @@ async fn erasing_an_account_never_heard_of_keeps_others_out_of_harm() {
     let scene = start().await;
     scene.app.receives(&import_finished(scene.member)).await;
 
-    scene.app.receives(&Erased { account_id: Uuid::new_v4(), ..samples::accounts::erased() }).await;
+    scene.app.receives(&Erased { account_id: Uuid::new_v4(), ..accounts_events::samples::erased() }).await;
 
     assert_eq!(scene.titles().await.len(), 1);
     scene.app.finish().await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use events::notifications::{Delivered, DeliveredChannel};
+use notifications_events::{Delivered, DeliveredChannel};
 use skeleton::testing::{SmtpSink, eventually};
 
 use crate::common::{Scene, registered, signed_in, start_with};

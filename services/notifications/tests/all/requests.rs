@@ -1,7 +1,7 @@
 //! Members read their feed and choose their notifications.
 
 use crate::common::{import_finished, signed_in, start};
-use events::notifications::{
+use notifications_events::{
     ChangePreferences, GetPreferences, ListNotifications, MarkRead, Preference, PreferenceKind,
 };
 use skeleton::RequestOptions;

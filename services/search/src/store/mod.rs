@@ -2,7 +2,7 @@
 
 mod questions;
 
-use events::contacts::ContactSnapshot;
+use contacts_events::ContactSnapshot;
 use serde::{Deserialize, Serialize};
 use skeleton::{
     Elasticsearch, HandlerResult, Index, StoreError,

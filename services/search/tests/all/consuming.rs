@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{changed, contact, finds, finds_in_the_end, people, removed, start, working};
-use events::{accounts::Erased, contacts::ContactAddedV2, samples, search::AccountDataErased};
+use accounts_events::Erased;
+use contacts_events::ContactAddedV2;
+use search_events::AccountDataErased;
 use skeleton::store::State;
 use uuid::Uuid;
 
 fn erased(owner: Uuid) -> Erased {
-    Erased { account_id: owner, ..samples::accounts::erased() }
+    Erased { account_id: owner, ..accounts_events::samples::erased() }
 }
 
 #[tokio::test]

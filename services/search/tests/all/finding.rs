@@ -1,10 +1,8 @@
 //! What a search finds, how results are shown, and in which order.
 
 use crate::common::{companies, contact, filled_with, finds, people, question, start, titles, working};
-use events::{
-    contacts::ContactAddedV2,
-    search::{FoundKind, Search, SearchKind},
-};
+use contacts_events::ContactAddedV2;
+use search_events::{FoundKind, Search, SearchKind};
 use uuid::Uuid;
 
 fn at(owner: Uuid, name: &str, company: &str, title: &str) -> ContactAddedV2 {

@@ -3,10 +3,8 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use crate::common::{App, contact, filled_with, question, start, working};
-use events::{
-    contacts::ContactAddedV2,
-    search::{Search, SearchKind},
-};
+use contacts_events::ContactAddedV2;
+use search_events::{Search, SearchKind};
 use skeleton::testing::test_data;
 use uuid::Uuid;
 

@@ -7,10 +7,9 @@ use std::{
 };
 
 use crate::common::{App, changed, contact, filled_with, people, removed, start};
-use events::{
-    accounts::Erased,
-    contacts::{ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts},
-    samples,
+use accounts_events::Erased;
+use contacts_events::{
+    ContactAddedV2, ContactSnapshot, ContactSnapshots, ContactsSum, ListContactSnapshots, SumContacts,
 };
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -197,7 +196,7 @@ async fn contacts_that_change_while_the_index_is_made_are_found_as_they_are_in_t
             }
         }
         books.take_out(&theirs);
-        app.receives(&Erased { account_id: leaving, ..samples::accounts::erased() }).await;
+        app.receives(&Erased { account_id: leaving, ..accounts_events::samples::erased() }).await;
     };
     let (rebuilt, ()) = tokio::join!(app.rebuild(search::service(), RebuildOptions::default()), changing);
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use chrono::{SubsecRound, TimeDelta, Utc};
-use events::{contacts::ContactRemoved, samples};
+use contacts_events::ContactRemoved;
 use skeleton::{
     Elasticsearch, Environment, Neo4j, Postgres, Publish, ServiceContext, Settings,
     messaging::order::SequencePosition,
@@ -91,7 +91,7 @@ async fn on_server<S: TestStore>(open: impl Fn(&Settings) -> S) -> Bench<S> {
 
 /// An event about this subject.
 pub fn removed(contact_id: Uuid) -> ContactRemoved {
-    ContactRemoved { contact_id, ..samples::contacts::contact_removed() }
+    ContactRemoved { contact_id, ..contacts_events::samples::contact_removed() }
 }
 
 /// The sequences of a subject, in outbox order.

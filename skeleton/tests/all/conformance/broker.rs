@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use events::{Envelope, Message, contacts::ContactRemoved, samples};
+use contacts_events::ContactRemoved;
+use events::{Envelope, Message};
 use skeleton::{
     Environment,
     messaging::{
@@ -107,7 +108,7 @@ on_each_broker! {
 /// A message that carries a number.
 fn numbered(number: i64) -> Outgoing {
     let environment = Environment::system();
-    let event = ContactRemoved { contact_id: Uuid::nil(), ..samples::contacts::contact_removed() };
+    let event = ContactRemoved { contact_id: Uuid::nil(), ..contacts_events::samples::contact_removed() };
     let envelope = Envelope {
         id: environment.new_message_id(),
         name: ContactRemoved::NAME.to_owned(),

@@ -2,7 +2,7 @@
 //! sent when due.
 
 use chrono::{TimeDelta, Utc};
-use events::contacts::{ContactRemoved, ImportFile};
+use contacts_events::{ContactRemoved, ImportFile};
 use skeleton::{
     Publish,
     store::{Delay, Delays, Outbox, OutboxRow, Store, Transaction},

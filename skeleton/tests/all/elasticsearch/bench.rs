@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use events::{Envelope, samples};
+use events::Envelope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skeleton::{
@@ -153,7 +153,7 @@ impl skeleton::Rng for Same {
 
 /// An envelope with this sequence.
 pub fn envelope(sequence: Option<i64>) -> Envelope {
-    let event = samples::contacts::contact_added();
+    let event = contacts_events::samples::contact_added();
     Envelope {
         id: Uuid::new_v4(),
         name: "contacts.contact-added.v1".to_owned(),

@@ -1,6 +1,7 @@
 //! A confirmation is published once a message is handled: after the writes, at least once, under the same id.
 
-use events::{accounts::Erased, samples, search::AccountDataErased};
+use accounts_events::Erased;
+use search_events::AccountDataErased;
 use serde_json::json;
 use skeleton::{
     Elasticsearch, HandlerResult, Index, Service, Subscriptions,
@@ -43,7 +44,7 @@ async fn ids(app: &TestApp<Elasticsearch>, count: usize) -> Vec<Uuid> {
 #[tokio::test]
 async fn an_erasure_is_confirmed_with_what_it_removed_and_a_repeat_is_the_same_event() {
     let app = TestApp::start(service(), &[]).await;
-    let erased = Erased { account_id: Uuid::new_v4(), ..samples::accounts::erased() };
+    let erased = Erased { account_id: Uuid::new_v4(), ..accounts_events::samples::erased() };
     put(&app, erased.account_id, 7).await;
     let envelope = app.world().envelope_for(&erased);
 

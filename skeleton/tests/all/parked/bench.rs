@@ -44,7 +44,7 @@ impl<S: TestStore> Bench<S> {
 
 /// The data of a message as it should be, and as it is parked.
 pub fn data() -> Value {
-    let mut data = json!(events::samples::contacts::contact_added_v2());
+    let mut data = json!(contacts_events::samples::contact_added_v2());
     data["emails"] = json!(["zoe@example.org"]);
     data
 }

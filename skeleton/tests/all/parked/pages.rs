@@ -42,7 +42,7 @@ impl Desk {
 
     /// Parks a message that the service can handle once its account has an id.
     async fn park_account(&self) -> SetAside {
-        let registered = events::samples::accounts::registered();
+        let registered = accounts_events::samples::registered();
         let envelope = self.app.world().envelope_for(&registered);
         let mut data = serde_json::json!(registered);
         data["account_id"] = "none".into();

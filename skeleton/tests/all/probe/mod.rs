@@ -1,9 +1,7 @@
 //! A small service for the tests: it counts contacts, and links each once.
 
-use events::{
-    accounts::Registered,
-    contacts::{ChangeContact, ContactRemoved, ContactView, GetContact, ImportFile},
-};
+use accounts_events::Registered;
+use contacts_events::{ChangeContact, ContactRemoved, ContactView, GetContact, ImportFile};
 use skeleton::{
     Failure, HandlerResult, Jobs, Postgres, Problem, Progress, Publish, ReadContext, RequestHandlers, Service,
     Subscriptions, store::postgres::Tx,
@@ -40,13 +38,13 @@ async fn on_registered(added: Registered, tx: &mut Tx) -> HandlerResult {
 async fn get_contact(asked: GetContact, store: ReadContext<Postgres>) -> HandlerResult<ContactView> {
     let row = store.query_opt("select times from effects where contact_id = $1", &[&asked.contact_id]).await?;
     let times: i32 = row.ok_or_else(|| Problem::not_found("contact"))?.get(0);
-    Ok(ContactView { name: times.to_string(), ..events::samples::contacts::contact_view() })
+    Ok(ContactView { name: times.to_string(), ..contacts_events::samples::contact_view() })
 }
 
 async fn change_contact(asked: ChangeContact, tx: &mut Tx) -> HandlerResult<ContactView> {
     let sql = "insert into effects as e (contact_id, times) values ($1, 1) on conflict (contact_id) do update set times = e.times + 1 returning times";
     let times: i32 = tx.query_one(sql, &[&asked.contact_id]).await?.get(0);
-    Ok(ContactView { name: times.to_string(), ..events::samples::contacts::contact_view() })
+    Ok(ContactView { name: times.to_string(), ..contacts_events::samples::contact_view() })
 }
 
 /// Ten steps.

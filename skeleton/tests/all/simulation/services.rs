@@ -2,15 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use events::{
-    Message,
-    contacts::{
-        ContactChangedV2, ContactRemoved, ImportCancelled, ImportFailed, ImportFile, ImportFinished, ImportProgressed,
-        ImportStarted,
-    },
-    network::IdentityLinked,
-    samples,
+use contacts_events::{
+    ContactChangedV2, ContactRemoved, ImportCancelled, ImportFailed, ImportFile, ImportFinished, ImportProgressed,
+    ImportStarted,
 };
+use events::Message;
+use network_events::IdentityLinked;
 use skeleton::{
     Delay, Failure, HandlerResult, Problem, Publish, StoreError, Subscriptions,
     messaging::handlers::{Binding, Boxed, ByName},
@@ -121,7 +118,7 @@ async fn act(handler: &'static str, mood: Mood, tx: &mut Tx) -> HandlerResult {
 }
 
 async fn on_removed(removed: ContactRemoved, tx: &mut Tx) -> HandlerResult {
-    tx.publish(IdentityLinked { contact_id: removed.contact_id, ..samples::network::identity_linked() })?;
+    tx.publish(IdentityLinked { contact_id: removed.contact_id, ..network_events::samples::identity_linked() })?;
     act("on_removed", Mood::of(removed.owner_id), tx).await
 }
 
@@ -190,18 +187,22 @@ impl Wish {
         match self {
             Self::Remove { contact, mood } => {
                 let (contact_id, owner_id) = (subject(contact), mood.owner());
-                tx.publish(ContactRemoved { contact_id, owner_id, ..samples::contacts::contact_removed() })
+                tx.publish(ContactRemoved { contact_id, owner_id, ..contacts_events::samples::contact_removed() })
             }
             Self::Change { contact, mood, times } => {
                 for _ in 0..times {
                     let (contact_id, owner_id) = (subject(contact), mood.owner());
-                    tx.publish(ContactChangedV2 { contact_id, owner_id, ..samples::contacts::contact_changed_v2() })?;
+                    tx.publish(ContactChangedV2 {
+                        contact_id,
+                        owner_id,
+                        ..contacts_events::samples::contact_changed_v2()
+                    })?;
                 }
                 Ok(())
             }
             Self::Progress { import, mood } => {
                 let (import_id, account_id) = (subject(import), mood.owner());
-                tx.publish(ImportProgressed { import_id, account_id, ..samples::contacts::import_progressed() })
+                tx.publish(ImportProgressed { import_id, account_id, ..contacts_events::samples::import_progressed() })
             }
             Self::Import { delay_ms } => {
                 let due = tx.now() + chrono::TimeDelta::milliseconds(delay_ms);

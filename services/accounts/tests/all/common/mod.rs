@@ -1,7 +1,7 @@
 //! Shared by this service's tests: its start with cheap password hashes, registration and sign-in.
 
+use accounts_events::{AccountView, OpenSession, RegisterAccount, SessionView};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use events::accounts::{AccountView, OpenSession, RegisterAccount, SessionView};
 use skeleton::{
     Postgres,
     testing::{TestApp, TestClock, World},

@@ -1,7 +1,7 @@
 //! Shared by this service's tests: imports and address books.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use events::contacts::{
+use contacts_events::{
     AddImportPart, ContactView, GetImport, ImportView, ImportViewStatus, ListContacts, StartImport, SubmitImport,
 };
 use skeleton::{

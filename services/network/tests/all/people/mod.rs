@@ -1,11 +1,8 @@
 //! Shared by this service's tests: members and their address books.
 
-use events::{
-    accounts::{Erased, ProfileChanged, Registered},
-    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName},
-    network::{DegreesView, FindPaths, GetDegrees, IdentityLinked, PathsView},
-    samples,
-};
+use accounts_events::{Erased, ProfileChanged, Registered};
+use contacts_events::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName};
+use network_events::{DegreesView, FindPaths, GetDegrees, IdentityLinked, PathsView};
 use skeleton::{Neo4j, Problem, store::neo4j::query, testing::TestApp};
 use uuid::Uuid;
 
@@ -17,7 +14,7 @@ pub async fn start() -> TestApp<Neo4j> {
 /// A person with this name registers, with an address of this name.
 pub fn registered(name: &str) -> Registered {
     let (account_id, email) = (Uuid::new_v4(), email(name));
-    Registered { account_id, email, name: name.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id, email, name: name.to_owned(), ..accounts_events::samples::registered() }
 }
 
 /// A profile change of a member that changes nothing yet.
@@ -28,13 +25,13 @@ pub fn profile_changed(member: &Registered) -> ProfileChanged {
         name: member.name.clone(),
         discoverable: member.discoverable,
         nameable: member.nameable,
-        ..samples::accounts::profile_changed()
+        ..accounts_events::samples::profile_changed()
     }
 }
 
 /// A member is erased.
 pub fn erased(member: &Registered) -> Erased {
-    Erased { account_id: member.account_id, ..samples::accounts::erased() }
+    Erased { account_id: member.account_id, ..accounts_events::samples::erased() }
 }
 
 /// A member adds a contact with the addresses of these names, and nothing else.
@@ -46,7 +43,7 @@ pub fn added(owner: &Registered, names: &[&str]) -> ContactAddedV2 {
         emails: names.iter().map(|name| email(name)).collect(),
         phones: Vec::new(),
         urls: Vec::new(),
-        ..samples::contacts::contact_added_v2()
+        ..contacts_events::samples::contact_added_v2()
     }
 }
 
@@ -63,14 +60,14 @@ pub fn changed(contact: &ContactAddedV2, names: &[&str]) -> ContactChangedV2 {
         emails: names.iter().map(|name| email(name)).collect(),
         phones: contact.phones.clone(),
         urls: contact.urls.clone(),
-        ..samples::contacts::contact_changed_v2()
+        ..contacts_events::samples::contact_changed_v2()
     }
 }
 
 /// A contact is removed.
 pub fn removed(contact: &ContactAddedV2) -> ContactRemoved {
     let (contact_id, owner_id) = (contact.contact_id, contact.owner_id);
-    ContactRemoved { contact_id, owner_id, ..samples::contacts::contact_removed() }
+    ContactRemoved { contact_id, owner_id, ..contacts_events::samples::contact_removed() }
 }
 
 pub fn email(name: &str) -> String {

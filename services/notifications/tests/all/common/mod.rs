@@ -1,12 +1,9 @@
 //! Shared by this service's tests: its start next to a mail server, a member, and events.
 
-use events::{
-    accounts::{Registered, SignedIn},
-    contacts::{ContactAddedV2, ImportFailed, ImportFinished, PersonName},
-    network::IdentityLinked,
-    notifications::{ListNotifications, NotificationPage},
-    samples,
-};
+use accounts_events::{Registered, SignedIn};
+use contacts_events::{ContactAddedV2, ImportFailed, ImportFinished, PersonName};
+use network_events::IdentityLinked;
+use notifications_events::{ListNotifications, NotificationPage};
 use skeleton::{
     Postgres,
     testing::{SmtpSink, TestApp},
@@ -39,11 +36,11 @@ pub async fn start_with(sink: SmtpSink, settings: &[(&str, &str, &str)]) -> Scen
 }
 
 pub fn registered(account_id: Uuid, email: &str) -> Registered {
-    Registered { account_id, email: email.to_owned(), ..samples::accounts::registered() }
+    Registered { account_id, email: email.to_owned(), ..accounts_events::samples::registered() }
 }
 
 pub fn signed_in(account_id: Uuid, new_device: bool) -> SignedIn {
-    SignedIn { account_id, session_id: Uuid::new_v4(), new_device, ..samples::accounts::signed_in() }
+    SignedIn { account_id, session_id: Uuid::new_v4(), new_device, ..accounts_events::samples::signed_in() }
 }
 
 pub fn called(name: &str) -> PersonName {
@@ -51,19 +48,24 @@ pub fn called(name: &str) -> PersonName {
 }
 
 pub fn added(owner_id: Uuid, name: &str) -> ContactAddedV2 {
-    ContactAddedV2 { contact_id: Uuid::new_v4(), owner_id, name: called(name), ..samples::contacts::contact_added_v2() }
+    ContactAddedV2 {
+        contact_id: Uuid::new_v4(),
+        owner_id,
+        name: called(name),
+        ..contacts_events::samples::contact_added_v2()
+    }
 }
 
 pub fn joined(contact_id: Uuid, owner_id: Uuid) -> IdentityLinked {
-    IdentityLinked { contact_id, owner_id, joined: true, ..samples::network::identity_linked() }
+    IdentityLinked { contact_id, owner_id, joined: true, ..network_events::samples::identity_linked() }
 }
 
 pub fn import_finished(account_id: Uuid) -> ImportFinished {
-    ImportFinished { import_id: Uuid::new_v4(), account_id, ..samples::contacts::import_finished() }
+    ImportFinished { import_id: Uuid::new_v4(), account_id, ..contacts_events::samples::import_finished() }
 }
 
 pub fn import_failed(account_id: Uuid) -> ImportFailed {
-    ImportFailed { import_id: Uuid::new_v4(), account_id, ..samples::contacts::import_failed() }
+    ImportFailed { import_id: Uuid::new_v4(), account_id, ..contacts_events::samples::import_failed() }
 }
 
 impl Scene {

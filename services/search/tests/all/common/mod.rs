@@ -1,11 +1,8 @@
 //! Shared by this service's tests: an app, contacts and searches.
 
-use events::{
-    contacts::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName, Work},
-    samples,
-    search::{Found, Search, SearchKind},
-};
+use contacts_events::{ContactAddedV2, ContactChangedV2, ContactRemoved, PersonName, Work};
 use futures::future::join_all;
+use search_events::{Found, Search, SearchKind};
 use skeleton::{
     Elasticsearch, Problem,
     testing::{TestApp, eventually},
@@ -29,7 +26,7 @@ pub fn contact(owner: Uuid, name: &str) -> ContactAddedV2 {
         work: None,
         notes: None,
         urls: Vec::new(),
-        ..samples::contacts::contact_added_v2()
+        ..contacts_events::samples::contact_added_v2()
     }
 }
 
@@ -46,7 +43,7 @@ pub fn changed(contact: &ContactAddedV2, name: &str) -> ContactChangedV2 {
         contact_id: contact.contact_id,
         owner_id: contact.owner_id,
         name: called(name),
-        ..samples::contacts::contact_changed_v2()
+        ..contacts_events::samples::contact_changed_v2()
     }
 }
 
@@ -54,7 +51,7 @@ pub fn removed(contact: &ContactAddedV2) -> ContactRemoved {
     ContactRemoved {
         contact_id: contact.contact_id,
         owner_id: contact.owner_id,
-        ..samples::contacts::contact_removed()
+        ..contacts_events::samples::contact_removed()
     }
 }
 

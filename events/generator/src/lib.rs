@@ -1,4 +1,12 @@
-//! Generates the Rust types of all messages from the schema files.
+//! Generates the Rust types of a producer's messages from its schema files, for the build script of its package.
+//!
+//! The package's folder has the name of the producer. It contains the schema files, `contact-added.v1.json`, and possibly
+//! `retirements.json`: the end of support of old versions, `{"contact-added.v1": "2027-06-30"}`. The package includes the
+//! generated file, and has an implementation of `events::versions::Supersedes` for each message with a previous version:
+//!
+//! ```ignore
+//! include!(concat!(env!("OUT_DIR"), "/messages.rs"));
+//! ```
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +17,7 @@ use std::{
 use serde_json::{Map, Value};
 use typify::{TypeSpace, TypeSpaceSettings};
 
-/// The end-of-support dates of old versions.
+/// The file with the end-of-support dates of old versions.
 const RETIREMENTS: &str = "retirements.json";
 
 /// A schema file, with the parts of its name.
@@ -36,6 +44,11 @@ impl SchemaFile {
 
     fn type_name(&self) -> String {
         type_name(&self.name, self.version)
+    }
+
+    /// The routing key, `contact-added.v1`.
+    fn key(&self) -> String {
+        format!("{}.v{}", self.name, self.version)
     }
 
     fn note(&self, key: &str) -> Option<&str> {
@@ -67,24 +80,30 @@ fn snake(name: &str, version: u32) -> String {
     if version > 1 { format!("{name}_v{version}") } else { name }
 }
 
-fn main() {
-    println!("cargo:rerun-if-changed=schemas");
-    println!("cargo:rerun-if-changed={RETIREMENTS}");
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets this variable")).join("schemas");
-    let mut services: BTreeMap<String, Vec<SchemaFile>> = BTreeMap::new();
-    for folder in sorted(&root) {
-        let service =
-            folder.file_name().and_then(|name| name.to_str()).expect("the name of a folder is UTF-8").to_owned();
-        let files = sorted(&folder).into_iter().map(|path| SchemaFile::read(path, &service)).collect();
-        services.insert(service, files);
+/// Generates `messages.rs` in the build script's output folder.
+///
+/// # Panics
+/// With what to do, if a schema file cannot be used. It ends the build.
+pub fn generate() {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets this variable"));
+    let service = root.file_name().and_then(|name| name.to_str()).expect("the name of a folder is UTF-8").to_owned();
+    println!("cargo:rerun-if-changed=build.rs");
+    let retirements = retirements(&root);
+    let mut files = Vec::new();
+    for path in sorted(&root) {
+        if path.extension().is_some_and(|extension| extension == "json") && !path.ends_with(RETIREMENTS) {
+            println!("cargo:rerun-if-changed={}", path.display());
+            files.push(SchemaFile::read(path, &service));
+        }
     }
+    // A new file changes the folder.
+    println!("cargo:rerun-if-changed=.");
+    if let Some(unknown) = retirements.keys().find(|key| !files.iter().any(|file| file.key() == **key)) {
+        panic!("{RETIREMENTS}: there is no message {unknown}");
+    }
+    let text = messages(&service, &files, &retirements);
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets this variable"));
-    let modules: String = services.iter().map(|(service, files)| module(service, files)).collect();
-    fs::write(out.join("services.rs"), modules).expect("OUT_DIR is writable");
-    let all: Vec<&SchemaFile> = services.values().flatten().collect();
-    fs::write(out.join("samples.rs"), samples(&all)).expect("OUT_DIR is writable");
-    let catalogue = catalogue(&all) + &retirements(&all);
-    fs::write(out.join("catalogue.rs"), catalogue).expect("OUT_DIR is writable");
+    fs::write(out.join("messages.rs"), text).expect("OUT_DIR is writable");
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
@@ -94,16 +113,18 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Generates the Rust module of a service: its types, and the `Message` implementation of each message.
-fn module(service: &str, files: &[SchemaFile]) -> String {
+/// Generates the types of the messages, their implementations of `Message`, the package, and the samples.
+fn messages(service: &str, files: &[SchemaFile], retirements: &BTreeMap<String, String>) -> String {
     let settings = TypeSpaceSettings::default().with_derive("PartialEq".to_owned()).clone();
     let mut types = TypeSpace::new(&settings);
     types.add_ref_types(definitions(files)).unwrap_or_else(|error| panic!("{service}: {error}"));
     let file = syn::parse2(types.to_stream()).expect("typify generates valid Rust");
     let body = prettyplease::unparse(&file);
-    let messages: String = files.iter().map(message).collect();
+    let messages: String = files.iter().map(|file| message(file, retirements.get(&file.key()))).collect();
     format!(
-        "/// Messages of the service `{service}`.\n#[allow(missing_docs, clippy::all, clippy::unwrap_used)]\npub mod {service} {{\n{body}\n{messages}}}\n"
+        "#[allow(missing_docs, clippy::all, clippy::unwrap_used)]\nmod messages {{\n{body}\n{messages}}}\npub use messages::*;\n{}{}",
+        package(service, files),
+        samples(files)
     )
 }
 
@@ -161,7 +182,7 @@ fn local_reference(target: &str) -> String {
 }
 
 /// Generates the implementations of `Message` and of the trait of its kind.
-fn message(file: &SchemaFile) -> String {
+fn message(file: &SchemaFile, retires: Option<&String>) -> String {
     let SchemaFile { service, name, version, .. } = file;
     let type_name = file.type_name();
     let subject = match file.note("subject") {
@@ -170,24 +191,29 @@ fn message(file: &SchemaFile) -> String {
     };
     let kind = file.note("kind").unwrap_or_else(|| panic!("{}: x-kith.kind is missing", file.path.display()));
     let (kind, mark) = match kind {
-        "event" => ("Event", format!("impl crate::Event for {type_name} {{}}\n")),
-        "job" => ("Job", format!("impl crate::Job for {type_name} {{}}\n")),
+        "event" => ("Event", format!("impl ::events::Event for {type_name} {{}}\n")),
+        "job" => ("Job", format!("impl ::events::Job for {type_name} {{}}\n")),
         "reply" => ("Reply", String::new()),
         "request" => {
             let reply = file.note("reply").map_or_else(|| "()".to_owned(), reply_type);
-            ("Request", format!("impl crate::Request for {type_name} {{ type Reply = {reply}; }}\n"))
+            ("Request", format!("impl ::events::Request for {type_name} {{ type Reply = {reply}; }}\n"))
         }
         other => panic!("{}: x-kith.kind is {other}: use event, request, reply or job", file.path.display()),
     };
     let path = file.path.display();
+    // `superseding` requires `Supersedes`: a type with a predecessor does not compile without an upcaster.
+    let entry = if *version > 1 { "superseding" } else { "of" };
+    let retires = retires.map_or_else(String::new, |date| format!(".retiring({date:?})"));
     format!(
-        "impl crate::Message for {type_name} {{
+        "impl ::events::Message for {type_name} {{
     const SERVICE: &'static str = \"{service}\";
     const NAME: &'static str = \"{service}.{name}.v{version}\";
     const KEY: &'static str = \"{name}.v{version}\";
     const VERSION: u32 = {version};
-    const KIND: crate::Kind = crate::Kind::{kind};
+    const KIND: ::events::Kind = ::events::Kind::{kind};
     const SCHEMA: &'static str = include_str!(\"{path}\");
+    const ENTRY: &'static ::events::catalogue::Entry = &::events::catalogue::Entry::{entry}::<Self>(){retires};
+    fn package() -> &'static ::events::catalogue::Package {{ &super::PACKAGE }}
     fn subject(&self) -> Option<String> {{ {subject} }}
 }}
 {mark}"
@@ -200,53 +226,36 @@ fn reply_type(reply: &str) -> String {
     type_name(name, version.parse().expect("a version is a number"))
 }
 
-/// Generates one function for each message that has an example.
-fn samples(files: &[&SchemaFile]) -> String {
-    let mut text = String::new();
-    let mut services: BTreeMap<&str, Vec<&SchemaFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.has_example()) {
-        services.entry(&file.service).or_default().push(file);
-    }
-    for (service, files) in services {
-        text.push_str(&format!("/// Samples of the messages of `{service}`.\npub mod {service} {{\n"));
-        for file in files {
-            let (function, type_name) = (snake(&file.name, file.version), file.type_name());
-            text.push_str(&format!(
-                "/// The first example of `{service}.{}.v{}`.\npub fn {function}() -> crate::{service}::{type_name} {{ super::first_example() }}\n",
-                file.name, file.version
-            ));
-        }
-        text.push_str("}\n");
-    }
-    text
-}
-
-/// Generates the table of all messages.
-fn catalogue(files: &[&SchemaFile]) -> String {
-    let rows: String = files
-        .iter()
-        .map(|file| {
-            // `entry_after` requires `Supersedes`: a type with a predecessor does not compile without an upcaster.
-            let entry = if file.version > 1 { "entry_after" } else { "entry" };
-            format!("    crate::catalogue::{entry}::<crate::{}::{}>(),\n", file.service, file.type_name())
-        })
-        .collect();
-    format!("/// All messages.\npub static CATALOGUE: &[Entry] = &[\n{rows}];\n")
-}
-
-/// Generates the table of the end dates of old versions.
-fn retirements(files: &[&SchemaFile]) -> String {
-    let text = fs::read_to_string(RETIREMENTS).unwrap_or_else(|error| panic!("{RETIREMENTS}: {error}"));
-    let dates: BTreeMap<String, String> =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{RETIREMENTS}: {error}"));
-    let is_there = |message: &str| {
-        files.iter().any(|SchemaFile { service, name, version, .. }| message == format!("{service}.{name}.v{version}"))
-    };
-    if let Some(unknown) = dates.keys().find(|message| !is_there(message)) {
-        panic!("{RETIREMENTS}: there is no message {unknown}");
-    }
-    let rows: String = dates.iter().map(|(message, date)| format!("    ({message:?}, {date:?}),\n")).collect();
+/// Generates the package: the table of all messages.
+fn package(service: &str, files: &[SchemaFile]) -> String {
+    let row = |file: &SchemaFile| format!("    <{} as ::events::Message>::ENTRY,\n", file.type_name());
+    let rows: String = files.iter().map(row).collect();
     format!(
-        "/// The end dates of old versions, from `events/retirements.json`.\nstatic RETIREMENTS: &[(&str, &str)] = &[\n{rows}];\n"
+        "/// All messages of {service}.\npub static PACKAGE: ::events::catalogue::Package = ::events::catalogue::Package {{ service: {service:?}, messages: &[\n{rows}] }};\n"
     )
+}
+
+/// Generates one function for each message that has an example.
+fn samples(files: &[SchemaFile]) -> String {
+    let sample = |file: &SchemaFile| {
+        let SchemaFile { service, name, version, .. } = file;
+        let (function, type_name) = (snake(name, *version), file.type_name());
+        format!(
+            "/// The first example of `{service}.{name}.v{version}`.\npub fn {function}() -> super::{type_name} {{ ::events::first_example() }}\n"
+        )
+    };
+    let functions: String = files.iter().filter(|file| file.has_example()).map(sample).collect();
+    format!(
+        "/// Samples of the messages, for tests: the first example of each schema.\npub mod samples {{\n{functions}}}\n"
+    )
+}
+
+/// Reads the end dates of old versions, by message: `contact-added.v1`.
+fn retirements(root: &Path) -> BTreeMap<String, String> {
+    let path = root.join(RETIREMENTS);
+    if !path.exists() {
+        return BTreeMap::new();
+    }
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -2,8 +2,8 @@
 //!
 //! Version 2 of the request to erase an account is answered with a receipt.
 
-use super::Supersedes;
-use crate::accounts::{EraseAccount, EraseAccountV2};
+use crate::{EraseAccount, EraseAccountV2};
+use events::versions::Supersedes;
 
 impl Supersedes for EraseAccountV2 {
     type Old = EraseAccount;

@@ -3,11 +3,11 @@
 //! Version 2 of a contact's events has name and work as objects, which can be extended. Version 2 of an import's view
 //! has imports that were cancelled; version 2 of the request asks for it.
 
-use super::Supersedes;
-use crate::contacts::{
+use crate::{
     ContactAdded, ContactAddedV2, ContactChanged, ContactChangedV2, GetImport, GetImportV2, ImportView,
     ImportViewStatus, ImportViewV2, ImportViewV2Status, PersonName, Work,
 };
+use events::versions::Supersedes;
 
 /// Both events carry the whole contact; they differ in the name of their time field.
 macro_rules! name_and_work_become_objects {
