@@ -7,11 +7,19 @@ const SOURCE: &str = "generated from services/*/service.toml by `cargo kith gene
 
 /// Replaces the lines between `# begin NAME: generated ...` and `# end NAME`. They are indented as the first of the two.
 pub fn replace(text: &str, name: &str, lines: &str) -> Result<String> {
-    let (begin, end) = (format!("# begin {name}: {SOURCE}\n"), format!("# end {name}\n"));
+    between(text, [&format!("# begin {name}: {SOURCE}\n"), &format!("# end {name}\n")], name, lines)
+}
+
+/// Does the same in a page, between comments of Markdown.
+pub fn replace_in_page(text: &str, name: &str, lines: &str) -> Result<String> {
+    between(text, [&format!("<!-- begin {name}: {SOURCE} -->\n"), &format!("<!-- end {name} -->\n")], name, lines)
+}
+
+fn between(text: &str, [begin, end]: [&str; 2], name: &str, lines: &str) -> Result<String> {
     let (before, rest) =
-        text.split_once(&begin).with_context(|| format!("the line `{}` is missing", begin.trim_end()))?;
-    let (old, after) = rest.split_once(&end).with_context(|| format!("the line `{}` is missing", end.trim_end()))?;
-    ensure!(!after.contains(&begin), "the region {name} exists twice");
+        text.split_once(begin).with_context(|| format!("the line `{}` is missing", begin.trim_end()))?;
+    let (old, after) = rest.split_once(end).with_context(|| format!("the line `{}` is missing", end.trim_end()))?;
+    ensure!(!after.contains(begin), "the region {name} exists twice");
     let margin = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
     ensure!(margin.trim().is_empty(), "`{}` has a line of its own", begin.trim_end());
     let end_margin = &old[old.rfind('\n').map_or(0, |at| at + 1)..];

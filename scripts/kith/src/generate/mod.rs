@@ -2,6 +2,7 @@
 
 mod compose;
 mod native;
+mod ports;
 mod profiles;
 mod tests;
 
@@ -28,9 +29,11 @@ impl Generated {
         let compose = read(repository, compose::PATH)?;
         let manifest = read(repository, tests::MANIFEST)?;
         let workspace = read(repository, profiles::PATH)?;
+        let page = read(repository, ports::PATH)?;
         Ok(vec![
             Self { path: native::PATH, text: native::table(services) },
             Self { path: compose::PATH, text: compose::replace(&compose, services).context(compose::PATH)? },
+            Self { path: ports::PATH, text: ports::replace(&page, services).context(ports::PATH)? },
             Self { path: profiles::PATH, text: profiles::replace(&workspace, services).context(profiles::PATH)? },
             Self { path: tests::MACRO, text: tests::every_service(services) },
             Self { path: tests::PACKAGES, text: tests::packages(services) },

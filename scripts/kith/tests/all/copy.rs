@@ -9,12 +9,14 @@ use std::{
 use tempfile::TempDir;
 
 /// What the command needs, and what it writes.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "Cargo.toml",
+    "deploy/README.md",
     "deploy/compose/compose.yaml",
     "deploy/native/lib/common.sh",
     "deploy/native/lib/services_table.sh",
     "scripts/xtask/Cargo.toml",
+    "scripts/xtask/src/packages.rs",
     "scripts/xtask/tests/every_service/mod.rs",
 ];
 

@@ -36,6 +36,10 @@ fn a_seventh_service_is_in_every_generated_file() {
     assert!(before.lines().all(|old| lines.any(|line| line == old)), "lines of others changed:\n{compose}");
     assert!(copy.read("scripts/xtask/Cargo.toml").contains("billing = { path = \"../../services/billing\" }"));
     assert!(copy.read("scripts/xtask/tests/every_service/mod.rs").contains("$call!(billing);"));
+    assert!(copy.read("scripts/xtask/src/packages.rs").contains("&billing_events::PACKAGE,"));
+    assert!(copy.read("Cargo.toml").contains("billing-events = { path = \"events/schemas/billing\" }"));
+    let port = "| health and metrics of billing | 9107 (`KITH_ADMIN_PORT_BASE` + 7) |";
+    assert!(copy.read("deploy/README.md").lines().any(|line| line == port));
 }
 
 #[test]

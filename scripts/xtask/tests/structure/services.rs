@@ -89,3 +89,12 @@ fn a_service_depends_on_the_packages_of_messages_that_it_uses_and_on_no_other() 
         assert_eq!((listed(normal), listed(tests)), (code, only_in_tests), "{}", folder.display());
     }
 }
+
+#[test]
+fn the_skeleton_and_what_all_messages_share_know_no_service() {
+    for folder in ["skeleton", "events", "events/generator"] {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let normal = manifest.split("[dev-dependencies]").next().unwrap();
+        assert!(!normal.contains("-events.workspace"), "{folder} depends on the messages of a service");
+    }
+}
