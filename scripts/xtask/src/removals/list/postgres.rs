@@ -95,9 +95,9 @@ pub const REMOVALS: &[Removal] = &[
         name: "first-response",
         without: "a late response replaces the one stored for its idempotency key",
         file: "skeleton/src/store/postgres/idempotency.rs",
-        find: "set locked_until = null, status = $3, location = $4, content_type = $5, body = $6
+        find: "content_type = $6, body = $7
     where key_hash = $1 and request_id = $2 and status is null",
-        replace: "set locked_until = null, status = $3, location = $4, content_type = $5, body = $6
+        replace: "content_type = $6, body = $7
     where key_hash = $1 and request_id = $2",
         test: "idempotency::a_response_that_comes_late_does_not_take_the_place_of_the_one_that_was_given",
     },
