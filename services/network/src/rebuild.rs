@@ -49,8 +49,7 @@ impl Source<Neo4j> for Members {
     }
 
     async fn remove(account: Uuid, _: i64, tx: &mut Tx) -> HandlerResult {
-        // An account's id is never reused, so the erasure is final.
-        Ok(store::erase(tx, account).await.map(drop)?)
+        Ok(store::remove_member(tx, account).await?)
     }
 
     async fn reset(account: Uuid, tx: &mut Tx) -> HandlerResult {

@@ -76,6 +76,8 @@ impl<S: Rebuildable> Rebuilding<S> {
             }
         }
         if let Some(differs) = differs {
+            // What differs may be repaired in an earlier step: the next run begins with the first.
+            self.store.drop_bookmark(BOOKMARK).await?;
             return Err(differs);
         }
         self.store.drop_bookmark(BOOKMARK).await?;

@@ -7,7 +7,7 @@ mod steps;
 use std::{
     env,
     ffi::OsString,
-    fs, iter,
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -77,5 +77,7 @@ fn path_with_this_as_xtask(copy: &Path) -> Result<OsString> {
         format!("#!/bin/sh\nif [ \"$1\" = xtask ]; then shift; exec {this:?} \"$@\"; fi\nexec {cargo:?} \"$@\"\n");
     fs::write(folder.join("cargo"), text)?;
     fs::set_permissions(folder.join("cargo"), fs::Permissions::from_mode(0o755))?;
-    Ok(env::join_paths(iter::once(folder).chain(env::split_paths(&path)))?)
+    // Not the proxies of rustup: started in a dependency's folder, they use the toolchain that a file there names.
+    let tools = Path::new(cargo).parent().context("cargo is in a folder")?.to_path_buf();
+    Ok(env::join_paths([folder, tools].into_iter().chain(env::split_paths(&path)))?)
 }

@@ -16,7 +16,7 @@ mod paths;
 mod rebuild;
 
 pub use contacts::{keep_identifiers, put, remove, situation_of, unlink};
-pub use members::{Listed, contacts_of, enrol, erase, forget_sequence, move_to_member, standing_of};
+pub use members::{Listed, contacts_of, enrol, erase, forget_sequence, move_to_member, remove_member, standing_of};
 pub use paths::{acquaintances, degrees_of, reach, seeker, shortest_path, sought};
 pub use rebuild::{contacts_within, forget_unused, is_damaged, members_within, mend_ties};
 

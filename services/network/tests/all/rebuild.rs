@@ -222,6 +222,22 @@ async fn a_member_gets_the_state_of_an_owner_that_is_behind_and_is_not_erased() 
 }
 
 #[tokio::test]
+async fn a_member_whom_accounts_lacked_for_a_while_comes_back_and_an_erased_one_does_not() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob"]).await;
+    let owners = Owners::of(&app, &members[..1], &[]).await;
+    assert_eq!(rebuild(&app, RebuildOptions::default()).await.surplus, 1);
+
+    owners.members.lock().unwrap().insert(members[1].account_id, (members[1].clone(), 1));
+    assert_eq!(rebuild(&app, RebuildOptions::default()).await.missing, 1);
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    app.receives(&Erased { account_id: members[1].account_id, ..accounts_events::samples::erased() }).await;
+    app.rebuild(network::service(), RebuildOptions::default()).await.unwrap_err();
+    assert_eq!(rebuild(&app, DRY_RUN).await.missing, 1);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_rebuilt_is_named_and_everything_else_is_rebuilt() {
     let app = start().await;
     let members = members(&app, ["Ada", "Bob"]).await;
