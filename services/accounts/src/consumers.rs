@@ -10,7 +10,7 @@ use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::
 
 use crate::{
     domain::{Confirmed, Part},
-    jobs::erasing::{begin_unless_erased, confirm},
+    jobs::erasing::{begin, confirm},
     requests::erase,
     store,
 };
@@ -41,7 +41,7 @@ async fn on_registered(registered: accounts::Registered, tx: &mut Tx) -> Handler
     if !tx.is_replay() {
         return Err(Failure::retry(LOST));
     }
-    begin_unless_erased(tx, account, 0).await.map(drop)
+    begin(tx, account, 0).await.map(drop)
 }
 
 /// Why a registration waits, and is parked in the end.

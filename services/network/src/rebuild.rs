@@ -49,7 +49,7 @@ impl Source<Neo4j> for Members {
     }
 
     async fn remove(account: Uuid, _: i64, tx: &mut Tx) -> HandlerResult {
-        Ok(store::remove_member(tx, account).await?)
+        Ok(store::remove_member(tx, account).await.map(drop)?)
     }
 
     async fn reset(account: Uuid, tx: &mut Tx) -> HandlerResult {

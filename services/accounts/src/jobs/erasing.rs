@@ -23,20 +23,15 @@ impl SagaState for Erasure {
 
 /// Begins the erasure of an account whose part in this service is erased. Returns the receipt's id.
 pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Failure> {
-    let begun = begin_unless_erased(tx, account, removed).await?;
-    begun.ok_or_else(|| Failure::bug("an existing account was erased before"))
-}
-
-/// The same for an account that this service may have erased before: then nothing begins.
-pub async fn begin_unless_erased(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Option<Uuid>, Failure> {
     let (now, receipt) = (tx.now(), tx.new_id());
-    let Some(mut erasure) = Saga::begin(tx, account, Erasure::begin(receipt, now)).await? else { return Ok(None) };
+    let begun = Saga::begin(tx, account, Erasure::begin(receipt, now)).await?;
+    let mut erasure = begun.ok_or_else(|| Failure::bug("the account was erased before"))?;
     store::insert_receipt(tx, receipt, account, now).await?;
     erasure.state.confirm(Part::Accounts, Confirmed { erased_at: now, removed });
     erasure.step(tx, Part::Accounts.step()).await?;
     tx.publish(erased(account, now))?;
     wait(tx, &mut erasure).await?;
-    Ok(Some(receipt))
+    Ok(receipt)
 }
 
 /// A confirmation that is older than the erasure by more than this belongs to an earlier erasure of the account, which a

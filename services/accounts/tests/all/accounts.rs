@@ -1,6 +1,6 @@
 //! Accounts are created, shown, changed and erased.
 
-use crate::common::{PASSWORD, application, register, sign_in, signed_in, start};
+use crate::common::{PASSWORD, application, register, sign_in, signed_in, start, waits_for_a_lock};
 use accounts_events::{
     ChangeAccount, EraseAccount, Erased, GetAccount, PasswordChange, ProfileChanged, RefreshSession, RegisterAccount,
     Registered, SessionEnded, SessionEndedReason,
@@ -8,7 +8,6 @@ use accounts_events::{
 use skeleton::{
     RequestOptions,
     store::{Store, Transaction},
-    testing::eventually,
 };
 use uuid::Uuid;
 
@@ -157,15 +156,7 @@ async fn a_change_that_waits_for_a_session_does_not_hold_the_sequence_that_the_s
     let asked = ChangeAccount { name, password, ..change(account.account_id) };
 
     let finding = async {
-        eventually("the change to wait for the session", async || {
-            let sql = "select count(*) from pg_stat_activity where datname = current_database()
-                and wait_event_type = 'Lock' and query like '%delete from sessions%'";
-            match store.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) {
-                0 => Err("it does not wait".to_owned()),
-                _ => Ok(()),
-            }
-        })
-        .await;
+        waits_for_a_lock(store, "%delete from sessions%").await;
         let sequence = "select from skeleton.sequences where subject = $1 for update nowait";
         ending.query(sequence, &[&account.account_id.to_string()]).await.unwrap();
         ending.commit().await.unwrap();

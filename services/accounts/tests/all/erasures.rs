@@ -18,7 +18,7 @@ use skeleton::{
 };
 use uuid::Uuid;
 
-use crate::common::{register, sign_in, signing_key, start, start_in_time_of, start_with};
+use crate::common::{register, sign_in, signing_key, start, start_in_time_of, start_with, waits_for_a_lock};
 
 /// Long enough that no service is reminded during a test.
 const PATIENT: &str = "[60000]";
@@ -270,15 +270,7 @@ async fn an_erasure_that_waits_for_a_sign_in_does_not_hold_the_account_that_the_
     signing_in.query("select from failed_sign_ins for update", &[]).await.unwrap();
 
     let meanwhile = async {
-        eventually("the erasure to wait for the sign-in", async || {
-            let sql = "select count(*) from pg_stat_activity where datname = current_database()
-                and wait_event_type = 'Lock' and query like '%failed_sign_ins%'";
-            match store.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) {
-                0 => Err("it does not wait".to_owned()),
-                _ => Ok(()),
-            }
-        })
-        .await;
+        waits_for_a_lock(store, "%failed_sign_ins%").await;
         let proven = "select from accounts where account_id = $1 for share nowait";
         signing_in.query(proven, &[&account_id]).await.unwrap();
         signing_in.commit().await.unwrap();

@@ -105,20 +105,17 @@ pub async fn contacts_of(tx: &mut Tx, person: Uuid) -> Result<Vec<Listed>, Store
     tx.query(query(asked).param("person", person.to_string())).await
 }
 
-/// Removes a member whom accounts does not have, as [`erase`] does. The account may come back with a later backup of
-/// accounts: only its erasure is final.
-pub async fn remove_member(tx: &mut Tx, account: Uuid) -> Result<(), StoreError> {
-    let asked = "MERGE (account:Account {id: $account}) SET account.is_taken = true
-        RETURN coalesce(account.is_erased, false) AS is_erased";
-    let is_erased: bool = tx.query_one(query(asked).param("account", account.to_string())).await?;
-    erase(tx, account).await?;
-    let mark = "MATCH (account:Account {id: $account}) SET account.is_erased = $is_erased";
-    tx.execute(query(mark).param("account", account.to_string()).param("is_erased", is_erased)).await
+/// Deletes a member's address book and everything known of the member alone, for good: no event and no snapshot brings
+/// the member back. Returns the number of deleted records.
+pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
+    let mark = "MERGE (account:Account {id: $account}) SET account.is_erased = true";
+    tx.execute(query(mark).param("account", account.to_string())).await?;
+    remove_member(tx, account).await
 }
 
-/// Deletes a member's address book and everything known of the member alone. Returns the number of deleted records.
-pub async fn erase(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
-    let take = "MERGE (account:Account {id: $account}) SET account.is_erased = true
+/// Does the same for a member whom accounts does not have: the account may come back with a later backup of accounts.
+pub async fn remove_member(tx: &mut Tx, account: Uuid) -> Result<u64, StoreError> {
+    let take = "MERGE (account:Account {id: $account}) SET account.is_taken = true
         WITH account OPTIONAL MATCH (person:Person {account_id: $account}) SET person.is_taken = true
         RETURN count(person) AS members";
     let members: u64 = tx.query_one(query(take).param("account", account.to_string())).await?;

@@ -51,8 +51,8 @@ impl Key {
             let (location, content_type) = (text(LOCATION), text(CONTENT_TYPE));
             let account_id = head.extensions.get::<AccountId>().map(|AccountId(id)| *id);
             let (status, body) = (head.status.as_u16(), body.to_vec());
-            let stored = StoredResponse { account_id, status, location, content_type, body };
-            self.store.store_response(&self.request.key_hash, id, &stored).await
+            let stored = StoredResponse { status, location, content_type, body };
+            self.store.store_response(&self.request.key_hash, id, account_id, &stored).await
         } else {
             self.store.release_key(&self.request.key_hash, id).await
         };

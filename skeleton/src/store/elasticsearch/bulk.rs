@@ -23,13 +23,16 @@ pub struct Write {
 impl Write {
     /// Writes a document if this version is newer than the existing one.
     pub fn versioned(index: &str, id: Uuid, version: i64, document: Value) -> Self {
-        let action = json!({ "index": { "_index": index, "_id": id, "version": version, "version_type": "external", "require_alias": true } });
-        Self { index: index.to_owned(), action, document: Some(document) }
+        Self::with_version(index, id, (version, "external"), document)
     }
 
     /// Writes a document unless the existing one is newer: what an owner says of a version replaces what an event said.
     pub fn restated(index: &str, id: Uuid, version: i64, document: Value) -> Self {
-        let action = json!({ "index": { "_index": index, "_id": id, "version": version, "version_type": "external_gte", "require_alias": true } });
+        Self::with_version(index, id, (version, "external_gte"), document)
+    }
+
+    fn with_version(index: &str, id: Uuid, (version, version_type): (i64, &str), document: Value) -> Self {
+        let action = json!({ "index": { "_index": index, "_id": id, "version": version, "version_type": version_type, "require_alias": true } });
         Self { index: index.to_owned(), action, document: Some(document) }
     }
 

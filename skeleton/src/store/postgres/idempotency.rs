@@ -17,7 +17,7 @@ const CLAIM: &str = "insert into skeleton.idempotency_keys as k
     where k.expires_at < now()
     returning request_id";
 
-const FIND: &str = "select method, path, body_hash, status, location, content_type, body, account_id
+const FIND: &str = "select method, path, body_hash, status, location, content_type, body
     from skeleton.idempotency_keys where key_hash = $1";
 
 /// Claims a key whose request was abandoned. The request id stays the same.
@@ -55,8 +55,6 @@ pub(crate) struct KeyedRequest {
 
 /// The first response to a keyed request.
 pub(crate) struct StoredResponse {
-    /// The account that it belongs to, if its principal has none.
-    pub account_id: Option<Uuid>,
     /// The HTTP status.
     pub status: u16,
     /// The `location` header.
@@ -102,16 +100,18 @@ impl Postgres {
         Ok(taken_over.map_or(Claim::InFlight, |row| Claim::Run(row.get(0))))
     }
 
-    /// Stores the response to a request that was claimed under this id.
+    /// Stores the response to a request that was claimed under this id. `account_id` is the account that it belongs to,
+    /// if the principal has none.
     pub(crate) async fn store_response(
         &self,
         key_hash: &[u8],
         id: Uuid,
+        account_id: Option<Uuid>,
         response: &StoredResponse,
     ) -> Result<(), StoreError> {
-        let StoredResponse { account_id, status, location, content_type, body } = response;
+        let StoredResponse { status, location, content_type, body } = response;
         let status = i32::from(*status);
-        self.execute(STORE, &[&key_hash, &id, account_id, &status, location, content_type, body]).await.map(drop)
+        self.execute(STORE, &[&key_hash, &id, &account_id, &status, location, content_type, body]).await.map(drop)
     }
 
     /// Lets the same request run again at once.
@@ -137,6 +137,5 @@ fn stored_response(row: &Row) -> Option<StoredResponse> {
         location: row.get(4),
         content_type: row.get(5),
         body: row.get::<_, Option<Vec<u8>>>(6).unwrap_or_default(),
-        account_id: row.get(7),
     })
 }

@@ -4,7 +4,7 @@ use accounts_events::{AccountView, OpenSession, RegisterAccount, SessionView};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use skeleton::{
     Postgres,
-    testing::{TestApp, TestClock, World},
+    testing::{TestApp, TestClock, World, eventually},
 };
 use uuid::Uuid;
 
@@ -59,4 +59,17 @@ pub async fn signed_in(app: &TestApp<Postgres>) -> (AccountView, SessionView) {
     let account = register(app).await;
     let session = app.call(&sign_in(&account)).await.unwrap();
     (account, session)
+}
+
+/// Waits until a statement that matches this pattern waits for a lock.
+pub async fn waits_for_a_lock(store: &Postgres, pattern: &str) {
+    eventually("a statement that waits for a lock", async || {
+        let sql = "select count(*) from pg_stat_activity where datname = current_database()
+            and pid <> pg_backend_pid() and wait_event_type = 'Lock' and query like $1";
+        match store.query_one(sql, &[&pattern]).await.unwrap().get::<_, i64>(0) {
+            0 => Err(format!("no {pattern} waits")),
+            _ => Ok(()),
+        }
+    })
+    .await;
 }
