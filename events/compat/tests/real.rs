@@ -14,8 +14,8 @@ fn schemas() -> Vec<(String, Value)> {
     for owner in fs::read_dir(folder).unwrap() {
         let owner = owner.unwrap().path();
         let read = |file: &str| serde_json::from_str(&fs::read_to_string(owner.join(file)).ok()?).ok();
-        for file in fs::read_dir(&owner).unwrap() {
-            let name = file.unwrap().file_name().into_string().unwrap();
+        let files = fs::read_dir(&owner).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        for name in files.filter(|name| name.contains(".v") && name.ends_with(".json")) {
             found.push((format!("{}/{name}", owner.display()), bundled(&read(&name).unwrap(), read)));
         }
     }

@@ -257,6 +257,7 @@ mod tests {
 
     #[test]
     fn who_is_written_against_an_older_version_hears_of_every_number() {
+        events::catalogue::register(&contacts_events::PACKAGE);
         let mut orders = Orders::default();
         orders.set("contacts.contact-added.v1", Order::InOrder);
         orders.set("contacts.contact-changed.v1", Order::InOrder);
@@ -267,6 +268,7 @@ mod tests {
 
     #[test]
     fn who_takes_one_event_of_a_subject_in_order_must_take_all() {
+        events::catalogue::register(&contacts_events::PACKAGE);
         let mut orders = Orders::default();
         orders.set("contacts.import-started.v1", Order::InOrder);
         orders.set("contacts.import-finished.v1", Order::InOrder);

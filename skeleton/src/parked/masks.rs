@@ -105,6 +105,7 @@ mod tests {
     }
 
     fn edited(change: impl FnOnce(&mut Value)) -> Result<Value, NothingBehind> {
+        events::catalogue::register(&contacts_events::PACKAGE);
         let mut data = events::masked(NAME, &original());
         change(&mut data);
         unmasked(NAME, data, Some(&original()))
