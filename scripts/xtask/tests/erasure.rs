@@ -46,7 +46,9 @@ impl Six {
         let own = [("tokens", "signing_key", key.as_str()), ("erasure", "remind_after_ms", remind_after_ms)];
         let accounts = TestApp::start(accounts::service(), &[cheap, own].concat()).await;
         let mut contacts = accounts.neighbour(&contacts::service(), &[]).await;
-        let mut gateway = accounts.neighbour(&gateway::service(), &[]).await;
+        // All tests share one address, and poll.
+        let many = [("rates", "per_address_per_minute", "100000"), ("rates", "burst", "10000")];
+        let mut gateway = accounts.neighbour(&gateway::service(), &many).await;
         let mut network = accounts.neighbour(&network::service(), &[("identity", "pepper", "test")]).await;
         let mut notifications = accounts.neighbour(&notifications::service(), &[("mail", "url", &mails.url())]).await;
         let mut search = accounts.neighbour(&search::service(), &[]).await;
