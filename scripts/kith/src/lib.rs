@@ -1,6 +1,8 @@
 //! What the tools know about the services of a repository, and the files that are generated from it.
 
 mod generate;
+mod names;
+mod new_service;
 mod region;
 mod service;
 
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub use generate::Generated;
+pub use new_service::{Patch, Words};
 pub use service::{Secret, SecretKind, Service, Store, services};
 
 /// The repository around a folder.

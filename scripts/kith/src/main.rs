@@ -20,6 +20,8 @@ struct CommandLine {
 enum Command {
     /// List the services, with their stores and admin ports.
     Services,
+    /// Make a new service from the template.
+    NewService(commands::NewService),
     /// Write the files that are generated from services/*/service.toml.
     Generate,
     /// Fail if a generated file is out of date.
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
     let root = repository(&env::current_dir()?)?;
     match command {
         Command::Services => commands::list(&root),
+        Command::NewService(new) => new.run(&root),
         Command::Generate => commands::generate(&root),
         Command::Check => commands::check(&root),
         Command::Logs(logs) => logs.run(&root),

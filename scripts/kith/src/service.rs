@@ -5,105 +5,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-/// Names of servers, of users and of processes of the scripts, and those that PostgreSQL reserves (appendix C of its
-/// manual): databases and users are named like services.
-const TAKEN: [&str; 95] = [
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "binary",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_user",
-    "default",
-    "deferrable",
-    "demo",
-    "desc",
-    "distinct",
-    "do",
-    "elastic",
-    "elasticsearch",
-    "else",
-    "end",
-    "epmd",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "inner",
-    "intersect",
-    "into",
-    "is",
-    "join",
-    "kith_admin",
-    "lateral",
-    "leading",
-    "left",
-    "like",
-    "limit",
-    "mail",
-    "natural",
-    "neo4j",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "outer",
-    "placing",
-    "postgres",
-    "primary",
-    "rabbitmq",
-    "references",
-    "returning",
-    "right",
-    "select",
-    "session_user",
-    "similar",
-    "some",
-    "symmetric",
-    "table",
-    "template1",
-    "then",
-    "to",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "when",
-    "where",
-    "with",
-];
+use crate::names::{self, is_plain};
 
 /// A service, as its `service.toml` describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -122,6 +24,10 @@ pub struct Service {
     /// Whether it is compiled with optimization for local use as well: what it does would be too slow without.
     #[serde(default)]
     pub optimized: bool,
+    /// Whether it keeps data of accounts: then it handles `accounts.erased` and publishes `account-data-erased`, which the
+    /// erasure of an account waits for.
+    #[serde(default = "yes")]
+    pub account_data: bool,
     /// Whether it sends mail.
     #[serde(default)]
     pub mail: bool,
@@ -235,12 +141,7 @@ impl Service {
     }
 
     fn validate(&self) -> Result<()> {
-        let name = &self.name;
-        ensure!(is_plain(name), "{name}: a service is named by lower-case letters, digits and underscores only");
-        ensure!(
-            !TAKEN.contains(&name.as_str()),
-            "{name} is the name of a server, a user or a word of SQL: choose another"
-        );
+        names::service(&self.name)?;
         if let Some(folder) = &self.web {
             ensure!(is_passed_on(folder), "web: {folder:?} has characters that the scripts cannot pass on");
         }
@@ -264,6 +165,10 @@ impl Service {
     }
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// The variable of a setting, without prefix: `RATES__BURST` for `rates.burst`.
 pub(crate) fn variable(setting: &str) -> String {
     setting.to_uppercase().replace('.', "__")
@@ -272,11 +177,6 @@ pub(crate) fn variable(setting: &str) -> String {
 /// Whether bash takes a text as one word, and as it is.
 fn is_passed_on(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.,:/+-".contains(&byte))
-}
-
-fn is_plain(name: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    name.bytes().all(is_allowed) && name.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
 /// All services of a repository: the folders in `services/`, in the order of their admin ports.

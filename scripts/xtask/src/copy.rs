@@ -7,7 +7,8 @@ use tokio::process::Command;
 
 use crate::native::{repository, setting};
 
-/// A copy of the working tree, uncommitted changes included and ignored files excluded.
+/// A copy of the working tree, uncommitted changes included and ignored files excluded, as a repository of its own without a
+/// commit.
 pub async fn copied(name: &str) -> Result<PathBuf> {
     let copy = PathBuf::from(setting("KITH_RUN")?).join(name);
     if copy.exists() {

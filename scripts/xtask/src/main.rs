@@ -41,7 +41,7 @@ enum Command {
     Demo(demo::Demo),
     /// Print the ties of the made-up network, `a b` on each line.
     Edges,
-    /// Follow a guide step by step in a copy of the repository.
+    /// Follow guides step by step in a copy of the repository.
     Guide(guide::Guide),
     /// Kill services and the broker while events flow, and count what was lost, doubled or out of order.
     Kills(kills::Kills),

@@ -1,30 +1,18 @@
-//! Confirmations by other services that they have erased their part of an account; and what a restore has undone.
+//! The events that accounts subscribes to: confirmations by other services that they have erased their part of an account,
+//! and what a restore has undone.
+
+#[rustfmt::skip] // generated
+mod confirmations;
 
 use accounts_events as accounts;
-use contacts_events as contacts;
-use gateway_events as gateway;
-use network_events as network;
-use notifications_events as notifications;
-use search_events as search;
 use skeleton::{Failure, HandlerResult, Publish, Subscriptions, store::postgres::Tx};
 
-use crate::{
-    domain::{Confirmed, Part},
-    jobs::erasing::{begin, confirm},
-    requests::erase,
-    store,
-};
+use self::confirmations::with_confirmations;
+use crate::{jobs::erasing::begin, requests::erase, store};
 
 /// The events that accounts subscribes to.
 pub fn subscriptions() -> Subscriptions<Tx> {
-    Subscriptions::new()
-        .on(on_registered)
-        .on(on_erased)
-        .on(on_contacts_erased)
-        .on(on_gateway_erased)
-        .on(on_network_erased)
-        .on(on_notifications_erased)
-        .on(on_search_erased)
+    with_confirmations(Subscriptions::new().on(on_registered).on(on_erased))
 }
 
 /// This service has created the account. If it does not exist, and was never erased, it was created after the backup that
@@ -52,34 +40,4 @@ const LOST: &str = "the account does not exist and was never erased: after a res
 /// back, and a replay repeats the erasure.
 async fn on_erased(erased: accounts::Erased, tx: &mut Tx) -> HandlerResult {
     erase(tx, erased.account_id).await.map(drop)
-}
-
-/// Contacts has erased the address book.
-async fn on_contacts_erased(done: contacts::AccountDataErased, tx: &mut Tx) -> HandlerResult {
-    let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
-    confirm(tx, done.account_id, Part::Contacts, confirmed).await
-}
-
-/// The gateway has erased the live stream and the stored responses.
-async fn on_gateway_erased(done: gateway::AccountDataErased, tx: &mut Tx) -> HandlerResult {
-    let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
-    confirm(tx, done.account_id, Part::Gateway, confirmed).await
-}
-
-/// Network has erased the person and their ties.
-async fn on_network_erased(done: network::AccountDataErased, tx: &mut Tx) -> HandlerResult {
-    let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
-    confirm(tx, done.account_id, Part::Network, confirmed).await
-}
-
-/// Notifications has erased the address, the notifications and the preferences.
-async fn on_notifications_erased(done: notifications::AccountDataErased, tx: &mut Tx) -> HandlerResult {
-    let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
-    confirm(tx, done.account_id, Part::Notifications, confirmed).await
-}
-
-/// Search has erased the account's documents.
-async fn on_search_erased(done: search::AccountDataErased, tx: &mut Tx) -> HandlerResult {
-    let confirmed = Confirmed { erased_at: done.erased_at, removed: done.removed };
-    confirm(tx, done.account_id, Part::Search, confirmed).await
 }

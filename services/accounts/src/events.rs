@@ -63,7 +63,7 @@ pub fn erased(account_id: Uuid, erased_at: DateTime<Utc>) -> Erased {
 pub fn erasure_finished(account_id: Uuid, erasure: &Erasure, finished_at: DateTime<Utc>) -> ErasureFinished {
     let part = |(part, confirmed): (Part, Option<Confirmed>)| {
         let Confirmed { erased_at, removed } = confirmed?;
-        Some(ErasedPart { service: part.as_str().to_owned(), erased_at, removed })
+        Some(ErasedPart { service: part.service.to_owned(), erased_at, removed })
     };
     let (begun_at, reminders) = (erasure.begun_at, u64::from(erasure.reminders));
     ErasureFinished { account_id, begun_at, finished_at, reminders, parts: erasure.parts().filter_map(part).collect() }

@@ -312,7 +312,7 @@ impl From<Account> for AccountView {
 impl From<Erasure> for ErasureView {
     fn from(erasure: Erasure) -> Self {
         let parts = erasure.parts().map(|(part, confirmed)| ErasurePart {
-            service: part.as_str().to_owned(),
+            service: part.service.to_owned(),
             erased_at: confirmed.map(|confirmed| confirmed.erased_at),
         });
         Self {

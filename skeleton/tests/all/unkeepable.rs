@@ -167,7 +167,7 @@ async fn an_event_with_an_id_that_is_not_a_uuid_has_its_effect_once_for_each_sou
     };
     let mut endings = app.parts().service.endings();
 
-    for source in ["/shop", "/shop", "/depot"] {
+    for source in ["/shop", "/shop", "/office"] {
         publish(&app, &registered, foreign(source)).await;
         assert_eq!(next(&mut endings).await.outcome, "done");
     }

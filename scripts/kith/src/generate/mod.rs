@@ -1,8 +1,9 @@
 //! The files that are generated from `services/*/service.toml`.
 
 mod compose;
+mod erasure;
 mod native;
-mod ports;
+pub(crate) mod ports;
 mod profiles;
 mod tests;
 
@@ -29,12 +30,19 @@ impl Generated {
         let compose = read(repository, compose::PATH)?;
         let manifest = read(repository, tests::MANIFEST)?;
         let workspace = read(repository, profiles::PATH)?;
+        let accounts = read(repository, erasure::MANIFEST)?;
         let page = read(repository, ports::PATH)?;
         Ok(vec![
             Self { path: native::PATH, text: native::table(services) },
             Self { path: compose::PATH, text: compose::replace(&compose, services).context(compose::PATH)? },
             Self { path: ports::PATH, text: ports::replace(&page, services).context(ports::PATH)? },
             Self { path: profiles::PATH, text: profiles::replace(&workspace, services).context(profiles::PATH)? },
+            Self { path: erasure::PARTS, text: erasure::parts(services) },
+            Self { path: erasure::CONFIRMATIONS, text: erasure::confirmations(services) },
+            Self {
+                path: erasure::MANIFEST,
+                text: erasure::dependencies(&accounts, services).context(erasure::MANIFEST)?,
+            },
             Self { path: tests::MACRO, text: tests::every_service(services) },
             Self { path: tests::PACKAGES, text: tests::packages(services) },
             Self { path: tests::MANIFEST, text: tests::dependencies(&manifest, services).context(tests::MANIFEST)? },
@@ -63,7 +71,10 @@ impl Generated {
         if self.is_current(repository) {
             return Ok(false);
         }
-        fs::write(repository.join(self.path), &self.text).with_context(|| format!("cannot write {}", self.path))?;
+        let file = repository.join(self.path);
+        let folder = file.parent().unwrap_or(repository);
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, &self.text));
+        written.with_context(|| format!("cannot write {}", self.path))?;
         Ok(true)
     }
 }

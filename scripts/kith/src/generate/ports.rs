@@ -8,7 +8,7 @@ use crate::{Service, region};
 pub const PATH: &str = "deploy/README.md";
 
 /// The default of `KITH_ADMIN_PORT_BASE`, to which a service's admin port is added.
-const BASE: u16 = 9100;
+pub const BASE: u16 = 9100;
 
 /// The page with its table for these services.
 pub fn replace(text: &str, services: &[Service]) -> Result<String> {

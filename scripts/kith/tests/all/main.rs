@@ -5,3 +5,4 @@
 mod copy;
 mod generate;
 mod logs;
+mod new_service;

@@ -1,4 +1,4 @@
-//! Follows a guide step by step in a copy of the repository, as a newcomer would.
+//! Follows guides step by step in a copy of the repository, as a newcomer would.
 //!
 //! Code blocks `json file=<path>` and the like are written to that file, `diff` is applied, and `sh` is run.
 
@@ -23,23 +23,35 @@ use steps::{Block, steps};
 /// The maximum number of steps in a guide.
 const STEPS: usize = 9;
 
-/// Follow a guide step by step in a copy of the repository.
+/// Guides begin with a repository that has no uncommitted changes.
+const COMMIT: &str =
+    "git add --all && git -c user.name=guide -c user.email=guide@localhost commit --quiet --message 'before the guide'";
+
+/// Follow guides step by step in a copy of the repository, one after the other.
 #[derive(Args)]
 pub struct Guide {
-    /// The guide, such as `docs/adding-an-event.md`.
-    guide: PathBuf,
+    /// The guides, such as `docs/adding-an-event.md`.
+    #[arg(required = true)]
+    guides: Vec<PathBuf>,
 }
 
 impl Guide {
     pub async fn run(self) -> Result<()> {
-        let text = fs::read_to_string(&self.guide).with_context(|| self.guide.display().to_string())?;
-        let steps = steps(&text)?;
-        ensure!(!steps.is_empty() && steps.len() <= STEPS, "{} steps: a guide has between 1 and {STEPS}", steps.len());
         let copy = copied("guide").await?;
-        for (title, blocks) in steps {
-            println!("-- {title}");
-            for block in blocks {
-                follow(&block, &copy).await.with_context(|| format!("step {title}"))?;
+        for guide in self.guides {
+            let text = fs::read_to_string(&guide).with_context(|| guide.display().to_string())?;
+            let steps = steps(&text)?;
+            ensure!(
+                !steps.is_empty() && steps.len() <= STEPS,
+                "{} steps: a guide has between 1 and {STEPS}",
+                steps.len()
+            );
+            run(Command::new("bash").args(["-euc", COMMIT]), &copy, "").await?;
+            for (title, blocks) in steps {
+                println!("-- {title}");
+                for block in blocks {
+                    follow(&block, &copy).await.with_context(|| format!("step {title}"))?;
+                }
             }
         }
         Ok(())

@@ -45,9 +45,13 @@ fn tree(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Imp
             Some("::") => at += 1,
             Some("{") => {
                 at += 1;
-                while tokens[at] != "}" {
-                    at = tree(tokens, at, &path, found);
-                    at += usize::from(tokens[at] == ",");
+                while tokens.get(at).is_some_and(|sign| sign != "}") {
+                    let end = tree(tokens, at, &path, found);
+                    // A text that looks like an import, in a string: it is read no further.
+                    if end == at {
+                        return at;
+                    }
+                    at = end + usize::from(tokens.get(end).is_some_and(|sign| sign == ","));
                 }
                 return at + 1;
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{name, root, services, sources};
+use super::{name, root, services_and_template, sources};
 
 /// The values of the lines `"key": "value"` in a JSON file with one per line.
 fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
@@ -30,8 +30,8 @@ fn names(page: &str, owner: &str, message: &str, version: &str) -> bool {
 }
 
 fn events_of(service: &str) -> Vec<(String, String)> {
-    let folder = root().join("events/schemas").join(service);
-    let files = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let folders = ["events/schemas", "skeleton/template/schemas"].map(|schemas| root().join(schemas).join(service));
+    let files = folders.iter().flat_map(fs::read_dir).flatten().map(|entry| entry.unwrap().path());
     let schemas = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let events = schemas.filter(|path| fs::read_to_string(path).unwrap().contains("\"kind\": \"event\""));
     let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -41,7 +41,7 @@ fn events_of(service: &str) -> Vec<(String, String)> {
 #[test]
 fn the_page_of_a_service_names_its_messages_in_their_versions_and_its_callers() {
     let mut missing = Vec::new();
-    for folder in services() {
+    for folder in services_and_template() {
         let [page, contract] =
             ["README.md", "contract.json"].map(|file| fs::read_to_string(folder.join(file)).unwrap());
         let service = name(&folder);
@@ -61,7 +61,7 @@ fn the_page_of_a_service_names_its_messages_in_their_versions_and_its_callers() 
         missing.extend(callers.filter(|other| !page.contains(other)).map(|other| format!("{service} and {other}")));
     }
 
-    assert!(missing.is_empty(), "services/*/README.md does not name:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "a README.md does not name:\n{}", missing.join("\n"));
 }
 
 /// The packages of messages whose types are used in these folders of a service, `accounts` for `accounts_events`.
@@ -69,14 +69,14 @@ fn packages_used(service: &Path, folders: &[&str]) -> BTreeSet<String> {
     let sources = folders.iter().flat_map(|folder| sources(&service.join(folder)));
     let text: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
     let words = text.split(|sign: char| !sign.is_alphanumeric() && sign != '_');
-    let owners: BTreeSet<String> = services().iter().map(|folder| name(folder)).collect();
+    let owners: BTreeSet<String> = services_and_template().iter().map(|folder| name(folder)).collect();
     let used = words.filter_map(|word| word.strip_suffix("_events")).map(str::to_owned);
     used.filter(|owner| owners.contains(owner)).collect()
 }
 
 #[test]
 fn a_service_depends_on_the_packages_of_messages_that_it_uses_and_on_no_other() {
-    for folder in services() {
+    for folder in services_and_template() {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         let (normal, tests) = manifest.split_once("[dev-dependencies]").unwrap();
         let listed = |section: &str| -> BTreeSet<String> {

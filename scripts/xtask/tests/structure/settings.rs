@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{root, services};
+use super::{name, root, services_and_template};
 
 /// The keys of a TOML file, `section.key`.
 fn keys(toml: &str) -> Vec<String> {
@@ -24,16 +24,22 @@ fn on_page(key: &str) -> String {
 }
 
 #[test]
-fn every_setting_of_a_default_file_is_on_the_page() {
+fn every_setting_of_a_default_file_is_on_the_page_or_in_the_readme_beside_it() {
     let page = fs::read_to_string(root().join("docs/settings.md")).unwrap();
-    let mut folders = services();
+    let mut folders = services_and_template();
     folders.push(root().join("skeleton"));
-    let files = folders.iter().map(|folder| fs::read_to_string(folder.join("config/default.toml")).unwrap());
-    let keys: Vec<String> = files.flat_map(|text| keys(&text)).collect();
+    let (mut count, mut missing) = (0, Vec::new());
+    for folder in folders {
+        let [file, readme] =
+            ["config/default.toml", "README.md"].map(|file| fs::read_to_string(folder.join(file)).unwrap());
+        let keys = keys(&file);
+        count += keys.len();
+        let is_missing = |key: &String| !page.contains(&on_page(key)) && !readme.contains(&format!("`{key}`"));
+        missing.extend(keys.into_iter().filter(is_missing).map(|key| format!("{}: {key}", name(&folder))));
+    }
 
-    assert!(keys.len() > 50, "found only {} settings: this test searches in the wrong way", keys.len());
-    let missing: Vec<_> = keys.iter().filter(|key| !page.contains(&on_page(key))).collect();
-    assert!(missing.is_empty(), "docs/settings.md lacks {missing:?}");
+    assert!(count > 50, "found only {count} settings: this test searches in the wrong way");
+    assert!(missing.is_empty(), "neither docs/settings.md nor the service's README.md has {missing:?}");
 }
 
 #[test]

@@ -6,23 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A service that stores data of accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// This service.
-    Accounts,
-    /// Address books.
-    Contacts,
-    /// Live streams and stored responses.
-    Gateway,
-    /// Who knows whom.
-    Network,
-    /// Notifications.
-    Notifications,
-    /// The search index.
-    Search,
-}
+use super::{
+    part::{OWN, Part},
+    parts::OTHERS,
+};
 
 /// A service's confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +31,8 @@ pub struct Erasure {
     pub finished_at: Option<DateTime<Utc>>,
     /// How many reminders were sent.
     pub reminders: u32,
-    confirmed: BTreeMap<Part, Confirmed>,
+    /// By the name of the service.
+    confirmed: BTreeMap<String, Confirmed>,
 }
 
 /// How long to wait for confirmations before services are reminded: before the first reminder, the second, and so on.
@@ -55,36 +43,6 @@ pub struct Reminders {
     remind_after_ms: Vec<u32>,
 }
 
-impl Part {
-    /// All services: an erasure is finished when each has confirmed.
-    pub const ALL: [Self; 6] =
-        [Self::Accounts, Self::Contacts, Self::Gateway, Self::Network, Self::Notifications, Self::Search];
-
-    /// The service's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts",
-            Self::Contacts => "contacts",
-            Self::Gateway => "gateway",
-            Self::Network => "network",
-            Self::Notifications => "notifications",
-            Self::Search => "search",
-        }
-    }
-
-    /// The saga's log text for its confirmation.
-    pub fn step(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts has erased its part",
-            Self::Contacts => "contacts has erased its part",
-            Self::Gateway => "gateway has erased its part",
-            Self::Network => "network has erased its part",
-            Self::Notifications => "notifications has erased its part",
-            Self::Search => "search has erased its part",
-        }
-    }
-}
-
 impl Erasure {
     /// An erasure that no service has confirmed yet.
     pub fn begin(receipt_id: Uuid, begun_at: DateTime<Utc>) -> Self {
@@ -93,14 +51,14 @@ impl Erasure {
 
     /// Records a service's confirmation. Returns false if the service confirmed before: the first confirmation is kept.
     pub fn confirm(&mut self, part: Part, confirmed: Confirmed) -> bool {
-        let is_new = !self.confirmed.contains_key(&part);
-        self.confirmed.entry(part).or_insert(confirmed);
+        let is_new = !self.confirmed.contains_key(part.service);
+        self.confirmed.entry(part.service.to_owned()).or_insert(confirmed);
         is_new
     }
 
     /// Marks the erasure as finished if all services have confirmed. Returns whether it did.
     pub fn finish(&mut self, at: DateTime<Utc>) -> bool {
-        let is_complete = Part::ALL.iter().all(|part| self.confirmed.contains_key(part));
+        let is_complete = self.parts().all(|(_, confirmed)| confirmed.is_some());
         if is_complete {
             self.finished_at = Some(at);
         }
@@ -109,7 +67,8 @@ impl Erasure {
 
     /// Every service, with its confirmation.
     pub fn parts(&self) -> impl Iterator<Item = (Part, Option<Confirmed>)> {
-        Part::ALL.into_iter().map(|part| (part, self.confirmed.get(&part).copied()))
+        let all = [OWN].into_iter().chain(OTHERS.iter().copied());
+        all.map(|part| (part, self.confirmed.get(part.service).copied()))
     }
 }
 

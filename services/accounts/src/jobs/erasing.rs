@@ -11,7 +11,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Confirmed, Erasure, Part, Reminders},
+    domain::{Confirmed, Erasure, OWN, Part, Reminders},
     events::{erased, erasure_finished},
     store,
 };
@@ -27,8 +27,8 @@ pub async fn begin(tx: &mut Tx, account: Uuid, removed: u64) -> Result<Uuid, Fai
     let begun = Saga::begin(tx, account, Erasure::begin(receipt, now)).await?;
     let mut erasure = begun.ok_or_else(|| Failure::bug("the account was erased before"))?;
     store::insert_receipt(tx, receipt, account, now).await?;
-    erasure.state.confirm(Part::Accounts, Confirmed { erased_at: now, removed });
-    erasure.step(tx, Part::Accounts.step()).await?;
+    erasure.state.confirm(OWN, Confirmed { erased_at: now, removed });
+    erasure.step(tx, OWN.step).await?;
     tx.publish(erased(account, now))?;
     wait(tx, &mut erasure).await?;
     Ok(receipt)
@@ -43,14 +43,14 @@ pub async fn confirm(tx: &mut Tx, account: Uuid, part: Part, confirmed: Confirme
     let Some(mut erasure) = Saga::<Erasure>::find(tx, account).await? else { return Ok(()) };
     let begun_at = erasure.state.begun_at;
     if confirmed.erased_at + CLOCK_SKEW < begun_at {
-        let (service, erased_at) = (part.as_str(), confirmed.erased_at);
+        let (service, erased_at) = (part.service, confirmed.erased_at);
         warn!(%account, service, %erased_at, %begun_at, "ignored a confirmation that is older than the erasure; if it is new, the clock of that service is wrong");
         return Ok(());
     }
     if !erasure.state.confirm(part, confirmed) {
         return Ok(());
     }
-    erasure.step(tx, part.step()).await?;
+    erasure.step(tx, part.step).await?;
     let now = tx.now();
     if !erasure.state.finish(now) {
         return Ok(());

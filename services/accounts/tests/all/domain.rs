@@ -1,7 +1,7 @@
 //! The rules of accounts, sessions and throttling, without infrastructure.
 
 use accounts::domain::{
-    Account, AccountRefusal, Changes, Confirmed, Device, Email, Erasure, Failures, KnownToken, Name, Part, Password,
+    Account, AccountRefusal, Changes, Confirmed, Device, Email, Erasure, Failures, KnownToken, Name, Password,
     RefreshRules, Reminders, Throttle, Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -119,7 +119,9 @@ fn an_erasure_ends_with_the_last_confirmation_and_each_counts_once() {
     let mut erasure = Erasure::begin(Uuid::nil(), noon());
     let confirmed = Confirmed { erased_at: noon(), removed: 3 };
 
-    for part in Part::ALL {
+    let parts: Vec<_> = erasure.parts().map(|(part, _)| part).collect();
+    assert!(parts.len() > 1);
+    for part in parts {
         assert!(!erasure.finish(noon()), "before {part:?}");
         assert!(erasure.confirm(part, confirmed));
         assert!(!erasure.confirm(part, Confirmed { removed: 0, ..confirmed }), "{part:?} twice");

@@ -1,0 +1,81 @@
+//! The files of a new service.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::{tool::run, words::Words};
+use crate::generate::ports::BASE;
+
+/// The service that new ones are made from.
+const TEMPLATE: &str = "skeleton/template";
+
+/// The template's own admin port, in both of its files that name it.
+const PORTS: [&str; 2] = ["admin_port = 99", "127.0.0.1:9199"];
+
+/// Writes the files of a new service into a repository.
+///
+/// # Errors
+/// If the template cannot be read, or rustfmt fails.
+pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
+    let template = root.join(TEMPLATE);
+    let mut files = Vec::new();
+    collect(&template, &mut files)?;
+    let mut sources = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let target = root.join(target(file.strip_prefix(&template)?, words));
+        fs::create_dir_all(target.parent().context("a file without a folder")?)?;
+        fs::write(&target, rendered(&text, &target, words, admin_port))?;
+        if target.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(target.to_str().context("a path is not UTF-8")?.to_owned());
+        }
+    }
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    run(root, "rustfmt", &[&["--edition", "2024"], &sources[..]].concat()).map(drop)
+}
+
+/// The files in a folder and below.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Where a file of the template is in a repository.
+fn target(file: &Path, words: &Words) -> PathBuf {
+    let file = words.render(&file.to_string_lossy());
+    match file.strip_prefix("schemas/") {
+        Some(schema) => Path::new("events/schemas").join(schema),
+        None => Path::new("services").join(&words.service).join(file),
+    }
+}
+
+fn rendered(text: &str, target: &Path, words: &Words, admin_port: u16) -> String {
+    let [key, address] = PORTS;
+    let text = text.replace(key, &format!("admin_port = {admin_port}"));
+    let text = text.replace(address, &format!("127.0.0.1:{}", BASE + admin_port));
+    let text = words.render(&text);
+    if target.ends_with("Cargo.toml") { with_sorted_dependencies(&text) } else { text }
+}
+
+/// A manifest with the lines of each table of dependencies in alphabetical order, as it was before words were replaced.
+fn with_sorted_dependencies(manifest: &str) -> String {
+    let sorted = manifest.split("\n\n").map(|table| {
+        let mut lines: Vec<&str> = table.trim_end().lines().collect();
+        if lines.first().is_some_and(|head| head.ends_with("dependencies]")) {
+            lines[1..].sort_unstable();
+        }
+        lines.join("\n")
+    });
+    sorted.collect::<Vec<_>>().join("\n\n") + "\n"
+}
