@@ -46,7 +46,7 @@ async fn on_session_ended(ended: SessionEnded, tx: &mut Tx) -> HandlerResult {
 
 /// Refuses an erased account's tokens, and deletes everything stored for it.
 async fn on_erased(erased: Erased, tx: &mut Tx) -> HandlerResult {
-    let removed = store::forget_account(tx, erased.account_id).await?;
+    let removed = store::erase_account(tx, erased.account_id).await?;
     end(tx, erased.account_id, LONGEST_TOKEN).await?;
     let erased_at = tx.now();
     tx.publish(AccountDataErased { account_id: erased.account_id, erased_at, removed })
@@ -97,7 +97,8 @@ async fn tell_import(tx: &mut Tx, account_id: Uuid, import: ImportView) -> Handl
 
 async fn tell(tx: &mut Tx, account_id: Uuid, topic: String, name: &str, data: &impl Serialize) -> HandlerResult {
     let data = serde_json::to_string(data).map_err(Failure::bug)?;
-    let id = store::append(tx, &StreamEvent { account_id, topic, name, data }).await?;
+    let event = StreamEvent { account_id, topic, name, data };
+    let Some(id) = store::append(tx, &event).await? else { return Ok(()) };
     let live = tx.resource::<Live>();
     tx.after_commit(move || live.wake(account_id, id));
     Ok(())

@@ -10,6 +10,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V2__order", include_str!("../migrations/V2__order.sql")),
     ("V10__ended", include_str!("../migrations/V10__ended.sql")),
     ("V13__idempotency", include_str!("../migrations/V13__idempotency.sql")),
+    ("V14__erased_streams", include_str!("../migrations/V14__erased_streams.sql")),
 ];
 
 /// The number of rows kept per account's stream.
@@ -37,11 +38,12 @@ pub struct StreamEvent<'a> {
     pub data: String,
 }
 
-/// Adds an event to an account's stream, replacing an earlier one about the same topic. Returns the row's number.
-pub async fn append(tx: &mut Tx, event: &StreamEvent<'_>) -> Result<i64, StoreError> {
+/// Adds an event to an account's stream, replacing an earlier one about the same topic. Returns the row's number, or
+/// `None` if the account is erased.
+pub async fn append(tx: &mut Tx, event: &StreamEvent<'_>) -> Result<Option<i64>, StoreError> {
     let sql = "with head as (
             insert into streams as s (account_id, last) values ($1, 1)
-            on conflict (account_id) do update set last = s.last + 1 returning last
+            on conflict (account_id) do update set last = s.last + 1 where not s.erased returning last
         )
         insert into stream_events as e (account_id, topic, id, name, data)
         select $1, $2, last, $3, $4 from head
@@ -49,11 +51,12 @@ pub async fn append(tx: &mut Tx, event: &StreamEvent<'_>) -> Result<i64, StoreEr
             set id = excluded.id, name = excluded.name, data = excluded.data, at = now()
         returning id";
     let StreamEvent { account_id, topic, name, data } = event;
-    let id: i64 = tx.query_one(sql, &[account_id, topic, name, data]).await?.get(0);
+    let Some(row) = tx.query_opt(sql, &[account_id, topic, name, data]).await? else { return Ok(None) };
+    let id: i64 = row.get(0);
     if id % 100 == 0 {
         shorten(tx, *account_id).await?;
     }
-    Ok(id)
+    Ok(Some(id))
 }
 
 /// Deletes the oldest rows of a stream that is too long; checked every hundred rows.
@@ -112,10 +115,15 @@ pub async fn ended_since(store: &Postgres, horizon: Option<&str>) -> Result<Ende
     Ok(EndedSince { looked_at: row.get(0), horizon: row.get(1), ended: ids.into_iter().zip(until).collect() })
 }
 
-/// Deletes everything stored for an account. Returns the number of deleted records.
-pub async fn forget_account(tx: &mut Tx, account_id: Uuid) -> Result<u64, StoreError> {
+/// Deletes everything stored for an account, permanently: no event is added to its stream. Returns the number of deleted
+/// records.
+pub async fn erase_account(tx: &mut Tx, account_id: Uuid) -> Result<u64, StoreError> {
+    let streams = tx.execute("delete from streams where account_id = $1 and not erased", &[&account_id]).await?;
+    // Waits for transactions that are adding to the stream, so that the statement below sees what they have added.
+    let mark = "insert into streams (account_id, last, erased) values ($1, 0, true)
+        on conflict (account_id) do update set erased = true";
+    tx.execute(mark, &[&account_id]).await?;
     let told = tx.execute("delete from stream_events where account_id = $1", &[&account_id]).await?;
-    let streams = tx.execute("delete from streams where account_id = $1", &[&account_id]).await?;
     let responses = tx.forget_responses_to(account_id).await?;
     Ok(told + streams + responses)
 }

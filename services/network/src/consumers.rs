@@ -57,7 +57,9 @@ pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handl
     if standing.is_new() {
         linked = store::contacts_of(tx, person).await?;
     }
-    linked.iter().try_for_each(|contact| tx.publish(events::claimed(contact, profile, person, standing.is_new())))
+    // A rebuild or a replay restores a member who joined before: others have been told.
+    let has_joined = standing.is_new() && profile.newness.is_event() && !tx.is_replay();
+    linked.iter().try_for_each(|contact| tx.publish(events::claimed(contact, profile, person, has_joined)))
 }
 
 /// Deletes a member with their address book; in other members' address books they remain a person.

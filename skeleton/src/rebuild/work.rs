@@ -56,7 +56,7 @@ impl<S: Rebuildable> Rebuilding<S> {
             match step {
                 Step::Slices(doing, task) => {
                     let worker = Worker::new(&self, site.clone(), place.clone(), &stop);
-                    // The next run begins with what differs: nothing behind it counts as done.
+                    // The next run begins with the first step: nothing behind a difference counts as done.
                     let worker = if differs.is_some() { worker.without_keeping() } else { worker };
                     match doing(&worker, *task).await {
                         // In place, what can be rebuilt is. Beside, the data in use is the better one.
@@ -76,8 +76,6 @@ impl<S: Rebuildable> Rebuilding<S> {
             }
         }
         if let Some(differs) = differs {
-            // What differs may be repaired in an earlier step: the next run begins with the first.
-            self.store.drop_bookmark(BOOKMARK).await?;
             return Err(differs);
         }
         self.store.drop_bookmark(BOOKMARK).await?;

@@ -5,6 +5,8 @@ mod changing;
 mod copying;
 mod settling;
 
+use tracing::warn;
+
 use self::copying::Writing;
 use super::{
     RebuildError, Rebuildable, Rebuilding, Rebuilt, Slice, Source,
@@ -56,11 +58,14 @@ impl<'r, S: Rebuildable> Worker<'r, S> {
                 Task::Mend => self.mend::<P>(slice).await,
             };
             match outcome {
-                Err(error @ RebuildError::Differs { .. }) => drop(differs.get_or_insert(error)),
+                Err(error @ RebuildError::Differs { .. }) => {
+                    // The command's error names the first; each is logged.
+                    warn!("{error}");
+                    differs.get_or_insert(error);
+                }
                 outcome => outcome?,
             }
             self.tell(|rebuilt| rebuilt.slices = number + 1);
-            // The next run tries the first slice that differs again.
             if self.keeps && task != Task::Look && differs.is_none() {
                 let place = RebuildPosition { slices: slices.len(), done: number + 1, ..self.place.clone() };
                 keep(&self.rebuilding.store, &place).await?;

@@ -144,6 +144,11 @@ impl<S: Rebuildable> Service<S> {
         Past { queue, batch, link, producers }
     }
 
+    /// Whether it can be rebuilt from the owners of its data.
+    pub(super) fn has_read_model(&self) -> bool {
+        self.projections.is_some()
+    }
+
     fn must_listen_to(&self, names: &BTreeSet<String>) -> Result<(), TaskError> {
         let unheard: Vec<&str> =
             names.iter().map(String::as_str).filter(|name| !self.subscriptions.handlers.contains_key(name)).collect();

@@ -20,6 +20,11 @@ impl Newness {
         Self { sequence, is_snapshot: true }
     }
 
+    /// Whether it is that of an event.
+    pub fn is_event(self) -> bool {
+        !self.is_snapshot
+    }
+
     /// The lowest stored sequence that is at least as new.
     pub fn outdone_by(self) -> i64 {
         self.sequence + i64::from(self.is_snapshot)

@@ -19,7 +19,7 @@ use skeleton::{
     rebuild::{Found, Slice, Sum},
     service::RebuildOptions,
     store::neo4j::query,
-    testing::TestApp,
+    testing::{TestApp, eventually},
 };
 use uuid::Uuid;
 
@@ -225,12 +225,18 @@ async fn a_member_gets_the_state_of_an_owner_that_is_behind_and_is_not_erased() 
 async fn a_member_whom_accounts_lacked_for_a_while_comes_back_and_an_erased_one_does_not() {
     let app = start().await;
     let members = members(&app, ["Ada", "Bob"]).await;
-    let owners = Owners::of(&app, &members[..1], &[]).await;
+    let theirs = added(&members[0], &["Bob"]);
+    app.receives(&theirs).await;
+    let owners = Owners::of(&app, &members[..1], &[theirs]).await;
     assert_eq!(rebuild(&app, RebuildOptions::default()).await.surplus, 1);
 
     owners.members.lock().unwrap().insert(members[1].account_id, (members[1].clone(), 1));
     assert_eq!(rebuild(&app, RebuildOptions::default()).await.missing, 1);
     assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
+    app.sent_everything().await;
+    let linked = app.published::<IdentityLinked>().await;
+    assert_eq!(linked.last().unwrap().member_id, Some(members[1].account_id));
+    assert!(linked.iter().all(|link| !link.joined), "announced as new: {linked:?}");
     app.receives(&Erased { account_id: members[1].account_id, ..accounts_events::samples::erased() }).await;
     app.rebuild(network::service(), RebuildOptions::default()).await.unwrap_err();
     assert_eq!(rebuild(&app, DRY_RUN).await.missing, 1);
@@ -259,6 +265,33 @@ async fn what_cannot_be_rebuilt_is_named_and_everything_else_is_rebuilt() {
     assert_eq!(degrees(&app, &members[0]).await[0], 1);
     owners.contacts.lock().unwrap().remove(&stray.contact_id);
     assert_eq!(rebuild(&app, RebuildOptions::default()).await, Found::default());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_that_is_killed_while_a_slice_keeps_differing_begins_with_the_first_step() {
+    let app = start().await;
+    let members = members(&app, ["Ada", "Bob"]).await;
+    let stray = added(&members[1], &["Dee"]);
+    app.receives(&Erased { account_id: members[1].account_id, ..accounts_events::samples::erased() }).await;
+    let owners = Owners::of(&app, &members[..1], std::slice::from_ref(&stray)).await;
+    let bookmarks = || query("MATCH (kept:Bookmark) RETURN count(kept)");
+    let count = async || app.parts().store.query_opt::<i64>(bookmarks()).await.unwrap().unwrap();
+    let kept_and_dropped = async {
+        eventually("a position", async || if count().await > 0 { Ok(()) } else { Err("none".to_owned()) }).await;
+        eventually("no position", async || if count().await == 0 { Ok(()) } else { Err("one".to_owned()) }).await;
+    };
+
+    tokio::select! {
+        ended = app.rebuild(network::service(), RebuildOptions::default()) => panic!("{ended:?}"),
+        () = kept_and_dropped => {}
+    }
+
+    owners.contacts.lock().unwrap().remove(&stray.contact_id);
+    let ada = members[0].account_id;
+    damage(&app, &format!("MATCH (ada:Person {{account_id: '{ada}'}}) REMOVE ada.account_id")).await;
+    assert_eq!(rebuild(&app, RebuildOptions::default()).await.missing, 1);
+    assert_eq!(rebuild(&app, DRY_RUN).await, Found::default());
     app.finish().await;
 }
 

@@ -123,7 +123,10 @@ impl News {
                 import_in_words(*added, *changed, *unchanged, *failed)
             }
             Self::ImportFailed { reason, .. } => sentence(reason),
-            Self::ContactJoined { .. } => "They are in your contacts. See who you both know.".to_owned(),
+            Self::ContactJoined { name, .. } if name.trim().is_empty() => {
+                "Someone in your contacts has joined. See who you both know.".to_owned()
+            }
+            Self::ContactJoined { name, .. } => format!("{name} is in your contacts. See who you both know."),
             Self::NewDevice { device, at, .. } => format!(
                 "Someone signed in with your password from {} on {} UTC. If this wasn't you, change your password now.",
                 in_words(device),

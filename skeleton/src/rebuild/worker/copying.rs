@@ -76,7 +76,8 @@ impl<S: Rebuildable> Worker<'_, S> {
         found.surplus = rest.len() as u64;
         rest.iter().for_each(|(id, sequence)| copied.note(P::THINGS, *id, Some(*sequence), None));
         if writing != Writing::Nothing {
-            copied.trouble = self.remove_all::<P>(rest).await?.or(copied.trouble);
+            let removing = self.remove_all::<P>(rest).await?;
+            copied.trouble = copied.trouble.or(removing);
         }
         // In data rebuilt beside the old, everything is missing at first; that is no finding.
         if counts && (writing == Writing::Nothing || !S::IS_BESIDE) {

@@ -8,12 +8,15 @@ use super::{
 };
 use crate::{
     failure::{Failure, HandlerResult},
-    rebuild::{RebuildError, Rebuildable, Slice, Source, Sum},
+    rebuild::{RebuildError, Rebuildable, Slice, Source, Sum, rebuilding::BOOKMARK},
     store::Transaction,
 };
 
 /// How many comparisons must fail before both sides count as different: entities may change meanwhile.
 const LOOKS: u32 = 12;
+
+/// How many of them must fail before the position is given up.
+const LASTING: u32 = 4;
 
 /// The longest wait between two comparisons.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -35,15 +38,12 @@ impl<S: Rebuildable> Worker<'_, S> {
 
     /// Copies a slice until both sides agree.
     pub(super) async fn settle<P: Source<S>>(&self, slice: &Slice, writing: Writing) -> Result<(), RebuildError> {
-        let (mut wait, mut reason) = (Duration::from_millis(50), String::new());
+        let mut wait = Duration::from_millis(50);
         let mut look = 0;
         loop {
             self.tell(|rebuilt| rebuilt.attempts = look);
             let writing = if look == 0 { writing } else { Writing::Differences };
             let copied = self.bring_over::<P>(slice, writing, look == 0).await?;
-            if let Some(trouble) = copied.trouble {
-                reason = trouble;
-            }
             let here = Sum::of(P::here(&self.site, slice).await?);
             let there = self.there::<P>(slice).await?;
             if here == there {
@@ -51,8 +51,13 @@ impl<S: Rebuildable> Worker<'_, S> {
                 return Ok(());
             }
             look += 1;
+            // What differs may be repaired in an earlier step: the next run begins with the first, also if this one is
+            // interrupted here. Beside, this step repairs it.
+            if look == LASTING && !S::IS_BESIDE {
+                self.rebuilding.store.drop_bookmark(BOOKMARK).await?;
+            }
             if look == LOOKS {
-                let reason = if reason.is_empty() { NOT_TAKEN } else { &reason };
+                let reason = copied.trouble.as_deref().unwrap_or(NOT_TAKEN);
                 let differences: String = copied.differences.iter().map(|one| format!("{one}; ")).collect();
                 let reason = format!("{differences}{reason}");
                 return Err(RebuildError::Differs { things: P::THINGS, slice: slice.clone(), here, there, reason });

@@ -49,6 +49,7 @@ pub(super) async fn replay<S: Rebuildable>(service: Service<S>, settings: Settin
     }
     let names: BTreeSet<String> = asked.name.into_iter().collect();
     let range = Range { from: asked.from, until: asked.until, names };
+    let older = if service.has_read_model() { ". Older data: rebuild from its owner (docs/history.md)" } else { "" };
     let began = Instant::now();
     let text = move |replayed: &Replayed| {
         let rate = replayed.read as f64 / began.elapsed().as_secs_f64();
@@ -60,7 +61,7 @@ pub(super) async fn replay<S: Rebuildable>(service: Service<S>, settings: Settin
     if let Ok(replayed) = &done {
         for (producer, begin) in &replayed.begin_later {
             eprintln!(
-                "the history of {producer} begins at {}: nothing older was read. Older data: rebuild from its owner (docs/history.md)",
+                "the history of {producer} begins at {}: nothing older was read{older}",
                 begin.to_rfc3339_opts(SecondsFormat::Secs, true)
             );
         }
