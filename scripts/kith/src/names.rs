@@ -2,10 +2,11 @@
 
 use anyhow::{Result, ensure};
 
-/// Names of servers, of their users and of processes of the scripts.
+/// Names of servers, of their users and of processes of the scripts; parts of the names of queues, which rights are given by
+/// (`history.contacts`); roles that PostgreSQL reserves; folders of cargo.
 const TAKEN: &str = "\
-    admin demo elastic elasticsearch epmd guest kith kith_admin mail neo4j postgres rabbitmq root skeleton \
-    template0 template1";
+    admin dead demo elastic elasticsearch epmd guest history jobs kith kith_admin mail neo4j none postgres public \
+    rabbitmq replies requests root skeleton template0 template1 build deps examples incremental";
 
 /// Words that cannot be the name of a crate or of a variable (the Rust reference, "Keywords"), and crates of the compiler.
 const RUST: &str = "\
@@ -23,10 +24,6 @@ const SQL: &str = "\
     only or order outer placing primary references returning right select session_user similar some symmetric \
     table then to true union unique user using when where with";
 
-/// Columns and variables of the template besides those of the thing that it keeps.
-const OF_THE_TEMPLATE: &str = "\
-    account app asked job label owner row tx";
-
 /// The most characters: the longest name that is made of it, a queue's, has 255, and a database's 63.
 const LONGEST: usize = 30;
 
@@ -43,6 +40,7 @@ pub fn service(name: &str) -> Result<()> {
         !is_in(TAKEN, name) && !is_in(SQL, name),
         "{name} is the name of a server, a user or a word of SQL: choose another"
     );
+    ensure!(!name.starts_with("pg_"), "{name}: PostgreSQL reserves names that begin with pg_");
     ensure!(!is_in(RUST, name), "{name} is a word of Rust: choose another");
     Ok(())
 }
@@ -56,7 +54,6 @@ pub fn thing(word: &str) -> Result<()> {
     ensure!(is_word && word.len() > 1, "{word:?}: give one word of lower-case letters");
     ensure!(word.len() <= LONGEST, "{word} has {} characters: at most {LONGEST}", word.len());
     ensure!(!is_in(SQL, word) && !is_in(RUST, word), "{word} is a word of SQL or Rust: choose another");
-    ensure!(!is_in(OF_THE_TEMPLATE, word), "{word} is a name in the generated code: choose another");
     Ok(())
 }
 

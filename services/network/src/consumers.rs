@@ -57,7 +57,7 @@ pub async fn enrol(profile: &Profile, standing: &Standing, tx: &mut Tx) -> Handl
     if standing.is_new() {
         linked = store::contacts_of(tx, person).await?;
     }
-    // A rebuild or a replay restores a member who joined before: others have been told.
+    // A rebuild or a replay cannot tell a new member from one that it restores, who must not be announced again.
     let has_joined = standing.is_new() && profile.newness.is_event() && !tx.is_replay();
     linked.iter().try_for_each(|contact| tx.publish(events::claimed(contact, profile, person, has_joined)))
 }

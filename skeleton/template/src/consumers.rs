@@ -3,6 +3,7 @@
 use accounts_events::Erased;
 use depot_events::AccountDataErased;
 use skeleton::{HandlerResult, Publish, Subscriptions, store::postgres::Tx};
+use uuid::Uuid;
 
 use crate::{domain::Parcel, events::added, excerpts::NewMember, store};
 
@@ -11,15 +12,19 @@ pub fn subscriptions() -> Subscriptions<Tx> {
     Subscriptions::new().on(on_registered).on(on_erased)
 }
 
-/// Adds the first parcel of a new member. The event may be late, or repeated by a replay.
+/// Adds the first parcel of a new member. The event may be late, or repeated by a replay: the account gives the parcel's
+/// id, so that it is added once.
 async fn on_registered(member: NewMember, tx: &mut Tx) -> HandlerResult {
     let owner_id = member.account_id;
-    if store::is_erased(tx, owner_id).await? || store::has_any(tx, owner_id).await? {
+    if store::is_erased(tx, owner_id).await? {
         return Ok(());
     }
-    let parcel = Parcel { id: tx.new_id(), owner_id, label: "Welcome".to_owned(), added_at: tx.now() };
-    store::insert(tx, &parcel).await?;
-    tx.publish(added(&parcel))
+    let id = Uuid::new_v5(&owner_id, b"first");
+    let parcel = Parcel { id, owner_id, label: "Welcome".to_owned(), added_at: tx.now() };
+    if store::insert(tx, &parcel).await? {
+        tx.publish(added(&parcel))?;
+    }
+    Ok(())
 }
 
 /// Deletes everything of an erased account but its id, by which late events are recognised and dropped.

@@ -10,16 +10,12 @@ use crate::domain::Parcel;
 /// The database migrations.
 pub const MIGRATIONS: &[(&str, &str)] = &[("V1__depot", include_str!("../migrations/V1__depot.sql"))];
 
-/// Adds a parcel.
-pub async fn insert(tx: &mut Tx, parcel: &Parcel) -> Result<(), StoreError> {
+/// Adds a parcel. Returns false if there is one with this id.
+pub async fn insert(tx: &mut Tx, parcel: &Parcel) -> Result<bool, StoreError> {
     let Parcel { id, owner_id, label, added_at } = parcel;
-    let sql = "insert into parcels (parcel_id, owner_id, label, added_at) values ($1, $2, $3, $4)";
-    tx.execute(sql, &[id, owner_id, label, added_at]).await.map(drop)
-}
-
-/// Whether an account has parcels.
-pub async fn has_any(tx: &mut Tx, owner: Uuid) -> Result<bool, StoreError> {
-    Ok(tx.query_opt("select 1 from parcels where owner_id = $1 limit 1", &[&owner]).await?.is_some())
+    let sql = "insert into parcels (parcel_id, owner_id, label, added_at) values ($1, $2, $3, $4)
+         on conflict (parcel_id) do nothing";
+    Ok(tx.execute(sql, &[id, owner_id, label, added_at]).await? > 0)
 }
 
 /// A parcel of an account.

@@ -1,5 +1,6 @@
 //! A new service, made from the template.
 
+mod copy;
 mod render;
 mod tool;
 mod words;
@@ -7,9 +8,11 @@ mod words;
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
-use tempfile::TempDir;
 
-use self::tool::{git, run, run_with_input};
+use self::{
+    copy::Copy,
+    tool::{git, run, run_with_input},
+};
 use crate::{Generated, Service, services};
 
 pub use words::Words;
@@ -18,35 +21,29 @@ pub use words::Words;
 #[derive(Debug)]
 pub struct Patch(String);
 
-/// A working tree of the repository's newest commit, outside of it. Removed when dropped.
-struct Worktree<'a> {
-    repository: &'a Path,
-    folder: TempDir,
-}
-
 impl Patch {
-    /// Makes the service in a working tree of its own: the repository does not change.
+    /// Makes the service in a copy of the repository's newest commit: the repository does not change.
     ///
     /// # Errors
     /// If the repository has uncommitted changes, or something has this name already, or a tool fails.
     pub fn of(repository: &Path, words: &Words) -> Result<Self> {
-        let changes = git(repository, &["status", "--porcelain"])?;
+        let changes = git(repository, &["status", "--porcelain", "--untracked-files=all"])?;
         ensure!(changes.is_empty(), "commit or stash these changes first:\n{}", changes.trim_end());
-        let worktree = Worktree::add(repository)?;
-        let root = worktree.folder.path();
+        let copy = Copy::of(repository)?;
+        let root = copy.path();
         let others = services(root)?;
         is_free(root, &words.service)?;
+        is_tracked(repository, &words.service)?;
         render::write(root, words, free_port(&others)?)?;
         for file in Generated::all(root, &services(root)?)? {
             file.write(root)?;
         }
         // The lock file has the new packages, and nothing else changes in it.
         run(root, "cargo", &["update", "--quiet", "--workspace", "--offline"])?;
-        git(root, &["add", "--all"])?;
-        Ok(Self(git(root, &["diff", "--cached", "--binary", "HEAD"])?))
+        Ok(Self(copy.patch()?))
     }
 
-    /// The patch, as `git diff` prints it.
+    /// The patch, as `git apply` takes it.
     pub fn text(&self) -> &str {
         &self.0
     }
@@ -57,25 +54,8 @@ impl Patch {
     /// # Errors
     /// If the repository has changed in the meantime.
     pub fn apply(&self, repository: &Path) -> Result<()> {
-        run_with_input(repository, "git", &["apply", "--index", "--whitespace=nowarn", "-"], &self.0).map(drop)
-    }
-}
-
-impl<'a> Worktree<'a> {
-    fn add(repository: &'a Path) -> Result<Self> {
-        // What an earlier run left, if it was killed.
-        git(repository, &["worktree", "prune"])?;
-        let folder = TempDir::with_prefix("kith-")?;
-        let path = folder.path().to_str().context("the folder for temporary files is not UTF-8")?;
-        git(repository, &["worktree", "add", "--quiet", "--detach", path, "HEAD"])?;
-        Ok(Self { repository, folder })
-    }
-}
-
-impl Drop for Worktree<'_> {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.folder.path());
-        let _ = git(self.repository, &["worktree", "prune"]);
+        let applied = run_with_input(repository, "git", &["apply", "--index", "--whitespace=nowarn", "-"], &self.0);
+        applied.map(drop).context("nothing was changed, because the repository has changed in the meantime: try again")
     }
 }
 
@@ -89,6 +69,15 @@ fn is_free(root: &Path, name: &str) -> Result<()> {
     let packages: Vec<String> = packages.map(|package| package.replace('-', "_")).collect();
     for package in [name.to_owned(), format!("{name}_events")] {
         ensure!(!packages.contains(&package), "the build has a package {package} already: choose another name");
+    }
+    Ok(())
+}
+
+/// Fails if git ignores a folder of this name: files that are added to it later would be left out of commits.
+fn is_tracked(repository: &Path, name: &str) -> Result<()> {
+    for file in [format!("services/{name}/src/lib.rs"), format!("events/schemas/{name}/src/lib.rs")] {
+        let ignored = git(repository, &["check-ignore", "--no-index", &file]).is_ok();
+        ensure!(!ignored, "git ignores {file} (.gitignore): choose another name");
     }
     Ok(())
 }

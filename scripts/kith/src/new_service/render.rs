@@ -1,11 +1,12 @@
 //! The files of a new service.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{tool::run, words::Words};
 use crate::generate::ports::BASE;
@@ -24,6 +25,7 @@ pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
     let template = root.join(TEMPLATE);
     let mut files = Vec::new();
     collect(&template, &mut files)?;
+    words_are_free(&files, words)?;
     let mut sources = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -36,6 +38,21 @@ pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
     }
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
     run(root, "rustfmt", &[&["--edition", "2024"], &sources[..]].concat()).map(drop)
+}
+
+/// Fails if a word is a name in the template's code, other than its own words: types, variables, columns.
+fn words_are_free(files: &[PathBuf], words: &Words) -> Result<()> {
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs" || end == "sql")) {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or(line).split("-- ").next().unwrap_or(line));
+        let names = code.flat_map(|code| code.split(|sign: char| !sign.is_alphanumeric() && sign != '_'));
+        let names: BTreeSet<&str> = names.collect();
+        if let Some(word) = words.forms_of_things().iter().find(|word| names.contains(word.as_str())) {
+            let file = file.file_name().unwrap_or_default().display();
+            bail!("{word} is a name in the generated code ({file}): choose another word for --thing");
+        }
+    }
+    Ok(())
 }
 
 /// The files in a folder and below.

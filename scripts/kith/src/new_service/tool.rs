@@ -13,6 +13,13 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     run(folder, "git", arguments)
 }
 
+/// Runs git in a folder without the user's settings, which change the form of patches. Returns its output.
+pub fn plain_git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    output_of(command.args(arguments), folder, "")
+}
+
 /// Runs a program in a folder. Returns its output.
 pub fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
     run_with_input(folder, program, arguments, "")
@@ -20,13 +27,18 @@ pub fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
 
 /// Runs a program in a folder, with an input. Returns its output.
 pub fn run_with_input(folder: &Path, program: &str, arguments: &[&str], input: &str) -> Result<String> {
-    let mut child = Command::new(program)
-        .args(arguments)
+    output_of(Command::new(program).args(arguments), folder, input)
+}
+
+fn output_of(command: &mut Command, folder: &Path, input: &str) -> Result<String> {
+    // Set where a hook of git runs this command: they would mean another repository, or another form of patches.
+    for name in ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS"] {
+        command.env_remove(name);
+    }
+    let name = format!("{command:?}").replace('"', "");
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
         .current_dir(folder)
-        // Set where a hook of git runs this command: they would mean another repository.
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_INDEX_FILE")
-        .env_remove("GIT_WORK_TREE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -38,7 +50,7 @@ pub fn run_with_input(folder: &Path, program: &str, arguments: &[&str], input: &
     drop(stdin);
     let output = child.wait_with_output()?;
     let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {} failed:\n{}", arguments.join(" "), told.trim_end());
+    ensure!(output.status.success(), "{name} failed:\n{}", told.trim_end());
     written.with_context(|| format!("{program} has not read its input"))?;
     String::from_utf8(output.stdout).with_context(|| format!("what {program} printed is not UTF-8"))
 }

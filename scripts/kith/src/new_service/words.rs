@@ -29,6 +29,12 @@ impl Words {
         Ok(Self { service, thing, things })
     }
 
+    /// The words for what the service keeps, as variables and as types are named.
+    pub fn forms_of_things(&self) -> [String; 4] {
+        let Self { thing, things, .. } = self;
+        [thing.clone(), things.clone(), capital(thing), capital(things)]
+    }
+
     /// A text or path of the template with the words of the new service.
     pub fn render(&self, text: &str) -> String {
         let Self { service, thing, things } = self;
@@ -43,12 +49,20 @@ impl Words {
             ("parcel", thing.clone()),
             ("Parcel", capital(thing)),
         ];
-        if thing.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        if takes_an(thing) {
             let an = [("a parcel", "an "), ("A parcel", "An "), ("a_parcel", "an_")];
             pairs.splice(0..0, an.map(|(article, an)| (article, format!("{an}{thing}"))));
         }
         replace_all(text, &pairs)
     }
+}
+
+/// Whether the article of a word is "an": by its sound, as far as the first letters tell it.
+fn takes_an(word: &str) -> bool {
+    let begins = |starts: &[&str]| starts.iter().any(|start| word.starts_with(start));
+    let like_you_or_one = begins(&["eu", "ewe", "one", "uni", "usa", "use", "usu", "uti"]);
+    let with_silent_h = begins(&["heir", "honest", "honor", "honour", "hour"]);
+    with_silent_h || begins(&["a", "e", "i", "o", "u"]) && !like_you_or_one
 }
 
 /// Replaces in one pass; at each place the first pair that fits.
@@ -81,6 +95,14 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
 
     use super::Words;
+
+    #[test]
+    fn articles_follow_the_sound() {
+        for (thing, expected) in [("unit", "a unit"), ("hour", "an hour"), ("entry", "an entry"), ("book", "a book")] {
+            let words = Words::try_new("desk".into(), thing.into(), None).unwrap();
+            assert_eq!(words.render("a parcel"), expected);
+        }
+    }
 
     #[test]
     fn words_are_replaced_in_every_form() {

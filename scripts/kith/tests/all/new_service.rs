@@ -124,6 +124,24 @@ fn a_dry_run_prints_the_patch_and_changes_nothing() {
 }
 
 #[test]
+fn settings_of_git_and_ignored_names_of_files_make_no_difference() {
+    let copy = Repository::new();
+    let settings = copy.path().join(".git/settings");
+    let ignored = copy.path().join(".git/ignored");
+    fs::write(&ignored, "config/\n").unwrap();
+    let text = format!(
+        "[diff]\nnoprefix = true\ncontext = 0\nexternal = false\n[color]\nui = always\n[core]\nautocrlf = true\nexcludesFile = {}\n",
+        ignored.display()
+    );
+    fs::write(&settings, text).unwrap();
+
+    let made = copy.command(&["new-service", "billing"]).env("GIT_CONFIG_GLOBAL", settings).output().unwrap();
+
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(copy.changed().iter().any(|file| file == "services/billing/config/default.toml"));
+}
+
+#[test]
 fn what_cannot_be_made_is_refused_and_nothing_changes() {
     let copy = Repository::new();
     let long = "a".repeat(31);
@@ -137,6 +155,10 @@ fn what_cannot_be_made_is_refused_and_nothing_changes() {
         ("order__desk", "single underscores"),
         ("desk_", "single underscores"),
         ("../billing", "lower-case letters"),
+        ("history", "the name of a server"),
+        ("public", "the name of a server"),
+        ("pg_desk", "PostgreSQL reserves"),
+        ("target", "git ignores services/target"),
         ("", "lower-case letters"),
         (&long, "at most 30"),
         ("contacts", "services/contacts exists already"),
@@ -150,6 +172,8 @@ fn what_cannot_be_made_is_refused_and_nothing_changes() {
         ("table", "a word of SQL"),
         ("type", "a word of SQL or Rust"),
         ("owner", "a name in the generated code"),
+        ("result", "a name in the generated code"),
+        ("uuid", "a name in the generated code"),
     ] {
         copy.refuses(&["new-service", "billing", "--thing", thing], text);
     }

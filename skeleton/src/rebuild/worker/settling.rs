@@ -15,9 +15,6 @@ use crate::{
 /// How many comparisons must fail before both sides count as different: entities may change meanwhile.
 const LOOKS: u32 = 12;
 
-/// How many of them must fail before the position is given up.
-const LASTING: u32 = 4;
-
 /// The longest wait between two comparisons.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
@@ -51,9 +48,9 @@ impl<S: Rebuildable> Worker<'_, S> {
                 return Ok(());
             }
             look += 1;
-            // What differs may be repaired in an earlier step: the next run begins with the first, also if this one is
-            // interrupted here. Beside, this step repairs it.
-            if look == LASTING && !S::IS_BESIDE {
+            // What keeps differing may be repaired in an earlier step: the next run begins with the first, also if this one
+            // is interrupted here. The next slice that agrees keeps the position again. Beside, this step repairs it.
+            if look == 1 && !S::IS_BESIDE {
                 self.rebuilding.store.drop_bookmark(BOOKMARK).await?;
             }
             if look == LOOKS {
