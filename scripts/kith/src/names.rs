@@ -3,10 +3,12 @@
 use anyhow::{Result, ensure};
 
 /// Names of servers, of their users and of processes of the scripts; parts of the names of queues, which rights are given by
-/// (`history.contacts`); roles that PostgreSQL reserves; folders of cargo.
+/// (`history.contacts`); roles that PostgreSQL reserves; folders of cargo; names in
+/// files that are generated for all services.
 const TAKEN: &str = "\
-    admin dead demo elastic elasticsearch epmd guest history jobs kith kith_admin mail neo4j none postgres public \
-    rabbitmq replies requests root skeleton template0 template1 build deps examples incremental";
+    admin build dead demo deps elastic elasticsearch epmd every_service examples guest history incremental jobs \
+    kith kith_admin mail neo4j none others postgres prepare public rabbitmq replies requests root skeleton \
+    template0 template1 tools";
 
 /// Words that cannot be the name of a crate or of a variable (the Rust reference, "Keywords"), and crates of the compiler.
 const RUST: &str = "\
@@ -14,15 +16,22 @@ const RUST: &str = "\
     fn for gen if impl in let loop macro match mod move mut override priv proc_macro pub ref return self static \
     std struct super test trait true try type typeof unsafe unsized use virtual where while yield";
 
+/// Types and traits that Rust code uses without importing them (`std::prelude`), and that have one word.
+const PRELUDE: &str = "\
+    box clone copy debug default drop eq err extend from into iterator none ok option ord result send sized some string \
+    sync vec";
+
 /// The words that PostgreSQL reserves (appendix C of its manual): databases, users and tables are named like services and
 /// what they keep.
 const SQL: &str = "\
     all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate \
-    collation column concurrently constraint create cross current_date current_role current_time current_user \
-    default deferrable desc distinct do else end except false fetch for foreign freeze from full grant group \
-    having in initially inner intersect into is join lateral leading left like limit natural not null offset on \
-    only or order outer placing primary references returning right select session_user similar some symmetric \
-    table then to true union unique user using when where with";
+    collation column concurrently constraint create cross current_catalog current_date current_role \
+    current_schema current_time current_timestamp current_user default deferrable desc distinct do else end \
+    except false fetch for foreign freeze from full grant group having ilike in initially inner intersect into \
+    is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null offset on \
+    only or order outer overlaps placing primary references returning right select session_user similar some \
+    symmetric system_user table tablesample then to trailing true union unique user using variadic verbose when \
+    where window with";
 
 /// The most characters: the longest name that is made of it, a queue's, has 255, and a database's 63.
 const LONGEST: usize = 30;
@@ -45,15 +54,31 @@ pub fn service(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks the word for what a service keeps: `invoice`.
+/// Checks a word for what a service keeps: `invoice`.
 ///
 /// # Errors
 /// If it cannot be used, with the reason.
 pub fn thing(word: &str) -> Result<()> {
+    is_word(word)?;
+    ensure!(!is_in(RUST, word), "{word} is a word of Rust: choose another for --thing");
+    ensure!(!is_in(PRELUDE, word), "Rust has a type of this name, {word}: choose another for --thing");
+    Ok(())
+}
+
+/// Checks the plural of such a word, which is the name of a table.
+///
+/// # Errors
+/// If it cannot be used, with the reason.
+pub fn things(word: &str) -> Result<()> {
+    is_word(word)?;
+    ensure!(!is_in(SQL, word) && !is_in(RUST, word), "{word} is a word of SQL or Rust: choose another with --things");
+    Ok(())
+}
+
+fn is_word(word: &str) -> Result<()> {
     let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase());
     ensure!(is_word && word.len() > 1, "{word:?}: give one word of lower-case letters");
     ensure!(word.len() <= LONGEST, "{word} has {} characters: at most {LONGEST}", word.len());
-    ensure!(!is_in(SQL, word) && !is_in(RUST, word), "{word} is a word of SQL or Rust: choose another");
     Ok(())
 }
 

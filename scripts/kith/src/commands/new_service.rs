@@ -14,7 +14,7 @@ pub struct NewService {
     /// What it keeps, in one word: types, tables and messages are named after it.
     #[arg(long, default_value = "record")]
     thing: String,
-    /// Several of them, if it is not the word with an `s`.
+    /// Several of them, if it is not the regular plural.
     #[arg(long)]
     things: Option<String>,
     /// Print what would change, and change nothing.
@@ -32,8 +32,10 @@ impl NewService {
             return Ok(ExitCode::SUCCESS);
         }
         patch.apply(root)?;
-        let name = words.service;
-        println!("made services/{name} and events/schemas/{name}; git diff --cached shows all changes");
+        let Words { service: name, thing, things } = words;
+        println!(
+            "made services/{name} and events/schemas/{name} for {things} (one: {thing}); git diff --cached shows all changes"
+        );
         println!("next:");
         println!("  cargo build --workspace --bins && cargo xtask events contracts");
         println!("  scripts/test --servers");

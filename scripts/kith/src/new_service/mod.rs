@@ -52,10 +52,19 @@ impl Patch {
     /// undoes them.
     ///
     /// # Errors
-    /// If the repository has changed in the meantime.
+    /// If git refuses the patch, or cannot write it.
     pub fn apply(&self, repository: &Path) -> Result<()> {
-        let applied = run_with_input(repository, "git", &["apply", "--index", "--whitespace=nowarn", "-"], &self.0);
-        applied.map(drop).context("nothing was changed, because the repository has changed in the meantime: try again")
+        let top = git(repository, &["rev-parse", "--show-toplevel"])?;
+        // The paths of the patch begin at the repository of Kith, which may be a folder of a larger one.
+        let folder = format!("--directory={}", git(repository, &["rev-parse", "--show-prefix"])?.trim_end());
+        let apply = |more: &[&str]| {
+            let arguments = [&["apply", "--index", "--whitespace=nowarn", &folder], more, &["-"]].concat();
+            run_with_input(Path::new(top.trim_end()), "git", &arguments, &self.0)
+        };
+        apply(&["--check"]).context("git refuses the patch; nothing was changed")?;
+        let undo = "git could not write everything: mend that, then undo what it has written with `git reset --hard` and \
+                    `git clean -fd services events/schemas`";
+        apply(&[]).context(undo).map(drop)
     }
 }
 

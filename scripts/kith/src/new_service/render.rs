@@ -25,7 +25,7 @@ pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
     let template = root.join(TEMPLATE);
     let mut files = Vec::new();
     collect(&template, &mut files)?;
-    words_are_free(&files, words)?;
+    word_is_free(&files, words)?;
     let mut sources = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -40,16 +40,17 @@ pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
     run(root, "rustfmt", &[&["--edition", "2024"], &sources[..]].concat()).map(drop)
 }
 
-/// Fails if a word is a name in the template's code, other than its own words: types, variables, columns.
-fn words_are_free(files: &[PathBuf], words: &Words) -> Result<()> {
-    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs" || end == "sql")) {
+/// Fails if the word for a thing is a name in the template's code, other than its own words: a type, variable or method.
+fn word_is_free(files: &[PathBuf], words: &Words) -> Result<()> {
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let code = text.lines().map(|line| line.split("//").next().unwrap_or(line).split("-- ").next().unwrap_or(line));
-        let names = code.flat_map(|code| code.split(|sign: char| !sign.is_alphanumeric() && sign != '_'));
-        let names: BTreeSet<&str> = names.collect();
-        if let Some(word) = words.forms_of_things().iter().find(|word| names.contains(word.as_str())) {
-            let file = file.file_name().unwrap_or_default().display();
-            bail!("{word} is a name in the generated code ({file}): choose another word for --thing");
+        // Without comments, and without texts: what is between quotation marks.
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        let code: String = code.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+        let names: BTreeSet<&str> = code.split(|sign: char| !sign.is_alphanumeric() && sign != '_').collect();
+        if words.names_of_thing().iter().any(|word| names.contains(word.as_str())) {
+            let (thing, file) = (&words.thing, file.file_name().unwrap_or_default().display());
+            bail!("{thing} is a name in the generated code ({file}): choose another word for --thing");
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Runs git, cargo and rustfmt.
 
 use std::{
+    env,
+    ffi::OsString,
     io::Write,
     path::Path,
     process::{Command, Stdio},
@@ -16,6 +18,9 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
 /// Runs git in a folder without the user's settings, which change the form of patches. Returns its output.
 pub fn plain_git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("git");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_CONFIG")) {
+        command.env_remove(name);
+    }
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     output_of(command.args(arguments), folder, "")
 }
@@ -31,11 +36,13 @@ pub fn run_with_input(folder: &Path, program: &str, arguments: &[&str], input: &
 }
 
 fn output_of(command: &mut Command, folder: &Path, input: &str) -> Result<String> {
-    // Set where a hook of git runs this command: they would mean another repository, or another form of patches.
-    for name in ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS"] {
+    // What a hook of git sets, or a user: it would mean another repository, or another form of patches.
+    let of_git = |name: &OsString| name.to_string_lossy().starts_with("GIT_");
+    let is_setting = |name: &OsString| name.to_string_lossy().starts_with("GIT_CONFIG");
+    for (name, _) in env::vars_os().filter(|(name, _)| of_git(name) && !is_setting(name)) {
         command.env_remove(name);
     }
-    let name = format!("{command:?}").replace('"', "");
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .current_dir(folder)
@@ -50,7 +57,7 @@ fn output_of(command: &mut Command, folder: &Path, input: &str) -> Result<String
     drop(stdin);
     let output = child.wait_with_output()?;
     let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed:\n{}", told.trim_end());
+    ensure!(output.status.success(), "{program} {} failed:\n{}", arguments.join(" "), told.trim_end());
     written.with_context(|| format!("{program} has not read its input"))?;
     String::from_utf8(output.stdout).with_context(|| format!("what {program} printed is not UTF-8"))
 }

@@ -22,17 +22,24 @@ impl Words {
     /// If a word cannot be used, with the reason.
     pub fn try_new(service: String, thing: String, things: Option<String>) -> Result<Self> {
         names::service(&service)?;
-        let things = things.unwrap_or_else(|| format!("{thing}s"));
         names::thing(&thing)?;
-        names::thing(&things)?;
+        let things = things.unwrap_or_else(|| plural(&thing));
+        names::things(&things)?;
+        for word in [&service, &thing, &things] {
+            let own = ["depot", "parcel"].into_iter().find(|own| word.contains(own));
+            ensure!(
+                own.is_none(),
+                "{word} contains a word of the template, {}: choose another",
+                own.unwrap_or_default()
+            );
+        }
         ensure!(thing != things, "--thing and --things are both {thing}: tables and types need two words");
         Ok(Self { service, thing, things })
     }
 
-    /// The words for what the service keeps, as variables and as types are named.
-    pub fn forms_of_things(&self) -> [String; 4] {
-        let Self { thing, things, .. } = self;
-        [thing.clone(), things.clone(), capital(thing), capital(things)]
+    /// The word for what the service keeps, as variables and as types are named.
+    pub fn names_of_thing(&self) -> [String; 2] {
+        [self.thing.clone(), capital(&self.thing)]
     }
 
     /// A text or path of the template with the words of the new service.
@@ -57,12 +64,22 @@ impl Words {
     }
 }
 
+/// The regular plural of a word: `addresses`, `deliveries`, `days`.
+fn plural(word: &str) -> String {
+    let ends = |ends: &[&str]| ends.iter().any(|end| word.ends_with(end));
+    match word.strip_suffix('y') {
+        Some(stem) if !ends(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
+        _ if ends(&["s", "x", "z", "ch", "sh"]) => format!("{word}es"),
+        _ => format!("{word}s"),
+    }
+}
+
 /// Whether the article of a word is "an": by its sound, as far as the first letters tell it.
 fn takes_an(word: &str) -> bool {
     let begins = |starts: &[&str]| starts.iter().any(|start| word.starts_with(start));
-    let like_you_or_one = begins(&["eu", "ewe", "one", "uni", "usa", "use", "usu", "uti"]);
-    let with_silent_h = begins(&["heir", "honest", "honor", "honour", "hour"]);
-    with_silent_h || begins(&["a", "e", "i", "o", "u"]) && !like_you_or_one
+    let like_you_or_one = begins(&["eu", "ewe", "one", "ufo", "uni", "uri", "url", "urn", "usa", "use", "usu", "uti"]);
+    let like_a_vowel = begins(&["heir", "honest", "honor", "honour", "hour", "html", "mfa", "sms", "xml", "xray"]);
+    like_a_vowel || begins(&["a", "e", "i", "o", "u"]) && !like_you_or_one
 }
 
 /// Replaces in one pass; at each place the first pair that fits.
@@ -95,6 +112,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test shall fail on an unexpected value")]
 
     use super::Words;
+
+    #[test]
+    fn plurals_are_regular() {
+        for (thing, expected) in
+            [("address", "addresses"), ("delivery", "deliveries"), ("day", "days"), ("batch", "batches")]
+        {
+            assert_eq!(Words::try_new("desk".into(), thing.into(), None).unwrap().things, expected);
+        }
+    }
 
     #[test]
     fn articles_follow_the_sound() {

@@ -124,6 +124,23 @@ fn a_dry_run_prints_the_patch_and_changes_nothing() {
 }
 
 #[test]
+fn a_repository_may_be_a_folder_of_a_larger_one() {
+    let copy = Repository::new();
+    let larger = TempDir::new().unwrap();
+    let script = "git -C \"$0\" archive --prefix=inner/ HEAD | tar -x && git init -q && git add --all &&
+        git -c user.name=test -c user.email=test@example.org commit -q -m larger";
+    let run = Command::new("bash").args(["-c", script]).arg(copy.path()).current_dir(larger.path()).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+
+    let inner = larger.path().join("inner");
+    let made = copy.command(&["new-service", "billing"]).current_dir(&inner).output().unwrap();
+
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(inner.join("services/billing/config/default.toml").exists());
+    assert!(!larger.path().join("services").exists());
+}
+
+#[test]
 fn settings_of_git_and_ignored_names_of_files_make_no_difference() {
     let copy = Repository::new();
     let settings = copy.path().join(".git/settings");
@@ -157,6 +174,8 @@ fn what_cannot_be_made_is_refused_and_nothing_changes() {
         ("../billing", "lower-case letters"),
         ("history", "the name of a server"),
         ("public", "the name of a server"),
+        ("others", "the name of a server"),
+        ("window", "a word of SQL"),
         ("pg_desk", "PostgreSQL reserves"),
         ("target", "git ignores services/target"),
         ("", "lower-case letters"),
@@ -169,10 +188,13 @@ fn what_cannot_be_made_is_refused_and_nothing_changes() {
     }
     for (thing, text) in [
         ("line_item", "one word"),
-        ("table", "a word of SQL"),
-        ("type", "a word of SQL or Rust"),
+        ("type", "a word of Rust"),
+        ("overlap", "overlaps is a word of SQL"),
+        ("iterator", "Rust has a type"),
+        ("parcelbox", "a word of the template"),
         ("owner", "a name in the generated code"),
-        ("result", "a name in the generated code"),
+        ("erased", "a name in the generated code"),
+        ("result", "Rust has a type"),
         ("uuid", "a name in the generated code"),
     ] {
         copy.refuses(&["new-service", "billing", "--thing", thing], text);
