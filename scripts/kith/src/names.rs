@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 
 /// Names of servers, of their users and of processes of the scripts; parts of the names of queues, which rights are given by
-/// (`history.contacts`); roles that PostgreSQL reserves; folders of cargo; names in
-/// files that are generated for all services.
+/// (`history.contacts`); roles that PostgreSQL reserves; folders of cargo; names in files
+/// that are generated for all services.
 const TAKEN: &str = "\
     admin build dead demo deps elastic elasticsearch epmd every_service examples guest history incremental jobs \
     kith kith_admin mail neo4j none others postgres prepare public rabbitmq replies requests root skeleton \

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::{NOTICE, packages_of};
 use crate::{Service, region};
 
 /// The list of them.
@@ -16,8 +17,6 @@ pub const MANIFEST: &str = "services/accounts/Cargo.toml";
 /// The service that erases accounts: it confirms to itself.
 const OWN: &str = "accounts";
 
-const HEAD: &str = "Generated from services/*/service.toml by `cargo kith generate`. Do not edit.";
-
 /// The list.
 pub fn parts(services: &[Service]) -> String {
     let others = others(services);
@@ -29,7 +28,7 @@ pub fn parts(services: &[Service]) -> String {
     };
     let all: Vec<String> = others.iter().map(|service| service.prefix()).collect();
     format!(
-        "//! {HEAD}\n\nuse super::part::Part;\n\n\
+        "{NOTICE}\n\nuse super::part::Part;\n\n\
          /// The services besides this one that keep data of accounts: an erasure is finished when each has confirmed.\n\
          pub const OTHERS: &[Part] = &[{}];\n{}",
         all.join(", "),
@@ -53,7 +52,7 @@ pub fn confirmations(services: &[Service]) -> String {
         )
     };
     format!(
-        "//! {HEAD}\n\nuse skeleton::{{HandlerResult, Subscriptions, store::postgres::Tx}};\n\n\
+        "{NOTICE}\n\nuse skeleton::{{HandlerResult, Subscriptions, store::postgres::Tx}};\n\n\
          use crate::{{\n    domain::{{Confirmed, parts}},\n    jobs::erasing::confirm,\n}};\n\n\
          /// Adds the handlers of the other services' confirmations.\n\
          pub fn with_confirmations(subscriptions: Subscriptions<Tx>) -> Subscriptions<Tx> {{\n    subscriptions{calls}\n}}\n{}",
@@ -63,9 +62,7 @@ pub fn confirmations(services: &[Service]) -> String {
 
 /// The manifest with its region for these services.
 pub fn dependencies(text: &str, services: &[Service]) -> Result<String> {
-    let lines: String =
-        others(services).iter().map(|service| format!("{}-events.workspace = true\n", service.name)).collect();
-    region::replace(text, "packages", &lines)
+    region::replace(text, "packages", &packages_of(others(services).iter().map(|service| service.name.as_str())))
 }
 
 /// The others that keep data of accounts, by name.

@@ -13,6 +13,9 @@ use anyhow::{Context, Result};
 
 use crate::{Service, services};
 
+/// The first line of generated Rust files.
+const NOTICE: &str = "//! Generated from services/*/service.toml by `cargo kith generate`. Do not edit.";
+
 /// A generated file, or a file with generated regions.
 #[derive(Debug)]
 pub struct Generated {
@@ -71,12 +74,14 @@ impl Generated {
         if self.is_current(repository) {
             return Ok(false);
         }
-        let file = repository.join(self.path);
-        let folder = file.parent().unwrap_or(repository);
-        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, &self.text));
-        written.with_context(|| format!("cannot write {}", self.path))?;
+        fs::write(repository.join(self.path), &self.text).with_context(|| format!("cannot write {}", self.path))?;
         Ok(true)
     }
+}
+
+/// The lines of a manifest that depend on the packages of these services' messages.
+fn packages_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(|name| format!("{name}-events.workspace = true\n")).collect()
 }
 
 fn read(repository: &Path, path: &str) -> Result<String> {

@@ -27,8 +27,7 @@ pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
     collect(&template, &mut files)?;
     word_is_free(&files, words)?;
     let mut sources = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    for (file, text) in files {
         let target = root.join(target(file.strip_prefix(&template)?, words));
         fs::create_dir_all(target.parent().context("a file without a folder")?)?;
         fs::write(&target, rendered(&text, &target, words, admin_port))?;
@@ -41,9 +40,8 @@ pub fn write(root: &Path, words: &Words, admin_port: u16) -> Result<()> {
 }
 
 /// Fails if the word for a thing is a name in the template's code, other than its own words: a type, variable or method.
-fn word_is_free(files: &[PathBuf], words: &Words) -> Result<()> {
-    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+fn word_is_free(files: &[(PathBuf, String)], words: &Words) -> Result<()> {
+    for (file, text) in files.iter().filter(|(file, _)| file.extension().is_some_and(|end| end == "rs")) {
         // Without comments, and without texts: what is between quotation marks.
         let code = text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n");
         let code: String = code.split('"').step_by(2).collect::<Vec<_>>().join(" ");
@@ -56,14 +54,15 @@ fn word_is_free(files: &[PathBuf], words: &Words) -> Result<()> {
     Ok(())
 }
 
-/// The files in a folder and below.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// The files in a folder and below, with their texts.
+fn collect(folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
         } else {
-            files.push(path);
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            files.push((path, text));
         }
     }
     Ok(())

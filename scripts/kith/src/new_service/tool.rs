@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     io::Write,
     path::Path,
     process::{Command, Stdio},
@@ -18,9 +17,7 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
 /// Runs git in a folder without the user's settings, which change the form of patches. Returns its output.
 pub fn plain_git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("git");
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_CONFIG")) {
-        command.env_remove(name);
-    }
+    clear(&mut command, |name| name.starts_with("GIT_CONFIG"));
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     output_of(command.args(arguments), folder, "")
 }
@@ -35,13 +32,16 @@ pub fn run_with_input(folder: &Path, program: &str, arguments: &[&str], input: &
     output_of(Command::new(program).args(arguments), folder, input)
 }
 
-fn output_of(command: &mut Command, folder: &Path, input: &str) -> Result<String> {
-    // What a hook of git sets, or a user: it would mean another repository, or another form of patches.
-    let of_git = |name: &OsString| name.to_string_lossy().starts_with("GIT_");
-    let is_setting = |name: &OsString| name.to_string_lossy().starts_with("GIT_CONFIG");
-    for (name, _) in env::vars_os().filter(|(name, _)| of_git(name) && !is_setting(name)) {
+/// Removes variables from a command's environment.
+fn clear(command: &mut Command, is_removed: impl Fn(&str) -> bool) {
+    for (name, _) in env::vars_os().filter(|(name, _)| is_removed(&name.to_string_lossy())) {
         command.env_remove(name);
     }
+}
+
+fn output_of(command: &mut Command, folder: &Path, input: &str) -> Result<String> {
+    // What a hook of git sets, or a user: it would mean another repository, or another form of patches.
+    clear(command, |name| name.starts_with("GIT_") && !name.starts_with("GIT_CONFIG"));
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
@@ -56,8 +56,8 @@ fn output_of(command: &mut Command, folder: &Path, input: &str) -> Result<String
     let written = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output()?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {} failed:\n{}", arguments.join(" "), told.trim_end());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {} failed:\n{}", arguments.join(" "), errors.trim_end());
     written.with_context(|| format!("{program} has not read its input"))?;
     String::from_utf8(output.stdout).with_context(|| format!("what {program} printed is not UTF-8"))
 }
